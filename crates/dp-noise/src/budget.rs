@@ -1,0 +1,119 @@
+//! How much may be learnt, and over how many disturbed rounds.
+
+use core::f64::consts::LN_2;
+
+use thiserror::Error;
+
+/// An (epsilon, delta) guarantee over a number of disturbed rounds of one conversation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Budget {
+    epsilon: f64,
+    delta: f64,
+    disturbed_rounds: u32,
+}
+
+/// Why a budget is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
+pub enum BudgetError {
+    /// Epsilon is not a finite number above zero.
+    #[error("epsilon must be finite and above zero, got {0}")]
+    Epsilon(f64),
+    /// Delta does not lie strictly between zero and one.
+    #[error("delta must lie strictly between 0 and 1, got {0}")]
+    Delta(f64),
+    /// No round, or more than [`Budget::MAX_DISTURBED_ROUNDS`].
+    #[error("disturbed rounds must lie between 1 and {max}, got {0}", max = Budget::MAX_DISTURBED_ROUNDS)]
+    DisturbedRounds(u32),
+    /// The amount to set aside leaves nothing of delta.
+    #[error("setting aside {extra} leaves nothing of delta = {delta}")]
+    NothingLeft {
+        /// The amount to be set aside.
+        extra: f64,
+        /// The delta it should come out of.
+        delta: f64,
+    },
+}
+
+impl Budget {
+    /// The most disturbed rounds the accountant composes; bounds its work on outside input.
+    pub const MAX_DISTURBED_ROUNDS: u32 = 1 << 20;
+
+    /// A budget of `epsilon` at `delta` over `disturbed_rounds`.
+    ///
+    /// # Errors
+    /// [`BudgetError`] names the number that is out of range.
+    pub fn new(epsilon: f64, delta: f64, disturbed_rounds: u32) -> Result<Self, BudgetError> {
+        if !(epsilon.is_finite() && epsilon > 0.0) {
+            return Err(BudgetError::Epsilon(epsilon));
+        }
+        if !(delta > 0.0 && delta < 1.0) {
+            return Err(BudgetError::Delta(delta));
+        }
+        if !(1..=Self::MAX_DISTURBED_ROUNDS).contains(&disturbed_rounds) {
+            return Err(BudgetError::DisturbedRounds(disturbed_rounds));
+        }
+        Ok(Self { epsilon, delta, disturbed_rounds })
+    }
+
+    /// The log-ratio by which an adversary's belief may move.
+    #[must_use]
+    pub fn epsilon(&self) -> f64 {
+        self.epsilon
+    }
+
+    /// The probability with which `epsilon` may fail.
+    #[must_use]
+    pub fn delta(&self) -> f64 {
+        self.delta
+    }
+
+    /// The disturbed rounds the guarantee covers together.
+    #[must_use]
+    pub fn disturbed_rounds(&self) -> u32 {
+        self.disturbed_rounds
+    }
+
+    /// The budget left for the noise once `extra_delta` is set aside for something else, such as
+    /// the false positives of noise verification over all covered rounds.
+    ///
+    /// # Errors
+    /// [`BudgetError::NothingLeft`] unless `0 <= extra_delta < delta`.
+    pub fn set_aside(self, extra_delta: f64) -> Result<Self, BudgetError> {
+        if !(extra_delta >= 0.0 && extra_delta < self.delta) {
+            return Err(BudgetError::NothingLeft { extra: extra_delta, delta: self.delta });
+        }
+        Self::new(self.epsilon, self.delta - extra_delta, self.disturbed_rounds)
+    }
+}
+
+impl Default for Budget {
+    /// ln 2 at 1e-6 over 1000 disturbed rounds.
+    fn default() -> Self {
+        Self { epsilon: LN_2, delta: 1e-6, disturbed_rounds: 1000 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        for epsilon in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert!(matches!(Budget::new(epsilon, 1e-6, 1), Err(BudgetError::Epsilon(_))));
+        }
+        for delta in [0.0, 1.0, -0.1, f64::NAN] {
+            assert!(matches!(Budget::new(1.0, delta, 1), Err(BudgetError::Delta(_))));
+        }
+        assert_eq!(Budget::new(1.0, 0.5, 0), Err(BudgetError::DisturbedRounds(0)));
+        assert!(Budget::new(1.0, 0.5, u32::MAX).is_err());
+    }
+
+    #[test]
+    fn setting_aside_comes_out_of_delta() {
+        let budget = Budget::default().set_aside(4e-7).unwrap();
+        assert!((budget.delta() - 6e-7).abs() < 1e-18);
+        assert!(Budget::default().set_aside(1e-6).is_err());
+        assert!(Budget::default().set_aside(f64::NAN).is_err());
+    }
+}

@@ -1,0 +1,149 @@
+//! The least noise that keeps a budget.
+
+use thiserror::Error;
+
+use crate::accountant::compose;
+use crate::allocation::{
+    NoiseAllocation, OperatorShare, ShareError, total_weight, validate, worst_cases,
+};
+use crate::budget::Budget;
+use crate::distribution::{MAX_VOLUME, PairDistribution, Sigma};
+use crate::honest_sum::HonestSum;
+use crate::privacy_loss::Step;
+
+/// Distances of the cut that are tried, in quarter sigmas: from four sigma to eight.
+const CUTS: core::ops::RangeInclusive<u32> = 16..=32;
+
+/// Why no noise was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum SolveError {
+    /// The operators themselves are unusable.
+    #[error(transparent)]
+    Share(#[from] ShareError),
+    /// No volume up to [`MAX_VOLUME`] a shard keeps the budget.
+    #[error("no volume up to {MAX_VOLUME} a shard keeps this budget; relax it or add operators")]
+    OutOfReach,
+}
+
+/// The least noise that keeps `budget` whatever set of operators of weight up to
+/// `malicious_weight` adds none: the same allocation on every machine.
+///
+/// An operator's variance is proportional to its weight and divided evenly among its shards. A
+/// shard's volume is the least multiple of four whose cut lies at the chosen number of its sigmas
+/// or beyond, and its width is then raised to what that volume allows. The cut is four sigma
+/// unless a wider one needs less volume in all, as it does when single shards have to hide the
+/// count alone.
+///
+/// # Errors
+/// [`SolveError::Share`] for unusable operators, [`SolveError::OutOfReach`] if the budget cannot
+/// be kept.
+pub fn solve(
+    budget: &Budget,
+    shares: &[OperatorShare],
+    malicious_weight: u64,
+) -> Result<NoiseAllocation, SolveError> {
+    validate(shares, malicious_weight)?;
+    let problem = Problem { budget, shares, malicious_weight };
+    let mut best: Option<NoiseAllocation> = None;
+    for cut in CUTS {
+        let found = problem.least_variance(cut);
+        match (&best, found) {
+            (Some(least), Some(found))
+                if found.total_volume(shares) < least.total_volume(shares) =>
+            {
+                best = Some(found);
+            }
+            (Some(_), _) => break,
+            (None, found) => best = found,
+        }
+    }
+    best.ok_or(SolveError::OutOfReach)
+}
+
+struct Problem<'a> {
+    budget: &'a Budget,
+    shares: &'a [OperatorShare],
+    malicious_weight: u64,
+}
+
+impl Problem<'_> {
+    /// The allocation of the least variance per unit of weight that keeps the budget with this
+    /// cut (in quarter sigmas), to one part in ten thousand.
+    fn least_variance(&self, cut: u32) -> Option<NoiseAllocation> {
+        // A Gaussian of this width would do, give or take a factor of two.
+        let tail = (-2.0 * libm::log(self.budget.delta())).sqrt();
+        let rounds = f64::from(self.budget.disturbed_rounds());
+        let width = rounds.sqrt() * tail.max(1.0) / self.budget.epsilon();
+        let honest = total_weight(self.shares) - self.malicious_weight;
+        let mut high = width * width / honest as f64;
+        let mut found = self.allocate(high, cut);
+        // Up until it does (or no shard can grow), down until it does not.
+        while !found.as_ref().is_some_and(|allocation| self.keeps(allocation)) {
+            found.as_ref()?;
+            high *= 2.0;
+            found = self.allocate(high, cut);
+        }
+        let mut found = found?;
+        let mut low = high / 2.0;
+        let mut weak = self.allocate(low, cut);
+        while let Some(allocation) = weak.take() {
+            if allocation == found && self.smallest(&allocation) {
+                return Some(found);
+            }
+            if allocation != found && !self.keeps(&allocation) {
+                weak = Some(allocation);
+                break;
+            }
+            (found, high) = (allocation, low);
+            low = high / 2.0;
+            weak = self.allocate(low, cut);
+        }
+        while high > low * 1.0001 {
+            let middle = (low * high).sqrt();
+            let candidate = self.allocate(middle, cut);
+            if candidate == weak {
+                low = middle;
+            } else if candidate.as_ref() == Some(&found) {
+                high = middle;
+            } else if let Some(allocation) = candidate.filter(|allocation| self.keeps(allocation)) {
+                (found, high) = (allocation, middle);
+            } else {
+                (low, weak) = (middle, self.allocate(middle, cut));
+            }
+        }
+        Some(found)
+    }
+
+    /// Divides `variance` pairs squared per unit of weight; `None` beyond [`MAX_VOLUME`].
+    fn allocate(&self, variance: f64, cut: u32) -> Option<NoiseAllocation> {
+        let each = |share: &OperatorShare| {
+            let sigma = (variance * f64::from(share.weight) / f64::from(share.shards)).sqrt();
+            // V/4 = cut/4 sigma, so V = cut sigma, and sigma = V / cut.
+            let quarter = (f64::from(cut) * sigma / 4.0).ceil().max(1.0);
+            if quarter > f64::from(MAX_VOLUME / 4) {
+                return None;
+            }
+            let volume = 4 * quarter as u32;
+            let units = u64::from(volume) * u64::from(Sigma::UNITS_PER_PAIR) / u64::from(cut);
+            let sigma = Sigma::from_units(u32::try_from(units).ok()?).ok()?;
+            PairDistribution::new(volume, sigma).ok()
+        };
+        let per_operator = self.shares.iter().map(each).collect::<Option<_>>()?;
+        Some(NoiseAllocation { per_operator })
+    }
+
+    /// Whether no shard's volume can shrink further.
+    fn smallest(&self, allocation: &NoiseAllocation) -> bool {
+        allocation.per_operator.iter().all(|each| each.volume() == 4)
+    }
+
+    fn keeps(&self, allocation: &NoiseAllocation) -> bool {
+        let (delta, rounds) = (self.budget.delta(), self.budget.disturbed_rounds());
+        worst_cases(allocation, self.shares, self.malicious_weight).iter().all(|honest| {
+            HonestSum::of_counts(honest).is_some_and(|sum| {
+                let loss = compose(&sum, delta, rounds, Step::One);
+                loss.epsilon(delta) <= self.budget.epsilon()
+            })
+        })
+    }
+}

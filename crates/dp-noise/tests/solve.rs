@@ -1,0 +1,143 @@
+//! The solver finds the protocol's reference points, and what it finds passes the check.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use antiphon_dp_noise::{
+    Budget, CheckError, NoiseAllocation, OperatorShare, PairDistribution, ShareError, Sigma,
+    SolveError, Step, check, epsilon, solve,
+};
+
+fn equal(operators: usize) -> Vec<OperatorShare> {
+    vec![OperatorShare { weight: 1, shards: 1 }; operators]
+}
+
+#[test]
+fn the_reference_table_is_met() {
+    let (strict, loose) = (Budget::default(), Budget::new(4.0_f64.ln(), 1e-4, 245).unwrap());
+    for (operators, malicious, budget, volume, sigma) in [
+        (5, 1, loose, 304, 18.85),
+        (5, 1, strict, 1616, 100.8),
+        (10, 2, strict, 1144, 71.3),
+        (100, 20, loose, 68, 4.21),
+        (100, 20, strict, 364, 22.5),
+    ] {
+        let noise = solve(&budget, &equal(operators), malicious).unwrap();
+        let each = noise.per_operator[0];
+        assert!(noise.per_operator.iter().all(|other| *other == each));
+        assert!((f64::from(each.volume()) / f64::from(volume) - 1.0).abs() < 0.03);
+        assert!((each.sigma().pairs() / sigma - 1.0).abs() < 0.03);
+        let achieved = check(&noise, &equal(operators), malicious, &budget).unwrap();
+        assert!(achieved.epsilon <= budget.epsilon() && achieved.delta <= budget.delta());
+        assert!(achieved.epsilon_of_patterns > achieved.epsilon);
+    }
+}
+
+#[test]
+fn the_volume_is_the_least() {
+    let budget = Budget::default();
+    let each = solve(&budget, &equal(5), 1).unwrap().per_operator[0];
+    let volume = each.volume() - 4;
+    // The widest noise that fits into one step less.
+    let smaller = PairDistribution::new(volume, Sigma::from_units(64 * volume).unwrap()).unwrap();
+    let noise = NoiseAllocation { per_operator: vec![smaller; 5] };
+    assert!(matches!(check(&noise, &equal(5), 1, &budget), Err(CheckError::TooWeak { .. })));
+}
+
+#[test]
+fn a_single_honest_shard_gets_a_wider_cut() {
+    let budget = Budget::default();
+    let noise = solve(&budget, &equal(2), 1).unwrap();
+    let each = noise.per_operator[0];
+    assert!(f64::from(each.centre()) > 5.0 * each.sigma().pairs());
+    assert!(check(&noise, &equal(2), 1, &budget).is_ok());
+}
+
+#[test]
+fn shards_divide_their_operators_variance() {
+    let shares = [
+        OperatorShare { weight: 2, shards: 1 },
+        OperatorShare { weight: 2, shards: 4 },
+        OperatorShare { weight: 1, shards: 1 },
+        OperatorShare { weight: 2, shards: 16 },
+        OperatorShare { weight: 3, shards: 3 },
+    ];
+    let budget = Budget::default();
+    let noise = solve(&budget, &shares, 2).unwrap();
+    let per_weight = |at: usize| {
+        let sigma = noise.per_operator[at].sigma().pairs();
+        sigma * sigma * f64::from(shares[at].shards) / f64::from(shares[at].weight)
+    };
+    for at in 1..shares.len() {
+        // Volumes come in steps of four, which is what the ratio may be off by.
+        let step = 2.0 * 4.0 / f64::from(noise.per_operator[at].volume());
+        assert!((per_weight(at) / per_weight(0) - 1.0).abs() < step + 0.01);
+    }
+    // Running four shards for one costs the operator twice the volume, the root of four.
+    let [one, four] = [0, 1].map(|at| f64::from(noise.per_operator[at].volume()));
+    assert!((4.0 * four / one - 2.0).abs() < 0.05);
+    assert!(check(&noise, &shares, 2, &budget).is_ok());
+}
+
+#[test]
+fn the_check_covers_every_set_of_malicious_operators() {
+    let shares = [(3, 1), (2, 3), (2, 1), (1, 2), (1, 1), (4, 2)]
+        .map(|(weight, shards)| OperatorShare { weight, shards });
+    let budget = Budget::new(1.0, 1e-5, 100).unwrap();
+    let malicious = 3;
+    let noise = solve(&budget, &shares, malicious).unwrap();
+    let reported = check(&noise, &shares, malicious, &budget).unwrap().epsilon;
+    let mut worst = 0.0_f64;
+    for mask in 0_u32..1 << shares.len() {
+        let is_malicious = |at: usize| mask >> at & 1 == 1;
+        let weight: u64 = (0..shares.len())
+            .filter(|&at| is_malicious(at))
+            .map(|at| u64::from(shares[at].weight))
+            .sum();
+        if weight <= malicious {
+            let honest = (0..shares.len())
+                .filter(|&at| !is_malicious(at))
+                .flat_map(|at| [noise.per_operator[at]].repeat(shares[at].shards.into()));
+            worst = worst.max(epsilon(honest, 1e-5, 100, Step::One));
+        }
+    }
+    assert_eq!(reported, worst);
+}
+
+#[test]
+fn unequal_weights_are_solved_alike_every_time() {
+    let shares: Vec<_> =
+        (0..40).map(|i| OperatorShare { weight: 50 + 7 * i, shards: 1 + i as u16 % 5 }).collect();
+    let total: u64 = shares.iter().map(|share| u64::from(share.weight)).sum();
+    let budget = Budget::default();
+    let noise = solve(&budget, &shares, total / 5).unwrap();
+    assert_eq!(noise, solve(&budget, &shares, total / 5).unwrap());
+    assert!(check(&noise, &shares, total / 5, &budget).is_ok());
+}
+
+#[test]
+fn a_very_easy_budget_needs_the_least_volume() {
+    let budget = Budget::new(30.0, 0.4, 1).unwrap();
+    let noise = solve(&budget, &equal(20), 4).unwrap();
+    assert!(noise.per_operator.iter().all(|each| each.volume() <= 8));
+}
+
+#[test]
+fn bad_input_is_named() {
+    let budget = Budget::default();
+    assert_eq!(
+        solve(&budget, &equal(5), 5),
+        Err(SolveError::Share(ShareError::NobodyHonest { malicious: 5 }))
+    );
+    let idle = [OperatorShare { weight: 1, shards: 1 }, OperatorShare { weight: 1, shards: 0 }];
+    assert_eq!(solve(&budget, &idle, 0), Err(SolveError::Share(ShareError::Empty(1))));
+    let hopeless = Budget::new(1e-4, 1e-6, 1000).unwrap();
+    assert_eq!(solve(&hopeless, &equal(5), 1), Err(SolveError::OutOfReach));
+
+    let noise = solve(&budget, &equal(5), 1).unwrap();
+    assert_eq!(
+        check(&noise, &equal(6), 1, &budget),
+        Err(CheckError::Length { allocated: 5, operators: 6 })
+    );
+    let wide = PairDistribution::new(1616, Sigma::from_units(64 * 1616 + 1).unwrap()).unwrap();
+    let cut = NoiseAllocation { per_operator: vec![wide; 5] };
+    assert_eq!(check(&cut, &equal(5), 1, &budget), Err(CheckError::Cut(0)));
+}

@@ -1,0 +1,125 @@
+//! A shard's own keys for one epoch: made, contributed, signed for, and erased.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use antiphon_onion::{OnionSecretKey, PeelKey, SealPublicKey, SealSecretKey};
+use antiphon_routing::VerifiedEpoch;
+use antiphon_wire::{
+    Contribution, Digest, Epoch, EpochDocument, IdentityKey, KeyRole, OperatorIndex, Round,
+    possession_context,
+};
+use ed25519_dalek::SigningKey;
+use rand::CryptoRng;
+
+use crate::noise::NoiseMaker;
+use crate::round::EpochContext;
+
+/// The most rounds a shard makes seal keys for at once.
+const MAX_ROUNDS: u64 = antiphon_routing::MAX_ROUNDS;
+
+/// Keys that were offered for an epoch that is not published yet.
+#[derive(Debug)]
+pub(crate) struct OfferedKeys {
+    pub(crate) contribution: Contribution,
+    onion: OnionSecretKey,
+    /// Drawn independently: a kept seed would make erasing them pointless.
+    seals: BTreeMap<Round, SealSecretKey>,
+    /// What was signed, with all shards' seal keys; nothing until then.
+    pub(crate) signed: Option<(Digest, Vec<Vec<SealPublicKey>>)>,
+}
+
+/// The keys of an epoch that is published and not over.
+#[derive(Debug)]
+pub(crate) struct EpochKeys {
+    pub(crate) context: Arc<EpochContext>,
+    seals: BTreeMap<Round, SealSecretKey>,
+}
+
+impl OfferedKeys {
+    /// Makes keys for the rounds `first..=last`. `None` if that is no range of bearable size.
+    pub(crate) fn generate(
+        network: &Digest,
+        operator: OperatorIndex,
+        identity: &IdentityKey,
+        epoch: Epoch,
+        (first, last): (Round, Round),
+        rng: &mut impl CryptoRng,
+    ) -> Option<Self> {
+        if !(1..=MAX_ROUNDS).contains(&last.0.checked_sub(first.0)?.checked_add(1)?) {
+            return None;
+        }
+        let context = |role| possession_context(network, operator, identity, epoch, role);
+        let onion = OnionSecretKey::generate(rng);
+        let mut seals = BTreeMap::new();
+        let mut contribution = Contribution {
+            epoch,
+            first_round: first,
+            identity: *identity,
+            onion_key: onion.public_key().to_bytes(),
+            onion_proof: onion.prove(&context(KeyRole::Onion), rng).0,
+            seal_keys: Vec::new(),
+            seal_proofs: Vec::new(),
+        };
+        for round in (first.0..=last.0).map(Round) {
+            let seal = SealSecretKey::generate(rng);
+            contribution.seal_keys.push(seal.public_key().to_bytes());
+            contribution.seal_proofs.push(seal.prove(&context(KeyRole::Seal(round)), rng).0);
+            seals.insert(round, seal);
+        }
+        Some(Self { contribution, onion, seals, signed: None })
+    }
+
+    /// Whether `contribution` and the entry in `document` are these keys, unchanged.
+    pub(crate) fn are_in(&self, document: &EpochDocument, contributions: &[Contribution]) -> bool {
+        let mine = |identity: &IdentityKey| *identity == self.contribution.identity;
+        document.epoch == self.contribution.epoch
+            && contributions.iter().any(|offered| *offered == self.contribution)
+            && document
+                .shards
+                .iter()
+                .any(|s| mine(&s.identity) && s.onion_key == self.contribution.onion_key)
+    }
+
+    /// The keys at work, once the document they were signed into is published. `None` if `epoch`
+    /// is another document than the one signed.
+    pub(crate) fn publish(
+        self,
+        epoch: Arc<VerifiedEpoch>,
+        identity: &SigningKey,
+    ) -> Option<EpochKeys> {
+        let (signed, published) = self.signed?;
+        if signed != epoch.digest() {
+            return None;
+        }
+        let me = epoch.index_of(&self.contribution.identity)?;
+        let noise = NoiseMaker::new(&epoch.shards()[me.position()]).ok()?;
+        let context = EpochContext {
+            me,
+            identities: epoch.shards().iter().map(|shard| shard.identity).collect(),
+            identity: identity.clone(),
+            peel: Arc::new(PeelKey::plain(&self.onion)),
+            onion: self.onion,
+            noise: Arc::new(noise),
+            published,
+            epoch,
+        };
+        Some(EpochKeys { context: Arc::new(context), seals: self.seals })
+    }
+}
+
+impl EpochKeys {
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.context.epoch.epoch()
+    }
+
+    pub(crate) fn covers(&self, round: Round) -> bool {
+        self.context.epoch.document().covers(round)
+    }
+
+    /// Takes out a round's seal key, and erases those of all rounds before it.
+    pub(crate) fn take_seal(&mut self, round: Round) -> Option<SealSecretKey> {
+        self.seals = self.seals.split_off(&round);
+        self.seals.remove(&round)
+    }
+}

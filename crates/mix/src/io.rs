@@ -1,0 +1,159 @@
+//! What goes into a shard and what comes out of it.
+
+use std::sync::Arc;
+
+use antiphon_routing::VerifiedEpoch;
+use antiphon_wire::{
+    BatchHeader, Direction, FromClient, IdentityKey, Layer, PeerMessage, Round, RoundCounts,
+    RoundOutcome, Signed, ToClient, ToCoordinator, ToShard,
+};
+
+use crate::work::{Work, WorkDone};
+use crate::SignerState;
+
+/// A client's link, as the process around the shard numbers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(pub u64);
+
+/// Names one batch of one peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BatchKey {
+    /// The round.
+    pub round: Round,
+    /// The layer, as in its header.
+    pub layer: Layer,
+    /// Which way it travels.
+    pub direction: Direction,
+}
+
+impl BatchKey {
+    /// The key that `header` names.
+    pub const fn of(header: &BatchHeader) -> Self {
+        Self { round: header.round, layer: header.layer, direction: header.direction }
+    }
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Input {
+    /// The link to the coordinator is there.
+    CoordinatorLinked,
+    /// The coordinator says something.
+    Coordinator(ToShard),
+    /// Another shard says something, over a link that proves its identity.
+    Peer {
+        /// Which shard.
+        from: IdentityKey,
+        /// What it says. A batch header opens a batch.
+        message: PeerMessage,
+    },
+    /// Part of an opened batch: whole onions or replies.
+    PeerChunk {
+        /// Which shard sends it.
+        from: IdentityKey,
+        /// Which batch it belongs to.
+        batch: BatchKey,
+        /// The onions or replies.
+        bytes: Vec<u8>,
+    },
+    /// A client's link is there.
+    ClientJoined(ClientId),
+    /// A client says something.
+    Client {
+        /// Which client.
+        from: ClientId,
+        /// What it says.
+        message: FromClient,
+    },
+    /// A client's link is gone.
+    ClientLeft(ClientId),
+    /// Work that was handed out is done.
+    WorkDone(WorkDone),
+    /// Time has passed.
+    Tick,
+}
+
+/// Something to do, in the order given.
+#[derive(Debug)]
+pub enum Output {
+    /// Make this durable before doing anything that comes after.
+    Persist(SignerState),
+    /// Tell the coordinator.
+    Coordinator(ToCoordinator),
+    /// Tell another shard.
+    Peer {
+        /// Which shard.
+        to: IdentityKey,
+        /// What.
+        message: PeerMessage,
+    },
+    /// Send another shard a batch.
+    Batch {
+        /// Which shard.
+        to: IdentityKey,
+        /// Goes ahead.
+        header: Signed<BatchHeader>,
+        /// The onions or replies.
+        bytes: Vec<u8>,
+        /// Bytes of one onion or reply: chunks must be multiples of it.
+        item_bytes: usize,
+    },
+    /// Tell a client. Messages to all clients share their content.
+    Client {
+        /// Which client.
+        to: ClientId,
+        /// What.
+        message: Arc<ToClient>,
+    },
+    /// Close a client's link: it breaks the rules.
+    DropClient {
+        /// Which client.
+        client: ClientId,
+        /// Why.
+        reason: &'static str,
+    },
+    /// Run this, on any core, and put in what it returns.
+    Work(Work),
+    /// A new epoch: these are the shards to keep links to.
+    Roster(Arc<VerifiedEpoch>),
+    /// For logs and metrics.
+    Notice(Notice),
+}
+
+/// What an operator may want to know. Nothing about single users.
+#[derive(Debug)]
+pub enum Notice {
+    /// The coordinator's proposal was not signed.
+    ProposalRefused {
+        /// Why.
+        why: String,
+    },
+    /// A published document was not taken.
+    DocumentRefused {
+        /// Why.
+        why: String,
+    },
+    /// The coordinator does not accept this shard.
+    Rejected {
+        /// Why.
+        why: String,
+    },
+    /// A peer broke the rules.
+    PeerFault {
+        /// Which shard.
+        peer: IdentityKey,
+        /// What it did.
+        what: String,
+    },
+    /// A round ended here.
+    RoundEnded {
+        /// The round.
+        round: Round,
+        /// How.
+        outcome: RoundOutcome,
+        /// What could be counted.
+        counts: RoundCounts,
+        /// Milliseconds from its opening.
+        took_ms: u64,
+    },
+}

@@ -1,0 +1,19 @@
+#![doc = include_str!("../README.md")]
+
+mod epoch_keys;
+mod io;
+mod limits;
+mod noise;
+mod round;
+mod routed;
+mod service;
+mod shard;
+mod signer;
+mod work;
+
+pub use io::{BatchKey, ClientId, Input, Notice, Output};
+pub use limits::Limits;
+pub use service::{DeadDrops, PairCounts, Service};
+pub use shard::{Shard, ShardConfig};
+pub use signer::{SignerError, SignerState};
+pub use work::{Work, WorkDone};

@@ -1,0 +1,286 @@
+//! One round at one shard, from the first onion to the last reply.
+
+mod arriving;
+mod deadlines;
+mod gateway;
+mod inbound;
+mod links;
+mod returning;
+mod sealing;
+mod steps;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use antiphon_onion::{OnionSecretKey, PeelKey, RoundContext, SealPublicKey, SealSecretKey};
+use antiphon_routing::VerifiedEpoch;
+use antiphon_verify::{SealBoard, SealKeeper};
+use antiphon_wire::{
+    IdentityKey, Layer, Reason, Round, RoundCounts, RoundOutcome, ShardIndex, Timestamp,
+};
+use ed25519_dalek::SigningKey;
+use rand_chacha::ChaCha20Rng;
+
+use crate::noise::{NoiseBatch, NoiseMaker};
+use crate::{ClientId, Limits, Output};
+
+use arriving::Arriving;
+use deadlines::Deadlines;
+pub(crate) use gateway::SubmitError;
+use gateway::Submissions;
+use returning::Returning;
+use sealing::Sealing;
+
+/// What a shard keeps for the rounds of one epoch.
+#[derive(Debug)]
+pub(crate) struct EpochContext {
+    pub(crate) epoch: Arc<VerifiedEpoch>,
+    pub(crate) me: ShardIndex,
+    pub(crate) identities: Vec<IdentityKey>,
+    pub(crate) identity: SigningKey,
+    pub(crate) onion: OnionSecretKey,
+    pub(crate) peel: Arc<PeelKey>,
+    pub(crate) noise: Arc<NoiseMaker>,
+    /// For each shard, one seal key per round.
+    pub(crate) published: Vec<Vec<SealPublicKey>>,
+}
+
+impl EpochContext {
+    pub(crate) fn shards(&self) -> usize {
+        self.identities.len()
+    }
+
+    /// The published seal keys of `round`, in the order of the shards.
+    fn published(&self, round: Round) -> Option<Vec<SealPublicKey>> {
+        let offset = round.0.checked_sub(self.epoch.document().first_round.0)?;
+        let position = usize::try_from(offset).ok()?;
+        self.published.iter().map(|of_shard| of_shard.get(position).cloned()).collect()
+    }
+}
+
+/// What the round is waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Clients' onions, and this shard's noise.
+    Submissions,
+    /// Every shard's batch for a mixing layer or the seal layer.
+    Batches(Layer),
+    /// Every shard's filter.
+    Filters,
+    /// Every shard's verdict.
+    Verdicts,
+    /// Every shard's seal key. This shard's own has been released.
+    Keys,
+    /// The sealed onions to be peeled.
+    Opening,
+    /// Every shard's batch for layer L.
+    DeadDrops,
+    /// The replies for the onions of a layer; 0 is the gateway's clients.
+    Replies(u8),
+    /// The other shards' statements about an aborted round, until a moment.
+    Aborting(Timestamp),
+    /// Nothing.
+    Ended,
+}
+
+/// One round at one shard.
+#[derive(Debug)]
+pub(crate) struct RoundMachine {
+    context: Arc<EpochContext>,
+    round: Round,
+    limits: Limits,
+    rng: ChaCha20Rng,
+    opened: Timestamp,
+    deadlines: Deadlines,
+    stage: Stage,
+    /// Whether clients have been told that the round is open.
+    announced: bool,
+    /// Clients whose onions close the submissions early, once all are in.
+    expected_clients: usize,
+    submissions: Submissions,
+    noise: Option<NoiseBatch>,
+    /// Layers 1 to L, by layer less one; `None` once they have gone on.
+    arriving: Vec<Option<Arriving>>,
+    /// Layers 0 to L, from when their onions have gone on until their replies have.
+    returning: Vec<Option<Returning>>,
+    sealing: Sealing,
+    asked_for_keys: bool,
+    outcome: Option<RoundOutcome>,
+    counts: RoundCounts,
+}
+
+/// What the round asks of its shard, beside what it sends.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    pub(crate) outputs: VecDeque<Output>,
+    /// Set when the round has ended.
+    pub(crate) ended: Option<(RoundOutcome, RoundCounts, u64)>,
+}
+
+impl RoundMachine {
+    /// A round of which something has been heard. `None` if the epoch does not cover it.
+    pub(crate) fn new(
+        context: Arc<EpochContext>,
+        round: Round,
+        seal: SealSecretKey,
+        limits: Limits,
+        rng: ChaCha20Rng,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let epoch = &context.epoch;
+        let document = epoch.document();
+        let geometry = epoch.geometry();
+        let shards = context.shards();
+        let published = context.published(round)?;
+        let onions = RoundContext { geometry, epoch: document.epoch, round };
+        let seals = SealBoard::new(document.network, document.epoch, round, published);
+        let keeper = SealKeeper {
+            network: document.network,
+            epoch: document.epoch,
+            round,
+            shard: context.me,
+            secret: seal,
+        };
+        let arriving = geometry
+            .all_layers()
+            .map(|layer| {
+                let key = (layer != geometry.seal_layer()).then(|| Arc::clone(&context.peel));
+                Some(Arriving::new(onions, layer, shards, limits.onions_per_batch, key))
+            })
+            .collect();
+        Some(Self {
+            round,
+            limits,
+            rng,
+            opened: now,
+            deadlines: Deadlines::new(now, *epoch.parameters(), geometry),
+            stage: Stage::Submissions,
+            announced: false,
+            expected_clients: usize::MAX,
+            submissions: Submissions::default(),
+            noise: None,
+            arriving,
+            returning: (0..=geometry.layers()).map(|_| None).collect(),
+            sealing: Sealing::new(keeper, seals, shards),
+            asked_for_keys: false,
+            outcome: None,
+            counts: RoundCounts::default(),
+            context,
+        })
+    }
+
+    pub(crate) fn context(&self) -> &Arc<EpochContext> {
+        &self.context
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.stage == Stage::Ended
+    }
+
+    /// The coordinator opens the round; `clients` of this gateway are being told.
+    pub(crate) fn announce(&mut self, now: Timestamp, clients: usize, effects: &mut Effects) {
+        self.announced = true;
+        self.expected_clients = clients;
+        self.advance(now, effects);
+    }
+
+    /// Whether clients may still hand in onions, and for how many milliseconds.
+    pub(crate) fn open_for_ms(&self, now: Timestamp) -> Option<u32> {
+        if !self.announced || self.stage != Stage::Submissions {
+            return None;
+        }
+        // Both are at most the epoch's u32 of milliseconds apart.
+        Some(self.deadlines.submissions().ms_since(now) as u32).filter(|&left| left > 0)
+    }
+
+    pub(crate) fn has_noise(&self) -> bool {
+        self.noise.is_some() || self.stage != Stage::Submissions
+    }
+
+    /// This shard's noise for the round.
+    pub(crate) fn add_noise(&mut self, now: Timestamp, noise: NoiseBatch, effects: &mut Effects) {
+        if self.stage == Stage::Submissions {
+            self.noise = Some(noise);
+            self.advance(now, effects);
+        }
+    }
+
+    /// A client's onions.
+    pub(crate) fn submit(
+        &mut self,
+        now: Timestamp,
+        client: ClientId,
+        onions: &[u8],
+        effects: &mut Effects,
+    ) -> Result<(), SubmitError> {
+        if self.open_for_ms(now).is_none() {
+            return Err(SubmitError::Closed);
+        }
+        let epoch = &self.context.epoch;
+        self.submissions.take(
+            client,
+            onions,
+            epoch.geometry(),
+            epoch.parameters().pairs_per_client,
+            self.context.shards(),
+            self.limits.submissions,
+        )?;
+        self.advance(now, effects);
+        Ok(())
+    }
+
+    /// A client whose onions have not come will not send any.
+    pub(crate) fn client_left(&mut self, now: Timestamp, clients: usize, effects: &mut Effects) {
+        self.expected_clients = clients;
+        self.advance(now, effects);
+    }
+
+    /// Does whatever is due.
+    pub(crate) fn tick(&mut self, now: Timestamp, effects: &mut Effects) {
+        self.advance(now, effects);
+    }
+
+    /// When to tick at the latest.
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        let deadlines = &self.deadlines;
+        Some(match self.stage {
+            Stage::Submissions => {
+                if self.noise.is_some() {
+                    deadlines.submissions()
+                } else {
+                    deadlines.batches(Layer::FIRST)
+                }
+            }
+            Stage::Batches(layer) => deadlines.batches(layer),
+            Stage::Filters => deadlines.filters(),
+            Stage::Verdicts => deadlines.verdicts(),
+            Stage::Keys if !self.asked_for_keys => deadlines.ask_for_keys(),
+            Stage::Keys => deadlines.keys(),
+            // Peeling ends by itself.
+            Stage::Opening => return None,
+            Stage::DeadDrops => deadlines.dead_drops(),
+            Stage::Replies(layer) => deadlines.replies(layer),
+            Stage::Aborting(until) => until,
+            Stage::Ended => return None,
+        })
+    }
+
+    /// Withholds the seal key, unless it has been released, and gives up the round.
+    pub(crate) fn withhold(&mut self, now: Timestamp, reason: Reason, effects: &mut Effects) {
+        let Some(keeper) = self.sealing.keeper.take() else { return };
+        let statement = keeper.withhold(reason, &self.context.identity);
+        self.outcome = Some(RoundOutcome::Withheld { reason });
+        self.publish_statement(statement, effects);
+        self.abort(now);
+    }
+
+    /// Frees what an aborted round holds and waits for the others' statements.
+    fn abort(&mut self, now: Timestamp) {
+        self.arriving.iter_mut().for_each(|layer| *layer = None);
+        self.returning.iter_mut().for_each(|layer| *layer = None);
+        self.noise = None;
+        self.sealing.sent = Vec::new();
+        let wait = u64::from(self.context.epoch.parameters().verify_ms);
+        self.stage = Stage::Aborting(now.plus_ms(wait));
+    }
+}

@@ -1,0 +1,64 @@
+//! By when each step of a round has to be done, counted from its opening.
+
+use antiphon_wire::{Geometry, Layer, Parameters, Timestamp};
+
+/// The deadlines of one round at one shard, by its own clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadlines {
+    opened: Timestamp,
+    parameters: Parameters,
+    geometry: Geometry,
+}
+
+impl Deadlines {
+    pub(crate) fn new(opened: Timestamp, parameters: Parameters, geometry: Geometry) -> Self {
+        Self { opened, parameters, geometry }
+    }
+
+    /// When clients' onions are no longer taken.
+    pub(crate) fn submissions(&self) -> Timestamp {
+        self.opened.plus_ms(self.parameters.submit_ms.into())
+    }
+
+    /// When all batches for one of the layers 1 to L-1 have to be in.
+    pub(crate) fn batches(&self, layer: Layer) -> Timestamp {
+        self.submissions().plus_ms(u64::from(layer.0) * u64::from(self.parameters.layer_ms))
+    }
+
+    fn after_seal(&self, verifications: u64) -> Timestamp {
+        let sealed = self.batches(self.geometry.seal_layer());
+        sealed.plus_ms(verifications * u64::from(self.parameters.verify_ms))
+    }
+
+    /// When all filters have to be in.
+    pub(crate) fn filters(&self) -> Timestamp {
+        self.after_seal(1)
+    }
+
+    /// When all verdicts have to be in.
+    pub(crate) fn verdicts(&self) -> Timestamp {
+        self.after_seal(2)
+    }
+
+    /// When to ask the others for seal keys that have not come.
+    pub(crate) fn ask_for_keys(&self) -> Timestamp {
+        self.verdicts().plus_ms(u64::from(self.parameters.verify_ms) / 2)
+    }
+
+    /// When all seal keys have to be in.
+    pub(crate) fn keys(&self) -> Timestamp {
+        self.after_seal(3)
+    }
+
+    /// When layer L counts what has not come as empty.
+    pub(crate) fn dead_drops(&self) -> Timestamp {
+        self.keys().plus_ms(self.parameters.layer_ms.into())
+    }
+
+    /// When the replies for the onions of `layer` are sent on whatever has come; layer 0 is the
+    /// gateway.
+    pub(crate) fn replies(&self, layer: u8) -> Timestamp {
+        let steps = u64::from(self.geometry.layers() - layer);
+        self.dead_drops().plus_ms(steps * u64::from(self.parameters.reply_ms))
+    }
+}

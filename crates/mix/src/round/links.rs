@@ -1,0 +1,274 @@
+//! What a round sends to and takes from the other shards.
+
+use antiphon_wire::{
+    BatchHeader, Digest, Direction, FilterStatement, Layer, PROTOCOL_VERSION, PeerMessage, Reason,
+    SealStatement, ShardIndex, Signed, Timestamp, Verdict,
+};
+
+use crate::round::arriving::Arriving;
+use crate::round::{Effects, RoundMachine};
+use crate::work::Chunk;
+use crate::{Notice, Output};
+
+impl RoundMachine {
+    pub(super) fn layer(&self, layer: Layer) -> Option<&Arriving> {
+        self.arriving.get(usize::from(layer.0).checked_sub(1)?)?.as_ref()
+    }
+
+    pub(super) fn layer_mut(&mut self, layer: Layer) -> Option<&mut Arriving> {
+        self.arriving.get_mut(usize::from(layer.0).checked_sub(1)?)?.as_mut()
+    }
+
+    /// Sends each shard its batch of onions for `layer`.
+    pub(super) fn send_onions(
+        &mut self,
+        layer: Layer,
+        batches: Vec<Vec<u8>>,
+        effects: &mut Effects,
+    ) {
+        let item_bytes = self.context.epoch.geometry().onion_bytes(layer);
+        for (position, bytes) in batches.into_iter().enumerate() {
+            let to = ShardIndex(position as u16);
+            self.send_batch(to, layer, Direction::Forward, bytes, item_bytes, effects);
+        }
+    }
+
+    /// Sends back the replies for the onions of `layer`, and forgets them.
+    pub(super) fn send_replies(&mut self, layer: u8, effects: &mut Effects) {
+        let Some(returning) = self.returning[usize::from(layer)].take() else { return };
+        let item_bytes = self.context.epoch.geometry().body_bytes();
+        for to in self.context.epoch.shard_indices() {
+            let bytes = returning.for_sender(to).to_vec();
+            self.send_batch(to, Layer(layer), Direction::Reply, bytes, item_bytes, effects);
+        }
+    }
+
+    fn send_batch(
+        &mut self,
+        to: ShardIndex,
+        layer: Layer,
+        direction: Direction,
+        bytes: Vec<u8>,
+        item_bytes: usize,
+        effects: &mut Effects,
+    ) {
+        let header = BatchHeader {
+            version: PROTOCOL_VERSION,
+            epoch: self.context.epoch.epoch(),
+            round: self.round,
+            layer,
+            direction,
+            sender: self.context.me,
+            receiver: to,
+            count: (bytes.len() / item_bytes) as u32,
+            hash: Digest::of(&bytes),
+        };
+        if to == self.context.me {
+            self.accept_header(&header, effects);
+            if !bytes.is_empty() {
+                self.accept_chunk(to, layer, direction, bytes, effects);
+            }
+            return;
+        }
+        let header = Signed::new(header, &self.context.identity);
+        let to = self.context.identities[to.position()];
+        effects.outputs.push_back(Output::Batch { to, header, bytes, item_bytes });
+    }
+
+    /// Sends `message` to every other shard.
+    pub(super) fn tell_all(&self, message: &PeerMessage, effects: &mut Effects) {
+        for (position, &to) in self.context.identities.iter().enumerate() {
+            if position != self.context.me.position() {
+                effects.outputs.push_back(Output::Peer { to, message: message.clone() });
+            }
+        }
+    }
+
+    pub(super) fn publish_statement(
+        &mut self,
+        statement: Signed<SealStatement>,
+        effects: &mut Effects,
+    ) {
+        // Its own statement is in order: the board takes it.
+        let _ = self.sealing.seals.record(&statement, &self.context.identities);
+        self.tell_all(&PeerMessage::Statements { statements: vec![statement] }, effects);
+    }
+
+    /// Reports that a peer broke the rules. It costs that peer's batch or message, nothing else.
+    pub(super) fn fault(
+        &self,
+        peer: ShardIndex,
+        what: &dyn std::error::Error,
+        effects: &mut Effects,
+    ) {
+        if let Some(&peer) = self.context.identities.get(peer.position()) {
+            let notice = Notice::PeerFault { peer, what: what.to_string() };
+            effects.outputs.push_back(Output::Notice(notice));
+        }
+    }
+
+    fn accept_header(&mut self, header: &BatchHeader, effects: &mut Effects) {
+        let opened = match header.direction {
+            Direction::Forward => self.layer_mut(header.layer).map(|layer| layer.open(header)),
+            Direction::Reply => self.returning_mut(header.layer).map(|layer| layer.open(header)),
+        };
+        if let Some(Err(error)) = opened {
+            self.fault(header.sender, &error, effects);
+        }
+    }
+
+    fn accept_chunk(
+        &mut self,
+        sender: ShardIndex,
+        layer: Layer,
+        direction: Direction,
+        bytes: Vec<u8>,
+        effects: &mut Effects,
+    ) {
+        let taken = match direction {
+            Direction::Forward => match self.layer_mut(layer) {
+                Some(arriving) => arriving.take(sender, bytes),
+                None => return,
+            },
+            Direction::Reply => match self.returning_mut(layer) {
+                Some(returning) => returning.take(sender, &bytes).map(|()| None),
+                None => return,
+            },
+        };
+        match taken {
+            Ok(work) => effects.outputs.extend(work.map(Output::Work)),
+            Err(error) => self.fault(sender, &error, effects),
+        }
+    }
+
+    /// Where replies that leave `layer` are collected: at the layer before.
+    fn returning_mut(&mut self, layer: Layer) -> Option<&mut super::Returning> {
+        self.returning.get_mut(usize::from(layer.0).checked_sub(1)?)?.as_mut()
+    }
+
+    /// The header of another shard's batch.
+    pub(crate) fn batch_header(
+        &mut self,
+        now: Timestamp,
+        from: ShardIndex,
+        signed: &Signed<BatchHeader>,
+        effects: &mut Effects,
+    ) {
+        let claimed = signed.claimed();
+        let expected = claimed.version == PROTOCOL_VERSION
+            && claimed.epoch == self.context.epoch.epoch()
+            && claimed.round == self.round
+            && claimed.sender == from
+            && claimed.receiver == self.context.me
+            && from != self.context.me;
+        if !expected {
+            return;
+        }
+        match signed.verify(&self.context.identities[from.position()]) {
+            Ok(header) => self.accept_header(&header.clone(), effects),
+            Err(error) => self.fault(from, &error, effects),
+        }
+        self.advance(now, effects);
+    }
+
+    /// Part of another shard's batch.
+    pub(crate) fn batch_chunk(
+        &mut self,
+        now: Timestamp,
+        from: ShardIndex,
+        layer: Layer,
+        direction: Direction,
+        bytes: Vec<u8>,
+        effects: &mut Effects,
+    ) {
+        if from == self.context.me {
+            return;
+        }
+        self.accept_chunk(from, layer, direction, bytes, effects);
+        self.advance(now, effects);
+    }
+
+    /// Onions that have been peeled.
+    pub(crate) fn peeled(
+        &mut self,
+        now: Timestamp,
+        layer: Layer,
+        chunk: Chunk,
+        effects: &mut Effects,
+    ) {
+        if let Some(arriving) = self.layer_mut(layer) {
+            arriving.peeled(chunk);
+        }
+        self.advance(now, effects);
+    }
+
+    /// Another shard's filter.
+    pub(crate) fn filter(
+        &mut self,
+        now: Timestamp,
+        from: ShardIndex,
+        signed: &Signed<FilterStatement>,
+        effects: &mut Effects,
+    ) {
+        let claimed = signed.claimed();
+        let expected = claimed.shard == from
+            && claimed.epoch == self.context.epoch.epoch()
+            && claimed.round == self.round;
+        if !expected || from == self.context.me || self.sealing.has_filter_of(from) {
+            return;
+        }
+        let most = self.limits.onions_per_batch.saturating_mul(self.context.shards() as u32);
+        match signed.verify(&self.context.identities[from.position()]) {
+            Ok(statement) => {
+                if let Err(reason) = self.sealing.take_filter(&self.context, statement, most) {
+                    self.withhold(now, reason, effects);
+                }
+            }
+            Err(error) => self.fault(from, &error, effects),
+        }
+        self.advance(now, effects);
+    }
+
+    /// Another shard's verdict.
+    pub(crate) fn verdict(
+        &mut self,
+        now: Timestamp,
+        from: ShardIndex,
+        verdict: &Signed<Verdict>,
+        effects: &mut Effects,
+    ) {
+        if verdict.claimed().shard == from && from != self.context.me {
+            self.count_verdict(now, verdict, effects);
+            self.advance(now, effects);
+        }
+    }
+
+    /// Statements about seal keys: the sender's own, or others' that it passes on.
+    pub(crate) fn statements(
+        &mut self,
+        now: Timestamp,
+        from: ShardIndex,
+        statements: &[Signed<SealStatement>],
+        effects: &mut Effects,
+    ) {
+        for statement in statements.iter().take(2 * self.context.shards()) {
+            let recorded = self.sealing.seals.record(statement, &self.context.identities);
+            if let Err(error) = recorded {
+                self.fault(from, &error, effects);
+            }
+        }
+        if let Some((shard, _)) = self.sealing.seals.first_withheld() {
+            self.withhold(now, Reason::Follows { shard }, effects);
+        }
+        self.advance(now, effects);
+    }
+
+    /// Another shard asks what statements this one has.
+    pub(crate) fn asked_for_statements(&mut self, from: ShardIndex, effects: &mut Effects) {
+        if let Some(statements) = self.sealing.answer(from) {
+            let to = self.context.identities[from.position()];
+            let message = PeerMessage::Statements { statements };
+            effects.outputs.push_back(Output::Peer { to, message });
+        }
+    }
+}

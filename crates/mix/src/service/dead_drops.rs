@@ -1,0 +1,78 @@
+//! The conversation service: two deposits at one dead drop swap bodies.
+
+use antiphon_wire::DEAD_DROP_BYTES;
+
+use crate::service::Service;
+
+/// Swaps the bodies of two deposits at one dead drop; any other number gets its own bodies back.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DeadDrops;
+
+/// What the dead drops of one shard show.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PairCounts {
+    /// Dead drops with two deposits.
+    pub pairs: u32,
+    /// Dead drops with one deposit.
+    pub singles: u32,
+}
+
+impl Service for DeadDrops {
+    fn exchange(&self, deposits: &[u8], body_bytes: usize) -> (Vec<u8>, PairCounts) {
+        let deposit_bytes = DEAD_DROP_BYTES + body_bytes;
+        let drop_at = |i: u32| &deposits[i as usize * deposit_bytes..][..DEAD_DROP_BYTES];
+        let body_at = |i: u32| {
+            &deposits[i as usize * deposit_bytes + DEAD_DROP_BYTES..][..body_bytes]
+        };
+        // Sorting takes n log n steps whatever ids a client chooses; a hash table might not.
+        let mut order: Vec<u32> = (0..(deposits.len() / deposit_bytes) as u32).collect();
+        order.sort_unstable_by_key(|&i| drop_at(i));
+
+        let mut replies = vec![0; order.len() * body_bytes];
+        let mut reply = |to: u32, body: &[u8]| {
+            replies[to as usize * body_bytes..][..body_bytes].copy_from_slice(body);
+        };
+        let mut counts = PairCounts::default();
+        for met in order.chunk_by(|&a, &b| drop_at(a) == drop_at(b)) {
+            match *met {
+                [a, b] => {
+                    counts.pairs += 1;
+                    reply(a, body_at(b));
+                    reply(b, body_at(a));
+                }
+                _ => {
+                    counts.singles += u32::from(met.len() == 1);
+                    for &alone in met {
+                        reply(alone, body_at(alone));
+                    }
+                }
+            }
+        }
+        (replies, counts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deposits(list: &[(u8, u8)]) -> Vec<u8> {
+        list.iter()
+            .flat_map(|&(dead_drop, body)| [[dead_drop; DEAD_DROP_BYTES], [body; 16]].concat())
+            .collect()
+    }
+
+    #[test]
+    fn exactly_two_swap() {
+        let given = deposits(&[(9, 1), (5, 2), (9, 3), (7, 4), (7, 5), (7, 6)]);
+        let (replies, counts) = DeadDrops.exchange(&given, 16);
+        let first: Vec<u8> = replies.chunks_exact(16).map(|reply| reply[0]).collect();
+        assert_eq!(first, [3, 2, 1, 4, 5, 6]);
+        assert_eq!(counts, PairCounts { pairs: 1, singles: 1 });
+    }
+
+    #[test]
+    fn no_deposits_no_replies() {
+        assert_eq!(DeadDrops.exchange(&[], 16), (Vec::new(), PairCounts::default()));
+    }
+}

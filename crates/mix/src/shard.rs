@@ -1,0 +1,163 @@
+//! The shard: epochs come and go, rounds run, clients and peers are served.
+
+mod clients;
+mod epochs;
+mod rounds;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use antiphon_wire::{
+    Epoch, IdentityKey, NetworkFile, OperatorList, Round, Signed, Timestamp, ToCoordinator, ToShard,
+};
+use ed25519_dalek::SigningKey;
+use rand::{CryptoRng, SeedableRng as _};
+use rand_chacha::ChaCha20Rng;
+
+use crate::epoch_keys::{EpochKeys, OfferedKeys};
+use crate::io::{Input, Notice, Output};
+use crate::noise::NoiseBatch;
+use crate::round::RoundMachine;
+use crate::work::Done;
+use crate::{Limits, SignerState};
+use clients::Clients;
+
+/// What a shard is.
+#[derive(Clone, Debug)]
+pub struct ShardConfig {
+    /// The network it belongs to.
+    pub network: Arc<NetworkFile>,
+    /// Its long-term identity.
+    pub identity: SigningKey,
+    /// Its operator's list, which it is on.
+    pub list: Signed<OperatorList>,
+    /// Where other shards reach it.
+    pub peer_address: SocketAddr,
+    /// Where clients reach it.
+    pub client_address: SocketAddr,
+    /// What it takes from others at most.
+    pub limits: Limits,
+}
+
+/// A shard as a state machine: put in what happens, do what comes out.
+#[derive(Debug)]
+pub struct Shard {
+    config: ShardConfig,
+    me: IdentityKey,
+    rng: ChaCha20Rng,
+    state: SignerState,
+    /// Keys offered for epochs to come; few, and replaced by newer ones.
+    offered: BTreeMap<Epoch, OfferedKeys>,
+    epochs: BTreeMap<Epoch, EpochKeys>,
+    rounds: BTreeMap<Round, RoundMachine>,
+    /// Noise built ahead.
+    noise: BTreeMap<Round, (Epoch, NoiseBatch)>,
+    /// Noise being built.
+    building: BTreeMap<Round, Epoch>,
+    clients: Clients,
+    outputs: VecDeque<Output>,
+}
+
+impl Shard {
+    /// A shard that has just started. `state` is what it persisted before, or the default if it
+    /// never ran; secrets do not survive, so it waits for the next epoch.
+    pub fn new(config: ShardConfig, state: SignerState, rng: &mut impl CryptoRng) -> Self {
+        Self {
+            me: IdentityKey::of(&config.identity),
+            rng: ChaCha20Rng::from_rng(rng),
+            state,
+            offered: BTreeMap::new(),
+            epochs: BTreeMap::new(),
+            rounds: BTreeMap::new(),
+            noise: BTreeMap::new(),
+            building: BTreeMap::new(),
+            clients: Clients::default(),
+            outputs: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// The shard's identity.
+    pub fn identity(&self) -> IdentityKey {
+        self.me
+    }
+
+    /// Takes in something that happened at `now`.
+    pub fn handle(&mut self, now: Timestamp, input: Input) {
+        match input {
+            Input::CoordinatorLinked => self.register(),
+            Input::Coordinator(message) => self.coordinator(now, message),
+            Input::Peer { from, message } => self.peer(now, from, message),
+            Input::PeerChunk { from, batch, bytes } => self.chunk(now, from, batch, bytes),
+            Input::ClientJoined(client) => self.client_joined(now, client),
+            Input::Client { from, message } => self.client(now, from, message),
+            Input::ClientLeft(client) => self.client_left(now, client),
+            Input::WorkDone(done) => self.work_done(now, done.0),
+            Input::Tick => {}
+        }
+        self.tick(now);
+    }
+
+    /// The next thing to do, until there is none.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to put in [`Input::Tick`] at the latest.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        let rounds = self.rounds.values().filter_map(RoundMachine::next_deadline);
+        let expiries = self.epochs.values().map(|keys| keys.context.epoch.document().expires_at);
+        rounds.chain(expiries).min()
+    }
+
+    /// Whether a round is running: a process that has to stop waits for it.
+    pub fn is_busy(&self) -> bool {
+        self.rounds.values().any(|round| !round.has_ended())
+    }
+
+    fn say(&mut self, message: ToCoordinator) {
+        self.outputs.push_back(Output::Coordinator(message));
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.outputs.push_back(Output::Notice(notice));
+    }
+
+    fn coordinator(&mut self, now: Timestamp, message: ToShard) {
+        match message {
+            ToShard::Call { epoch, first_round, last_round } => {
+                self.call(epoch, first_round, last_round);
+            }
+            ToShard::Propose { document, contributions } => {
+                self.propose(now, document, &contributions);
+            }
+            ToShard::Publish { document } => self.publish(now, document),
+            ToShard::Open { epoch, round } => self.open(now, epoch, round),
+            ToShard::Reject { reason } => {
+                let why = String::from_utf8_lossy(&reason.0).into_owned();
+                self.notice(Notice::Rejected { why });
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Timestamp) {
+        self.expire(now);
+        for round in self.running() {
+            self.with_round(now, round, |machine, effects| machine.tick(now, effects));
+        }
+    }
+
+    fn work_done(&mut self, now: Timestamp, done: Done) {
+        match done {
+            Done::Peeled { epoch, round, layer, chunk } => {
+                self.with_round(now, round, |machine, effects| {
+                    if machine.context().epoch.epoch() == epoch {
+                        machine.peeled(now, layer, chunk, effects);
+                    }
+                });
+            }
+            Done::Noise { epoch, round, noise } => self.noise_built(now, epoch, round, noise),
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! How a shard runs rounds: noise built ahead, machines started, messages handed to them.
+
+use antiphon_wire::{
+    Direction, Epoch, IdentityKey, PeerMessage, Round, ShardIndex, Timestamp, ToCoordinator,
+};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha20Rng;
+
+use crate::io::{BatchKey, Notice, Output};
+use crate::noise::NoiseBatch;
+use crate::round::{Effects, RoundMachine};
+use crate::shard::Shard;
+use crate::work::{Job, NoiseJob, Work};
+
+/// How many rounds after the last one served a peer may already be at.
+const ROUNDS_AHEAD: u64 = 2;
+
+impl Shard {
+    /// Rounds that have not ended.
+    pub(super) fn running(&self) -> Vec<Round> {
+        self.rounds.iter().filter(|(_, r)| !r.has_ended()).map(|(round, _)| *round).collect()
+    }
+
+    /// Runs `act` on a round's machine and carries out what it asks for.
+    pub(super) fn with_round(
+        &mut self,
+        now: Timestamp,
+        round: Round,
+        act: impl FnOnce(&mut RoundMachine, &mut Effects),
+    ) {
+        let Some(machine) = self.rounds.get_mut(&round) else { return };
+        let mut effects = Effects::default();
+        act(machine, &mut effects);
+        let epoch = machine.context().epoch.epoch();
+        self.outputs.append(&mut effects.outputs);
+        if let Some((outcome, counts, took_ms)) = effects.ended {
+            self.say(ToCoordinator::Ended { epoch, round, outcome, counts });
+            self.notice(Notice::RoundEnded { round, outcome, counts, took_ms });
+            // The one that ended last can still answer questions for statements.
+            let ended = |(number, machine): (&Round, &mut RoundMachine)| {
+                machine.has_ended() && *number < round
+            };
+            self.rounds.retain(|number, machine| !ended((number, machine)));
+            self.expire(now);
+        }
+    }
+
+    /// Makes sure that a round's machine is there. A round is served under one document only, and
+    /// rounds before it are not served any more.
+    fn start(&mut self, now: Timestamp, round: Round) -> bool {
+        if self.rounds.contains_key(&round) {
+            return true;
+        }
+        let Some(state) = self.state.serve(round) else { return false };
+        let Some(epoch) = self.epoch_of(round) else { return false };
+        let rng = ChaCha20Rng::from_rng(&mut self.rng);
+        let Some(keys) = self.epochs.get_mut(&epoch) else { return false };
+        let Some(seal) = keys.take_seal(round) else { return false };
+        let context = std::sync::Arc::clone(&keys.context);
+        let limits = self.config.limits;
+        let Some(machine) = RoundMachine::new(context, round, seal, limits, rng, now) else {
+            return false;
+        };
+        self.state = state;
+        self.outputs.push_back(Output::Persist(state));
+        self.rounds.insert(round, machine);
+        if let Some((of, noise)) = self.noise.remove(&round)
+            && of == epoch
+        {
+            self.with_round(now, round, |machine, effects| machine.add_noise(now, noise, effects));
+        }
+        self.noise = self.noise.split_off(&round);
+        self.prepare(now, round);
+        true
+    }
+
+    /// The coordinator opens a round.
+    pub(super) fn open(&mut self, now: Timestamp, epoch: Epoch, round: Round) {
+        let expired = self.epochs.get(&epoch).is_none_or(|keys| {
+            now >= keys.context.epoch.document().expires_at
+        });
+        if expired || self.epoch_of(round) != Some(epoch) || !self.start(now, round) {
+            return;
+        }
+        let clients = self.clients.len();
+        self.with_round(now, round, |machine, effects| machine.announce(now, clients, effects));
+        self.announce_to_clients(now, round);
+        self.prepare(now, round.next());
+    }
+
+    /// Has the noise for `round` built, unless it is there or on its way.
+    pub(super) fn prepare(&mut self, now: Timestamp, round: Round) {
+        let Some(epoch) = self.epoch_of(round) else { return };
+        if self.rounds.get(&round).is_some_and(RoundMachine::has_noise)
+            || self.building.get(&round) == Some(&epoch)
+        {
+            return;
+        }
+        if self.noise.get(&round).is_some_and(|(of, _)| *of == epoch) {
+            return self.say(ToCoordinator::Ready { epoch, round });
+        }
+        let rng = ChaCha20Rng::from_rng(&mut self.rng);
+        let Some(keys) = self.epochs.get(&epoch) else { return };
+        if now >= keys.context.epoch.document().expires_at {
+            return;
+        }
+        let job = NoiseJob {
+            epoch: std::sync::Arc::clone(&keys.context.epoch),
+            maker: std::sync::Arc::clone(&keys.context.noise),
+            round,
+            rng,
+        };
+        self.building.insert(round, epoch);
+        self.outputs.push_back(Output::Work(Work(Job::Noise(job))));
+    }
+
+    pub(super) fn noise_built(
+        &mut self,
+        now: Timestamp,
+        epoch: Epoch,
+        round: Round,
+        noise: Option<NoiseBatch>,
+    ) {
+        if self.building.get(&round) == Some(&epoch) {
+            self.building.remove(&round);
+        }
+        // A newer epoch may have taken the round over meanwhile.
+        let (Some(noise), true) = (noise, self.epoch_of(round) == Some(epoch)) else { return };
+        if self.rounds.contains_key(&round) {
+            self.with_round(now, round, |machine, effects| machine.add_noise(now, noise, effects));
+        } else if round > self.state.served_round {
+            self.noise.insert(round, (epoch, noise));
+            self.say(ToCoordinator::Ready { epoch, round });
+        }
+    }
+
+    /// Another shard's message.
+    pub(super) fn peer(&mut self, now: Timestamp, from: IdentityKey, message: PeerMessage) {
+        let (epoch, round) = match &message {
+            PeerMessage::Batch { header } => (header.claimed().epoch, header.claimed().round),
+            PeerMessage::Filter { filter } => (filter.claimed().epoch, filter.claimed().round),
+            PeerMessage::Verdict { verdict } => (verdict.claimed().epoch, verdict.claimed().round),
+            PeerMessage::Statements { statements } => match statements.first() {
+                Some(first) => (first.claimed().epoch, first.claimed().round),
+                None => return,
+            },
+            PeerMessage::AskStatements { epoch, round } => (*epoch, *round),
+        };
+        let Some(from) = self.find_peer(now, from, epoch, round) else { return };
+        self.with_round(now, round, |machine, effects| match &message {
+            PeerMessage::Batch { header } => machine.batch_header(now, from, header, effects),
+            PeerMessage::Filter { filter } => machine.filter(now, from, filter, effects),
+            PeerMessage::Verdict { verdict } => machine.verdict(now, from, verdict, effects),
+            PeerMessage::Statements { statements } => {
+                machine.statements(now, from, statements, effects);
+            }
+            PeerMessage::AskStatements { .. } => machine.asked_for_statements(from, effects),
+        });
+    }
+
+    /// Part of another shard's batch.
+    pub(super) fn chunk(
+        &mut self,
+        now: Timestamp,
+        from: IdentityKey,
+        batch: BatchKey,
+        bytes: Vec<u8>,
+    ) {
+        let BatchKey { round, layer, direction } = batch;
+        debug_assert!(matches!(direction, Direction::Forward | Direction::Reply));
+        let Some(machine) = self.rounds.get(&round) else { return };
+        let Some(from) = machine.context().epoch.index_of(&from) else { return };
+        self.with_round(now, round, |machine, effects| {
+            machine.batch_chunk(now, from, layer, direction, bytes, effects);
+        });
+    }
+
+    /// The sender's index in the round's epoch. Starts the round if the sender is ahead of the
+    /// coordinator's word, but not by more than a few rounds.
+    fn find_peer(
+        &mut self,
+        now: Timestamp,
+        from: IdentityKey,
+        epoch: Epoch,
+        round: Round,
+    ) -> Option<ShardIndex> {
+        if !self.rounds.contains_key(&round) {
+            let near = round.0.saturating_sub(self.next_round().0) < ROUNDS_AHEAD;
+            let listed = self.epochs.get(&epoch)?.context.epoch.index_of(&from).is_some();
+            if !near || !listed || self.epoch_of(round) != Some(epoch) || !self.start(now, round) {
+                return None;
+            }
+        }
+        let context = self.rounds.get(&round)?.context();
+        if context.epoch.epoch() != epoch {
+            return None;
+        }
+        let index = context.epoch.index_of(&from);
+        if index.is_none() {
+            let what = "sends for an epoch that it is not part of".to_owned();
+            self.notice(Notice::PeerFault { peer: from, what });
+        }
+        index
+    }
+}

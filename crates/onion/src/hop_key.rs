@@ -1,0 +1,124 @@
+//! What a sender encrypts to and what a receiver opens with.
+
+use curve25519_dalek::edwards::{EdwardsBasepointTable, EdwardsPoint};
+use curve25519_dalek::scalar::Scalar;
+use curve25519_dalek::traits::BasepointTable;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::dh::Multiplier;
+use crate::keys::GroupPoint;
+use crate::{JointSealKey, KeyError, OnionPublicKey, OnionSecretKey, SealSecretKey};
+
+/// What a sender encrypts one hop to: a shard's onion key, or at the seal layer its sum with the
+/// round's joint seal key.
+pub struct HopKey {
+    point: EdwardsPoint,
+    /// The key's u-coordinate, which key derivation takes as "the shard's key".
+    u: [u8; 32],
+    sealed: bool,
+    table: Option<Box<EdwardsBasepointTable>>,
+}
+
+impl HopKey {
+    /// The key of an ordinary layer.
+    pub fn plain(key: &OnionPublicKey) -> Self {
+        Self::new(key.group_point(), false)
+    }
+
+    /// The key of the seal layer.
+    ///
+    /// # Errors
+    /// If the two keys cancel each other.
+    pub fn sealed(key: &OnionPublicKey, joint: &JointSealKey) -> Result<Self, KeyError> {
+        let sum = key.group_point().point() + joint.group_point().point();
+        Ok(Self::new(&GroupPoint::from_torsion_free(sum)?, true))
+    }
+
+    fn new(key: &GroupPoint, sealed: bool) -> Self {
+        let point = *key.point();
+        Self { point, u: point.to_montgomery().to_bytes(), sealed, table: None }
+    }
+
+    /// The same key with a table of its multiples (30 KiB), which makes building several times
+    /// faster. Worth it for keys that many onions are built to: an epoch's onion keys.
+    #[must_use]
+    pub fn with_table(mut self) -> Self {
+        self.table = Some(Box::new(EdwardsBasepointTable::create(&self.point)));
+        self
+    }
+
+    /// Whether this is a key of the seal layer.
+    pub fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
+    /// The u-coordinate that senders and receivers agree on, 32 bytes.
+    pub fn u(&self) -> &[u8; 32] {
+        &self.u
+    }
+
+    pub(crate) fn multiply(&self, scalar: &Scalar) -> EdwardsPoint {
+        match &self.table {
+            Some(table) => table.mul_base(scalar),
+            None => self.point * scalar,
+        }
+    }
+}
+
+impl std::fmt::Debug for HopKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HopKey").field("sealed", &self.sealed).finish_non_exhaustive()
+    }
+}
+
+/// What a shard opens one layer's onions with.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct PeelKey {
+    multiplier: Multiplier,
+    u: [u8; 32],
+}
+
+impl PeelKey {
+    /// The key of an ordinary layer.
+    pub fn plain(key: &OnionSecretKey) -> Self {
+        Self::new(key.scalar())
+    }
+
+    /// The key of the seal layer: the shard's own onion key and the released seal keys of *all*
+    /// shards, its own included.
+    ///
+    /// # Errors
+    /// If the secrets cancel each other.
+    pub fn sealed<'a>(
+        key: &OnionSecretKey,
+        seals: impl IntoIterator<Item = &'a SealSecretKey>,
+    ) -> Result<Self, KeyError> {
+        let mut sum = seals.into_iter().fold(*key.scalar(), |sum, seal| sum + seal.scalar());
+        if sum == Scalar::ZERO {
+            return Err(KeyError::Identity);
+        }
+        let peel = Self::new(&sum);
+        sum.zeroize();
+        Ok(peel)
+    }
+
+    fn new(secret: &Scalar) -> Self {
+        let u = EdwardsPoint::mul_base(secret).to_montgomery().to_bytes();
+        Self { multiplier: Multiplier::new(secret), u }
+    }
+
+    /// The u-coordinate that senders and receivers agree on, 32 bytes.
+    pub fn u(&self) -> &[u8; 32] {
+        &self.u
+    }
+
+    pub(crate) fn multiplier(&self) -> &Multiplier {
+        &self.multiplier
+    }
+}
+
+impl std::fmt::Debug for PeelKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PeelKey(..)")
+    }
+}

@@ -1,0 +1,26 @@
+//! The keys of an epoch: one onion key per shard, one seal key per shard and round.
+
+mod onion;
+mod point;
+mod seal;
+
+pub use onion::{OnionPublicKey, OnionSecretKey};
+pub(crate) use point::GroupPoint;
+pub use seal::{JointSealKey, SealPublicKey, SealSecretKey};
+
+/// Why bytes are no key, or a sum of keys is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// No point has this encoding, or the point has another one that is the canonical one.
+    #[error("not the canonical encoding of a curve point")]
+    Encoding,
+    /// The point has a component of small order.
+    #[error("the point has a component of small order")]
+    Torsion,
+    /// The point is the identity: keys that cancel each other, or no key at all.
+    #[error("the point is the identity; keys that are summed must not cancel each other")]
+    Identity,
+    /// The bytes are no scalar between 1 and the group order.
+    #[error("not a canonical, non-zero secret scalar")]
+    Scalar,
+}

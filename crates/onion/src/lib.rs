@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+
+mod build;
+mod context;
+mod dh;
+mod ephemeral;
+mod hop_key;
+mod keys;
+mod layout;
+mod peel;
+mod possession;
+mod reply;
+mod suite;
+
+pub use build::{BuildError, Built, Hop, Keep, build_batch, rebuild_batch};
+pub use context::RoundContext;
+pub use ephemeral::EphemeralSecrets;
+pub use hop_key::{HopKey, PeelKey};
+pub use keys::{
+    JointSealKey, KeyError, OnionPublicKey, OnionSecretKey, SealPublicKey, SealSecretKey,
+};
+pub use layout::{ephemeral_of, inner_of, inner_offset};
+pub use peel::{PeelError, Peeled, peel_batch};
+pub use possession::{Claim, ClaimError, ProofOfPossession, verify_claims};
+pub use reply::{ReplyKey, ReplyKeys, apply_reply_stream, apply_reply_streams};

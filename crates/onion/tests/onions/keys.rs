@@ -1,0 +1,86 @@
+//! Keys parse one way only, and sums that cancel are refused.
+
+use antiphon_onion::{
+    HopKey, JointSealKey, KeyError, OnionPublicKey, OnionSecretKey, PeelKey, SealPublicKey,
+    SealSecretKey,
+};
+use curve25519_dalek::constants::EIGHT_TORSION;
+use curve25519_dalek::edwards::CompressedEdwardsY;
+use curve25519_dalek::scalar::Scalar;
+use proptest::prelude::*;
+
+use crate::support::rng;
+
+#[test]
+fn points_with_a_small_order_component_are_refused() {
+    let key = OnionSecretKey::generate(&mut rng(1)).public_key();
+    let point = CompressedEdwardsY(key.to_bytes()).decompress().unwrap();
+    for torsion in &EIGHT_TORSION[1..] {
+        let mixed = (point + torsion).compress().0;
+        assert_eq!(OnionPublicKey::from_bytes(mixed), Err(KeyError::Torsion));
+        assert_eq!(SealPublicKey::from_bytes(mixed), Err(KeyError::Torsion));
+        assert_eq!(JointSealKey::from_bytes(mixed), Err(KeyError::Torsion));
+        let pure = torsion.compress().0;
+        assert_eq!(OnionPublicKey::from_bytes(pure), Err(KeyError::Torsion));
+    }
+    let identity = EIGHT_TORSION[0].compress().0;
+    assert_eq!(OnionPublicKey::from_bytes(identity), Err(KeyError::Identity));
+}
+
+#[test]
+fn second_encodings_are_refused() {
+    // y = 1 + p, and y = 1 with a sign that x = 0 cannot have.
+    let mut unreduced = [0xff; 32];
+    unreduced[0] = 0xee;
+    unreduced[31] = 0x7f;
+    let mut signed = [0; 32];
+    signed[0] = 1;
+    signed[31] = 0x80;
+    for bytes in [unreduced, signed] {
+        assert_eq!(OnionPublicKey::from_bytes(bytes), Err(KeyError::Encoding));
+    }
+    assert_eq!(SealSecretKey::from_bytes([0; 32]).unwrap_err(), KeyError::Scalar);
+    assert_eq!(SealSecretKey::from_bytes([0xff; 32]).unwrap_err(), KeyError::Scalar);
+}
+
+#[test]
+fn keys_that_cancel_each_other_are_refused_on_both_sides() {
+    let seal = SealSecretKey::generate(&mut rng(2));
+    let opposite = (-Scalar::from_canonical_bytes(seal.to_bytes()).unwrap()).to_bytes();
+    let onion = OnionSecretKey::from_bytes(opposite).unwrap();
+    let joint = JointSealKey::sum([&seal.public_key()]).unwrap();
+    assert_eq!(HopKey::sealed(&onion.public_key(), &joint).unwrap_err(), KeyError::Identity);
+    assert_eq!(PeelKey::sealed(&onion, [&seal]).unwrap_err(), KeyError::Identity);
+
+    let other = SealSecretKey::from_bytes(opposite).unwrap();
+    let cancelled = JointSealKey::sum([&seal.public_key(), &other.public_key()]);
+    assert_eq!(cancelled, Err(KeyError::Identity));
+    assert_eq!(JointSealKey::sum([]), Err(KeyError::Identity));
+}
+
+#[test]
+fn a_released_seal_key_is_recognised() {
+    let rng = &mut rng(3);
+    let (seal, other) = (SealSecretKey::generate(rng), SealSecretKey::generate(rng));
+    let released = SealSecretKey::from_bytes(seal.to_bytes()).unwrap();
+    assert!(seal.public_key().matches(&released));
+    assert!(!seal.public_key().matches(&other));
+}
+
+#[test]
+fn secrets_do_not_print() {
+    let seal = SealSecretKey::generate(&mut rng(4));
+    assert_eq!(format!("{seal:?}"), "SealSecretKey(..)");
+}
+
+proptest! {
+    #[test]
+    fn what_parses_encodes_to_the_same_bytes(bytes: [u8; 32]) {
+        if let Ok(key) = OnionPublicKey::from_bytes(bytes) {
+            prop_assert_eq!(key.to_bytes(), bytes);
+        }
+        if let Ok(key) = SealSecretKey::from_bytes(bytes) {
+            prop_assert_eq!(key.to_bytes(), bytes);
+        }
+    }
+}

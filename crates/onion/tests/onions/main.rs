@@ -1,0 +1,9 @@
+//! What the crate promises to those above it.
+#![allow(clippy::unwrap_used)] // Helpers of tests are outside of #[test] functions.
+
+mod keys;
+mod possession;
+mod refusals;
+mod round_trip;
+mod support;
+mod vectors;

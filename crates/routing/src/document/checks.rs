@@ -1,0 +1,370 @@
+//! The rules that a document has to keep, one function each.
+
+use std::collections::BTreeSet;
+
+use antiphon_dp_noise::{
+    CheckError, DistributionError, NoiseAllocation, OperatorShare, PairDistribution, Sigma,
+};
+use antiphon_onion::{HopKey, JointSealKey, KeyError, OnionPublicKey};
+use antiphon_wire::{
+    BadSignature, EpochDocument, Geometry, GeometryError, IdentityKey, NetworkFile, OperatorIndex,
+    PROTOCOL_VERSION, Round, SUITE_1, ShardIndex, Signable, SignedDocument,
+};
+
+use super::CheckedContent;
+use crate::{EpochRules, OperatorSlice, PathSampler, RulesError, SamplerError};
+
+/// The most rounds an epoch may have.
+pub const MAX_ROUNDS: u64 = 1 << 16;
+/// The most shards an epoch may have.
+pub const MAX_SHARDS: usize = 4096;
+/// The most pairs of onions a client may be asked for.
+const MAX_PAIRS_PER_CLIENT: u8 = 16;
+/// Filters may not be laxer than one false positive in 2^20.
+const LEAST_FILTER_BITS: u8 = 20;
+const MOST_FILTER_BITS: u8 = 32;
+/// The conversation service, the only one there is.
+const SERVICE_CONVERSATION: u8 = 0;
+
+/// Why a document is refused.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum DocumentError {
+    /// It is for another network or another version of the protocol.
+    #[error("the document is for another network, or version {found} instead of {PROTOCOL_VERSION}")]
+    OtherNetwork {
+        /// The version it claims.
+        found: u16,
+    },
+    /// A suite or service that this program does not have.
+    #[error("the document asks for suite {suite} and service {service}: update this program")]
+    Unsupported {
+        /// The suite.
+        suite: u8,
+        /// The service.
+        service: u8,
+    },
+    /// A number is out of its range.
+    #[error("the document's {what} is out of range")]
+    OutOfRange {
+        /// Which number.
+        what: &'static str,
+    },
+    /// The onions have an impossible shape.
+    #[error(transparent)]
+    Geometry(#[from] GeometryError),
+    /// The operators do not make up an epoch.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// Paths are shorter than the policy and the operators present ask for.
+    #[error("the document has {found} mixing hops; the network's policy asks for {needed}")]
+    TooFewHops {
+        /// Mixing hops in the document.
+        found: u8,
+        /// Mixing hops needed.
+        needed: u8,
+    },
+    /// Rounds follow each other faster than the policy allows.
+    #[error("the document has a round every {found} ms; the network's policy allows {needed} ms")]
+    TooFast {
+        /// The document's interval.
+        found: u32,
+        /// The policy's least interval.
+        needed: u32,
+    },
+    /// An operator's list is not valid here.
+    #[error("operator {operator}: its list of shards {problem}")]
+    List {
+        /// Which operator.
+        operator: OperatorIndex,
+        /// What is wrong with its list.
+        problem: &'static str,
+    },
+    /// A shard should not be listed.
+    #[error("shard {shard} {problem}")]
+    Shard {
+        /// Which shard.
+        shard: ShardIndex,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A shard's onion key cannot be used.
+    #[error("shard {shard}: {error}")]
+    OnionKey {
+        /// Which shard.
+        shard: ShardIndex,
+        /// What is wrong with the key.
+        error: KeyError,
+    },
+    /// A joint seal key cannot be used.
+    #[error("the joint seal key of round {round}: {error}")]
+    SealKey {
+        /// Which round.
+        round: Round,
+        /// What is wrong with the key.
+        error: KeyError,
+    },
+    /// A shard's noise is no distribution.
+    #[error("shard {shard}: {error}")]
+    Noise {
+        /// Which shard.
+        shard: ShardIndex,
+        /// What is wrong with it.
+        error: DistributionError,
+    },
+    /// The noise gives less than the policy's guarantee.
+    #[error("the noise is weaker than the network's policy: {0}")]
+    WeakNoise(#[from] CheckError),
+    /// The roster cannot be drawn from.
+    #[error(transparent)]
+    Sampler(#[from] SamplerError),
+    /// A listed shard has not signed.
+    #[error("the document has {found} signatures for {shards} shards")]
+    SignatureCount {
+        /// Signatures.
+        found: usize,
+        /// Shards.
+        shards: usize,
+    },
+    /// A signature is not the listed shard's.
+    #[error("shard {shard} has not signed the document: {error}")]
+    Signature {
+        /// Which shard.
+        shard: ShardIndex,
+        /// What is wrong with its signature.
+        error: BadSignature,
+    },
+}
+
+/// Checks all that can be checked without the shards' signatures.
+pub(crate) fn content(
+    document: &EpochDocument,
+    network: &NetworkFile,
+) -> Result<CheckedContent, DocumentError> {
+    let geometry = parameters(document, network)?;
+    lists(document, network)?;
+    let groups = groups(document)?;
+    let present: Vec<_> = groups.iter().map(|(operator, _)| *operator).collect();
+    let rules = EpochRules::of(network, &present)?;
+    if geometry.mixing_hops() < rules.mixing_hops {
+        let found = geometry.mixing_hops();
+        return Err(DocumentError::TooFewHops { found, needed: rules.mixing_hops });
+    }
+    noise(document, network, &groups, &rules)?;
+    seal_keys(document)?;
+    let onion_keys = onion_keys(document)?;
+    Ok(CheckedContent {
+        digest: document.digest(),
+        geometry,
+        rules,
+        paths: sampler(network, &groups)?,
+        hop_keys: onion_keys.iter().map(HopKey::plain).collect(),
+        onion_keys,
+    })
+}
+
+/// Checks that every listed shard has signed.
+pub(crate) fn signatures(signed: &SignedDocument) -> Result<(), DocumentError> {
+    let shards = &signed.document.shards;
+    if signed.signatures.len() != shards.len() {
+        let found = signed.signatures.len();
+        return Err(DocumentError::SignatureCount { found, shards: shards.len() });
+    }
+    for (position, (shard, signature)) in shards.iter().zip(&signed.signatures).enumerate() {
+        signed.document.verify_signature(signature, &shard.identity).map_err(|error| {
+            DocumentError::Signature { shard: ShardIndex(position as u16), error }
+        })?;
+    }
+    Ok(())
+}
+
+fn parameters(
+    document: &EpochDocument,
+    network: &NetworkFile,
+) -> Result<Geometry, DocumentError> {
+    if document.version != PROTOCOL_VERSION || document.network != network.id() {
+        return Err(DocumentError::OtherNetwork { found: document.version });
+    }
+    let p = &document.parameters;
+    if p.suite != SUITE_1 || p.service != SERVICE_CONVERSATION {
+        return Err(DocumentError::Unsupported { suite: p.suite, service: p.service });
+    }
+    let out_of_range = |what| Err(DocumentError::OutOfRange { what });
+    let rounds = document.rounds();
+    if document.last_round.0 == u64::MAX || !(1..=MAX_ROUNDS).contains(&rounds) {
+        return out_of_range("number of rounds");
+    }
+    if document.joint_seal_keys.len() as u64 != rounds {
+        return out_of_range("number of joint seal keys");
+    }
+    if p.interval_ms < network.policy.least_round_interval_ms {
+        let needed = network.policy.least_round_interval_ms;
+        return Err(DocumentError::TooFast { found: p.interval_ms, needed });
+    }
+    let longest = rounds.saturating_mul(2 * u64::from(p.interval_ms));
+    if document.expires_at <= document.starts_at
+        || document.expires_at > document.starts_at.plus_ms(longest)
+    {
+        return out_of_range("expiry");
+    }
+    if !(1..=MAX_PAIRS_PER_CLIENT).contains(&p.pairs_per_client) {
+        return out_of_range("number of pairs per client");
+    }
+    if !(LEAST_FILTER_BITS..=MOST_FILTER_BITS).contains(&p.filter_bits) {
+        return out_of_range("filters' false-positive rate");
+    }
+    if [p.submit_ms, p.layer_ms, p.verify_ms, p.reply_ms].contains(&0) {
+        return out_of_range("deadline");
+    }
+    if document.shards.is_empty() || document.shards.len() > MAX_SHARDS {
+        return out_of_range("number of shards");
+    }
+    Ok(Geometry::new(p.layers, p.body)?)
+}
+
+/// Every operator's list is its own, holds for this epoch, and has more than half of its shards in
+/// the document; every shard is on its operator's list, and listed once.
+fn lists(document: &EpochDocument, network: &NetworkFile) -> Result<(), DocumentError> {
+    let mut listed = BTreeSet::new();
+    let mut last = None;
+    for signed in &document.operators {
+        let claimed = signed.claimed();
+        let operator = claimed.operator;
+        let wrong = |problem| DocumentError::List { operator, problem };
+        if last.is_some_and(|last| last >= operator) {
+            return Err(wrong("comes twice, or out of order"));
+        }
+        last = Some(operator);
+        let key = network.operator(operator).ok_or(RulesError::UnknownOperator(operator))?.key;
+        let list = signed.verify(&key).map_err(|_| wrong("is not signed by the operator"))?;
+        if list.network != document.network {
+            return Err(wrong("is for another network"));
+        }
+        if !(list.first_epoch..=list.last_epoch).contains(&document.epoch) {
+            return Err(wrong("does not hold for this epoch: the operator has to sign another"));
+        }
+        let mut in_document = 0usize;
+        for identity in &list.shards {
+            if !listed.insert((*identity, operator)) {
+                return Err(wrong("names a shard twice"));
+            }
+            in_document += usize::from(is_entry(document, identity, operator));
+        }
+        if 2 * in_document <= list.shards.len() {
+            return Err(wrong("has no more than half of its shards in the document"));
+        }
+    }
+    let mut seen: BTreeSet<IdentityKey> = BTreeSet::new();
+    for (position, shard) in document.shards.iter().enumerate() {
+        let wrong = |problem| DocumentError::Shard { shard: ShardIndex(position as u16), problem };
+        if !listed.contains(&(shard.identity, shard.operator)) {
+            return Err(wrong("is not on its operator's list"));
+        }
+        if !seen.insert(shard.identity) {
+            return Err(wrong("is listed twice"));
+        }
+    }
+    Ok(())
+}
+
+fn is_entry(document: &EpochDocument, identity: &IdentityKey, operator: OperatorIndex) -> bool {
+    document.shards.iter().any(|shard| shard.identity == *identity && shard.operator == operator)
+}
+
+/// The operators present, by rising index, with their shards.
+type Groups = Vec<(OperatorIndex, Vec<ShardIndex>)>;
+
+/// Shards of one operator stand together in the document, operators by rising index.
+fn groups(document: &EpochDocument) -> Result<Groups, DocumentError> {
+    let mut groups: Groups = Vec::new();
+    for (position, shard) in document.shards.iter().enumerate() {
+        let index = ShardIndex(position as u16);
+        match groups.last_mut() {
+            Some((operator, shards)) if *operator == shard.operator => shards.push(index),
+            Some((operator, _)) if *operator > shard.operator => {
+                return Err(DocumentError::Shard { shard: index, problem: "is out of order" });
+            }
+            _ => groups.push((shard.operator, vec![index])),
+        }
+    }
+    Ok(groups)
+}
+
+fn weight(network: &NetworkFile, operator: OperatorIndex) -> u32 {
+    network.operator(operator).map_or(0, |operator| operator.weight)
+}
+
+/// What the noise solver and the noise check take of the operators present.
+pub(crate) fn shares(network: &NetworkFile, groups: &[(OperatorIndex, usize)]) -> Vec<OperatorShare> {
+    groups
+        .iter()
+        .map(|&(operator, shards)| OperatorShare {
+            weight: weight(network, operator),
+            // At most MAX_SHARDS.
+            shards: shards as u16,
+        })
+        .collect()
+}
+
+fn noise(
+    document: &EpochDocument,
+    network: &NetworkFile,
+    groups: &Groups,
+    rules: &EpochRules,
+) -> Result<(), DocumentError> {
+    let mut per_operator = Vec::with_capacity(groups.len());
+    for (_, shards) in groups {
+        let first = &document.shards[shards[0].position()];
+        for &shard in shards {
+            let entry = &document.shards[shard.position()];
+            if (entry.noise_volume, entry.noise_sigma) != (first.noise_volume, first.noise_sigma) {
+                let problem = "has other noise than its operator's first shard";
+                return Err(DocumentError::Shard { shard, problem });
+            }
+        }
+        let distribution = Sigma::from_units(first.noise_sigma)
+            .and_then(|sigma| PairDistribution::new(first.noise_volume, sigma))
+            .map_err(|error| DocumentError::Noise { shard: shards[0], error })?;
+        per_operator.push(distribution);
+    }
+    let sizes: Vec<_> = groups.iter().map(|(operator, shards)| (*operator, shards.len())).collect();
+    let allocation = NoiseAllocation { per_operator };
+    antiphon_dp_noise::check(
+        &allocation,
+        &shares(network, &sizes),
+        rules.malicious_weight,
+        &rules.budget,
+    )?;
+    Ok(())
+}
+
+fn seal_keys(document: &EpochDocument) -> Result<(), DocumentError> {
+    for (position, &key) in document.joint_seal_keys.iter().enumerate() {
+        JointSealKey::from_bytes(key).map_err(|error| DocumentError::SealKey {
+            round: Round(document.first_round.0 + position as u64),
+            error,
+        })?;
+    }
+    Ok(())
+}
+
+fn onion_keys(document: &EpochDocument) -> Result<Vec<OnionPublicKey>, DocumentError> {
+    document
+        .shards
+        .iter()
+        .enumerate()
+        .map(|(position, shard)| {
+            OnionPublicKey::from_bytes(shard.onion_key).map_err(|error| DocumentError::OnionKey {
+                shard: ShardIndex(position as u16),
+                error,
+            })
+        })
+        .collect()
+}
+
+fn sampler(network: &NetworkFile, groups: &Groups) -> Result<PathSampler, SamplerError> {
+    let slices: Vec<_> = groups
+        .iter()
+        .map(|(operator, shards)| OperatorSlice { weight: weight(network, *operator), shards })
+        .collect();
+    PathSampler::new(&slices)
+}

@@ -1,0 +1,21 @@
+//! Rosters, epochs, path drawing, dead-drop placement and path-length planning.
+
+mod document;
+mod mixing_bound;
+mod path_length;
+mod ppm;
+mod proposal;
+mod round_keys;
+mod rules;
+mod sampler;
+
+pub use document::{DocumentError, MAX_ROUNDS, MAX_SHARDS, VerifiedEpoch};
+pub use mixing_bound::{BoundKind, MixingBound, MixingPopulation, ONIONS_PER_CONVERSATION};
+pub use path_length::{
+    FEW_HONEST_TARGET, MOST_MIXING_HOPS, PathLengthError, mixing_hops, p_fewer_than_two_honest,
+};
+pub use ppm::Ppm;
+pub use proposal::{AssembleError, CheckedProposal, Draft, Offer, ProposalError, assemble, check_proposal};
+pub use round_keys::RoundKeys;
+pub use rules::{EpochRules, RulesError, malicious_fraction};
+pub use sampler::{DEAD_DROP_PLACEMENT_CONTEXT, OperatorSlice, PathSampler, SamplerError};

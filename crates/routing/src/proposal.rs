@@ -1,0 +1,292 @@
+//! Proposals of epoch documents: how a coordinator puts one together, and what a shard checks
+//! before it signs.
+
+use std::collections::BTreeMap;
+
+use antiphon_dp_noise::{SolveError, solve};
+use antiphon_onion::{
+    Claim, JointSealKey, KeyError, OnionPublicKey, ProofOfPossession, SealPublicKey, verify_claims,
+};
+use antiphon_wire::{
+    Contribution, Digest, Epoch, EpochDocument, IdentityKey, KeyRole, NetworkFile, OperatorIndex,
+    PROTOCOL_VERSION, Parameters, Registration, Round, ShardEntry, ShardIndex, Timestamp,
+    possession_context,
+};
+use rand::CryptoRng;
+
+use crate::document::{DocumentError, shares};
+use crate::{EpochRules, RulesError, document};
+
+/// What a coordinator decides about an epoch; the rest follows from who takes part.
+#[derive(Clone, Copy, Debug)]
+pub struct Draft {
+    /// The epoch's number.
+    pub epoch: Epoch,
+    /// Its first round.
+    pub first_round: Round,
+    /// Its last round.
+    pub last_round: Round,
+    /// When the first round is to open.
+    pub starts_at: Timestamp,
+    /// The hash of the document before.
+    pub previous: Digest,
+    /// The parameters. `layers` is raised to what the rules ask for.
+    pub parameters: Parameters,
+}
+
+/// A shard that wants to take part, and its keys.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// Who it is and where.
+    pub registration: Registration,
+    /// Its keys for the epoch.
+    pub contribution: Contribution,
+}
+
+/// Why no document can be put together.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum AssembleError {
+    /// The operators do not make up an epoch.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// No noise gives the guarantee.
+    #[error(transparent)]
+    Noise(#[from] SolveError),
+    /// A shard's seal key is no key.
+    #[error("shard {shard} offered a seal key that cannot be used: {error}")]
+    SealKey {
+        /// Which shard.
+        shard: IdentityKey,
+        /// What is wrong with it.
+        error: KeyError,
+    },
+    /// A shard offered another number of seal keys than the epoch has rounds.
+    #[error("shard {shard} offered keys for other rounds")]
+    Rounds {
+        /// Which shard.
+        shard: IdentityKey,
+    },
+    /// The sum of all seal keys is no key.
+    #[error("the seal keys of round {round} do not add up: {error}")]
+    Sum {
+        /// Which round.
+        round: Round,
+        /// What is wrong with the sum.
+        error: KeyError,
+    },
+}
+
+/// Why a shard does not sign a proposal.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ProposalError {
+    /// The document itself breaks a rule.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// The contributions are not those of the listed shards.
+    #[error("the contribution for shard {shard} does not belong to the document")]
+    Contribution {
+        /// Which shard.
+        shard: ShardIndex,
+    },
+    /// A seal key is no key.
+    #[error("shard {shard}: {error}")]
+    Key {
+        /// Which shard.
+        shard: ShardIndex,
+        /// What is wrong with its key.
+        error: KeyError,
+    },
+    /// A shard has not proven that it holds the secret of a key.
+    #[error("shard {shard} has no valid proof of possession for one of its keys")]
+    Possession {
+        /// Which shard.
+        shard: ShardIndex,
+    },
+    /// A joint seal key is not the sum of the shards' seal keys.
+    #[error("the joint seal key of round {round} is not the sum of the shards' seal keys")]
+    Sum {
+        /// Which round.
+        round: Round,
+    },
+}
+
+/// A document that this shard may sign, with every shard's published seal keys.
+#[derive(Debug)]
+pub struct CheckedProposal {
+    document: EpochDocument,
+    /// For each shard, one key per round.
+    seal_keys: Vec<Vec<SealPublicKey>>,
+}
+
+impl CheckedProposal {
+    /// The document.
+    pub fn document(&self) -> &EpochDocument {
+        &self.document
+    }
+
+    /// The shards' seal keys: for each shard, one per round of the epoch.
+    pub fn into_seal_keys(self) -> Vec<Vec<SealPublicKey>> {
+        self.seal_keys
+    }
+}
+
+/// Puts a document together from the offers of shards, each checked to be by the shard it names.
+///
+/// Operators with no more than half of their listed shards among the offers are left out. Hops and
+/// noise are the least that the network file's policy allows for those present.
+///
+/// # Errors
+/// If they miss the quorum, no noise suffices, or keys cannot be summed; the error names the shard
+/// to leave out where it is one shard's fault.
+pub fn assemble(
+    draft: Draft,
+    offers: &[Offer],
+    network: &NetworkFile,
+) -> Result<EpochDocument, AssembleError> {
+    let mut by_operator: BTreeMap<OperatorIndex, Vec<&Offer>> = BTreeMap::new();
+    for offer in offers {
+        let operator = offer.registration.list.claimed().operator;
+        by_operator.entry(operator).or_default().push(offer);
+    }
+    by_operator.retain(|_, offers| {
+        let listed = offers[0].registration.list.claimed().shards.len();
+        2 * offers.len() > listed
+    });
+    for offers in by_operator.values_mut() {
+        offers.sort_by_key(|offer| offer.contribution.identity);
+    }
+    let present: Vec<_> = by_operator.keys().copied().collect();
+    let rules = EpochRules::of(network, &present)?;
+    let sizes: Vec<_> = by_operator.iter().map(|(index, offers)| (*index, offers.len())).collect();
+    let noise = solve(&rules.budget, &shares(network, &sizes), rules.malicious_weight)?;
+
+    let mut shards = Vec::new();
+    for ((operator, offers), noise) in by_operator.iter().zip(&noise.per_operator) {
+        for offer in offers {
+            shards.push(ShardEntry {
+                operator: *operator,
+                identity: offer.contribution.identity,
+                peer_address: offer.registration.peer_address,
+                client_address: offer.registration.client_address,
+                onion_key: offer.contribution.onion_key,
+                noise_volume: noise.volume(),
+                noise_sigma: noise.sigma().units(),
+            });
+        }
+    }
+    let all: Vec<&Contribution> =
+        by_operator.values().flatten().map(|offer| &offer.contribution).collect();
+    let mut parameters = draft.parameters;
+    parameters.layers = parameters.layers.max(rules.mixing_hops + 1);
+    let rounds = (draft.last_round.0 + 1).saturating_sub(draft.first_round.0);
+    let nominal = rounds.saturating_mul(parameters.interval_ms.into());
+    Ok(EpochDocument {
+        version: PROTOCOL_VERSION,
+        network: network.id(),
+        epoch: draft.epoch,
+        first_round: draft.first_round,
+        last_round: draft.last_round,
+        starts_at: draft.starts_at,
+        expires_at: draft.starts_at.plus_ms(nominal.saturating_mul(2)),
+        previous: draft.previous,
+        parameters,
+        operators: by_operator.values().map(|offers| offers[0].registration.list.clone()).collect(),
+        shards,
+        joint_seal_keys: joint_seal_keys(draft.first_round, rounds, &all)?,
+    })
+}
+
+fn joint_seal_keys(
+    first: Round,
+    rounds: u64,
+    contributions: &[&Contribution],
+) -> Result<Vec<[u8; 32]>, AssembleError> {
+    let mut keys = Vec::with_capacity(contributions.len());
+    for contribution in contributions {
+        let shard = contribution.identity;
+        if contribution.seal_keys.len() as u64 != rounds {
+            return Err(AssembleError::Rounds { shard });
+        }
+        let of_shard: Result<Vec<_>, _> =
+            contribution.seal_keys.iter().map(|&key| SealPublicKey::from_bytes(key)).collect();
+        keys.push(of_shard.map_err(|error| AssembleError::SealKey { shard, error })?);
+    }
+    (0..rounds)
+        .map(|offset| {
+            JointSealKey::sum(keys.iter().map(|of_shard| &of_shard[offset as usize]))
+                .map(|sum| sum.to_bytes())
+                .map_err(|error| AssembleError::Sum { round: Round(first.0 + offset), error })
+        })
+        .collect()
+}
+
+/// Checks everything that a shard has to check before it signs `document`, except that its own keys
+/// are in it unchanged, which only it can know. `contributions` are in the order of the shards.
+///
+/// # Errors
+/// Names the rule that is broken.
+pub fn check_proposal(
+    document: EpochDocument,
+    contributions: &[Contribution],
+    network: &NetworkFile,
+    rng: &mut impl CryptoRng,
+) -> Result<CheckedProposal, ProposalError> {
+    document::content(&document, network)?;
+    let mut seal_keys = Vec::with_capacity(document.shards.len());
+    if contributions.len() != document.shards.len() {
+        let shard = ShardIndex(contributions.len().min(document.shards.len()) as u16);
+        return Err(ProposalError::Contribution { shard });
+    }
+    for (position, (shard, offered)) in document.shards.iter().zip(contributions).enumerate() {
+        let index = ShardIndex(position as u16);
+        if offered.identity != shard.identity
+            || offered.epoch != document.epoch
+            || offered.first_round != document.first_round
+            || offered.onion_key != shard.onion_key
+            || offered.seal_keys.len() as u64 != document.rounds()
+            || offered.seal_proofs.len() != offered.seal_keys.len()
+        {
+            return Err(ProposalError::Contribution { shard: index });
+        }
+        seal_keys.push(possessed_keys(&document, index, offered, rng)?);
+    }
+    for (position, expected) in document.joint_seal_keys.iter().enumerate() {
+        let sum = JointSealKey::sum(seal_keys.iter().map(|of_shard| &of_shard[position]));
+        if sum.map(|sum| sum.to_bytes()).as_ref() != Ok(expected) {
+            let round = Round(document.first_round.0 + position as u64);
+            return Err(ProposalError::Sum { round });
+        }
+    }
+    Ok(CheckedProposal { document, seal_keys })
+}
+
+/// A shard's seal keys, once it has proven to hold the secrets of all its keys.
+fn possessed_keys(
+    document: &EpochDocument,
+    index: ShardIndex,
+    offered: &Contribution,
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<SealPublicKey>, ProposalError> {
+    let operator = document.shards[index.position()].operator;
+    let context = |role| {
+        possession_context(&document.network, operator, &offered.identity, document.epoch, role)
+    };
+    let key_error = |error| ProposalError::Key { shard: index, error };
+    let onion = OnionPublicKey::from_bytes(offered.onion_key).map_err(key_error)?;
+    let onion_context = context(KeyRole::Onion);
+    let seal_keys = offered
+        .seal_keys
+        .iter()
+        .map(|&key| SealPublicKey::from_bytes(key).map_err(key_error))
+        .collect::<Result<Vec<_>, _>>()?;
+    let seal_contexts: Vec<_> = (document.first_round.0..=document.last_round.0)
+        .map(|round| context(KeyRole::Seal(Round(round))))
+        .collect();
+    let mut claims =
+        vec![Claim::onion(&onion, &onion_context, ProofOfPossession(offered.onion_proof))];
+    for ((key, context), proof) in seal_keys.iter().zip(&seal_contexts).zip(&offered.seal_proofs) {
+        claims.push(Claim::seal(key, context, ProofOfPossession(*proof)));
+    }
+    verify_claims(&claims, rng).map_err(|_| ProposalError::Possession { shard: index })?;
+    Ok(seal_keys)
+}

@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+
+pub mod clock;
+mod close;
+mod dialer;
+pub mod entropy;
+mod frame;
+mod identity;
+mod limits;
+mod link;
+mod persistent;
+mod server;
+mod tls;
+
+pub use close::{CloseReason, LinkLost};
+pub use dialer::{DialError, Dialer};
+pub use frame::{FrameDecoder, FrameTooLarge, HEADER_BYTES, encode_frames};
+pub use identity::{Identity, PeerIdentity};
+pub use limits::Limits;
+pub use link::{
+    BulkReceiver, BulkSender, Incoming, Link, LinkReceiver, LinkSender, RecvError, SendError,
+};
+pub use persistent::{PeerEvent, Persistence, Persistent, QueueFull};
+pub use server::{Accept, BindError, Server, ServerStats};
+
+#[cfg(test)]
+mod raw_tests;

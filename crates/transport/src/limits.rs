@@ -1,0 +1,94 @@
+//! What one endpoint is willing to carry, hold and wait for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{IdleTimeout, TransportConfig, VarInt};
+
+/// The delay assumed before any is measured. A lost first packet is sent again after three of these.
+const INITIAL_RTT: Duration = Duration::from_millis(100);
+
+/// Bounds on an endpoint and each of its links. Start from [`Limits::peers`] or [`Limits::clients`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest frame sent or accepted, in bytes.
+    pub max_frame_bytes: usize,
+    /// Bulks that the other side may have open towards us at once, on one link.
+    pub max_bulks: u32,
+    /// Bytes that one stream may have in flight or waiting to be read. Bounds the speed of a stream
+    /// to this many bytes per round trip.
+    pub stream_window_bytes: u32,
+    /// Links that a server holds at once.
+    pub max_links: usize,
+    /// Links that a server holds at once from one IPv4 address or one IPv6 /64.
+    pub max_links_per_ip: usize,
+    /// Handshakes that a server works on at once; further ones are refused.
+    pub max_handshakes: usize,
+    /// With this many handshakes in progress, a server asks newcomers to prove their address first.
+    pub retry_above: usize,
+    /// How long either side waits for a link to be set up.
+    pub handshake_timeout: Duration,
+    /// A link on which nothing arrives for this long is lost. The smaller of both sides' counts.
+    pub idle_timeout: Duration,
+    /// How often to send something on an idle link. Less than a third of `idle_timeout` is wise.
+    pub keep_alive: Option<Duration>,
+}
+
+impl Limits {
+    /// For links among shards and to the coordinator: tens of megabytes a second at 50 ms of delay.
+    pub const fn peers() -> Self {
+        Self {
+            max_frame_bytes: 4 << 20,
+            max_bulks: 16,
+            stream_window_bytes: 4 << 20,
+            max_links: 4096,
+            max_links_per_ip: 1024,
+            max_handshakes: 256,
+            retry_above: 64,
+            handshake_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(15),
+            keep_alive: Some(Duration::from_secs(4)),
+        }
+    }
+
+    /// For links with clients: tens of kilobytes a second each, very many of them.
+    pub const fn clients() -> Self {
+        Self {
+            max_frame_bytes: 64 << 10,
+            max_bulks: 4,
+            stream_window_bytes: 96 << 10,
+            max_links: 65_536,
+            max_links_per_ip: 256,
+            max_handshakes: 1024,
+            retry_above: 128,
+            handshake_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(45),
+            keep_alive: Some(Duration::from_secs(14)),
+        }
+    }
+
+    /// The most that one link buffers in each direction, in bytes: a window for each bulk and one
+    /// for the control stream, so that bulks that nobody reads cannot starve it.
+    pub const fn buffered_bytes(&self) -> u64 {
+        self.stream_window_bytes as u64 * (self.max_bulks as u64 + 1)
+    }
+
+    /// These limits for QUIC, letting the other side open `control_streams` two-way streams.
+    pub(crate) fn transport(&self, control_streams: u32) -> Arc<TransportConfig> {
+        let mut config = TransportConfig::default();
+        let idle_ms = u64::try_from(self.idle_timeout.as_millis()).unwrap_or(u64::MAX);
+        config
+            .max_concurrent_bidi_streams(control_streams.into())
+            .max_concurrent_uni_streams(self.max_bulks.into())
+            .stream_receive_window(self.stream_window_bytes.into())
+            .receive_window(VarInt::from_u64(self.buffered_bytes()).unwrap_or(VarInt::MAX))
+            .send_window(self.buffered_bytes())
+            .max_idle_timeout(Some(IdleTimeout::from(
+                VarInt::from_u64(idle_ms).unwrap_or(VarInt::MAX),
+            )))
+            .keep_alive_interval(self.keep_alive)
+            .initial_rtt(INITIAL_RTT)
+            .datagram_receive_buffer_size(None);
+        Arc::new(config)
+    }
+}

@@ -1,0 +1,16 @@
+//! Bloom filters of sealed onions, statements about them, and the proof that opens a seal.
+
+mod abort;
+mod filter;
+mod seal;
+mod statement;
+#[cfg(test)]
+mod testing;
+
+pub use abort::{AbortKind, judge_abort};
+pub use filter::{
+    BuildError, FilterError, FilterKey, FilterPrecision, ONION_DIGEST_BYTES, OnionDigest,
+    SealFilter, false_positive_at_worst_fill, filter_bytes, most_ones_accepted,
+};
+pub use seal::{SealBoard, SealKeeper, StatementError, WrongProof};
+pub use statement::{AllSatisfied, Standing, VerdictBoard, VerdictError, filters_digest};

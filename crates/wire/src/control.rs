@@ -1,0 +1,153 @@
+//! What the coordinator and the shards say to each other.
+
+use std::net::SocketAddr;
+
+use crate::codec::{choice, record};
+use crate::{
+    Contribution, Digest, Epoch, EpochDocument, OperatorList, Reason, Round, ShardIndex, Signature,
+    Signed, SignedDocument,
+};
+
+record! {
+    /// A shard offering its service.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Registration {
+        /// [`PROTOCOL_VERSION`](crate::PROTOCOL_VERSION).
+        pub version: u16,
+        /// The operator's list, on which the shard is.
+        pub list: Signed<OperatorList>,
+        /// Where other shards reach it.
+        pub peer_address: SocketAddr,
+        /// Where clients reach it.
+        pub client_address: SocketAddr,
+    }
+}
+
+record! {
+    /// What a finished round looked like from one shard. Only what anybody watching could count.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct RoundCounts {
+        /// Onions that clients gave this shard as their gateway.
+        pub user_onions: u32,
+        /// Noise onions that this shard added.
+        pub noise_onions: u32,
+        /// Filters that this shard tested.
+        pub filters_checked: u32,
+        /// Bytes of all filters together.
+        pub filter_bytes: u32,
+        /// Dead drops at this shard with two deposits.
+        pub pairs: u32,
+        /// Dead drops at this shard with one deposit.
+        pub singles: u32,
+    }
+}
+
+choice! {
+    /// How a round ended at one shard.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum RoundOutcome("outcome") {
+        /// The seal was opened here and replies went back.
+        0 = Delivered,
+        /// This shard withheld its seal key.
+        1 = Withheld {
+            /// Why.
+            reason: Reason,
+        },
+        /// This shard released its key, but could not open.
+        2 = NotOpened {
+            /// A shard whose key did not come.
+            missing: ShardIndex,
+        },
+    }
+}
+
+choice! {
+    /// From a shard to the coordinator.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum ToCoordinator("message to the coordinator") {
+        /// The first message on a link.
+        0 = Register {
+            /// Who and where.
+            registration: Registration,
+        },
+        /// The answer to a call.
+        1 = Contribute {
+            /// Keys and proofs.
+            contribution: Contribution,
+        },
+        /// The shard's signature on a proposal.
+        2 = Endorse {
+            /// The epoch.
+            epoch: Epoch,
+            /// The document's hash.
+            document: Digest,
+            /// The signature.
+            signature: Signature,
+        },
+        /// The shard will not sign a proposal.
+        3 = Refuse {
+            /// The epoch.
+            epoch: Epoch,
+            /// Why, as text for the coordinator's log.
+            reason: crate::Blob,
+        },
+        /// The shard's noise for a round is built.
+        4 = Ready {
+            /// The epoch.
+            epoch: Epoch,
+            /// The round.
+            round: Round,
+        },
+        /// A round ended here.
+        5 = Ended {
+            /// The epoch.
+            epoch: Epoch,
+            /// The round.
+            round: Round,
+            /// How.
+            outcome: RoundOutcome,
+            /// What could be counted.
+            counts: RoundCounts,
+        },
+    }
+}
+
+choice! {
+    /// From the coordinator to a shard.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum ToShard("message to a shard") {
+        /// Keys are wanted for an epoch.
+        0 = Call {
+            /// The epoch.
+            epoch: Epoch,
+            /// Its first round.
+            first_round: Round,
+            /// Its last round.
+            last_round: Round,
+        },
+        /// A document to sign, with every shard's keys and proofs in the document's order.
+        1 = Propose {
+            /// The document.
+            document: EpochDocument,
+            /// One contribution for each shard listed.
+            contributions: Vec<Contribution>,
+        },
+        /// A document that all have signed.
+        2 = Publish {
+            /// The document and the signatures.
+            document: SignedDocument,
+        },
+        /// A round begins.
+        3 = Open {
+            /// The epoch.
+            epoch: Epoch,
+            /// The round.
+            round: Round,
+        },
+        /// The registration is not accepted.
+        4 = Reject {
+            /// Why, as text for the shard's log.
+            reason: crate::Blob,
+        },
+    }
+}

@@ -1,0 +1,220 @@
+//! Epoch documents and what goes into them.
+
+use std::net::SocketAddr;
+
+use ed25519_dalek::SigningKey;
+
+use crate::codec::{Decode, DecodeError, Encode, Reader, record};
+use crate::{Digest, Epoch, IdentityKey, OperatorIndex, Round, Signable, Signature, Signed, Timestamp};
+
+/// The version of every format in this crate.
+pub const PROTOCOL_VERSION: u16 = 1;
+
+/// X25519, BLAKE3, AES-256-GCM forward and AES-256-CTR back.
+pub const SUITE_1: u8 = 1;
+
+record! {
+    /// An operator's numbered list of its shards. Being on it is what certifies a shard.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct OperatorList {
+        /// The network the list is for.
+        pub network: Digest,
+        /// Whose list it is.
+        pub operator: OperatorIndex,
+        /// Rises with every list that the operator signs.
+        pub number: u32,
+        /// The first epoch the list holds for.
+        pub first_epoch: Epoch,
+        /// The last epoch the list holds for. Ranges of an operator's lists never overlap.
+        pub last_epoch: Epoch,
+        /// The identities of all shards of the operator.
+        pub shards: Vec<IdentityKey>,
+    }
+}
+
+impl Signable for OperatorList {
+    const CONTEXT: &'static str = "antiphon v1 operator list";
+}
+
+record! {
+    /// What an epoch fixes for all its rounds.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Parameters {
+        /// The cryptographic suite.
+        pub suite: u8,
+        /// What layer L does with deposits.
+        pub service: u8,
+        /// L, the number of layers.
+        pub layers: u8,
+        /// Bytes of a body.
+        pub body: u16,
+        /// Pairs of onions that every client sends in every round.
+        pub pairs_per_client: u8,
+        /// Filters have a false-positive rate of 2 to the minus this.
+        pub filter_bits: u8,
+        /// The nominal time between two rounds, in milliseconds.
+        pub interval_ms: u32,
+        /// How long a round is open to clients, in milliseconds.
+        pub submit_ms: u32,
+        /// How long a shard waits for the batches of one layer, in milliseconds.
+        pub layer_ms: u32,
+        /// How long a shard waits for filters, verdicts and seal keys each, in milliseconds.
+        pub verify_ms: u32,
+        /// How long a shard waits for the replies of one layer, in milliseconds.
+        pub reply_ms: u32,
+    }
+}
+
+record! {
+    /// One shard of an epoch.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct ShardEntry {
+        /// Who runs it.
+        pub operator: OperatorIndex,
+        /// Its long-term identity.
+        pub identity: IdentityKey,
+        /// Where other shards reach it.
+        pub peer_address: SocketAddr,
+        /// Where clients reach it.
+        pub client_address: SocketAddr,
+        /// Its onion key for this epoch, a compressed Edwards point.
+        pub onion_key: [u8; 32],
+        /// V: noise deposits it adds in every round.
+        pub noise_volume: u32,
+        /// The width of its pair count's distribution, in 1/1024.
+        pub noise_sigma: u32,
+    }
+}
+
+record! {
+    /// All that clients and shards need to know about one epoch.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct EpochDocument {
+        /// [`PROTOCOL_VERSION`].
+        pub version: u16,
+        /// The network file's id.
+        pub network: Digest,
+        /// The epoch's number.
+        pub epoch: Epoch,
+        /// Its first round.
+        pub first_round: Round,
+        /// Its last round.
+        pub last_round: Round,
+        /// When the first round is to open.
+        pub starts_at: Timestamp,
+        /// When every shard erases the epoch's keys and clients stop using it.
+        pub expires_at: Timestamp,
+        /// The hash of the document before this one: evidence for audits.
+        pub previous: Digest,
+        /// What holds for all rounds.
+        pub parameters: Parameters,
+        /// The lists of the operators present, by rising operator index.
+        pub operators: Vec<Signed<OperatorList>>,
+        /// The shards, in the order that [`ShardIndex`](crate::ShardIndex) counts.
+        pub shards: Vec<ShardEntry>,
+        /// For each round, the sum of all shards' seal keys as a compressed Edwards point.
+        pub joint_seal_keys: Vec<[u8; 32]>,
+    }
+}
+
+impl Signable for EpochDocument {
+    const CONTEXT: &'static str = "antiphon v1 epoch document";
+}
+
+impl EpochDocument {
+    /// The hash that the next document and the shards' endorsements name.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.signed_bytes())
+    }
+
+    /// Rounds from the first to the last, or 0 if they are in the wrong order.
+    pub const fn rounds(&self) -> u64 {
+        (self.last_round.0 + 1).saturating_sub(self.first_round.0)
+    }
+
+    /// Whether `round` is one of the epoch's.
+    pub fn covers(&self, round: Round) -> bool {
+        (self.first_round..=self.last_round).contains(&round)
+    }
+
+    /// A shard's signature on this document.
+    pub fn endorse(&self, key: &SigningKey) -> Signature {
+        self.sign_with(key)
+    }
+}
+
+/// An epoch document with its shards' signatures, in the order of the shards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedDocument {
+    /// The document.
+    pub document: EpochDocument,
+    /// One signature for each shard listed.
+    pub signatures: Vec<Signature>,
+}
+
+impl Encode for SignedDocument {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.document.encode(out);
+        self.signatures.encode(out);
+    }
+}
+
+impl Decode for SignedDocument {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { document: Decode::decode(input)?, signatures: Decode::decode(input)? })
+    }
+}
+
+record! {
+    /// A shard's keys for an epoch, with proofs that it holds their secrets.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Contribution {
+        /// The epoch the keys are for.
+        pub epoch: Epoch,
+        /// The epoch's first round.
+        pub first_round: Round,
+        /// The shard they belong to.
+        pub identity: IdentityKey,
+        /// The onion key, a compressed Edwards point.
+        pub onion_key: [u8; 32],
+        /// The proof for the onion key.
+        pub onion_proof: [u8; 64],
+        /// One seal key per round, compressed Edwards points.
+        pub seal_keys: Vec<[u8; 32]>,
+        /// One proof per seal key.
+        pub seal_proofs: Vec<[u8; 64]>,
+    }
+}
+
+/// What a key is for, as its proof of possession says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyRole {
+    /// The onion key of the epoch.
+    Onion,
+    /// The seal key of one round.
+    Seal(Round),
+}
+
+/// The bytes over which a proof of possession is made: bound to network, operator, shard, epoch,
+/// role and round.
+pub fn possession_context(
+    network: &Digest,
+    operator: OperatorIndex,
+    identity: &IdentityKey,
+    epoch: Epoch,
+    role: KeyRole,
+) -> Vec<u8> {
+    let mut bytes = b"antiphon v1 proof of possession\0".to_vec();
+    network.encode(&mut bytes);
+    operator.encode(&mut bytes);
+    identity.encode(&mut bytes);
+    epoch.encode(&mut bytes);
+    match role {
+        KeyRole::Onion => bytes.push(0),
+        KeyRole::Seal(round) => {
+            bytes.push(1);
+            round.encode(&mut bytes);
+        }
+    }
+    bytes
+}

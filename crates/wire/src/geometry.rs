@@ -1,0 +1,121 @@
+//! The sizes of onions, all in bytes. They depend on the epoch's parameters alone.
+
+use crate::Layer;
+
+/// Bytes of a dead-drop id.
+pub const DEAD_DROP_BYTES: usize = 16;
+/// Bytes of the ephemeral X25519 public key that every layer of an onion starts with.
+pub const EPHEMERAL_BYTES: usize = 32;
+/// Bytes of the authentication tag that follows it.
+pub const TAG_BYTES: usize = 16;
+/// Bytes of the next hop's index inside a layer.
+pub const NEXT_HOP_BYTES: usize = 2;
+/// Bytes by which peeling one of the layers 1 to L-1 shrinks an onion.
+pub const HOP_BYTES: usize = EPHEMERAL_BYTES + TAG_BYTES + NEXT_HOP_BYTES;
+
+/// The shape of an epoch's onions: how many layers, how large a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    layers: u8,
+    body: u16,
+}
+
+/// Why a pair of numbers is no geometry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GeometryError {
+    /// A path needs a mixing hop, a seal layer and a dead-drop shard.
+    #[error("{0} layers: a path has at least 3 and at most 100")]
+    Layers(u8),
+    /// A body holds an end-to-end tag and a header before any content.
+    #[error("bodies of {0} bytes: they have at least 64 and at most 16384, in multiples of 16")]
+    Body(u16),
+}
+
+impl Geometry {
+    /// A geometry of `layers` = L layers and bodies of `body` bytes.
+    ///
+    /// # Errors
+    /// If L is not in 3..=100, or the body is not a multiple of 16 in 64..=16384.
+    pub const fn new(layers: u8, body: u16) -> Result<Self, GeometryError> {
+        if layers < 3 || layers > 100 {
+            return Err(GeometryError::Layers(layers));
+        }
+        if body < 64 || body > 16384 || !body.is_multiple_of(16) {
+            return Err(GeometryError::Body(body));
+        }
+        Ok(Self { layers, body })
+    }
+
+    /// L, the number of layers.
+    pub const fn layers(self) -> u8 {
+        self.layers
+    }
+
+    /// L-1, the number of mixing hops.
+    pub const fn mixing_hops(self) -> u8 {
+        self.layers - 1
+    }
+
+    /// Layer L-1, whose onions open only when every shard has released its seal key.
+    pub const fn seal_layer(self) -> Layer {
+        Layer(self.layers - 1)
+    }
+
+    /// Layer L, the dead-drop shard's.
+    pub const fn last_layer(self) -> Layer {
+        Layer(self.layers)
+    }
+
+    /// Every layer, in the order an onion passes them.
+    pub fn all_layers(self) -> impl DoubleEndedIterator<Item = Layer> + ExactSizeIterator {
+        (1..=self.layers).map(Layer)
+    }
+
+    /// Bytes of a body, which is also what a reply has at every layer.
+    pub const fn body_bytes(self) -> usize {
+        self.body as usize
+    }
+
+    /// Bytes of a deposit: a dead-drop id and a body.
+    pub const fn deposit_bytes(self) -> usize {
+        DEAD_DROP_BYTES + self.body as usize
+    }
+
+    /// Bytes of an onion as its client hands it in: its first shard's index, then the onion.
+    pub const fn entry_bytes(self) -> usize {
+        NEXT_HOP_BYTES + self.onion_bytes(Layer::FIRST)
+    }
+
+    /// Bytes of an onion as it enters `layer`: 16 + body + 48 (L-l+1) + 2 (L-l).
+    ///
+    /// `layer` must be in 1..=L.
+    pub const fn onion_bytes(self, layer: Layer) -> usize {
+        debug_assert!(layer.0 >= 1 && layer.0 <= self.layers);
+        self.deposit_bytes()
+            + EPHEMERAL_BYTES
+            + TAG_BYTES
+            + HOP_BYTES * (self.layers - layer.0) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_follow_the_formula() {
+        let geometry = Geometry::new(15, 256).unwrap();
+        for layer in geometry.all_layers() {
+            let rest = usize::from(15 - layer.0);
+            assert_eq!(geometry.onion_bytes(layer), 16 + 256 + 48 * (rest + 1) + 2 * rest);
+        }
+        assert_eq!(geometry.onion_bytes(Layer::FIRST), 1020);
+    }
+
+    #[test]
+    fn shapes_that_cannot_hold_a_path_or_a_header_are_refused() {
+        assert_eq!(Geometry::new(2, 256), Err(GeometryError::Layers(2)));
+        assert_eq!(Geometry::new(15, 48), Err(GeometryError::Body(48)));
+        assert_eq!(Geometry::new(15, 257), Err(GeometryError::Body(257)));
+    }
+}

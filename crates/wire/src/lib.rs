@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+mod client;
+mod codec;
+mod control;
+mod epoch;
+mod geometry;
+mod ids;
+mod network;
+mod round;
+mod signed;
+
+pub use client::{FromClient, ToClient};
+pub use codec::{Blob, Decode, DecodeError, Encode, Reader};
+pub use control::{Registration, RoundCounts, RoundOutcome, ToCoordinator, ToShard};
+pub use epoch::{
+    Contribution, EpochDocument, KeyRole, OperatorList, PROTOCOL_VERSION, Parameters, SUITE_1,
+    ShardEntry, SignedDocument, possession_context,
+};
+pub use geometry::{
+    DEAD_DROP_BYTES, EPHEMERAL_BYTES, Geometry, GeometryError, HOP_BYTES, NEXT_HOP_BYTES, TAG_BYTES,
+};
+pub use ids::{Epoch, Layer, OperatorIndex, Round, ShardIndex, Timestamp};
+pub use network::{KeyTextError, NetworkFile, NetworkFileError, Operator, Policy};
+pub use round::{
+    BatchHeader, Direction, FilterStatement, Finding, PeerMessage, Reason, SealAct, SealSecret,
+    SealStatement, Verdict,
+};
+pub use signed::{BadSignature, Digest, IdentityKey, Signable, Signature, Signed};

@@ -1,0 +1,197 @@
+//! Ed25519 identities and what they sign.
+
+use std::fmt;
+
+use ed25519_dalek::{Signature as DalekSignature, Signer, SigningKey, VerifyingKey};
+
+use crate::codec::{Decode, DecodeError, Encode, Reader, newtype};
+
+/// The Ed25519 public key of an operator, a shard or a coordinator.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IdentityKey(pub [u8; 32]);
+
+/// An Ed25519 signature.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Signature(pub [u8; 64]);
+
+/// A BLAKE3 hash.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+newtype!(IdentityKey, Signature, Digest);
+
+impl IdentityKey {
+    /// The public half of `key`.
+    pub fn of(key: &SigningKey) -> Self {
+        Self(key.verifying_key().to_bytes())
+    }
+}
+
+impl Digest {
+    /// The hash of `bytes`.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(blake3::hash(bytes).into())
+    }
+}
+
+fn short_hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str(&hex::encode(&bytes[..6]))
+}
+
+impl fmt::Display for IdentityKey {
+    /// The first 12 hexadecimal digits: enough to tell keys apart in a message.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        short_hex(&self.0, f)
+    }
+}
+
+impl fmt::Debug for IdentityKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IdentityKey({self})")
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signature(..)")
+    }
+}
+
+impl fmt::Display for Digest {
+    /// The first 12 hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        short_hex(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+/// A kind of statement that may be signed. The context keeps a signature on one kind from being
+/// taken for one on another.
+pub trait Signable: Encode {
+    /// Names the kind; distinct for every implementor.
+    const CONTEXT: &'static str;
+
+    /// The bytes that are signed: the context, a zero byte, the byte form.
+    fn signed_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(256);
+        bytes.extend_from_slice(Self::CONTEXT.as_bytes());
+        bytes.push(0);
+        self.encode(&mut bytes);
+        bytes
+    }
+
+    /// Signs this with `key`.
+    fn sign_with(&self, key: &SigningKey) -> Signature {
+        Signature(key.sign(&self.signed_bytes()).to_bytes())
+    }
+
+    /// Checks that `signer` made `signature` over this.
+    ///
+    /// # Errors
+    /// If it did not, or if `signer` is no usable key.
+    fn verify_signature(
+        &self,
+        signature: &Signature,
+        signer: &IdentityKey,
+    ) -> Result<(), BadSignature> {
+        VerifyingKey::from_bytes(&signer.0)
+            .and_then(|key| {
+                let signature = DalekSignature::from_bytes(&signature.0);
+                key.verify_strict(&self.signed_bytes(), &signature)
+            })
+            .map_err(|_| BadSignature { signer: *signer })
+    }
+}
+
+/// A signature that its claimed signer did not make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the signature is not by {signer}")]
+pub struct BadSignature {
+    /// Who was to have signed.
+    pub signer: IdentityKey,
+}
+
+/// A statement with a signature that has not been checked yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed<T> {
+    unverified: T,
+    signature: Signature,
+}
+
+impl<T: Signable> Signed<T> {
+    /// Signs `content` with `key`.
+    pub fn new(content: T, key: &SigningKey) -> Self {
+        let signature = content.sign_with(key);
+        Self { unverified: content, signature }
+    }
+
+    /// What is claimed, for finding out whose key to check it with.
+    pub const fn claimed(&self) -> &T {
+        &self.unverified
+    }
+
+    /// The content, once its signature is checked against `signer`.
+    ///
+    /// # Errors
+    /// If `signer` did not sign this.
+    pub fn verify(&self, signer: &IdentityKey) -> Result<&T, BadSignature> {
+        self.unverified.verify_signature(&self.signature, signer)?;
+        Ok(&self.unverified)
+    }
+}
+
+impl<T: Encode> Encode for Signed<T> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.unverified.encode(out);
+        self.signature.encode(out);
+    }
+}
+
+impl<T: Decode> Decode for Signed<T> {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { unverified: T::decode(input)?, signature: Signature::decode(input)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone)]
+    struct Oath(u64);
+    struct Vow(u64);
+
+    impl Encode for Oath {
+        fn encode(&self, out: &mut Vec<u8>) {
+            self.0.encode(out);
+        }
+    }
+    impl Encode for Vow {
+        fn encode(&self, out: &mut Vec<u8>) {
+            self.0.encode(out);
+        }
+    }
+    impl Signable for Oath {
+        const CONTEXT: &'static str = "test oath";
+    }
+    impl Signable for Vow {
+        const CONTEXT: &'static str = "test vow";
+    }
+
+    #[test]
+    fn a_signature_holds_for_its_content_signer_and_kind_only() {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let me = IdentityKey::of(&key);
+        let other = IdentityKey::of(&SigningKey::from_bytes(&[8; 32]));
+        let signed = Signed::new(Oath(5), &key);
+        assert!(signed.verify(&me).is_ok());
+        assert_eq!(signed.verify(&other).map(|_| ()), Err(BadSignature { signer: other }));
+        assert!(Oath(6).verify_signature(&signed.signature, &me).is_err());
+        assert!(Vow(5).verify_signature(&signed.signature, &me).is_err());
+    }
+}
