@@ -8,8 +8,8 @@ use antiphon_wire::{
     RoundOutcome, Signed, ToClient, ToCoordinator, ToShard,
 };
 
-use crate::work::{Work, WorkDone};
 use crate::SignerState;
+use crate::work::{Work, WorkDone};
 
 /// A client's link, as the process around the shard numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

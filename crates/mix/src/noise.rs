@@ -4,8 +4,8 @@ use antiphon_dp_noise::{DistributionError, PairDistribution, PairSampler, Sigma}
 use antiphon_onion::{Keep, build_batch};
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{DEAD_DROP_BYTES, Layer, Round, ShardEntry, ShardIndex};
-use rand::seq::SliceRandom as _;
 use rand::CryptoRng;
+use rand::seq::SliceRandom as _;
 use zeroize::Zeroizing;
 
 /// Makes one shard's noise in one epoch.

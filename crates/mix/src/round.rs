@@ -26,8 +26,8 @@ use crate::{ClientId, Limits, Output};
 
 use arriving::Arriving;
 use deadlines::Deadlines;
-pub(crate) use gateway::SubmitError;
 use gateway::Submissions;
+pub(crate) use gateway::SubmitError;
 use returning::Returning;
 use sealing::Sealing;
 

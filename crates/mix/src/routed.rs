@@ -98,7 +98,11 @@ mod tests {
                 seen.push(slot);
             }
         }
-        assert_ne!(seen, { let mut sorted = seen.clone(); sorted.sort_unstable(); sorted });
+        assert_ne!(seen, {
+            let mut sorted = seen.clone();
+            sorted.sort_unstable();
+            sorted
+        });
         seen.sort_unstable();
         assert_eq!(seen, (0..200).collect::<Vec<_>>());
     }

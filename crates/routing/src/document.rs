@@ -10,9 +10,9 @@ use antiphon_wire::{
 
 use crate::{EpochRules, PathSampler, Ppm, RoundKeys};
 
+use checks::signatures;
 pub use checks::{DocumentError, MAX_ROUNDS, MAX_SHARDS};
 pub(crate) use checks::{content, shares};
-use checks::signatures;
 
 /// An epoch document that meets the network file's policy and that every listed shard has signed.
 ///

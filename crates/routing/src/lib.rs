@@ -15,7 +15,9 @@ pub use path_length::{
     FEW_HONEST_TARGET, MOST_MIXING_HOPS, PathLengthError, mixing_hops, p_fewer_than_two_honest,
 };
 pub use ppm::Ppm;
-pub use proposal::{AssembleError, CheckedProposal, Draft, Offer, ProposalError, assemble, check_proposal};
+pub use proposal::{
+    AssembleError, CheckedProposal, Draft, Offer, ProposalError, assemble, check_proposal,
+};
 pub use round_keys::RoundKeys;
 pub use rules::{EpochRules, RulesError, malicious_fraction};
 pub use sampler::{DEAD_DROP_PLACEMENT_CONTEXT, OperatorSlice, PathSampler, SamplerError};

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use antiphon_wire::{EpochDocument, NetworkFile, OperatorIndex, Round, SealAct, SealStatement, Signed};
+use antiphon_wire::{
+    EpochDocument, NetworkFile, OperatorIndex, Round, SealAct, SealStatement, Signed,
+};
 
 /// What an aborted round costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,5 +44,9 @@ pub fn judge_abort(
         .map(|operator| u64::from(operator.weight))
         .sum();
     let f = u64::from(network.policy.malicious_ppm);
-    if weight * 1_000_000 > network.total_weight() * f { AbortKind::Free } else { AbortKind::Charged }
+    if weight * 1_000_000 > network.total_weight() * f {
+        AbortKind::Free
+    } else {
+        AbortKind::Charged
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use antiphon_onion::{PeelKey, RoundContext, ReplyKey, ephemeral_of, inner_of};
+use antiphon_onion::{PeelKey, ReplyKey, RoundContext, ephemeral_of, inner_of};
 use antiphon_wire::{BatchHeader, Layer, ShardIndex};
 
 use crate::round::inbound::{BatchFault, Inbound};

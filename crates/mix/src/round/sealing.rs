@@ -7,7 +7,8 @@ use antiphon_verify::{
     VerdictError, filters_digest,
 };
 use antiphon_wire::{
-    Blob, FilterStatement, Finding, IdentityKey, Reason, Round, SealStatement, ShardIndex, Signed, Verdict,
+    Blob, FilterStatement, Finding, IdentityKey, Reason, Round, SealStatement, ShardIndex, Signed,
+    Verdict,
 };
 
 use crate::noise::Checked;
@@ -171,11 +172,7 @@ impl Sealing {
     }
 }
 
-fn filter_key(
-    context: &EpochContext,
-    round: Round,
-    owner: ShardIndex,
-) -> Option<FilterKey> {
+fn filter_key(context: &EpochContext, round: Round, owner: ShardIndex) -> Option<FilterKey> {
     let precision = FilterPrecision::new(context.epoch.parameters().filter_bits)?;
     Some(FilterKey::new(context.epoch.epoch(), round, owner, precision))
 }

@@ -272,9 +272,8 @@ impl RoundMachine {
     }
 
     fn close_replies(&mut self, now: Timestamp, layer: u8, effects: &mut Effects) {
-        let complete = self.returning[usize::from(layer)]
-            .as_ref()
-            .is_none_or(Returning::is_complete);
+        let complete =
+            self.returning[usize::from(layer)].as_ref().is_none_or(Returning::is_complete);
         if !complete && now < self.deadlines.replies(layer) {
             return;
         }

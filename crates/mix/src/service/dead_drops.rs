@@ -21,9 +21,8 @@ impl Service for DeadDrops {
     fn exchange(&self, deposits: &[u8], body_bytes: usize) -> (Vec<u8>, PairCounts) {
         let deposit_bytes = DEAD_DROP_BYTES + body_bytes;
         let drop_at = |i: u32| &deposits[i as usize * deposit_bytes..][..DEAD_DROP_BYTES];
-        let body_at = |i: u32| {
-            &deposits[i as usize * deposit_bytes + DEAD_DROP_BYTES..][..body_bytes]
-        };
+        let body_at =
+            |i: u32| &deposits[i as usize * deposit_bytes + DEAD_DROP_BYTES..][..body_bytes];
         // Sorting takes n log n steps whatever ids a client chooses; a hash table might not.
         let mut order: Vec<u32> = (0..(deposits.len() / deposit_bytes) as u32).collect();
         order.sort_unstable_by_key(|&i| drop_at(i));

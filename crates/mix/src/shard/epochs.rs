@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use antiphon_routing::{VerifiedEpoch, check_proposal};
 use antiphon_wire::{
-    Blob, Contribution, Epoch, EpochDocument, PROTOCOL_VERSION, Registration, Round, SignedDocument,
-    Timestamp, ToCoordinator,
+    Blob, Contribution, Epoch, EpochDocument, PROTOCOL_VERSION, Registration, Round,
+    SignedDocument, Timestamp, ToCoordinator,
 };
 
 use crate::epoch_keys::OfferedKeys;
@@ -43,9 +43,8 @@ impl Shard {
             let network = self.config.network.id();
             let operator = self.config.list.claimed().operator;
             let rounds = (first, last);
-            let keys = OfferedKeys::generate(
-                &network, operator, &self.me, epoch, rounds, &mut self.rng,
-            );
+            let keys =
+                OfferedKeys::generate(&network, operator, &self.me, epoch, rounds, &mut self.rng);
             let Some(keys) = keys else { return };
             self.offered.insert(epoch, keys);
             while self.offered.len() > OFFERS {
@@ -94,9 +93,8 @@ impl Shard {
         }) {
             return Err("this shard's addresses are not in the document as registered".to_owned());
         }
-        let checked =
-            check_proposal(document, contributions, &self.config.network, &mut self.rng)
-                .map_err(|error| error.to_string())?;
+        let checked = check_proposal(document, contributions, &self.config.network, &mut self.rng)
+            .map_err(|error| error.to_string())?;
         let state = self.state.sign(checked.document()).map_err(|error| error.to_string())?;
         let digest = checked.document().digest();
         let signature = checked.document().endorse(&self.config.identity);
@@ -122,8 +120,8 @@ impl Shard {
             }
         };
         let offered = self.offered.remove(&epoch);
-        let keys = offered
-            .and_then(|keys| keys.publish(Arc::clone(&verified), &self.config.identity));
+        let keys =
+            offered.and_then(|keys| keys.publish(Arc::clone(&verified), &self.config.identity));
         let Some(keys) = keys else {
             let why = format!("epoch {epoch} is not the document that this shard signed");
             return self.notice(Notice::DocumentRefused { why });

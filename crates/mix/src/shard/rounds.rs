@@ -76,9 +76,10 @@ impl Shard {
 
     /// The coordinator opens a round.
     pub(super) fn open(&mut self, now: Timestamp, epoch: Epoch, round: Round) {
-        let expired = self.epochs.get(&epoch).is_none_or(|keys| {
-            now >= keys.context.epoch.document().expires_at
-        });
+        let expired = self
+            .epochs
+            .get(&epoch)
+            .is_none_or(|keys| now >= keys.context.epoch.document().expires_at);
         if expired || self.epoch_of(round) != Some(epoch) || !self.start(now, round) {
             return;
         }

@@ -30,7 +30,9 @@ const SERVICE_CONVERSATION: u8 = 0;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum DocumentError {
     /// It is for another network or another version of the protocol.
-    #[error("the document is for another network, or version {found} instead of {PROTOCOL_VERSION}")]
+    #[error(
+        "the document is for another network, or version {found} instead of {PROTOCOL_VERSION}"
+    )]
     OtherNetwork {
         /// The version it claims.
         found: u16,
@@ -177,10 +179,7 @@ pub(crate) fn signatures(signed: &SignedDocument) -> Result<(), DocumentError> {
     Ok(())
 }
 
-fn parameters(
-    document: &EpochDocument,
-    network: &NetworkFile,
-) -> Result<Geometry, DocumentError> {
+fn parameters(document: &EpochDocument, network: &NetworkFile) -> Result<Geometry, DocumentError> {
     if document.version != PROTOCOL_VERSION || document.network != network.id() {
         return Err(DocumentError::OtherNetwork { found: document.version });
     }
@@ -294,7 +293,10 @@ fn weight(network: &NetworkFile, operator: OperatorIndex) -> u32 {
 }
 
 /// What the noise solver and the noise check take of the operators present.
-pub(crate) fn shares(network: &NetworkFile, groups: &[(OperatorIndex, usize)]) -> Vec<OperatorShare> {
+pub(crate) fn shares(
+    network: &NetworkFile,
+    groups: &[(OperatorIndex, usize)],
+) -> Vec<OperatorShare> {
     groups
         .iter()
         .map(|&(operator, shards)| OperatorShare {

@@ -37,12 +37,7 @@ pub struct SealBoard {
 
 impl SealBoard {
     /// A board for a round whose published seal keys are these, in the order of the shards.
-    pub fn new(
-        network: Digest,
-        epoch: Epoch,
-        round: Round,
-        published: Vec<SealPublicKey>,
-    ) -> Self {
+    pub fn new(network: Digest, epoch: Epoch, round: Round, published: Vec<SealPublicKey>) -> Self {
         let shards = published.len();
         Self {
             network,
@@ -65,8 +60,7 @@ impl SealBoard {
         identities: &[IdentityKey],
     ) -> Result<bool, StatementError> {
         let claimed = signed.claimed();
-        if (claimed.network, claimed.epoch, claimed.round)
-            != (self.network, self.epoch, self.round)
+        if (claimed.network, claimed.epoch, claimed.round) != (self.network, self.epoch, self.round)
         {
             return Err(StatementError::OtherRound);
         }

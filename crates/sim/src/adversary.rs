@@ -1,0 +1,61 @@
+//! Whoever sits on the links, and inside the shards that are not honest.
+
+use antiphon_wire::{BatchHeader, Digest, Signed, Timestamp};
+use ed25519_dalek::SigningKey;
+
+use crate::party::{Payload, Sent};
+
+/// An adversary: it sees every message before it travels and decides what becomes of it.
+///
+/// Links are authenticated, so what it makes up must come from a shard whose keys it has; taking and
+/// delaying it can do on any link.
+pub trait Adversary {
+    /// What becomes of `sent`: any number of messages, each after so many milliseconds more than
+    /// the link takes.
+    fn on_message(&mut self, now: Timestamp, sent: Sent, keys: &Keys) -> Vec<(u64, Sent)>;
+}
+
+/// Nobody.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Honest;
+
+impl Adversary for Honest {
+    fn on_message(&mut self, _: Timestamp, sent: Sent, _: &Keys) -> Vec<(u64, Sent)> {
+        vec![(0, sent)]
+    }
+}
+
+impl<F: FnMut(Timestamp, Sent, &Keys) -> Vec<(u64, Sent)>> Adversary for F {
+    fn on_message(&mut self, now: Timestamp, sent: Sent, keys: &Keys) -> Vec<(u64, Sent)> {
+        self(now, sent, keys)
+    }
+}
+
+/// The identities of all shards, of which an adversary uses those it has corrupted.
+#[derive(Debug)]
+pub struct Keys {
+    pub(crate) shards: Vec<SigningKey>,
+}
+
+impl Keys {
+    /// The identity of the shard at `position`.
+    pub fn shard(&self, position: usize) -> &SigningKey {
+        &self.shards[position]
+    }
+
+    /// The batch that the corrupted shard at `position` sends instead of one of its own: the same
+    /// header, but over other content.
+    pub fn other_batch(
+        &self,
+        position: usize,
+        header: &Signed<BatchHeader>,
+        bytes: Vec<u8>,
+        item_bytes: usize,
+    ) -> Payload {
+        let mut header = *header.claimed();
+        header.count = (bytes.len() / item_bytes) as u32;
+        header.hash = Digest::of(&bytes);
+        let header = Signed::new(header, self.shard(position));
+        Payload::Batch { header, bytes, item_bytes }
+    }
+}

@@ -1,0 +1,276 @@
+//! The network itself: an event queue, and every process of the product as it is.
+
+mod deliver;
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use antiphon_client_core::{Checkpoint, Client, ClientConfig, Input as ClientInput};
+use antiphon_coordinator::{Coordinator, Input as CoordinatorInput, State};
+use antiphon_mix::{ClientId, Input as ShardInput, Limits, Shard, ShardConfig, SignerState};
+use antiphon_wire::{IdentityKey, NetworkFile, Timestamp};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha20Rng;
+
+use crate::adversary::{Adversary, Honest, Keys};
+use crate::party::{Party, Sent};
+use crate::record::Record;
+use crate::setup::Setup;
+
+/// When a simulation starts, by every clock in it.
+pub const START: Timestamp = Timestamp(1_700_000_000_000);
+
+/// A whole network in one thread, on a virtual clock.
+pub struct Network {
+    setup: Setup,
+    file: Arc<NetworkFile>,
+    now: Timestamp,
+    sequence: u64,
+    queue: BTreeMap<(Timestamp, u64), Happening>,
+    rng: ChaCha20Rng,
+    adversary: Box<dyn Adversary>,
+    keys: Keys,
+    /// When the last message of each link arrives: links keep their order.
+    arrivals: BTreeMap<(Party, Party), Timestamp>,
+    coordinator: Process<Coordinator>,
+    saved_coordinator: State,
+    shards: Vec<Process<Shard>>,
+    saved_signers: Vec<SignerState>,
+    clients: Vec<Process<Client>>,
+    saved_clients: Vec<Option<Checkpoint>>,
+    /// The gateway of each client.
+    gateways: Vec<usize>,
+    /// What happened so far.
+    pub record: Record,
+}
+
+/// A process, which may be down, and when it has asked to be woken.
+struct Process<T> {
+    running: Option<T>,
+    wake: Option<Timestamp>,
+    /// Counts restarts: what was under way to an earlier life does not arrive.
+    life: u64,
+}
+
+impl<T> Process<T> {
+    fn new(process: T) -> Self {
+        Self { running: Some(process), wake: None, life: 0 }
+    }
+}
+
+enum Happening {
+    Arrival(Box<Sent>, u64),
+    Wake(Party),
+}
+
+impl Network {
+    /// A network of honest processes, all started.
+    pub fn new(setup: Setup) -> Self {
+        Self::with_adversary(setup, Honest)
+    }
+
+    /// A network with an adversary.
+    pub fn with_adversary(setup: Setup, adversary: impl Adversary + 'static) -> Self {
+        let file = Arc::new(setup.network());
+        let mut rng = ChaCha20Rng::seed_from_u64(setup.seed);
+        let coordinator =
+            Coordinator::new(setup.coordinator.clone(), (*file).clone(), State::default(), START);
+        let shards = (0..setup.shards)
+            .map(|i| Process::new(new_shard(&setup, &file, i, SignerState::default(), &mut rng)))
+            .collect();
+        let clients =
+            (0..setup.clients).map(|_| Process::new(new_client(&file, None, &mut rng))).collect();
+        let mut network = Self {
+            now: START,
+            sequence: 0,
+            queue: BTreeMap::new(),
+            adversary: Box::new(adversary),
+            keys: Keys { shards: (0..setup.shards).map(Setup::shard_key).collect() },
+            arrivals: BTreeMap::new(),
+            coordinator: Process::new(coordinator),
+            saved_coordinator: State::default(),
+            shards,
+            saved_signers: vec![SignerState::default(); setup.shards],
+            clients,
+            saved_clients: vec![None; setup.clients],
+            gateways: (0..setup.clients).map(|i| i % setup.shards).collect(),
+            record: Record::new(setup.shards, setup.clients),
+            rng,
+            file,
+            setup,
+        };
+        for i in 0..network.setup.shards {
+            network.link_to_coordinator(i);
+        }
+        for i in 0..network.setup.clients {
+            network.join(i, network.gateways[i]);
+        }
+        network
+    }
+
+    /// The time by every clock.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The network file that all processes pin.
+    pub fn file(&self) -> &NetworkFile {
+        &self.file
+    }
+
+    /// Replaces the adversary.
+    pub fn set_adversary(&mut self, adversary: impl Adversary + 'static) {
+        self.adversary = Box::new(adversary);
+    }
+
+    /// Runs for `ms` milliseconds of virtual time.
+    pub fn run_ms(&mut self, ms: u64) {
+        let until = self.now.plus_ms(ms);
+        while self.step(until) {}
+        self.now = until;
+    }
+
+    /// Runs until `done`, but for `ms` milliseconds of virtual time at most. Returns whether it is.
+    pub fn run_until(&mut self, ms: u64, mut done: impl FnMut(&Self) -> bool) -> bool {
+        let until = self.now.plus_ms(ms);
+        loop {
+            if done(self) {
+                return true;
+            }
+            if !self.step(until) {
+                self.now = until;
+                return done(self);
+            }
+        }
+    }
+
+    fn step(&mut self, until: Timestamp) -> bool {
+        let Some(entry) = self.queue.first_entry() else { return false };
+        let (at, _) = *entry.key();
+        if at > until {
+            return false;
+        }
+        let happening = entry.remove();
+        self.now = at;
+        match happening {
+            Happening::Arrival(sent, life) => self.deliver(*sent, life),
+            Happening::Wake(party) => self.wake(party),
+        }
+        true
+    }
+
+    /// A client, to open conversations on, send with or look at.
+    ///
+    /// # Panics
+    /// If it is down.
+    pub fn client(&mut self, i: usize) -> &mut Client {
+        self.clients[i].running.as_mut().expect("the client is up")
+    }
+
+    /// Stops a shard without warning. What is under way to it is lost; its clients and the
+    /// coordinator notice.
+    pub fn crash(&mut self, i: usize) {
+        if self.shards[i].running.take().is_none() {
+            return;
+        }
+        self.shards[i].life += 1;
+        let identity = self.identity(i);
+        self.tell_coordinator(CoordinatorInput::Disconnected { identity });
+        for client in 0..self.setup.clients {
+            if self.gateways[client] == i {
+                self.leave(client);
+            }
+        }
+    }
+
+    /// Starts a shard again with what it had persisted.
+    pub fn restart(&mut self, i: usize) {
+        let state = self.saved_signers[i];
+        let shard = new_shard(&self.setup, &self.file, i, state, &mut self.rng);
+        self.shards[i].running = Some(shard);
+        self.shards[i].wake = None;
+        self.link_to_coordinator(i);
+        for client in 0..self.setup.clients {
+            if self.gateways[client] == i {
+                self.join(client, i);
+            }
+        }
+    }
+
+    /// Stops the coordinator without warning and starts it again with what it had persisted.
+    pub fn restart_coordinator(&mut self) {
+        let (config, file) = (self.setup.coordinator.clone(), (*self.file).clone());
+        let state = self.saved_coordinator.clone();
+        let coordinator = Coordinator::new(config, file, state, self.now);
+        let life = self.coordinator.life + 1;
+        self.coordinator = Process { running: Some(coordinator), wake: None, life };
+        for i in 0..self.setup.shards {
+            if self.shards[i].running.is_some() {
+                self.link_to_coordinator(i);
+            }
+        }
+    }
+
+    /// Stops a client and starts it again with what it had persisted. Its conversations are gone:
+    /// open them again.
+    pub fn restart_client(&mut self, i: usize) {
+        self.leave(i);
+        let client = new_client(&self.file, self.saved_clients[i], &mut self.rng);
+        let life = self.clients[i].life + 1;
+        self.clients[i] = Process { running: Some(client), wake: None, life };
+        self.join(i, self.gateways[i]);
+    }
+
+    /// Moves a client to another gateway.
+    pub fn move_client(&mut self, i: usize, gateway: usize) {
+        self.leave(i);
+        self.join(i, gateway);
+    }
+
+    fn identity(&self, shard: usize) -> IdentityKey {
+        IdentityKey::of(&self.keys.shards[shard])
+    }
+
+    fn link_to_coordinator(&mut self, i: usize) {
+        let identity = self.identity(i);
+        self.tell_coordinator(CoordinatorInput::Connected { identity });
+        self.tell_shard(i, ShardInput::CoordinatorLinked);
+    }
+
+    fn join(&mut self, client: usize, gateway: usize) {
+        self.gateways[client] = gateway;
+        self.tell_shard(gateway, ShardInput::ClientJoined(ClientId(client as u64)));
+    }
+
+    fn leave(&mut self, client: usize) {
+        let gateway = self.gateways[client];
+        self.tell_shard(gateway, ShardInput::ClientLeft(ClientId(client as u64)));
+        self.tell_client(client, ClientInput::LinkLost);
+    }
+}
+
+fn new_shard(
+    setup: &Setup,
+    file: &Arc<NetworkFile>,
+    i: usize,
+    state: SignerState,
+    rng: &mut ChaCha20Rng,
+) -> Shard {
+    let address =
+        |port: u16| SocketAddr::from((Ipv4Addr::new(10, 0, (i >> 8) as u8, i as u8), port));
+    let config = ShardConfig {
+        network: Arc::clone(file),
+        identity: Setup::shard_key(i),
+        list: setup.list_of(setup.operator_of(i), file),
+        peer_address: address(1),
+        client_address: address(2),
+        limits: Limits::default(),
+    };
+    Shard::new(config, state, rng)
+}
+
+fn new_client(file: &NetworkFile, checkpoint: Option<Checkpoint>, rng: &mut ChaCha20Rng) -> Client {
+    let rng = ChaCha20Rng::from_rng(rng);
+    Client::new(ClientConfig::new(file.clone()), checkpoint, rng)
+}

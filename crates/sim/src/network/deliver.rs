@@ -1,0 +1,240 @@
+//! Carrying messages between processes, and doing what processes ask for.
+
+use std::sync::Arc;
+
+use antiphon_client_core::{Input as ClientInput, Output as ClientOutput};
+use antiphon_coordinator::{Input as CoordinatorInput, Output as CoordinatorOutput};
+use antiphon_mix::{BatchKey, ClientId, Input as ShardInput, Output as ShardOutput};
+use antiphon_wire::{FromClient, IdentityKey, PeerMessage, Timestamp};
+
+use super::{Happening, Network};
+use crate::party::{Party, Payload, Sent};
+
+/// Onions per chunk: few, so that simulations exercise batches that arrive in parts.
+const CHUNK_ITEMS: usize = 16;
+
+impl Network {
+    fn schedule(&mut self, at: Timestamp, happening: Happening) {
+        self.sequence += 1;
+        self.queue.insert((at, self.sequence), happening);
+    }
+
+    /// Sends a message past the adversary onto its link.
+    fn send(&mut self, sent: Sent) {
+        self.record.observe(self.now, &sent);
+        for (extra, sent) in self.adversary.on_message(self.now, sent, &self.keys) {
+            let link = (sent.from, sent.to);
+            let mut at = self.now.plus_ms(self.setup.link.delay(&mut self.rng) + extra);
+            if extra == 0 {
+                // Links keep their order, but what the adversary holds back holds up nobody else.
+                let last = self.arrivals.entry(link).or_default();
+                at = at.max(*last);
+                *last = at;
+            }
+            let life = self.life(sent.to);
+            self.schedule(at, Happening::Arrival(Box::new(sent), life));
+        }
+    }
+
+    fn life(&self, party: Party) -> u64 {
+        match party {
+            Party::Coordinator => self.coordinator.life,
+            Party::Shard(i) => self.shards[i].life,
+            Party::Client(i) => self.clients[i].life,
+        }
+    }
+
+    pub(super) fn deliver(&mut self, sent: Sent, life: u64) {
+        if self.life(sent.to) != life {
+            return;
+        }
+        match (sent.to, sent.payload) {
+            (Party::Coordinator, Payload::ToCoordinator(message)) => {
+                if let Party::Shard(i) = sent.from {
+                    let identity = self.identity(i);
+                    self.tell_coordinator(CoordinatorInput::Message { identity, message });
+                }
+            }
+            (Party::Shard(i), Payload::ToShard(message)) => {
+                self.tell_shard(i, ShardInput::Coordinator(message));
+            }
+            (Party::Shard(i), Payload::Peer(message)) => {
+                if let Some(from) = self.sender(sent.from) {
+                    self.tell_shard(i, ShardInput::Peer { from, message });
+                }
+            }
+            (Party::Shard(i), Payload::Batch { header, bytes, item_bytes }) => {
+                let Some(from) = self.sender(sent.from) else { return };
+                let batch = BatchKey::of(header.claimed());
+                let message = PeerMessage::Batch { header };
+                self.tell_shard(i, ShardInput::Peer { from, message });
+                for chunk in bytes.chunks(CHUNK_ITEMS * item_bytes) {
+                    let bytes = chunk.to_vec();
+                    self.tell_shard(i, ShardInput::PeerChunk { from, batch, bytes });
+                }
+            }
+            (Party::Shard(i), Payload::FromClient(message)) => {
+                if let Party::Client(client) = sent.from
+                    && self.gateways[client] == i
+                {
+                    let from = ClientId(client as u64);
+                    self.tell_shard(i, ShardInput::Client { from, message });
+                }
+            }
+            (Party::Client(i), Payload::ToClient(message)) => {
+                if sent.from == Party::Shard(self.gateways[i]) {
+                    self.tell_client(i, ClientInput::from(message));
+                }
+            }
+            // Nobody takes a message of another kind.
+            _ => {}
+        }
+    }
+
+    fn sender(&self, party: Party) -> Option<IdentityKey> {
+        match party {
+            Party::Shard(i) => Some(self.identity(i)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn wake(&mut self, party: Party) {
+        match party {
+            Party::Coordinator if self.coordinator.wake == Some(self.now) => {
+                self.coordinator.wake = None;
+                self.tell_coordinator(CoordinatorInput::Tick);
+            }
+            Party::Shard(i) if self.shards[i].wake == Some(self.now) => {
+                self.shards[i].wake = None;
+                self.tell_shard(i, ShardInput::Tick);
+            }
+            Party::Client(i) if self.clients[i].wake == Some(self.now) => {
+                self.clients[i].wake = None;
+                self.tell_client(i, ClientInput::Tick);
+            }
+            // It has asked for another time since.
+            _ => {}
+        }
+    }
+
+    /// Notes when a process wants to be woken, but never twice at one moment without progress.
+    fn wake_at(&mut self, party: Party, deadline: Option<Timestamp>) {
+        let deadline = deadline.map(|at| at.max(self.now.plus_ms(1)));
+        let wake = match party {
+            Party::Coordinator => &mut self.coordinator.wake,
+            Party::Shard(i) => &mut self.shards[i].wake,
+            Party::Client(i) => &mut self.clients[i].wake,
+        };
+        if *wake != deadline {
+            *wake = deadline;
+            if let Some(at) = deadline {
+                self.schedule(at, Happening::Wake(party));
+            }
+        }
+    }
+
+    pub(super) fn tell_coordinator(&mut self, input: CoordinatorInput) {
+        let now = self.now;
+        let Some(coordinator) = &mut self.coordinator.running else { return };
+        coordinator.handle(now, input);
+        let mut outputs = Vec::new();
+        while let Some(output) = coordinator.poll() {
+            outputs.push(output);
+        }
+        let deadline = coordinator.next_deadline();
+        for output in outputs {
+            match output {
+                CoordinatorOutput::Persist(state) => self.saved_coordinator = state,
+                CoordinatorOutput::Send { to, message } => {
+                    if let Some(i) = self.position(&to) {
+                        let payload = Payload::ToShard(message);
+                        self.send(Sent { from: Party::Coordinator, to: Party::Shard(i), payload });
+                    }
+                }
+                // Clients get documents from their gateways.
+                CoordinatorOutput::Publish(_) => {}
+                CoordinatorOutput::Notice(notice) => self.record.coordinator.push((now, notice)),
+            }
+        }
+        self.wake_at(Party::Coordinator, deadline);
+    }
+
+    fn position(&self, identity: &IdentityKey) -> Option<usize> {
+        (0..self.setup.shards).find(|&i| self.identity(i) == *identity)
+    }
+
+    pub(super) fn tell_shard(&mut self, i: usize, input: ShardInput) {
+        let now = self.now;
+        let mut inputs = std::collections::VecDeque::from([input]);
+        let from = Party::Shard(i);
+        while let Some(input) = inputs.pop_front() {
+            let Some(shard) = &mut self.shards[i].running else { return };
+            shard.handle(now, input);
+            let mut outputs = Vec::new();
+            while let Some(output) = shard.poll() {
+                outputs.push(output);
+            }
+            for output in outputs {
+                match output {
+                    ShardOutput::Persist(state) => self.saved_signers[i] = state,
+                    // Work takes no virtual time.
+                    ShardOutput::Work(work) => inputs.push_back(ShardInput::WorkDone(work.run())),
+                    ShardOutput::Coordinator(message) => {
+                        let payload = Payload::ToCoordinator(message);
+                        self.send(Sent { from, to: Party::Coordinator, payload });
+                    }
+                    ShardOutput::Peer { to, message } => {
+                        if let Some(to) = self.position(&to).map(Party::Shard) {
+                            self.send(Sent { from, to, payload: Payload::Peer(message) });
+                        }
+                    }
+                    ShardOutput::Batch { to, header, bytes, item_bytes } => {
+                        if let Some(to) = self.position(&to).map(Party::Shard) {
+                            let payload = Payload::Batch { header, bytes, item_bytes };
+                            self.send(Sent { from, to, payload });
+                        }
+                    }
+                    ShardOutput::Client { to, message } => {
+                        let payload = Payload::ToClient(Arc::unwrap_or_clone(message));
+                        let to = Party::Client(to.0 as usize);
+                        self.send(Sent { from, to, payload });
+                    }
+                    ShardOutput::DropClient { client, reason } => {
+                        self.record.shards[i].push((now, format!("client dropped: {reason}")));
+                        self.tell_client(client.0 as usize, ClientInput::LinkLost);
+                    }
+                    ShardOutput::Roster(_) => {}
+                    ShardOutput::Notice(notice) => {
+                        self.record.shards[i].push((now, format!("{notice:?}")));
+                    }
+                }
+            }
+        }
+        let deadline = self.shards[i].running.as_ref().and_then(antiphon_mix::Shard::next_deadline);
+        self.wake_at(from, deadline);
+    }
+
+    pub(super) fn tell_client(&mut self, i: usize, input: ClientInput) {
+        let now = self.now;
+        let Some(client) = &mut self.clients[i].running else { return };
+        client.handle(now, input);
+        let mut outputs = Vec::new();
+        while let Some(output) = client.poll() {
+            outputs.push(output);
+        }
+        let deadline = client.next_deadline();
+        for output in outputs {
+            match output {
+                ClientOutput::Persist(checkpoint) => self.saved_clients[i] = Some(checkpoint),
+                ClientOutput::Submit { epoch, round, onions } => {
+                    let onions = antiphon_wire::Blob(onions);
+                    let payload = Payload::FromClient(FromClient::Submit { epoch, round, onions });
+                    let to = Party::Shard(self.gateways[i]);
+                    self.send(Sent { from: Party::Client(i), to, payload });
+                }
+                ClientOutput::Event(event) => self.record.events[i].push((now, event)),
+            }
+        }
+        self.wake_at(Party::Client(i), deadline);
+    }
+}

@@ -1,0 +1,89 @@
+//! What a simulation remembers for its tests.
+
+use antiphon_client_core::Event;
+use antiphon_coordinator::{Notice as CoordinatorNotice, RoundReport};
+use antiphon_wire::{Encode as _, Round, Timestamp};
+
+use crate::party::{Payload, Sent};
+
+/// One message on a client's link, as the adversary sees it: when, how long, which way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// When it was sent.
+    pub at: Timestamp,
+    /// Bytes.
+    pub bytes: usize,
+    /// Whether the client sent it.
+    pub up: bool,
+}
+
+/// Everything that happened.
+#[derive(Debug, Default)]
+pub struct Record {
+    /// What the coordinator reported.
+    pub coordinator: Vec<(Timestamp, CoordinatorNotice)>,
+    /// What each client's application was told.
+    pub events: Vec<Vec<(Timestamp, Event)>>,
+    /// What was seen on each client's link.
+    pub observed: Vec<Vec<Observed>>,
+    /// What shards reported of each other and of themselves, as text.
+    pub shards: Vec<Vec<(Timestamp, String)>>,
+    /// Sizes of onions on the links between shards: round, layer, bytes, each seen at least once.
+    pub onion_sizes: std::collections::BTreeSet<(Round, u8, usize)>,
+}
+
+impl Record {
+    pub(crate) fn new(shards: usize, clients: usize) -> Self {
+        Self {
+            events: vec![Vec::new(); clients],
+            observed: vec![Vec::new(); clients],
+            shards: vec![Vec::new(); shards],
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn observe(&mut self, at: Timestamp, sent: &Sent) {
+        use crate::party::Party;
+        let (client, bytes, up) = match (&sent.payload, sent.from, sent.to) {
+            (Payload::FromClient(message), Party::Client(client), _) => {
+                (client, message.to_bytes().len(), true)
+            }
+            (Payload::ToClient(message), _, Party::Client(client)) => {
+                (client, message.to_bytes().len(), false)
+            }
+            (Payload::Batch { header, item_bytes, .. }, ..) => {
+                let header = header.claimed();
+                if header.direction == antiphon_wire::Direction::Forward {
+                    self.onion_sizes.insert((header.round, header.layer.0, *item_bytes));
+                }
+                return;
+            }
+            _ => return,
+        };
+        self.observed[client].push(Observed { at, bytes, up });
+    }
+
+    /// The coordinator's reports of ended rounds.
+    pub fn rounds(&self) -> impl Iterator<Item = &RoundReport> {
+        self.coordinator.iter().filter_map(|(_, notice)| match notice {
+            CoordinatorNotice::RoundEnded(report) => Some(report),
+            _ => None,
+        })
+    }
+
+    /// How `round` ended for client `client`, if it has.
+    pub fn outcome(&self, client: usize, round: Round) -> Option<antiphon_client_core::Outcome> {
+        self.events[client].iter().find_map(|(_, event)| match event {
+            Event::RoundEnded { round: of, outcome } if *of == round => Some(*outcome),
+            _ => None,
+        })
+    }
+
+    /// The messages that client `client`'s application received, in order.
+    pub fn received(&self, client: usize) -> impl Iterator<Item = &[u8]> {
+        self.events[client].iter().filter_map(|(_, event)| match event {
+            Event::Received { message, .. } => Some(message.as_slice()),
+            _ => None,
+        })
+    }
+}
