@@ -74,7 +74,7 @@ impl OfferedKeys {
     pub(crate) fn are_in(&self, document: &EpochDocument, contributions: &[Contribution]) -> bool {
         let mine = |identity: &IdentityKey| *identity == self.contribution.identity;
         document.epoch == self.contribution.epoch
-            && contributions.iter().any(|offered| *offered == self.contribution)
+            && contributions.contains(&self.contribution)
             && document
                 .shards
                 .iter()
@@ -117,9 +117,13 @@ impl EpochKeys {
         self.context.epoch.document().covers(round)
     }
 
-    /// Takes out a round's seal key, and erases those of all rounds before it.
+    /// Takes out a round's seal key: there is one machine for a round, ever.
     pub(crate) fn take_seal(&mut self, round: Round) -> Option<SealSecretKey> {
-        self.seals = self.seals.split_off(&round);
         self.seals.remove(&round)
+    }
+
+    /// Erases the seal keys of rounds that will not be served any more.
+    pub(crate) fn erase_before(&mut self, round: Round) {
+        self.seals = self.seals.split_off(&round);
     }
 }

@@ -83,7 +83,7 @@ impl NoiseMaker {
         // The first 2D of the shuffled positions are paired up. Every pair is copied or put back, so
         // that the work does not tell D.
         for (number, pair) in order.chunks_exact(2).enumerate() {
-            let copied = (number < pairs) as u8 * 0xff;
+            let copied = u8::from(number < pairs) * 0xff;
             let (from, to) = (pair[0] * deposit_bytes, pair[1] * deposit_bytes);
             for i in 0..DEAD_DROP_BYTES {
                 deposits[to + i] = (deposits[from + i] & copied) | (deposits[to + i] & !copied);
@@ -113,5 +113,89 @@ impl Checked {
             }
         }
         checked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use rand::SeedableRng as _;
+    use rand_chacha::ChaCha20Rng;
+
+    use super::*;
+
+    const DEPOSIT: usize = DEAD_DROP_BYTES + 16;
+
+    fn maker() -> NoiseMaker {
+        let sigma = Sigma::from_units(5 * 1024).unwrap();
+        let distribution = PairDistribution::new(80, sigma).unwrap();
+        NoiseMaker { sampler: PairSampler::new(distribution) }
+    }
+
+    /// The positions of the deposits, by dead drop.
+    fn by_dead_drop(deposits: &[u8]) -> BTreeMap<&[u8], Vec<usize>> {
+        let mut drops = BTreeMap::<_, Vec<usize>>::new();
+        for (position, deposit) in deposits.chunks_exact(DEPOSIT).enumerate() {
+            drops.entry(&deposit[..DEAD_DROP_BYTES]).or_default().push(position);
+        }
+        drops
+    }
+
+    #[test]
+    fn the_volume_is_constant_and_the_number_of_pairs_is_the_samplers() {
+        let (mut sum, mut squares) = (0.0, 0.0);
+        let mut rng = ChaCha20Rng::seed_from_u64(3);
+        let rounds = 2000;
+        for _ in 0..rounds {
+            let deposits = maker().deposits(DEPOSIT, &mut rng);
+            assert_eq!(deposits.len(), 80 * DEPOSIT);
+            let drops = by_dead_drop(&deposits);
+            assert!(drops.values().all(|positions| positions.len() <= 2));
+            let pairs = drops.values().filter(|positions| positions.len() == 2).count();
+            sum += pairs as f64;
+            squares += (pairs * pairs) as f64;
+        }
+        let mean = sum / f64::from(rounds);
+        let variance = squares / f64::from(rounds) - mean * mean;
+        // Six standard errors around V/4 and sigma squared.
+        assert!((mean - 20.0).abs() < 6.0 * 5.0 / f64::from(rounds).sqrt(), "mean {mean}");
+        assert!(
+            (variance - 25.0).abs() < 6.0 * 25.0 * (2.0 / f64::from(rounds)).sqrt(),
+            "{variance}"
+        );
+    }
+
+    #[test]
+    fn where_pairs_stand_in_the_batch_says_nothing() {
+        let mut rng = ChaCha20Rng::seed_from_u64(4);
+        let mut paired = [0u32; 80];
+        let mut total = 0;
+        for _ in 0..2000 {
+            let deposits = maker().deposits(DEPOSIT, &mut rng);
+            for positions in by_dead_drop(&deposits).into_values().filter(|p| p.len() == 2) {
+                total += 2;
+                positions.into_iter().for_each(|position| paired[position] += 1);
+            }
+        }
+        // Chi-square with 79 degrees of freedom; the variance of a cell is below a Poisson's.
+        let expected = f64::from(total) / 80.0;
+        let chi: f64 = paired.iter().map(|&n| (f64::from(n) - expected).powi(2) / expected).sum();
+        assert!(chi < 140.0, "chi-square {chi}");
+    }
+
+    #[test]
+    fn half_of_the_noise_is_checked_on_coins_of_its_own() {
+        let mut rng = ChaCha20Rng::seed_from_u64(5);
+        let sealed: Vec<u8> = (0..4000u32).flat_map(u32::to_be_bytes).collect();
+        let seals = (0..4000).map(|i| ShardIndex(i % 7));
+        let checked = Checked::draw(seals.clone(), &sealed, 4, &mut rng);
+        assert!((checked.at.len() as i32 - 2000).abs() < 6 * 32, "{}", checked.at.len());
+        for (at, onion) in checked.at.iter().zip(checked.sealed.chunks_exact(4)) {
+            let number = u32::from_be_bytes([onion[0], onion[1], onion[2], onion[3]]);
+            assert_eq!(u32::from(at.0), number % 7);
+        }
+        let again = Checked::draw(seals, &sealed, 4, &mut rng);
+        assert_ne!(*checked.sealed, *again.sealed);
     }
 }

@@ -90,11 +90,10 @@ pub(crate) struct RoundMachine {
     round: Round,
     limits: Limits,
     rng: ChaCha20Rng,
-    opened: Timestamp,
-    deadlines: Deadlines,
+    /// From when the coordinator opens the round. What peers send before that is taken in, but
+    /// nothing leaves and no clock runs: or a peer could have rounds time out before they begin.
+    opened: Option<(Timestamp, Deadlines)>,
     stage: Stage,
-    /// Whether clients have been told that the round is open.
-    announced: bool,
     /// Clients whose onions close the submissions early, once all are in.
     expected_clients: usize,
     submissions: Submissions,
@@ -125,7 +124,6 @@ impl RoundMachine {
         seal: SealSecretKey,
         limits: Limits,
         rng: ChaCha20Rng,
-        now: Timestamp,
     ) -> Option<Self> {
         let epoch = &context.epoch;
         let document = epoch.document();
@@ -152,10 +150,8 @@ impl RoundMachine {
             round,
             limits,
             rng,
-            opened: now,
-            deadlines: Deadlines::new(now, *epoch.parameters(), geometry),
+            opened: None,
             stage: Stage::Submissions,
-            announced: false,
             expected_clients: usize::MAX,
             submissions: Submissions::default(),
             noise: None,
@@ -177,20 +173,25 @@ impl RoundMachine {
         self.stage == Stage::Ended
     }
 
+    /// Whether the coordinator has opened it.
+    pub(crate) fn is_open(&self) -> bool {
+        self.opened.is_some()
+    }
+
     /// The coordinator opens the round; `clients` of this gateway are being told.
     pub(crate) fn announce(&mut self, now: Timestamp, clients: usize, effects: &mut Effects) {
-        self.announced = true;
+        let epoch = &self.context.epoch;
+        let deadlines = Deadlines::new(now, *epoch.parameters(), epoch.geometry());
+        self.opened.get_or_insert((now, deadlines));
         self.expected_clients = clients;
         self.advance(now, effects);
     }
 
     /// Whether clients may still hand in onions, and for how many milliseconds.
     pub(crate) fn open_for_ms(&self, now: Timestamp) -> Option<u32> {
-        if !self.announced || self.stage != Stage::Submissions {
-            return None;
-        }
+        let (_, deadlines) = self.opened.filter(|_| self.stage == Stage::Submissions)?;
         // Both are at most the epoch's u32 of milliseconds apart.
-        Some(self.deadlines.submissions().ms_since(now) as u32).filter(|&left| left > 0)
+        Some(deadlines.submissions().ms_since(now) as u32).filter(|&left| left > 0)
     }
 
     pub(crate) fn has_noise(&self) -> bool {
@@ -242,7 +243,10 @@ impl RoundMachine {
 
     /// When to tick at the latest.
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        let deadlines = &self.deadlines;
+        if let Stage::Aborting(until) = self.stage {
+            return Some(until);
+        }
+        let deadlines = &self.opened.as_ref()?.1;
         Some(match self.stage {
             Stage::Submissions => {
                 if self.noise.is_some() {
@@ -256,12 +260,10 @@ impl RoundMachine {
             Stage::Verdicts => deadlines.verdicts(),
             Stage::Keys if !self.asked_for_keys => deadlines.ask_for_keys(),
             Stage::Keys => deadlines.keys(),
-            // Peeling ends by itself.
-            Stage::Opening => return None,
             Stage::DeadDrops => deadlines.dead_drops(),
             Stage::Replies(layer) => deadlines.replies(layer),
-            Stage::Aborting(until) => until,
-            Stage::Ended => return None,
+            // Peeling ends by itself.
+            Stage::Opening | Stage::Aborting(_) | Stage::Ended => return None,
         })
     }
 

@@ -47,6 +47,8 @@ pub struct Shard {
     me: IdentityKey,
     rng: ChaCha20Rng,
     state: SignerState,
+    /// The last round that the coordinator opened.
+    opened: Round,
     /// Keys offered for epochs to come; few, and replaced by newer ones.
     offered: BTreeMap<Epoch, OfferedKeys>,
     epochs: BTreeMap<Epoch, EpochKeys>,
@@ -66,6 +68,7 @@ impl Shard {
         Self {
             me: IdentityKey::of(&config.identity),
             rng: ChaCha20Rng::from_rng(rng),
+            opened: state.served_round,
             state,
             offered: BTreeMap::new(),
             epochs: BTreeMap::new(),
@@ -88,7 +91,7 @@ impl Shard {
         match input {
             Input::CoordinatorLinked => self.register(),
             Input::Coordinator(message) => self.coordinator(now, message),
-            Input::Peer { from, message } => self.peer(now, from, message),
+            Input::Peer { from, message } => self.peer(now, from, &message),
             Input::PeerChunk { from, batch, bytes } => self.chunk(now, from, batch, bytes),
             Input::ClientJoined(client) => self.client_joined(now, client),
             Input::Client { from, message } => self.client(now, from, message),
@@ -113,7 +116,7 @@ impl Shard {
 
     /// Whether a round is running: a process that has to stop waits for it.
     pub fn is_busy(&self) -> bool {
-        self.rounds.values().any(|round| !round.has_ended())
+        self.rounds.values().any(|round| round.is_open() && !round.has_ended())
     }
 
     fn say(&mut self, message: ToCoordinator) {

@@ -16,7 +16,7 @@ pub struct Work(pub(crate) Job);
 #[derive(Debug)]
 pub(crate) enum Job {
     Peel(PeelJob),
-    Noise(NoiseJob),
+    Noise(Box<NoiseJob>),
 }
 
 #[derive(Debug)]

@@ -58,7 +58,7 @@ impl Sealing {
         let filter = SealFilter::build(key, sealed, onion_bytes).ok()?;
         let statement = FilterStatement {
             epoch: context.epoch.epoch(),
-            round: round,
+            round,
             shard: context.me,
             onions: filter.onions(),
             bits: Blob(filter.as_bytes().to_vec()),

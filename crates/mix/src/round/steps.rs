@@ -10,6 +10,8 @@ use antiphon_wire::{
 };
 
 use crate::Output;
+use crate::round::arriving::Arriving;
+use crate::round::deadlines::Deadlines;
 use crate::round::{Effects, Returning, RoundMachine, Stage};
 use crate::routed::Routes;
 use crate::service::{DeadDrops, Service as _};
@@ -37,13 +39,18 @@ impl RoundMachine {
         }
     }
 
+    /// Whether a deadline has passed. None does before the round is open.
+    fn past(&self, now: Timestamp, deadline: impl Fn(&Deadlines) -> Timestamp) -> bool {
+        self.opened.as_ref().is_some_and(|(_, deadlines)| now >= deadline(deadlines))
+    }
+
     fn close_submissions(&mut self, now: Timestamp, effects: &mut Effects) {
-        let all_in = self.announced && self.submissions.clients().len() >= self.expected_clients;
-        if !all_in && now < self.deadlines.submissions() {
+        let all_in = self.submissions.clients().len() >= self.expected_clients;
+        if !self.is_open() || (!all_in && !self.past(now, Deadlines::submissions)) {
             return;
         }
         let Some(noise) = self.noise.take() else {
-            if now >= self.deadlines.batches(Layer::FIRST) {
+            if self.past(now, |deadlines| deadlines.batches(Layer::FIRST)) {
                 self.withhold(now, Reason::NotPrepared, effects);
             }
             return;
@@ -66,7 +73,7 @@ impl RoundMachine {
     fn close_batches(&mut self, now: Timestamp, layer: Layer, effects: &mut Effects) {
         let Some(arriving) = self.layer(layer) else { return };
         if !arriving.is_complete() {
-            if now >= self.deadlines.batches(layer)
+            if self.past(now, |deadlines| deadlines.batches(layer))
                 && let Some(sender) = arriving.first_missing()
             {
                 self.withhold(now, Reason::MissingBatch { layer, sender }, effects);
@@ -128,7 +135,7 @@ impl RoundMachine {
 
     fn close_filters(&mut self, now: Timestamp, effects: &mut Effects) {
         if let Some(shard) = self.sealing.first_missing_filter() {
-            if now >= self.deadlines.filters() {
+            if self.past(now, Deadlines::filters) {
                 self.withhold(now, Reason::MissingFilter { shard }, effects);
             }
             return;
@@ -182,7 +189,7 @@ impl RoundMachine {
     }
 
     fn close_verdicts(&mut self, now: Timestamp, effects: &mut Effects) {
-        if now >= self.deadlines.verdicts()
+        if self.past(now, Deadlines::verdicts)
             && let Some(shard) = self.sealing.first_missing_verdict()
         {
             self.withhold(now, Reason::MissingVerdict { shard }, effects);
@@ -206,7 +213,7 @@ impl RoundMachine {
         }
         let missing = self.sealing.seals.first_unreleased().unwrap_or(self.context.me);
         let withheld = self.sealing.seals.first_withheld().is_some();
-        let late = now >= self.deadlines.keys();
+        let late = self.past(now, Deadlines::keys);
         if withheld && (late || self.sealing.seals.is_complete()) {
             self.outcome = Some(RoundOutcome::NotOpened { missing });
             self.abort(now);
@@ -214,7 +221,7 @@ impl RoundMachine {
             // Others may have opened: this shard counts as empty, and goes on for their sake.
             self.outcome = Some(RoundOutcome::NotOpened { missing });
             self.skip_opening(effects);
-        } else if !self.asked_for_keys && now >= self.deadlines.ask_for_keys() {
+        } else if !self.asked_for_keys && self.past(now, Deadlines::ask_for_keys) {
             self.asked_for_keys = true;
             let (epoch, round) = (self.context.epoch.epoch(), self.round);
             self.tell_all(&PeerMessage::AskStatements { epoch, round }, effects);
@@ -236,7 +243,7 @@ impl RoundMachine {
 
     fn close_opening(&mut self, effects: &mut Effects) {
         let seal = self.context.epoch.geometry().seal_layer();
-        if self.layer(seal).is_some_and(|arriving| arriving.is_idle()) {
+        if self.layer(seal).is_some_and(Arriving::is_idle) {
             self.stage = Stage::DeadDrops;
             self.send_on(seal, effects);
         }
@@ -246,7 +253,7 @@ impl RoundMachine {
         let geometry = self.context.epoch.geometry();
         let last = geometry.last_layer();
         let Some(arriving) = self.layer(last) else { return };
-        let late = now >= self.deadlines.dead_drops() && arriving.is_idle();
+        let late = self.past(now, Deadlines::dead_drops) && arriving.is_idle();
         if !arriving.is_complete() && !late {
             return;
         }
@@ -274,7 +281,7 @@ impl RoundMachine {
     fn close_replies(&mut self, now: Timestamp, layer: u8, effects: &mut Effects) {
         let complete =
             self.returning[usize::from(layer)].as_ref().is_none_or(Returning::is_complete);
-        if !complete && now < self.deadlines.replies(layer) {
+        if !complete && !self.past(now, |deadlines| deadlines.replies(layer)) {
             return;
         }
         if layer > 0 {
@@ -322,6 +329,8 @@ impl RoundMachine {
         self.stage = Stage::Ended;
         self.arriving.clear();
         self.returning.clear();
-        effects.ended = Some((outcome, self.counts, now.ms_since(self.opened)));
+        self.sealing.seals.erase_secrets();
+        effects.ended =
+            Some((outcome, self.counts, self.opened.map_or(0, |(opened, _)| now.ms_since(opened))));
     }
 }

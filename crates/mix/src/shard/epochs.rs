@@ -132,12 +132,12 @@ impl Shard {
         self.prepare(now, self.next_round());
     }
 
-    /// The first round that may still be served.
+    /// The round that the coordinator is to open next.
     pub(super) fn next_round(&self) -> Round {
         let newest = self.epochs.values().next_back();
         let first = newest.map_or(Round(0), |keys| keys.context.epoch.document().first_round);
-        let current = self.epochs.values().any(|keys| keys.covers(self.state.served_round.next()));
-        if current { self.state.served_round.next() } else { first }
+        let next = self.opened.next();
+        if self.epoch_of(next).is_some() { next } else { first }
     }
 
     /// The epoch that serves `round`: the newest that covers it.
@@ -148,19 +148,22 @@ impl Shard {
     /// Erases the secrets of epochs that are over: expired by this shard's own clock, or with no
     /// round left to serve.
     pub(super) fn expire(&mut self, now: Timestamp) {
-        let next = self.state.served_round.next();
-        let running = self.running();
-        let over: Vec<Epoch> = self
-            .epochs
-            .iter()
-            .filter(|(_, keys)| {
-                let document = keys.context.epoch.document();
-                let rounds_left = document.last_round >= next
-                    || running.iter().any(|round| document.covers(*round));
-                now >= document.expires_at || !rounds_left
-            })
-            .map(|(epoch, _)| *epoch)
-            .collect();
+        let mut over = Vec::new();
+        // From the newest to the oldest: each serves rounds only until the next one takes over.
+        let mut taken_over = Round(u64::MAX);
+        for (&epoch, keys) in self.epochs.iter().rev() {
+            let document = keys.context.epoch.document();
+            let running = self
+                .rounds
+                .values()
+                .any(|round| !round.has_ended() && round.context().epoch.epoch() == epoch);
+            let next = self.opened.next();
+            let rounds_left = next <= document.last_round && next < taken_over;
+            if now >= document.expires_at || !(rounds_left || running) {
+                over.push(epoch);
+            }
+            taken_over = taken_over.min(document.first_round);
+        }
         for epoch in over {
             if let Some(keys) = self.epochs.remove(&epoch) {
                 // Rounds hold the epoch's keys too.

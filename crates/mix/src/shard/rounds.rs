@@ -12,7 +12,7 @@ use crate::round::{Effects, RoundMachine};
 use crate::shard::Shard;
 use crate::work::{Job, NoiseJob, Work};
 
-/// How many rounds after the last one served a peer may already be at.
+/// How many rounds after the last one opened a peer may already be at.
 const ROUNDS_AHEAD: u64 = 2;
 
 impl Shard {
@@ -45,31 +45,31 @@ impl Shard {
         }
     }
 
-    /// Makes sure that a round's machine is there. A round is served under one document only, and
-    /// rounds before it are not served any more.
+    /// Makes sure that a round's machine is there. Its seal key can be taken once only, so a round
+    /// is served once, and under one document.
     fn start(&mut self, now: Timestamp, round: Round) -> bool {
         if self.rounds.contains_key(&round) {
             return true;
         }
-        let Some(state) = self.state.serve(round) else { return false };
         let Some(epoch) = self.epoch_of(round) else { return false };
         let rng = ChaCha20Rng::from_rng(&mut self.rng);
         let Some(keys) = self.epochs.get_mut(&epoch) else { return false };
         let Some(seal) = keys.take_seal(round) else { return false };
         let context = std::sync::Arc::clone(&keys.context);
         let limits = self.config.limits;
-        let Some(machine) = RoundMachine::new(context, round, seal, limits, rng, now) else {
+        let Some(machine) = RoundMachine::new(context, round, seal, limits, rng) else {
             return false;
         };
-        self.state = state;
-        self.outputs.push_back(Output::Persist(state));
+        if let Some(state) = self.state.serve(round) {
+            self.state = state;
+            self.outputs.push_back(Output::Persist(state));
+        }
         self.rounds.insert(round, machine);
         if let Some((of, noise)) = self.noise.remove(&round)
             && of == epoch
         {
             self.with_round(now, round, |machine, effects| machine.add_noise(now, noise, effects));
         }
-        self.noise = self.noise.split_off(&round);
         self.prepare(now, round);
         true
     }
@@ -80,8 +80,21 @@ impl Shard {
             .epochs
             .get(&epoch)
             .is_none_or(|keys| now >= keys.context.epoch.document().expires_at);
-        if expired || self.epoch_of(round) != Some(epoch) || !self.start(now, round) {
+        // Peers may have begun the round under the epoch that this one takes it over from.
+        self.rounds.retain(|number, machine| {
+            *number != round || machine.is_open() || machine.context().epoch.epoch() == epoch
+        });
+        let over = round <= self.opened || self.epoch_of(round) != Some(epoch);
+        if expired || over || !self.start(now, round) {
             return;
+        }
+        self.opened = round;
+        // Rounds that were passed over will not be opened any more.
+        self.rounds.retain(|number, machine| *number >= round || machine.is_open());
+        self.noise = self.noise.split_off(&round);
+        self.building = self.building.split_off(&round);
+        for keys in self.epochs.values_mut() {
+            keys.erase_before(round);
         }
         let clients = self.clients.len();
         self.with_round(now, round, |machine, effects| machine.announce(now, clients, effects));
@@ -112,7 +125,7 @@ impl Shard {
             rng,
         };
         self.building.insert(round, epoch);
-        self.outputs.push_back(Output::Work(Work(Job::Noise(job))));
+        self.outputs.push_back(Output::Work(Work(Job::Noise(Box::new(job)))));
     }
 
     pub(super) fn noise_built(
@@ -129,15 +142,15 @@ impl Shard {
         let (Some(noise), true) = (noise, self.epoch_of(round) == Some(epoch)) else { return };
         if self.rounds.contains_key(&round) {
             self.with_round(now, round, |machine, effects| machine.add_noise(now, noise, effects));
-        } else if round > self.state.served_round {
+        } else if round > self.opened {
             self.noise.insert(round, (epoch, noise));
             self.say(ToCoordinator::Ready { epoch, round });
         }
     }
 
     /// Another shard's message.
-    pub(super) fn peer(&mut self, now: Timestamp, from: IdentityKey, message: PeerMessage) {
-        let (epoch, round) = match &message {
+    pub(super) fn peer(&mut self, now: Timestamp, from: IdentityKey, message: &PeerMessage) {
+        let (epoch, round) = match message {
             PeerMessage::Batch { header } => (header.claimed().epoch, header.claimed().round),
             PeerMessage::Filter { filter } => (filter.claimed().epoch, filter.claimed().round),
             PeerMessage::Verdict { verdict } => (verdict.claimed().epoch, verdict.claimed().round),
@@ -148,7 +161,7 @@ impl Shard {
             PeerMessage::AskStatements { epoch, round } => (*epoch, *round),
         };
         let Some(from) = self.find_peer(now, from, epoch, round) else { return };
-        self.with_round(now, round, |machine, effects| match &message {
+        self.with_round(now, round, |machine, effects| match message {
             PeerMessage::Batch { header } => machine.batch_header(now, from, header, effects),
             PeerMessage::Filter { filter } => machine.filter(now, from, filter, effects),
             PeerMessage::Verdict { verdict } => machine.verdict(now, from, verdict, effects),
@@ -186,7 +199,8 @@ impl Shard {
         round: Round,
     ) -> Option<ShardIndex> {
         if !self.rounds.contains_key(&round) {
-            let near = round.0.saturating_sub(self.next_round().0) < ROUNDS_AHEAD;
+            let next = self.next_round();
+            let near = round >= next && round.0 - next.0 < ROUNDS_AHEAD;
             let listed = self.epochs.get(&epoch)?.context.epoch.index_of(&from).is_some();
             if !near || !listed || self.epoch_of(round) != Some(epoch) || !self.start(now, round) {
                 return None;

@@ -115,6 +115,12 @@ impl SealBoard {
         self.released.iter().zip(&self.withheld).all(|(r, w)| r.is_some() || w.is_some())
     }
 
+    /// Erases the released secrets: the round is over.
+    pub fn erase_secrets(&mut self) {
+        self.released.iter_mut().for_each(|secret| *secret = None);
+        self.statements.retain(|signed| matches!(signed.claimed().act, SealAct::Withheld { .. }));
+    }
+
     /// All statements recorded, to pass on.
     pub fn statements(&self) -> &[Signed<SealStatement>] {
         &self.statements

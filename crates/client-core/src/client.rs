@@ -1,0 +1,198 @@
+//! The client as a whole.
+
+mod rounds;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use antiphon_routing::VerifiedEpoch;
+use antiphon_wire::{Epoch, NetworkFile, Round, Timestamp};
+use rand_chacha::ChaCha20Rng;
+
+use crate::clock::RoundClock;
+use crate::conversation::Conversation;
+use crate::documents::Documents;
+use crate::round::Conversations;
+use crate::{
+    Checkpoint, ConversationId, Event, Input, Ledger, MessageId, OpenError, Opening, Output,
+    RoundMark, SendError,
+};
+use rounds::InFlight;
+
+/// What a client is made with.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// The network that the client belongs to.
+    pub network: NetworkFile,
+    /// Bytes of messages queued per conversation, counting each message 64 bytes longer than it is.
+    pub queue_bytes: usize,
+    /// The longest message sent or received, in bytes. Partners should agree on it.
+    pub message_bytes: usize,
+}
+
+impl ClientConfig {
+    /// Messages of up to 16 MiB, twice that in a queue.
+    pub const fn new(network: NetworkFile) -> Self {
+        Self { network, queue_bytes: 32 << 20, message_bytes: 16 << 20 }
+    }
+}
+
+/// A client: it is told what happens with [`handle`](Self::handle), and says what to do with
+/// [`poll`](Self::poll), which should be asked until it says nothing.
+pub struct Client {
+    config: ClientConfig,
+    rng: ChaCha20Rng,
+    documents: Documents,
+    clock: RoundClock,
+    mark: Option<RoundMark>,
+    ledger: Ledger,
+    conversations: Conversations,
+    next_conversation: u64,
+    /// Rounds whose outcome is not known yet, the oldest first.
+    in_flight: VecDeque<InFlight>,
+    outputs: VecDeque<Output>,
+}
+
+impl Client {
+    /// A client that continues from `restored`, the last checkpoint that was written, or starts
+    /// afresh. `rng` must be seeded from the system's entropy, anew in each process.
+    pub fn new(config: ClientConfig, restored: Option<Checkpoint>, rng: ChaCha20Rng) -> Self {
+        let policy = &config.network.policy;
+        let (charged, extended) = restored.map_or((0, 0), |kept| (kept.charged, kept.extended));
+        Self {
+            rng,
+            documents: Documents::new(restored.map_or(Epoch(0), |kept| kept.mark.epoch)),
+            clock: RoundClock::new(policy.least_round_interval_ms),
+            mark: restored.map(|kept| kept.mark),
+            ledger: Ledger::new(policy.disturbed_rounds, charged, extended),
+            conversations: Conversations::new(),
+            next_conversation: 0,
+            in_flight: VecDeque::new(),
+            outputs: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// Tells the client what happened. Nothing that comes from outside makes it panic.
+    pub fn handle(&mut self, now: Timestamp, input: Input) {
+        self.settle_overdue(now);
+        match input {
+            Input::Document(signed) => {
+                match self.documents.offer(*signed, &self.config.network, now) {
+                    Ok(Some(adopted)) => {
+                        let document = adopted.document();
+                        self.event(Event::EpochAdopted {
+                            epoch: document.epoch,
+                            first_round: document.first_round,
+                            last_round: document.last_round,
+                        });
+                    }
+                    Ok(None) => {}
+                    Err(error) => self.event(Event::DocumentRefused { error }),
+                }
+            }
+            Input::Opened { epoch, round, closes_in_ms } => {
+                if let Err(error) = self.opened(now, epoch, round, closes_in_ms) {
+                    self.event(Event::RoundRefused { epoch, round, error });
+                }
+            }
+            Input::Replies { epoch, round, replies } => self.replies(epoch, round, replies),
+            Input::Aborted { epoch, round, statements } => {
+                self.aborted(epoch, round, &statements);
+            }
+            Input::Refused { epoch, round } => self.refused(epoch, round),
+            Input::LinkLost => self.link_lost(),
+            Input::Tick => {}
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to come with an [`Input::Tick`] if nothing else happens before.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.in_flight.iter().map(|round| round.due).min()
+    }
+
+    /// Opens a conversation. It takes part from the next round on.
+    ///
+    /// # Errors
+    /// If it takes no pair, or if the epoch has too few pairs for it beside those that are open.
+    pub fn open_conversation(&mut self, opening: &Opening) -> Result<ConversationId, OpenError> {
+        if opening.pairs == 0 {
+            return Err(OpenError::NoPairs);
+        }
+        let open = self.conversations.values().map(|open| u32::from(open.pairs())).sum::<u32>();
+        let needed = open + u32::from(opening.pairs);
+        // Before the first document, a pair is what there is sure to be.
+        let document = self.documents.newest();
+        let available = document.map_or(1, |epoch| epoch.parameters().pairs_per_client);
+        if needed > u32::from(available) {
+            return Err(OpenError::TooMany { needed, available });
+        }
+        let id = ConversationId(self.next_conversation);
+        self.next_conversation += 1;
+        let config = &self.config;
+        let conversation = Conversation::new(opening, config.queue_bytes, config.message_bytes);
+        self.conversations.insert(id, conversation);
+        if self.ledger.left() == 0 {
+            self.event(Event::Resting { charged: self.ledger.charged() });
+        }
+        Ok(id)
+    }
+
+    /// Queues a message, which can be of any content and empty. Sending changes nothing about the
+    /// traffic.
+    ///
+    /// # Errors
+    /// If the queue is too full, the message too long, or the conversation closing or not open.
+    pub fn send(&mut self, id: ConversationId, message: Vec<u8>) -> Result<MessageId, SendError> {
+        self.conversations.get_mut(&id).ok_or(SendError::NoConversation)?.send(message)
+    }
+
+    /// Asks the partner to end the conversation with us. Both ends stop at the same round soon,
+    /// when [`Event::Closed`] comes; messages not acknowledged by then are lost.
+    pub fn close_conversation(&mut self, id: ConversationId) {
+        let first = self.documents.current().map(|epoch| epoch.document().first_round);
+        let last = self.mark.map(|mark| mark.round).max(first).unwrap_or_default();
+        if let Some(conversation) = self.conversations.get_mut(&id) {
+            conversation.close(last);
+        }
+    }
+
+    /// What conversations have cost.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Allows `units` disturbed rounds beyond what the network's guarantee covers, so that resting
+    /// conversations meet again. A decision for a person: each unit is charged at the price that the
+    /// product states.
+    pub fn continue_at_a_price(&mut self, units: u32) {
+        self.ledger.extend(units);
+    }
+
+    /// The newest epoch, for choosing a gateway.
+    pub fn newest_epoch(&self) -> Option<&Arc<VerifiedEpoch>> {
+        self.documents.newest()
+    }
+
+    /// The newest round for which onions were built.
+    pub fn last_round(&self) -> Option<Round> {
+        self.mark.map(|mark| mark.round)
+    }
+
+    fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("mark", &self.mark).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,185 @@
+//! The client's rounds: from open to settled.
+
+use std::sync::Arc;
+
+use antiphon_onion::ReplyKeys;
+use antiphon_routing::VerifiedEpoch;
+use antiphon_verify::{AbortKind, judge_abort};
+use antiphon_wire::{Epoch, Round, SealStatement, Signed, Timestamp};
+
+use super::Client;
+use crate::clock::plausible;
+use crate::onions;
+use crate::round::{Place, Plan, Result as RoundResult};
+use crate::{Checkpoint, Event, Outcome, Output, RoundMark, RoundRefusal};
+
+/// Rounds of unknown outcome at a time. The oldest of more counts as disturbed.
+const MOST_IN_FLIGHT: usize = 8;
+
+/// What links and clocks add to a round's deadlines, in milliseconds.
+const GRACE_MS: u64 = 10_000;
+
+/// A round whose onions were built and whose outcome is not known.
+pub(super) struct InFlight {
+    document: Arc<VerifiedEpoch>,
+    round: Round,
+    onions: Vec<u8>,
+    reply_keys: ReplyKeys,
+    plan: Plan,
+    /// Whether any conversation was open, so that the round counts.
+    counts: bool,
+    /// When nothing can come of it any more.
+    pub(super) due: Timestamp,
+}
+
+impl Client {
+    pub(super) fn opened(
+        &mut self,
+        now: Timestamp,
+        epoch: Epoch,
+        round: Round,
+        closes_in_ms: u32,
+    ) -> Result<(), RoundRefusal> {
+        if let Some(at) = self.position(epoch, round) {
+            let onions = self.in_flight[at].onions.clone();
+            self.outputs.push_back(Output::Submit { epoch, round, onions });
+            return Ok(());
+        }
+        if self.mark.is_some_and(|mark| round <= mark.round) {
+            return Ok(());
+        }
+        let document = self.documents.of_round(epoch, round)?;
+        let least_ms = self.config.network.policy.least_round_interval_ms;
+        plausible(document.document(), least_ms, round, now)?;
+        let keys = onions::keys(&document, round)?;
+        self.clock.admit(now)?;
+        self.documents.enter(epoch);
+        if self.in_flight.len() >= MOST_IN_FLIGHT {
+            self.settle(0, RoundResult::Nothing, Outcome::Disturbed);
+        }
+        self.end_closed(round);
+
+        // From here on the round's keys are used up, whatever follows.
+        self.mark = Some(RoundMark { epoch, round });
+        let counts = !self.conversations.is_empty();
+        let reserved = self.reserved();
+        let pairs = document.parameters().pairs_per_client;
+        let place = Place { epoch, round, geometry: document.geometry(), pairs };
+        let may_meet = self.ledger.left() > reserved;
+        let mut events = Vec::new();
+        let plan = Plan::new(place, &mut self.conversations, may_meet, &mut self.rng, &mut events);
+        let built = onions::build(&keys, plan.deposits(), &mut self.rng);
+        drop(keys);
+        let (onions, reply_keys) = match built {
+            Ok(built) => built,
+            Err(error) => {
+                plan.settle(RoundResult::Nullified, &mut self.conversations, &mut events);
+                self.outputs.extend(events.into_iter().map(Output::Event));
+                return Err(error);
+            }
+        };
+        let mark = RoundMark { epoch, round };
+        let charged = self.ledger.charged_with_reserve(reserved + u32::from(counts));
+        let extended = self.ledger.extended();
+        self.outputs.push_back(Output::Persist(Checkpoint { mark, charged, extended }));
+        self.outputs.push_back(Output::Submit { epoch, round, onions: onions.clone() });
+        self.outputs.extend(events.into_iter().map(Output::Event));
+        let due = now.plus_ms(longest_ms(&document, closes_in_ms));
+        let flight = InFlight { document, round, onions, reply_keys, plan, counts, due };
+        self.in_flight.push_back(flight);
+        Ok(())
+    }
+
+    pub(super) fn replies(&mut self, epoch: Epoch, round: Round, mut replies: Vec<u8>) {
+        let Some(at) = self.position(epoch, round) else { return };
+        let flight = &self.in_flight[at];
+        if replies.len() == flight.plan.reply_bytes() {
+            let body_bytes = flight.document.geometry().body_bytes();
+            for (onion, body) in replies.chunks_exact_mut(body_bytes).enumerate() {
+                flight.reply_keys.open(onion, body);
+            }
+        }
+        self.settle(at, RoundResult::Replies(&mut replies), Outcome::Disturbed);
+    }
+
+    pub(super) fn aborted(
+        &mut self,
+        epoch: Epoch,
+        round: Round,
+        statements: &[Signed<SealStatement>],
+    ) {
+        let Some(at) = self.position(epoch, round) else { return };
+        let document = self.in_flight[at].document.document();
+        // A shard makes one statement: a gateway cannot have more to show, only more to check.
+        let statements = &statements[..statements.len().min(document.shards.len())];
+        match judge_abort(document, &self.config.network, round, statements) {
+            AbortKind::Free => self.settle(at, RoundResult::Nullified, Outcome::FreeAbort),
+            AbortKind::Charged => self.settle(at, RoundResult::Nothing, Outcome::ChargedAbort),
+        }
+    }
+
+    pub(super) fn refused(&mut self, epoch: Epoch, round: Round) {
+        if let Some(at) = self.position(epoch, round) {
+            self.settle(at, RoundResult::Nothing, Outcome::Disturbed);
+        }
+    }
+
+    pub(super) fn link_lost(&mut self) {
+        while !self.in_flight.is_empty() {
+            self.settle(0, RoundResult::Nothing, Outcome::Disturbed);
+        }
+    }
+
+    pub(super) fn settle_overdue(&mut self, now: Timestamp) {
+        while let Some(at) = self.in_flight.iter().position(|flight| flight.due <= now) {
+            self.settle(at, RoundResult::Nothing, Outcome::Disturbed);
+        }
+    }
+
+    /// Ends the round at `at` of those in flight, with `outcome` unless all is as it has to be.
+    fn settle(&mut self, at: usize, result: RoundResult<'_>, outcome: Outcome) {
+        let Some(flight) = self.in_flight.remove(at) else { return };
+        let mut events = Vec::new();
+        let undisturbed = flight.plan.settle(result, &mut self.conversations, &mut events);
+        let outcome = if undisturbed { Outcome::Undisturbed } else { outcome };
+        self.outputs.extend(events.into_iter().map(Output::Event));
+        self.event(Event::RoundEnded { round: flight.round, outcome });
+        let revealing = matches!(outcome, Outcome::Disturbed | Outcome::ChargedAbort);
+        if revealing && flight.counts && self.ledger.charge() {
+            self.event(Event::Resting { charged: self.ledger.charged() });
+        }
+    }
+
+    /// Rounds in flight that may be charged yet.
+    fn reserved(&self) -> u32 {
+        // At most MOST_IN_FLIGHT.
+        self.in_flight.iter().filter(|flight| flight.counts).count() as u32
+    }
+
+    fn position(&self, epoch: Epoch, round: Round) -> Option<usize> {
+        self.in_flight
+            .iter()
+            .position(|flight| flight.round == round && flight.document.epoch() == epoch)
+    }
+
+    fn end_closed(&mut self, round: Round) {
+        let over: Vec<_> = self
+            .conversations
+            .extract_if(.., |_, open| open.is_over(round))
+            .map(|(id, _)| id)
+            .collect();
+        for conversation in over {
+            self.event(Event::Closed { conversation });
+        }
+    }
+}
+
+/// The longest that a round can take from its opening: until it closes, then the deadlines of every
+/// layer there and back and of the three steps of verification, in milliseconds.
+fn longest_ms(document: &VerifiedEpoch, closes_in_ms: u32) -> u64 {
+    let parameters = document.parameters();
+    let layers = u64::from(parameters.layers);
+    let open = u64::from(closes_in_ms.min(parameters.submit_ms));
+    let layer_ms = u64::from(parameters.layer_ms) + u64::from(parameters.reply_ms);
+    open + layers * layer_ms + 3 * u64::from(parameters.verify_ms) + GRACE_MS
+}

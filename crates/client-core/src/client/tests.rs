@@ -1,0 +1,192 @@
+mod hostile;
+mod mix;
+mod rules;
+
+use antiphon_wire::{Epoch, Round, Timestamp};
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+
+use super::*;
+use crate::{ConversationSecret, Outcome, Role, RoundRefusal, Start};
+use mix::{Mix, STARTS_AT};
+
+fn client(mix: &Mix, seed: u64, restored: Option<Checkpoint>) -> Client {
+    let rng = ChaCha20Rng::seed_from_u64(seed);
+    Client::new(ClientConfig::new(mix.network.clone()), restored, rng)
+}
+
+fn opening(role: Role) -> Opening {
+    Opening::new(ConversationSecret([9; 32]), role, Start::Dense)
+}
+
+/// When a round opens, two seconds apart.
+fn time(mix: &Mix, round: u64) -> Timestamp {
+    STARTS_AT.plus_ms(2000 * (round - mix.signed.document.first_round.0))
+}
+
+fn document(client: &mut Client, mix: &Mix) -> Vec<Output> {
+    client.handle(STARTS_AT, Input::Document(Box::new(mix.signed.clone())));
+    drain(client)
+}
+
+fn open(client: &mut Client, mix: &Mix, round: u64) -> Vec<Output> {
+    let epoch = mix.signed.document.epoch;
+    let input = Input::Opened { epoch, round: Round(round), closes_in_ms: 500 };
+    client.handle(time(mix, round), input);
+    drain(client)
+}
+
+fn reply(client: &mut Client, mix: &Mix, round: u64, replies: Vec<u8>) -> Vec<Output> {
+    let epoch = mix.signed.document.epoch;
+    client.handle(time(mix, round), Input::Replies { epoch, round: Round(round), replies });
+    drain(client)
+}
+
+fn drain(client: &mut Client) -> Vec<Output> {
+    std::iter::from_fn(|| client.poll()).collect()
+}
+
+/// The onions of the one submission among `outputs`.
+fn onions(outputs: &[Output]) -> Vec<u8> {
+    let all: Vec<_> = outputs
+        .iter()
+        .filter_map(|output| match output {
+            Output::Submit { onions, .. } => Some(onions.clone()),
+            _ => None,
+        })
+        .collect();
+    let [onions] = &all[..] else { panic!("{} submissions in a round", all.len()) };
+    onions.clone()
+}
+
+/// Plays a round in which nothing goes wrong, and returns each client's outputs after it.
+fn play(clients: &mut [Client], mix: &Mix, round: u64) -> Vec<Vec<Output>> {
+    let submitted: Vec<_> =
+        clients.iter_mut().map(|client| onions(&open(client, mix, round))).collect();
+    let replies = mix.exchange(Round(round), &submitted);
+    clients
+        .iter_mut()
+        .zip(replies)
+        .map(|(client, replies)| reply(client, mix, round, replies))
+        .collect()
+}
+
+fn ended(round: u64, outcome: Outcome) -> Output {
+    Output::Event(Event::RoundEnded { round: Round(round), outcome })
+}
+
+fn refused(outputs: &[Output]) -> Option<RoundRefusal> {
+    outputs.iter().find_map(|output| match output {
+        Output::Event(Event::RoundRefused { error, .. }) => Some(*error),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_client_can_move_between_threads() {
+    fn movable<T: Send>() {}
+    movable::<Client>();
+}
+
+#[test]
+fn two_clients_talk_through_real_onions() {
+    let mix = Mix::new(1, 100, 1);
+    let mut clients = [client(&mix, 1, None), client(&mix, 2, None), client(&mix, 3, None)];
+    for client in &mut clients {
+        assert!(matches!(document(client, &mix)[..], [Output::Event(Event::EpochAdopted { .. })]));
+    }
+    let first = clients[0].open_conversation(&opening(Role::First)).unwrap();
+    let second = clients[1].open_conversation(&opening(Role::Second)).unwrap();
+    let message: Vec<u8> = (0..20_000).map(|i| (i % 241) as u8).collect();
+    let sent = clients[0].send(first, message.clone()).unwrap();
+    clients[1].send(second, Vec::new()).unwrap();
+    let mut outputs = [const { Vec::new() }; 3];
+    for round in 100..147 {
+        for (all, new) in outputs.iter_mut().zip(play(&mut clients, &mix, round)) {
+            assert!(new.contains(&ended(round, Outcome::Undisturbed)));
+            all.extend(new);
+        }
+    }
+    let received = Event::Received { conversation: second, message };
+    assert_eq!(outputs[1].iter().filter(|o| **o == Output::Event(received.clone())).count(), 1);
+    let acknowledged = Event::Acknowledged { conversation: first, message: sent };
+    assert!(outputs[0].contains(&Output::Event(acknowledged)));
+    let empty = Event::Received { conversation: first, message: Vec::new() };
+    assert!(outputs[0].contains(&Output::Event(empty)));
+    assert_eq!(outputs[2].len(), 47);
+    assert!(clients.iter().all(|client| client.ledger().charged() == 0));
+}
+
+#[test]
+fn every_round_gets_one_submission_of_one_size_in_every_state() {
+    let mix = Mix::new(1, 0, 2);
+    let mut client = client(&mix, 1, None);
+    document(&mut client, &mix);
+    let mut id = None;
+    for round in 0..90 {
+        match round {
+            3 => id = client.open_conversation(&opening(Role::First)).ok(),
+            6 => drop(client.send(id.unwrap(), vec![1; 5000])),
+            // The ledger is used up by now.
+            50 => client.continue_at_a_price(5),
+            60 => {
+                let second = client.open_conversation(&opening(Role::Second)).unwrap();
+                client.close_conversation(second);
+            }
+            _ => {}
+        }
+        let outputs = open(&mut client, &mix, round);
+        assert_eq!(onions(&outputs).len(), 4 * mix.entry_bytes());
+        match round % 4 {
+            0 => drop(reply(&mut client, &mix, round, vec![0; 4 * 256])),
+            1 => drop(reply(&mut client, &mix, round, vec![0; 7])),
+            2 => client.handle(time(&mix, round), Input::LinkLost),
+            _ => {}
+        }
+        drain(&mut client);
+    }
+    assert_eq!(client.conversations.len(), 1);
+    assert_eq!((client.ledger().charged(), client.ledger().left()), (15, 0));
+}
+
+#[test]
+fn the_checkpoint_comes_before_the_onions_it_covers() {
+    let mix = Mix::new(1, 0, 1);
+    let mut client = client(&mix, 1, None);
+    document(&mut client, &mix);
+    client.open_conversation(&opening(Role::First)).unwrap();
+    for round in 0..5 {
+        let outputs = open(&mut client, &mix, round);
+        let mark = RoundMark { epoch: Epoch(1), round: Round(round) };
+        // The round itself is counted until its outcome is known.
+        let charged = round as u32 + 1;
+        assert_eq!(outputs[0], Output::Persist(Checkpoint { mark, charged, extended: 0 }));
+        assert!(matches!(outputs[1], Output::Submit { .. }));
+        reply(&mut client, &mix, round, Vec::new());
+    }
+}
+
+#[test]
+fn a_repeated_opening_gets_the_same_bytes_until_the_round_has_ended() {
+    let mix = Mix::new(1, 0, 1);
+    let mut client = client(&mix, 1, None);
+    document(&mut client, &mix);
+    let first = onions(&open(&mut client, &mix, 4));
+    assert_eq!(open(&mut client, &mix, 4).len(), 1);
+    assert_eq!(onions(&open(&mut client, &mix, 4)), first);
+    assert!(open(&mut client, &mix, 3).is_empty());
+    reply(&mut client, &mix, 4, Vec::new());
+    assert!(open(&mut client, &mix, 4).is_empty());
+}
+
+#[test]
+fn a_restored_client_starts_after_its_mark_with_its_ledger() {
+    let mix = Mix::new(5, 0, 1);
+    let mark = RoundMark { epoch: Epoch(5), round: Round(7) };
+    let mut client = client(&mix, 1, Some(Checkpoint { mark, charged: 9, extended: 0 }));
+    document(&mut client, &mix);
+    assert_eq!(client.ledger().left(), 1);
+    assert!(open(&mut client, &mix, 6).is_empty());
+    assert!(open(&mut client, &mix, 7).is_empty());
+    onions(&open(&mut client, &mix, 8));
+}

@@ -1,0 +1,192 @@
+//! Which documents and rounds are accepted, and what rounds cost.
+
+use super::*;
+use crate::{DocumentRefusal, OpenError};
+
+fn abort(client: &mut Client, mix: &Mix, round: u64, withheld: &[u16]) -> Vec<Output> {
+    let statements = withheld.iter().map(|shard| mix.withheld(Round(round), *shard)).collect();
+    let epoch = mix.signed.document.epoch;
+    client.handle(time(mix, round), Input::Aborted { epoch, round: Round(round), statements });
+    drain(client)
+}
+
+#[test]
+fn disturbed_and_charged_rounds_cost_a_unit_while_a_conversation_is_open() {
+    let mix = Mix::new(1, 0, 1);
+    let mut client = client(&mix, 1, None);
+    document(&mut client, &mix);
+    open(&mut client, &mix, 0);
+    assert_eq!(reply(&mut client, &mix, 0, Vec::new()), [ended(0, Outcome::Disturbed)]);
+    assert_eq!(client.ledger().charged(), 0);
+
+    client.open_conversation(&opening(Role::First)).unwrap();
+    open(&mut client, &mix, 1);
+    assert_eq!(abort(&mut client, &mix, 1, &[0, 2]), [ended(1, Outcome::FreeAbort)]);
+    assert_eq!(client.ledger().charged(), 0);
+    open(&mut client, &mix, 2);
+    assert_eq!(abort(&mut client, &mix, 2, &[]), [ended(2, Outcome::ChargedAbort)]);
+    assert_eq!(client.ledger().charged(), 1);
+    open(&mut client, &mix, 3);
+    client.handle(time(&mix, 3), Input::LinkLost);
+    assert_eq!(drain(&mut client), [ended(3, Outcome::Disturbed)]);
+    assert_eq!(client.ledger().charged(), 2);
+    // Nothing at all comes of this one.
+    open(&mut client, &mix, 4);
+    let due = client.next_deadline().unwrap();
+    client.handle(due, Input::Tick);
+    assert!(drain(&mut client).contains(&ended(4, Outcome::Disturbed)));
+    assert_eq!((client.ledger().charged(), client.next_deadline()), (3, None));
+    // What comes for a round that has ended changes nothing.
+    assert!(reply(&mut client, &mix, 4, vec![0; 512]).is_empty());
+    assert!(abort(&mut client, &mix, 3, &[0, 1]).is_empty());
+}
+
+#[test]
+fn a_used_up_ledger_rests_conversations_until_the_application_decides() {
+    let mix = Mix::new(1, 0, 1);
+    let mut clients = [client(&mix, 1, None), client(&mix, 2, None)];
+    for (client, role) in clients.iter_mut().zip([Role::First, Role::Second]) {
+        document(client, &mix);
+        client.open_conversation(&opening(role)).unwrap();
+    }
+    let mut rested = 0;
+    for round in 0..12 {
+        for client in &mut clients {
+            open(client, &mix, round);
+            client.handle(time(&mix, round), Input::LinkLost);
+            let resting = Output::Event(Event::Resting { charged: 10 });
+            rested += drain(client).iter().filter(|output| **output == resting).count();
+        }
+    }
+    assert_eq!(rested, 2);
+    // Both are idle, and alone, so nothing is amiss.
+    for round in 12..14 {
+        for client in &mut clients {
+            let replies =
+                mix.exchange(Round(round), &[onions(&open(client, &mix, round))]).remove(0);
+            assert_eq!(reply(client, &mix, round, replies), [ended(round, Outcome::Undisturbed)]);
+        }
+    }
+    for client in &mut clients {
+        client.continue_at_a_price(3);
+    }
+    let dense = (14..150).find(|round| {
+        let outputs = play(&mut clients, &mix, *round);
+        outputs.iter().flatten().any(|o| matches!(o, Output::Event(Event::Rhythm { .. })))
+    });
+    assert!(dense.is_some());
+}
+
+#[test]
+fn conversations_beyond_the_pairs_are_refused() {
+    let mix = Mix::new(1, 0, 2);
+    let mut client = client(&mix, 1, None);
+    let two = Opening { pairs: 2, ..opening(Role::First) };
+    let refusal = Err(OpenError::TooMany { needed: 2, available: 1 });
+    assert_eq!(client.open_conversation(&two), refusal);
+    document(&mut client, &mix);
+    client.open_conversation(&opening(Role::First)).unwrap();
+    let refusal = Err(OpenError::TooMany { needed: 3, available: 2 });
+    assert_eq!(client.open_conversation(&two), refusal);
+    let none = Opening { pairs: 0, ..opening(Role::First) };
+    assert_eq!(client.open_conversation(&none), Err(OpenError::NoPairs));
+}
+
+#[test]
+fn rounds_out_of_place_or_time_are_refused() {
+    let mix = Mix::new(1, 100, 1);
+    let mut client = client(&mix, 1, None);
+    let epoch = Epoch(1);
+    let mut at = |now: u64, epoch, round| {
+        let input = Input::Opened { epoch, round: Round(round), closes_in_ms: 500 };
+        client.handle(STARTS_AT.plus_ms(now), input);
+        (refused(&drain(&mut client)), client.mark)
+    };
+    assert_eq!(at(0, epoch, 100), (Some(RoundRefusal::UnknownEpoch), None));
+    document(&mut client, &mix);
+    let mut at = |now: u64, epoch, round| {
+        let input = Input::Opened { epoch, round: Round(round), closes_in_ms: 500 };
+        client.handle(STARTS_AT.plus_ms(now), input);
+        refused(&drain(&mut client))
+    };
+    assert_eq!(at(0, Epoch(2), 100), Some(RoundRefusal::UnknownEpoch));
+    assert_eq!(at(0, epoch, 99), Some(RoundRefusal::OutsideEpoch));
+    assert_eq!(at(0, epoch, 250), Some(RoundRefusal::OutsideEpoch));
+    assert_eq!(at(0, epoch, 110), None);
+    assert_eq!(at(300, epoch, 111), Some(RoundRefusal::TooSoon(700)));
+    assert_eq!(at(1000, epoch, 111), None);
+    let late = 300_000 + 2 * 2000 * 13;
+    assert_eq!(at(late + 5, epoch, 112), Some(RoundRefusal::AfterItsTime(5)));
+    assert_eq!(at(late, epoch, 112), None);
+    assert_eq!(at(2 * 2000 * 150, epoch, 249), Some(RoundRefusal::Expired));
+}
+
+#[test]
+fn a_round_far_before_its_time_is_refused() {
+    let mix = Mix::new(1, 100, 1);
+    let mut client = client(&mix, 1, None);
+    document(&mut client, &mix);
+    let input = Input::Opened { epoch: Epoch(1), round: Round(105), closes_in_ms: 500 };
+    client.handle(Timestamp(STARTS_AT.0 + 5000 - 300_000 - 1), input.clone());
+    assert_eq!(refused(&drain(&mut client)), Some(RoundRefusal::BeforeItsTime(1)));
+    client.handle(Timestamp(STARTS_AT.0 + 5000 - 300_000), input);
+    assert_eq!(refused(&drain(&mut client)), None);
+}
+
+#[test]
+fn newer_documents_take_over_and_older_ones_are_refused() {
+    let (one, two) = (Mix::new(1, 100, 1), Mix::new(2, 120, 1));
+    let mut client = client(&one, 1, None);
+    document(&mut client, &one);
+    onions(&open(&mut client, &one, 100));
+    assert_eq!(document(&mut client, &two).len(), 1);
+    assert!(document(&mut client, &two).is_empty());
+    assert!(document(&mut client, &one).is_empty());
+    onions(&open(&mut client, &one, 119));
+    let superseded = refused(&open(&mut client, &one, 120));
+    assert_eq!(superseded, Some(RoundRefusal::Superseded));
+    client.clock = RoundClock::new(0);
+    onions(&open(&mut client, &two, 120));
+    assert_eq!(refused(&open(&mut client, &one, 121)), Some(RoundRefusal::UnknownEpoch));
+    let error = DocumentRefusal::Older { offered: Epoch(1), known: Epoch(2) };
+    assert_eq!(document(&mut client, &one), [Output::Event(Event::DocumentRefused { error })]);
+    let mut other = two.signed.clone();
+    other.document.previous.0[0] ^= 1;
+    client.handle(STARTS_AT, Input::Document(Box::new(other)));
+    let error = DocumentRefusal::Conflict(Epoch(2));
+    assert_eq!(drain(&mut client), [Output::Event(Event::DocumentRefused { error })]);
+}
+
+#[test]
+fn invalid_and_expired_documents_are_refused() {
+    let mix = Mix::new(1, 100, 1);
+    let mut client = client(&mix, 1, None);
+    let mut forged = mix.signed.clone();
+    forged.document.parameters.interval_ms += 1;
+    client.handle(STARTS_AT, Input::Document(Box::new(forged)));
+    let outputs = drain(&mut client);
+    assert!(matches!(
+        outputs[..],
+        [Output::Event(Event::DocumentRefused { error: DocumentRefusal::Invalid(_) })]
+    ));
+    let expired = mix.signed.document.expires_at;
+    client.handle(expired, Input::Document(Box::new(mix.signed.clone())));
+    let error = DocumentRefusal::Expired;
+    assert_eq!(drain(&mut client), [Output::Event(Event::DocumentRefused { error })]);
+}
+
+#[test]
+fn rounds_in_flight_are_bounded() {
+    let mix = Mix::new(1, 0, 1);
+    let mut client = client(&mix, 1, None);
+    document(&mut client, &mix);
+    client.clock = RoundClock::new(0);
+    for round in 0..20 {
+        let input = Input::Opened { epoch: Epoch(1), round: Round(round), closes_in_ms: u32::MAX };
+        client.handle(STARTS_AT, input);
+    }
+    assert_eq!(client.in_flight.len(), 8);
+    let ended = drain(&mut client);
+    let disturbed = ended.iter().filter(|o| matches!(o, Output::Event(Event::RoundEnded { .. })));
+    assert_eq!(disturbed.count(), 12);
+}

@@ -1,0 +1,207 @@
+//! One conversation: its keys, its schedule and its messages.
+
+mod body;
+mod kdf;
+mod keys;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use antiphon_wire::{DEAD_DROP_BYTES, DecodeError, Epoch, Geometry, Round};
+
+pub(crate) use body::{Acknowledgement, BodyKey, Fragment, equal};
+pub(crate) use kdf::Key;
+pub use keys::{ConversationSecret, Role};
+
+use crate::reliability::{Receiver, Sender};
+use crate::schedule::Schedule;
+use crate::{Level, MessageId, Opening, ReceiveError, SendError};
+use body::{Content, Item, payload_bytes};
+use keys::ConversationKeys;
+
+/// What a partner sent that no honest partner sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PartnerError {
+    /// A body that opens but cannot be read.
+    #[error("the partner sent an unreadable body: {0}")]
+    Unreadable(#[from] DecodeError),
+    /// Fragments out of order, or a message that is too long.
+    #[error(transparent)]
+    Message(#[from] ReceiveError),
+    /// An acknowledgement of what was never sent.
+    #[error("the partner acknowledges what was never sent")]
+    Acknowledgement,
+    /// A close at a round that makes no sense.
+    #[error("the partner wants to close at a round too far away")]
+    Closing,
+}
+
+/// The fewest rounds between asking to close and closing.
+const CLOSING_ROUNDS: u64 = 16;
+/// The fewest meetings in that time, at the schedule of the moment.
+const CLOSING_MEETINGS: u64 = 4;
+/// The farthest close that a partner may ask for, in rounds.
+const FARTHEST_CLOSE: u64 = 1 << 12;
+
+/// What a reply of the partner brought.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct News {
+    pub(crate) messages: Vec<Vec<u8>>,
+    pub(crate) acknowledged: Vec<MessageId>,
+    pub(crate) closing: Option<Round>,
+    pub(crate) errors: Vec<PartnerError>,
+}
+
+/// What to expect back from the meeting of one round.
+pub(crate) struct Meeting {
+    /// The meeting's number among the conversation's.
+    pub(crate) number: u64,
+    /// The key of each body that is to come back.
+    pub(crate) partners: Vec<BodyKey>,
+}
+
+pub(crate) struct Conversation {
+    keys: ConversationKeys,
+    schedule: Schedule,
+    sender: Sender,
+    receiver: Receiver,
+    pairs: u8,
+    meetings: u64,
+    /// The first round without this conversation.
+    closing: Option<Round>,
+    /// Whether the application knows that there is no room for it.
+    pub(crate) told_no_room: bool,
+}
+
+impl Conversation {
+    pub(crate) fn new(opening: &Opening, queue_limit: usize, message_limit: usize) -> Self {
+        let (keys, schedule) = ConversationKeys::new(&opening.secret, opening.role);
+        Self {
+            keys,
+            schedule: Schedule::new(schedule, opening.start),
+            sender: Sender::new(queue_limit, message_limit),
+            receiver: Receiver::new(message_limit),
+            pairs: opening.pairs,
+            meetings: 0,
+            closing: None,
+            told_no_room: false,
+        }
+    }
+
+    /// Pairs of onions per meeting.
+    pub(crate) fn pairs(&self) -> u8 {
+        self.pairs
+    }
+
+    pub(crate) fn level(&self) -> Level {
+        self.schedule.level()
+    }
+
+    pub(crate) fn send(&mut self, message: Vec<u8>) -> Result<MessageId, SendError> {
+        match self.closing {
+            Some(_) => Err(SendError::Closing),
+            None => self.sender.queue(message),
+        }
+    }
+
+    /// Asks the partner to stop meeting soon after `last`, the newest round so far.
+    pub(crate) fn close(&mut self, last: Round) {
+        let rounds = CLOSING_ROUNDS.max(CLOSING_MEETINGS * self.level().rounds());
+        self.close_at(Round(last.0.saturating_add(1 + rounds)));
+    }
+
+    fn close_at(&mut self, round: Round) {
+        self.closing = Some(self.closing.map_or(round, |closing| closing.min(round)));
+    }
+
+    /// Whether the conversation is over by `round`.
+    pub(crate) fn is_over(&self, round: Round) -> bool {
+        self.closing.is_some_and(|closing| closing <= round)
+    }
+
+    /// Whether the conversation meets in `round`.
+    pub(crate) fn meets(&self, round: Round) -> bool {
+        self.schedule.meets(round)
+    }
+
+    /// Erases the keys of a round in which there is no meeting.
+    pub(crate) fn skip(&mut self, epoch: Epoch, round: Round) {
+        self.keys.skip(epoch, round);
+    }
+
+    /// Writes the deposits of a meeting, two for each of the conversation's pairs, behind each other
+    /// into `out`. Nothing if the round's keys are gone; `out` is unchanged then.
+    pub(crate) fn deposit(
+        &mut self,
+        epoch: Epoch,
+        round: Round,
+        geometry: Geometry,
+        out: &mut [u8],
+    ) -> Option<Meeting> {
+        let keys = self.keys.take(epoch, round, self.pairs)?;
+        let number = self.meetings;
+        self.meetings += 1;
+        let capacity = payload_bytes(geometry.body_bytes());
+        let acknowledgement = self.receiver.acknowledgement();
+        let mut partners = Vec::with_capacity(keys.len());
+        for (i, (keys, deposit)) in
+            keys.into_iter().zip(out.chunks_exact_mut(geometry.deposit_bytes())).enumerate()
+        {
+            let item = match self.closing {
+                Some(at) if i == 0 => Item::Closing(at),
+                _ => self.sender.next(number, capacity).map_or(Item::Nothing, Item::Fragment),
+            };
+            let (dead_drop, body) = deposit.split_at_mut(DEAD_DROP_BYTES);
+            dead_drop.copy_from_slice(&keys.dead_drop);
+            Content { acknowledgement, item }.seal(&keys.mine, body);
+            partners.push(keys.partners);
+        }
+        Some(Meeting { number, partners })
+    }
+
+    /// Takes a reply of `round`. Nothing if it is not what the partner deposited with `key`.
+    pub(crate) fn collect(&mut self, round: Round, key: &BodyKey, body: &mut [u8]) -> Option<News> {
+        let plaintext = body::open(key, body)?;
+        let mut news = News::default();
+        match body::read(plaintext) {
+            Ok(content) => self.take(round, content, &mut news),
+            Err(error) => news.errors.push(error.into()),
+        }
+        Some(news)
+    }
+
+    fn take(&mut self, round: Round, content: Content<'_>, news: &mut News) {
+        match self.sender.acknowledge(content.acknowledgement) {
+            Ok(acknowledged) => news.acknowledged = acknowledged,
+            Err(_) => news.errors.push(PartnerError::Acknowledgement),
+        }
+        match content.item {
+            Item::Nothing => {}
+            Item::Fragment(fragment) => {
+                let delivered = self.receiver.accept(fragment);
+                news.messages = delivered.messages;
+                news.errors.extend(delivered.error.map(PartnerError::from));
+            }
+            Item::Closing(at) if at.0.saturating_sub(round.0) > FARTHEST_CLOSE => {
+                news.errors.push(PartnerError::Closing);
+            }
+            Item::Closing(at) => {
+                let known = self.closing;
+                self.close_at(at);
+                news.closing = self.closing.filter(|_| known.is_none());
+            }
+        }
+    }
+
+    /// A meeting's outcome is known. `None`: it was aborted with nothing revealed.
+    pub(crate) fn finish(&mut self, meeting: u64, went_well: Option<bool>) {
+        if went_well != Some(true) {
+            self.sender.lost(meeting);
+        }
+        match went_well {
+            Some(true) => self.schedule.succeeded(),
+            Some(false) => self.schedule.disturbed(),
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! How conversations derive keys: BLAKE3 in key derivation mode, leaving nothing behind.
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// 32 secret bytes.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub(crate) struct Key(pub(crate) [u8; 32]);
+
+impl Key {
+    /// The key that follows from `material` in this context.
+    pub(crate) fn derive(context: &str, material: &[u8]) -> Self {
+        let mut key = Self([0; 32]);
+        expand(context, &[material], &mut [&mut key.0]);
+        key
+    }
+}
+
+/// Fills `outputs`, one after the other, from the concatenation of `inputs`.
+pub(crate) fn expand(context: &str, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) {
+    let mut hasher = blake3::Hasher::new_derive_key(context);
+    for input in inputs {
+        hasher.update(input);
+    }
+    let mut stream = hasher.finalize_xof();
+    for output in outputs {
+        stream.fill(output);
+    }
+    stream.zeroize();
+    hasher.zeroize();
+}

@@ -1,0 +1,158 @@
+//! From a shared secret to the dead drops and body keys of one round.
+
+use antiphon_wire::{DEAD_DROP_BYTES, Epoch, Round};
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::body::BodyKey;
+use super::kdf::{Key, expand};
+use super::tree::ForwardTree;
+
+const EPOCHS_CONTEXT: &str = "Antiphon 2026 conversation epochs";
+const ROUNDS_CONTEXT: &str = "Antiphon 2026 conversation rounds of an epoch";
+const SCHEDULE_CONTEXT: &str = "Antiphon 2026 conversation schedule";
+const DEPOSIT_CONTEXT: &str = "Antiphon 2026 conversation deposit";
+
+/// What the two ends of a conversation share, 32 bytes.
+///
+/// A secret serves one conversation: sequence numbers start afresh with each, so open a later
+/// conversation from a secret of its own.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct ConversationSecret(pub [u8; 32]);
+
+impl std::fmt::Debug for ConversationSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ConversationSecret(..)")
+    }
+}
+
+/// Which end of a conversation this is. The two ends must take different ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// For instance the one who invited.
+    First,
+    /// The other one.
+    Second,
+}
+
+/// The dead drop of one deposit and the keys of the two bodies that meet there.
+pub(crate) struct DepositKeys {
+    pub(crate) dead_drop: [u8; DEAD_DROP_BYTES],
+    pub(crate) mine: BodyKey,
+    pub(crate) partners: BodyKey,
+}
+
+/// A conversation's keys of all rounds to come.
+pub(crate) struct ConversationKeys {
+    role: Role,
+    epochs: ForwardTree,
+    rounds: Option<(Epoch, ForwardTree)>,
+}
+
+impl ConversationKeys {
+    /// The keys, and the key of the schedule, which is the same in all rounds.
+    pub(crate) fn new(secret: &ConversationSecret, role: Role) -> (Self, Key) {
+        let epochs = ForwardTree::new(Key::derive(EPOCHS_CONTEXT, &secret.0));
+        let schedule = Key::derive(SCHEDULE_CONTEXT, &secret.0);
+        (Self { role, epochs, rounds: None }, schedule)
+    }
+
+    /// The keys of `2 * pairs` deposits in a round, in order. Erases what could give them again, or
+    /// those of an earlier round. Nothing if that has happened already.
+    pub(crate) fn take(
+        &mut self,
+        epoch: Epoch,
+        round: Round,
+        pairs: u8,
+    ) -> Option<Vec<DepositKeys>> {
+        if self.rounds.as_ref().is_none_or(|(of, _)| *of != epoch) {
+            let leaf = self.epochs.take(epoch.0)?;
+            let root = Key::derive(ROUNDS_CONTEXT, &leaf.0);
+            self.rounds = Some((epoch, ForwardTree::new(root)));
+        }
+        let (_, rounds) = self.rounds.as_mut()?;
+        let leaf = rounds.take(round.0)?;
+        let deposits = (0..pairs).flat_map(|pair| [(pair, 0), (pair, 1)]);
+        Some(deposits.map(|(pair, drop)| self.deposit(&leaf, epoch, round, pair, drop)).collect())
+    }
+
+    /// Erases the keys of a round in which the conversation does not meet, and of all before it.
+    pub(crate) fn skip(&mut self, epoch: Epoch, round: Round) {
+        self.take(epoch, round, 0);
+    }
+
+    fn deposit(&self, leaf: &Key, epoch: Epoch, round: Round, pair: u8, drop: u8) -> DepositKeys {
+        let mut dead_drop = [0; DEAD_DROP_BYTES];
+        let (mut first, mut second) = (Key([0; 32]), Key([0; 32]));
+        expand(
+            DEPOSIT_CONTEXT,
+            &[&leaf.0, &epoch.0.to_be_bytes(), &round.0.to_be_bytes(), &[pair, drop]],
+            &mut [&mut dead_drop, &mut first.0, &mut second.0],
+        );
+        let (first_ends, second_ends) = (BodyKey::new(first), BodyKey::new(second));
+        match self.role {
+            Role::First => DepositKeys { dead_drop, mine: first_ends, partners: second_ends },
+            Role::Second => DepositKeys { dead_drop, mine: second_ends, partners: first_ends },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn keys(secret: u8, role: Role) -> ConversationKeys {
+        ConversationKeys::new(&ConversationSecret([secret; 32]), role).0
+    }
+
+    #[test]
+    fn both_ends_meet_and_each_reads_what_the_other_writes() {
+        let mut first = keys(1, Role::First);
+        let mut second = keys(1, Role::Second);
+        second.skip(Epoch(3), Round(70));
+        for (epoch, round) in [(3, 71), (3, 90), (9, 91)] {
+            let a = first.take(Epoch(epoch), Round(round), 2).unwrap();
+            let b = second.take(Epoch(epoch), Round(round), 2).unwrap();
+            assert_eq!((a.len(), b.len()), (4, 4));
+            for (a, b) in a.iter().zip(&b) {
+                assert_eq!(a.dead_drop, b.dead_drop);
+                assert!(a.mine.same_as(&b.partners) && a.partners.same_as(&b.mine));
+                assert!(!a.mine.same_as(&a.partners));
+            }
+        }
+    }
+
+    #[test]
+    fn every_deposit_has_keys_of_its_own() {
+        let mut seen = BTreeSet::new();
+        let mut count = 0;
+        for secret in 0..3 {
+            let mut keys = keys(secret, Role::First);
+            for epoch in 0..3 {
+                for round in 10..14 {
+                    for deposit in keys.take(Epoch(epoch), Round(round), 2).unwrap() {
+                        seen.insert(deposit.dead_drop.to_vec());
+                        seen.insert(deposit.mine.bytes().to_vec());
+                        seen.insert(deposit.partners.bytes().to_vec());
+                        count += 3;
+                    }
+                }
+            }
+        }
+        assert_eq!(seen.len(), count);
+    }
+
+    #[test]
+    fn used_and_skipped_rounds_and_left_epochs_are_gone() {
+        let mut keys = keys(5, Role::First);
+        assert!(keys.take(Epoch(2), Round(10), 1).is_some());
+        assert!(keys.take(Epoch(2), Round(10), 1).is_none());
+        keys.skip(Epoch(2), Round(20));
+        assert!(keys.take(Epoch(2), Round(20), 1).is_none());
+        assert!(keys.take(Epoch(3), Round(21), 1).is_some());
+        assert!(keys.take(Epoch(2), Round(22), 1).is_none());
+        // An older epoch's number changes nothing.
+        assert!(keys.take(Epoch(3), Round(22), 1).is_some());
+    }
+}

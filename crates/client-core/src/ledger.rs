@@ -1,0 +1,78 @@
+//! What a client's conversations have cost so far.
+
+/// Counts the rounds that revealed something. Each end of a conversation holds half of the K rounds
+/// that the network's privacy guarantee covers, as the two can be charged in different rounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    charged: u32,
+    covered: u32,
+    extended: u32,
+}
+
+impl Ledger {
+    /// A ledger under a policy of K = `disturbed_rounds`, with `charged` units used of the half and
+    /// of the `extended` that were allowed beyond it.
+    pub const fn new(disturbed_rounds: u32, charged: u32, extended: u32) -> Self {
+        Self { charged, covered: disturbed_rounds / 2, extended }
+    }
+
+    /// Units charged.
+    pub const fn charged(&self) -> u32 {
+        self.charged
+    }
+
+    /// Units that the application allowed beyond what the guarantee covers.
+    pub const fn extended(&self) -> u32 {
+        self.extended
+    }
+
+    /// Units that may be charged before conversations rest.
+    pub const fn allowance(&self) -> u32 {
+        self.covered.saturating_add(self.extended)
+    }
+
+    /// Units left.
+    pub const fn left(&self) -> u32 {
+        self.allowance().saturating_sub(self.charged)
+    }
+
+    /// Charges a round. Returns whether that used the ledger up.
+    pub(crate) fn charge(&mut self) -> bool {
+        let had = self.left();
+        self.charged = self.charged.saturating_add(u32::from(had > 0));
+        had == 1
+    }
+
+    /// Allows `units` more than the guarantee covers.
+    pub(crate) fn extend(&mut self, units: u32) {
+        self.extended = self.extended.saturating_add(units);
+    }
+
+    /// Units charged if `rounds` more turn out to be charged.
+    pub(crate) fn charged_with_reserve(&self, rounds: u32) -> u32 {
+        self.charged + rounds.min(self.left())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_k_can_be_charged_and_no_more() {
+        let mut ledger = Ledger::new(7, 0, 0);
+        assert_eq!((ledger.charge(), ledger.charge(), ledger.charge()), (false, false, true));
+        assert_eq!((ledger.charge(), ledger.charged(), ledger.left()), (false, 3, 0));
+        ledger.extend(1);
+        assert_eq!((ledger.left(), ledger.charge(), ledger.charged()), (1, true, 4));
+    }
+
+    #[test]
+    fn a_reserve_counts_as_charged_until_its_outcome_is_known() {
+        let mut ledger = Ledger::new(8, 0, 0);
+        ledger.charge();
+        assert_eq!(ledger.charged_with_reserve(2), 3);
+        assert_eq!(ledger.charged_with_reserve(9), 4);
+        assert_eq!(Ledger::new(8, 3, 2).left(), 3);
+    }
+}

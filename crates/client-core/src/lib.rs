@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+
+mod checkpoint;
+mod client;
+mod clock;
+mod conversation;
+mod documents;
+mod event;
+mod ledger;
+mod onions;
+mod reliability;
+mod round;
+mod schedule;
+
+pub use checkpoint::{Checkpoint, RoundMark};
+pub use client::{Client, ClientConfig};
+pub use clock::CLOCK_SLACK_MS;
+pub use conversation::{ConversationSecret, PartnerError, Role};
+pub use documents::DocumentRefusal;
+pub use event::{ConversationId, Event, Input, OpenError, Opening, Outcome, Output, RoundRefusal};
+pub use ledger::Ledger;
+pub use reliability::{MessageId, ReceiveError, SendError};
+pub use schedule::{Level, Start};

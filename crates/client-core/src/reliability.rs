@@ -1,0 +1,22 @@
+//! Ordered, exactly-once messages of any length over rounds that may be lost.
+//!
+//! Messages are split into fragments, numbered from 0 over the whole conversation. Every body
+//! acknowledges all that has arrived; what stays unacknowledged is sent again.
+
+mod receiver;
+mod sender;
+#[cfg(test)]
+mod tests;
+
+pub use receiver::ReceiveError;
+pub(crate) use receiver::Receiver;
+#[cfg(test)]
+use sender::AcknowledgeError;
+pub(crate) use sender::Sender;
+pub use sender::{MessageId, SendError};
+
+/// How many fragments may be under way: as many as an [`Acknowledgement`] tells apart, the lowest
+/// that is missing and the 32 after it.
+///
+/// [`Acknowledgement`]: crate::conversation::Acknowledgement
+const WINDOW: u32 = 33;

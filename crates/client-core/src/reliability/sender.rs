@@ -1,0 +1,197 @@
+//! The sending half: a bounded queue, fragments under way, and what to send next.
+
+use std::collections::VecDeque;
+
+use super::WINDOW;
+use crate::conversation::{Acknowledgement, Fragment};
+
+/// A message's number among those sent in its conversation, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId(pub u64);
+
+/// Why a message was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The queue is too full for it.
+    #[error(
+        "{needed} bytes do not fit beside the {queued} queued of at most {limit}; wait until messages are acknowledged"
+    )]
+    QueueFull {
+        /// Bytes the message takes up in the queue.
+        needed: usize,
+        /// Bytes taken up by messages not acknowledged yet.
+        queued: usize,
+        /// Bytes the queue holds.
+        limit: usize,
+    },
+    /// The partner would not take it.
+    #[error("{length} bytes are too long for one message; at most {limit} are taken")]
+    TooLong {
+        /// The message's length in bytes.
+        length: usize,
+        /// The longest message in bytes.
+        limit: usize,
+    },
+    /// There is no such conversation.
+    #[error("no such conversation is open")]
+    NoConversation,
+    /// One of the ends is closing the conversation.
+    #[error("the conversation is closing")]
+    Closing,
+}
+
+/// Meetings after which an unacknowledged fragment is sent again: one to arrive in, and one whose
+/// bodies tell.
+const PATIENCE: u64 = 2;
+
+/// Bytes of the queue that a message takes up besides its own, so that empty ones are bounded too.
+const MESSAGE_BYTES: usize = 64;
+
+struct Outgoing {
+    id: MessageId,
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+struct Flight {
+    payload: Vec<u8>,
+    /// The message that ends here, and the bytes it takes up in the queue.
+    ends: Option<(MessageId, usize)>,
+    /// The meeting from which on it may be sent again.
+    due: u64,
+    sent: u64,
+    arrived: bool,
+}
+
+/// An acknowledgement of something that was never sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AcknowledgeError;
+
+/// The messages of one end on their way to the other.
+pub(crate) struct Sender {
+    waiting: VecDeque<Outgoing>,
+    flight: VecDeque<Flight>,
+    /// The sequence number of the first in flight.
+    base: u32,
+    next_id: u64,
+    queued: usize,
+    queue_limit: usize,
+    message_limit: usize,
+}
+
+impl Sender {
+    pub(crate) fn new(queue_limit: usize, message_limit: usize) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            flight: VecDeque::new(),
+            base: 0,
+            next_id: 0,
+            queued: 0,
+            queue_limit,
+            message_limit,
+        }
+    }
+
+    pub(crate) fn queue(&mut self, bytes: Vec<u8>) -> Result<MessageId, SendError> {
+        let (length, limit) = (bytes.len(), self.message_limit);
+        if length > limit {
+            return Err(SendError::TooLong { length, limit });
+        }
+        let needed = length.saturating_add(MESSAGE_BYTES);
+        if needed > self.queue_limit.saturating_sub(self.queued) {
+            let (queued, limit) = (self.queued, self.queue_limit);
+            return Err(SendError::QueueFull { needed, queued, limit });
+        }
+        let id = MessageId(self.next_id);
+        self.next_id += 1;
+        self.queued += needed;
+        self.waiting.push_back(Outgoing { id, bytes, sent: 0 });
+        Ok(id)
+    }
+
+    /// What to send in one body of meeting number `meeting`, with at most `capacity` bytes of
+    /// payload: what is due again first, then something new.
+    pub(crate) fn next(&mut self, meeting: u64, capacity: usize) -> Option<Fragment<'_>> {
+        let again = self.flight.iter().position(|flight| {
+            !flight.arrived && flight.due <= meeting && flight.payload.len() <= capacity
+        });
+        let position = match again {
+            Some(position) => position,
+            None => self.split_off(capacity)?,
+        };
+        let flight = &mut self.flight[position];
+        flight.sent = meeting;
+        flight.due = meeting.saturating_add(PATIENCE);
+        Some(Fragment {
+            // `split_off` keeps all of the flight below 2^32.
+            sequence: self.base + position as u32,
+            last: flight.ends.is_some(),
+            payload: &flight.payload,
+        })
+    }
+
+    /// Puts the next piece of what waits in flight, and returns its position there.
+    fn split_off(&mut self, capacity: usize) -> Option<usize> {
+        let position = self.flight.len();
+        // WINDOW is 33, so the flight's length is far below 2^32. A conversation that has sent
+        // 2^32 fragments sends no more: at two a second, after 68 years.
+        if position >= WINDOW as usize || self.base > u32::MAX - WINDOW {
+            return None;
+        }
+        let message = self.waiting.front_mut()?;
+        let rest = &message.bytes[message.sent..];
+        if capacity == 0 && !rest.is_empty() {
+            return None;
+        }
+        let payload = rest[..rest.len().min(capacity)].to_vec();
+        message.sent += payload.len();
+        let done = message.sent == message.bytes.len();
+        let ends = done.then(|| (message.id, message.bytes.len() + MESSAGE_BYTES));
+        if done {
+            self.waiting.pop_front();
+        }
+        self.flight.push_back(Flight { payload, ends, due: 0, sent: 0, arrived: false });
+        Some(position)
+    }
+
+    /// Takes note of what arrived. Returns the messages that have arrived whole, in order.
+    pub(crate) fn acknowledge(
+        &mut self,
+        acknowledgement: Acknowledgement,
+    ) -> Result<Vec<MessageId>, AcknowledgeError> {
+        let Acknowledgement { next, later } = acknowledgement;
+        let known = self.flight.len();
+        // One that is older than what is known already says nothing new.
+        let Some(arrived) = next.checked_sub(self.base) else { return Ok(Vec::new()) };
+        let arrived = arrived as usize;
+        let farthest = match later {
+            0 => arrived,
+            bits => arrived + 1 + (u32::BITS - bits.leading_zeros()) as usize,
+        };
+        if farthest > known {
+            return Err(AcknowledgeError);
+        }
+        for bit in (0..u32::BITS).filter(|bit| later >> bit & 1 == 1) {
+            self.flight[arrived + 1 + bit as usize].arrived = true;
+        }
+        let ended: Vec<_> = self.flight.drain(..arrived).filter_map(|flight| flight.ends).collect();
+        self.base = next;
+        self.queued -= ended.iter().map(|(_, bytes)| bytes).sum::<usize>();
+        Ok(ended.into_iter().map(|(id, _)| id).collect())
+    }
+
+    /// Meeting number `meeting` failed: what was sent in it may be sent again at once.
+    pub(crate) fn lost(&mut self, meeting: u64) {
+        for flight in self.flight.iter_mut().filter(|flight| flight.sent == meeting) {
+            flight.due = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+impl Sender {
+    /// Bytes taken up by messages not acknowledged yet.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.queued
+    }
+}

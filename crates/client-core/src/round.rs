@@ -1,0 +1,183 @@
+//! One round below the onions: what is deposited, and what has to come back.
+
+use std::collections::BTreeMap;
+
+use antiphon_wire::{DEAD_DROP_BYTES, Epoch, Geometry, Round};
+use rand::CryptoRng;
+
+use crate::conversation::{BodyKey, Conversation, equal};
+use crate::{ConversationId, Event};
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) type Conversations = BTreeMap<ConversationId, Conversation>;
+
+/// Where a round takes place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) epoch: Epoch,
+    pub(crate) round: Round,
+    pub(crate) geometry: Geometry,
+    /// Pairs of onions per client.
+    pub(crate) pairs: u8,
+}
+
+/// What a reply has to be.
+enum Expected {
+    /// The other body of an idle pair.
+    Own,
+    /// A conversation partner's body.
+    Partners { conversation: ConversationId, key: BodyKey },
+}
+
+/// A round's deposits and what to expect of them.
+pub(crate) struct Plan {
+    place: Place,
+    /// `2 * pairs` deposits, behind each other.
+    deposits: Vec<u8>,
+    /// For each of them, what has to come back.
+    expected: Vec<Expected>,
+    /// The conversations that meet, and the number of each one's meeting.
+    meetings: Vec<(ConversationId, u64)>,
+}
+
+/// What became of a round.
+pub(crate) enum Result<'a> {
+    /// Replies, behind each other, all reply streams removed.
+    Replies(&'a mut [u8]),
+    /// Nothing came back.
+    Nothing,
+    /// It was aborted, and nothing was revealed.
+    Nullified,
+}
+
+impl Plan {
+    /// Plans a round. With `may_meet`, conversations that meet take their pairs; every other pair is
+    /// idle. The result has the same shape whatever conversations do.
+    pub(crate) fn new(
+        place: Place,
+        conversations: &mut Conversations,
+        may_meet: bool,
+        rng: &mut impl CryptoRng,
+        events: &mut Vec<Event>,
+    ) -> Self {
+        let Place { epoch, round, geometry, pairs } = place;
+        let deposit_bytes = geometry.deposit_bytes();
+        let pair_bytes = 2 * deposit_bytes;
+        let mut deposits = vec![0; usize::from(pairs) * pair_bytes];
+        rng.fill_bytes(&mut deposits);
+        for pair in deposits.chunks_exact_mut(pair_bytes) {
+            pair.copy_within(..DEAD_DROP_BYTES, deposit_bytes);
+        }
+        let mut plan = Self { place, deposits, expected: Vec::new(), meetings: Vec::new() };
+        plan.expected.resize_with(2 * usize::from(pairs), || Expected::Own);
+
+        let mut taken = 0;
+        for (&id, conversation) in conversations {
+            // Its pairs are its own in every round, whether or not others meet.
+            let first = taken;
+            taken += usize::from(conversation.pairs());
+            let fits = taken <= usize::from(pairs);
+            if !fits && !conversation.told_no_room {
+                events.push(Event::NoRoom { conversation: id });
+            }
+            conversation.told_no_room = !fits;
+            if !(may_meet && fits && conversation.meets(round)) {
+                conversation.skip(epoch, round);
+                continue;
+            }
+            let room = &mut plan.deposits[first * pair_bytes..taken * pair_bytes];
+            if let Some(meeting) = conversation.deposit(epoch, round, geometry, room) {
+                plan.meetings.push((id, meeting.number));
+                for (slot, key) in plan.expected[2 * first..].iter_mut().zip(meeting.partners) {
+                    *slot = Expected::Partners { conversation: id, key };
+                }
+            }
+        }
+        plan
+    }
+
+    /// The deposits, behind each other.
+    pub(crate) fn deposits(&self) -> &[u8] {
+        &self.deposits
+    }
+
+    /// Bytes that all replies have together.
+    pub(crate) fn reply_bytes(&self) -> usize {
+        self.expected.len() * self.place.geometry.body_bytes()
+    }
+
+    /// Takes what became of the round to the conversations. Returns whether it was undisturbed.
+    pub(crate) fn settle(
+        self,
+        result: Result<'_>,
+        conversations: &mut Conversations,
+        events: &mut Vec<Event>,
+    ) -> bool {
+        let mut undisturbed = false;
+        let mut failed = Vec::new();
+        let nullified = matches!(result, Result::Nullified);
+        match result {
+            Result::Replies(replies) if replies.len() == self.reply_bytes() => {
+                undisturbed = self.collect(replies, conversations, events, &mut failed);
+            }
+            _ => failed.extend(self.meetings.iter().map(|(id, _)| *id)),
+        }
+        for (id, meeting) in self.meetings {
+            let Some(conversation) = conversations.get_mut(&id) else { continue };
+            let before = conversation.level();
+            conversation.finish(meeting, (!nullified).then(|| !failed.contains(&id)));
+            let level = conversation.level();
+            if level != before {
+                events.push(Event::Rhythm { conversation: id, level });
+            }
+        }
+        undisturbed
+    }
+
+    fn collect(
+        &self,
+        replies: &mut [u8],
+        conversations: &mut Conversations,
+        events: &mut Vec<Event>,
+        failed: &mut Vec<ConversationId>,
+    ) -> bool {
+        let geometry = self.place.geometry;
+        let mut undisturbed = true;
+        let bodies = replies.chunks_exact_mut(geometry.body_bytes());
+        for (onion, (expected, body)) in self.expected.iter().zip(bodies).enumerate() {
+            undisturbed &= match expected {
+                Expected::Own => equal(self.body_of(onion ^ 1), body),
+                Expected::Partners { conversation: id, key } => {
+                    // One that was given up meanwhile has nothing to say about the round.
+                    let Some(conversation) = conversations.get_mut(id) else { continue };
+                    let news = conversation.collect(self.place.round, key, body);
+                    let arrived = news.is_some();
+                    if let Some(news) = news {
+                        tell(*id, news, events);
+                    } else {
+                        failed.push(*id);
+                    }
+                    arrived
+                }
+            };
+        }
+        undisturbed
+    }
+
+    fn body_of(&self, onion: usize) -> &[u8] {
+        let bytes = self.place.geometry.deposit_bytes();
+        &self.deposits[onion * bytes..][DEAD_DROP_BYTES..bytes]
+    }
+}
+
+fn tell(conversation: ConversationId, news: crate::conversation::News, events: &mut Vec<Event>) {
+    let acknowledged = news.acknowledged.into_iter();
+    events.extend(acknowledged.map(|message| Event::Acknowledged { conversation, message }));
+    let messages = news.messages.into_iter();
+    events.extend(messages.map(|message| Event::Received { conversation, message }));
+    events.extend(news.closing.map(|at| Event::Closing { conversation, at }));
+    let errors = news.errors.into_iter();
+    events.extend(errors.map(|error| Event::PartnerFailed { conversation, error }));
+}

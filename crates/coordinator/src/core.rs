@@ -1,0 +1,21 @@
+//! The coordinator's decisions, without sockets, files or clocks.
+
+mod attempt;
+mod blame;
+mod coordinator;
+mod documents;
+mod hex_serde;
+mod notice;
+mod open_round;
+mod quorum;
+mod roster;
+mod settings;
+mod state;
+mod suspension;
+
+pub use coordinator::{Coordinator, Input, Output};
+pub use notice::{Notice, RoundReport, RoundResult, RoundTotals};
+pub use quorum::Presence;
+pub use roster::RegistrationError;
+pub use settings::CoordinatorConfig;
+pub use state::State;

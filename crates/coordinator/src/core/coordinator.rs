@@ -1,0 +1,327 @@
+//! The machine: what comes in, what goes out, and in which order.
+
+mod epochs;
+mod rounds;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use antiphon_wire::{
+    Blob, Epoch, IdentityKey, NetworkFile, Registration, Round, SignedDocument, Timestamp,
+    ToCoordinator, ToShard,
+};
+
+use super::attempt::Attempt;
+use super::blame::LoneAccusers;
+use super::documents::{Documents, Routing};
+use super::notice::Notice;
+use super::open_round::OpenRound;
+use super::quorum::Presence;
+use super::roster::Roster;
+use super::settings::CoordinatorConfig;
+use super::state::State;
+
+/// The longest text of a shard that is passed on, in characters.
+const LONGEST_TEXT: usize = 200;
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are messages")]
+pub enum Input {
+    /// A link to a shard is up, and the other side proved this identity. Another link of the same
+    /// shard is gone with it.
+    Connected {
+        /// The shard.
+        identity: IdentityKey,
+    },
+    /// A message came over a shard's link.
+    Message {
+        /// The shard.
+        identity: IdentityKey,
+        /// The message.
+        message: ToCoordinator,
+    },
+    /// A shard's link is gone.
+    Disconnected {
+        /// The shard.
+        identity: IdentityKey,
+    },
+    /// Time passed.
+    Tick,
+}
+
+/// Something to do, in the order given.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Send a message to a shard, if its link is still there.
+    Send {
+        /// The shard.
+        to: IdentityKey,
+        /// The message; one allocation for all shards that are sent the same.
+        message: Arc<ToShard>,
+    },
+    /// Make this state durable before doing anything that comes after.
+    Persist(State),
+    /// Hand this document to all clients. The one handed out before stays of use to new clients
+    /// until its rounds are over.
+    Publish(Arc<SignedDocument>),
+    /// Tell those who watch.
+    Notice(Notice),
+}
+
+/// Plans epochs and opens rounds. Trusted for liveness only: shards and clients check every
+/// document themselves.
+pub struct Coordinator {
+    config: CoordinatorConfig,
+    network: NetworkFile,
+    documents: Box<dyn Documents>,
+    state: State,
+    now: Timestamp,
+    roster: Roster,
+    outputs: VecDeque<Output>,
+    /// Whether the state differs from what was last given out to be kept.
+    unsaved: bool,
+    stopping: bool,
+
+    attempt: Option<Attempt>,
+    /// Attempts that failed in a row.
+    failures: u32,
+    retry_at: Timestamp,
+    gather_until: Timestamp,
+    /// Whether a quorum will do, since all shards have had time to come.
+    gathered: bool,
+    /// What the last notice about a missing quorum said.
+    waiting: Option<Presence>,
+
+    /// Whether the shards of a restored epoch are still to come back.
+    resuming: bool,
+    /// Whether the running epoch needs a successor before another round.
+    broken: bool,
+    open: Option<OpenRound>,
+    /// From when on the next round only waits for its interval and for shards to be ready.
+    idle_since: Timestamp,
+    /// Rounds in a row that aborted over a dispute.
+    disputes: u32,
+    lone_accusers: LoneAccusers,
+}
+
+impl Coordinator {
+    /// A coordinator for `network` that continues from `state`, at the time `now`.
+    pub fn new(
+        config: CoordinatorConfig,
+        network: NetworkFile,
+        state: State,
+        now: Timestamp,
+    ) -> Self {
+        let documents = Box::new(Routing { network: network.clone() });
+        Self::with_documents(config, network, documents, state, now)
+    }
+
+    pub(crate) fn with_documents(
+        config: CoordinatorConfig,
+        network: NetworkFile,
+        documents: Box<dyn Documents>,
+        mut state: State,
+        now: Timestamp,
+    ) -> Self {
+        state.clamp_to(now);
+        let mut coordinator = Self {
+            gather_until: now.plus_ms(config.gather_ms.into()),
+            config,
+            network,
+            documents,
+            state,
+            now,
+            roster: Roster::default(),
+            outputs: VecDeque::new(),
+            unsaved: false,
+            stopping: false,
+            attempt: None,
+            failures: 0,
+            retry_at: now,
+            gathered: false,
+            waiting: None,
+            resuming: false,
+            broken: false,
+            open: None,
+            idle_since: now,
+            disputes: 0,
+            lone_accusers: LoneAccusers::default(),
+        };
+        coordinator.restore();
+        coordinator.finish();
+        coordinator
+    }
+
+    /// Takes an input at the time `now`. A time before that of an earlier input counts as that one.
+    pub fn handle(&mut self, now: Timestamp, input: Input) {
+        self.now = self.now.max(now);
+        match input {
+            Input::Connected { identity } => {
+                if self.roster.connect(identity) {
+                    self.lost(identity);
+                }
+            }
+            Input::Disconnected { identity } => {
+                if self.roster.disconnect(&identity) {
+                    self.lost(identity);
+                }
+            }
+            Input::Message { identity, message } => self.message(identity, message),
+            Input::Tick => {}
+        }
+        self.finish();
+    }
+
+    /// The next thing to do, if any.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Tick`] is due if nothing else comes first.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.epoch_deadlines().chain(self.round_deadlines()).filter(|at| *at > self.now).min()
+    }
+
+    /// Opens no more rounds and plans no more epochs.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+        self.attempt = None;
+    }
+
+    /// The round that is open, if one is.
+    pub fn open_round(&self) -> Option<Round> {
+        self.open.as_ref().map(|open| open.round)
+    }
+
+    /// What has to outlive the process.
+    pub const fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Acts on everything that is due.
+    fn finish(&mut self) {
+        while self.step_round() || self.step_attempt() || self.step_plan() {}
+        if self.unsaved {
+            self.persist();
+        }
+    }
+
+    fn message(&mut self, identity: IdentityKey, message: ToCoordinator) {
+        if let ToCoordinator::Register { registration } = message {
+            return self.register(identity, registration);
+        }
+        if !self.roster.is_registered(&identity) {
+            return;
+        }
+        let attempt_at = |epoch: Epoch| move |attempt: &&mut Attempt| attempt.epoch == epoch;
+        match message {
+            ToCoordinator::Register { .. } => {}
+            ToCoordinator::Contribute { contribution } => {
+                if let Some(attempt) = &mut self.attempt {
+                    attempt.contribute(identity, contribution);
+                }
+            }
+            ToCoordinator::Endorse { epoch, document, signature } => {
+                if let Some(attempt) = self.attempt.as_mut().filter(attempt_at(epoch)) {
+                    attempt.endorse(identity, document, signature);
+                }
+            }
+            ToCoordinator::Refuse { epoch, reason } => {
+                if let Some(attempt) = self.attempt.as_mut().filter(attempt_at(epoch)) {
+                    attempt.refuse(identity, printable(&reason));
+                }
+            }
+            ToCoordinator::Ready { epoch, round } => {
+                if round > self.state.last_round() {
+                    self.roster.set_ready(&identity, epoch, round);
+                }
+            }
+            ToCoordinator::Ended { epoch, round, outcome, counts } => {
+                let running = self.state.current().map(|signed| signed.document.epoch);
+                if let Some(open) = &mut self.open
+                    && open.round == round
+                    && running == Some(epoch)
+                {
+                    open.report(identity, outcome, counts, self.now);
+                }
+            }
+        }
+    }
+
+    fn register(&mut self, identity: IdentityKey, registration: Registration) {
+        let operator = registration.list.claimed().operator;
+        let next = Epoch(self.state.last_epoch().0.saturating_add(1));
+        match self.roster.register(identity, registration, &self.network, next) {
+            Ok(()) => {
+                let operator = self.network.operator(operator);
+                let operator = operator.map(|known| known.name.clone()).unwrap_or_default();
+                self.notice(Notice::ShardRegistered { shard: identity, operator });
+                self.remind(identity);
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                let message = ToShard::Reject { reason: Blob(reason.clone().into_bytes()) };
+                self.send(identity, message);
+                self.notice(Notice::ShardRejected { shard: identity, reason });
+            }
+        }
+    }
+
+    /// Sends a shard the documents that list it: the coordinator may have stopped half-way through
+    /// publishing.
+    fn remind(&mut self, identity: IdentityKey) {
+        let documents: Vec<_> = [self.state.current(), self.state.next()]
+            .into_iter()
+            .flatten()
+            .filter(|signed| lists(signed, &identity))
+            .map(|signed| SignedDocument::clone(signed))
+            .collect();
+        for document in documents {
+            self.send(identity, ToShard::Publish { document });
+        }
+    }
+
+    fn send(&mut self, to: IdentityKey, message: ToShard) {
+        self.send_all(&[to], message);
+    }
+
+    fn send_all(&mut self, to: &[IdentityKey], message: ToShard) {
+        let message = Arc::new(message);
+        let outputs = to.iter().map(|&to| Output::Send { to, message: Arc::clone(&message) });
+        self.outputs.extend(outputs);
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.outputs.push_back(Output::Notice(notice));
+    }
+
+    fn persist(&mut self) {
+        self.unsaved = false;
+        self.outputs.push_back(Output::Persist(self.state.clone()));
+    }
+}
+
+impl std::fmt::Debug for Coordinator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Coordinator")
+            .field("last_epoch", &self.state.last_epoch())
+            .field("last_round", &self.state.last_round())
+            .field("open", &self.open_round())
+            .finish_non_exhaustive()
+    }
+}
+
+fn lists(signed: &SignedDocument, identity: &IdentityKey) -> bool {
+    signed.document.shards.iter().any(|shard| shard.identity == *identity)
+}
+
+fn identities(signed: &SignedDocument) -> Vec<IdentityKey> {
+    signed.document.shards.iter().map(|shard| shard.identity).collect()
+}
+
+/// A shard's text, fit for a log.
+fn printable(text: &Blob) -> String {
+    let text = String::from_utf8_lossy(&text.0);
+    text.chars().filter(|c| !c.is_control()).take(LONGEST_TEXT).collect()
+}

@@ -1,0 +1,247 @@
+//! What a coordinator tells those who watch it. All of it could be seen by anybody on the wire.
+
+use std::fmt;
+
+use antiphon_wire::{Epoch, IdentityKey, Reason, Round, RoundCounts};
+
+use super::quorum::Presence;
+
+/// Something worth a line in a log or on a display.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A shard registered.
+    ShardRegistered {
+        /// Which shard.
+        shard: IdentityKey,
+        /// Its operator's name.
+        operator: String,
+    },
+    /// A shard's registration was not accepted.
+    ShardRejected {
+        /// Which shard.
+        shard: IdentityKey,
+        /// Why.
+        reason: String,
+    },
+    /// The link of a registered shard went away.
+    ShardLost {
+        /// Which shard.
+        shard: IdentityKey,
+    },
+    /// A shard sits out epochs, unless a quorum needs it.
+    ShardSuspended {
+        /// Which shard.
+        shard: IdentityKey,
+        /// How many epochs.
+        epochs: u32,
+        /// What it did not do.
+        reason: String,
+    },
+    /// Shards are asked for their keys for a new epoch.
+    EpochCalled {
+        /// The epoch.
+        epoch: Epoch,
+        /// Its first round.
+        first_round: Round,
+        /// How many shards are asked.
+        shards: usize,
+    },
+    /// An epoch did not come about. Its number is not used again.
+    EpochFailed {
+        /// The epoch.
+        epoch: Epoch,
+        /// Why.
+        reason: String,
+    },
+    /// All shards of an epoch have signed it.
+    EpochPublished {
+        /// The epoch.
+        epoch: Epoch,
+        /// Its first round.
+        first_round: Round,
+        /// Its last round.
+        last_round: Round,
+        /// L, the number of layers.
+        layers: u8,
+        /// Who is in it.
+        presence: Presence,
+    },
+    /// The running epoch cannot go on.
+    EpochBroken {
+        /// The epoch.
+        epoch: Epoch,
+        /// Why.
+        reason: String,
+    },
+    /// A document in the state file is of no use any more.
+    DocumentDropped {
+        /// Its epoch.
+        epoch: Epoch,
+        /// Why.
+        reason: String,
+    },
+    /// No epoch can be planned before more shards are here.
+    WaitingForQuorum(Presence),
+    /// A round was opened.
+    RoundOpened {
+        /// The epoch.
+        epoch: Epoch,
+        /// The round.
+        round: Round,
+        /// Shards that did not say in time that they are ready.
+        late: Vec<IdentityKey>,
+    },
+    /// A round ended.
+    RoundEnded(RoundReport),
+}
+
+/// How a round went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoundReport {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The round.
+    pub round: Round,
+    /// How it ended.
+    pub result: RoundResult,
+    /// Counts, summed over the shards that reported.
+    pub totals: RoundTotals,
+    /// Milliseconds from the opening to the last shard's report.
+    pub latency_ms: u64,
+    /// Shards that did not report its end.
+    pub silent: Vec<IdentityKey>,
+}
+
+/// How a round ended, over all shards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoundResult {
+    /// Every shard opened its seal layer and replies went back.
+    Delivered,
+    /// Seals were opened, but not everywhere.
+    Partial {
+        /// Shards whose seal key did not come everywhere, or that did not report.
+        missing: Vec<IdentityKey>,
+    },
+    /// A shard withheld its seal key.
+    Aborted {
+        /// Whom the shards name as the cause; empty if they name nobody.
+        missing: Vec<IdentityKey>,
+        /// The first cause that a shard gave; `None` if no shard gave one.
+        reason: Option<Reason>,
+    },
+}
+
+/// Sums of [`RoundCounts`] over shards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RoundTotals {
+    /// Onions from clients.
+    pub user_onions: u64,
+    /// Noise onions.
+    pub noise_onions: u64,
+    /// Filters tested.
+    pub filters_checked: u64,
+    /// Bytes of filters.
+    pub filter_bytes: u64,
+    /// Dead drops with two deposits.
+    pub pairs: u64,
+    /// Dead drops with one deposit.
+    pub singles: u64,
+}
+
+impl RoundTotals {
+    pub(crate) fn add(&mut self, counts: &RoundCounts) {
+        self.user_onions += u64::from(counts.user_onions);
+        self.noise_onions += u64::from(counts.noise_onions);
+        self.filters_checked += u64::from(counts.filters_checked);
+        self.filter_bytes += u64::from(counts.filter_bytes);
+        self.pairs += u64::from(counts.pairs);
+        self.singles += u64::from(counts.singles);
+    }
+}
+
+/// Identities behind commas.
+struct Names<'a>(&'a [IdentityKey]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, shard) in self.0.iter().enumerate() {
+            write!(f, "{}{shard}", if position == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Presence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { present_weight, total_weight, shards, absent } = self;
+        write!(f, "{shards} shards of operators of weight {present_weight} of {total_weight}")?;
+        if absent.is_empty() { Ok(()) } else { write!(f, "; absent: {}", absent.join(", ")) }
+    }
+}
+
+impl fmt::Display for RoundResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Delivered => f.write_str("delivered"),
+            Self::Partial { missing } => write!(f, "delivered in part, without {}", Names(missing)),
+            Self::Aborted { missing, reason } => {
+                f.write_str("aborted")?;
+                if let Some(reason) = reason {
+                    write!(f, ": {reason}")?;
+                }
+                if missing.is_empty() { Ok(()) } else { write!(f, " ({})", Names(missing)) }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ShardRegistered { shard, operator } => {
+                write!(f, "shard {shard} of {operator} registered")
+            }
+            Self::ShardRejected { shard, reason } => write!(f, "shard {shard} rejected: {reason}"),
+            Self::ShardLost { shard } => write!(f, "shard {shard} is gone"),
+            Self::ShardSuspended { shard, epochs, reason } => {
+                write!(f, "shard {shard} sits out {epochs} epochs: {reason}")
+            }
+            Self::EpochCalled { epoch, first_round, shards } => {
+                write!(f, "epoch {epoch} from round {first_round}: calling {shards} shards")
+            }
+            Self::EpochFailed { epoch, reason } => {
+                write!(f, "epoch {epoch} did not come about: {reason}")
+            }
+            Self::EpochPublished { epoch, first_round, last_round, layers, presence } => write!(
+                f,
+                "epoch {epoch} published: rounds {first_round} to {last_round}, {layers} layers, \
+                 {presence}"
+            ),
+            Self::EpochBroken { epoch, reason } => {
+                write!(f, "epoch {epoch} cannot go on: {reason}")
+            }
+            Self::DocumentDropped { epoch, reason } => {
+                write!(f, "the saved document of epoch {epoch} is of no use: {reason}")
+            }
+            Self::WaitingForQuorum(presence) => {
+                write!(f, "waiting for more shards to make a quorum: {presence}")
+            }
+            Self::RoundOpened { epoch, round, late } if late.is_empty() => {
+                write!(f, "round {round} of epoch {epoch} opened")
+            }
+            Self::RoundOpened { epoch, round, late } => {
+                write!(f, "round {round} of epoch {epoch} opened; not ready: {}", Names(late))
+            }
+            Self::RoundEnded(report) => write!(
+                f,
+                "round {} of epoch {} {} after {} ms: {} user onions, {} noise onions",
+                report.round,
+                report.epoch,
+                report.result,
+                report.latency_ms,
+                report.totals.user_onions,
+                report.totals.noise_onions
+            ),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! A round that is open, and what its shards report of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use antiphon_wire::{EpochDocument, IdentityKey, Round, RoundCounts, RoundOutcome, Timestamp};
+
+use super::settings::longest_round_ms;
+
+#[derive(Debug)]
+pub(crate) struct OpenRound {
+    pub(crate) round: Round,
+    pub(crate) shards: Vec<IdentityKey>,
+    opened_at: Timestamp,
+    last_report: Timestamp,
+    /// When it counts as ended whoever has not reported.
+    pub(crate) deadline: Timestamp,
+    /// How long shards have after the first one withheld its seal key, in milliseconds.
+    follow_ms: u64,
+    reports: BTreeMap<IdentityKey, (RoundOutcome, RoundCounts)>,
+    lost: BTreeSet<IdentityKey>,
+}
+
+impl OpenRound {
+    pub(crate) fn new(document: &EpochDocument, round: Round, now: Timestamp) -> Self {
+        let p = &document.parameters;
+        let follow_ms = u64::from(p.layer_ms) + u64::from(p.verify_ms) + u64::from(p.interval_ms);
+        Self {
+            round,
+            shards: document.shards.iter().map(|shard| shard.identity).collect(),
+            opened_at: now,
+            last_report: now,
+            deadline: now.plus_ms(longest_round_ms(p)),
+            follow_ms,
+            reports: BTreeMap::new(),
+            lost: BTreeSet::new(),
+        }
+    }
+
+    /// Takes the first report of a shard of the round.
+    pub(crate) fn report(
+        &mut self,
+        shard: IdentityKey,
+        outcome: RoundOutcome,
+        counts: RoundCounts,
+        now: Timestamp,
+    ) {
+        if !self.shards.contains(&shard) || self.reports.contains_key(&shard) {
+            return;
+        }
+        if matches!(outcome, RoundOutcome::Withheld { .. }) {
+            self.deadline = self.deadline.min(now.plus_ms(self.follow_ms));
+        }
+        self.reports.insert(shard, (outcome, counts));
+        self.last_report = now;
+    }
+
+    /// Expects no report of this shard any more.
+    pub(crate) fn lose(&mut self, shard: IdentityKey) {
+        self.lost.insert(shard);
+    }
+
+    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
+        let accounted = |id| self.reports.contains_key(id) || self.lost.contains(id);
+        now >= self.deadline || self.shards.iter().all(accounted)
+    }
+
+    /// How the round ended at each shard, in the document's order; `None` where nothing is known.
+    pub(crate) fn outcomes(&self) -> Vec<Option<RoundOutcome>> {
+        self.shards.iter().map(|id| self.reports.get(id).map(|(outcome, _)| *outcome)).collect()
+    }
+
+    pub(crate) fn counts(&self) -> impl Iterator<Item = &RoundCounts> {
+        self.reports.values().map(|(_, counts)| counts)
+    }
+
+    /// Shards that did not report.
+    pub(crate) fn silent(&self) -> Vec<IdentityKey> {
+        self.shards.iter().filter(|id| !self.reports.contains_key(id)).copied().collect()
+    }
+
+    pub(crate) fn is_lost(&self, shard: &IdentityKey) -> bool {
+        self.lost.contains(shard)
+    }
+
+    /// Milliseconds from the opening to the last report.
+    pub(crate) fn latency_ms(&self) -> u64 {
+        self.last_report.ms_since(self.opened_at)
+    }
+}

@@ -1,0 +1,121 @@
+//! Which shards an epoch can have: operators count as present only with more than half of their
+//! list, and those present must hold more than (1+f)/2 of the network file's weight.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use antiphon_wire::{Epoch, IdentityKey, NetworkFile, OperatorIndex, OperatorList, Signed};
+
+use super::roster::Roster;
+use super::suspension::Suspensions;
+
+/// How much of the network file's weight is present.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Presence {
+    /// The weight of the operators present.
+    pub present_weight: u64,
+    /// The weight of all operators.
+    pub total_weight: u64,
+    /// Shards of operators that are present.
+    pub shards: usize,
+    /// The names of the operators that are not.
+    pub absent: Vec<String>,
+}
+
+/// The shards for an epoch, and what they amount to.
+#[derive(Clone, Debug)]
+pub(crate) struct Selection {
+    pub(crate) shards: Vec<IdentityKey>,
+    pub(crate) presence: Presence,
+    /// Whether every shard on the lists of all operators is among them.
+    pub(crate) complete: bool,
+    pub(crate) is_quorum: bool,
+}
+
+/// The list of each operator that holds for `epoch`: the one with the highest number among those
+/// that its shards registered with.
+pub(crate) fn lists(
+    roster: &Roster,
+    epoch: Epoch,
+) -> BTreeMap<OperatorIndex, &Signed<OperatorList>> {
+    let mut lists: BTreeMap<OperatorIndex, &Signed<OperatorList>> = BTreeMap::new();
+    for (_, member) in roster.members() {
+        let list = member.list().claimed();
+        if !(list.first_epoch..=list.last_epoch).contains(&epoch) {
+            continue;
+        }
+        let kept = lists.entry(member.operator()).or_insert_with(|| member.list());
+        if kept.claimed().number < list.number {
+            *kept = member.list();
+        }
+    }
+    lists
+}
+
+/// The shards among `candidates` whose operators are present in `epoch`.
+pub(crate) fn select(
+    roster: &Roster,
+    network: &NetworkFile,
+    epoch: Epoch,
+    least_shards: u16,
+    candidates: &BTreeSet<IdentityKey>,
+) -> Selection {
+    let lists = lists(roster, epoch);
+    let mut selection = Selection {
+        shards: Vec::new(),
+        presence: Presence { total_weight: network.total_weight(), ..Presence::default() },
+        complete: true,
+        is_quorum: false,
+    };
+    for (position, operator) in network.operators.iter().enumerate() {
+        // At most 1000 operators, as the network file's parser checks.
+        let list = lists.get(&OperatorIndex(position as u16)).map(|list| list.claimed());
+        let listed: BTreeSet<_> = list.iter().flat_map(|list| &list.shards).copied().collect();
+        let here: Vec<_> = listed
+            .iter()
+            .filter(|id| candidates.contains(id))
+            .filter(|id| roster.member(id).is_some_and(|m| m.operator().position() == position))
+            .copied()
+            .collect();
+        selection.complete &= !listed.is_empty() && here.len() == listed.len();
+        if 2 * here.len() > listed.len() {
+            selection.presence.present_weight += u64::from(operator.weight);
+            selection.shards.extend(here);
+        } else {
+            selection.presence.absent.push(operator.name.clone());
+        }
+    }
+    selection.presence.shards = selection.shards.len();
+    selection.is_quorum = holds(network, selection.presence.present_weight)
+        && selection.shards.len() >= usize::from(least_shards.max(1));
+    selection
+}
+
+/// The shards for `epoch`: all that are registered and not suspended, and as many suspended ones,
+/// the least suspended first, as a quorum takes.
+pub(crate) fn choose(
+    roster: &Roster,
+    network: &NetworkFile,
+    epoch: Epoch,
+    least_shards: u16,
+    suspensions: &Suspensions,
+) -> Selection {
+    let (mut suspended, free): (Vec<_>, Vec<_>) =
+        roster.members().map(|(id, _)| *id).partition(|id| suspensions.is_suspended(id));
+    let mut candidates: BTreeSet<_> = free.into_iter().collect();
+    suspended.sort_by_key(|id| (suspensions.epochs_left(id), *id));
+    let mut selection = select(roster, network, epoch, least_shards, &candidates);
+    for id in suspended {
+        if selection.is_quorum {
+            break;
+        }
+        candidates.insert(id);
+        selection = select(roster, network, epoch, least_shards, &candidates);
+    }
+    selection
+}
+
+/// Whether `present` is more than (1+f)/2 of the network's weight.
+fn holds(network: &NetworkFile, present: u64) -> bool {
+    let f = u128::from(network.policy.malicious_ppm);
+    2_000_000 * u128::from(present) > (1_000_000 + f) * u128::from(network.total_weight())
+}

@@ -1,0 +1,110 @@
+//! What an operator of a network chooses about its epochs and rounds.
+
+use antiphon_wire::{NetworkFile, Parameters, SUITE_1};
+
+/// What holds for every epoch that this coordinator plans, and how long it waits for shards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoordinatorConfig {
+    /// Rounds in an epoch.
+    pub epoch_rounds: u32,
+    /// The nominal time between two rounds, in milliseconds. Raised to the network file's least
+    /// interval if it is below that.
+    pub interval_ms: u32,
+    /// How many rounds before the end of an epoch the next one is prepared.
+    pub prepare_ahead_rounds: u32,
+    /// Bytes of a body.
+    pub body: u16,
+    /// Pairs of onions that every client sends in every round.
+    pub pairs_per_client: u8,
+    /// Filters have a false-positive rate of 2 to the minus this.
+    pub filter_bits: u8,
+    /// What layer L does with deposits.
+    pub service: u8,
+    /// How long a round is open to clients, in milliseconds.
+    pub submit_ms: u32,
+    /// How long a shard waits for the batches of one layer, in milliseconds.
+    pub layer_ms: u32,
+    /// How long a shard waits for filters, verdicts and seal keys each, in milliseconds.
+    pub verify_ms: u32,
+    /// How long a shard waits for the replies of one layer, in milliseconds.
+    pub reply_ms: u32,
+    /// How long shards have to answer a call with their keys, in milliseconds.
+    pub contribute_ms: u32,
+    /// How long shards have to sign a proposal, in milliseconds.
+    pub endorse_ms: u32,
+    /// How long a round that is due waits for shards whose noise is not built, in milliseconds.
+    pub ready_ms: u32,
+    /// How long a coordinator that starts waits for all shards before a quorum will do, in
+    /// milliseconds.
+    pub gather_ms: u32,
+    /// The wait before planning again when a plan failed and no shard can be left out for it, in
+    /// milliseconds. Doubles with every failure in a row, up to 64 times this.
+    pub retry_ms: u32,
+    /// No epoch is planned with fewer shards than this.
+    pub least_shards: u16,
+}
+
+impl Default for CoordinatorConfig {
+    /// An hour of 5-second rounds, with deadlines for shards far apart.
+    fn default() -> Self {
+        Self {
+            epoch_rounds: 720,
+            interval_ms: 5000,
+            prepare_ahead_rounds: 60,
+            body: 256,
+            pairs_per_client: 1,
+            filter_bits: 20,
+            service: 0,
+            submit_ms: 1500,
+            layer_ms: 3000,
+            verify_ms: 3000,
+            reply_ms: 3000,
+            contribute_ms: 20_000,
+            endorse_ms: 30_000,
+            ready_ms: 10_000,
+            gather_ms: 60_000,
+            retry_ms: 1000,
+            least_shards: 2,
+        }
+    }
+}
+
+impl CoordinatorConfig {
+    /// The time between the openings of two rounds in `network`, in milliseconds.
+    pub fn interval_in(&self, network: &NetworkFile) -> u32 {
+        self.interval_ms.max(network.policy.least_round_interval_ms).max(1)
+    }
+
+    /// Rounds in an epoch, at least one.
+    pub(crate) fn rounds(&self) -> u64 {
+        u64::from(self.epoch_rounds.max(1))
+    }
+
+    /// The epoch parameters that this configuration fixes; L follows from the roster.
+    pub(crate) fn parameters(&self, network: &NetworkFile) -> Parameters {
+        Parameters {
+            suite: SUITE_1,
+            service: self.service,
+            layers: 0,
+            body: self.body,
+            pairs_per_client: self.pairs_per_client,
+            filter_bits: self.filter_bits,
+            interval_ms: self.interval_in(network),
+            submit_ms: self.submit_ms,
+            layer_ms: self.layer_ms,
+            verify_ms: self.verify_ms,
+            reply_ms: self.reply_ms,
+        }
+    }
+}
+
+/// The longest that a round with these parameters can take, in milliseconds: every layer forward
+/// and back, filters, verdicts and seal keys at their deadlines, and an interval for the links.
+pub(crate) fn longest_round_ms(parameters: &Parameters) -> u64 {
+    let layers = u64::from(parameters.layers);
+    let per_layer = u64::from(parameters.layer_ms) + u64::from(parameters.reply_ms);
+    u64::from(parameters.submit_ms)
+        + layers * per_layer
+        + 3 * u64::from(parameters.verify_ms)
+        + u64::from(parameters.interval_ms)
+}

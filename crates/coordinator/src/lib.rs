@@ -1,0 +1,10 @@
+#![doc = include_str!("../README.md")]
+
+mod core;
+#[cfg(feature = "server")]
+pub mod server;
+
+pub use crate::core::{
+    Coordinator, CoordinatorConfig, Input, Notice, Output, Presence, RegistrationError,
+    RoundReport, RoundResult, RoundTotals, State,
+};

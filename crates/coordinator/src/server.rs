@@ -1,0 +1,169 @@
+//! The process around the decisions: QUIC endpoints, the state file and the clock.
+
+mod clients;
+mod config;
+mod driver;
+mod shards;
+mod store;
+
+use std::io;
+use std::net::SocketAddr;
+
+use antiphon_transport::clock::SystemClock;
+use antiphon_transport::{Accept, BindError, Limits, Server};
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::{Coordinator, Notice};
+use driver::Driver;
+use store::Store;
+
+pub use config::{ConfigError, ServerConfig};
+pub use store::StoreError;
+
+/// The longest message between a coordinator and a shard, in bytes: a proposal with the keys and
+/// proofs of every shard. Shards have to dial with the same limit.
+pub const MAX_SHARD_FRAME_BYTES: usize = 16 << 20;
+/// Notices kept for a watcher that lags behind.
+const NOTICES: usize = 1024;
+/// Inputs on their way to the decisions; links wait when there are more.
+const INPUTS: usize = 256;
+
+/// Why a coordinator's process cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// An endpoint has no address.
+    #[error("cannot tell the address listened on: {0}")]
+    Address(#[from] io::Error),
+    /// The state cannot be read or kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The part that decides ended in an error of its own.
+    #[error("the coordinator ended unexpectedly: its log says why")]
+    Ended,
+}
+
+/// A running coordinator. Dropping it stops it at once; [`shut_down`](Self::shut_down) lets the
+/// open round end first.
+#[derive(Debug)]
+pub struct CoordinatorServer {
+    shard_addr: SocketAddr,
+    client_addr: SocketAddr,
+    notices: broadcast::Sender<Notice>,
+    stop: watch::Sender<bool>,
+    driver: Option<JoinHandle<Result<(), ServerError>>>,
+    acceptors: [JoinHandle<()>; 2],
+}
+
+impl CoordinatorServer {
+    /// Binds both endpoints, takes up the state and begins. Must be called within a tokio runtime
+    /// with more than one thread: planning an epoch computes for a while.
+    ///
+    /// # Errors
+    /// If an address or the state file cannot be used.
+    pub fn start(config: ServerConfig) -> Result<Self, ServerError> {
+        let store = Store::new(&config.state);
+        let state = store.load()?;
+        // Proves that the state can be kept before anybody relies on it.
+        store.save(&state)?;
+        let limits = Limits { max_frame_bytes: MAX_SHARD_FRAME_BYTES, ..Limits::peers() };
+        let shards =
+            Server::bind(config.listen_shards, &config.identity, Accept::AnyIdentity, limits)?;
+        let clients = Server::bind(
+            config.listen_clients,
+            &config.identity,
+            Accept::Anonymous,
+            clients::limits(),
+        )?;
+        let (shard_addr, client_addr) = (shards.local_addr()?, clients.local_addr()?);
+        let (inputs, input_queue) = mpsc::channel(INPUTS);
+        let (documents, newest) = watch::channel(Vec::new());
+        let (stop, stopped) = watch::channel(false);
+        let notices = broadcast::Sender::new(NOTICES);
+        let coordinator =
+            Coordinator::new(config.coordinator, config.network, state, SystemClock::now());
+        let driver = Driver::new(coordinator, store, documents, notices.clone());
+        Ok(Self {
+            shard_addr,
+            client_addr,
+            notices,
+            stop,
+            driver: Some(tokio::spawn(driver.run(input_queue, stopped.clone()))),
+            acceptors: [
+                tokio::spawn(shards::serve(shards, inputs, stopped.clone())),
+                tokio::spawn(clients::serve(clients, newest, stopped)),
+            ],
+        })
+    }
+
+    /// Where shards connect.
+    pub const fn shard_addr(&self) -> SocketAddr {
+        self.shard_addr
+    }
+
+    /// Where clients connect.
+    pub const fn client_addr(&self) -> SocketAddr {
+        self.client_addr
+    }
+
+    /// Notices from now on. A watcher that lags behind by too many loses the oldest.
+    pub fn subscribe(&self) -> broadcast::Receiver<Notice> {
+        self.notices.subscribe()
+    }
+
+    /// Waits until the coordinator fails; for ever if it does not.
+    ///
+    /// # Errors
+    /// Why it failed.
+    pub async fn failed(&mut self) -> Result<(), ServerError> {
+        match &mut self.driver {
+            Some(driver) => {
+                let ended = driver.await;
+                self.driver = None;
+                ended.unwrap_or(Err(ServerError::Ended))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Lets the open round end, keeps the state and leaves.
+    ///
+    /// # Errors
+    /// If the state could not be kept.
+    pub async fn shut_down(mut self) -> Result<(), ServerError> {
+        // Fails only when everybody who listens is gone.
+        let _ = self.stop.send(true);
+        let result = self.failed().await;
+        for acceptor in &mut self.acceptors {
+            acceptor.abort();
+        }
+        result
+    }
+}
+
+impl Drop for CoordinatorServer {
+    fn drop(&mut self) {
+        if let Some(driver) = &self.driver {
+            driver.abort();
+        }
+        self.acceptors.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Runs a coordinator until `shutdown` completes, then lets the open round end.
+///
+/// # Errors
+/// If it cannot start, or cannot keep its state.
+pub async fn run(
+    config: ServerConfig,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServerError> {
+    let mut server = CoordinatorServer::start(config)?;
+    tokio::select! {
+        result = server.failed() => result,
+        () = shutdown => server.shut_down().await,
+    }
+}

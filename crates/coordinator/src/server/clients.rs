@@ -1,0 +1,76 @@
+//! The clients' links: they ask for documents and get newer ones as they come.
+
+use std::time::Duration;
+
+use antiphon_transport::{CloseReason, Incoming, Limits, LinkSender, Server};
+use antiphon_wire::{Decode, Epoch, FromClient, PROTOCOL_VERSION};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::driver::Documents;
+
+/// The longest frame, in bytes: a document.
+const MAX_FRAME_BYTES: usize = 256 << 10;
+/// Clients served at once. They stay only for a first document, then follow their gateway.
+const MAX_CLIENTS: usize = 16_384;
+/// How long a client has to say hello.
+const HELLO_WITHIN: Duration = Duration::from_secs(10);
+/// How long a client may take to accept a document.
+const SEND_WITHIN: Duration = Duration::from_secs(30);
+
+pub(super) fn limits() -> Limits {
+    Limits { max_frame_bytes: MAX_FRAME_BYTES, max_links: MAX_CLIENTS, ..Limits::clients() }
+}
+
+/// Takes links until told to stop.
+pub(super) async fn serve(
+    mut server: Server,
+    documents: watch::Receiver<Documents>,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        let link = tokio::select! {
+            link = server.accept() => link,
+            _ = stop.wait_for(|stop| *stop) => None,
+        };
+        let Some(link) = link else { break };
+        let documents = documents.clone();
+        tokio::spawn(async move {
+            let (sender, mut receiver) = link.split();
+            let hello = timeout(HELLO_WITHIN, receiver.recv()).await;
+            let Ok(Ok(Some(Incoming::Frame(frame)))) = hello else {
+                return sender.close(CloseReason::Protocol);
+            };
+            let expected = FromClient::Hello { version: PROTOCOL_VERSION };
+            if FromClient::from_bytes(&frame) != Ok(expected) {
+                return sender.close(CloseReason::Protocol);
+            }
+            tokio::select! {
+                reason = push(&sender, documents) => sender.close(reason),
+                // There is nothing more to ask for.
+                incoming = receiver.recv() => if matches!(incoming, Ok(Some(_))) {
+                    sender.close(CloseReason::Protocol);
+                },
+            }
+        });
+    }
+}
+
+/// Sends every document once, newer ones as they come. A client that is slow misses none but the
+/// outdated.
+async fn push(sender: &LinkSender, mut documents: watch::Receiver<Documents>) -> CloseReason {
+    let mut sent = Epoch(0);
+    loop {
+        let mut due = documents.borrow_and_update().clone();
+        due.retain(|(epoch, _)| *epoch > sent);
+        for (epoch, frame) in due {
+            if !matches!(timeout(SEND_WITHIN, sender.send(frame)).await, Ok(Ok(()))) {
+                return CloseReason::Overloaded;
+            }
+            sent = epoch;
+        }
+        if documents.changed().await.is_err() {
+            return CloseReason::ShuttingDown;
+        }
+    }
+}

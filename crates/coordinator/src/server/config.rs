@@ -1,0 +1,284 @@
+//! The coordinator's configuration file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use antiphon_transport::Identity;
+use antiphon_wire::{Geometry, NetworkFile, Policy};
+use serde::Deserialize;
+
+use crate::CoordinatorConfig;
+
+/// What a coordinator's process needs to know.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Where shards connect, UDP.
+    pub listen_shards: SocketAddr,
+    /// Where clients connect, UDP.
+    pub listen_clients: SocketAddr,
+    /// The coordinator's key, which shards and clients know it by.
+    pub identity: Identity,
+    /// The network file.
+    pub network: NetworkFile,
+    /// Where the state is kept. Made when it is missing; its folder has to be there.
+    pub state: PathBuf,
+    /// Epochs and rounds.
+    pub coordinator: CoordinatorConfig,
+}
+
+/// What is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file cannot be read.
+    #[error("cannot read {file}: {source}: is the path right, may this user read it?")]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Not TOML, an unknown key, a missing one, or a value of the wrong type.
+    #[error("{file}: {problem}")]
+    Syntax {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it, and where.
+        problem: String,
+    },
+    /// A value that cannot be.
+    #[error("{file}: `{key}` is {found}: {expected}")]
+    Value {
+        /// The file.
+        file: PathBuf,
+        /// The key in question.
+        key: &'static str,
+        /// What the file says.
+        found: String,
+        /// What would be right.
+        expected: String,
+    },
+    /// The identity file holds no key. What it holds is not shown.
+    #[error("{file}: not a key: one line of 64 hexadecimal digits, as `antiphon keygen` writes it")]
+    Identity {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    listen_shards: SocketAddr,
+    listen_clients: SocketAddr,
+    identity: PathBuf,
+    network: PathBuf,
+    state: PathBuf,
+    #[serde(default)]
+    epoch: RawEpoch,
+    #[serde(default)]
+    deadlines: RawDeadlines,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawEpoch {
+    rounds: u32,
+    interval_ms: u32,
+    prepare_ahead_rounds: u32,
+    body: u16,
+    pairs_per_client: u8,
+    filter_bits: u8,
+    least_shards: u16,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawDeadlines {
+    submit_ms: u32,
+    layer_ms: u32,
+    verify_ms: u32,
+    reply_ms: u32,
+    contribute_ms: u32,
+    endorse_ms: u32,
+    ready_ms: u32,
+    gather_ms: u32,
+    retry_ms: u32,
+}
+
+impl Default for RawEpoch {
+    fn default() -> Self {
+        let c = CoordinatorConfig::default();
+        Self {
+            rounds: c.epoch_rounds,
+            interval_ms: c.interval_ms,
+            prepare_ahead_rounds: c.prepare_ahead_rounds,
+            body: c.body,
+            pairs_per_client: c.pairs_per_client,
+            filter_bits: c.filter_bits,
+            least_shards: c.least_shards,
+        }
+    }
+}
+
+impl Default for RawDeadlines {
+    fn default() -> Self {
+        let c = CoordinatorConfig::default();
+        Self {
+            submit_ms: c.submit_ms,
+            layer_ms: c.layer_ms,
+            verify_ms: c.verify_ms,
+            reply_ms: c.reply_ms,
+            contribute_ms: c.contribute_ms,
+            endorse_ms: c.endorse_ms,
+            ready_ms: c.ready_ms,
+            gather_ms: c.gather_ms,
+            retry_ms: c.retry_ms,
+        }
+    }
+}
+
+impl ServerConfig {
+    /// Reads a configuration file and the files that it names; relative paths start at its folder.
+    ///
+    /// # Errors
+    /// Names the file, the key and what would be right.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let raw: Raw = toml::from_str(&read(file)?).map_err(|error| syntax(file, &error))?;
+        let beside = |path: &Path| file.parent().unwrap_or(Path::new("")).join(path);
+        let network_file = beside(&raw.network);
+        let network = NetworkFile::parse(&read(&network_file)?)
+            .map_err(|error| syntax(&network_file, &error))?;
+        Ok(Self {
+            listen_shards: raw.listen_shards,
+            listen_clients: raw.listen_clients,
+            identity: identity(&beside(&raw.identity))?,
+            coordinator: coordinator(file, &raw, &network.policy)?,
+            network,
+            state: beside(&raw.state),
+        })
+    }
+}
+
+fn read(file: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(file)
+        .map_err(|source| ConfigError::Read { file: file.to_owned(), source })
+}
+
+fn syntax(file: &Path, error: &impl ToString) -> ConfigError {
+    let problem = error.to_string().trim_end().to_owned();
+    ConfigError::Syntax { file: file.to_owned(), problem }
+}
+
+fn identity(file: &Path) -> Result<Identity, ConfigError> {
+    let text = zeroize::Zeroizing::new(read(file)?);
+    let mut seed = zeroize::Zeroizing::new([0; 32]);
+    hex::decode_to_slice(text.trim(), &mut *seed)
+        .map_err(|_| ConfigError::Identity { file: file.to_owned() })?;
+    Ok(Identity::from_seed(&seed))
+}
+
+fn coordinator(file: &Path, raw: &Raw, policy: &Policy) -> Result<CoordinatorConfig, ConfigError> {
+    let wrong = |key, found: u32, expected: String| {
+        Err(ConfigError::Value { file: file.to_owned(), key, found: found.to_string(), expected })
+    };
+    let Raw { epoch, deadlines, .. } = raw;
+    if !(1..=65_536).contains(&epoch.rounds) {
+        return wrong("epoch.rounds", epoch.rounds, "from 1 to 65536".to_owned());
+    }
+    if epoch.prepare_ahead_rounds >= epoch.rounds {
+        let expected = format!("below `epoch.rounds`, {}", epoch.rounds);
+        return wrong("epoch.prepare_ahead_rounds", epoch.prepare_ahead_rounds, expected);
+    }
+    let least = policy.least_round_interval_ms.max(1);
+    if epoch.interval_ms < least {
+        let expected = format!("at least the network file's {least}");
+        return wrong("epoch.interval_ms", epoch.interval_ms, expected);
+    }
+    if let Err(error) = Geometry::new(policy.least_mixing_hops + 1, epoch.body) {
+        return wrong("epoch.body", epoch.body.into(), error.to_string());
+    }
+    if !(1..=16).contains(&epoch.pairs_per_client) {
+        let expected = "from 1 to 16".to_owned();
+        return wrong("epoch.pairs_per_client", epoch.pairs_per_client.into(), expected);
+    }
+    if !(20..=40).contains(&epoch.filter_bits) {
+        let expected = "from 20 to 40".to_owned();
+        return wrong("epoch.filter_bits", epoch.filter_bits.into(), expected);
+    }
+    let all = [
+        ("deadlines.submit_ms", deadlines.submit_ms),
+        ("deadlines.layer_ms", deadlines.layer_ms),
+        ("deadlines.verify_ms", deadlines.verify_ms),
+        ("deadlines.reply_ms", deadlines.reply_ms),
+        ("deadlines.contribute_ms", deadlines.contribute_ms),
+        ("deadlines.endorse_ms", deadlines.endorse_ms),
+        ("deadlines.retry_ms", deadlines.retry_ms),
+    ];
+    if let Some((key, _)) = all.into_iter().find(|(_, ms)| *ms == 0) {
+        return wrong(key, 0, "at least 1 millisecond".to_owned());
+    }
+    Ok(CoordinatorConfig {
+        epoch_rounds: epoch.rounds,
+        interval_ms: epoch.interval_ms,
+        prepare_ahead_rounds: epoch.prepare_ahead_rounds,
+        body: epoch.body,
+        pairs_per_client: epoch.pairs_per_client,
+        filter_bits: epoch.filter_bits,
+        service: CoordinatorConfig::default().service,
+        submit_ms: deadlines.submit_ms,
+        layer_ms: deadlines.layer_ms,
+        verify_ms: deadlines.verify_ms,
+        reply_ms: deadlines.reply_ms,
+        contribute_ms: deadlines.contribute_ms,
+        endorse_ms: deadlines.endorse_ms,
+        ready_ms: deadlines.ready_ms,
+        gather_ms: deadlines.gather_ms,
+        retry_ms: deadlines.retry_ms,
+        least_shards: epoch.least_shards,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "listen_shards = \"127.0.0.1:7000\"\nlisten_clients = \"127.0.0.1:7001\"\n\
+        identity = \"key\"\nnetwork = \"network.toml\"\nstate = \"state.json\"\n";
+
+    fn load(rest: &str) -> Result<ServerConfig, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("key", &format!("{}\n", "07".repeat(32)));
+        let key = "01".repeat(32);
+        write("network.toml", &format!("[policy]\n[[operator]]\nname = \"a\"\nkey = \"{key}\"\n"));
+        write("coordinator.toml", &format!("{HEAD}{rest}"));
+        ServerConfig::load(&folder.path().join("coordinator.toml"))
+    }
+
+    #[test]
+    fn all_but_the_addresses_and_files_has_a_default() {
+        let config = load("").unwrap();
+        assert_eq!(config.coordinator, CoordinatorConfig::default());
+        assert_eq!(config.identity.public(), Identity::from_seed(&[7; 32]).public());
+        assert!(config.state.ends_with("state.json") && config.state.is_absolute());
+    }
+
+    #[test]
+    fn errors_name_the_file_the_key_and_what_would_be_right() {
+        let said = |rest: &str| load(rest).unwrap_err().to_string();
+        for (rest, words) in [
+            ("[epoch]\nrounds = 0\n", ["coordinator.toml", "epoch.rounds", "65536"]),
+            ("[epoch]\ninterval_ms = 10\n", ["coordinator.toml", "epoch.interval_ms", "1000"]),
+            ("[epoch]\nbody = 100\n", ["coordinator.toml", "epoch.body", "16384"]),
+            (
+                "[deadlines]\nlayer_ms = 0\n",
+                ["coordinator.toml", "deadlines.layer_ms", "at least 1"],
+            ),
+            ("colour = 3\n", ["coordinator.toml", "colour", "listen_shards"]),
+        ] {
+            let said = said(rest);
+            assert!(words.iter().all(|word| said.contains(word)), "{said}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Feeds the decisions with what links bring and the clock, and does what they say, in order.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon_transport::clock::SystemClock;
+use antiphon_wire::{Encode, Epoch, IdentityKey, SignedDocument, ToClient, ToCoordinator, ToShard};
+use bytes::Bytes;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use super::store::Store;
+use super::{ServerError, StoreError};
+use crate::{Coordinator, Input, Notice, Output};
+
+/// What a shard's link brings. `link` tells a shard's links apart, newer ones being higher.
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are messages")]
+pub(super) enum LinkEvent {
+    /// It is up; frames for the shard go to `frames`, and dropping that closes the link.
+    Up { identity: IdentityKey, link: u64, frames: mpsc::Sender<Bytes> },
+    /// A message came.
+    Message { identity: IdentityKey, link: u64, message: ToCoordinator },
+    /// It is gone.
+    Down { identity: IdentityKey, link: u64 },
+}
+
+/// The documents that a new client needs, by rising epoch, as frames.
+pub(super) type Documents = Vec<(Epoch, Bytes)>;
+
+pub(super) struct Driver {
+    coordinator: Coordinator,
+    store: Store,
+    links: HashMap<IdentityKey, (u64, mpsc::Sender<Bytes>)>,
+    documents: watch::Sender<Documents>,
+    notices: broadcast::Sender<Notice>,
+    /// The message encoded last: most go to many shards in a row.
+    encoded: Option<(Arc<ToShard>, Bytes)>,
+}
+
+impl Driver {
+    pub(super) fn new(
+        coordinator: Coordinator,
+        store: Store,
+        documents: watch::Sender<Documents>,
+        notices: broadcast::Sender<Notice>,
+    ) -> Self {
+        Self { coordinator, store, links: HashMap::new(), documents, notices, encoded: None }
+    }
+
+    /// Runs until told to stop and no round is open, or the state cannot be kept.
+    pub(super) async fn run(
+        self,
+        mut events: mpsc::Receiver<LinkEvent>,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), ServerError> {
+        let mut driver = on_thread(self, Self::carry_out).await?;
+        let mut stopping = false;
+        loop {
+            if stopping && driver.coordinator.open_round().is_none() {
+                return Ok(());
+            }
+            let wait = driver.coordinator.next_deadline().map_or(Duration::from_secs(3600), |at| {
+                Duration::from_millis(at.ms_since(SystemClock::now()))
+            });
+            driver = tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => on_thread(driver, |driver| driver.take(event)).await?,
+                    None => return Ok(()),
+                },
+                () = sleep(wait) => {
+                    on_thread(driver, |driver| driver.handle(Input::Tick)).await?
+                }
+                changed = stop.changed(), if !stopping => {
+                    // A server that is gone without a word stops this task anyway.
+                    stopping = changed.is_err() || *stop.borrow();
+                    on_thread(driver, |driver| {
+                        driver.coordinator.stop();
+                        driver.handle(Input::Tick)
+                    }).await?
+                }
+            };
+        }
+    }
+
+    fn take(&mut self, event: LinkEvent) -> Result<(), StoreError> {
+        match event {
+            LinkEvent::Up { identity, link, frames } => {
+                if self.links.get(&identity).is_some_and(|(newest, _)| *newest > link) {
+                    return Ok(());
+                }
+                self.links.insert(identity, (link, frames));
+                self.handle(Input::Connected { identity })
+            }
+            LinkEvent::Message { identity, link, message } if self.is_current(&identity, link) => {
+                self.handle(Input::Message { identity, message })
+            }
+            LinkEvent::Down { identity, link } if self.is_current(&identity, link) => {
+                self.links.remove(&identity);
+                self.handle(Input::Disconnected { identity })
+            }
+            LinkEvent::Message { .. } | LinkEvent::Down { .. } => Ok(()),
+        }
+    }
+
+    fn is_current(&self, identity: &IdentityKey, link: u64) -> bool {
+        self.links.get(identity).is_some_and(|(current, _)| *current == link)
+    }
+
+    fn handle(&mut self, input: Input) -> Result<(), StoreError> {
+        self.coordinator.handle(SystemClock::now(), input);
+        self.carry_out()
+    }
+
+    fn carry_out(&mut self) -> Result<(), StoreError> {
+        while let Some(output) = self.coordinator.poll() {
+            match output {
+                Output::Persist(state) => self.store.save(&state)?,
+                Output::Publish(document) => self.publish(&document),
+                Output::Notice(notice) => {
+                    tracing::info!("{notice}");
+                    // Fails only when nobody watches.
+                    let _ = self.notices.send(notice);
+                }
+                Output::Send { to, message } => self.send(to, &message),
+            }
+        }
+        self.encoded = None;
+        Ok(())
+    }
+
+    fn send(&mut self, to: IdentityKey, message: &Arc<ToShard>) {
+        let frame = match &self.encoded {
+            Some((last, frame)) if Arc::ptr_eq(last, message) => frame.clone(),
+            _ => Bytes::from(message.to_bytes()),
+        };
+        self.encoded = Some((Arc::clone(message), frame.clone()));
+        let Some((_, frames)) = self.links.get(&to) else { return };
+        let is_full = frames.try_send(frame).is_err();
+        // A shard that reads nothing is as good as gone; one that is rejected has to go.
+        if is_full || matches!(**message, ToShard::Reject { .. }) {
+            self.links.remove(&to);
+            self.coordinator.handle(SystemClock::now(), Input::Disconnected { identity: to });
+        }
+    }
+
+    /// Keeps the newest document and the one before it, whose rounds may still run.
+    fn publish(&self, signed: &SignedDocument) {
+        let epoch = signed.document.epoch;
+        let message = ToClient::Document { document: signed.clone() };
+        let frame = Bytes::from(message.to_bytes());
+        self.documents.send_modify(|documents| {
+            documents.retain(|(older, _)| *older < epoch);
+            documents.push((epoch, frame));
+            let surplus = documents.len().saturating_sub(2);
+            documents.drain(..surplus);
+        });
+    }
+}
+
+/// Works on a thread where computing and waiting for the disk hold up no link.
+async fn on_thread(
+    mut driver: Driver,
+    work: impl FnOnce(&mut Driver) -> Result<(), StoreError> + Send + 'static,
+) -> Result<Driver, ServerError> {
+    spawn_blocking(move || work(&mut driver).map(|()| driver))
+        .await
+        .map_err(|_| ServerError::Ended)?
+        .map_err(ServerError::from)
+}

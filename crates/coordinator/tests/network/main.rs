@@ -1,0 +1,9 @@
+//! A coordinator among stand-ins for shards, on a virtual clock.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod epochs;
+mod restarts;
+mod rounds;
+mod shard;
+mod world;

@@ -1,0 +1,201 @@
+//! The coordinator's process on the loopback, with stand-ins for shards.
+
+#![cfg(feature = "server")]
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+#[path = "network/shard.rs"]
+#[expect(dead_code, reason = "the other tests need more of it")]
+mod shard;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use antiphon_coordinator::server::{CoordinatorServer, MAX_SHARD_FRAME_BYTES, ServerConfig};
+use antiphon_coordinator::{CoordinatorConfig, Notice, RoundResult};
+use antiphon_routing::VerifiedEpoch;
+use antiphon_transport::{Dialer, Identity, Incoming, Limits, Link};
+use antiphon_wire::{
+    Blob, Decode, Encode, Epoch, FromClient, IdentityKey, NetworkFile, Operator, OperatorIndex,
+    OperatorList, PROTOCOL_VERSION, Policy, Round, Signed, SignedDocument, ToClient, ToCoordinator,
+    ToShard,
+};
+use ed25519_dalek::SigningKey;
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+use tokio::sync::broadcast::Receiver;
+use tokio::time::timeout;
+
+use shard::FakeShard;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn network() -> NetworkFile {
+    let operators = (0..3u8).map(|i| Operator {
+        name: format!("operator {i}"),
+        key: IdentityKey::of(&SigningKey::from_bytes(&[100 + i; 32])),
+        weight: 1,
+    });
+    let policy = Policy {
+        epsilon: 8.0,
+        delta: 0.01,
+        disturbed_rounds: 1,
+        least_mixing_hops: 2,
+        least_round_interval_ms: 50,
+        ..Policy::default()
+    };
+    NetworkFile::new(operators.collect(), policy).unwrap()
+}
+
+fn config(folder: &Path) -> ServerConfig {
+    ServerConfig {
+        listen_shards: "127.0.0.1:0".parse().unwrap(),
+        listen_clients: "127.0.0.1:0".parse().unwrap(),
+        identity: Identity::from_seed(&[9; 32]),
+        network: network(),
+        state: folder.join("state.json"),
+        coordinator: CoordinatorConfig {
+            epoch_rounds: 8,
+            interval_ms: 100,
+            prepare_ahead_rounds: 4,
+            ..CoordinatorConfig::default()
+        },
+    }
+}
+
+async fn frame(link: &mut antiphon_transport::LinkReceiver) -> Option<bytes::Bytes> {
+    match link.recv().await {
+        Ok(Some(Incoming::Frame(frame))) => Some(frame),
+        _ => None,
+    }
+}
+
+async fn dial_as_shard(seed: u8, addr: SocketAddr) -> Link {
+    let limits = Limits { max_frame_bytes: MAX_SHARD_FRAME_BYTES, ..Limits::peers() };
+    let dialer = Dialer::new(Some(&Identity::from_seed(&[seed; 32])), limits);
+    dialer.dial(addr, Identity::from_seed(&[9; 32]).public()).await.unwrap()
+}
+
+fn list(operator: u8, seed: u8) -> Signed<OperatorList> {
+    let list = OperatorList {
+        network: network().id(),
+        operator: OperatorIndex(operator.into()),
+        number: 1,
+        first_epoch: Epoch(1),
+        last_epoch: Epoch(1000),
+        shards: vec![IdentityKey::of(&SigningKey::from_bytes(&[seed; 32]))],
+    };
+    Signed::new(list, &SigningKey::from_bytes(&[100 + operator; 32]))
+}
+
+/// Plays a shard until the coordinator goes.
+async fn play(operator: u8, addr: SocketAddr) {
+    let seed = 1 + operator;
+    let mut shard = FakeShard::new(SigningKey::from_bytes(&[seed; 32]), list(operator, seed));
+    let mut rng = ChaCha20Rng::seed_from_u64(seed.into());
+    let (sender, mut receiver) = dial_as_shard(seed, addr).await.split();
+    let register = ToCoordinator::Register { registration: shard.registration() };
+    sender.send(register.to_bytes().into()).await.unwrap();
+    while let Some(frame) = frame(&mut receiver).await {
+        let answers = match ToShard::from_bytes(&frame).unwrap() {
+            ToShard::Open { epoch, round } => {
+                [shard.end(epoch, round, None), shard.ready(epoch, round.next())]
+            }
+            other => [shard.answer(other, &mut rng), None],
+        };
+        for answer in answers.into_iter().flatten() {
+            let _ = sender.send(answer.to_bytes().into()).await;
+        }
+    }
+}
+
+async fn documents(addr: SocketAddr, count: usize) -> Vec<SignedDocument> {
+    let limits = Limits { max_frame_bytes: 256 << 10, ..Limits::clients() };
+    let server = Identity::from_seed(&[9; 32]).public();
+    let link = Dialer::new(None, limits).dial(addr, server).await.unwrap();
+    let (sender, mut receiver) = link.split();
+    let hello = FromClient::Hello { version: PROTOCOL_VERSION };
+    sender.send(hello.to_bytes().into()).await.unwrap();
+    let mut documents = Vec::new();
+    while documents.len() < count {
+        let frame = frame(&mut receiver).await.unwrap();
+        let ToClient::Document { document } = ToClient::from_bytes(&frame).unwrap() else {
+            panic!("not a document");
+        };
+        documents.push(document);
+    }
+    documents
+}
+
+async fn delivered(notices: &mut Receiver<Notice>) -> Round {
+    let next = async {
+        loop {
+            if let Notice::RoundEnded(report) = notices.recv().await.unwrap()
+                && report.result == RoundResult::Delivered
+            {
+                return report.round;
+            }
+        }
+    };
+    timeout(PATIENCE, next).await.unwrap()
+}
+
+#[tokio::test]
+async fn rounds_run_over_quic_and_go_on_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut last = Round(0);
+    for _ in 0..2 {
+        let server = CoordinatorServer::start(config(folder.path())).unwrap();
+        let mut notices = server.subscribe();
+        let shards: Vec<_> =
+            (0..3).map(|operator| tokio::spawn(play(operator, server.shard_addr()))).collect();
+        let first = delivered(&mut notices).await;
+        assert!(first > last, "no number twice");
+        let documents = timeout(PATIENCE, documents(server.client_addr(), 3)).await.unwrap();
+        for pair in documents.windows(2) {
+            assert!(pair[0].document.epoch < pair[1].document.epoch);
+        }
+        for document in documents {
+            VerifiedEpoch::verify(document, &network()).unwrap();
+        }
+        last = delivered(&mut notices).await;
+        server.shut_down().await.unwrap();
+        while let Ok(notice) = notices.try_recv() {
+            if let Notice::RoundOpened { round, .. } = notice {
+                last = round;
+            }
+        }
+        for shard in shards {
+            timeout(PATIENCE, shard).await.unwrap().unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_shard_that_nobody_certified_hears_why_and_loses_its_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = CoordinatorServer::start(config(folder.path())).unwrap();
+    let (sender, mut receiver) = dial_as_shard(77, server.shard_addr()).await.split();
+    let stranger = FakeShard::new(SigningKey::from_bytes(&[77; 32]), list(0, 1));
+    let register = ToCoordinator::Register { registration: stranger.registration() };
+    sender.send(register.to_bytes().into()).await.unwrap();
+    let answer = timeout(PATIENCE, frame(&mut receiver)).await.unwrap().unwrap();
+    let Ok(ToShard::Reject { reason: Blob(reason) }) = ToShard::from_bytes(&answer) else {
+        panic!("not rejected");
+    };
+    assert!(String::from_utf8(reason).unwrap().contains("operator's list"));
+    assert_eq!(timeout(PATIENCE, frame(&mut receiver)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn garbage_costs_its_sender_the_link_and_nobody_else_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = CoordinatorServer::start(config(folder.path())).unwrap();
+    let mut notices = server.subscribe();
+    (0..3).for_each(|operator| drop(tokio::spawn(play(operator, server.shard_addr()))));
+    delivered(&mut notices).await;
+    let (sender, mut receiver) = dial_as_shard(77, server.shard_addr()).await.split();
+    sender.send(vec![0xff; 100].into()).await.unwrap();
+    assert_eq!(timeout(PATIENCE, frame(&mut receiver)).await.unwrap(), None);
+    delivered(&mut notices).await;
+}
