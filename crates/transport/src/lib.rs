@@ -6,6 +6,7 @@ mod dialer;
 pub mod entropy;
 mod frame;
 mod identity;
+pub mod keyfile;
 mod limits;
 mod link;
 mod persistent;

@@ -110,7 +110,12 @@ fn message() -> impl Strategy<Value = ToCoordinator> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 40,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(2018),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     /// The world checks at every step that numbers rise, are saved first, and that rounds keep
     /// their distance.

@@ -159,7 +159,8 @@ impl World {
             let Some(at) = mail.into_iter().chain(tick).min().filter(|at| *at <= until) else {
                 break;
             };
-            self.now = at;
+            // Mail can be overdue after a jump of the clock.
+            self.now = self.now.max(at);
             match self.mail.first_entry().filter(|entry| entry.key().0 == at) {
                 Some(entry) => {
                     let (from, message) = entry.remove();

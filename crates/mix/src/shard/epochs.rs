@@ -111,7 +111,8 @@ impl Shard {
     pub(super) fn publish(&mut self, now: Timestamp, document: SignedDocument) {
         let epoch = document.document.epoch;
         if self.epochs.contains_key(&epoch) {
-            return;
+            // A coordinator that was away hears again what is ready.
+            return self.prepare(now, self.next_round());
         }
         let verified = match VerifiedEpoch::verify(document, &self.config.network) {
             Ok(verified) => Arc::new(verified.with_tables()),

@@ -1,0 +1,50 @@
+//! The command line.
+
+pub(crate) mod values;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::exit::EXIT_CODES;
+use crate::keygen::KeygenArguments;
+use crate::logging;
+use crate::plan::PlanArguments;
+
+/// Metadata-private messaging: who talks to whom stays hidden.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_long_help = EXIT_CODES,
+    long_about = "\
+Metadata-private messaging: who talks to whom stays hidden from everyone who sees the network, and \
+from a stated share of those who run it.
+
+A network is run by operators. Each of them runs shards; a coordinator announces epochs and rounds. \
+To make a network, plan it, make the keys, and let everyone pin the same network file:
+
+  antiphon plan --shards 5
+  antiphon keygen operator --out alpha.key
+  antiphon keygen network --operator alpha=PUBKEY --operator beta=PUBKEY ... --out network.toml"
+)]
+pub(crate) struct Cli {
+    /// What to log to standard error: a level, or levels by module such as antiphon_mix=debug,info
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILTER",
+        default_value = "info",
+        value_parser = logging::filter,
+        help_heading = "Every command"
+    )]
+    pub(crate) log: EnvFilter,
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The subcommands. Each one's arguments say what its help says.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Plan(PlanArguments),
+    Keygen(KeygenArguments),
+}

@@ -1,0 +1,117 @@
+//! What the demonstration found, for `--json`.
+
+use antiphon_coordinator::{RoundReport, RoundResult};
+use serde::Serialize;
+
+use crate::plan::Figures;
+
+/// The whole report.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    #[serde(flatten)]
+    pub(super) network: NetworkReport,
+    pub(super) rounds: Vec<Round>,
+    pub(super) messages: Messages,
+}
+
+/// What the network promises, from the epoch document that its shards signed.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct NetworkReport {
+    pub(super) shards: usize,
+    pub(super) operators: usize,
+    /// Mixing hops.
+    pub(super) hops: u8,
+    pub(super) clients: usize,
+    /// V.
+    pub(super) noise_per_shard: u32,
+    pub(super) epsilon: f64,
+    pub(super) delta: f64,
+    /// K.
+    pub(super) disturbed_rounds_budget: u32,
+    /// Of one conversation in one round; proven.
+    pub(super) delta_mix: f64,
+    /// The same, conjectured.
+    pub(super) delta_mix_conjectured: f64,
+}
+
+impl NetworkReport {
+    pub(super) fn new(figures: &Figures, clients: usize) -> Self {
+        Self {
+            shards: figures.shards,
+            operators: figures.operators,
+            hops: figures.hops,
+            clients,
+            noise_per_shard: figures.noise_per_shard,
+            epsilon: figures.epsilon,
+            delta: figures.delta,
+            disturbed_rounds_budget: figures.disturbed_rounds_budget,
+            delta_mix: figures.delta_mix,
+            delta_mix_conjectured: figures.delta_mix_conjectured,
+        }
+    }
+}
+
+/// One round.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Round {
+    pub(super) round: u64,
+    pub(super) outcome: Outcome,
+    /// Why, if it was aborted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<String>,
+    pub(super) latency_ms: u64,
+    pub(super) user_onions: u64,
+    pub(super) noise_onions: u64,
+    pub(super) filters_checked: u64,
+    /// Bytes of all filters, each counted once.
+    pub(super) filter_bytes: u64,
+    pub(super) pairs: u64,
+    pub(super) singles: u64,
+}
+
+/// How a round ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Outcome {
+    /// Replies went back.
+    Delivered,
+    /// It was not opened everywhere.
+    Aborted,
+}
+
+impl Round {
+    pub(super) fn new(report: &RoundReport, shards: usize) -> Self {
+        let (outcome, reason) = match &report.result {
+            RoundResult::Delivered => (Outcome::Delivered, None),
+            RoundResult::Aborted { reason: Some(reason), .. } => {
+                (Outcome::Aborted, Some(reason.to_string()))
+            }
+            other => (Outcome::Aborted, Some(other.to_string())),
+        };
+        let totals = &report.totals;
+        Self {
+            round: report.round.0,
+            outcome,
+            reason,
+            latency_ms: report.latency_ms,
+            user_onions: totals.user_onions,
+            noise_onions: totals.noise_onions,
+            filters_checked: totals.filters_checked,
+            // Every shard counts all filters.
+            filter_bytes: totals.filter_bytes / shards.max(1) as u64,
+            pairs: totals.pairs,
+            singles: totals.singles,
+        }
+    }
+}
+
+/// What the conversation carried.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Messages {
+    pub(super) sent: u32,
+    pub(super) received: u32,
+    /// Bytes received, both ways together.
+    pub(super) bytes: u64,
+    /// Whether all that was sent arrived, byte for byte.
+    pub(super) intact: bool,
+}

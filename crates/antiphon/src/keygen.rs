@@ -1,0 +1,180 @@
+//! `antiphon keygen`: keys, network files and operators' lists.
+
+mod network;
+mod operator_list;
+mod secret;
+mod show;
+
+use std::io;
+use std::path::PathBuf;
+
+use antiphon_transport::keyfile::{KeyFileError, SecretKind};
+use antiphon_wire::{BadSignature, IdentityKey, NetworkFileError};
+use clap::{Args, Subcommand};
+
+use crate::exit::{EXIT_CODES, Exit, Exits};
+use crate::output::OutputError;
+
+use network::NetworkArguments;
+use operator_list::OperatorListArguments;
+use secret::SecretArguments;
+use show::ShowArguments;
+
+/// Make keys, network files and operators' lists, and show what is in them
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = EXIT_CODES,
+    long_about = "\
+Make keys, network files and operators' lists, and show what is in them.
+
+Files are text. Secrets can be read by their owner alone, and no file is ever overwritten. The \
+public key of a new secret goes to standard output, and nothing else does, so that scripts can \
+take it from there.
+
+A network from nothing:
+  ALPHA=$(antiphon keygen operator --out alpha.key)          # each operator, on a machine of its own
+  antiphon keygen network --operator alpha=$ALPHA --operator beta=$BETA ... --out network.toml
+  SHARD=$(antiphon keygen identity --out shard.key)          # on every shard's machine
+  antiphon keygen operator-list --operator-key alpha.key --network network.toml \\
+      --number 1 --first-epoch 1 --last-epoch 9000 --shard $SHARD --out alpha.list
+  antiphon keygen show alpha.list --network network.toml
+Two users who want to talk share a secret:
+  antiphon keygen conversation --out friend.secret"
+)]
+pub(crate) struct KeygenArguments {
+    #[command(subcommand)]
+    kind: Kind,
+}
+
+#[derive(Debug, Subcommand)]
+enum Kind {
+    /// The Ed25519 key of a shard or a coordinator; prints its public key
+    Identity(SecretArguments),
+    /// The Ed25519 key with which an operator signs its lists; prints its public key
+    #[command(after_long_help = "\
+Keep this key off the shards' machines: whoever has it can add shards in the operator's name.
+
+Example:
+  antiphon keygen operator --out alpha.key")]
+    Operator(SecretArguments),
+    /// The 32-byte secret that the two ends of a conversation share
+    #[command(after_long_help = "\
+Give the file to the other end over a channel that nobody else reads.
+
+Example:
+  antiphon keygen conversation --out friend.secret")]
+    Conversation(SecretArguments),
+    /// An operator's signed list of its shards: being on it is what certifies a shard
+    OperatorList(OperatorListArguments),
+    /// The network file that clients and shards pin: operators, weights and privacy policy
+    Network(NetworkArguments),
+    /// Say in words what a file holds, never showing a secret
+    Show(ShowArguments),
+}
+
+/// Why a file is not made or shown.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum KeygenError {
+    /// A key file or list.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    /// The network file cannot be read.
+    #[error("cannot read the network file {path}: {source}")]
+    ReadNetwork {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The network file makes no sense.
+    #[error("network file {path}: {source}")]
+    Network {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: NetworkFileError,
+    },
+    /// The values on the command line make no network.
+    #[error(transparent)]
+    Policy(#[from] NetworkFileError),
+    /// What is written down is not what was meant.
+    #[error("the network file does not read back as it was meant; choose plainer names")]
+    ReadBack,
+    /// The key belongs to nobody in the network file.
+    #[error(
+        "the operator key's public half is {}, which is no operator's key in {network}: take \
+         another key, or another network file", key.to_hex()
+    )]
+    NoSuchOperator {
+        /// The public key.
+        key: IdentityKey,
+        /// The network file.
+        network: PathBuf,
+    },
+    /// The epochs of a list are in the wrong order.
+    #[error("--last-epoch {last} comes before --first-epoch {first}: give the first one first")]
+    Epochs {
+        /// The first epoch.
+        first: u64,
+        /// The last epoch.
+        last: u64,
+    },
+    /// A shard is given twice.
+    #[error("--shard {0} is given twice: name each shard once")]
+    ShardTwice(String),
+    /// A list that cannot be used with the network file given.
+    #[error("the list in {path} is not valid in {network}: {problem}")]
+    ListInvalid {
+        /// The list.
+        path: PathBuf,
+        /// The network file.
+        network: PathBuf,
+        /// What is wrong.
+        problem: ListProblem,
+    },
+    /// A file that is none of ours.
+    #[error(
+        "{0} is no secret, operator's list or network file; `antiphon keygen --help` says how to \
+         make one"
+    )]
+    Unknown(PathBuf),
+    /// The result cannot be printed.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+}
+
+/// What is wrong with a list for a network.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub(crate) enum ListProblem {
+    /// It names another network.
+    #[error("it is for another network file")]
+    OtherNetwork,
+    /// The network has no such operator.
+    #[error("there is no such operator")]
+    NoSuchOperator,
+    /// Somebody else has signed it.
+    #[error(transparent)]
+    Signature(#[from] BadSignature),
+}
+
+impl Exits for KeygenError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::KeyFile(KeyFileError::Write { .. }) | Self::ReadBack => Exit::Failed,
+            Self::Output(error) => error.exit(),
+            _ => Exit::Usage,
+        }
+    }
+}
+
+/// Makes or shows what is asked for.
+pub(crate) fn run(arguments: &KeygenArguments) -> Result<(), KeygenError> {
+    match &arguments.kind {
+        Kind::Identity(arguments) => secret::make(arguments, SecretKind::Identity),
+        Kind::Operator(arguments) => secret::make(arguments, SecretKind::Operator),
+        Kind::Conversation(arguments) => secret::make(arguments, SecretKind::Conversation),
+        Kind::OperatorList(arguments) => operator_list::make(arguments),
+        Kind::Network(arguments) => network::make(arguments),
+        Kind::Show(arguments) => show::show(arguments),
+    }
+}

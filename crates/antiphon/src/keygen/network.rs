@@ -1,0 +1,183 @@
+//! `keygen network`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use antiphon_routing::{FEW_HONEST_TARGET, Ppm, mixing_hops};
+use antiphon_transport::keyfile::write_public;
+use antiphon_wire::{NetworkFile, Operator, Policy};
+use clap::Args;
+
+use super::KeygenError;
+use crate::cli::values::{self, OperatorArgument};
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Everybody has to have the same file: its id is part of all that is signed. `antiphon plan --network \
+FILE` says what it costs and promises.
+
+Example:
+  antiphon keygen network --operator alpha=PUBKEY --operator beta=PUBKEY --operator gamma=PUBKEY:2 \\
+      --malicious 0.2 --out network.toml")]
+pub(super) struct NetworkArguments {
+    /// An operator's name, public key and, if it is not 1, its weight in paths; once for each
+    #[arg(long = "operator", value_name = "NAME=PUBKEY[:WEIGHT]", required = true)]
+    operators: Vec<OperatorArgument>,
+    /// The share of the operators' weight that may be malicious: from 0 to below 0.5
+    #[arg(
+        long,
+        value_name = "FRACTION",
+        default_value = "0.2",
+        value_parser = values::malicious
+    )]
+    malicious: Ppm,
+    /// How far an adversary's belief may move over all disturbed rounds: a number, or ln2, ln4, ...
+    #[arg(long, value_name = "EPSILON", default_value = "ln2", value_parser = values::epsilon)]
+    epsilon: f64,
+    /// The probability with which epsilon may fail
+    #[arg(
+        long,
+        value_name = "PROBABILITY",
+        default_value = "1e-6",
+        value_parser = values::probability
+    )]
+    delta: f64,
+    /// K: the disturbed rounds of a conversation that epsilon and delta cover together
+    #[arg(
+        long,
+        value_name = "K",
+        default_value_t = 1000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    disturbed: u32,
+    /// The least number of mixing hops in any epoch [default: what --malicious asks for]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=99))]
+    mixing_hops: Option<u8>,
+    /// The least time between two rounds, in milliseconds
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 1000,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    round_interval: u32,
+    /// The file to make; never overwritten
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// Reads a network file.
+pub(super) fn read(path: &Path) -> Result<NetworkFile, KeygenError> {
+    let text = fs::read_to_string(path)
+        .map_err(|source| KeygenError::ReadNetwork { path: path.to_owned(), source })?;
+    NetworkFile::parse(&text)
+        .map_err(|source| KeygenError::Network { path: path.to_owned(), source })
+}
+
+/// Writes a network file that reads back as it is meant.
+pub(super) fn make(arguments: &NetworkArguments) -> Result<(), KeygenError> {
+    let operators = arguments
+        .operators
+        .iter()
+        .map(|each| Operator { name: each.name.clone(), key: each.key, weight: each.weight })
+        .collect();
+    let network = NetworkFile::new(operators, arguments.policy())?;
+    let text = render(&network);
+    if NetworkFile::parse(&text)? != network {
+        return Err(KeygenError::ReadBack);
+    }
+    write_public(&arguments.out, &text)?;
+    eprintln!("{} holds a network file with id {}", arguments.out.display(), network.id());
+    Ok(())
+}
+
+impl NetworkArguments {
+    fn policy(&self) -> Policy {
+        let by_rule = mixing_hops(self.malicious, FEW_HONEST_TARGET);
+        let default = Policy::default();
+        Policy {
+            malicious_ppm: self.malicious.parts(),
+            epsilon: self.epsilon,
+            delta: self.delta,
+            disturbed_rounds: self.disturbed,
+            least_mixing_hops: self
+                .mixing_hops
+                .or(by_rule.ok())
+                .unwrap_or(default.least_mixing_hops),
+            least_round_interval_ms: self.round_interval,
+        }
+    }
+}
+
+/// The network as TOML with comments.
+fn render(network: &NetworkFile) -> String {
+    let Policy {
+        malicious_ppm,
+        epsilon,
+        delta,
+        disturbed_rounds,
+        least_mixing_hops,
+        least_round_interval_ms,
+    } = network.policy;
+    let malicious = f64::from(malicious_ppm) / f64::from(Ppm::WHOLE);
+    // `{:?}` writes as many digits as it takes to read the same number back.
+    let mut text = format!(
+        "\
+# Antiphon network file: what clients and shards pin. Any change to keys, weights, their order or
+# the policy makes it another network.
+
+[policy]
+# The largest share of the operators' weight that may be malicious, below 0.5.
+malicious = {malicious:?}
+# What may be learnt over all disturbed rounds of a conversation: differential privacy with
+# epsilon, but for a probability of delta.
+epsilon = {epsilon:?}
+delta = {delta:?}
+# K: how many disturbed rounds that covers. Each client's ledger holds half of them.
+disturbed_rounds = {disturbed_rounds}
+# Mixing hops in a path, whatever an epoch's own share of malicious operators asks for.
+least_mixing_hops = {least_mixing_hops}
+# The least time between two rounds.
+least_round_interval_ms = {least_round_interval_ms}
+
+# The operators. The weight is an operator's share in every path, relative to the others'.
+"
+    );
+    for operator in &network.operators {
+        let name = toml::Value::String(operator.name.clone());
+        text += &format!(
+            "\n[[operator]]\nname = {name}\nkey = \"{}\"\nweight = {}\n",
+            operator.key.to_hex(),
+            operator.weight
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use antiphon_wire::IdentityKey;
+
+    use super::*;
+
+    #[test]
+    fn any_network_reads_back_as_it_is() {
+        let names = ["alpha", "with \"quotes\" and \\", "multi\nline", "ünïcödé = [x]", "#", "'"];
+        let operators: Vec<_> = names
+            .into_iter()
+            .zip(1..)
+            .map(|(name, index)| Operator {
+                name: name.to_owned(),
+                key: IdentityKey([index; 32]),
+                weight: u32::from(index),
+            })
+            .collect();
+        for (malicious_ppm, epsilon, delta) in
+            [(200_000, std::f64::consts::LN_2, 1e-6), (0, 1.0, 0.1 + 0.2), (499_999, 100.0, 1e-300)]
+        {
+            let policy = Policy { malicious_ppm, epsilon, delta, ..Policy::default() };
+            let network = NetworkFile::new(operators.clone(), policy).unwrap();
+            assert_eq!(NetworkFile::parse(&render(&network)).unwrap(), network);
+        }
+    }
+}

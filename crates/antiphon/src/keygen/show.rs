@@ -1,0 +1,136 @@
+//! `keygen show`.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use antiphon_transport::keyfile::{KeyFileError, SecretKind, read_any_secret, read_operator_list};
+use antiphon_wire::{IdentityKey, NetworkFile, Operator, OperatorList, Signed};
+use clap::Args;
+use ed25519_dalek::SigningKey;
+
+use super::{KeygenError, ListProblem, network};
+use crate::output;
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  antiphon keygen show shard.key
+  antiphon keygen show network.toml
+  antiphon keygen show alpha.list --network network.toml
+      checks the signature too, and fails if it is not the operator's")]
+pub(super) struct ShowArguments {
+    /// A secret, an operator's list or a network file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Check an operator's list against this network file
+    #[arg(long, value_name = "FILE")]
+    network: Option<PathBuf>,
+}
+
+/// Prints what the file holds.
+pub(super) fn show(arguments: &ShowArguments) -> Result<(), KeygenError> {
+    let path = &arguments.file;
+    let lines = match read_any_secret(path) {
+        Ok((kind, secret)) => secret_in_words(kind, &SigningKey::from_bytes(&secret)),
+        // Too large for a secret is `Other`, and may be a list.
+        Err(KeyFileError::Read { path, source }) if source.kind() != ErrorKind::Other => {
+            return Err(KeyFileError::Read { path, source }.into());
+        }
+        Err(_) => match read_operator_list(path) {
+            Ok(list) => checked_list(path, &list, arguments.network.as_deref())?,
+            Err(_) => network_in_words(&whole_network(path)?),
+        },
+    };
+    output::print(&(lines.join("\n") + "\n"))?;
+    Ok(())
+}
+
+fn whole_network(path: &Path) -> Result<NetworkFile, KeygenError> {
+    match network::read(path) {
+        Err(error @ KeygenError::Network { .. })
+            if path.extension().is_some_and(|e| e == "toml") =>
+        {
+            Err(error)
+        }
+        Err(_) => Err(KeygenError::Unknown(path.to_owned())),
+        Ok(network) => Ok(network),
+    }
+}
+
+fn secret_in_words(kind: Option<SecretKind>, key: &SigningKey) -> Vec<String> {
+    let public = IdentityKey::of(key).to_hex();
+    match kind {
+        Some(SecretKind::Conversation) => {
+            vec!["a conversation secret: 32 bytes, shared by its two ends".to_owned()]
+        }
+        Some(kind) => vec![kind.words().to_owned(), format!("public key {public}")],
+        None => vec![
+            "a secret of 32 bytes that does not say what it is for".to_owned(),
+            format!("public key, if it is a signing key: {public}"),
+        ],
+    }
+}
+
+fn checked_list(
+    path: &Path,
+    list: &Signed<OperatorList>,
+    network_path: Option<&Path>,
+) -> Result<Vec<String>, KeygenError> {
+    let claimed = list.claimed();
+    let Some(network_path) = network_path else {
+        let mut lines = list_in_words(claimed, None);
+        lines.push("signature not checked: give --network FILE".to_owned());
+        return Ok(lines);
+    };
+    let network = network::read(network_path)?;
+    let invalid = |problem| KeygenError::ListInvalid {
+        path: path.to_owned(),
+        network: network_path.to_owned(),
+        problem,
+    };
+    if claimed.network != network.id() {
+        return Err(invalid(ListProblem::OtherNetwork));
+    }
+    let operator =
+        network.operator(claimed.operator).ok_or_else(|| invalid(ListProblem::NoSuchOperator))?;
+    let verified = list.verify(&operator.key).map_err(|error| invalid(error.into()))?;
+    let mut lines = list_in_words(verified, Some(operator));
+    lines.push("signature valid".to_owned());
+    Ok(lines)
+}
+
+/// A list, line by line.
+pub(super) fn list_in_words(list: &OperatorList, operator: Option<&Operator>) -> Vec<String> {
+    let name = operator.map_or_else(String::new, |operator| format!(" ({})", operator.name));
+    let mut lines = vec![
+        format!("list number {} of operator {}{name}", list.number, list.operator),
+        format!("network {}", list.network),
+        format!("epochs {} to {}", list.first_epoch, list.last_epoch),
+        format!("{} shards", list.shards.len()),
+    ];
+    lines.extend(list.shards.iter().map(|shard| format!("  {}", shard.to_hex())));
+    lines
+}
+
+fn network_in_words(network: &NetworkFile) -> Vec<String> {
+    let policy = &network.policy;
+    let mut lines = vec![
+        format!("network {} of total weight {}", network.id(), network.total_weight()),
+        format!(
+            "policy: malicious weight up to {}, epsilon {:.4} at delta {:e} over {} disturbed rounds",
+            f64::from(policy.malicious_ppm) / 1e6,
+            policy.epsilon,
+            policy.delta,
+            policy.disturbed_rounds
+        ),
+        format!(
+            "policy: at least {} mixing hops, at least {} ms between rounds",
+            policy.least_mixing_hops, policy.least_round_interval_ms
+        ),
+        format!("{} operators", network.operators.len()),
+    ];
+    lines.extend(network.operators.iter().map(|operator| {
+        format!("  {}  weight {}  {}", operator.key.to_hex(), operator.weight, operator.name)
+    }));
+    lines
+}

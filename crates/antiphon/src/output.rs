@@ -1,0 +1,124 @@
+//! `--json`: results for programs.
+
+use std::convert::Infallible;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use crate::exit::{Exit, Exits};
+
+/// Where a command's JSON goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum JsonTarget {
+    /// Standard output, in place of the text for people.
+    Stdout,
+    /// A file, which appears whole or not at all.
+    File(PathBuf),
+}
+
+/// Why results cannot be handed over.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OutputError {
+    /// The file cannot be written.
+    #[error("cannot write {path}: {source}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Nobody listens at standard output.
+    #[error("cannot write to standard output: {0}")]
+    Stdout(io::Error),
+}
+
+impl Exits for OutputError {
+    fn exit(&self) -> Exit {
+        Exit::Failed
+    }
+}
+
+impl FromStr for JsonTarget {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(if text == "-" { Self::Stdout } else { Self::File(text.into()) })
+    }
+}
+
+impl JsonTarget {
+    /// Writes `value`, indented and with a line end.
+    pub(crate) fn write(&self, value: &impl Serialize) -> Result<(), OutputError> {
+        let text = serde_json::to_string_pretty(value).map(|text| text + "\n");
+        match self {
+            Self::Stdout => {
+                let text = text.map_err(|error| OutputError::Stdout(error.into()))?;
+                print(&text)
+            }
+            Self::File(path) => text
+                .map_err(Into::into)
+                .and_then(|text| replace(path, text.as_bytes()))
+                .map_err(|source| OutputError::File { path: path.clone(), source }),
+        }
+    }
+}
+
+/// Hands over a result: the JSON where it is wanted, and the text to standard output unless the
+/// JSON goes there.
+pub(crate) fn deliver(
+    json: Option<&JsonTarget>,
+    value: &impl Serialize,
+    text: &str,
+) -> Result<(), OutputError> {
+    if json != Some(&JsonTarget::Stdout) {
+        print(text)?;
+    }
+    json.map_or(Ok(()), |target| target.write(value))
+}
+
+/// Prints `text` to standard output as it is.
+pub(crate) fn print(text: &str) -> Result<(), OutputError> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(OutputError::Stdout)
+}
+
+/// Puts `content` in the place of the file at `path` in one step.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let name = path.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
+    let mut beside = name.to_owned();
+    beside.push(format!(".{}.part", process::id()));
+    let beside = path.with_file_name(beside);
+    let written = File::create(&beside)
+        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&beside, path));
+    if written.is_err() {
+        // The first error is the one worth telling.
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_and_nothing_is_left_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out.json");
+        fs::write(&path, "something longer than what follows").unwrap();
+        JsonTarget::File(path.clone()).write(&[1, 2]).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "[\n  1,\n  2\n]\n");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_missing_directory_is_named() {
+        let target: JsonTarget = "/nowhere/at/all.json".parse().unwrap();
+        assert!(target.write(&1).unwrap_err().to_string().contains("/nowhere/at/all.json"));
+    }
+}

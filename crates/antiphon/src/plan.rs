@@ -1,0 +1,191 @@
+//! `antiphon plan`: what a network costs and what it promises.
+
+mod figures;
+mod network;
+mod text;
+mod worst_case;
+
+use std::io;
+use std::path::PathBuf;
+
+use antiphon_dp_noise::{CheckError, ShareError, SolveError};
+use antiphon_routing::{PathLengthError, Ppm, RulesError};
+use antiphon_wire::{NetworkFile, NetworkFileError, Policy};
+use clap::Args;
+
+use crate::cli::values;
+use crate::exit::{EXIT_CODES, Exit, Exits};
+use crate::output::{self, JsonTarget, OutputError};
+
+use figures::Figures;
+
+/// Show what a network costs and what it promises
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = EXIT_CODES,
+    long_about = "\
+Show what a network costs and what it promises: hops, noise, and what an adversary learns at most.
+
+The noise is the least that keeps epsilon and delta over the disturbed rounds of one conversation, \
+counting the honest operators alone, whichever ones those are. delta_mix says how far from \
+perfectly mixed the onions of a conversation are in a round; it comes beside epsilon and delta in \
+every round, disturbed or not. All operators are counted as present: an epoch from which some are \
+absent has a higher f, and with it more hops and noise.
+
+Examples:
+  antiphon plan
+      five operators, one of them malicious, with the default guarantee
+  antiphon plan --shards 100 --epsilon ln4 --delta 1e-4 --disturbed 245
+      a large network with a guarantee like that of Karaoke's paper
+  antiphon plan --shards 5 --mix-target 1e-8
+      as many mixing hops as it takes to prove that delta_mix is at most 1e-8 a round
+  antiphon plan --network network.toml --json -
+      the operators and policy of a network file, as JSON"
+)]
+pub(crate) struct PlanArguments {
+    /// Operators of equal weight, with one shard each unless --shards-per-operator says more
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 5,
+        value_parser = clap::value_parser!(u16).range(1..=1000),
+        conflicts_with = "network"
+    )]
+    shards: u16,
+    /// Shards that each operator runs
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u16).range(1..=64)
+    )]
+    shards_per_operator: u16,
+    /// The share of the operators' weight that may be malicious: from 0 to below 0.5
+    #[arg(
+        long,
+        value_name = "FRACTION",
+        default_value = "0.2",
+        value_parser = values::malicious,
+        conflicts_with = "network"
+    )]
+    malicious: Ppm,
+    /// How far an adversary's belief may move over all disturbed rounds: a number, or ln2, ln4, ...
+    #[arg(
+        long,
+        value_name = "EPSILON",
+        default_value = "ln2",
+        value_parser = values::epsilon,
+        conflicts_with = "network"
+    )]
+    epsilon: f64,
+    /// The probability with which epsilon may fail
+    #[arg(
+        long,
+        value_name = "PROBABILITY",
+        default_value = "1e-6",
+        value_parser = values::probability,
+        conflicts_with = "network"
+    )]
+    delta: f64,
+    /// K: the disturbed rounds of a conversation that epsilon and delta cover together
+    #[arg(
+        long,
+        value_name = "K",
+        default_value_t = 1000,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+        conflicts_with = "network"
+    )]
+    disturbed: u32,
+    /// Take operators, weights and policy from this network file
+    #[arg(long, value_name = "FILE")]
+    network: Option<PathBuf>,
+    /// Raise the mixing hops until delta_mix of a round is proven to be at most this
+    #[arg(long, value_name = "PROBABILITY", value_parser = values::probability)]
+    mix_target: Option<f64>,
+    /// Write the figures as JSON to this file, or to standard output in place of the text: -
+    #[arg(long, value_name = "PATH")]
+    json: Option<JsonTarget>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PlanError {
+    /// The network file cannot be read.
+    #[error("cannot read the network file {path}: {source}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The network file makes no sense.
+    #[error("network file {path}: {source}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: NetworkFileError,
+    },
+    /// The values on the command line make no network.
+    #[error(transparent)]
+    Policy(#[from] NetworkFileError),
+    /// The operators make no epoch.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// No noise is enough.
+    #[error(transparent)]
+    Noise(#[from] SolveError),
+    /// The noise found is refused.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    /// No path is long enough.
+    #[error(transparent)]
+    MixTarget(#[from] PathLengthError),
+    /// The plan is made but cannot be handed over.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+}
+
+impl Exits for PlanError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Read { .. }
+            | Self::File { .. }
+            | Self::Policy(_)
+            | Self::Noise(SolveError::Share(ShareError::Empty(_) | ShareError::TooMany(_))) => {
+                Exit::Usage
+            }
+            Self::Rules(_) | Self::Noise(_) | Self::Check(_) | Self::MixTarget(_) => Exit::Failed,
+            Self::Output(error) => error.exit(),
+        }
+    }
+}
+
+/// Makes the plan and prints it.
+pub(crate) fn run(arguments: &PlanArguments) -> Result<(), PlanError> {
+    let network = arguments.network_file()?;
+    let figures = Figures::of(&network, arguments.shards_per_operator, arguments.mix_target)?;
+    output::deliver(arguments.json.as_ref(), &figures, &text::render(&figures))?;
+    Ok(())
+}
+
+impl PlanArguments {
+    fn network_file(&self) -> Result<NetworkFile, PlanError> {
+        match &self.network {
+            Some(path) => network::read(path),
+            None => Ok(network::of_equals(self.shards, self.policy())?),
+        }
+    }
+
+    fn policy(&self) -> Policy {
+        Policy {
+            malicious_ppm: self.malicious.parts(),
+            epsilon: self.epsilon,
+            delta: self.delta,
+            disturbed_rounds: self.disturbed,
+            // Nothing but the rule for f decides.
+            least_mixing_hops: 2,
+            ..Default::default()
+        }
+    }
+}

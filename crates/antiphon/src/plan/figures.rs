@@ -1,0 +1,188 @@
+//! The figures of a plan, named as the JSON names them.
+
+use antiphon_dp_noise::{OperatorShare, check, solve};
+use antiphon_routing::{
+    BoundKind, EpochRules, MixingBound, MixingPopulation, p_fewer_than_two_honest,
+};
+use antiphon_wire::{NetworkFile, OperatorIndex};
+use serde::Serialize;
+
+use super::PlanError;
+use super::worst_case::{Contributor, Honest};
+
+/// 5-second rounds in a week.
+pub(super) const ROUNDS_A_WEEK: u64 = 7 * 24 * 3600 / 5;
+
+/// Everything that a plan says.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Figures {
+    /// Shards of all operators.
+    pub(super) shards: usize,
+    pub(super) operators: usize,
+    /// Mixing hops, m.
+    pub(super) hops: u8,
+    /// Mixing hops that the probability of too few honest ones, or the policy, asks for.
+    pub(super) hops_by_rule: u8,
+    /// The largest proven `delta_mix` of a round that was asked for.
+    pub(super) mix_target: Option<f64>,
+    /// The least mixing hops that are proven to meet it.
+    pub(super) hops_for_mix_target: Option<u8>,
+    /// L: the mixing hops and the dead-drop shard.
+    pub(super) layers: u8,
+    /// Of one onion.
+    pub(super) p_fewer_than_two_honest: f64,
+    /// V: noise deposits a round; the largest of all shards.
+    pub(super) noise_per_shard: u32,
+    /// The width of a shard's number of pairs; of the same shard.
+    pub(super) sigma: f64,
+    /// Noise deposits a round of all shards.
+    pub(super) noise_total: u64,
+    /// Noise deposits a round that are certain to be honest operators'.
+    pub(super) noise_honest: u64,
+    /// The same figures for each operator.
+    pub(super) noise_by_operator: Vec<OperatorNoise>,
+    /// f.
+    pub(super) malicious: f64,
+    /// f of the total weight, rounded down.
+    pub(super) malicious_weight: u64,
+    pub(super) total_weight: u64,
+    /// The most shards that are malicious.
+    pub(super) malicious_shards: usize,
+    /// The fewest shards that are honest.
+    pub(super) honest_shards: usize,
+    /// The budget's epsilon.
+    pub(super) epsilon: f64,
+    /// The budget's delta.
+    pub(super) delta: f64,
+    /// K.
+    pub(super) disturbed_rounds_budget: u32,
+    /// K/2, what each client's ledger holds.
+    pub(super) ledger: u32,
+    /// Epsilon at the budget's delta.
+    pub(super) epsilon_reached: f64,
+    /// The same between two conversation patterns of four users.
+    pub(super) epsilon_between_patterns: f64,
+    /// Of one conversation in one round; proven.
+    pub(super) delta_mix: f64,
+    /// The same, conjectured.
+    pub(super) delta_mix_conjectured: f64,
+    /// Of one conversation in a week of 5-second rounds; proven.
+    pub(super) delta_mix_week: f64,
+    /// The same, conjectured.
+    pub(super) delta_mix_week_conjectured: f64,
+}
+
+/// The noise of one operator's shards.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct OperatorNoise {
+    pub(super) name: String,
+    pub(super) weight: u32,
+    pub(super) shards: u16,
+    pub(super) noise_per_shard: u32,
+    pub(super) sigma: f64,
+}
+
+impl Figures {
+    /// The plan for a network all of whose operators take part with so many shards each.
+    pub(super) fn of(
+        network: &NetworkFile,
+        shards_per_operator: u16,
+        mix_target: Option<f64>,
+    ) -> Result<Self, PlanError> {
+        // At most 1000 operators, as a network file has.
+        let everyone: Vec<_> =
+            (0..network.operators.len()).map(|index| OperatorIndex(index as u16)).collect();
+        let rules = EpochRules::of(network, &everyone)?;
+        let shares: Vec<_> = network
+            .operators
+            .iter()
+            .map(|operator| OperatorShare { weight: operator.weight, shards: shards_per_operator })
+            .collect();
+        let noise = solve(&rules.budget, &shares, rules.malicious_weight)?;
+        let achieved = check(&noise, &shares, rules.malicious_weight, &rules.budget)?;
+
+        let contributors: Vec<_> = noise
+            .per_operator
+            .iter()
+            .zip(&shares)
+            .map(|(each, share)| Contributor {
+                weight: share.weight,
+                noise: u64::from(each.volume()) * u64::from(share.shards),
+            })
+            .collect();
+        let honest = Honest::of(&contributors, rules.malicious_weight);
+        let population = population(&rules, &honest, shards_per_operator);
+        let hops_for_mix_target = mix_target
+            .map(|target| population.least_mixing_hops(target, BoundKind::Proven))
+            .transpose()?;
+        let hops = rules.mixing_hops.max(hops_for_mix_target.unwrap_or(0));
+        let in_round = population.conversation(hops);
+        let in_week = in_round.over_rounds(ROUNDS_A_WEEK);
+
+        let by_operator: Vec<_> = network
+            .operators
+            .iter()
+            .zip(&noise.per_operator)
+            .map(|(operator, each)| OperatorNoise {
+                name: operator.name.clone(),
+                weight: operator.weight,
+                shards: shards_per_operator,
+                noise_per_shard: each.volume(),
+                sigma: each.sigma().pairs(),
+            })
+            .collect();
+        let largest = by_operator.iter().max_by_key(|each| each.noise_per_shard);
+        let shards = everyone.len() * usize::from(shards_per_operator);
+        let honest_shards = honest.fewest_operators * usize::from(shards_per_operator);
+        let MixingBound { proven, conjectured } = in_round;
+        Ok(Self {
+            shards,
+            operators: everyone.len(),
+            hops,
+            hops_by_rule: rules.mixing_hops,
+            mix_target,
+            hops_for_mix_target,
+            layers: hops + 1,
+            p_fewer_than_two_honest: p_fewer_than_two_honest(hops, rules.effective_malicious),
+            noise_per_shard: largest.map_or(0, |each| each.noise_per_shard),
+            sigma: largest.map_or(0.0, |each| each.sigma),
+            noise_total: noise.total_volume(&shares),
+            noise_honest: honest.least_noise,
+            noise_by_operator: by_operator,
+            malicious: rules.effective_malicious.as_f64(),
+            malicious_weight: rules.malicious_weight,
+            total_weight: network.total_weight(),
+            malicious_shards: shards - honest_shards,
+            honest_shards,
+            epsilon: rules.budget.epsilon(),
+            delta: rules.budget.delta(),
+            disturbed_rounds_budget: rules.budget.disturbed_rounds(),
+            ledger: rules.budget.disturbed_rounds() / 2,
+            epsilon_reached: achieved.epsilon,
+            epsilon_between_patterns: achieved.epsilon_of_patterns,
+            delta_mix: proven,
+            delta_mix_conjectured: conjectured,
+            delta_mix_week: in_week.proven,
+            delta_mix_week_conjectured: in_week.conjectured,
+        })
+    }
+
+    /// Whether every operator's shards add the same noise.
+    pub(super) fn is_uniform(&self) -> bool {
+        self.noise_by_operator.iter().all(|each| each.noise_per_shard == self.noise_per_shard)
+    }
+}
+
+/// What onions are certain to be mixed with. Fewer onions are a part of those that there are, for
+/// which the bounds hold too; more honest shards only raise them.
+fn population(rules: &EpochRules, honest: &Honest, shards_per_operator: u16) -> MixingPopulation {
+    MixingPopulation {
+        f: rules.effective_malicious,
+        onions: honest.least_noise,
+        // At most 1000 operators.
+        honest_shards: honest.most_operators as u32 * u32::from(shards_per_operator),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! A plan for people.
+
+use std::fmt::{Display, Write as _};
+
+use antiphon_routing::{BoundKind, FEW_HONEST_TARGET};
+
+use super::figures::{Figures, ROUNDS_A_WEEK};
+
+/// An hour's outage at 5-second rounds takes fewer units of a ledger than this.
+const UNITS_OF_AN_HOURS_OUTAGE: u32 = 20;
+/// Seconds between two rounds, for figures in hours.
+const SECONDS_A_ROUND: u32 = 5;
+/// Operators whose noise is listed one by one; beyond it, `--json` has them all.
+const OPERATORS_LISTED: usize = 40;
+
+/// The figures with a line of explanation each.
+pub(super) fn render(figures: &Figures) -> String {
+    let mut table = Table::default();
+    paths(figures, &mut table);
+    noise(figures, &mut table);
+    promises(figures, &mut table);
+    let mut text = table.render();
+    text += "\nWhat an outage costs\n";
+    for line in outage(figures) {
+        text += &format!("  {line}\n");
+    }
+    text
+}
+
+fn paths(figures: &Figures, table: &mut Table) {
+    table.section("Paths");
+    let rule = format!(
+        "the least with P(fewer than two honest) <= {FEW_HONEST_TARGET:e}, or the policy's own"
+    );
+    if let (Some(target), Some(needed)) = (figures.mix_target, figures.hops_for_mix_target) {
+        table.row("mixing hops", &figures.hops, "the greater of the two below");
+        table.row("  by the rule", &figures.hops_by_rule, rule);
+        let why = format!("the least with a proven delta_mix a round <= {target:e}");
+        table.row("  for --mix-target", &needed, why);
+    } else {
+        table.row("mixing hops", &figures.hops, rule);
+    }
+    table.row("layers L", &figures.layers, "the mixing hops and the dead-drop shard");
+    table.row(
+        "P(fewer than two honest)",
+        &short(figures.p_fewer_than_two_honest),
+        "the chance that one onion passes at most one honest mixing hop",
+    );
+}
+
+fn noise(figures: &Figures, table: &mut Table) {
+    table.section("Noise");
+    table.row(
+        "malicious shards assumed",
+        &format!("{} of {}", figures.malicious_shards, figures.shards),
+        format!(
+            "run by operators of weight {} of {} together, at most; f = {}",
+            figures.malicious_weight, figures.total_weight, figures.malicious
+        ),
+    );
+    table.row("honest shards", &figures.honest_shards, "the fewest; only their noise counts");
+    if figures.is_uniform() {
+        table.row(
+            "noise volume V",
+            &figures.noise_per_shard,
+            "deposits that each shard adds in a round; fixed and public",
+        );
+        table.row(
+            "sigma",
+            &format!("{:.2}", figures.sigma),
+            "pairs; how widely a shard's secret number of pairs is spread around V/4",
+        );
+    } else {
+        table.row(
+            "noise volume V",
+            &format!("<= {}", figures.noise_per_shard),
+            "deposits that a shard adds in a round; fixed and public",
+        );
+        for each in figures.noise_by_operator.iter().take(OPERATORS_LISTED) {
+            let why = format!("each; sigma {:.2} pairs, weight {}", each.sigma, each.weight);
+            table.row(&format!("  {}", each.name), &each.noise_per_shard, why);
+        }
+    }
+    table.row("total noise", &figures.noise_total, "deposits a round in the whole network");
+    if figures.malicious_shards == 0 && figures.malicious > 0.0 {
+        table.row(
+            "  note",
+            &"",
+            "f is less than any one operator's weight, so all noise is taken for honest",
+        );
+    }
+}
+
+fn promises(figures: &Figures, table: &mut Table) {
+    let (proven, conjectured) = (BoundKind::Proven.label(), BoundKind::Conjectured.label());
+    table.section("Disturbed rounds: differential privacy of whether two users talk");
+    table.row("epsilon asked for", &format!("{:.4}", figures.epsilon), "the budget");
+    table.row(
+        "epsilon reached",
+        &format!("{:.4}", figures.epsilon_reached),
+        format!(
+            "over K = {} disturbed rounds at delta = {:e}, for the worst set of operators",
+            figures.disturbed_rounds_budget, figures.delta
+        ),
+    );
+    table.row(
+        "epsilon between patterns",
+        &format!("{:.4}", figures.epsilon_between_patterns),
+        "the same, for telling two ways in which four users may talk apart",
+    );
+    table.section("Every round: delta_mix, total variation, beside epsilon and delta");
+    table.row(
+        "delta_mix a round",
+        &short(figures.delta_mix),
+        format!("{proven}; of a conversation's four onions among the honest noise alone"),
+    );
+    table.row("", &short(figures.delta_mix_conjectured), conjectured);
+    let lost =
+        if figures.delta_mix_week >= 1.0 { "; 1 promises nothing: see --mix-target" } else { "" };
+    table.row(
+        "delta_mix a week",
+        &short(figures.delta_mix_week),
+        format!("{proven}; over {ROUNDS_A_WEEK} rounds of {SECONDS_A_ROUND} s{lost}"),
+    );
+    table.row("", &short(figures.delta_mix_week_conjectured), conjectured);
+}
+
+fn outage(figures: &Figures) -> Vec<String> {
+    let ledger = figures.ledger;
+    let hours = ledger / UNITS_OF_AN_HOURS_OUTAGE;
+    let unslowed = f64::from(ledger * SECONDS_A_ROUND) / 60.0;
+    let lasts = match hours {
+        0 => "that can be more than a ledger holds.".to_owned(),
+        1 => "a ledger lasts for at least one such hour.".to_owned(),
+        _ => format!("a ledger lasts for at least {hours} such hours."),
+    };
+    vec![
+        format!(
+            "Each client's ledger holds K/2 = {ledger}, since the two ends of a conversation can be"
+        ),
+        "charged in different rounds. A disturbed or charged round takes one while any".to_owned(),
+        "conversation is open; a free aborted round takes none.".to_owned(),
+        "In an outage a conversation meets ever more rarely, so that an hour of it, with a round"
+            .to_owned(),
+        format!("every {SECONDS_A_ROUND} s, takes fewer than {UNITS_OF_AN_HOURS_OUTAGE}: {lasts}"),
+        format!("Disturbed in every round without that back-off, it would last {unslowed:.0} min."),
+        "When it is used up, the conversation rests; idle traffic goes on.".to_owned(),
+    ]
+}
+
+/// Two significant digits; powers of ten where that is shorter.
+fn short(value: f64) -> String {
+    if value == 0.0 || (0.01..=1.0).contains(&value) {
+        format!("{value:.2}").trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        format!("{value:.1e}")
+    }
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    /// A label, a value and an explanation; a label alone is a heading.
+    rows: Vec<(String, Option<(String, String)>)>,
+}
+
+impl Table {
+    fn section(&mut self, title: &str) {
+        self.rows.push((title.to_owned(), None));
+    }
+
+    fn row(&mut self, label: &str, value: &dyn Display, why: impl Into<String>) {
+        self.rows.push((label.to_owned(), Some((value.to_string(), why.into()))));
+    }
+
+    fn render(&self) -> String {
+        let cells = || self.rows.iter().filter_map(|(label, cells)| Some((label, cells.as_ref()?)));
+        let labels = cells().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
+        let values = cells().map(|(_, cells)| cells.0.chars().count()).max().unwrap_or(0);
+        let mut text = String::new();
+        for (label, cells) in &self.rows {
+            // Writing to a string does not fail.
+            let _ = match cells {
+                None if text.is_empty() => writeln!(text, "{label}"),
+                None => writeln!(text, "\n{label}"),
+                Some((value, why)) => {
+                    writeln!(text, "  {label:labels$}  {value:>values$}  {why}")
+                }
+            };
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_numbers_stay_short() {
+        for (value, text) in
+            [(0.0, "0"), (1.0, "1"), (0.25, "0.25"), (0.002_13, "2.1e-3"), (9.4e-9, "9.4e-9")]
+        {
+            assert_eq!(short(value), text);
+        }
+    }
+
+    #[test]
+    fn columns_are_aligned() {
+        let mut table = Table::default();
+        table.section("Heading");
+        table.row("a", &1, "one");
+        table.row("longer", &1000, "thousand");
+        assert_eq!(table.render(), "Heading\n  a          1  one\n  longer  1000  thousand\n");
+    }
+}

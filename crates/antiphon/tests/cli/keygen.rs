@@ -1,0 +1,150 @@
+use std::fs;
+use std::path::Path;
+
+use antiphon_transport::keyfile;
+use antiphon_wire::{Epoch, IdentityKey, NetworkFile, OperatorIndex};
+
+use crate::{done, refused, run};
+
+/// Makes two operators, a network file and one shard in `here`; returns the shard's public key.
+fn network(here: &Path) -> String {
+    let [alpha, beta] = ["alpha", "beta"]
+        .map(|name| done(here, &format!("keygen operator --out {name}.key")).trim().to_owned());
+    done(
+        here,
+        &format!("keygen network --operator alpha={alpha} --operator beta={beta}:2 --out n.toml"),
+    );
+    done(here, "keygen identity --out shard.key").trim().to_owned()
+}
+
+fn list(key: &str, shard: &str, out: &str) -> String {
+    format!(
+        "keygen operator-list --operator-key {key} --network n.toml --number 1 --first-epoch 1 \
+         --last-epoch 9 --shard {shard} --out {out}"
+    )
+}
+
+#[test]
+fn the_printed_key_is_the_public_half_of_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    for kind in ["identity", "operator"] {
+        let printed = done(here, &format!("keygen {kind} --out {kind}"));
+        let key = keyfile::read_signing_key(&here.join(kind)).unwrap();
+        assert_eq!(printed, IdentityKey::of(&key).to_hex() + "\n");
+        assert!(done(here, &format!("keygen show {kind}")).contains(printed.trim()));
+    }
+    assert_ne!(fs::read(here.join("identity")).unwrap(), fs::read(here.join("operator")).unwrap());
+}
+
+#[test]
+fn secrets_are_not_printed_nor_overwritten() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let made = run(here, "keygen conversation --out friend");
+    let file = fs::read_to_string(here.join("friend")).unwrap();
+    let secret = file.lines().last().unwrap();
+    assert_eq!(secret.len(), 64);
+    let shown = done(here, "keygen show friend");
+    assert!(shown.contains("conversation"));
+    for text in [&made.out, &made.err, &shown] {
+        assert!(!text.contains(secret) && !text.contains(&secret[..16]));
+    }
+    refused(here, "keygen conversation --out friend", 2, "exists and is not overwritten");
+    assert_eq!(fs::read_to_string(here.join("friend")).unwrap(), file);
+    refused(here, "keygen identity --out missing/key", 1, "directory has to exist");
+    refused(here, "keygen identity", 2, "--out");
+}
+
+#[cfg(unix)]
+#[test]
+fn secrets_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let directory = tempfile::tempdir().unwrap();
+    for kind in ["identity", "operator", "conversation"] {
+        done(directory.path(), &format!("keygen {kind} --out {kind}"));
+        let path = directory.path().join(kind);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        let shown = run(directory.path(), &format!("keygen show {kind}"));
+        assert!(shown.err.contains("chmod 600"), "{}", shown.err);
+    }
+}
+
+#[test]
+fn a_network_from_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let shard = network(here);
+    let file = NetworkFile::parse(&fs::read_to_string(here.join("n.toml")).unwrap()).unwrap();
+    assert_eq!(file.total_weight(), 3);
+    assert!(done(here, "keygen show n.toml").contains("weight 2  beta"));
+
+    done(here, &list("beta.key", &shard, "beta.list"));
+    let signed = keyfile::read_operator_list(&here.join("beta.list")).unwrap();
+    let list = signed.verify(&file.operators[1].key).unwrap();
+    assert_eq!((list.operator, list.last_epoch), (OperatorIndex(1), Epoch(9)));
+    assert_eq!(list.network, file.id());
+    assert_eq!(list.shards[0].to_hex(), shard);
+
+    let shown = done(here, "keygen show beta.list --network n.toml");
+    for words in ["operator 1 (beta)", "epochs 1 to 9", &shard, "signature valid"] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    assert!(done(here, "keygen show beta.list").contains("not checked"));
+}
+
+#[test]
+fn lists_that_would_be_refused_later_are_refused_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let shard = network(here);
+    refused(here, &list("shard.key", &shard, "x"), 2, "no operator's key");
+    refused(here, &list("alpha.key", "abcd", "x"), 2, "64 hexadecimal digits");
+    let twice = format!("{} --shard {shard}", list("alpha.key", &shard, "x"));
+    refused(here, &twice, 2, "given twice");
+    let backwards = list("alpha.key", &shard, "x").replace("--last-epoch 9", "--last-epoch 0");
+    refused(here, &backwards, 2, "comes before");
+    done(here, "keygen conversation --out friend");
+    refused(here, &list("friend", &shard, "x"), 2, "holds a conversation secret");
+    assert!(!here.join("x").exists());
+
+    done(here, &list("alpha.key", &shard, "alpha.list"));
+    let key = done(here, "keygen operator --out gamma.key");
+    done(here, &format!("keygen network --operator gamma={} --out other.toml", key.trim()));
+    refused(here, "keygen show alpha.list --network other.toml", 2, "another network file");
+}
+
+#[test]
+fn network_files_are_checked_before_they_are_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let key = "ab".repeat(32);
+    for (arguments, words) in [
+        (format!("--operator a={key} --operator a={}", "cd".repeat(32)), "operator.name"),
+        (format!("--operator a={key} --operator b={key}"), "operator.key"),
+        ("--operator a=12".to_owned(), "64 hexadecimal digits"),
+        (format!("--operator a={key}:0"), "weight"),
+        (format!("--operator a={key} --malicious 0.7"), "below 0.5"),
+        (String::new(), "--operator"),
+    ] {
+        refused(here, &format!("keygen network {arguments} --out n.toml"), 2, words);
+    }
+    assert!(!here.join("n.toml").exists());
+    fs::write(here.join("poem"), "no key at all").unwrap();
+    refused(here, "keygen show poem", 2, "poem is no secret");
+    refused(here, "keygen show nowhere", 2, "cannot read nowhere");
+    refused(here, "keygen show .", 2, "cannot read .");
+}
+
+#[test]
+fn long_lists_are_shown_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    network(here);
+    let shards: Vec<String> = (0..300).map(|i| format!("{i:064x}")).collect();
+    done(here, &list("alpha.key", &shards.join(" --shard "), "alpha.list"));
+    let shown = done(here, "keygen show alpha.list --network n.toml");
+    assert!(shown.contains("300 shards") && shown.contains(&shards[299]), "{shown}");
+}

@@ -1,0 +1,110 @@
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::{done, refused, run};
+
+#[test]
+fn the_json_has_the_names_that_others_read() {
+    let text = done(Path::new("."), "plan --json -");
+    let json: Value = serde_json::from_str(&text).unwrap();
+    for (name, value) in [
+        ("shards", 5.0),
+        ("operators", 5.0),
+        ("hops", 14.0),
+        ("layers", 15.0),
+        ("honest_shards", 4.0),
+        ("malicious", 0.2),
+        ("epsilon", std::f64::consts::LN_2),
+        ("delta", 1e-6),
+        ("disturbed_rounds_budget", 1000.0),
+    ] {
+        assert_eq!(json[name].as_f64(), Some(value), "{name}");
+    }
+    for (name, about) in [
+        ("noise_per_shard", 1616.0),
+        ("sigma", 100.8),
+        ("epsilon_reached", std::f64::consts::LN_2),
+        ("epsilon_between_patterns", 2.0 * std::f64::consts::LN_2),
+        ("delta_mix", 2.1e-3),
+        ("delta_mix_conjectured", 3.8e-5),
+        ("p_fewer_than_two_honest", 9.3e-9),
+    ] {
+        let value = json[name].as_f64().unwrap();
+        assert!(value > about / 3.0 && value < about * 3.0, "{name}: {value}");
+    }
+}
+
+#[test]
+fn people_get_labelled_figures_and_the_price_of_an_outage() {
+    let text = done(Path::new("."), "plan");
+    for words in [
+        "mixing hops",
+        "proven",
+        "conjectured, not proven",
+        "epsilon between patterns",
+        "K/2 = 500",
+        "at least 25 such hours",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+}
+
+#[test]
+fn json_goes_to_a_file_beside_the_text() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = done(directory.path(), "plan --shards 10 --mix-target 1e-8 --json plan.json");
+    assert!(text.contains("--mix-target"));
+    let json: Value =
+        serde_json::from_str(&fs::read_to_string(directory.path().join("plan.json")).unwrap())
+            .unwrap();
+    assert_eq!(json["shards"], 10);
+    assert_eq!(json["hops"], json["hops_for_mix_target"]);
+    assert_eq!(json["hops_by_rule"], 14);
+    assert!(json["delta_mix"].as_f64().unwrap() <= 1e-8);
+}
+
+#[test]
+fn wrong_values_are_told_what_would_be_right() {
+    let here = Path::new(".");
+    refused(here, "plan --malicious 0.5", 2, "below 0.5, such as 0.2");
+    refused(here, "plan --epsilon ln1", 2, "ln2");
+    refused(here, "plan --delta 1", 2, "1e-6");
+    refused(here, "plan --shards 0", 2, "1..=1000");
+    refused(here, "plan --disturbed 0", 2, "1..=1000000");
+    refused(here, "plan --mix-target 0", 2, "probability");
+    refused(here, "plan --network missing.toml", 2, "missing.toml");
+    refused(here, "plan --network n.toml --shards 3", 2, "cannot be used with");
+}
+
+#[test]
+fn what_cannot_be_reached_is_exit_code_1() {
+    let here = Path::new(".");
+    refused(here, "plan --epsilon 0.0001", 1, "relax it or add operators");
+    refused(here, "plan --mix-target 1e-300", 1, "raise the target");
+    // The plan itself is printed; only its file cannot be.
+    let run = run(here, "plan --json /nowhere/plan.json");
+    assert_eq!(run.code, 1);
+    assert!(run.err.contains("/nowhere/plan.json"), "{}", run.err);
+}
+
+#[test]
+fn a_network_file_is_planned_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let operators: String =
+        (1..=4).map(|i| format!(" --operator o{i}={}:{i}", format!("{i:02}").repeat(32))).collect();
+    done(here, &format!("keygen network{operators} --malicious 0.1 --disturbed 100 --out n.toml"));
+    let json: Value = serde_json::from_str(&done(here, "plan --network n.toml --json -")).unwrap();
+    assert_eq!(json["operators"], 4);
+    assert_eq!(json["malicious"], 0.1);
+    assert_eq!(json["disturbed_rounds_budget"], 100);
+    assert_eq!(json["noise_by_operator"][3]["weight"], 4);
+    let text = done(here, "plan --network n.toml");
+    assert!(text.contains("  o4 "), "{text}");
+
+    fs::write(here.join("bad.toml"), "[policy]\nmalicious = 0.6\n[[operator]]\n").unwrap();
+    refused(here, "plan --network bad.toml", 2, "bad.toml");
+}
