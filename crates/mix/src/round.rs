@@ -103,7 +103,8 @@ pub(crate) struct RoundMachine {
     /// Layers 0 to L, from when their onions have gone on until their replies have.
     returning: Vec<Option<Returning>>,
     sealing: Sealing,
-    asked_for_keys: bool,
+    /// When the others were asked for seal keys that had not come.
+    asked_for_keys: Option<Timestamp>,
     outcome: Option<RoundOutcome>,
     counts: RoundCounts,
 }
@@ -158,7 +159,7 @@ impl RoundMachine {
             arriving,
             returning: (0..=geometry.layers()).map(|_| None).collect(),
             sealing: Sealing::new(keeper, seals, shards),
-            asked_for_keys: false,
+            asked_for_keys: None,
             outcome: None,
             counts: RoundCounts::default(),
             context,
@@ -184,6 +185,7 @@ impl RoundMachine {
         let deadlines = Deadlines::new(now, *epoch.parameters(), epoch.geometry());
         self.opened.get_or_insert((now, deadlines));
         self.expected_clients = clients;
+        self.heed_withheld(now, effects);
         self.advance(now, effects);
     }
 
@@ -258,8 +260,10 @@ impl RoundMachine {
             Stage::Batches(layer) => deadlines.batches(layer),
             Stage::Filters => deadlines.filters(),
             Stage::Verdicts => deadlines.verdicts(),
-            Stage::Keys if !self.asked_for_keys => deadlines.ask_for_keys(),
-            Stage::Keys => deadlines.keys(),
+            Stage::Keys => match self.asked_for_keys {
+                None => deadlines.ask_for_keys(),
+                Some(asked) => self.give_up_keys(asked).min(deadlines.keys()),
+            },
             Stage::DeadDrops => deadlines.dead_drops(),
             Stage::Replies(layer) => deadlines.replies(layer),
             // Peeling ends by itself.
@@ -267,8 +271,12 @@ impl RoundMachine {
         })
     }
 
-    /// Withholds the seal key, unless it has been released, and gives up the round.
+    /// Withholds the seal key, unless it has been released, and gives up the round. Not before it
+    /// is open: its coordinator would wait in vain for a report of a round that ended early.
     pub(crate) fn withhold(&mut self, now: Timestamp, reason: Reason, effects: &mut Effects) {
+        if !self.is_open() {
+            return;
+        }
         let Some(keeper) = self.sealing.keeper.take() else { return };
         let statement = keeper.withhold(reason, &self.context.identity);
         self.outcome = Some(RoundOutcome::Withheld { reason });

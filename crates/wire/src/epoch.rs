@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use ed25519_dalek::SigningKey;
 
 use crate::codec::{Decode, DecodeError, Encode, Reader, record};
-use crate::{Digest, Epoch, IdentityKey, OperatorIndex, Round, Signable, Signature, Signed, Timestamp};
+use crate::{
+    Digest, Epoch, IdentityKey, OperatorIndex, Round, Signable, Signature, Signed, Timestamp,
+};
 
 /// The version of every format in this crate.
 pub const PROTOCOL_VERSION: u16 = 1;
@@ -127,9 +129,12 @@ impl EpochDocument {
         Digest::of(&self.signed_bytes())
     }
 
-    /// Rounds from the first to the last, or 0 if they are in the wrong order.
+    /// Rounds from the first to the last, or 0 if they are in the wrong order. At most 2^64 - 1.
     pub const fn rounds(&self) -> u64 {
-        (self.last_round.0 + 1).saturating_sub(self.first_round.0)
+        match self.last_round.0.checked_sub(self.first_round.0) {
+            Some(after_first) => after_first.saturating_add(1),
+            None => 0,
+        }
     }
 
     /// Whether `round` is one of the epoch's.

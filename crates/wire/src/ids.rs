@@ -43,9 +43,9 @@ number! {
 }
 
 impl Round {
-    /// The round after this one.
+    /// The round after this one; none comes after 2^64 - 1, which no document covers.
     pub const fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 }
 
@@ -53,9 +53,9 @@ impl Layer {
     /// The layer at which onions enter.
     pub const FIRST: Self = Self(1);
 
-    /// The layer after this one.
+    /// The layer after this one; none comes after 255, which no geometry has.
     pub const fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 }
 

@@ -151,9 +151,12 @@ impl NetworkFile {
     pub fn parse(text: &str) -> Result<Self, NetworkFileError> {
         let raw: RawFile = toml::from_str(text)
             .map_err(|e| NetworkFileError::Syntax(e.to_string().trim_end().to_owned()))?;
-        let ppm = (raw.policy.malicious * 1e6).round();
+        let malicious = raw.policy.malicious;
+        if !(0.0..0.5).contains(&malicious) {
+            return Err(malicious_out_of_range(malicious));
+        }
         let policy = Policy {
-            malicious_ppm: if (0.0..=1e6).contains(&ppm) { ppm as u32 } else { u32::MAX },
+            malicious_ppm: (malicious * 1e6).round() as u32,
             epsilon: raw.policy.epsilon,
             delta: raw.policy.delta,
             disturbed_rounds: raw.policy.disturbed_rounds,
@@ -173,8 +176,7 @@ impl NetworkFile {
         };
         let p = &policy;
         if p.malicious_ppm >= 500_000 {
-            let found = f64::from(p.malicious_ppm) / 1e6;
-            return wrong("policy.malicious", found.to_string(), "a fraction of at least 0, below 0.5");
+            return Err(malicious_out_of_range(f64::from(p.malicious_ppm) / 1e6));
         }
         if !(p.epsilon > 0.0 && p.epsilon <= 100.0) {
             return wrong("policy.epsilon", p.epsilon.to_string(), "above 0 and at most 100");
@@ -244,6 +246,14 @@ impl NetworkFile {
     }
 }
 
+fn malicious_out_of_range(found: f64) -> NetworkFileError {
+    NetworkFileError::Value {
+        key: "policy.malicious".to_owned(),
+        found: found.to_string(),
+        expected: "a fraction of at least 0, below 0.5",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,7 +261,10 @@ mod tests {
     fn file(policy: &str, operators: &[(&str, u8)]) -> String {
         let mut text = format!("[policy]\n{policy}\n");
         for (name, key) in operators {
-            text += &format!("[[operator]]\nname = \"{name}\"\nkey = \"{}\"\n", hex::encode([*key; 32]));
+            text += &format!(
+                "[[operator]]\nname = \"{name}\"\nkey = \"{}\"\n",
+                hex::encode([*key; 32])
+            );
         }
         text
     }

@@ -174,10 +174,9 @@ impl std::fmt::Display for Reason {
             }
             Self::MissingFilter { shard } => write!(f, "no filter from shard {shard} in time"),
             Self::BadFilter { shard } => write!(f, "shard {shard} published an unusable filter"),
-            Self::MissingOnions { complainant, at, missing } => write!(
-                f,
-                "shard {complainant} found {missing} of its onions missing at shard {at}"
-            ),
+            Self::MissingOnions { complainant, at, missing } => {
+                write!(f, "shard {complainant} found {missing} of its onions missing at shard {at}")
+            }
             Self::OtherFilters { shard } => write!(f, "shard {shard} was shown other filters"),
             Self::MissingVerdict { shard } => write!(f, "no verdict from shard {shard} in time"),
             Self::Follows { shard } => write!(f, "shard {shard} withheld first"),

@@ -257,10 +257,15 @@ impl RoundMachine {
                 self.fault(from, &error, effects);
             }
         }
+        self.heed_withheld(now, effects);
+        self.advance(now, effects);
+    }
+
+    /// Withholds this shard's seal key if another shard has.
+    pub(super) fn heed_withheld(&mut self, now: Timestamp, effects: &mut Effects) {
         if let Some((shard, _)) = self.sealing.seals.first_withheld() {
             self.withhold(now, Reason::Follows { shard }, effects);
         }
-        self.advance(now, effects);
     }
 
     /// Another shard asks what statements this one has.

@@ -214,17 +214,34 @@ impl RoundMachine {
         let missing = self.sealing.seals.first_unreleased().unwrap_or(self.context.me);
         let withheld = self.sealing.seals.first_withheld().is_some();
         let late = self.past(now, Deadlines::keys);
-        if withheld && (late || self.sealing.seals.is_complete()) {
+        let Some(asked) = self.asked_for_keys else {
+            // Whoever signed that it withheld may have released to others, so they are asked then,
+            // too.
+            let all_in = withheld && self.sealing.seals.is_complete();
+            if all_in || self.past(now, Deadlines::ask_for_keys) {
+                self.asked_for_keys = Some(now);
+                let (epoch, round) = (self.context.epoch.epoch(), self.round);
+                self.tell_all(&PeerMessage::AskStatements { epoch, round }, effects);
+            }
+            return;
+        };
+        if withheld && (late || now >= self.give_up_keys(asked)) {
             self.outcome = Some(RoundOutcome::NotOpened { missing });
             self.abort(now);
         } else if late {
             // Others may have opened: this shard counts as empty, and goes on for their sake.
             self.outcome = Some(RoundOutcome::NotOpened { missing });
             self.skip_opening(effects);
-        } else if !self.asked_for_keys && self.past(now, Deadlines::ask_for_keys) {
-            self.asked_for_keys = true;
-            let (epoch, round) = (self.context.epoch.epoch(), self.round);
-            self.tell_all(&PeerMessage::AskStatements { epoch, round }, effects);
+        }
+    }
+
+    /// When to give up on seal keys that were asked for at `asked`, if some shard has withheld its
+    /// own; never otherwise.
+    pub(super) fn give_up_keys(&self, asked: Timestamp) -> Timestamp {
+        if self.sealing.seals.first_withheld().is_some() {
+            asked.plus_ms(self.context.epoch.parameters().verify_ms.into())
+        } else {
+            Timestamp(u64::MAX)
         }
     }
 

@@ -37,7 +37,7 @@ impl Shard {
         }
         let known = self.offered.get(&epoch).filter(|keys| {
             keys.contribution.first_round == first
-                && keys.contribution.seal_keys.len() as u64 == last.0 - first.0 + 1
+                && last.0.checked_sub(first.0) == Some(keys.contribution.seal_keys.len() as u64 - 1)
         });
         if known.is_none() {
             let network = self.config.network.id();

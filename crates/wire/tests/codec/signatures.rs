@@ -1,0 +1,227 @@
+//! A signature on one kind of statement is never one on another, and its bytes never change.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use antiphon_wire::{
+    BatchHeader, Blob, Digest, Direction, Epoch, EpochDocument, FilterStatement, Finding,
+    IdentityKey, KeyRole, Layer, OperatorIndex, OperatorList, PROTOCOL_VERSION, Parameters, Reason,
+    Round, SUITE_1, SealAct, SealStatement, ShardEntry, ShardIndex, Signable, Signed, Timestamp,
+    Verdict, possession_context,
+};
+use ed25519_dalek::SigningKey;
+use proptest::prelude::*;
+
+use crate::strategies::*;
+
+const CONTEXTS: [&str; 6] = [
+    BatchHeader::CONTEXT,
+    FilterStatement::CONTEXT,
+    Verdict::CONTEXT,
+    SealStatement::CONTEXT,
+    OperatorList::CONTEXT,
+    EpochDocument::CONTEXT,
+];
+
+#[test]
+fn every_kind_signs_under_a_context_of_its_own() {
+    let distinct: BTreeSet<_> = CONTEXTS.iter().collect();
+    assert_eq!(distinct.len(), CONTEXTS.len());
+    for context in CONTEXTS {
+        assert!(context.starts_with("antiphon v1 "), "{context}");
+        // A zero byte ends the context, so that none is the beginning of another.
+        assert!(!context.contains('\0'), "{context}");
+    }
+    let proof = possession_context(
+        &Digest::default(),
+        OperatorIndex(0),
+        &IdentityKey([0; 32]),
+        Epoch(0),
+        KeyRole::Onion,
+    );
+    let proof = proof.split(|byte| *byte == 0).next().unwrap();
+    assert!(CONTEXTS.iter().all(|context| context.as_bytes() != proof));
+}
+
+/// Keeps the list above complete: a context added to a source file has to be added there too.
+#[test]
+fn the_contexts_in_the_sources_are_those_listed() {
+    let mut found = BTreeSet::new();
+    for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for line in code.lines().filter(|line| line.contains("const CONTEXT: &'static str =")) {
+            found.insert(line.split('"').nth(1).unwrap().to_owned());
+        }
+    }
+    assert_eq!(found, CONTEXTS.map(str::to_owned).into());
+}
+
+#[test]
+fn a_key_proof_is_bound_to_everything_it_is_about() {
+    let base = (Digest([1; 32]), OperatorIndex(2), IdentityKey([3; 32]), Epoch(4));
+    let context = |(network, operator, identity, epoch): &(Digest, _, IdentityKey, _), role| {
+        possession_context(network, *operator, identity, *epoch, role)
+    };
+    let all = [
+        context(&base, KeyRole::Onion),
+        context(&base, KeyRole::Seal(Round(0))),
+        context(&base, KeyRole::Seal(Round(1))),
+        context(&(Digest([9; 32]), base.1, base.2, base.3), KeyRole::Onion),
+        context(&(base.0, OperatorIndex(9), base.2, base.3), KeyRole::Onion),
+        context(&(base.0, base.1, IdentityKey([9; 32]), base.3), KeyRole::Onion),
+        context(&(base.0, base.1, base.2, Epoch(9)), KeyRole::Onion),
+    ];
+    assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn a_changed_statement_or_signature_does_not_verify(
+        statement in signed(seal_statement()),
+        at in any::<prop::sample::Index>(),
+        flip in 1u8..,
+    ) {
+        use antiphon_wire::{Decode, Encode};
+        let me = IdentityKey::of(&SigningKey::from_bytes(&[7; 32]));
+        prop_assert!(statement.verify(&me).is_ok());
+        let mut bytes = statement.to_bytes();
+        let at = at.index(bytes.len());
+        bytes[at] ^= flip;
+        if let Ok(changed) = Signed::<SealStatement>::from_bytes(&bytes) {
+            prop_assert!(changed.verify(&me).is_err());
+        }
+    }
+}
+
+/// The hash of what is signed.
+fn fingerprint(statement: &impl Signable) -> String {
+    let digest = Digest::of(&statement.signed_bytes());
+    hex::encode(digest.0)
+}
+
+fn header() -> BatchHeader {
+    BatchHeader {
+        version: PROTOCOL_VERSION,
+        epoch: Epoch(2),
+        round: Round(3),
+        layer: Layer(4),
+        direction: Direction::Reply,
+        sender: ShardIndex(5),
+        receiver: ShardIndex(6),
+        count: 7,
+        hash: Digest([8; 32]),
+    }
+}
+
+fn statement(act: SealAct) -> SealStatement {
+    SealStatement {
+        network: Digest([1; 32]),
+        epoch: Epoch(2),
+        round: Round(3),
+        shard: ShardIndex(4),
+        act,
+    }
+}
+
+fn list() -> OperatorList {
+    OperatorList {
+        network: Digest([1; 32]),
+        operator: OperatorIndex(2),
+        number: 3,
+        first_epoch: Epoch(4),
+        last_epoch: Epoch(5),
+        shards: vec![IdentityKey([6; 32]), IdentityKey([7; 32])],
+    }
+}
+
+fn document() -> EpochDocument {
+    EpochDocument {
+        version: PROTOCOL_VERSION,
+        network: Digest([1; 32]),
+        epoch: Epoch(2),
+        first_round: Round(3),
+        last_round: Round(4),
+        starts_at: Timestamp(5),
+        expires_at: Timestamp(6),
+        previous: Digest([7; 32]),
+        parameters: Parameters {
+            suite: SUITE_1,
+            service: 0,
+            layers: 15,
+            body: 256,
+            pairs_per_client: 1,
+            filter_bits: 20,
+            interval_ms: 5000,
+            submit_ms: 1000,
+            layer_ms: 2000,
+            verify_ms: 3000,
+            reply_ms: 4000,
+        },
+        operators: vec![Signed::new(list(), &SigningKey::from_bytes(&[7; 32]))],
+        shards: vec![ShardEntry {
+            operator: OperatorIndex(0),
+            identity: IdentityKey([1; 32]),
+            peer_address: SocketAddr::from(([192, 0, 2, 1], 7000)),
+            client_address: SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 7001)),
+            onion_key: [2; 32],
+            noise_volume: 304,
+            noise_sigma: 19302,
+        }],
+        joint_seal_keys: vec![[3; 32], [4; 32]],
+    }
+}
+
+/// A header's signed bytes, written out once by hand from the description of the format.
+#[test]
+fn a_batch_header_is_signed_as_described() {
+    let mut expected = b"antiphon v1 batch header\0".to_vec();
+    for field in [&[0, 1][..], &[0, 0, 0, 0, 0, 0, 0, 2], &[0, 0, 0, 0, 0, 0, 0, 3], &[4], &[1]] {
+        expected.extend_from_slice(field);
+    }
+    for field in [&[0, 5][..], &[0, 6], &[0, 0, 0, 7], &[8; 32]] {
+        expected.extend_from_slice(field);
+    }
+    assert_eq!(header().signed_bytes(), expected);
+}
+
+/// Anything that changes one of these breaks running networks: it needs a new protocol version.
+#[test]
+fn signed_bytes_stay_what_they_are() {
+    let filter = FilterStatement {
+        epoch: Epoch(2),
+        round: Round(3),
+        shard: ShardIndex(4),
+        onions: 5,
+        bits: Blob(vec![6; 8]),
+    };
+    let finding = Finding::Complaint { at: ShardIndex(5), missing: 6 };
+    let verdict = Verdict { epoch: Epoch(2), round: Round(3), shard: ShardIndex(4), finding };
+    let reason =
+        Reason::MissingOnions { complainant: ShardIndex(5), at: ShardIndex(6), missing: 7 };
+    let found = [
+        fingerprint(&header()),
+        fingerprint(&filter),
+        fingerprint(&verdict),
+        fingerprint(&statement(SealAct::Released { secret: antiphon_wire::SealSecret([5; 32]) })),
+        fingerprint(&statement(SealAct::Withheld { reason })),
+        fingerprint(&list()),
+        fingerprint(&document()),
+    ];
+    assert_eq!(found, VECTORS);
+    let signature = header().sign_with(&SigningKey::from_bytes(&[7; 32]));
+    assert_eq!(hex::encode(signature.0), HEADER_SIGNATURE);
+}
+
+const VECTORS: [&str; 7] = [
+    "13710b6e159fed7e68dd0893148ee5c37691cb0e180b68433f5a9b46691dde56",
+    "b61977ed9efc226e90636623381b7078af443d8d4b746c1316485ea5e424866f",
+    "964cbe7c4ba304c94d6ae6778db0b47719a8032ac27519549fd7b619b7590d5c",
+    "ac7d65d1e35324efd9381d33c3c9064beffbd5f342ed40422bcd4f36a66ab517",
+    "6c2c23ac68ab26004c77114795663e7f7e147272eb146884c6048a6621790bd3",
+    "22202f79115f73f38284b66c40e7b2c42dc2124fc7d651222325a0ae0ebc8398",
+    "b56b54ab8dfaceaa28fb3349e1deda4e8e06ec7cc218d4dc8bcf407bf04e0895",
+];
+const HEADER_SIGNATURE: &str = "b7b71465434b7adc3f07951ba4bbc894d78a407dd13ae5dbbed8a37f5e460ef071276bf908c262c992d4798c4d501ba95eea77148bb45d85ac7f02bf33fb830d";

@@ -1,0 +1,94 @@
+//! Operator lists, epoch documents and what goes into them.
+
+use antiphon_wire::{
+    Contribution, EpochDocument, OperatorList, Parameters, ShardEntry, SignedDocument,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+pub(crate) fn operator_list() -> impl Strategy<Value = OperatorList> {
+    (digest(), operator(), any::<u32>(), epoch(), epoch(), vec(identity(), 0..4)).prop_map(
+        |(network, operator, number, first_epoch, last_epoch, shards)| OperatorList {
+            network,
+            operator,
+            number,
+            first_epoch,
+            last_epoch,
+            shards,
+        },
+    )
+}
+
+pub(crate) fn parameters() -> impl Strategy<Value = Parameters> {
+    (any::<[u8; 5]>(), any::<u16>(), any::<[u32; 5]>()).prop_map(|(small, body, ms)| Parameters {
+        suite: small[0],
+        service: small[1],
+        layers: small[2],
+        body,
+        pairs_per_client: small[3],
+        filter_bits: small[4],
+        interval_ms: ms[0],
+        submit_ms: ms[1],
+        layer_ms: ms[2],
+        verify_ms: ms[3],
+        reply_ms: ms[4],
+    })
+}
+
+pub(crate) fn shard_entry() -> impl Strategy<Value = ShardEntry> {
+    (operator(), identity(), address(), address(), bytes_32(), any::<[u32; 2]>()).prop_map(
+        |(operator, identity, peer_address, client_address, onion_key, noise)| ShardEntry {
+            operator,
+            identity,
+            peer_address,
+            client_address,
+            onion_key,
+            noise_volume: noise[0],
+            noise_sigma: noise[1],
+        },
+    )
+}
+
+pub(crate) fn epoch_document() -> impl Strategy<Value = EpochDocument> {
+    let span = (epoch(), round(), round(), timestamp(), timestamp());
+    let lists = (vec(signed(operator_list()), 0..3), vec(shard_entry(), 0..4));
+    let keys = vec(bytes_32(), 0..4);
+    (any::<u16>(), digest(), span, digest(), parameters(), lists, keys).prop_map(
+        |(version, network, span, previous, parameters, lists, joint_seal_keys)| EpochDocument {
+            version,
+            network,
+            epoch: span.0,
+            first_round: span.1,
+            last_round: span.2,
+            starts_at: span.3,
+            expires_at: span.4,
+            previous,
+            parameters,
+            operators: lists.0,
+            shards: lists.1,
+            joint_seal_keys,
+        },
+    )
+}
+
+pub(crate) fn signed_document() -> impl Strategy<Value = SignedDocument> {
+    (epoch_document(), vec(signature(), 0..4))
+        .prop_map(|(document, signatures)| SignedDocument { document, signatures })
+}
+
+pub(crate) fn contribution() -> impl Strategy<Value = Contribution> {
+    let seals = (vec(bytes_32(), 0..4), vec(bytes_64(), 0..4));
+    (epoch(), round(), identity(), bytes_32(), bytes_64(), seals).prop_map(
+        |(epoch, first_round, identity, onion_key, onion_proof, seals)| Contribution {
+            epoch,
+            first_round,
+            identity,
+            onion_key,
+            onion_proof,
+            seal_keys: seals.0,
+            seal_proofs: seals.1,
+        },
+    )
+}

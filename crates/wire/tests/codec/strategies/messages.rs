@@ -1,0 +1,115 @@
+//! Messages on links.
+
+use antiphon_wire::{
+    FromClient, PeerMessage, Registration, RoundCounts, RoundOutcome, ToClient, ToCoordinator,
+    ToShard,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::*;
+
+pub(crate) fn registration() -> impl Strategy<Value = Registration> {
+    (any::<u16>(), signed(operator_list()), address(), address()).prop_map(
+        |(version, list, peer_address, client_address)| Registration {
+            version,
+            list,
+            peer_address,
+            client_address,
+        },
+    )
+}
+
+pub(crate) fn round_counts() -> impl Strategy<Value = RoundCounts> {
+    any::<[u32; 6]>().prop_map(|counts| RoundCounts {
+        user_onions: counts[0],
+        noise_onions: counts[1],
+        filters_checked: counts[2],
+        filter_bytes: counts[3],
+        pairs: counts[4],
+        singles: counts[5],
+    })
+}
+
+pub(crate) fn round_outcome() -> impl Strategy<Value = RoundOutcome> {
+    prop_oneof![
+        Just(RoundOutcome::Delivered),
+        reason().prop_map(|reason| RoundOutcome::Withheld { reason }),
+        shard().prop_map(|missing| RoundOutcome::NotOpened { missing }),
+    ]
+}
+
+pub(crate) fn to_coordinator() -> impl Strategy<Value = ToCoordinator> {
+    prop_oneof![
+        registration().prop_map(|registration| ToCoordinator::Register { registration }),
+        contribution().prop_map(|contribution| ToCoordinator::Contribute { contribution }),
+        (epoch(), digest(), signature()).prop_map(|(epoch, document, signature)| {
+            ToCoordinator::Endorse { epoch, document, signature }
+        }),
+        (epoch(), blob()).prop_map(|(epoch, reason)| ToCoordinator::Refuse { epoch, reason }),
+        (epoch(), round()).prop_map(|(epoch, round)| ToCoordinator::Ready { epoch, round }),
+        (epoch(), round(), round_outcome(), round_counts()).prop_map(
+            |(epoch, round, outcome, counts)| {
+                ToCoordinator::Ended { epoch, round, outcome, counts }
+            }
+        ),
+    ]
+}
+
+pub(crate) fn to_shard() -> impl Strategy<Value = ToShard> {
+    prop_oneof![
+        (epoch(), round(), round()).prop_map(|(epoch, first_round, last_round)| ToShard::Call {
+            epoch,
+            first_round,
+            last_round
+        }),
+        (epoch_document(), vec(contribution(), 0..3))
+            .prop_map(|(document, contributions)| ToShard::Propose { document, contributions }),
+        signed_document().prop_map(|document| ToShard::Publish { document }),
+        (epoch(), round()).prop_map(|(epoch, round)| ToShard::Open { epoch, round }),
+        blob().prop_map(|reason| ToShard::Reject { reason }),
+    ]
+}
+
+pub(crate) fn from_client() -> impl Strategy<Value = FromClient> {
+    prop_oneof![
+        any::<u16>().prop_map(|version| FromClient::Hello { version }),
+        (epoch(), round(), blob()).prop_map(|(epoch, round, onions)| FromClient::Submit {
+            epoch,
+            round,
+            onions
+        }),
+    ]
+}
+
+pub(crate) fn to_client() -> impl Strategy<Value = ToClient> {
+    prop_oneof![
+        signed_document().prop_map(|document| ToClient::Document { document }),
+        (epoch(), round(), any::<u32>()).prop_map(|(epoch, round, closes_in_ms)| {
+            ToClient::Opened { epoch, round, closes_in_ms }
+        }),
+        (epoch(), round(), blob()).prop_map(|(epoch, round, replies)| ToClient::Replies {
+            epoch,
+            round,
+            replies
+        }),
+        (epoch(), round(), vec(signed(seal_statement()), 0..4))
+            .prop_map(|(epoch, round, statements)| ToClient::Aborted { epoch, round, statements }),
+        (epoch(), round(), blob()).prop_map(|(epoch, round, reason)| ToClient::Refused {
+            epoch,
+            round,
+            reason
+        }),
+    ]
+}
+
+pub(crate) fn peer_message() -> impl Strategy<Value = PeerMessage> {
+    prop_oneof![
+        signed(batch_header()).prop_map(|header| PeerMessage::Batch { header }),
+        signed(filter_statement()).prop_map(|filter| PeerMessage::Filter { filter }),
+        signed(verdict()).prop_map(|verdict| PeerMessage::Verdict { verdict }),
+        vec(signed(seal_statement()), 0..4)
+            .prop_map(|statements| PeerMessage::Statements { statements }),
+        (epoch(), round()).prop_map(|(epoch, round)| PeerMessage::AskStatements { epoch, round }),
+    ]
+}

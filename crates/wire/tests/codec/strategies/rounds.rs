@@ -1,0 +1,75 @@
+//! What shards sign in a round.
+
+use antiphon_wire::{
+    BatchHeader, Direction, FilterStatement, Finding, Reason, SealAct, SealSecret, SealStatement,
+    Verdict,
+};
+use proptest::prelude::*;
+
+use super::*;
+
+pub(crate) fn batch_header() -> impl Strategy<Value = BatchHeader> {
+    let way = prop_oneof![Just(Direction::Forward), Just(Direction::Reply)];
+    (any::<u16>(), epoch(), round(), layer(), way, [shard(), shard()], any::<u32>(), digest())
+        .prop_map(|(version, epoch, round, layer, direction, ends, count, hash)| BatchHeader {
+            version,
+            epoch,
+            round,
+            layer,
+            direction,
+            sender: ends[0],
+            receiver: ends[1],
+            count,
+            hash,
+        })
+}
+
+pub(crate) fn filter_statement() -> impl Strategy<Value = FilterStatement> {
+    (epoch(), round(), shard(), any::<u32>(), blob()).prop_map(
+        |(epoch, round, shard, onions, bits)| FilterStatement { epoch, round, shard, onions, bits },
+    )
+}
+
+pub(crate) fn finding() -> impl Strategy<Value = Finding> {
+    prop_oneof![
+        digest().prop_map(|filters| Finding::Satisfied { filters }),
+        (shard(), any::<u32>()).prop_map(|(at, missing)| Finding::Complaint { at, missing }),
+    ]
+}
+
+pub(crate) fn verdict() -> impl Strategy<Value = Verdict> {
+    (epoch(), round(), shard(), finding()).prop_map(|(epoch, round, shard, finding)| Verdict {
+        epoch,
+        round,
+        shard,
+        finding,
+    })
+}
+
+pub(crate) fn reason() -> impl Strategy<Value = Reason> {
+    prop_oneof![
+        (layer(), shard()).prop_map(|(layer, sender)| Reason::MissingBatch { layer, sender }),
+        shard().prop_map(|shard| Reason::MissingFilter { shard }),
+        shard().prop_map(|shard| Reason::BadFilter { shard }),
+        (shard(), shard(), any::<u32>()).prop_map(|(complainant, at, missing)| {
+            Reason::MissingOnions { complainant, at, missing }
+        }),
+        shard().prop_map(|shard| Reason::OtherFilters { shard }),
+        shard().prop_map(|shard| Reason::MissingVerdict { shard }),
+        shard().prop_map(|shard| Reason::Follows { shard }),
+        Just(Reason::NotPrepared),
+    ]
+}
+
+pub(crate) fn seal_act() -> impl Strategy<Value = SealAct> {
+    prop_oneof![
+        bytes_32().prop_map(|secret| SealAct::Released { secret: SealSecret(secret) }),
+        reason().prop_map(|reason| SealAct::Withheld { reason }),
+    ]
+}
+
+pub(crate) fn seal_statement() -> impl Strategy<Value = SealStatement> {
+    (digest(), epoch(), round(), shard(), seal_act()).prop_map(
+        |(network, epoch, round, shard, act)| SealStatement { network, epoch, round, shard, act },
+    )
+}

@@ -1,0 +1,11 @@
+//! What a shard receives from another shard: read in one form, or refused.
+#![no_main]
+
+use antiphon_wire::{Decode, Encode, PeerMessage};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(value) = PeerMessage::from_bytes(bytes) {
+        assert_eq!(value.to_bytes(), bytes);
+    }
+});
