@@ -5,10 +5,12 @@ pub(crate) mod values;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::demo::DemoArguments;
 use crate::exit::EXIT_CODES;
 use crate::keygen::KeygenArguments;
 use crate::logging;
 use crate::plan::PlanArguments;
+use crate::serve::{CoordinatorArguments, ShardArguments};
 
 /// Metadata-private messaging: who talks to whom stays hidden.
 #[derive(Debug, Parser)]
@@ -45,6 +47,9 @@ pub(crate) struct Cli {
 /// The subcommands. Each one's arguments say what its help says.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Demo(DemoArguments),
+    Shard(ShardArguments),
+    Coordinator(CoordinatorArguments),
     Plan(PlanArguments),
     Keygen(KeygenArguments),
 }

@@ -1,11 +1,15 @@
 //! The command `antiphon`: planning, keys, and the processes of a network.
 
 mod cli;
+mod demo;
+mod embedded;
 mod exit;
 mod keygen;
 mod logging;
 mod output;
 mod plan;
+mod serve;
+mod signals;
 
 use std::process::ExitCode;
 
@@ -22,6 +26,9 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Demo(arguments) => Ok(demo::run(&arguments)?),
+        Command::Shard(arguments) => Ok(serve::shard(&arguments)?),
+        Command::Coordinator(arguments) => Ok(serve::coordinator(&arguments)?),
         Command::Plan(arguments) => Ok(plan::run(&arguments)?),
         Command::Keygen(arguments) => Ok(keygen::run(&arguments)?),
     }

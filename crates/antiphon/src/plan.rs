@@ -17,7 +17,7 @@ use crate::cli::values;
 use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::output::{self, JsonTarget, OutputError};
 
-use figures::Figures;
+pub(crate) use figures::Figures;
 
 /// Show what a network costs and what it promises
 #[derive(Debug, Args)]

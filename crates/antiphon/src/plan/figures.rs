@@ -11,80 +11,80 @@ use super::PlanError;
 use super::worst_case::{Contributor, Honest};
 
 /// 5-second rounds in a week.
-pub(super) const ROUNDS_A_WEEK: u64 = 7 * 24 * 3600 / 5;
+pub(crate) const ROUNDS_A_WEEK: u64 = 7 * 24 * 3600 / 5;
 
 /// Everything that a plan says.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Figures {
+pub(crate) struct Figures {
     /// Shards of all operators.
-    pub(super) shards: usize,
-    pub(super) operators: usize,
+    pub(crate) shards: usize,
+    pub(crate) operators: usize,
     /// Mixing hops, m.
-    pub(super) hops: u8,
+    pub(crate) hops: u8,
     /// Mixing hops that the probability of too few honest ones, or the policy, asks for.
-    pub(super) hops_by_rule: u8,
+    pub(crate) hops_by_rule: u8,
     /// The largest proven `delta_mix` of a round that was asked for.
-    pub(super) mix_target: Option<f64>,
+    pub(crate) mix_target: Option<f64>,
     /// The least mixing hops that are proven to meet it.
-    pub(super) hops_for_mix_target: Option<u8>,
+    pub(crate) hops_for_mix_target: Option<u8>,
     /// L: the mixing hops and the dead-drop shard.
-    pub(super) layers: u8,
+    pub(crate) layers: u8,
     /// Of one onion.
-    pub(super) p_fewer_than_two_honest: f64,
+    pub(crate) p_fewer_than_two_honest: f64,
     /// V: noise deposits a round; the largest of all shards.
-    pub(super) noise_per_shard: u32,
+    pub(crate) noise_per_shard: u32,
     /// The width of a shard's number of pairs; of the same shard.
-    pub(super) sigma: f64,
+    pub(crate) sigma: f64,
     /// Noise deposits a round of all shards.
-    pub(super) noise_total: u64,
+    pub(crate) noise_total: u64,
     /// Noise deposits a round that are certain to be honest operators'.
-    pub(super) noise_honest: u64,
+    pub(crate) noise_honest: u64,
     /// The same figures for each operator.
-    pub(super) noise_by_operator: Vec<OperatorNoise>,
+    pub(crate) noise_by_operator: Vec<OperatorNoise>,
     /// f.
-    pub(super) malicious: f64,
+    pub(crate) malicious: f64,
     /// f of the total weight, rounded down.
-    pub(super) malicious_weight: u64,
-    pub(super) total_weight: u64,
+    pub(crate) malicious_weight: u64,
+    pub(crate) total_weight: u64,
     /// The most shards that are malicious.
-    pub(super) malicious_shards: usize,
+    pub(crate) malicious_shards: usize,
     /// The fewest shards that are honest.
-    pub(super) honest_shards: usize,
+    pub(crate) honest_shards: usize,
     /// The budget's epsilon.
-    pub(super) epsilon: f64,
+    pub(crate) epsilon: f64,
     /// The budget's delta.
-    pub(super) delta: f64,
+    pub(crate) delta: f64,
     /// K.
-    pub(super) disturbed_rounds_budget: u32,
+    pub(crate) disturbed_rounds_budget: u32,
     /// K/2, what each client's ledger holds.
-    pub(super) ledger: u32,
+    pub(crate) ledger: u32,
     /// Epsilon at the budget's delta.
-    pub(super) epsilon_reached: f64,
+    pub(crate) epsilon_reached: f64,
     /// The same between two conversation patterns of four users.
-    pub(super) epsilon_between_patterns: f64,
+    pub(crate) epsilon_between_patterns: f64,
     /// Of one conversation in one round; proven.
-    pub(super) delta_mix: f64,
+    pub(crate) delta_mix: f64,
     /// The same, conjectured.
-    pub(super) delta_mix_conjectured: f64,
+    pub(crate) delta_mix_conjectured: f64,
     /// Of one conversation in a week of 5-second rounds; proven.
-    pub(super) delta_mix_week: f64,
+    pub(crate) delta_mix_week: f64,
     /// The same, conjectured.
-    pub(super) delta_mix_week_conjectured: f64,
+    pub(crate) delta_mix_week_conjectured: f64,
 }
 
 /// The noise of one operator's shards.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct OperatorNoise {
-    pub(super) name: String,
-    pub(super) weight: u32,
-    pub(super) shards: u16,
-    pub(super) noise_per_shard: u32,
-    pub(super) sigma: f64,
+pub(crate) struct OperatorNoise {
+    pub(crate) name: String,
+    pub(crate) weight: u32,
+    pub(crate) shards: u16,
+    pub(crate) noise_per_shard: u32,
+    pub(crate) sigma: f64,
 }
 
 impl Figures {
     /// The plan for a network all of whose operators take part with so many shards each.
-    pub(super) fn of(
+    pub(crate) fn of(
         network: &NetworkFile,
         shards_per_operator: u16,
         mix_target: Option<f64>,
@@ -168,7 +168,7 @@ impl Figures {
     }
 
     /// Whether every operator's shards add the same noise.
-    pub(super) fn is_uniform(&self) -> bool {
+    pub(crate) fn is_uniform(&self) -> bool {
         self.noise_by_operator.iter().all(|each| each.noise_per_shard == self.noise_per_shard)
     }
 }

@@ -223,6 +223,8 @@ fn parameters(document: &EpochDocument, network: &NetworkFile) -> Result<Geometr
 /// Every operator's list is its own, holds for this epoch, and has more than half of its shards in
 /// the document; every shard is on its operator's list, and listed once.
 fn lists(document: &EpochDocument, network: &NetworkFile) -> Result<(), DocumentError> {
+    let entries: BTreeSet<_> =
+        document.shards.iter().map(|shard| (shard.identity, shard.operator)).collect();
     let mut listed = BTreeSet::new();
     let mut last = None;
     for signed in &document.operators {
@@ -241,12 +243,15 @@ fn lists(document: &EpochDocument, network: &NetworkFile) -> Result<(), Document
         if !(list.first_epoch..=list.last_epoch).contains(&document.epoch) {
             return Err(wrong("does not hold for this epoch: the operator has to sign another"));
         }
+        if list.shards.len() > MAX_SHARDS {
+            return Err(wrong("has more shards than an epoch can have"));
+        }
         let mut in_document = 0usize;
         for identity in &list.shards {
             if !listed.insert((*identity, operator)) {
                 return Err(wrong("names a shard twice"));
             }
-            in_document += usize::from(is_entry(document, identity, operator));
+            in_document += usize::from(entries.contains(&(*identity, operator)));
         }
         if 2 * in_document <= list.shards.len() {
             return Err(wrong("has no more than half of its shards in the document"));
@@ -263,10 +268,6 @@ fn lists(document: &EpochDocument, network: &NetworkFile) -> Result<(), Document
         }
     }
     Ok(())
-}
-
-fn is_entry(document: &EpochDocument, identity: &IdentityKey, operator: OperatorIndex) -> bool {
-    document.shards.iter().any(|shard| shard.identity == *identity && shard.operator == operator)
 }
 
 /// The operators present, by rising index, with their shards.

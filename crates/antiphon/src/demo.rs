@@ -1,0 +1,305 @@
+//! `antiphon demo`: a whole network in one process, and a file carried through it.
+
+mod live;
+mod report;
+mod transfer;
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use antiphon_client::{
+    Client, ClientConfig, ConnectError, Conversation, ConversationOptions, ConversationSecret,
+    Coordinator, OpenConversationError, Role, Start,
+};
+use antiphon_coordinator::{CoordinatorConfig, Notice};
+use antiphon_shard::{DropOnions, Tamper};
+use antiphon_transport::entropy::entropy;
+use antiphon_wire::{Layer, Policy};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use rand::Rng as _;
+use tokio::runtime::Runtime;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
+
+use crate::embedded::{EmbeddedError, EmbeddedNetwork, EmbeddedOptions};
+use crate::exit::{EXIT_CODES, Exit, Exits};
+use crate::output::{self, JsonTarget, OutputError};
+use crate::plan::{Figures, PlanError};
+use crate::signals::stop_requested;
+
+use report::{Messages, NetworkReport, Report, Round};
+
+/// The file that is carried if none is given.
+const OWN_TEXT: &[u8] = include_bytes!("../assets/antiphon.txt");
+
+/// Onions that a misbehaving shard drops in a round. Each of them that is another's noise is missed
+/// with probability one half.
+const DROPPED: usize = 6;
+
+/// The layer before which it drops them: the onions are those of all gateways by then.
+const DROP_BEFORE: Layer = Layer(2);
+
+/// Rounds after which to give up if none are asked for: with a shard that drops noise, and without.
+const ROUNDS_WHEN_DROPPING: u32 = 8;
+const ROUNDS: u32 = 200;
+
+/// How long a network may take to publish its first epoch.
+const FIRST_EPOCH: Duration = Duration::from_secs(120);
+
+/// Run a whole network in this process and carry a file through it
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = EXIT_CODES,
+    long_about = "\
+Run a whole network in this process and carry a file through it: a coordinator, shards that each have \
+an operator of their own, and clients, over QUIC on loopback, with real cryptography and the noise of \
+the default guarantee. Two clients talk and carry the file both ways; the rest idle. Each round shows \
+what anyone watching could count.
+
+It succeeds if the file arrived at both ends byte for byte.
+
+Examples:
+  antiphon demo
+      five shards, twenty clients, a text that ships with the program
+  antiphon demo --file photo.jpg --json report.json
+      a file of yours, and a report for programs
+  antiphon demo --drop-noise 2
+      shard 2 throws onions away: the others notice, and refuse to open the round"
+)]
+pub(crate) struct DemoArguments {
+    /// Shards, each run by an operator of its own
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(2..=50))]
+    shards: u16,
+    /// Clients; two of them talk
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..=1000))]
+    clients: u16,
+    /// Stop after so many rounds, even if the file has not arrived [default: when it has]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rounds: Option<u32>,
+    /// The file to carry [default: a text that ships with the program]
+    #[arg(long, value_name = "PATH")]
+    file: Option<PathBuf>,
+    /// A shard, from 0, that drops some onions of every round
+    #[arg(long, value_name = "SHARD")]
+    drop_noise: Option<u16>,
+    /// Write a report as JSON; `-` is standard output
+    #[arg(long, value_name = "PATH")]
+    json: Option<JsonTarget>,
+}
+
+/// Why a demonstration fails.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DemoError {
+    #[error("cannot read {path}: {source}")]
+    File { path: PathBuf, source: io::Error },
+    #[error("--drop-noise {shard}: the shards are numbered from 0 to {last}")]
+    NoSuchShard { shard: u16, last: u16 },
+    #[error(transparent)]
+    Network(#[from] EmbeddedError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error("no epoch was published within {} seconds", FIRST_EPOCH.as_secs())]
+    NoEpoch,
+    #[error("a client cannot connect: {0}")]
+    Connect(#[from] ConnectError),
+    #[error("the conversation cannot be opened: {0}")]
+    Open(#[from] OpenConversationError),
+    #[error("the system does not give what a network needs: {0}")]
+    System(#[from] io::Error),
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    #[error("the file did not arrive within {0} rounds")]
+    NotDelivered(usize),
+}
+
+impl Exits for DemoError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::File { .. } | Self::NoSuchShard { .. } => Exit::Usage,
+            _ => Exit::Failed,
+        }
+    }
+}
+
+/// Runs the demonstration.
+pub(crate) fn run(arguments: &DemoArguments) -> Result<(), DemoError> {
+    let file = match &arguments.file {
+        None => OWN_TEXT.to_vec(),
+        Some(path) => fs::read(path)
+            .map_err(|source| DemoError::File { path: path.clone(), source })?,
+    };
+    if let Some(shard) = arguments.drop_noise.filter(|shard| *shard >= arguments.shards) {
+        return Err(DemoError::NoSuchShard { shard, last: arguments.shards - 1 });
+    }
+    Runtime::new()?.block_on(Demo { arguments, file }.run())
+}
+
+struct Demo<'a> {
+    arguments: &'a DemoArguments,
+    file: Vec<u8>,
+}
+
+impl Demo<'_> {
+    async fn run(self) -> Result<(), DemoError> {
+        let stop = stop_requested()?;
+        let network = self.network()?;
+        let mut notices = network.subscribe();
+        let figures = Figures::of(&network.file, 1, None)?;
+        let about = NetworkReport::new(&figures, self.arguments.clients.into());
+        self.say(&live::opening(&about, figures.sigma, &self.file_name(), self.file.len()))?;
+
+        let progress = self.progress();
+        progress.set_message("the shards agree on an epoch");
+        tokio::time::timeout(FIRST_EPOCH, first_epoch(&mut notices))
+            .await
+            .map_err(|_| DemoError::NoEpoch)?;
+        progress.set_message("clients connect");
+        let clients = self.connect(&network).await?;
+        let ends = converse(&clients).await?;
+        progress.set_message("carrying the file");
+
+        let (so_far, messages) = watch::channel(Messages::default());
+        let mut rounds = Vec::new();
+        let most = self.rounds();
+        tokio::select! {
+            () = transfer::exchange(ends, &self.file, &progress, &so_far) => {
+                // The round that brought the last of it is still to be reported.
+                let _ = self.watch(&mut notices, &mut rounds, 1, &progress).await;
+            }
+            watched = self.watch(&mut notices, &mut rounds, most, &progress) => watched?,
+            () = stop => {}
+        }
+        progress.finish_and_clear();
+        let messages = *messages.borrow();
+        self.say(&live::closing(&rounds, &messages, self.file.len()))?;
+        let seen = rounds.len();
+        if let Some(target) = &self.arguments.json {
+            target.write(&Report { network: about, rounds, messages })?;
+        }
+        // Clients and shards leave in the middle of a round: nothing of them is needed any more.
+        drop((clients, network));
+        if messages.intact { Ok(()) } else { Err(DemoError::NotDelivered(seen)) }
+    }
+
+    fn network(&self) -> Result<EmbeddedNetwork, EmbeddedError> {
+        let options = EmbeddedOptions {
+            shards: self.arguments.shards,
+            policy: Policy::default(),
+            coordinator: coordinator_config(),
+        };
+        let dropping = self.arguments.drop_noise;
+        EmbeddedNetwork::start(options, |shard| {
+            let drops = || DropOnions::new(DROPPED, DROP_BEFORE, entropy());
+            (dropping == Some(shard)).then(|| Box::new(drops()) as Box<dyn Tamper>)
+        })
+    }
+
+    async fn connect(&self, network: &EmbeddedNetwork) -> Result<Vec<Client>, ConnectError> {
+        let coordinator = Coordinator {
+            address: network.client_address().to_string(),
+            identity: network.coordinator_identity,
+        };
+        let mut connecting = tokio::task::JoinSet::new();
+        for _ in 0..self.arguments.clients {
+            let config = ClientConfig::new(network.file.clone(), coordinator.clone());
+            connecting.spawn(Client::connect(config));
+        }
+        let mut clients = Vec::new();
+        while let Some(connected) = connecting.join_next().await {
+            // Nobody cancels these tasks, and a panic in one is a bug to be seen.
+            clients.push(connected.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?);
+        }
+        Ok(clients)
+    }
+
+    /// Shows rounds as they end, `most` of them.
+    async fn watch(
+        &self,
+        notices: &mut broadcast::Receiver<Notice>,
+        rounds: &mut Vec<Round>,
+        most: u32,
+        progress: &ProgressBar,
+    ) -> Result<(), DemoError> {
+        let mut left = most;
+        while left > 0 {
+            match notices.recv().await {
+                Ok(Notice::RoundEnded(report)) => {
+                    left -= 1;
+                    let shards = usize::from(self.arguments.shards);
+                    let round = Round::new(&report, shards);
+                    let line = live::round(&round, shards) + "\n";
+                    progress.suspend(|| self.say(&line))?;
+                    rounds.push(round);
+                }
+                Ok(notice) => tracing::info!("{notice}"),
+                Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "reports lost"),
+                Err(RecvError::Closed) => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn rounds(&self) -> u32 {
+        let dropping = self.arguments.drop_noise.is_some();
+        self.arguments.rounds.unwrap_or(if dropping { ROUNDS_WHEN_DROPPING } else { ROUNDS })
+    }
+
+    fn file_name(&self) -> String {
+        match &self.arguments.file {
+            None => "a text that ships with the program".to_owned(),
+            Some(path) => path.display().to_string(),
+        }
+    }
+
+    /// A bar on standard error, if a person watches it.
+    fn progress(&self) -> ProgressBar {
+        let progress = ProgressBar::new(2 * self.file.len() as u64);
+        if let Ok(style) =
+            ProgressStyle::with_template("{spinner} {msg} [{bar:30}] {bytes}/{total_bytes}")
+        {
+            progress.set_style(style);
+        }
+        progress.enable_steady_tick(Duration::from_millis(120));
+        progress
+    }
+
+    /// Prints for people, unless standard output is for the report.
+    fn say(&self, text: &str) -> Result<(), OutputError> {
+        if self.arguments.json == Some(JsonTarget::Stdout) { Ok(()) } else { output::print(text) }
+    }
+}
+
+/// Deadlines for shards that share two cores; rounds follow each other as fast as the slowest allows.
+fn coordinator_config() -> CoordinatorConfig {
+    CoordinatorConfig {
+        epoch_rounds: 240,
+        interval_ms: 2000,
+        prepare_ahead_rounds: 20,
+        submit_ms: 3000,
+        layer_ms: 15_000,
+        verify_ms: 10_000,
+        reply_ms: 10_000,
+        ready_ms: 60_000,
+        ..CoordinatorConfig::default()
+    }
+}
+
+async fn first_epoch(notices: &mut broadcast::Receiver<Notice>) {
+    loop {
+        match notices.recv().await {
+            Ok(Notice::EpochPublished { .. }) | Err(RecvError::Closed) => return,
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+        }
+    }
+}
+
+/// Opens a conversation between the first two clients, from a secret that both are given.
+async fn converse(clients: &[Client]) -> Result<[Conversation; 2], OpenConversationError> {
+    let mut secret = [0; 32];
+    entropy().fill_bytes(&mut secret);
+    let end = |role| ConversationOptions::new(ConversationSecret(secret), role, Start::Dense);
+    Ok([clients[0].open(end(Role::First)).await?, clients[1].open(end(Role::Second)).await?])
+}

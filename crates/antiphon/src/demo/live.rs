@@ -1,0 +1,78 @@
+//! What the demonstration prints while it runs.
+
+use std::fmt::Write as _;
+
+use super::report::{Messages, NetworkReport, Outcome, Round};
+
+/// What is about to happen, and what it promises.
+pub(super) fn opening(network: &NetworkReport, sigma: f64, file: &str, bytes: usize) -> String {
+    let NetworkReport { shards, hops, clients, noise_per_shard, epsilon, delta, .. } = network;
+    let mut text = format!(
+        "A network of {shards} shards, each with an operator of its own, on loopback.\n\
+         {clients} clients send two onions each in every round; two of them talk, the rest idle.\n\
+         \n\
+         path        {hops} mixing hops, then the dead-drop shard\n\
+         noise       {noise_per_shard} deposits a shard and round, of which a secret number is paired \
+         (sigma {sigma:.1})\n\
+         guarantee   epsilon {epsilon:.4}, delta {delta:.0e} over {} disturbed rounds\n",
+        network.disturbed_rounds_budget,
+    );
+    // Writing to a string does not fail.
+    let _ = write!(
+        text,
+        "mixing      delta_mix {:.1e} a round and conversation (proven), {:.1e} (conjectured)\n\
+         file        {file}, {bytes} bytes, both ways\n\n\
+         round  outcome     latency   onions: users + noise   filters            adversary counts\n",
+        network.delta_mix, network.delta_mix_conjectured,
+    );
+    text
+}
+
+/// A line for a round.
+pub(super) fn round(round: &Round, shards: usize) -> String {
+    let outcome = match round.outcome {
+        Outcome::Delivered => "delivered",
+        Outcome::Aborted => "ABORTED",
+    };
+    let seconds = round.latency_ms as f64 / 1000.0;
+    let onions = format!("{} + {}", round.user_onions, round.noise_onions);
+    // Every shard tests every filter.
+    let all = (shards * shards) as u64;
+    let filters = match (round.outcome, round.filters_checked == all) {
+        (Outcome::Delivered, true) => format!("all {all} tests hold"),
+        _ => format!("{} of {all} tested", round.filters_checked),
+    };
+    let counts = match round.outcome {
+        Outcome::Delivered => format!("{} pairs, {} singles", round.pairs, round.singles),
+        Outcome::Aborted => "nothing opened".to_owned(),
+    };
+    let mut line =
+        format!("{:>5}  {outcome:<9} {seconds:>7.2} s   {onions:<21}   {filters:<16}   {counts}", round.round);
+    if let Some(reason) = &round.reason {
+        let _ = write!(line, "\n       {reason}");
+    }
+    line
+}
+
+/// How it ended.
+pub(super) fn closing(rounds: &[Round], messages: &Messages, bytes: usize) -> String {
+    let delivered: Vec<_> = rounds.iter().filter(|r| r.outcome == Outcome::Delivered).collect();
+    let aborted = rounds.len() - delivered.len();
+    let mut text = format!("\n{} rounds delivered, {aborted} aborted", delivered.len());
+    let mut latencies: Vec<_> = delivered.iter().map(|round| round.latency_ms).collect();
+    latencies.sort_unstable();
+    if let Some(median) = latencies.get(latencies.len() / 2) {
+        let _ = write!(text, "; median latency {:.2} s", *median as f64 / 1000.0);
+    }
+    let _ = write!(
+        text,
+        "\n{} messages sent, {} received, {} bytes\n",
+        messages.sent, messages.received, messages.bytes
+    );
+    text.push_str(&if messages.intact {
+        format!("The file arrived byte for byte at both ends: {bytes} bytes each way.\n")
+    } else {
+        "The file did not arrive at both ends.\n".to_owned()
+    });
+    text
+}

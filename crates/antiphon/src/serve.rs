@@ -1,0 +1,132 @@
+//! `antiphon shard` and `antiphon coordinator`: processes that run until they are asked to stop.
+
+use std::io;
+use std::path::PathBuf;
+
+use antiphon_coordinator::server::{
+    ConfigError as CoordinatorConfigError, CoordinatorServer, ServerConfig, ServerError,
+};
+use antiphon_shard::{
+    ConfigError as ShardConfigError, ConfigFile, RunError, ShardServer, StartError,
+};
+use clap::Args;
+use tokio::runtime::Runtime;
+
+use crate::exit::{EXIT_CODES, Exit, Exits};
+use crate::signals::stop_requested;
+
+/// Run a shard
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = EXIT_CODES,
+    long_about = "\
+Run a shard until SIGTERM or SIGINT, which let the running round end first.
+
+A shard mixes in every layer, and is the gateway of the clients that link to it. It keeps no secret \
+on disk but its identity: started again, it takes part from the next epoch on. docs/samples/shard.toml \
+is a commented configuration.
+
+  antiphon shard --config shard.toml"
+)]
+pub(crate) struct ShardArguments {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Run the coordinator
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = EXIT_CODES,
+    long_about = "\
+Run the coordinator until SIGTERM or SIGINT, which let the running round end first.
+
+The coordinator plans epochs and opens rounds. Nobody trusts it with more than that: shards and \
+clients check every document themselves. Its state survives a restart. \
+docs/samples/coordinator.toml is a commented configuration.
+
+  antiphon coordinator --config coordinator.toml"
+)]
+pub(crate) struct CoordinatorArguments {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Why a process does not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    #[error(transparent)]
+    ShardConfig(#[from] ShardConfigError),
+    #[error(transparent)]
+    ShardStart(#[from] StartError),
+    #[error("the shard stopped: {0}")]
+    Shard(#[from] RunError),
+    #[error(transparent)]
+    CoordinatorConfig(#[from] CoordinatorConfigError),
+    #[error(transparent)]
+    Coordinator(#[from] ServerError),
+    #[error("the system does not give what a server needs: {0}")]
+    System(#[from] io::Error),
+}
+
+impl Exits for ServeError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::ShardConfig(_) | Self::CoordinatorConfig(_) => Exit::Usage,
+            _ => Exit::Failed,
+        }
+    }
+}
+
+/// Runs a shard.
+pub(crate) fn shard(arguments: &ShardArguments) -> Result<(), ServeError> {
+    let config = ConfigFile::read(&arguments.config)?;
+    Runtime::new()?.block_on(async {
+        let stop = stop_requested()?;
+        let mut server = ShardServer::start(config.shard)?;
+        tokio::select! {
+            failed = server.failed() => return Ok(failed?),
+            () = stop => {}
+        }
+        tracing::info!("stopping after the running round");
+        server.shut_down().await?;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+/// Runs the coordinator.
+pub(crate) fn coordinator(arguments: &CoordinatorArguments) -> Result<(), ServeError> {
+    let config = ServerConfig::load(&arguments.config)?;
+    Runtime::new()?.block_on(async {
+        let stop = stop_requested()?;
+        let mut server = CoordinatorServer::start(config)?;
+        tracing::info!(
+            shards = %server.shard_addr(),
+            clients = %server.client_addr(),
+            "coordinator started"
+        );
+        let mut notices = server.subscribe();
+        let log = tokio::spawn(async move {
+            use tokio::sync::broadcast::error::RecvError;
+            loop {
+                match notices.recv().await {
+                    Ok(notice) => tracing::info!("{notice}"),
+                    Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "notices lost"),
+                    Err(RecvError::Closed) => return,
+                }
+            }
+        });
+        tokio::select! {
+            failed = server.failed() => return Ok(failed?),
+            () = stop => {}
+        }
+        tracing::info!("stopping after the running round");
+        server.shut_down().await?;
+        // It ends with the last notice.
+        let _ = log.await;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}

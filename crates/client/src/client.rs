@@ -1,0 +1,138 @@
+//! The client, as applications hold it.
+
+use std::fmt;
+
+use antiphon_client_core::{Ledger, OpenError, Opening};
+use antiphon_transport::entropy::entropy;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::driver::{Command, Driver, Handles};
+use crate::event::{Event, Events, Status};
+use crate::state_file::StateFile;
+use crate::{ClientConfig, ConnectError, Conversation};
+
+/// Commands waiting for the client's task.
+const COMMANDS: usize = 64;
+/// Events kept for an application that is slow to take them.
+const EVENTS: usize = 1024;
+
+/// The client is shut down, or its runtime is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the client is shut down")]
+pub struct ClientGone;
+
+/// Why a conversation was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenConversationError {
+    /// There is no room for it.
+    #[error(transparent)]
+    Refused(#[from] OpenError),
+    /// The client is shut down.
+    #[error(transparent)]
+    Gone(#[from] ClientGone),
+}
+
+/// A client that takes part in every round. Dropped without [`shut_down`](Self::shut_down) it stops
+/// at once, and a round in flight may be charged.
+pub struct Client {
+    commands: mpsc::Sender<Command>,
+    events: broadcast::WeakSender<Event>,
+    status: watch::Receiver<Status>,
+    task: Task,
+}
+
+/// Ends with what holds it.
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Client {
+    /// Asks the coordinator for the epoch document and links up with a gateway, trying again for
+    /// as long as the configuration says. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// See [`ConnectError`].
+    pub async fn connect(config: ClientConfig) -> Result<Self, ConnectError> {
+        let network = config.network.id();
+        let (state, restored) = match &config.state {
+            Some(file) => {
+                let (state, restored) = StateFile::open(file, network)?;
+                (Some(state), restored)
+            }
+            None => {
+                tracing::warn!("no state file: a restart forgets what conversations have cost");
+                (None, None)
+            }
+        };
+        let (commands, inbound) = mpsc::channel(COMMANDS);
+        let (events, _) = broadcast::channel(EVENTS);
+        let weak_events = events.downgrade();
+        let (ready, connected) = oneshot::channel();
+        let handles = Handles { commands: commands.downgrade(), inbound, events, ready };
+        let (driver, status) = Driver::new(config, state, restored, handles, entropy);
+        let task = Task(tokio::spawn(driver.run()));
+        connected.await.map_err(|_| ConnectError::RuntimeGone)??;
+        Ok(Self { commands, events: weak_events, status, task })
+    }
+
+    /// Opens a conversation. It takes part from the next round on. Both ends agree on all options but
+    /// the role. A secret serves one conversation only.
+    ///
+    /// # Errors
+    /// If there is no room for it, or the client is gone.
+    pub async fn open(&self, options: Opening) -> Result<Conversation, OpenConversationError> {
+        let (answer, opened) = oneshot::channel();
+        let command = Command::Open { options, answer };
+        self.commands.send(command).await.map_err(|_| ClientGone)?;
+        Ok(opened.await.map_err(|_| ClientGone)??)
+    }
+
+    /// What happens from here on.
+    pub fn events(&self) -> Events {
+        let receiver = match self.events.upgrade() {
+            Some(events) => events.subscribe(),
+            None => broadcast::channel(1).1,
+        };
+        Events(receiver)
+    }
+
+    /// What conversations have cost.
+    pub fn ledger(&self) -> Ledger {
+        self.status.borrow().ledger
+    }
+
+    /// How the client stands at the moment.
+    pub fn status(&self) -> Status {
+        *self.status.borrow()
+    }
+
+    /// Allows `units` disturbed rounds beyond what the network's guarantee covers, so that resting
+    /// conversations meet again. A decision for a person: each unit is charged at the price that the
+    /// product states.
+    ///
+    /// # Errors
+    /// If the client is gone.
+    pub async fn continue_at_a_price(&self, units: u32) -> Result<(), ClientGone> {
+        self.commands.send(Command::Continue { units }).await.map_err(|_| ClientGone)
+    }
+
+    /// Takes part in no further round, waits for the outcome of those in flight, at most until their
+    /// deadline, and closes the link.
+    pub async fn shut_down(mut self) {
+        if self.commands.send(Command::ShutDown).await.is_ok() {
+            // Fails only if the runtime is going away.
+            let _ = (&mut self.task.0).await;
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,258 @@
+//! One conversation, as applications hold it.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use antiphon_client_core::{ConversationId, MessageId, SendError as CoreSendError};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use crate::client::ClientGone;
+use crate::driver::{Command, Outgoing};
+use crate::inbox::Arrived;
+use crate::options::MESSAGE_OVERHEAD;
+
+/// Why a message was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The partner would not take it.
+    #[error("{length} bytes are too long for one message; at most {limit} are taken")]
+    TooLong {
+        /// The message's length in bytes.
+        length: usize,
+        /// The longest message in bytes.
+        limit: usize,
+    },
+    /// The queue is full, for [`ConversationSender::try_send`].
+    #[error("the queue is full; wait until messages are acknowledged")]
+    QueueFull,
+    /// One of the ends is closing the conversation, or it is over.
+    #[error("the conversation is closing or over")]
+    Closed,
+    /// The client is shut down.
+    #[error(transparent)]
+    Gone(#[from] ClientGone),
+}
+
+/// Why there is no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiveError {
+    /// The inbox was full, so messages were dropped here. Later ones follow.
+    #[error("{0} messages were dropped as the inbox was full; take messages sooner")]
+    Missed(u64),
+    /// The conversation is over, or the client shut down. All messages have been taken.
+    #[error("the conversation is over")]
+    Closed,
+}
+
+/// A message that the partner may not have got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the conversation ended before the partner acknowledged the message")]
+pub struct Undelivered;
+
+/// A message on its way. As a future, it resolves when the partner has the message. Dropping it
+/// changes nothing.
+#[derive(Debug)]
+#[must_use = "await it to know that the message has arrived, or drop it"]
+pub struct Delivery {
+    message: MessageId,
+    acknowledged: oneshot::Receiver<()>,
+}
+
+impl Delivery {
+    /// The message's number among those sent in its conversation.
+    pub const fn message(&self) -> MessageId {
+        self.message
+    }
+}
+
+impl Future for Delivery {
+    type Output = Result<(), Undelivered>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.acknowledged).poll(context).map(|done| done.map_err(|_| Undelivered))
+    }
+}
+
+/// The sending half of a conversation. Clones send in the same conversation.
+#[derive(Clone)]
+pub struct ConversationSender {
+    id: ConversationId,
+    commands: mpsc::Sender<Command>,
+    room: Arc<Semaphore>,
+    longest: u32,
+    /// The client's task holds a weak reference: with the last half dropped, it closes.
+    _held: Arc<()>,
+}
+
+impl ConversationSender {
+    /// Queues a message of any content; it can be empty. Waits while the queue is full. Returns once
+    /// it is queued; the [`Delivery`] tells when the partner has it. Dropping the future before it
+    /// returns may or may not send the message.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub async fn send(&self, message: impl Into<Vec<u8>>) -> Result<Delivery, SendError> {
+        let message = message.into();
+        let bytes = self.bytes(&message)?;
+        // Closed only with the conversation.
+        let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;
+        self.queue(message, room.map_err(|_| self.over())?).await
+    }
+
+    /// Like [`send`](Self::send), but does not wait for room in the queue.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub async fn try_send(&self, message: impl Into<Vec<u8>>) -> Result<Delivery, SendError> {
+        let message = message.into();
+        let bytes = self.bytes(&message)?;
+        let room = Arc::clone(&self.room).try_acquire_many_owned(bytes).map_err(|e| match e {
+            tokio::sync::TryAcquireError::NoPermits => SendError::QueueFull,
+            tokio::sync::TryAcquireError::Closed => self.over(),
+        })?;
+        self.queue(message, room).await
+    }
+
+    /// Asks the partner to end the conversation with us. Both ends stop at the same round soon;
+    /// messages not acknowledged by then are lost. Dropping all halves of a conversation does the
+    /// same.
+    pub async fn close(&self) {
+        // A client that is gone has no conversations.
+        let _ = self.commands.send(Command::Close { conversation: self.id }).await;
+    }
+
+    /// The number by which [`Event`](crate::Event)s name this conversation.
+    pub const fn id(&self) -> ConversationId {
+        self.id
+    }
+
+    fn bytes(&self, message: &[u8]) -> Result<u32, SendError> {
+        let (length, limit) = (message.len(), self.longest as usize);
+        match u32::try_from(length) {
+            Ok(bytes) if length <= limit => Ok(bytes + MESSAGE_OVERHEAD),
+            _ => Err(SendError::TooLong { length, limit }),
+        }
+    }
+
+    async fn queue(
+        &self,
+        message: Vec<u8>,
+        room: tokio::sync::OwnedSemaphorePermit,
+    ) -> Result<Delivery, SendError> {
+        let (done, acknowledged) = oneshot::channel();
+        let (answer, taken) = oneshot::channel();
+        let outgoing = Outgoing { message, room, done, answer };
+        let command = Command::Send { conversation: self.id, outgoing };
+        self.commands.send(command).await.map_err(|_| ClientGone)?;
+        match taken.await.map_err(|_| ClientGone)? {
+            Ok(message) => Ok(Delivery { message, acknowledged }),
+            Err(CoreSendError::TooLong { length, limit }) => {
+                Err(SendError::TooLong { length, limit })
+            }
+            Err(CoreSendError::QueueFull { .. }) => Err(SendError::QueueFull),
+            Err(CoreSendError::NoConversation | CoreSendError::Closing) => Err(SendError::Closed),
+        }
+    }
+
+    fn over(&self) -> SendError {
+        match self.commands.is_closed() {
+            true => ClientGone.into(),
+            false => SendError::Closed,
+        }
+    }
+}
+
+impl fmt::Debug for ConversationSender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConversationSender").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// The receiving half of a conversation.
+pub struct ConversationReceiver {
+    inbox: mpsc::Receiver<Arrived>,
+    /// The message behind a gap that was told of.
+    behind_gap: Option<Arrived>,
+    _held: Arc<()>,
+}
+
+impl ConversationReceiver {
+    /// The next message: whole, in order, once. The future may be dropped and called again without
+    /// losing anything.
+    ///
+    /// # Errors
+    /// See [`ReceiveError`].
+    pub async fn receive(&mut self) -> Result<Vec<u8>, ReceiveError> {
+        let mut arrived = match self.behind_gap.take() {
+            Some(arrived) => arrived,
+            None => self.inbox.recv().await.ok_or(ReceiveError::Closed)?,
+        };
+        match std::mem::take(&mut arrived.missed_before) {
+            0 => Ok(arrived.message),
+            missed => {
+                self.behind_gap = Some(arrived);
+                Err(ReceiveError::Missed(missed))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for ConversationReceiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConversationReceiver").finish_non_exhaustive()
+    }
+}
+
+/// A conversation with one partner.
+#[derive(Debug)]
+pub struct Conversation {
+    sender: ConversationSender,
+    receiver: ConversationReceiver,
+}
+
+impl Conversation {
+    /// Queues a message. See [`ConversationSender::send`].
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub async fn send(&self, message: impl Into<Vec<u8>>) -> Result<Delivery, SendError> {
+        self.sender.send(message).await
+    }
+
+    /// The next message. See [`ConversationReceiver::receive`].
+    ///
+    /// # Errors
+    /// See [`ReceiveError`].
+    pub async fn receive(&mut self) -> Result<Vec<u8>, ReceiveError> {
+        self.receiver.receive().await
+    }
+
+    /// The two halves, to be used from different tasks.
+    pub fn split(self) -> (ConversationSender, ConversationReceiver) {
+        (self.sender, self.receiver)
+    }
+
+    /// Asks the partner to end the conversation with us. See [`ConversationSender::close`].
+    pub async fn close(&self) {
+        self.sender.close().await;
+    }
+
+    /// The number by which [`Event`](crate::Event)s name this conversation.
+    pub const fn id(&self) -> ConversationId {
+        self.sender.id
+    }
+
+    pub(crate) fn new(
+        id: ConversationId,
+        commands: mpsc::Sender<Command>,
+        room: Arc<Semaphore>,
+        longest: u32,
+        inbox: mpsc::Receiver<Arrived>,
+        held: Arc<()>,
+    ) -> Self {
+        let sender = ConversationSender { id, commands, room, longest, _held: Arc::clone(&held) };
+        Self { sender, receiver: ConversationReceiver { inbox, behind_gap: None, _held: held } }
+    }
+}

@@ -1,0 +1,296 @@
+//! The task that owns the client's state machine: it feeds it what happens and does what it says.
+
+mod conversations;
+mod gateways;
+mod line;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use antiphon_client_core::{
+    Checkpoint, Client as Core, ClientConfig as CoreConfig, ConversationId, DocumentRefusal, Input,
+    Output, RoundMark,
+};
+use antiphon_routing::VerifiedEpoch;
+use antiphon_transport::clock::SystemClock;
+use antiphon_wire::{Blob, Encode as _, FromClient, IdentityKey, Round};
+use bytes::Bytes;
+use rand_chacha::ChaCha20Rng;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::event::{Event, Status};
+use crate::state_file::StateFile;
+use crate::{ClientConfig, ConnectError};
+pub(crate) use conversations::{Command, Outgoing};
+use line::Line;
+
+/// Onions leave this long after a round's opening arrived, in milliseconds, so that the time it
+/// takes to make and save them, and what the application does meanwhile, does not show.
+const HOLD_MS: u32 = 50;
+
+/// What connects the task with the application.
+pub(crate) struct Handles {
+    pub(crate) commands: mpsc::WeakSender<Command>,
+    pub(crate) inbound: mpsc::Receiver<Command>,
+    pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) ready: oneshot::Sender<Result<(), ConnectError>>,
+}
+
+pub(crate) struct Driver {
+    config: ClientConfig,
+    /// Shared with the thread that verifies a document, while it does.
+    core: Arc<Mutex<Core>>,
+    rng: ChaCha20Rng,
+    state: Option<Arc<StateFile>>,
+    commands: mpsc::WeakSender<Command>,
+    inbound: mpsc::Receiver<Command>,
+    events: broadcast::Sender<Event>,
+    status: watch::Sender<Status>,
+    conversations: BTreeMap<ConversationId, conversations::Open>,
+    line: Line,
+    /// Frames that leave at their time.
+    submissions: VecDeque<(Instant, Bytes)>,
+    /// The newest mark that the core gave out.
+    mark: Option<RoundMark>,
+    /// The round whose checkpoint could not be written.
+    unsaved: Option<Round>,
+    /// Whether to take part in no further round.
+    stopping: bool,
+    /// Whether connecting failed for good.
+    over: bool,
+
+    /// Until there is a gateway: whom to tell, until when to try, and how the last attempt failed.
+    ready: Option<oneshot::Sender<Result<(), ConnectError>>>,
+    connect_by: Instant,
+    last_failure: String,
+    /// Failures since the last round opened.
+    failures: u32,
+    /// Whether to ask the coordinator for documents before the next gateway.
+    ask: bool,
+    /// The gateway to try first, and those that failed.
+    prefer: Option<IdentityKey>,
+    failed: BTreeSet<IdentityKey>,
+    /// The epoch of the round opened last.
+    serving: Option<Arc<VerifiedEpoch>>,
+    /// Documents refused on this link.
+    refusals: u32,
+    /// When to give up a gateway that opens no round.
+    quiet_until: Instant,
+    /// The gateway leaves the epoch: move between two rounds, or by this time.
+    move_by: Option<Instant>,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        config: ClientConfig,
+        state: Option<StateFile>,
+        restored: Option<Checkpoint>,
+        handles: Handles,
+        entropy: fn() -> ChaCha20Rng,
+    ) -> (Self, watch::Receiver<Status>) {
+        let core_config = CoreConfig {
+            network: config.network.clone(),
+            queue_bytes: config.queue_bytes as usize,
+            message_bytes: config.longest_message() as usize,
+        };
+        let core = Core::new(core_config, restored, entropy());
+        let (status, shown) = watch::channel(Status {
+            ledger: *core.ledger(),
+            epoch: None,
+            last_round: core.last_round(),
+            gateway: None,
+        });
+        let now = Instant::now();
+        let driver = Self {
+            connect_by: now + config.connect_within,
+            config,
+            core: Arc::new(Mutex::new(core)),
+            rng: entropy(),
+            state: state.map(Arc::new),
+            commands: handles.commands,
+            inbound: handles.inbound,
+            events: handles.events,
+            status,
+            conversations: BTreeMap::new(),
+            line: Line::new(),
+            submissions: VecDeque::new(),
+            mark: restored.map(|kept| kept.mark),
+            unsaved: None,
+            stopping: false,
+            over: false,
+            ready: Some(handles.ready),
+            last_failure: "none came to an end".to_owned(),
+            failures: 0,
+            ask: true,
+            prefer: None,
+            failed: BTreeSet::new(),
+            serving: None,
+            refusals: 0,
+            quiet_until: now,
+            move_by: None,
+        };
+        (driver, shown)
+    }
+
+    /// Runs until told to stop, or until connecting takes too long.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let due = self.core().next_deadline();
+            let tick = due.map(|due| Duration::from_millis(due.ms_since(SystemClock::now())));
+            if self.stopping && due.is_none() {
+                break;
+            }
+            self.move_if_due().await;
+            let submission = self.submissions.front().map(|(at, _)| *at);
+            let connecting = self.ready.is_some().then_some(self.connect_by);
+            let linked = self.line.gateway().is_some();
+            let quiet = (linked && !self.stopping).then_some(self.quiet_until);
+            tokio::select! {
+                event = self.line.next() => self.line_event(event).await,
+                Some(command) = self.inbound.recv() => self.command(command).await,
+                () = at(submission), if submission.is_some() => self.submit(),
+                () = sleep(tick.unwrap_or_default()), if tick.is_some() => {
+                    self.handle(Input::Tick).await;
+                }
+                () = at(self.move_by), if self.move_by.is_some() => {}
+                () = at(quiet), if quiet.is_some() => self.leave_quiet_gateway().await,
+                () = at(connecting), if connecting.is_some() => {
+                    let last = std::mem::take(&mut self.last_failure);
+                    let within = self.config.connect_within;
+                    self.give_up(ConnectError::TimedOut { within, last });
+                }
+            }
+            if self.over {
+                return;
+            }
+            self.show_status();
+        }
+        self.save_outcome().await;
+        self.line.finish().await;
+    }
+
+    fn core(&self) -> MutexGuard<'_, Core> {
+        // Only a panic poisons it, and that ends the task.
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn emit(&self, event: Event) {
+        // Fails only if nobody listens.
+        let _ = self.events.send(event);
+    }
+
+    fn give_up(&mut self, error: ConnectError) {
+        self.over = true;
+        if let Some(ready) = self.ready.take() {
+            // Fails only if nobody waits any more.
+            let _ = ready.send(Err(error));
+        }
+    }
+
+    /// Tells the state machine what happened and does what it says. Returns why a document was
+    /// refused.
+    async fn handle(&mut self, input: Input) -> Option<DocumentRefusal> {
+        let arrived = Instant::now();
+        let hold_ms = match &input {
+            Input::Opened { closes_in_ms, .. } => HOLD_MS.min(closes_in_ms / 4),
+            _ => 0,
+        };
+        let now = SystemClock::now();
+        if matches!(input, Input::Document(_)) {
+            // Checking it can take long for a large network.
+            let core = Arc::clone(&self.core);
+            let checked = spawn_blocking(move || {
+                core.lock().unwrap_or_else(PoisonError::into_inner).handle(now, input);
+            });
+            if let Err(error) = checked.await
+                && error.is_panic()
+            {
+                std::panic::resume_unwind(error.into_panic());
+            }
+        } else {
+            self.core().handle(now, input);
+        }
+        self.drain(arrived + Duration::from_millis(hold_ms.into())).await
+    }
+
+    /// Does all that the state machine wants. Onions leave at `leaves_at`.
+    async fn drain(&mut self, leaves_at: Instant) -> Option<DocumentRefusal> {
+        let mut refusal = None;
+        loop {
+            let output = self.core().poll();
+            match output {
+                None => return refusal,
+                Some(Output::Persist(checkpoint)) => self.persist(checkpoint).await,
+                // Its checkpoint is not on disk: after a crash the round could be used twice.
+                Some(Output::Submit { round, .. }) if self.unsaved == Some(round) => {}
+                Some(Output::Submit { epoch, round, onions }) => {
+                    let onions = Blob(onions);
+                    let frame = FromClient::Submit { epoch, round, onions }.to_bytes();
+                    self.submissions.push_back((leaves_at, frame.into()));
+                }
+                Some(Output::Event(event)) => {
+                    if let antiphon_client_core::Event::DocumentRefused { error } = &event {
+                        refusal = Some(error.clone());
+                    }
+                    self.core_event(event);
+                }
+            }
+        }
+    }
+
+    async fn persist(&mut self, checkpoint: Checkpoint) {
+        let round = checkpoint.mark.round;
+        self.mark = Some(checkpoint.mark);
+        self.unsaved = None;
+        if let Err(error) = self.write(checkpoint).await {
+            tracing::error!(%error, "cannot write the state file: nothing is submitted");
+            self.unsaved = Some(round);
+            self.emit(Event::StateNotWritten { round, reason: error.to_string() });
+        }
+    }
+
+    async fn write(&mut self, checkpoint: Checkpoint) -> io::Result<()> {
+        let Some(state) = self.state.clone() else { return Ok(()) };
+        spawn_blocking(move || state.write(&checkpoint)).await.map_err(io::Error::other)?
+    }
+
+    /// With no round in flight, the ledger holds no reserve: a restart need not pay for it.
+    async fn save_outcome(&mut self) {
+        let ledger = *self.core().ledger();
+        let Some(mark) = self.mark else { return };
+        let (charged, extended) = (ledger.charged(), ledger.extended());
+        if let Err(error) = self.write(Checkpoint { mark, charged, extended }).await {
+            tracing::warn!(%error, "cannot write the state file: the last round counts as charged");
+        }
+    }
+
+    /// Sends the onions whose time has come.
+    fn submit(&mut self) {
+        if let Some((_, frame)) = self.submissions.pop_front() {
+            self.line.send(frame);
+        }
+    }
+
+    fn show_status(&self) {
+        let core = self.core();
+        let status = Status {
+            ledger: *core.ledger(),
+            epoch: core.newest_epoch().map(|epoch| epoch.epoch()),
+            last_round: core.last_round(),
+            gateway: self.line.gateway(),
+        };
+        drop(core);
+        self.status.send_if_modified(|shown| std::mem::replace(shown, status) != status);
+    }
+}
+
+/// Waits until then, if there is a then.
+async fn at(when: Option<Instant>) {
+    if let Some(when) = when {
+        sleep_until(when).await;
+    }
+}

@@ -1,0 +1,165 @@
+//! Conversations: what the application wants of them and what they bring.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+
+use antiphon_client_core::{
+    ConversationId, Event as CoreEvent, MessageId, OpenError, Opening, SendError,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::Instant;
+
+use super::Driver;
+use crate::conversation::Conversation;
+use crate::event::Event;
+use crate::inbox::{Inbox, inbox};
+
+/// What the application wants.
+pub(crate) enum Command {
+    Open { options: Opening, answer: oneshot::Sender<Result<Conversation, OpenError>> },
+    Send { conversation: ConversationId, outgoing: Outgoing },
+    Close { conversation: ConversationId },
+    Continue { units: u32 },
+    ShutDown,
+}
+
+/// A message to send.
+pub(crate) struct Outgoing {
+    pub(crate) message: Vec<u8>,
+    /// Its bytes in the queue, given back when it is acknowledged.
+    pub(crate) room: OwnedSemaphorePermit,
+    pub(crate) done: oneshot::Sender<()>,
+    pub(crate) answer: oneshot::Sender<Result<MessageId, SendError>>,
+}
+
+/// An open conversation.
+pub(super) struct Open {
+    inbox: Inbox,
+    room: Arc<Semaphore>,
+    /// Messages that the partner has not acknowledged.
+    unacknowledged: BTreeMap<MessageId, (OwnedSemaphorePermit, oneshot::Sender<()>)>,
+    /// Dead once the application has dropped all of its halves.
+    held: Weak<()>,
+    closing: bool,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.room.close();
+    }
+}
+
+impl Driver {
+    pub(super) async fn command(&mut self, command: Command) {
+        match command {
+            Command::Open { options, answer } => {
+                self.open(&options, answer);
+                self.drain(Instant::now()).await;
+            }
+            Command::Send { conversation, outgoing } => {
+                let Outgoing { message, room, done, answer } = outgoing;
+                let taken = self.core().send(conversation, message);
+                if let (Ok(id), Some(open)) = (taken, self.conversations.get_mut(&conversation)) {
+                    open.unacknowledged.insert(id, (room, done));
+                }
+                // Fails only if the application does not want to know.
+                let _ = answer.send(taken);
+            }
+            Command::Close { conversation } => self.core().close_conversation(conversation),
+            Command::Continue { units } => self.core().continue_at_a_price(units),
+            Command::ShutDown => self.stopping = true,
+        }
+    }
+
+    fn open(
+        &mut self,
+        options: &Opening,
+        answer: oneshot::Sender<Result<Conversation, OpenError>>,
+    ) {
+        // Without an application left, there is nobody to answer.
+        let Some(commands) = self.commands.upgrade() else { return };
+        let opened = self.core().open_conversation(options);
+        let conversation = opened.map(|id| {
+            let (inbox, arrived) = inbox(self.config.inbox_bytes);
+            let room = Arc::new(Semaphore::new(self.config.queue_bytes as usize));
+            let held = Arc::new(());
+            let open = Open {
+                inbox,
+                room: Arc::clone(&room),
+                unacknowledged: BTreeMap::new(),
+                held: Arc::downgrade(&held),
+                closing: false,
+            };
+            self.conversations.insert(id, open);
+            Conversation::new(id, commands, room, self.config.longest_message(), arrived, held)
+        });
+        // If nobody waits any more, the conversation is dropped here, and closes.
+        let _ = answer.send(conversation);
+    }
+
+    /// Passes on what the state machine tells.
+    pub(super) fn core_event(&mut self, event: CoreEvent) {
+        match event {
+            CoreEvent::Received { conversation, message } => {
+                let open = self.conversations.get_mut(&conversation);
+                if let Some(Err(missed)) = open.map(|open| open.inbox.put(message)) {
+                    self.emit(Event::MessagesMissed { conversation, missed });
+                }
+            }
+            CoreEvent::Acknowledged { conversation, message } => {
+                let open = self.conversations.get_mut(&conversation);
+                if let Some((_, done)) = open.and_then(|o| o.unacknowledged.remove(&message)) {
+                    // Fails only if the application does not want to know.
+                    let _ = done.send(());
+                }
+            }
+            CoreEvent::Closed { conversation } => {
+                self.conversations.remove(&conversation);
+                self.emit(Event::Closed { conversation });
+            }
+            CoreEvent::RoundEnded { round, outcome } => {
+                let ledger = *self.core().ledger();
+                self.emit(Event::RoundEnded { round, outcome, ledger });
+                self.close_dropped();
+            }
+            CoreEvent::EpochAdopted { epoch, first_round, last_round } => {
+                tracing::info!(%epoch, %first_round, %last_round, "new epoch");
+                self.emit(Event::EpochAdopted { epoch, first_round, last_round });
+                self.check_gateway();
+            }
+            CoreEvent::DocumentRefused { error } => {
+                tracing::warn!(%error, "an epoch document is refused");
+                self.emit(Event::DocumentRefused { error });
+            }
+            CoreEvent::RoundRefused { epoch, round, error } => {
+                tracing::warn!(%epoch, %round, %error, "a round is refused");
+                self.emit(Event::RoundRefused { epoch, round, error });
+            }
+            CoreEvent::Resting { charged } => self.emit(Event::Resting { charged }),
+            CoreEvent::PartnerFailed { conversation, error } => {
+                self.emit(Event::PartnerFailed { conversation, error });
+            }
+            CoreEvent::Rhythm { conversation, level } => {
+                self.emit(Event::Rhythm { conversation, level });
+            }
+            CoreEvent::NoRoom { conversation } => self.emit(Event::NoRoom { conversation }),
+            CoreEvent::Closing { conversation, at } => {
+                self.emit(Event::Closing { conversation, at });
+            }
+        }
+    }
+
+    /// Closes the conversations that the application has dropped.
+    fn close_dropped(&mut self) {
+        let mut dropped = Vec::new();
+        for (id, open) in &mut self.conversations {
+            if !open.closing && open.held.strong_count() == 0 {
+                open.closing = true;
+                dropped.push(*id);
+            }
+        }
+        for id in dropped {
+            self.core().close_conversation(id);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The one link that a client has: to a gateway, or briefly to the coordinator.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon_transport::{
+    CloseReason, DialError, Dialer, Incoming, Limits, Link, LinkReceiver, LinkSender,
+};
+use antiphon_wire::{
+    Decode as _, Encode as _, FromClient, IdentityKey, PROTOCOL_VERSION, ToClient,
+};
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// The longest frame taken, in bytes: a document of a large network.
+const MAX_FRAME_BYTES: usize = 1 << 20;
+/// Frames waiting to be sent. More than rounds can be in flight: a gateway that reads so slowly is
+/// of no use.
+const QUEUE: usize = 16;
+/// How long a gateway may take to accept a frame.
+const SEND_WITHIN: Duration = Duration::from_secs(20);
+/// How long the coordinator has for a document. With none to show yet, it takes its time.
+const DOCUMENT_WITHIN: Duration = Duration::from_secs(15);
+
+/// Whom to link up with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Coordinator { address: String, identity: IdentityKey },
+    Gateway { address: SocketAddr, identity: IdentityKey },
+}
+
+/// What happens on the line.
+pub(super) enum LineEvent {
+    /// The wait is over: time to dial.
+    Due,
+    /// The link is up, and the hello on its way.
+    Up,
+    /// Nobody, or the wrong one, answered.
+    Failed(DialError),
+    /// A message came.
+    Message(Box<ToClient>),
+    /// The link is gone, and why.
+    Lost(String),
+    /// The other side broke the protocol.
+    Nonsense(String),
+}
+
+type Dialling = Pin<Box<dyn Future<Output = Result<Link, DialError>> + Send>>;
+
+enum State {
+    Waiting(Instant),
+    Dialling(Target, Dialling),
+    Up(Target, Up),
+}
+
+struct Up {
+    receiver: LinkReceiver,
+    frames: mpsc::Sender<Bytes>,
+    writer: Writer,
+    until: Option<Instant>,
+}
+
+/// Ends with the link, even in the midst of a send.
+struct Writer(JoinHandle<()>);
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+pub(super) struct Line {
+    dialer: Arc<Dialer>,
+    state: State,
+}
+
+impl Line {
+    /// A line on which it is time to dial.
+    pub(super) fn new() -> Self {
+        let limits = Limits { max_frame_bytes: MAX_FRAME_BYTES, ..Limits::clients() };
+        // Clients stay anonymous.
+        let dialer = Arc::new(Dialer::new(None, limits));
+        Self { dialer, state: State::Waiting(Instant::now()) }
+    }
+
+    /// Drops the link, if there is one, and waits.
+    pub(super) fn wait(&mut self, duration: Duration) {
+        self.state = State::Waiting(Instant::now() + duration);
+    }
+
+    /// Drops the link, if there is one, and dials.
+    pub(super) fn dial(&mut self, target: Target) {
+        let dialer = Arc::clone(&self.dialer);
+        let to = target.clone();
+        let dialling: Dialling = Box::pin(async move {
+            match to {
+                Target::Coordinator { address, identity } => {
+                    dialer.dial_host(&address, identity.0).await
+                }
+                Target::Gateway { address, identity } => dialer.dial(address, identity.0).await,
+            }
+        });
+        self.state = State::Dialling(target, dialling);
+    }
+
+    /// The gateway, while the link to it is up.
+    pub(super) fn gateway(&self) -> Option<IdentityKey> {
+        match &self.state {
+            State::Up(Target::Gateway { identity, .. }, _) => Some(*identity),
+            _ => None,
+        }
+    }
+
+    /// Whom the line leads to, or should.
+    pub(super) fn target(&self) -> Option<&Target> {
+        match &self.state {
+            State::Waiting(_) => None,
+            State::Dialling(target, _) | State::Up(target, _) => Some(target),
+        }
+    }
+
+    /// Hands a frame over, without waiting. One that nobody takes is lost with the link.
+    pub(super) fn send(&mut self, frame: Bytes) {
+        if let State::Up(_, up) = &mut self.state
+            && up.frames.try_send(frame).is_err()
+        {
+            up.until = Some(Instant::now());
+        }
+    }
+
+    /// Waits until what was handed over is sent, and closes.
+    pub(super) async fn finish(self) {
+        if let State::Up(_, up) = self.state {
+            let Up { receiver: _receiver, frames, mut writer, .. } = up;
+            drop(frames);
+            // Fails only if the runtime is going away.
+            let _ = (&mut writer.0).await;
+        }
+    }
+
+    /// The next thing that happens. The future may be dropped and called again without losing
+    /// anything. After `Failed` and `Lost` it is for the caller to say how to go on.
+    pub(super) async fn next(&mut self) -> LineEvent {
+        match &mut self.state {
+            State::Waiting(until) => {
+                sleep_until(*until).await;
+                LineEvent::Due
+            }
+            State::Dialling(_, dialling) => match dialling.await {
+                Ok(link) => {
+                    self.up(link);
+                    LineEvent::Up
+                }
+                Err(error) => LineEvent::Failed(error),
+            },
+            State::Up(_, up) => up.next().await,
+        }
+    }
+
+    fn up(&mut self, link: Link) {
+        let (sender, receiver) = link.split();
+        let (frames, queue) = mpsc::channel(QUEUE);
+        let writer = Writer(tokio::spawn(write(sender, queue)));
+        let hello = FromClient::Hello { version: PROTOCOL_VERSION };
+        // The queue is empty.
+        let _ = frames.try_send(hello.to_bytes().into());
+        let waiting = State::Waiting(Instant::now());
+        if let State::Dialling(target, _) = std::mem::replace(&mut self.state, waiting) {
+            let coordinator = matches!(target, Target::Coordinator { .. });
+            let until = coordinator.then(|| Instant::now() + DOCUMENT_WITHIN);
+            self.state = State::Up(target, Up { receiver, frames, writer, until });
+        }
+    }
+}
+
+impl Up {
+    async fn next(&mut self) -> LineEvent {
+        let until = self.until;
+        let overdue = async {
+            match until {
+                Some(until) => sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        let incoming = tokio::select! {
+            incoming = self.receiver.recv() => incoming,
+            () = overdue => return LineEvent::Lost("the other side is too slow".to_owned()),
+        };
+        match incoming {
+            Ok(Some(Incoming::Frame(frame))) => match ToClient::from_bytes(&frame) {
+                Ok(message) => LineEvent::Message(Box::new(message)),
+                Err(error) => LineEvent::Nonsense(error.to_string()),
+            },
+            Ok(Some(Incoming::Bulk(_))) => {
+                LineEvent::Nonsense("a batch is for shards only".to_owned())
+            }
+            Ok(None) => LineEvent::Lost("the other side closed the link".to_owned()),
+            Err(error) => LineEvent::Lost(error.to_string()),
+        }
+    }
+}
+
+/// Sends frames in order, so that a slow gateway never holds up the client's task.
+async fn write(sender: LinkSender, mut queue: mpsc::Receiver<Bytes>) {
+    while let Some(frame) = queue.recv().await {
+        match timeout(SEND_WITHIN, sender.send(frame)).await {
+            Ok(Ok(())) => {}
+            // The receiving side says so.
+            Ok(Err(_)) => return,
+            Err(_) => return sender.close(CloseReason::Abandoned),
+        }
+    }
+    // Within the time that a send has; what is lost then is lost with the link.
+    let _ = timeout(SEND_WITHIN, sender.finish()).await;
+}

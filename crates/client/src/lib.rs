@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+
+mod backoff;
+mod client;
+pub mod config;
+mod connect_error;
+mod conversation;
+mod driver;
+mod event;
+mod inbox;
+mod options;
+mod state_file;
+
+pub use antiphon_client_core::{
+    ConversationId, ConversationSecret, DocumentRefusal, Ledger, Level, MessageId, OpenError,
+    Opening as ConversationOptions, Outcome, PartnerError, Role, RoundRefusal, Start,
+};
+pub use antiphon_wire::{Epoch, IdentityKey, NetworkFile, Round};
+pub use client::{Client, ClientGone, OpenConversationError};
+pub use connect_error::ConnectError;
+pub use conversation::{
+    Conversation, ConversationReceiver, ConversationSender, Delivery, ReceiveError, SendError,
+    Undelivered,
+};
+pub use event::{Event, Events, Status};
+pub use options::{ClientConfig, Coordinator, Gateway};
+pub use state_file::StateError;

@@ -1,0 +1,75 @@
+//! What a client is made with.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use antiphon_wire::{IdentityKey, NetworkFile};
+
+/// Where clients ask for the first epoch document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coordinator {
+    /// Its endpoint for clients, as `host:port` over UDP.
+    pub address: String,
+    /// The key it has to prove.
+    pub identity: IdentityKey,
+}
+
+/// Which shard takes a client's onions. It is trusted for nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gateway {
+    /// Any shard of the epoch, at random; another one when it fails or leaves.
+    #[default]
+    Auto,
+    /// This shard and no other: while it is out of the epoch, the client is offline.
+    Shard(IdentityKey),
+}
+
+/// What a client is made with.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// The network that the client belongs to.
+    pub network: NetworkFile,
+    /// Where to ask for the first epoch document.
+    pub coordinator: Coordinator,
+    /// Which shard to go through.
+    pub gateway: Gateway,
+    /// The file that remembers the last round and the ledger. Made when it is missing; its folder
+    /// has to be there. Without one, a restart forgets what conversations have cost, and a restart
+    /// within a round uses the round twice.
+    pub state: Option<PathBuf>,
+    /// Bytes of messages queued to be sent, per conversation, counting each message 64 bytes longer
+    /// than it is.
+    pub queue_bytes: u32,
+    /// Bytes of messages that have arrived and were not taken, per conversation, counted likewise.
+    pub inbox_bytes: u32,
+    /// The longest message sent or received, in bytes. Partners should agree on it. Held to what
+    /// fits into either queue.
+    pub message_bytes: u32,
+    /// How long [`Client::connect`](crate::Client::connect) keeps trying.
+    pub connect_within: Duration,
+}
+
+/// Bytes of a queue that a message takes up besides its own, so that empty ones are bounded too.
+pub(crate) const MESSAGE_OVERHEAD: u32 = 64;
+
+impl ClientConfig {
+    /// Any gateway, no state file, queues of 32 MiB, messages of up to 16 MiB, a minute to connect.
+    pub const fn new(network: NetworkFile, coordinator: Coordinator) -> Self {
+        Self {
+            network,
+            coordinator,
+            gateway: Gateway::Auto,
+            state: None,
+            queue_bytes: 32 << 20,
+            inbox_bytes: 32 << 20,
+            message_bytes: 16 << 20,
+            connect_within: Duration::from_secs(60),
+        }
+    }
+
+    /// The longest message, in bytes, once the queues are taken into account.
+    pub(crate) fn longest_message(&self) -> u32 {
+        let queue = self.queue_bytes.min(self.inbox_bytes);
+        self.message_bytes.min(queue.saturating_sub(MESSAGE_OVERHEAD))
+    }
+}

@@ -1,0 +1,160 @@
+//! A coordinator and three gateways on the loopback interface, led by the test.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use antiphon_client::{Client, ClientConfig, Coordinator, Event, Events, Gateway, IdentityKey};
+use antiphon_transport::{
+    Accept, CloseReason, Identity, Incoming, Limits, LinkReceiver, LinkSender, Server,
+};
+use antiphon_wire::{
+    Blob, Decode as _, Encode as _, Epoch, FromClient, PROTOCOL_VERSION, Round, SignedDocument,
+    ToClient,
+};
+use tokio::time::timeout;
+
+use crate::mix::{Mix, key};
+
+/// Longer than anything takes.
+const LONG: Duration = Duration::from_secs(20);
+
+pub(crate) struct World {
+    pub(crate) coordinator: Server,
+    pub(crate) gateways: [Server; 3],
+    pub(crate) mix: Mix,
+}
+
+/// The server's side of a client's link.
+pub(crate) struct Served {
+    pub(crate) sender: LinkSender,
+    receiver: LinkReceiver,
+}
+
+fn listen(seed: u8) -> Server {
+    let address = "127.0.0.1:0".parse().unwrap();
+    let identity = Identity::new(key(seed));
+    Server::bind(address, &identity, Accept::Anonymous, Limits::clients()).unwrap()
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let gateways = [1, 2, 3].map(listen);
+        let addresses = [0, 1, 2].map(|i: usize| Some(gateways[i].local_addr().unwrap()));
+        Self { coordinator: listen(50), mix: Mix::new(1, 10, &addresses), gateways }
+    }
+
+    pub(crate) fn addresses(&self) -> [Option<SocketAddr>; 3] {
+        [0, 1, 2].map(|i: usize| Some(self.gateways[i].local_addr().unwrap()))
+    }
+
+    pub(crate) fn identity(shard: usize) -> IdentityKey {
+        IdentityKey::of(&key(shard as u8 + 1))
+    }
+
+    pub(crate) fn config(&self, gateway: Option<usize>, state: Option<&Path>) -> ClientConfig {
+        let coordinator = Coordinator {
+            address: self.coordinator.local_addr().unwrap().to_string(),
+            identity: IdentityKey::of(&key(50)),
+        };
+        let mut config = ClientConfig::new(self.mix.network.clone(), coordinator);
+        if let Some(shard) = gateway {
+            config.gateway = Gateway::Shard(Self::identity(shard));
+        }
+        config.state = state.map(Path::to_owned);
+        config.connect_within = LONG;
+        config
+    }
+
+    /// A client that is connected, its gateway and that one's side of the link.
+    pub(crate) async fn connect(&mut self, config: ClientConfig) -> (Client, usize, Served) {
+        let client = tokio::spawn(Client::connect(config));
+        let document = self.mix.signed.clone();
+        // Kept until the document has arrived.
+        let asked = Served::accept(&mut self.coordinator).await;
+        asked.document(document).await;
+        let (shard, served) = self.gateway().await;
+        (within(client).await.unwrap().unwrap(), shard, served)
+    }
+
+    /// The next client's link, at whichever gateway.
+    pub(crate) async fn gateway(&mut self) -> (usize, Served) {
+        let [a, b, c] = &mut self.gateways;
+        within(async {
+            tokio::select! {
+                served = Served::accept(a) => (0, served),
+                served = Served::accept(b) => (1, served),
+                served = Served::accept(c) => (2, served),
+            }
+        })
+        .await
+    }
+}
+
+impl Served {
+    /// The next client's link, after its hello.
+    pub(crate) async fn accept(server: &mut Server) -> Self {
+        let (sender, receiver) = server.accept().await.unwrap().split();
+        let mut served = Self { sender, receiver };
+        assert_eq!(served.next().await, FromClient::Hello { version: PROTOCOL_VERSION });
+        served
+    }
+
+    pub(crate) async fn next(&mut self) -> FromClient {
+        match within(self.receiver.recv()).await {
+            Ok(Some(Incoming::Frame(frame))) => FromClient::from_bytes(&frame).unwrap(),
+            other => panic!("no message but {other:?}"),
+        }
+    }
+
+    /// The onions submitted next, which have to be those of `round`.
+    pub(crate) async fn onions(&mut self, epoch: u64, round: u64) -> Vec<u8> {
+        match self.next().await {
+            FromClient::Submit { epoch: of, round: at, onions } => {
+                assert_eq!((of, at), (Epoch(epoch), Round(round)));
+                onions.0
+            }
+            FromClient::Hello { .. } => panic!("a second hello"),
+        }
+    }
+
+    pub(crate) async fn send(&self, message: ToClient) {
+        self.sender.send(message.to_bytes().into()).await.unwrap();
+    }
+
+    pub(crate) async fn document(&self, document: SignedDocument) {
+        self.send(ToClient::Document { document }).await;
+    }
+
+    pub(crate) async fn open(&self, epoch: u64, round: u64) {
+        let (epoch, round) = (Epoch(epoch), Round(round));
+        self.send(ToClient::Opened { epoch, round, closes_in_ms: 500 }).await;
+    }
+
+    pub(crate) async fn reply(&self, epoch: u64, round: u64, replies: Vec<u8>) {
+        let (epoch, round, replies) = (Epoch(epoch), Round(round), Blob(replies));
+        self.send(ToClient::Replies { epoch, round, replies }).await;
+    }
+
+    pub(crate) fn hang_up(self) {
+        self.sender.close(CloseReason::ShuttingDown);
+    }
+}
+
+/// What comes of it, which has to be soon.
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
+    timeout(LONG, future).await.expect("nothing happened for a long time")
+}
+
+/// The next event that `wanted` makes something of.
+pub(crate) async fn event<T>(events: &mut Events, wanted: impl Fn(&Event) -> Option<T>) -> T {
+    within(async {
+        loop {
+            let event = events.next().await.expect("the client goes on");
+            if let Some(found) = wanted(&event) {
+                return found;
+            }
+        }
+    })
+    .await
+}

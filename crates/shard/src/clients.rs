@@ -1,0 +1,135 @@
+//! Links of clients.
+
+use antiphon_mix::ClientId;
+use antiphon_transport::{CloseReason, Incoming, Link, LinkReceiver, LinkSender, Server};
+use antiphon_wire::{Decode as _, FromClient};
+use bytes::Bytes;
+use tokio::sync::{mpsc, watch};
+
+use crate::server::Phase;
+
+/// What happens on clients' links.
+#[derive(Debug)]
+pub(crate) enum ClientEvent {
+    /// A client is there.
+    Joined(ClientId, ClientLink),
+    /// A client says something.
+    Said(ClientId, FromClient),
+    /// A client is gone.
+    Left(ClientId),
+}
+
+/// The way to one client.
+#[derive(Debug)]
+pub(crate) struct ClientLink {
+    /// Frames for it. Dropped, the link closes when all of them are sent.
+    queue: mpsc::Sender<Bytes>,
+    link: LinkSender,
+}
+
+/// The client does not read what it is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TooSlow;
+
+impl ClientLink {
+    /// Queues a frame. Never waits for the client.
+    pub(crate) fn send(&self, frame: Bytes) -> Result<(), TooSlow> {
+        self.queue.try_send(frame).map_err(|_| TooSlow)
+    }
+
+    /// Closes the link at once.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        self.link.close(reason);
+    }
+}
+
+/// Takes in clients until the shard stops. `queue` is how many frames wait for a client at most.
+/// Each writing task holds a copy of `writing`, so that the shard knows when all have said goodbye.
+pub(crate) async fn serve(
+    mut server: Server,
+    events: mpsc::Sender<ClientEvent>,
+    queue: usize,
+    writing: mpsc::Sender<()>,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let mut writing = Some(writing);
+    let mut last = 0;
+    loop {
+        let link = tokio::select! {
+            biased;
+            _ = phase.wait_for(|phase| *phase != Phase::Running) => break,
+            link = server.accept() => link,
+        };
+        let (Some(link), Some(writing)) = (link, &writing) else { break };
+        last += 1;
+        take_in(ClientId(last), link, queue, &events, writing.clone());
+    }
+    writing.take();
+    // Fails only when the shard is gone without a word.
+    let _ = phase.wait_for(|phase| *phase == Phase::Closed).await;
+    server.shut_down().await;
+}
+
+fn take_in(
+    id: ClientId,
+    link: Link,
+    queue: usize,
+    events: &mpsc::Sender<ClientEvent>,
+    writing: mpsc::Sender<()>,
+) {
+    let (sender, mut receiver) = link.split();
+    let (queue, queued) = mpsc::channel(queue.max(1));
+    tokio::spawn(write(sender.clone(), queued, writing));
+    let events = events.clone();
+    tokio::spawn(async move {
+        let link = ClientLink { queue, link: sender.clone() };
+        if events.send(ClientEvent::Joined(id, link)).await.is_ok() {
+            if listen(id, &mut receiver, &events).await == Listened::Malformed {
+                sender.close(CloseReason::Protocol);
+            }
+            // Fails only when the shard is gone.
+            let _ = events.send(ClientEvent::Left(id)).await;
+        }
+    });
+}
+
+async fn write(sender: LinkSender, mut queued: mpsc::Receiver<Bytes>, writing: mpsc::Sender<()>) {
+    let _writing = writing;
+    while let Some(frame) = queued.recv().await {
+        if sender.send(frame).await.is_err() {
+            return;
+        }
+    }
+    // If the link is gone instead, there is nothing left to do either.
+    let _ = sender.finish().await;
+    sender.close(CloseReason::ShuttingDown);
+}
+
+#[derive(PartialEq, Eq)]
+enum Listened {
+    Gone,
+    Malformed,
+}
+
+/// Hands on what the client says until it is gone or says something that no client says. A client
+/// that says a lot waits until the shard has dealt with it, and QUIC's flow control slows it down.
+async fn listen(
+    id: ClientId,
+    receiver: &mut LinkReceiver,
+    events: &mpsc::Sender<ClientEvent>,
+) -> Listened {
+    loop {
+        match receiver.recv().await {
+            Ok(Some(Incoming::Frame(frame))) => {
+                let Ok(message) = FromClient::from_bytes(&frame) else {
+                    return Listened::Malformed;
+                };
+                if events.send(ClientEvent::Said(id, message)).await.is_err() {
+                    return Listened::Gone;
+                }
+            }
+            Ok(Some(Incoming::Bulk(_))) => return Listened::Malformed,
+            Ok(None) | Err(_) => return Listened::Gone,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What a shard server is told when it starts.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use antiphon_transport::Limits;
+use antiphon_wire::{IdentityKey, NetworkFile, OperatorList, Signed};
+use ed25519_dalek::SigningKey;
+
+use crate::Tamper;
+
+/// The longest message to or from a coordinator, in bytes: a proposal holds the seal keys of all
+/// shards for all rounds of an epoch, with proofs. The same as the coordinator's own limit.
+const COORDINATOR_FRAME_BYTES: usize = 16 << 20;
+
+/// Everything that a shard server needs.
+pub struct ShardServerConfig {
+    /// The shard's long-term identity.
+    pub identity: SigningKey,
+    /// The network it belongs to.
+    pub network: NetworkFile,
+    /// Its operator's list, which it is on.
+    pub list: Signed<OperatorList>,
+    /// Where to listen for other shards. With port 0 the system chooses one.
+    pub listen_peers: SocketAddr,
+    /// Where to listen for clients. With port 0 the system chooses one.
+    pub listen_clients: SocketAddr,
+    /// Where other shards reach it, if that is not where it listens.
+    pub advertise_peers: Option<SocketAddr>,
+    /// Where clients reach it, if that is not where it listens.
+    pub advertise_clients: Option<SocketAddr>,
+    /// The coordinator.
+    pub coordinator: CoordinatorAddress,
+    /// The file that keeps the shard from signing twice. `None` keeps that in memory only, which is
+    /// good for demonstrations and nothing else.
+    pub state: Option<PathBuf>,
+    /// What it takes from others.
+    pub limits: ServerLimits,
+    /// Threads that peel and build noise; `None` for one per core.
+    pub threads: Option<NonZeroUsize>,
+    /// Makes the shard misbehave, for demonstrations.
+    pub tamper: Option<Box<dyn Tamper>>,
+}
+
+impl fmt::Debug for ShardServerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShardServerConfig")
+            .field("identity", &IdentityKey::of(&self.identity))
+            .field("listen_peers", &self.listen_peers)
+            .field("listen_clients", &self.listen_clients)
+            .field("coordinator", &self.coordinator)
+            .field("state", &self.state)
+            .field("tampers", &self.tamper.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where the coordinator is, and who.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoordinatorAddress {
+    /// `host:port` of its endpoint for shards.
+    pub address: String,
+    /// Its identity.
+    pub identity: IdentityKey,
+}
+
+/// What a shard server takes from others at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerLimits {
+    /// What the round machine takes.
+    pub rounds: antiphon_mix::Limits,
+    /// Clients linked at once.
+    pub clients: usize,
+    /// Clients linked at once from one IPv4 address or one IPv6 /64.
+    pub clients_per_address: usize,
+    /// Messages that wait for one client, beyond which it is dropped: it does not read.
+    pub client_queue: usize,
+    /// The longest message to or from a client, in bytes. Epoch documents have to fit: some 100
+    /// bytes for each round and 300 for each shard.
+    pub client_frame_bytes: usize,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        let clients = Limits::clients();
+        Self {
+            rounds: antiphon_mix::Limits::default(),
+            clients: clients.max_links,
+            clients_per_address: clients.max_links_per_ip,
+            client_queue: 16,
+            client_frame_bytes: 1 << 20,
+        }
+    }
+}
+
+impl ServerLimits {
+    /// For the endpoint that clients link to. They send no batches.
+    pub(crate) fn for_clients(&self) -> Limits {
+        Limits {
+            max_frame_bytes: self.client_frame_bytes,
+            max_links: self.clients,
+            max_links_per_ip: self.clients_per_address,
+            max_bulks: 0,
+            ..Limits::clients()
+        }
+    }
+
+    /// For the link to the coordinator.
+    pub(crate) fn for_coordinator() -> Limits {
+        Limits { max_frame_bytes: COORDINATOR_FRAME_BYTES, ..Limits::peers() }
+    }
+}

@@ -1,0 +1,98 @@
+//! The link to the coordinator. It is dialled again when lost.
+
+use std::sync::Arc;
+
+use antiphon_transport::entropy::entropy;
+use antiphon_transport::{CloseReason, Dialer, Incoming, Link, LinkReceiver, PeerIdentity};
+use antiphon_wire::{Decode as _, ToShard};
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use crate::CoordinatorAddress;
+use crate::backoff::Backoff;
+
+/// Messages that wait for the coordinator at most.
+const QUEUE: usize = 64;
+
+/// What happens on the link to the coordinator.
+#[derive(Debug)]
+pub(crate) enum CoordinatorEvent {
+    /// It is there. What is queued here goes over this link or is lost with it, so that nothing
+    /// ever goes ahead of the registration. Dropping the queue closes the link, when all is sent.
+    Linked(mpsc::Sender<Bytes>),
+    /// The coordinator says something.
+    Said(Box<ToShard>),
+    /// There is no link.
+    Lost(String),
+}
+
+/// Keeps the link up until `events` is closed, or the queue of a link that is up is dropped.
+pub(crate) async fn keep_linked(
+    dialer: Arc<Dialer>,
+    coordinator: CoordinatorAddress,
+    events: mpsc::Sender<CoordinatorEvent>,
+) {
+    let mut rng = entropy();
+    let mut backoff = Backoff::default();
+    loop {
+        let expected = PeerIdentity(coordinator.identity.0);
+        let why = match dialer.dial_host(&coordinator.address, expected).await {
+            Ok(link) => {
+                let since = Instant::now();
+                let Some(why) = carry(link, &events).await else { return };
+                backoff.link_lived(since.elapsed());
+                why
+            }
+            Err(error) => error.to_string(),
+        };
+        if events.send(CoordinatorEvent::Lost(why)).await.is_err() {
+            return;
+        }
+        sleep(backoff.next_wait(&mut rng)).await;
+    }
+}
+
+/// Carries messages both ways until the link is gone, and says why; `None` if it was ended here.
+async fn carry(link: Link, events: &mpsc::Sender<CoordinatorEvent>) -> Option<String> {
+    let (sender, mut receiver) = link.split();
+    let (queue, mut queued) = mpsc::channel(QUEUE);
+    events.send(CoordinatorEvent::Linked(queue)).await.ok()?;
+    let send_all = async {
+        while let Some(frame) = queued.recv().await {
+            if let Err(error) = sender.send(frame).await {
+                return Some(error.to_string());
+            }
+        }
+        // If the link is gone instead, there is nothing left to do either.
+        let _ = sender.finish().await;
+        sender.close(CloseReason::Done);
+        None
+    };
+    tokio::select! {
+        ended = send_all => ended,
+        why = listen(&mut receiver, events) => {
+            sender.close(CloseReason::Protocol);
+            Some(why)
+        }
+    }
+}
+
+async fn listen(receiver: &mut LinkReceiver, events: &mpsc::Sender<CoordinatorEvent>) -> String {
+    loop {
+        let frame = match receiver.recv().await {
+            Ok(Some(Incoming::Frame(frame))) => frame,
+            Ok(Some(Incoming::Bulk(_))) => return "it sent a batch, as only shards do".to_owned(),
+            Ok(None) => return "it closed the link".to_owned(),
+            Err(error) => return error.to_string(),
+        };
+        let message = match ToShard::from_bytes(&frame) {
+            Ok(message) => CoordinatorEvent::Said(Box::new(message)),
+            Err(error) => return format!("it sent something unreadable: {error}"),
+        };
+        if events.send(message).await.is_err() {
+            // This shard is stopping and listens no more, but what it said last still goes out.
+            std::future::pending::<()>().await;
+        }
+    }
+}

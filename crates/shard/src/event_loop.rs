@@ -1,0 +1,231 @@
+//! The one task that owns the machine.
+
+mod closing;
+mod output;
+mod rosters;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon_mix::{ClientId, Input, Shard, SignerState, WorkDone};
+use antiphon_transport::Dialer;
+use antiphon_transport::clock::SystemClock;
+use antiphon_wire::{IdentityKey, PeerMessage, Round, ToClient, ToShard};
+use bytes::Bytes;
+use ed25519_dalek::SigningKey;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::clients::{ClientEvent, ClientLink};
+use crate::coordinator::CoordinatorEvent;
+use crate::outbound::Outbound;
+use crate::peers::PeerLinks;
+use crate::server::Phase;
+use crate::workers::Workers;
+use crate::{ShardNotice, StateFileError, Tamper};
+use rosters::Rosters;
+
+/// How long a shard that stops waits for its running round.
+const LAST_ROUND: Duration = Duration::from_secs(60);
+
+/// Why a running shard failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// What must not be forgotten could not be made durable. Nothing was signed since.
+    #[error(transparent)]
+    State(#[from] StateFileError),
+    /// A task panicked: a bug.
+    #[error("the shard ended unexpectedly: this is a bug, and its log says where")]
+    Panicked,
+}
+
+/// Where everything comes from that happens.
+pub(crate) struct Sources {
+    pub(crate) results: mpsc::UnboundedReceiver<WorkDone>,
+    pub(crate) coordinator: mpsc::Receiver<CoordinatorEvent>,
+    pub(crate) peers: mpsc::Receiver<Input>,
+    pub(crate) clients: mpsc::Receiver<ClientEvent>,
+    pub(crate) phase: watch::Receiver<Phase>,
+    /// Closed when the last task that writes to a client is done.
+    pub(crate) writing: mpsc::Receiver<()>,
+    pub(crate) endpoints: Vec<JoinHandle<()>>,
+    pub(crate) coordinator_task: AbortOnDrop,
+}
+
+/// A task that ends with whoever holds this.
+pub(crate) struct AbortOnDrop(pub(crate) JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What the loop carries outputs out with.
+pub(crate) struct Hands {
+    pub(crate) identity: SigningKey,
+    pub(crate) state_file: Option<PathBuf>,
+    pub(crate) workers: Workers,
+    pub(crate) dialer: Arc<Dialer>,
+    pub(crate) links: Arc<PeerLinks>,
+    pub(crate) tamper: Option<Box<dyn Tamper>>,
+    pub(crate) notices: broadcast::Sender<ShardNotice>,
+}
+
+/// The machine and everything it acts on.
+pub(crate) struct EventLoop {
+    machine: Shard,
+    hands: Hands,
+    /// The highest round served so far.
+    served: Round,
+    rosters: Rosters,
+    outbound: BTreeMap<IdentityKey, Outbound>,
+    coordinator: Option<mpsc::Sender<Bytes>>,
+    clients: HashMap<ClientId, ClientLink>,
+    /// Clients found gone while outputs were carried out.
+    gone: Vec<ClientId>,
+    /// The last message encoded for clients, since many get the same.
+    encoded: Option<(Arc<ToClient>, Bytes)>,
+    stopping: bool,
+}
+
+impl EventLoop {
+    pub(crate) fn new(machine: Shard, state: SignerState, hands: Hands) -> Self {
+        Self {
+            machine,
+            hands,
+            served: state.served_round,
+            rosters: Rosters::default(),
+            outbound: BTreeMap::new(),
+            coordinator: None,
+            clients: HashMap::new(),
+            gone: Vec::new(),
+            encoded: None,
+            stopping: false,
+        }
+    }
+
+    /// Runs until told to stop, or until what must be durable cannot be made so.
+    pub(crate) async fn run(
+        mut self,
+        mut sources: Sources,
+        phase: watch::Sender<Phase>,
+    ) -> Result<(), RunError> {
+        let result = self.take_part(&mut sources).await;
+        if let Err(error) = &result {
+            tracing::error!(%error, "the shard stops");
+        }
+        self.leave(sources, &phase).await;
+        result
+    }
+
+    async fn take_part(&mut self, sources: &mut Sources) -> Result<(), RunError> {
+        let mut give_up = Instant::now();
+        while !self.stopping || (self.machine.is_busy() && Instant::now() < give_up) {
+            let wait = self.until_deadline();
+            let input = tokio::select! {
+                // The task that serves an endpoint ends after this one: `None` never comes.
+                Some(done) = sources.results.recv() => Some(Input::WorkDone(done)),
+                Some(event) = sources.coordinator.recv() => self.coordinator_event(event),
+                Some(input) = sources.peers.recv() => self.peer_input(input),
+                Some(event) = sources.clients.recv() => self.client_event(event),
+                () = sleep(wait) => Some(Input::Tick),
+                () = sleep_until(give_up), if self.stopping => None,
+                _ = sources.phase.changed(), if !self.stopping => {
+                    self.stopping = true;
+                    give_up = Instant::now() + LAST_ROUND;
+                    None
+                }
+            };
+            if let Some(input) = input {
+                self.handle(input).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the machine handle `input` and carries out all that it then wants done.
+    async fn handle(&mut self, input: Input) -> Result<(), RunError> {
+        self.machine.handle(SystemClock::now(), input);
+        loop {
+            while let Some(output) = self.machine.poll() {
+                self.carry_out(output).await?;
+            }
+            let Some(client) = self.gone.pop() else { return Ok(()) };
+            self.machine.handle(SystemClock::now(), Input::ClientLeft(client));
+        }
+    }
+
+    /// How long until the machine wants to be told the time. Never nothing: a deadline that has
+    /// passed while the machine waits for a thread to finish peeling stays where it is.
+    fn until_deadline(&self) -> Duration {
+        let wait = self.machine.next_deadline().map(|at| at.ms_since(SystemClock::now()));
+        // Without a deadline, something else comes first.
+        Duration::from_millis(wait.unwrap_or(60_000).clamp(1, 60_000))
+    }
+
+    fn coordinator_event(&mut self, event: CoordinatorEvent) -> Option<Input> {
+        match event {
+            CoordinatorEvent::Linked(queue) => {
+                self.coordinator = Some(queue);
+                self.notify(ShardNotice::CoordinatorLinked);
+                Some(Input::CoordinatorLinked)
+            }
+            CoordinatorEvent::Lost(why) => {
+                self.coordinator = None;
+                self.notify(ShardNotice::CoordinatorLost { why });
+                None
+            }
+            // A shard that stops begins nothing new.
+            CoordinatorEvent::Said(message) if self.stopping => {
+                let goes_on = matches!(*message, ToShard::Reject { .. });
+                goes_on.then_some(Input::Coordinator(*message))
+            }
+            CoordinatorEvent::Said(message) => Some(Input::Coordinator(*message)),
+        }
+    }
+
+    fn peer_input(&self, input: Input) -> Option<Input> {
+        // Peers' messages start rounds too.
+        let new = self.stopping
+            && matches!(&input, Input::Peer { message, .. } if round_of(message) > self.served);
+        (!new).then_some(input)
+    }
+
+    fn client_event(&mut self, event: ClientEvent) -> Option<Input> {
+        let input = match event {
+            ClientEvent::Joined(..) if self.stopping => None,
+            ClientEvent::Joined(id, link) => {
+                self.clients.insert(id, link);
+                Some(Input::ClientJoined(id))
+            }
+            // The machine ignores what clients say whom it has dropped.
+            ClientEvent::Said(from, message) => Some(Input::Client { from, message }),
+            ClientEvent::Left(id) => self.clients.remove(&id).map(|_| Input::ClientLeft(id)),
+        };
+        crate::metrics::clients(self.clients.len());
+        input
+    }
+
+    fn notify(&self, notice: ShardNotice) {
+        notice.record();
+        // Fails only when nobody listens.
+        let _ = self.hands.notices.send(notice);
+    }
+}
+
+/// The round that a message belongs to.
+fn round_of(message: &PeerMessage) -> Round {
+    match message {
+        PeerMessage::Batch { header } => header.claimed().round,
+        PeerMessage::Filter { filter } => filter.claimed().round,
+        PeerMessage::Verdict { verdict } => verdict.claimed().round,
+        PeerMessage::Statements { statements } => {
+            statements.first().map_or(Round(0), |statement| statement.claimed().round)
+        }
+        PeerMessage::AskStatements { round, .. } => *round,
+    }
+}

@@ -1,0 +1,45 @@
+//! Saying goodbye: all that is queued goes out first, as far as the others take it.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::{EventLoop, Sources};
+use crate::server::Phase;
+
+/// How long the others have to take what is queued for them.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+impl EventLoop {
+    pub(super) async fn leave(self, sources: Sources, phase: &watch::Sender<Phase>) {
+        let Self { coordinator, clients, outbound, .. } = self;
+        let Sources { mut writing, endpoints, mut coordinator_task, results, peers, .. } = sources;
+        let coordinator_events = sources.coordinator;
+        let client_events = sources.clients;
+        // Nobody new comes in, and nothing that comes is taken any more.
+        phase.send_replace(Phase::Stopping);
+        drop((results, peers, client_events));
+
+        let mut goodbyes = JoinSet::new();
+        for link in outbound.into_values() {
+            goodbyes.spawn(link.finish(GOODBYE));
+        }
+        // Without its queue, each of these ends when all is sent.
+        drop((coordinator, clients));
+        let _ = timeout(GOODBYE, async {
+            // Nothing is ever sent on it: this waits for the last writer.
+            let _ = writing.recv().await;
+            let _ = (&mut coordinator_task.0).await;
+        })
+        .await;
+        drop(coordinator_events);
+        while goodbyes.join_next().await.is_some() {}
+
+        phase.send_replace(Phase::Closed);
+        for endpoint in endpoints {
+            let _ = timeout(GOODBYE, endpoint).await;
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Carrying out what the machine wants done. Only the disk is waited for.
+
+use std::sync::Arc;
+
+use antiphon_mix::{ClientId, Output, SignerState};
+use antiphon_transport::CloseReason;
+use antiphon_wire::{Encode as _, IdentityKey, PeerMessage, ToClient};
+use bytes::Bytes;
+
+use super::{EventLoop, RunError};
+use crate::{OutgoingBatch, ShardNotice, state_file};
+
+impl EventLoop {
+    pub(super) async fn carry_out(&mut self, output: Output) -> Result<(), RunError> {
+        match output {
+            Output::Persist(state) => self.persist(state).await?,
+            Output::Coordinator(message) => {
+                let lost = self
+                    .coordinator
+                    .as_ref()
+                    .is_none_or(|queue| queue.try_send(message.to_bytes().into()).is_err());
+                if lost {
+                    tracing::debug!("no link to the coordinator for a message");
+                }
+            }
+            Output::Peer { to, message } => {
+                let frame = Bytes::from(message.to_bytes());
+                let sent = self.outbound.get(&to).map(|link| link.send(frame));
+                self.count_lost(&to, matches!(sent, Some(Ok(()))));
+            }
+            Output::Batch { to, header, bytes, item_bytes } => {
+                let (header, bytes) = match &mut self.hands.tamper {
+                    None => (header, bytes),
+                    Some(tamper) => {
+                        let header = *header.claimed();
+                        let mut batch = OutgoingBatch { header, bytes, item_bytes };
+                        tamper.outgoing(&mut batch);
+                        (batch.sign(&self.hands.identity), batch.bytes)
+                    }
+                };
+                let header = Bytes::from(PeerMessage::Batch { header }.to_bytes());
+                let link = self.outbound.get(&to);
+                let sent = link.map(|link| link.send_batch(header, bytes, item_bytes));
+                self.count_lost(&to, matches!(sent, Some(Ok(()))));
+            }
+            Output::Client { to, message } => self.tell_client(to, message),
+            Output::DropClient { client, reason } => {
+                self.drop_client(client, CloseReason::Protocol, reason);
+            }
+            Output::Work(work) => self.hands.workers.submit(work),
+            Output::Roster(epoch) => {
+                let document = epoch.document();
+                self.notify(ShardNotice::EpochPublished {
+                    epoch: document.epoch,
+                    first_round: document.first_round,
+                    last_round: document.last_round,
+                    shards: document.shards.len(),
+                    layers: document.parameters.layers,
+                });
+                self.rosters.add(&epoch, &self.machine.identity());
+                self.relink();
+            }
+            Output::Notice(notice) => self.notify(notice.into()),
+        }
+        Ok(())
+    }
+
+    async fn persist(&mut self, state: SignerState) -> Result<(), RunError> {
+        if let Some(path) = self.hands.state_file.clone() {
+            tokio::task::spawn_blocking(move || state_file::store(&path, state))
+                .await
+                .map_err(|_| RunError::Panicked)??;
+        }
+        self.served = state.served_round;
+        if self.rosters.prune(self.served) {
+            self.relink();
+        }
+        Ok(())
+    }
+
+    fn count_lost(&self, to: &IdentityKey, sent: bool) {
+        if !sent {
+            crate::metrics::message_lost();
+            tracing::debug!(peer = %to, "no room for a message to a peer");
+        }
+    }
+
+    fn tell_client(&mut self, to: ClientId, message: Arc<ToClient>) {
+        let Some(client) = self.clients.get(&to) else { return };
+        let frame = match &self.encoded {
+            Some((last, frame)) if Arc::ptr_eq(last, &message) => frame.clone(),
+            _ => Bytes::from(message.to_bytes()),
+        };
+        let sent = client.send(frame.clone());
+        self.encoded = Some((message, frame));
+        if sent.is_err() {
+            self.drop_client(to, CloseReason::Overloaded, "it does not read");
+            self.gone.push(to);
+        }
+    }
+
+    fn drop_client(&mut self, client: ClientId, close: CloseReason, why: &'static str) {
+        if let Some(link) = self.clients.remove(&client) {
+            link.close(close);
+            crate::metrics::client_dropped(why);
+            crate::metrics::clients(self.clients.len());
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Which shards to keep links with: those of every epoch that is not over.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use antiphon_routing::VerifiedEpoch;
+use antiphon_wire::{Epoch, IdentityKey, Round};
+
+use super::EventLoop;
+use crate::outbound::Outbound;
+
+/// Epochs whose shards are kept at most: the running one and those prepared ahead.
+const MOST: usize = 4;
+
+/// The other shards of the epochs that are not over.
+#[derive(Debug, Default)]
+pub(super) struct Rosters {
+    epochs: BTreeMap<Epoch, Roster>,
+}
+
+#[derive(Debug)]
+struct Roster {
+    first_round: Round,
+    peers: Vec<(IdentityKey, SocketAddr)>,
+}
+
+impl Rosters {
+    /// Takes in an epoch; `me` is no peer of its own.
+    pub(super) fn add(&mut self, epoch: &VerifiedEpoch, me: &IdentityKey) {
+        let peers = epoch.shards().iter().filter(|shard| shard.identity != *me);
+        let peers = peers.map(|shard| (shard.identity, shard.peer_address)).collect();
+        self.insert(epoch.epoch(), epoch.document().first_round, peers);
+    }
+
+    fn insert(&mut self, epoch: Epoch, first_round: Round, peers: Vec<(IdentityKey, SocketAddr)>) {
+        self.epochs.insert(epoch, Roster { first_round, peers });
+        while self.epochs.len() > MOST {
+            self.epochs.pop_first();
+        }
+    }
+
+    /// Forgets epochs that a newer one took over from, once the newer one's first round is over too:
+    /// until then the last one of the older may still be on its way back. Says whether any was.
+    pub(super) fn prune(&mut self, served: Round) -> bool {
+        let current = self.epochs.iter().rev().find(|(_, roster)| roster.first_round < served);
+        let Some((&current, _)) = current else { return false };
+        let before = self.epochs.len();
+        self.epochs = self.epochs.split_off(&current);
+        self.epochs.len() < before
+    }
+
+    /// Every peer, at its newest address.
+    fn peers(&self) -> BTreeMap<IdentityKey, SocketAddr> {
+        self.epochs.values().flat_map(|roster| roster.peers.iter().copied()).collect()
+    }
+}
+
+impl EventLoop {
+    /// Opens links to peers that are new or have moved, and closes those to peers that left.
+    pub(super) fn relink(&mut self) {
+        let peers = self.rosters.peers();
+        self.hands.links.list(peers.keys().copied().collect());
+        // Dropping a link lets it send what is queued first.
+        self.outbound.retain(|peer, link| peers.get(peer) == Some(&link.address));
+        for (peer, address) in peers {
+            let dialer = Arc::clone(&self.hands.dialer);
+            self.outbound.entry(peer).or_insert_with(|| Outbound::start(dialer, peer, address));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(number: u8) -> (IdentityKey, SocketAddr) {
+        (IdentityKey([number; 32]), SocketAddr::from(([127, 0, 0, 1], u16::from(number))))
+    }
+
+    #[test]
+    fn an_older_epoch_stays_until_the_newer_one_has_served_a_round() {
+        let mut rosters = Rosters::default();
+        rosters.insert(Epoch(1), Round(1), vec![peer(1), peer(2)]);
+        rosters.insert(Epoch(3), Round(8), vec![peer(2), peer(3)]);
+        for served in [1, 7, 8] {
+            assert!(!rosters.prune(Round(served)), "round {served}");
+            assert_eq!(rosters.peers().len(), 3);
+        }
+        assert!(rosters.prune(Round(9)));
+        assert_eq!(rosters.peers().into_iter().collect::<Vec<_>>(), [peer(2), peer(3)]);
+    }
+
+    #[test]
+    fn the_newest_address_counts() {
+        let mut rosters = Rosters::default();
+        let moved = (peer(1).0, peer(9).1);
+        rosters.insert(Epoch(1), Round(1), vec![peer(1)]);
+        rosters.insert(Epoch(2), Round(8), vec![moved]);
+        assert_eq!(rosters.peers().into_iter().collect::<Vec<_>>(), [moved]);
+    }
+}

@@ -1,0 +1,79 @@
+use antiphon_transport::keyfile::{SecretKind, write_operator_list, write_secret};
+use antiphon_wire::{Epoch, OperatorIndex, OperatorList, Signed};
+use ed25519_dalek::SigningKey;
+use tempfile::TempDir;
+
+use super::*;
+
+/// The documented sample.
+const GOOD: &str = include_str!("../shard.sample.toml");
+
+/// A directory with everything that a configuration names.
+fn directory() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let operator = SigningKey::from_bytes(&[1; 32]);
+    let network = format!(
+        "[policy]\n[[operator]]\nname = \"one\"\nkey = \"{}\"\n",
+        IdentityKey::of(&operator).to_hex()
+    );
+    fs::write(directory.path().join("network.toml"), &network).unwrap();
+    fs::create_dir(directory.path().join("keys")).unwrap();
+    write_secret(&directory.path().join("keys/shard.key"), SecretKind::Identity, &[2; 32]).unwrap();
+    let list = OperatorList {
+        network: NetworkFile::parse(&network).unwrap().id(),
+        operator: OperatorIndex(0),
+        number: 1,
+        first_epoch: Epoch(1),
+        last_epoch: Epoch(1000),
+        shards: vec![IdentityKey::of(&SigningKey::from_bytes(&[2; 32]))],
+    };
+    let list = Signed::new(list, &operator);
+    write_operator_list(&directory.path().join("operator.list"), &list, &[]).unwrap();
+    directory
+}
+
+fn read_text(directory: &TempDir, text: &str) -> Result<ConfigFile, ConfigError> {
+    let path = directory.path().join("shard.toml");
+    fs::write(&path, text.replace("COORDINATOR", &"ab".repeat(32))).unwrap();
+    ConfigFile::read(&path)
+}
+
+#[test]
+fn a_good_file_is_read_with_paths_relative_to_it() {
+    let directory = directory();
+    let config = read_text(&directory, GOOD).unwrap();
+    let shard = config.shard;
+    assert_eq!(shard.state.as_deref(), Some(directory.path().join("state.toml").as_path()));
+    assert_eq!(shard.identity.to_bytes(), [2; 32]);
+    assert_eq!(shard.coordinator.identity, IdentityKey([0xab; 32]));
+    assert_eq!(shard.advertise_peers, None);
+    assert_eq!(shard.limits, ServerLimits { client_queue: 32, ..ServerLimits::default() });
+    assert_eq!(config.metrics, Some("127.0.0.1:9100".parse().unwrap()));
+}
+
+#[test]
+fn a_wrong_file_is_answered_with_file_key_and_what_would_be_right() {
+    let directory = directory();
+    for (right, wrong, says) in [
+        (
+            "client_queue = 32",
+            "client_queue = 0",
+            "`limits.client_queue` is 0: it should be from 4",
+        ),
+        ("client_queue = 32", "client_kueue = 32", "unknown field `client_kueue`"),
+        ("state = \"state.toml\"", "", "missing field `state`"),
+        ("org:4400", "org", "`coordinator.address` is coordinator.example.org: it should be `host"),
+        ("\"COORDINATOR\"", "\"abc\"", "`coordinator.identity` is abc: it should be the coord"),
+        ("192.0.2.1:4402", "0.0.0.0:4402", "`advertise_clients` is 0.0.0.0:4402: it should be an"),
+        ("network.toml", "net.toml", "net.toml (`network`)"),
+        ("keys/shard.key", "keys/other.key", "`identity` in "),
+        ("operator.list", "network.toml", "`operator_list` in "),
+        ("[limits]", "threads = 0\n[limits]", "unknown field `threads`"),
+        ("listen_peers", "threads = 0\nlisten_peers", "`threads` is 0: it should be from 1"),
+    ] {
+        assert!(GOOD.contains(right), "{right}");
+        let error = read_text(&directory, &GOOD.replacen(right, wrong, 1)).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}\n  should contain\n{says}");
+        assert!(!error.contains(&"02".repeat(32)), "no key material");
+    }
+}

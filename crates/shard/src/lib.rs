@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+
+mod backoff;
+mod clients;
+mod config;
+mod coordinator;
+mod event_loop;
+mod file;
+pub mod metrics;
+mod notice;
+mod outbound;
+mod peers;
+mod server;
+mod state_file;
+mod tamper;
+mod workers;
+
+pub use config::{CoordinatorAddress, ServerLimits, ShardServerConfig};
+pub use event_loop::RunError;
+pub use file::{ConfigError, ConfigFile};
+pub use notice::ShardNotice;
+pub use server::{ShardServer, StartError};
+pub use state_file::StateFileError;
+pub use tamper::{DropOnions, OutgoingBatch, Tamper};

@@ -1,0 +1,162 @@
+//! Counts and gauges of a running shard, and a small HTTP server that shows them to Prometheus.
+//!
+//! All of them are aggregates that anyone who watches the network could count: nothing about single
+//! clients, and nothing about how noise is split. They are the process's: with several shards in one
+//! process they add up or overwrite each other.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use antiphon_wire::RoundOutcome;
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio::time::{interval, timeout};
+
+const ROUNDS: &str = "antiphon_shard_rounds_total";
+const ROUND_SECONDS: &str = "antiphon_shard_round_seconds";
+const CLIENTS: &str = "antiphon_shard_clients";
+const CLIENTS_DROPPED: &str = "antiphon_shard_clients_dropped_total";
+const PEER_LINKS: &str = "antiphon_shard_peer_links";
+const WORK_QUEUED: &str = "antiphon_shard_work_queued";
+const MESSAGES_LOST: &str = "antiphon_shard_messages_lost_total";
+
+/// The longest request that is read, in bytes.
+const MOST_REQUEST_BYTES: usize = 8 << 10;
+/// How long one request may take.
+const REQUEST_TIME: Duration = Duration::from_secs(5);
+/// How often old values are folded together.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Upper bounds of the buckets for round latencies, in seconds.
+const ROUND_BUCKETS: [f64; 12] = [0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 20.0];
+
+/// Why metrics cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum MetricsError {
+    /// The address cannot be used.
+    #[error("cannot serve metrics on TCP {address}: {source}: is another process there?")]
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something else collects this process's metrics already.
+    #[error("cannot collect metrics: {0}")]
+    Recorder(String),
+}
+
+/// Collects this process's metrics and serves them over HTTP, as text for Prometheus, whatever the
+/// path, until the returned task is aborted. Call it once, before the shard starts. Gives the
+/// address that it listens on.
+///
+/// # Errors
+/// If the address is taken or something else collects metrics already.
+pub async fn serve(address: SocketAddr) -> Result<(SocketAddr, JoinHandle<()>), MetricsError> {
+    let bind = |source| MetricsError::Bind { address, source };
+    let listener = TcpListener::bind(address).await.map_err(bind)?;
+    let local = listener.local_addr().map_err(bind)?;
+    let handle = PrometheusBuilder::new()
+        .set_buckets(&ROUND_BUCKETS)
+        .and_then(PrometheusBuilder::install_recorder)
+        .map_err(|error| MetricsError::Recorder(error.to_string()))?;
+    describe();
+    Ok((local, tokio::spawn(answer_all(listener, handle))))
+}
+
+fn describe() {
+    describe_counter!(ROUNDS, "Rounds that ended here, by outcome");
+    describe_histogram!(ROUND_SECONDS, "Time from a round's opening to its end here");
+    describe_gauge!(CLIENTS, "Clients linked");
+    describe_counter!(CLIENTS_DROPPED, "Clients whose link was closed here, by why");
+    describe_gauge!(PEER_LINKS, "Other shards linked to this one");
+    describe_gauge!(WORK_QUEUED, "Pieces of work that wait for a thread, by urgency");
+    describe_counter!(MESSAGES_LOST, "Messages to other shards lost with a link or a full queue");
+}
+
+async fn answer_all(listener: TcpListener, handle: PrometheusHandle) {
+    let mut upkeep = interval(UPKEEP);
+    loop {
+        tokio::select! {
+            _ = upkeep.tick() => handle.run_upkeep(),
+            accepted = listener.accept() => if let Ok((stream, _)) = accepted {
+                // One at a time: whoever scrapes does so every few seconds.
+                let _ = timeout(REQUEST_TIME, answer(stream, &handle)).await;
+            }
+        }
+    }
+}
+
+async fn answer(mut stream: TcpStream, handle: &PrometheusHandle) -> io::Result<()> {
+    let mut request = Vec::with_capacity(1024);
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        if request.len() > MOST_REQUEST_BYTES || stream.read_buf(&mut request).await? == 0 {
+            return Ok(());
+        }
+    }
+    let body = handle.render();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\n\
+         Connection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body.as_bytes()).await?;
+    stream.shutdown().await
+}
+
+pub(crate) fn round_ended(outcome: &RoundOutcome, took_ms: u64) {
+    let outcome = match outcome {
+        RoundOutcome::Delivered => "delivered",
+        RoundOutcome::Withheld { .. } => "withheld",
+        RoundOutcome::NotOpened { .. } => "not_opened",
+    };
+    counter!(ROUNDS, "outcome" => outcome).increment(1);
+    histogram!(ROUND_SECONDS).record(took_ms as f64 / 1000.0);
+}
+
+pub(crate) fn clients(linked: usize) {
+    gauge!(CLIENTS).set(linked as f64);
+}
+
+pub(crate) fn client_dropped(why: &'static str) {
+    counter!(CLIENTS_DROPPED, "why" => why).increment(1);
+}
+
+pub(crate) fn peer_links(links: usize) {
+    gauge!(PEER_LINKS).set(links as f64);
+}
+
+pub(crate) fn work_queued(urgent: usize, background: usize) {
+    gauge!(WORK_QUEUED, "urgency" => "urgent").set(urgent as f64);
+    gauge!(WORK_QUEUED, "urgency" => "background").set(background as f64);
+}
+
+pub(crate) fn message_lost() {
+    counter!(MESSAGES_LOST).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_counted_is_served() {
+        let (address, task) = serve("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        round_ended(&RoundOutcome::Delivered, 300);
+        clients(3);
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"));
+        assert!(answer.contains("antiphon_shard_rounds_total{outcome=\"delivered\"} "));
+        assert!(answer.contains("antiphon_shard_round_seconds_bucket{le=\"0.4\"} "));
+        assert!(answer.contains("antiphon_shard_clients "));
+        task.abort();
+    }
+}

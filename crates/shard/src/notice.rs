@@ -1,0 +1,102 @@
+//! What a running shard tells its operator.
+
+use antiphon_mix::Notice;
+use antiphon_wire::{Epoch, IdentityKey, Round, RoundCounts, RoundOutcome};
+
+/// Something an operator may want to know. Nothing about single users.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ShardNotice {
+    /// The link to the coordinator is up.
+    CoordinatorLinked,
+    /// The link to the coordinator is lost, or could not be opened. It is tried again.
+    CoordinatorLost {
+        /// Why.
+        why: String,
+    },
+    /// A document was published that lists this shard.
+    EpochPublished {
+        /// The epoch.
+        epoch: Epoch,
+        /// Its first round.
+        first_round: Round,
+        /// Its last round.
+        last_round: Round,
+        /// How many shards take part.
+        shards: usize,
+        /// L.
+        layers: u8,
+    },
+    /// A round ended here.
+    RoundEnded {
+        /// The round.
+        round: Round,
+        /// How.
+        outcome: RoundOutcome,
+        /// What could be counted.
+        counts: RoundCounts,
+        /// Milliseconds from its opening.
+        took_ms: u64,
+    },
+    /// The coordinator's proposal was not signed.
+    ProposalRefused {
+        /// Why.
+        why: String,
+    },
+    /// A published document was not taken.
+    DocumentRefused {
+        /// Why.
+        why: String,
+    },
+    /// The coordinator does not accept this shard.
+    Rejected {
+        /// Why.
+        why: String,
+    },
+    /// A peer broke the rules.
+    PeerFault {
+        /// Which shard.
+        peer: IdentityKey,
+        /// What it did.
+        what: String,
+    },
+}
+
+impl From<Notice> for ShardNotice {
+    fn from(notice: Notice) -> Self {
+        match notice {
+            Notice::ProposalRefused { why } => Self::ProposalRefused { why },
+            Notice::DocumentRefused { why } => Self::DocumentRefused { why },
+            Notice::Rejected { why } => Self::Rejected { why },
+            Notice::PeerFault { peer, what } => Self::PeerFault { peer, what },
+            Notice::RoundEnded { round, outcome, counts, took_ms } => {
+                Self::RoundEnded { round, outcome, counts, took_ms }
+            }
+        }
+    }
+}
+
+impl ShardNotice {
+    /// Writes this to the log and counts it.
+    pub(crate) fn record(&self) {
+        match self {
+            Self::CoordinatorLinked => tracing::info!("linked to the coordinator"),
+            Self::CoordinatorLost { why } => tracing::warn!(%why, "no link to the coordinator"),
+            Self::EpochPublished { epoch, first_round, last_round, shards, layers } => {
+                tracing::info!(%epoch, %first_round, %last_round, shards, layers, "new epoch");
+            }
+            Self::RoundEnded { round, outcome, took_ms, .. } => {
+                crate::metrics::round_ended(outcome, *took_ms);
+                match outcome {
+                    RoundOutcome::Delivered => tracing::debug!(%round, took_ms, "round delivered"),
+                    outcome => tracing::warn!(%round, took_ms, ?outcome, "round not delivered"),
+                }
+            }
+            Self::ProposalRefused { why } => tracing::warn!(%why, "did not sign a proposal"),
+            Self::DocumentRefused { why } => tracing::warn!(%why, "did not take a document"),
+            Self::Rejected { why } => tracing::error!(%why, "the coordinator rejects this shard"),
+            Self::PeerFault { peer, what } => {
+                tracing::warn!(%peer, %what, "a peer broke the rules");
+            }
+        }
+    }
+}

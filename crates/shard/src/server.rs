@@ -1,0 +1,308 @@
+//! A shard server from start to stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use antiphon_mix::{Shard, ShardConfig, SignerState};
+use antiphon_transport::entropy::entropy;
+use antiphon_transport::{Accept, BindError, Dialer, Identity, Limits, PeerIdentity, Server};
+use antiphon_wire::{IdentityKey, OperatorIndex};
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::event_loop::{AbortOnDrop, EventLoop, Hands, Sources};
+use crate::peers::PeerLinks;
+use crate::workers::Workers;
+use crate::{
+    RunError, ServerLimits, ShardNotice, ShardServerConfig, StateFileError, clients, coordinator,
+    peers, state_file,
+};
+
+/// Notices kept for a subscriber that is slow to take them.
+const NOTICES: usize = 256;
+/// Inputs from peers that wait for the machine: with frames of some 64 KiB, a few megabytes.
+const PEER_INPUTS: usize = 64;
+/// Inputs from clients that wait for the machine.
+const CLIENT_EVENTS: usize = 256;
+/// Messages from the coordinator that wait for the machine.
+const COORDINATOR_EVENTS: usize = 16;
+
+/// Where a server is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// All doors are open.
+    Running,
+    /// The last round is finishing; nobody new comes in.
+    Stopping,
+    /// All is said.
+    Closed,
+}
+
+/// Why a shard server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An endpoint cannot listen.
+    #[error("the endpoint for {whom}: {source}")]
+    Bind {
+        /// `shards` or `clients`.
+        whom: &'static str,
+        /// Why.
+        source: BindError,
+    },
+    /// Others cannot dial the address that would be registered.
+    #[error(
+        "`listen_{whom}` is {address}, which nobody else can dial: \
+         set `advertise_{whom}` to the address at which this shard is reached"
+    )]
+    NoAddress {
+        /// `peers` or `clients`.
+        whom: &'static str,
+        /// The address listened on.
+        address: SocketAddr,
+    },
+    /// The operator's list is for another network.
+    #[error("the operator list is for another network file than the one given")]
+    OtherNetwork,
+    /// The operator is unknown.
+    #[error("the operator list is by operator {0}, whom the network file does not have")]
+    UnknownOperator(OperatorIndex),
+    /// The operator did not sign the list.
+    #[error("the operator list is not signed by `{name}`, whose list it says it is")]
+    ListSignature {
+        /// The operator's name in the network file.
+        name: String,
+    },
+    /// The shard is not on the list.
+    #[error(
+        "this shard's identity {identity} is not on its operator's list number {number}: \
+         the operator has to sign a list that has it"
+    )]
+    NotListed {
+        /// The identity, in full.
+        identity: String,
+        /// The list's number.
+        number: u32,
+    },
+    /// The state file cannot be used.
+    #[error(transparent)]
+    State(#[from] StateFileError),
+    /// The system gives no threads.
+    #[error("cannot start the threads that peel onions: {0}")]
+    Threads(io::Error),
+}
+
+/// A running shard. Dropping it stops the shard at once, in the middle of a round if one runs.
+#[derive(Debug)]
+pub struct ShardServer {
+    identity: IdentityKey,
+    peer_address: SocketAddr,
+    client_address: SocketAddr,
+    notices: broadcast::Sender<ShardNotice>,
+    phase: watch::Sender<Phase>,
+    task: Option<JoinHandle<Result<(), RunError>>>,
+}
+
+impl ShardServer {
+    /// Starts a shard. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// If what it is given does not fit together, or the system refuses something.
+    pub fn start(config: ShardServerConfig) -> Result<Self, StartError> {
+        check_list(&config)?;
+        // On disk before anything else: no two processes should find out about each other later.
+        let state = match &config.state {
+            None => SignerState::default(),
+            Some(path) => {
+                let state = state_file::load(path)?;
+                state_file::store(path, state)?;
+                state
+            }
+        };
+        let identity = Identity::new(config.identity.clone());
+        let links = Arc::new(PeerLinks::default());
+        let listed = Arc::clone(&links);
+        let accept = Accept::Listed(Arc::new(move |peer: &PeerIdentity| {
+            listed.is_listed(&IdentityKey(peer.0))
+        }));
+        let bind = |whom, address, accept, limits| {
+            Server::bind(address, &identity, accept, limits)
+                .map_err(|source| StartError::Bind { whom, source })
+        };
+        let peer_server = bind("shards", config.listen_peers, accept, Limits::peers())?;
+        let client_limits = config.limits.for_clients();
+        let client_server =
+            bind("clients", config.listen_clients, Accept::Anonymous, client_limits)?;
+        let peer_address = bound(&peer_server, "shards", config.listen_peers)?;
+        let client_address = bound(&client_server, "clients", config.listen_clients)?;
+
+        let machine = Shard::new(
+            ShardConfig {
+                network: Arc::new(config.network),
+                identity: config.identity.clone(),
+                list: config.list,
+                peer_address: advertised("peers", config.advertise_peers, peer_address)?,
+                client_address: advertised("clients", config.advertise_clients, client_address)?,
+                limits: config.limits.rounds,
+            },
+            state,
+            &mut entropy(),
+        );
+        let me = machine.identity();
+
+        let (results, results_out) = mpsc::unbounded_channel();
+        let threads = config.threads.or_else(|| available_parallelism().ok());
+        let workers = Workers::start(threads.unwrap_or(NonZeroUsize::MIN), &results)
+            .map_err(StartError::Threads)?;
+
+        let (phase, watch_phase) = watch::channel(Phase::Running);
+        let (peer_inputs, peer_inputs_out) = mpsc::channel(PEER_INPUTS);
+        let (client_events, client_events_out) = mpsc::channel(CLIENT_EVENTS);
+        let (coordinator_events, coordinator_events_out) = mpsc::channel(COORDINATOR_EVENTS);
+        let (writing, writing_out) = mpsc::channel(1);
+        let endpoints = vec![
+            tokio::spawn(peers::serve(
+                peer_server,
+                Arc::clone(&links),
+                peer_inputs,
+                config.limits.rounds.onions_per_batch,
+                watch_phase.clone(),
+            )),
+            tokio::spawn(clients::serve(
+                client_server,
+                client_events,
+                config.limits.client_queue,
+                writing,
+                watch_phase.clone(),
+            )),
+        ];
+        let to_coordinator = Dialer::new(Some(&identity), ServerLimits::for_coordinator());
+        let coordinator = tokio::spawn(coordinator::keep_linked(
+            Arc::new(to_coordinator),
+            config.coordinator,
+            coordinator_events,
+        ));
+        let (notices, _) = broadcast::channel(NOTICES);
+        let hands = Hands {
+            identity: config.identity,
+            state_file: config.state,
+            workers,
+            dialer: Arc::new(Dialer::new(Some(&identity), Limits::peers())),
+            links,
+            tamper: config.tamper,
+            notices: notices.clone(),
+        };
+        let event_loop = EventLoop::new(machine, state, hands);
+        let sources = Sources {
+            results: results_out,
+            coordinator: coordinator_events_out,
+            peers: peer_inputs_out,
+            clients: client_events_out,
+            phase: watch_phase,
+            writing: writing_out,
+            endpoints,
+            coordinator_task: AbortOnDrop(coordinator),
+        };
+        let task = tokio::spawn(event_loop.run(sources, phase.clone()));
+        tracing::info!(identity = %me, %peer_address, %client_address, "shard started");
+        Ok(Self { identity: me, peer_address, client_address, notices, phase, task: Some(task) })
+    }
+
+    /// The shard's identity.
+    pub fn identity(&self) -> IdentityKey {
+        self.identity
+    }
+
+    /// Where it listens for other shards.
+    pub fn peer_address(&self) -> SocketAddr {
+        self.peer_address
+    }
+
+    /// Where it listens for clients.
+    pub fn client_address(&self) -> SocketAddr {
+        self.client_address
+    }
+
+    /// What happens from now on. A subscriber that falls far behind misses the oldest.
+    pub fn subscribe(&self) -> broadcast::Receiver<ShardNotice> {
+        self.notices.subscribe()
+    }
+
+    /// Waits until the shard fails; for ever if it does not. The future may be dropped and called
+    /// again.
+    ///
+    /// # Errors
+    /// Why it failed; given out once.
+    pub async fn failed(&mut self) -> Result<(), RunError> {
+        let Some(task) = &mut self.task else { return Ok(()) };
+        let ended = task.await;
+        self.task = None;
+        ended.unwrap_or(Err(RunError::Panicked))
+    }
+
+    /// Finishes the running round, if one runs, says goodbye and leaves. Takes no longer than a
+    /// minute.
+    ///
+    /// # Errors
+    /// If the shard failed, unless [`failed`](Self::failed) has said so.
+    pub async fn shut_down(mut self) -> Result<(), RunError> {
+        self.phase.send_replace(Phase::Stopping);
+        self.failed().await
+    }
+}
+
+impl Drop for ShardServer {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+fn bound(
+    server: &Server,
+    whom: &'static str,
+    address: SocketAddr,
+) -> Result<SocketAddr, StartError> {
+    server.local_addr().map_err(|source| StartError::Bind {
+        whom,
+        source: BindError::Socket { addr: address, source },
+    })
+}
+
+/// The address to register.
+fn advertised(
+    whom: &'static str,
+    advertised: Option<SocketAddr>,
+    bound: SocketAddr,
+) -> Result<SocketAddr, StartError> {
+    let address = advertised.unwrap_or(bound);
+    if address.ip().is_unspecified() || address.port() == 0 {
+        return Err(StartError::NoAddress { whom, address });
+    }
+    Ok(address)
+}
+
+/// Finds out here what every coordinator would say anyway.
+fn check_list(config: &ShardServerConfig) -> Result<(), StartError> {
+    let claimed = config.list.claimed();
+    if claimed.network != config.network.id() {
+        return Err(StartError::OtherNetwork);
+    }
+    let operator = config
+        .network
+        .operator(claimed.operator)
+        .ok_or(StartError::UnknownOperator(claimed.operator))?;
+    let list = config
+        .list
+        .verify(&operator.key)
+        .map_err(|_| StartError::ListSignature { name: operator.name.clone() })?;
+    let identity = IdentityKey::of(&config.identity);
+    if !list.shards.contains(&identity) {
+        let number = list.number;
+        return Err(StartError::NotListed { identity: identity.to_hex(), number });
+    }
+    Ok(())
+}

@@ -1,0 +1,8 @@
+//! Whole networks over QUIC on this machine: a coordinator, three shards, bare clients.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod client;
+mod misbehaving;
+mod rounds;
+mod world;

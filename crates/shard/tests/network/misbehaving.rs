@@ -1,0 +1,72 @@
+//! Clients and shards that break the rules, and what it does to the others: nothing.
+
+use antiphon_shard::{DropOnions, ServerLimits, ShardServer, StartError};
+use antiphon_transport::{CloseReason, Limits, LinkLost};
+use antiphon_wire::{Layer, RoundOutcome};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha20Rng;
+use tokio::time::timeout;
+
+use crate::client::{Client, dial, limits};
+use crate::world::{PATIENCE, World, round_end, shard_key};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn garbage_costs_a_client_its_link_and_nobody_else_anything() {
+    let world = World::start(50);
+    let shards = world.shards();
+    let mut good = Client::join(&shards[0], 1).await;
+    for garbage in [&b""[..], b"\xff\xff", &[1; 40], &[0; 3000]] {
+        let (sender, _receiver) = dial(&shards[0], limits()).await.split();
+        sender.send(garbage.to_vec().into()).await.unwrap();
+        let lost = timeout(PATIENCE, sender.closed()).await.expect("the shard closes the link");
+        assert_eq!(lost, LinkLost::ByPeer { reason: CloseReason::Protocol });
+    }
+    assert_eq!(good.exchange(&world.network).await, Some(true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_never_reads_is_dropped() {
+    let world = World::start(50);
+    let mut shards: Vec<_> =
+        (1..3).map(|number| ShardServer::start(world.config(number)).unwrap()).collect();
+    let mut config = world.config(0);
+    config.limits = ServerLimits { client_queue: 2, ..ServerLimits::default() };
+    shards.insert(0, ShardServer::start(config).unwrap());
+    let tiny = Limits { stream_window_bytes: 256, ..limits() };
+    let (sender, _unread) = dial(&shards[0], tiny).await.split();
+    let lost = timeout(PATIENCE, sender.closed()).await.expect("the shard closes the link");
+    assert_eq!(lost, LinkLost::ByPeer { reason: CloseReason::Overloaded });
+    let mut notices = shards[0].subscribe();
+    assert_eq!(round_end(&mut notices).await.1, RoundOutcome::Delivered);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shard_that_drops_onions_keeps_rounds_from_opening() {
+    let world = World::start(50);
+    let mut config = world.config(0);
+    // All that goes to layer 2, so that some of it is checked noise.
+    let rng = ChaCha20Rng::seed_from_u64(1);
+    config.tamper = Some(Box::new(DropOnions::new(1000, Layer(2), rng)));
+    let shards = [
+        ShardServer::start(config).unwrap(),
+        ShardServer::start(world.config(1)).unwrap(),
+        ShardServer::start(world.config(2)).unwrap(),
+    ];
+    let mut notices = shards[1].subscribe();
+    // Now and then none of a round's is checked.
+    while !matches!(round_end(&mut notices).await, (_, RoundOutcome::Withheld { .. })) {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_work_is_said_before_anything_starts() {
+    let world = World::start(50);
+    let mut config = world.config(0);
+    config.identity = shard_key(1);
+    let error = ShardServer::start(config).unwrap_err();
+    assert!(matches!(&error, StartError::NotListed { number: 1, .. }), "{error}");
+
+    let mut config = world.config(0);
+    config.listen_clients = "0.0.0.0:0".parse().unwrap();
+    let error = ShardServer::start(config).unwrap_err();
+    assert!(error.to_string().contains("`advertise_clients`"), "{error}");
+}
