@@ -9,7 +9,7 @@ mod returning;
 mod sealing;
 mod steps;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use antiphon_onion::{OnionSecretKey, PeelKey, RoundContext, SealPublicKey, SealSecretKey};
@@ -94,8 +94,8 @@ pub(crate) struct RoundMachine {
     /// nothing leaves and no clock runs: or a peer could have rounds time out before they begin.
     opened: Option<(Timestamp, Deadlines)>,
     stage: Stage,
-    /// Clients whose onions close the submissions early, once all are in.
-    expected_clients: usize,
+    /// The clients linked to this gateway: once all their onions are in, none is waited for.
+    expected: BTreeSet<ClientId>,
     submissions: Submissions,
     noise: Option<NoiseBatch>,
     /// Layers 1 to L, by layer less one; `None` once they have gone on.
@@ -153,7 +153,7 @@ impl RoundMachine {
             rng,
             opened: None,
             stage: Stage::Submissions,
-            expected_clients: usize::MAX,
+            expected: BTreeSet::new(),
             submissions: Submissions::default(),
             noise: None,
             arriving,
@@ -180,11 +180,16 @@ impl RoundMachine {
     }
 
     /// The coordinator opens the round; `clients` of this gateway are being told.
-    pub(crate) fn announce(&mut self, now: Timestamp, clients: usize, effects: &mut Effects) {
+    pub(crate) fn announce(
+        &mut self,
+        now: Timestamp,
+        clients: impl Iterator<Item = ClientId>,
+        effects: &mut Effects,
+    ) {
         let epoch = &self.context.epoch;
         let deadlines = Deadlines::new(now, *epoch.parameters(), epoch.geometry());
         self.opened.get_or_insert((now, deadlines));
-        self.expected_clients = clients;
+        self.expected = clients.collect();
         self.heed_withheld(now, effects);
         self.advance(now, effects);
     }
@@ -232,9 +237,14 @@ impl RoundMachine {
         Ok(())
     }
 
-    /// A client whose onions have not come will not send any.
-    pub(crate) fn client_left(&mut self, now: Timestamp, clients: usize, effects: &mut Effects) {
-        self.expected_clients = clients;
+    /// A client has linked, and may send onions.
+    pub(crate) fn client_joined(&mut self, client: ClientId) {
+        self.expected.insert(client);
+    }
+
+    /// A client that has gone will send none.
+    pub(crate) fn client_left(&mut self, now: Timestamp, client: ClientId, effects: &mut Effects) {
+        self.expected.remove(&client);
         self.advance(now, effects);
     }
 
@@ -257,6 +267,11 @@ impl RoundMachine {
                     deadlines.batches(Layer::FIRST)
                 }
             }
+            // The end of peeling wakes the round by itself, and until then nothing can be done.
+            Stage::Batches(layer) if self.is_peeling(layer) => return None,
+            Stage::DeadDrops if self.is_peeling(self.context.epoch.geometry().last_layer()) => {
+                return None;
+            }
             Stage::Batches(layer) => deadlines.batches(layer),
             Stage::Filters => deadlines.filters(),
             Stage::Verdicts => deadlines.verdicts(),
@@ -269,6 +284,10 @@ impl RoundMachine {
             // Peeling ends by itself.
             Stage::Opening | Stage::Aborting(_) | Stage::Ended => return None,
         })
+    }
+
+    fn is_peeling(&self, layer: Layer) -> bool {
+        self.layer(layer).is_some_and(|arriving| !arriving.is_idle())
     }
 
     /// Withholds the seal key, unless it has been released, and gives up the round. Not before it

@@ -1,9 +1,39 @@
 //! Whoever sits on the links, and inside the shards that are not honest.
 
+mod clients;
+mod corrupt;
+mod delay;
+mod drop_onions;
+mod duplicate;
+mod filters;
+mod gateway;
+mod header;
+mod left_out;
+mod replay;
+mod rounds;
+mod seals;
+mod target;
+mod verdicts;
+
 use antiphon_wire::{BatchHeader, Digest, Signed, Timestamp};
 use ed25519_dalek::SigningKey;
 
 use crate::party::{Payload, Sent};
+
+pub use clients::{ClientPlay, MaliciousClient};
+pub use corrupt::{Corrupt, Part};
+pub use delay::Delay;
+pub use drop_onions::{DropOnions, Which};
+pub use duplicate::{Duplicate, Place};
+pub use filters::{FalseFilter, FilterLie};
+pub use gateway::{GatewayLie, LyingGateway};
+pub use header::{HeaderLie, LyingHeader};
+pub use left_out::LeftOut;
+pub use replay::{Replay, Wrapping};
+pub use rounds::{InRounds, round_of};
+pub use seals::{SealPlay, SealSpoiler};
+pub use target::{Kind, Target};
+pub use verdicts::FalseComplaint;
 
 /// An adversary: it sees every message before it travels and decides what becomes of it.
 ///
@@ -35,9 +65,16 @@ impl<F: FnMut(Timestamp, Sent, &Keys) -> Vec<(u64, Sent)>> Adversary for F {
 #[derive(Debug)]
 pub struct Keys {
     pub(crate) shards: Vec<SigningKey>,
+    /// The network file's id, which is public.
+    pub(crate) network: Digest,
 }
 
 impl Keys {
+    /// The network file's id, which everything signed names.
+    pub fn network(&self) -> Digest {
+        self.network
+    }
+
     /// The identity of the shard at `position`.
     pub fn shard(&self, position: usize) -> &SigningKey {
         &self.shards[position]

@@ -3,10 +3,14 @@
 pub mod adversary;
 mod network;
 mod party;
+mod promises;
 mod record;
+pub mod scenario;
+pub mod scripted;
 mod setup;
 
 pub use network::{Network, START};
 pub use party::{Party, Payload, Sent};
+pub use promises::Promises;
 pub use record::{Observed, Record};
 pub use setup::{LinkModel, Setup};

@@ -86,7 +86,10 @@ impl Network {
             sequence: 0,
             queue: BTreeMap::new(),
             adversary: Box::new(adversary),
-            keys: Keys { shards: (0..setup.shards).map(Setup::shard_key).collect() },
+            keys: Keys {
+                shards: (0..setup.shards).map(Setup::shard_key).collect(),
+                network: file.id(),
+            },
             arrivals: BTreeMap::new(),
             coordinator: Process::new(coordinator),
             saved_coordinator: State::default(),
@@ -228,7 +231,8 @@ impl Network {
         self.join(i, gateway);
     }
 
-    fn identity(&self, shard: usize) -> IdentityKey {
+    /// The identity of the shard at position `shard`.
+    pub fn identity(&self, shard: usize) -> IdentityKey {
         IdentityKey::of(&self.keys.shards[shard])
     }
 
@@ -250,7 +254,7 @@ impl Network {
     }
 }
 
-fn new_shard(
+pub(crate) fn new_shard(
     setup: &Setup,
     file: &Arc<NetworkFile>,
     i: usize,

@@ -2,9 +2,10 @@
 
 use antiphon_client_core::Event;
 use antiphon_coordinator::{Notice as CoordinatorNotice, RoundReport};
-use antiphon_wire::{Encode as _, Round, Timestamp};
+use antiphon_wire::{Encode as _, Epoch, Round, RoundCounts, RoundOutcome, Timestamp};
 
 use crate::party::{Payload, Sent};
+use crate::promises::Promises;
 
 /// One message on a client's link, as the adversary sees it: when, how long, which way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +29,12 @@ pub struct Record {
     pub observed: Vec<Vec<Observed>>,
     /// What shards reported of each other and of themselves, as text.
     pub shards: Vec<Vec<(Timestamp, String)>>,
+    /// How rounds ended at each shard: when, which shard, which round, how, what it counted.
+    pub ended: Vec<(Timestamp, usize, Round, RoundOutcome, RoundCounts)>,
     /// Sizes of onions on the links between shards: round, layer, bytes, each seen at least once.
     pub onion_sizes: std::collections::BTreeSet<(Round, u8, usize)>,
+    /// What must happen once only.
+    pub promises: Promises,
 }
 
 impl Record {
@@ -44,6 +49,7 @@ impl Record {
 
     pub(crate) fn observe(&mut self, at: Timestamp, sent: &Sent) {
         use crate::party::Party;
+        self.promises.observe(sent);
         let (client, bytes, up) = match (&sent.payload, sent.from, sent.to) {
             (Payload::FromClient(message), Party::Client(client), _) => {
                 (client, message.to_bytes().len(), true)
@@ -67,6 +73,16 @@ impl Record {
     pub fn rounds(&self) -> impl Iterator<Item = &RoundReport> {
         self.coordinator.iter().filter_map(|(_, notice)| match notice {
             CoordinatorNotice::RoundEnded(report) => Some(report),
+            _ => None,
+        })
+    }
+
+    /// The epochs published: number, first and last round, shards.
+    pub fn epochs(&self) -> impl Iterator<Item = (Epoch, Round, Round, usize)> {
+        self.coordinator.iter().filter_map(|(_, notice)| match notice {
+            CoordinatorNotice::EpochPublished {
+                epoch, first_round, last_round, presence, ..
+            } => Some((*epoch, *first_round, *last_round, presence.shards)),
             _ => None,
         })
     }

@@ -1,5 +1,7 @@
 //! Networks in which everybody does what they should.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
 use antiphon_client_core::{ConversationId, ConversationSecret, Opening, Outcome, Role, Start};
 use antiphon_coordinator::RoundResult;
 use antiphon_sim::{Network, Setup};

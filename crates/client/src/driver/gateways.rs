@@ -47,7 +47,8 @@ impl Driver {
         let now = SystemClock::now();
         let newest = self.core().newest_epoch().map(Arc::clone);
         let usable = newest.filter(|epoch| now < epoch.document().expires_at);
-        let Some(epoch) = usable.filter(|_| !std::mem::take(&mut self.ask)) else {
+        let ask = std::mem::take(&mut self.ask);
+        let Some(epoch) = usable.filter(|_| !ask) else {
             let coordinator = &self.config.coordinator;
             let (address, identity) = (coordinator.address.clone(), coordinator.identity);
             return self.line.dial(Target::Coordinator { address, identity });

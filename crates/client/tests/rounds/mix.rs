@@ -55,7 +55,7 @@ impl Mix {
             delta: 1e-2,
             disturbed_rounds: 20,
             least_mixing_hops: 2,
-            least_round_interval_ms: 20,
+            least_round_interval_ms: 0,
         };
         let network = NetworkFile::new(operators.collect(), policy).unwrap();
         let (first_round, last_round) = (Round(first_round), Round(first_round + ROUNDS - 1));

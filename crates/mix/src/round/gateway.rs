@@ -73,6 +73,11 @@ impl Submissions {
         Ok(())
     }
 
+    /// Whether every one of `clients` has handed in its onions.
+    pub(crate) fn has_all<'a>(&self, mut clients: impl Iterator<Item = &'a ClientId>) -> bool {
+        clients.all(|client| self.by_client.contains_key(client))
+    }
+
     /// Clients with a submission, in the order of their onions.
     pub(crate) fn clients(&self) -> &[ClientId] {
         &self.clients

@@ -45,7 +45,7 @@ impl RoundMachine {
     }
 
     fn close_submissions(&mut self, now: Timestamp, effects: &mut Effects) {
-        let all_in = self.submissions.clients().len() >= self.expected_clients;
+        let all_in = self.submissions.has_all(self.expected.iter());
         if !self.is_open() || (!all_in && !self.past(now, Deadlines::submissions)) {
             return;
         }

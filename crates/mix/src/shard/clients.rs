@@ -16,8 +16,8 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    pub(super) fn len(&self) -> usize {
-        self.messages.len()
+    pub(super) fn linked(&self) -> Vec<ClientId> {
+        self.messages.keys().copied().collect()
     }
 }
 
@@ -46,6 +46,9 @@ impl Shard {
         }
         // A client that joins while a round is open can still take part.
         for round in self.running() {
+            if let Some(machine) = self.rounds.get_mut(&round) {
+                machine.client_joined(client);
+            }
             if let Some(opened) = self.opened_message(now, round) {
                 self.tell(client, opened);
             }
@@ -100,10 +103,9 @@ impl Shard {
 
     pub(super) fn client_left(&mut self, now: Timestamp, client: ClientId) {
         self.clients.messages.remove(&client);
-        let clients = self.clients.len();
         for round in self.running() {
             self.with_round(now, round, |machine, effects| {
-                machine.client_left(now, clients, effects);
+                machine.client_left(now, client, effects);
             });
         }
     }

@@ -60,10 +60,6 @@ impl Shard {
         let Some(machine) = RoundMachine::new(context, round, seal, limits, rng) else {
             return false;
         };
-        if let Some(state) = self.state.serve(round) {
-            self.state = state;
-            self.outputs.push_back(Output::Persist(state));
-        }
         self.rounds.insert(round, machine);
         if let Some((of, noise)) = self.noise.remove(&round)
             && of == epoch
@@ -89,6 +85,11 @@ impl Shard {
             return;
         }
         self.opened = round;
+        // Only now: a peer's word must not keep this shard from signing for the round again.
+        if let Some(state) = self.state.serve(round) {
+            self.state = state;
+            self.outputs.push_back(Output::Persist(state));
+        }
         // Rounds that were passed over will not be opened any more.
         self.rounds.retain(|number, machine| *number >= round || machine.is_open());
         self.noise = self.noise.split_off(&round);
@@ -96,8 +97,10 @@ impl Shard {
         for keys in self.epochs.values_mut() {
             keys.erase_before(round);
         }
-        let clients = self.clients.len();
-        self.with_round(now, round, |machine, effects| machine.announce(now, clients, effects));
+        let clients = self.clients.linked();
+        self.with_round(now, round, |machine, effects| {
+            machine.announce(now, clients.into_iter(), effects);
+        });
         self.announce_to_clients(now, round);
         self.prepare(now, round.next());
     }

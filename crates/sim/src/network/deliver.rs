@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use antiphon_client_core::{Input as ClientInput, Output as ClientOutput};
 use antiphon_coordinator::{Input as CoordinatorInput, Output as CoordinatorOutput};
-use antiphon_mix::{BatchKey, ClientId, Input as ShardInput, Output as ShardOutput};
+use antiphon_mix::{BatchKey, ClientId, Input as ShardInput, Notice, Output as ShardOutput};
 use antiphon_wire::{FromClient, IdentityKey, PeerMessage, Timestamp};
 
 use super::{Happening, Network};
@@ -81,10 +81,10 @@ impl Network {
                     self.tell_shard(i, ShardInput::Client { from, message });
                 }
             }
-            (Party::Client(i), Payload::ToClient(message)) => {
-                if sent.from == Party::Shard(self.gateways[i]) {
-                    self.tell_client(i, ClientInput::from(message));
-                }
+            (Party::Client(i), Payload::ToClient(message))
+                if sent.from == Party::Shard(self.gateways[i]) =>
+            {
+                self.tell_client(i, ClientInput::from(message));
             }
             // Nobody takes a message of another kind.
             _ => {}
@@ -147,7 +147,7 @@ impl Network {
                 CoordinatorOutput::Persist(state) => self.saved_coordinator = state,
                 CoordinatorOutput::Send { to, message } => {
                     if let Some(i) = self.position(&to) {
-                        let payload = Payload::ToShard(message);
+                        let payload = Payload::ToShard(Arc::unwrap_or_clone(message));
                         self.send(Sent { from: Party::Coordinator, to: Party::Shard(i), payload });
                     }
                 }
@@ -205,6 +205,9 @@ impl Network {
                     }
                     ShardOutput::Roster(_) => {}
                     ShardOutput::Notice(notice) => {
+                        if let Notice::RoundEnded { round, outcome, counts, .. } = &notice {
+                            self.record.ended.push((now, i, *round, *outcome, *counts));
+                        }
                         self.record.shards[i].push((now, format!("{notice:?}")));
                     }
                 }
