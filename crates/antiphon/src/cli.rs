@@ -4,6 +4,7 @@ pub(crate) mod values;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::demo::DemoArguments;
 use crate::exit::EXIT_CODES;
@@ -30,15 +31,15 @@ To make a network, plan it, make the keys, and let everyone pin the same network
 )]
 pub(crate) struct Cli {
     /// What to log to standard error: a level, or levels by module such as antiphon_mix=debug,info
+    /// [default: info; demo: error, as it shows its rounds itself]
     #[arg(
         long,
         global = true,
         value_name = "FILTER",
-        default_value = "info",
         value_parser = logging::filter,
         help_heading = "Every command"
     )]
-    pub(crate) log: EnvFilter,
+    pub(crate) log: Option<EnvFilter>,
     /// What to do
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -52,4 +53,15 @@ pub(crate) enum Command {
     Coordinator(CoordinatorArguments),
     Plan(PlanArguments),
     Keygen(KeygenArguments),
+}
+
+impl Cli {
+    /// What to log: what was asked for, or what suits the command.
+    pub(crate) fn filter(&self) -> EnvFilter {
+        let usual = match self.command {
+            Command::Demo(_) => LevelFilter::ERROR,
+            _ => LevelFilter::INFO,
+        };
+        self.log.clone().unwrap_or_else(|| EnvFilter::default().add_directive(usual.into()))
+    }
 }

@@ -44,15 +44,13 @@ pub(crate) enum EmbeddedError {
     Shard { shard: u16, source: StartError },
 }
 
-/// A running network.
+/// A running network. Dropping it stops everything at once, in the middle of a round if one runs.
 #[derive(Debug)]
 pub(crate) struct EmbeddedNetwork {
     pub(crate) file: NetworkFile,
     pub(crate) coordinator_identity: IdentityKey,
     coordinator: CoordinatorServer,
     shards: Vec<ShardServer>,
-    /// The identities of the shards, in the order of their numbers.
-    pub(crate) identities: Vec<IdentityKey>,
     _state: TempDir,
 }
 
@@ -87,7 +85,6 @@ impl EmbeddedNetwork {
             coordinator_identity,
             coordinator,
             shards: Vec::new(),
-            identities: Vec::new(),
             _state: state,
         };
         for (shard, operator) in (0..options.shards).zip(&operators) {
@@ -132,7 +129,6 @@ impl EmbeddedNetwork {
             tamper,
         })
         .map_err(|source| EmbeddedError::Shard { shard, source })?;
-        self.identities.push(public);
         self.shards.push(server);
         Ok(())
     }
@@ -145,16 +141,6 @@ impl EmbeddedNetwork {
     /// What the coordinator reports from here on.
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Notice> {
         self.coordinator.subscribe()
-    }
-
-    /// Ends the running round and stops.
-    pub(crate) async fn shut_down(self) -> Result<(), EmbeddedError> {
-        self.coordinator.shut_down().await?;
-        for shard in self.shards {
-            // What a shard could complain of now concerns nobody any more.
-            let _ = shard.shut_down().await;
-        }
-        Ok(())
     }
 }
 

@@ -5,9 +5,9 @@ use std::io;
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging what `filter` lets through.
-pub(crate) fn init(filter: &EnvFilter) {
+pub(crate) fn init(filter: EnvFilter) {
     tracing_subscriber::fmt()
-        .with_env_filter(filter.clone())
+        .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_target(false)
         .init();

@@ -20,7 +20,7 @@ use crate::exit::Failure;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::init(&cli.log);
+    logging::init(cli.filter());
     exit::report(run(cli.command))
 }
 

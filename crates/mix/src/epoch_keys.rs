@@ -18,6 +18,17 @@ use crate::round::EpochContext;
 /// The most rounds a shard makes seal keys for at once.
 const MAX_ROUNDS: u64 = antiphon_routing::MAX_ROUNDS;
 
+/// Which keys a coordinator asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyRequest {
+    pub(crate) network: Digest,
+    pub(crate) operator: OperatorIndex,
+    pub(crate) identity: IdentityKey,
+    pub(crate) epoch: Epoch,
+    pub(crate) first: Round,
+    pub(crate) last: Round,
+}
+
 /// Keys that were offered for an epoch that is not published yet.
 #[derive(Debug)]
 pub(crate) struct OfferedKeys {
@@ -37,25 +48,19 @@ pub(crate) struct EpochKeys {
 }
 
 impl OfferedKeys {
-    /// Makes keys for the rounds `first..=last`. `None` if that is no range of bearable size.
-    pub(crate) fn generate(
-        network: &Digest,
-        operator: OperatorIndex,
-        identity: &IdentityKey,
-        epoch: Epoch,
-        (first, last): (Round, Round),
-        rng: &mut impl CryptoRng,
-    ) -> Option<Self> {
+    /// Makes keys for the rounds asked for. `None` if that is no range of bearable size.
+    pub(crate) fn generate(request: &KeyRequest, rng: &mut impl CryptoRng) -> Option<Self> {
+        let KeyRequest { network, operator, identity, epoch, first, last } = *request;
         if !(1..=MAX_ROUNDS).contains(&last.0.checked_sub(first.0)?.checked_add(1)?) {
             return None;
         }
-        let context = |role| possession_context(network, operator, identity, epoch, role);
+        let context = |role| possession_context(&network, operator, &identity, epoch, role);
         let onion = OnionSecretKey::generate(rng);
         let mut seals = BTreeMap::new();
         let mut contribution = Contribution {
             epoch,
             first_round: first,
-            identity: *identity,
+            identity,
             onion_key: onion.public_key().to_bytes(),
             onion_proof: onion.prove(&context(KeyRole::Onion), rng).0,
             seal_keys: Vec::new(),
@@ -70,15 +75,25 @@ impl OfferedKeys {
         Some(Self { contribution, onion, seals, signed: None })
     }
 
-    /// Whether `contribution` and the entry in `document` are these keys, unchanged.
+    /// Whether these are the keys for the rounds `first..=last`.
+    pub(crate) fn are_for(&self, first: Round, last: Round) -> bool {
+        self.seals.keys().next() == Some(&first) && self.seals.keys().next_back() == Some(&last)
+    }
+
+    /// Whether one of `contributions` and the entry in `document` are these keys, unchanged.
     pub(crate) fn are_in(&self, document: &EpochDocument, contributions: &[Contribution]) -> bool {
-        let mine = |identity: &IdentityKey| *identity == self.contribution.identity;
         document.epoch == self.contribution.epoch
             && contributions.contains(&self.contribution)
-            && document
-                .shards
-                .iter()
-                .any(|s| mine(&s.identity) && s.onion_key == self.contribution.onion_key)
+            && self.are_listed(document)
+    }
+
+    /// Whether the onion key, which no other offer has, is in `document`.
+    pub(crate) fn are_listed(&self, document: &EpochDocument) -> bool {
+        let own = &self.contribution;
+        document
+            .shards
+            .iter()
+            .any(|shard| shard.identity == own.identity && shard.onion_key == own.onion_key)
     }
 
     /// The keys at work, once the document they were signed into is published. `None` if `epoch`

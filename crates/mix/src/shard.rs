@@ -133,7 +133,7 @@ impl Shard {
                 self.call(epoch, first_round, last_round);
             }
             ToShard::Propose { document, contributions } => {
-                self.propose(now, document, &contributions);
+                self.propose(now, document, contributions);
             }
             ToShard::Publish { document } => self.publish(now, document),
             ToShard::Open { epoch, round } => self.open(now, epoch, round),
@@ -161,6 +161,11 @@ impl Shard {
                 });
             }
             Done::Noise { epoch, round, noise } => self.noise_built(now, epoch, round, noise),
+            Done::Keys(epoch, keys) => self.keys_made(epoch, keys.map(|keys| *keys)),
+            Done::Proposal(epoch, checked) => {
+                self.proposal_checked(epoch, checked.map(|checked| *checked));
+            }
+            Done::Document(epoch, verified) => self.document_verified(now, epoch, verified),
         }
     }
 }

@@ -3,10 +3,15 @@
 use std::sync::Arc;
 
 use antiphon_onion::{PeelKey, Peeled, RoundContext, peel_batch};
-use antiphon_routing::VerifiedEpoch;
-use antiphon_wire::{Epoch, Layer, Round, ShardIndex};
+use antiphon_routing::{
+    CheckedProposal, DocumentError, ProposalError, VerifiedEpoch, check_proposal,
+};
+use antiphon_wire::{
+    Contribution, Epoch, EpochDocument, Layer, NetworkFile, Round, ShardIndex, SignedDocument,
+};
 use rand_chacha::ChaCha20Rng;
 
+use crate::epoch_keys::{KeyRequest, OfferedKeys};
 use crate::noise::{NoiseBatch, NoiseMaker};
 
 /// A piece of work. It holds all that it needs.
@@ -17,6 +22,17 @@ pub struct Work(pub(crate) Job);
 pub(crate) enum Job {
     Peel(PeelJob),
     Noise(Box<NoiseJob>),
+    Keys(Box<(KeyRequest, ChaCha20Rng)>),
+    Proposal(Box<ProposalJob>),
+    Document(Box<SignedDocument>, Arc<NetworkFile>),
+}
+
+#[derive(Debug)]
+pub(crate) struct ProposalJob {
+    pub(crate) document: EpochDocument,
+    pub(crate) contributions: Vec<Contribution>,
+    pub(crate) network: Arc<NetworkFile>,
+    pub(crate) rng: ChaCha20Rng,
 }
 
 #[derive(Debug)]
@@ -46,6 +62,9 @@ pub struct WorkDone(pub(crate) Done);
 pub(crate) enum Done {
     Peeled { epoch: Epoch, round: Round, layer: Layer, chunk: Chunk },
     Noise { epoch: Epoch, round: Round, noise: Option<NoiseBatch> },
+    Keys(Epoch, Option<Box<OfferedKeys>>),
+    Proposal(Epoch, Result<Box<CheckedProposal>, ProposalError>),
+    Document(Epoch, Result<Arc<VerifiedEpoch>, DocumentError>),
 }
 
 /// Onions of one sender that have been peeled in place.
@@ -66,12 +85,31 @@ impl Work {
                 let noise = job.maker.build(&job.epoch, job.round, &mut job.rng);
                 Done::Noise { epoch: job.epoch.epoch(), round: job.round, noise }
             }
+            Job::Keys(job) => {
+                let (request, mut rng) = *job;
+                Done::Keys(request.epoch, OfferedKeys::generate(&request, &mut rng).map(Box::new))
+            }
+            Job::Proposal(job) => job.run(),
+            Job::Document(document, network) => {
+                let epoch = document.document.epoch;
+                let verified = VerifiedEpoch::verify(*document, &network);
+                Done::Document(epoch, verified.map(|verified| Arc::new(verified.with_tables())))
+            }
         })
     }
 
-    /// Whether a round is waiting for this: build noise only when nothing urgent is left.
+    /// Whether a round is waiting for this: everything else is for rounds to come.
     pub fn is_urgent(&self) -> bool {
         matches!(self.0, Job::Peel(_))
+    }
+}
+
+impl ProposalJob {
+    fn run(self) -> Done {
+        let Self { document, contributions, network, mut rng } = self;
+        let epoch = document.epoch;
+        let checked = check_proposal(document, &contributions, &network, &mut rng);
+        Done::Proposal(epoch, checked.map(Box::new))
     }
 }
 

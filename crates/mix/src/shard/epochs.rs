@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use antiphon_routing::{VerifiedEpoch, check_proposal};
+use antiphon_routing::{CheckedProposal, DocumentError, ProposalError, VerifiedEpoch};
 use antiphon_wire::{
-    Blob, Contribution, Epoch, EpochDocument, PROTOCOL_VERSION, Registration, Round,
+    Blob, Contribution, Epoch, EpochDocument, PROTOCOL_VERSION, Registration, Round, ShardEntry,
     SignedDocument, Timestamp, ToCoordinator,
 };
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha20Rng;
 
-use crate::epoch_keys::OfferedKeys;
+use crate::epoch_keys::{KeyRequest, OfferedKeys};
 use crate::io::{Notice, Output};
 use crate::shard::Shard;
+use crate::work::{Job, ProposalJob, Work};
 
 /// Epochs for which a shard keeps offered keys at most.
 const OFFERS: usize = 2;
@@ -35,87 +38,140 @@ impl Shard {
         if epoch <= self.state.signed_epoch || first <= self.state.served_round {
             return;
         }
-        let known = self.offered.get(&epoch).filter(|keys| {
-            keys.contribution.first_round == first
-                && last.0.checked_sub(first.0) == Some(keys.contribution.seal_keys.len() as u64 - 1)
-        });
-        if known.is_none() {
-            let network = self.config.network.id();
-            let operator = self.config.list.claimed().operator;
-            let rounds = (first, last);
-            let keys =
-                OfferedKeys::generate(&network, operator, &self.me, epoch, rounds, &mut self.rng);
-            let Some(keys) = keys else { return };
-            self.offered.insert(epoch, keys);
-            while self.offered.len() > OFFERS {
-                self.offered.pop_first();
-            }
-        }
-        if let Some(keys) = self.offered.get(&epoch) {
+        if let Some(keys) = self.offered.get(&epoch).filter(|keys| keys.are_for(first, last)) {
             let contribution = keys.contribution.clone();
-            self.say(ToCoordinator::Contribute { contribution });
+            return self.say(ToCoordinator::Contribute { contribution });
         }
+        let request = KeyRequest {
+            network: self.config.network.id(),
+            operator: self.config.list.claimed().operator,
+            identity: self.me,
+            epoch,
+            first,
+            last,
+        };
+        let rng = ChaCha20Rng::from_rng(&mut self.rng);
+        self.outputs.push_back(Output::Work(Work(Job::Keys(Box::new((request, rng))))));
     }
 
-    /// Signs a proposal if everything in it is in order, and says why if not.
+    pub(super) fn keys_made(&mut self, epoch: Epoch, keys: Option<OfferedKeys>) {
+        let Some(keys) = keys.filter(|_| epoch > self.state.signed_epoch) else { return };
+        let contribution = keys.contribution.clone();
+        self.offered.insert(epoch, keys);
+        while self.offered.len() > OFFERS {
+            self.offered.pop_first();
+        }
+        self.say(ToCoordinator::Contribute { contribution });
+    }
+
+    /// Has a proposal checked, unless it is out of the question.
     pub(super) fn propose(
         &mut self,
         now: Timestamp,
         document: EpochDocument,
-        contributions: &[Contribution],
+        contributions: Vec<Contribution>,
     ) {
-        let epoch = document.epoch;
-        if let Err(why) = self.endorse(now, document, contributions) {
-            let reason = Blob(why.clone().into_bytes());
-            self.say(ToCoordinator::Refuse { epoch, reason });
-            self.notice(Notice::ProposalRefused { why });
+        if let Err(why) = self.consider(now, &document, &contributions) {
+            return self.refuse(document.epoch, why.to_owned());
+        }
+        let job = ProposalJob {
+            document,
+            contributions,
+            network: Arc::clone(&self.config.network),
+            rng: ChaCha20Rng::from_rng(&mut self.rng),
+        };
+        self.outputs.push_back(Output::Work(Work(Job::Proposal(Box::new(job)))));
+    }
+
+    /// What only this shard can know about a proposal.
+    fn consider(
+        &self,
+        now: Timestamp,
+        document: &EpochDocument,
+        contributions: &[Contribution],
+    ) -> Result<(), &'static str> {
+        if now >= document.expires_at || document.starts_at > now.plus_ms(LATEST_START_MS) {
+            return Err("the document's times are far from this shard's clock");
+        }
+        let offered = self.offered.get(&document.epoch);
+        if !offered.is_some_and(|keys| keys.are_in(document, contributions)) {
+            return Err("this shard's keys are not in the document as they were offered");
+        }
+        let own = document.shards.iter().find(|shard| shard.identity == self.me);
+        let registered = |shard: &ShardEntry| {
+            shard.peer_address == self.config.peer_address
+                && shard.client_address == self.config.client_address
+        };
+        if !own.is_some_and(registered) {
+            return Err("this shard's addresses are not in the document as registered");
+        }
+        Ok(())
+    }
+
+    /// Signs a proposal if everything in it is in order, and says why if not.
+    pub(super) fn proposal_checked(
+        &mut self,
+        epoch: Epoch,
+        checked: Result<CheckedProposal, ProposalError>,
+    ) {
+        if let Err(why) = self.endorse(epoch, checked) {
+            self.refuse(epoch, why);
         }
     }
 
     fn endorse(
         &mut self,
-        now: Timestamp,
-        document: EpochDocument,
-        contributions: &[Contribution],
+        epoch: Epoch,
+        checked: Result<CheckedProposal, ProposalError>,
     ) -> Result<(), String> {
-        let epoch = document.epoch;
-        if now >= document.expires_at || document.starts_at > now.plus_ms(LATEST_START_MS) {
-            return Err("the document's times are far from this shard's clock".to_owned());
-        }
-        let offered = self.offered.get(&epoch);
-        if !offered.is_some_and(|keys| keys.are_in(&document, contributions)) {
-            return Err("this shard's keys are not in the document as they were offered".to_owned());
-        }
-        let own = document.shards.iter().find(|shard| shard.identity == self.me);
-        if own.is_none_or(|shard| {
-            shard.peer_address != self.config.peer_address
-                || shard.client_address != self.config.client_address
-        }) {
-            return Err("this shard's addresses are not in the document as registered".to_owned());
-        }
-        let checked = check_proposal(document, contributions, &self.config.network, &mut self.rng)
-            .map_err(|error| error.to_string())?;
-        let state = self.state.sign(checked.document()).map_err(|error| error.to_string())?;
-        let digest = checked.document().digest();
-        let signature = checked.document().endorse(&self.config.identity);
+        let checked = checked.map_err(|error| error.to_string())?;
+        let document = checked.document();
+        let offered = self.offered.get_mut(&epoch).filter(|keys| keys.are_listed(document));
+        let Some(keys) = offered else {
+            return Err("this shard has offered other keys since".to_owned());
+        };
+        let state = self.state.sign(document).map_err(|error| error.to_string())?;
+        let digest = document.digest();
+        let signature = document.endorse(&self.config.identity);
+        keys.signed = Some((digest, checked.into_seal_keys()));
         self.state = state;
         self.outputs.push_back(Output::Persist(state));
-        if let Some(keys) = self.offered.get_mut(&epoch) {
-            keys.signed = Some((digest, checked.into_seal_keys()));
-        }
         self.say(ToCoordinator::Endorse { epoch, document: digest, signature });
         Ok(())
     }
 
-    /// Takes over a document that all its shards have signed.
+    fn refuse(&mut self, epoch: Epoch, why: String) {
+        let reason = Blob(why.clone().into_bytes());
+        self.say(ToCoordinator::Refuse { epoch, reason });
+        self.notice(Notice::ProposalRefused { why });
+    }
+
+    /// Has a published document verified.
     pub(super) fn publish(&mut self, now: Timestamp, document: SignedDocument) {
         let epoch = document.document.epoch;
         if self.epochs.contains_key(&epoch) {
             // A coordinator that was away hears again what is ready.
             return self.prepare(now, self.next_round());
         }
-        let verified = match VerifiedEpoch::verify(document, &self.config.network) {
-            Ok(verified) => Arc::new(verified.with_tables()),
+        if !self.offered.contains_key(&epoch) {
+            return self.not_the_one_signed(epoch);
+        }
+        let network = Arc::clone(&self.config.network);
+        self.outputs.push_back(Output::Work(Work(Job::Document(Box::new(document), network))));
+    }
+
+    /// Takes over a document that all its shards have signed.
+    pub(super) fn document_verified(
+        &mut self,
+        now: Timestamp,
+        epoch: Epoch,
+        verified: Result<Arc<VerifiedEpoch>, DocumentError>,
+    ) {
+        if self.epochs.contains_key(&epoch) {
+            return;
+        }
+        let verified = match verified {
+            Ok(verified) => verified,
             Err(error) => {
                 return self.notice(Notice::DocumentRefused { why: error.to_string() });
             }
@@ -123,14 +179,16 @@ impl Shard {
         let offered = self.offered.remove(&epoch);
         let keys =
             offered.and_then(|keys| keys.publish(Arc::clone(&verified), &self.config.identity));
-        let Some(keys) = keys else {
-            let why = format!("epoch {epoch} is not the document that this shard signed");
-            return self.notice(Notice::DocumentRefused { why });
-        };
+        let Some(keys) = keys else { return self.not_the_one_signed(epoch) };
         self.epochs.insert(epoch, keys);
         self.outputs.push_back(Output::Roster(Arc::clone(&verified)));
         self.pass_on_document(&verified);
         self.prepare(now, self.next_round());
+    }
+
+    fn not_the_one_signed(&mut self, epoch: Epoch) {
+        let why = format!("epoch {epoch} is not the document that this shard signed");
+        self.notice(Notice::DocumentRefused { why });
     }
 
     /// The round that the coordinator is to open next.
