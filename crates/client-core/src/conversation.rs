@@ -19,6 +19,12 @@ use crate::{Level, MessageId, Opening, ReceiveError, SendError};
 use body::{Content, Item, payload_bytes};
 use keys::ConversationKeys;
 
+/// Whether a decrypted body's plaintext can be read.
+#[cfg(fuzzing)]
+pub(crate) fn reads_as_body(plaintext: &[u8]) -> bool {
+    body::read(plaintext).is_ok()
+}
+
 /// What a partner sent that no honest partner sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PartnerError {

@@ -21,3 +21,10 @@ pub use event::{ConversationId, Event, Input, OpenError, Opening, Outcome, Outpu
 pub use ledger::Ledger;
 pub use reliability::{MessageId, ReceiveError, SendError};
 pub use schedule::{Level, Start};
+
+/// Whether a decrypted body's plaintext can be read: for the fuzz target alone.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub fn reads_as_body(plaintext: &[u8]) -> bool {
+    conversation::reads_as_body(plaintext)
+}
