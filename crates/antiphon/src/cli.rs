@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::client_command::ClientArguments;
 use crate::demo::DemoArguments;
 use crate::exit::EXIT_CODES;
 use crate::keygen::KeygenArguments;
@@ -51,6 +52,7 @@ pub(crate) enum Command {
     Demo(DemoArguments),
     Shard(ShardArguments),
     Coordinator(CoordinatorArguments),
+    Client(ClientArguments),
     Plan(PlanArguments),
     Keygen(KeygenArguments),
 }

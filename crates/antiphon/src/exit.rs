@@ -8,7 +8,8 @@ pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  the job itself failed: no noise is enough, a file cannot be written, a link is lost
-  2  the command line, a configuration file or a key file is wrong; nothing has been done";
+  2  the command line, a configuration file or a key file is wrong; nothing has been done
+  3  interrupted by SIGTERM or SIGINT before the job was done (client)";
 
 /// The exit codes other than success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub(crate) enum Exit {
     Failed = 1,
     /// The command line or a file given on it is wrong. What clap exits with, too.
     Usage = 2,
+    /// Asked to stop before the job was done.
+    Interrupted = 3,
 }
 
 /// An error of a subcommand, which knows its exit code.

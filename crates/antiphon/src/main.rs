@@ -1,6 +1,7 @@
 //! The command `antiphon`: planning, keys, and the processes of a network.
 
 mod cli;
+mod client_command;
 mod demo;
 mod embedded;
 mod exit;
@@ -29,6 +30,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Demo(arguments) => Ok(demo::run(&arguments)?),
         Command::Shard(arguments) => Ok(serve::shard(&arguments)?),
         Command::Coordinator(arguments) => Ok(serve::coordinator(&arguments)?),
+        Command::Client(arguments) => Ok(client_command::run(&arguments)?),
         Command::Plan(arguments) => Ok(plan::run(&arguments)?),
         Command::Keygen(arguments) => Ok(keygen::run(&arguments)?),
     }

@@ -7,7 +7,7 @@ use antiphon_coordinator::server::{
     ConfigError as CoordinatorConfigError, CoordinatorServer, ServerConfig, ServerError,
 };
 use antiphon_shard::{
-    ConfigError as ShardConfigError, ConfigFile, RunError, ShardServer, StartError,
+    ConfigError as ShardConfigError, ConfigFile, RunError, ShardServer, StartError, metrics,
 };
 use clap::Args;
 use tokio::runtime::Runtime;
@@ -60,6 +60,8 @@ pub(crate) enum ServeError {
     ShardConfig(#[from] ShardConfigError),
     #[error(transparent)]
     ShardStart(#[from] StartError),
+    #[error(transparent)]
+    Metrics(#[from] metrics::MetricsError),
     #[error("the shard stopped: {0}")]
     Shard(#[from] RunError),
     #[error(transparent)]
@@ -84,6 +86,10 @@ pub(crate) fn shard(arguments: &ShardArguments) -> Result<(), ServeError> {
     let config = ConfigFile::read(&arguments.config)?;
     Runtime::new()?.block_on(async {
         let stop = stop_requested()?;
+        if let Some(address) = config.metrics {
+            let (address, _) = metrics::serve(address).await?;
+            tracing::info!(%address, "metrics are served over HTTP");
+        }
         let mut server = ShardServer::start(config.shard)?;
         tokio::select! {
             failed = server.failed() => return Ok(failed?),
@@ -107,25 +113,12 @@ pub(crate) fn coordinator(arguments: &CoordinatorArguments) -> Result<(), ServeE
             clients = %server.client_addr(),
             "coordinator started"
         );
-        let mut notices = server.subscribe();
-        let log = tokio::spawn(async move {
-            use tokio::sync::broadcast::error::RecvError;
-            loop {
-                match notices.recv().await {
-                    Ok(notice) => tracing::info!("{notice}"),
-                    Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "notices lost"),
-                    Err(RecvError::Closed) => return,
-                }
-            }
-        });
         tokio::select! {
             failed = server.failed() => return Ok(failed?),
             () = stop => {}
         }
         tracing::info!("stopping after the running round");
         server.shut_down().await?;
-        // It ends with the last notice.
-        let _ = log.await;
         tracing::info!("stopped");
         Ok(())
     })

@@ -9,8 +9,8 @@
 //! 0.5 sqrt(M) |v|: the proven bound, 0.5 sqrt(M q^m).
 //!
 //! Splitting q^m by the number k of honest hops and bounding each part apart gives the conjectured
-//! figure. It is far smaller and above every simulation tried, but the parts need not converge
-//! separately, so nothing may be promised from it.
+//! figure. It is the smaller one where noise is plentiful, and above every simulation tried; but the
+//! parts need not converge separately, so nothing may be promised from it.
 
 use crate::Ppm;
 use crate::path_length::{MOST_MIXING_HOPS, PathLengthError};

@@ -137,16 +137,16 @@ pub fn read_any_secret(
     path: &Path,
 ) -> Result<(Option<SecretKind>, Zeroizing<[u8; 32]>), KeyFileError> {
     let content = text::read(path, MAX_SECRET_FILE)?;
-    if text::open_to_others(path) {
-        let path = path.display();
-        tracing::warn!("{path} can be read by other users of this machine: chmod 600 {path}");
-    }
     let expected = "a secret file: 64 hexadecimal digits, with comments after # at most, as \
                     `antiphon keygen` writes it";
     let wrong = || KeyFileError::Format { path: path.to_owned(), expected };
     let digits = text::digits(&content).ok_or_else(wrong)?;
     let mut secret = Zeroizing::new([0; 32]);
     hex::decode_to_slice(&digits[..], &mut secret[..]).map_err(|_| wrong())?;
+    if text::open_to_others(path) {
+        let path = path.display();
+        tracing::warn!("{path} can be read by other users of this machine: chmod 600 {path}");
+    }
     let title = text::title(&content);
     let kind = SecretKind::ALL.into_iter().find(|kind| title.starts_with(kind.title().as_bytes()));
     Ok((kind, secret))

@@ -140,10 +140,10 @@ fn outage(figures: &Figures) -> Vec<String> {
         ),
         "charged in different rounds. A disturbed or charged round takes one while any".to_owned(),
         "conversation is open; a free aborted round takes none.".to_owned(),
-        "In an outage a conversation meets ever more rarely, so that an hour of it, with a round"
+        "In a partner's outage a conversation meets ever more rarely: an hour of it, with a round"
             .to_owned(),
-        format!("every {SECONDS_A_ROUND} s, takes fewer than {UNITS_OF_AN_HOURS_OUTAGE}: {lasts}"),
-        format!("Disturbed in every round without that back-off, it would last {unslowed:.0} min."),
+        format!("every {SECONDS_A_ROUND} s, takes fewer than {UNITS_OF_AN_HOURS_OUTAGE} units: {lasts}"),
+        format!("Disturbed in every round, as by a gateway that drops onions, it lasts {unslowed:.0} min."),
         "When it is used up, the conversation rests; idle traffic goes on.".to_owned(),
     ]
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use antiphon_transport::Identity;
+use antiphon_transport::keyfile::{KeyFileError, read_signing_key};
 use antiphon_wire::{Geometry, NetworkFile, Policy};
 use serde::Deserialize;
 
@@ -57,12 +58,9 @@ pub enum ConfigError {
         /// What would be right.
         expected: String,
     },
-    /// The identity file holds no key. What it holds is not shown.
-    #[error("{file}: not a key: one line of 64 hexadecimal digits, as `antiphon keygen` writes it")]
-    Identity {
-        /// The file.
-        file: PathBuf,
-    },
+    /// The file that `identity` names cannot be used.
+    #[error("`identity`: {0}")]
+    Identity(#[from] KeyFileError),
 }
 
 #[derive(Deserialize)]
@@ -151,7 +149,7 @@ impl ServerConfig {
         Ok(Self {
             listen_shards: raw.listen_shards,
             listen_clients: raw.listen_clients,
-            identity: identity(&beside(&raw.identity))?,
+            identity: Identity::new(read_signing_key(&beside(&raw.identity))?),
             coordinator: coordinator(file, &raw, &network.policy)?,
             network,
             state: beside(&raw.state),
@@ -169,13 +167,6 @@ fn syntax(file: &Path, error: &impl ToString) -> ConfigError {
     ConfigError::Syntax { file: file.to_owned(), problem }
 }
 
-fn identity(file: &Path) -> Result<Identity, ConfigError> {
-    let text = zeroize::Zeroizing::new(read(file)?);
-    let mut seed = zeroize::Zeroizing::new([0; 32]);
-    hex::decode_to_slice(text.trim(), &mut *seed)
-        .map_err(|_| ConfigError::Identity { file: file.to_owned() })?;
-    Ok(Identity::from_seed(&seed))
-}
 
 fn coordinator(file: &Path, raw: &Raw, policy: &Policy) -> Result<CoordinatorConfig, ConfigError> {
     let wrong = |key, found: u32, expected: String| {
@@ -201,8 +192,8 @@ fn coordinator(file: &Path, raw: &Raw, policy: &Policy) -> Result<CoordinatorCon
         let expected = "from 1 to 16".to_owned();
         return wrong("epoch.pairs_per_client", epoch.pairs_per_client.into(), expected);
     }
-    if !(20..=40).contains(&epoch.filter_bits) {
-        let expected = "from 20 to 40".to_owned();
+    if !(20..=32).contains(&epoch.filter_bits) {
+        let expected = "from 20 to 32".to_owned();
         return wrong("epoch.filter_bits", epoch.filter_bits.into(), expected);
     }
     let all = [

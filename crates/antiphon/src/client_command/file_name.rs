@@ -1,0 +1,80 @@
+//! Names of files that somebody else chose.
+
+/// The longest name made, in bytes, so that a number and an ending fit into what systems take.
+const MAX_BYTES: usize = 200;
+/// What a file without a usable name is called.
+const NAMELESS: &str = "file";
+
+/// A name without folders, control and direction characters, or a dot at its head.
+pub(super) fn plain(given: &str) -> String {
+    let base = given.rsplit(['/', '\\']).next().unwrap_or_default();
+    let mut name = String::new();
+    for letter in base.trim().trim_start_matches('.').chars() {
+        let letter = if is_odd(letter) { '_' } else { letter };
+        if name.len() + letter.len_utf8() > MAX_BYTES {
+            break;
+        }
+        name.push(letter);
+    }
+    let name = name.trim_end_matches([' ', '.']);
+    if name.is_empty() { NAMELESS.to_owned() } else { name.to_owned() }
+}
+
+/// The name with a number before its ending; 0 leaves it as it is.
+pub(super) fn numbered(name: &str, number: u32) -> String {
+    match (number, name.rsplit_once('.')) {
+        (0, _) => name.to_owned(),
+        (_, Some((stem, ending))) if !stem.is_empty() => format!("{stem}-{number}.{ending}"),
+        _ => format!("{name}-{number}"),
+    }
+}
+
+/// Characters that file systems refuse, that terminals obey, or that hide what a name is.
+fn is_odd(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, ':' | '*' | '?' | '"' | '<' | '>' | '|')
+        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(letter, '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_keep_what_is_harmless() {
+        for (given, wanted) in [
+            ("photo.jpg", "photo.jpg"),
+            ("Grüße an alle.txt", "Grüße an alle.txt"),
+            ("../../etc/passwd", "passwd"),
+            ("C:\\Users\\me\\a.txt", "a.txt"),
+            (".bashrc", "bashrc"),
+            ("..", "file"),
+            ("", "file"),
+            ("folder/", "file"),
+            ("a\nb\u{1b}[2J\u{202e}c", "a_b_[2J_c"),
+        ] {
+            assert_eq!(plain(given), wanted, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_go_before_the_ending() {
+        assert_eq!(numbered("a.tar.gz", 0), "a.tar.gz");
+        assert_eq!(numbered("a.tar.gz", 2), "a.tar-2.gz");
+        assert_eq!(numbered("readme", 3), "readme-3");
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_leaves_its_folder(given: String, number: u32) {
+            let name = numbered(&plain(&given), number);
+            prop_assert_eq!(Path::new(&name).file_name(), Some(name.as_ref()));
+            prop_assert!(name.len() <= MAX_BYTES + 11 && !name.starts_with('.'));
+        }
+    }
+}
