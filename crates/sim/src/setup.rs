@@ -84,6 +84,13 @@ impl Setup {
         Self { shards, operators: shards, clients, policy, coordinator, link, seed: 1 }
     }
 
+    /// The same with less than half of the noise: for long runs in which noise is not the point.
+    #[must_use]
+    pub fn with_little_noise(mut self) -> Self {
+        self.policy.epsilon = 8.0;
+        self
+    }
+
     /// The same with f = 0.2 and the hops that takes: for what depends on weights.
     #[must_use]
     pub fn with_malicious_fifth(mut self) -> Self {

@@ -1,0 +1,74 @@
+//! Filters that are not what a shard holds.
+
+use antiphon_wire::{Blob, PeerMessage, Signed, Timestamp};
+
+use crate::adversary::{Adversary, Keys, Kind, Target};
+use crate::party::{Party, Payload, Sent};
+
+/// What is wrong with the filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilterLie {
+    /// All bits are set: it would pass every test.
+    AllOnes,
+    /// It is longer than a filter of so many onions.
+    WrongSize,
+    /// It is the empty filter of no onions.
+    Empty,
+    /// It is of the size of an absurd number of onions, as declared.
+    CountAbsurd,
+    /// One onion more is declared, and the size fits.
+    CountOneMore,
+    /// A bit is set that need not be. The filter passes; it is shown to one shard only.
+    OtherTo(usize),
+    /// The signature is another shard's.
+    Signature,
+}
+
+/// Publishes a false filter for a shard.
+#[derive(Clone, Copy, Debug)]
+pub struct FalseFilter {
+    /// Whose filter.
+    pub shard: usize,
+    /// What it says.
+    pub lie: FilterLie,
+}
+
+impl Adversary for FalseFilter {
+    fn on_message(&mut self, _: Timestamp, mut sent: Sent, keys: &Keys) -> Vec<(u64, Sent)> {
+        if !Target::all(self.shard, Kind::Filter).takes(&sent) {
+            return vec![(0, sent)];
+        }
+        if let Payload::Peer(PeerMessage::Filter { filter }) = &mut sent.payload {
+            let mut claims = filter.claimed().clone();
+            let bits = &mut claims.bits.0;
+            let mut signer = self.shard;
+            match self.lie {
+                FilterLie::AllOnes => bits.fill(0xff),
+                FilterLie::WrongSize => bits.extend_from_slice(&[0; 8]),
+                FilterLie::Empty => {
+                    bits.clear();
+                    claims.onions = 0;
+                }
+                FilterLie::CountAbsurd => claims.onions = u32::MAX,
+                FilterLie::CountOneMore => {
+                    claims.onions += 1;
+                    let bytes = antiphon_verify::filter_bytes(
+                        claims.onions,
+                        antiphon_verify::FilterPrecision::default(),
+                    );
+                    claims.bits = Blob(vec![0x55; bytes as usize]);
+                }
+                FilterLie::OtherTo(to) => {
+                    if sent.to == Party::Shard(to)
+                        && let Some(byte) = bits.iter_mut().find(|byte| byte.count_zeros() > 0)
+                    {
+                        *byte |= *byte + 1;
+                    }
+                }
+                FilterLie::Signature => signer = (signer + 1) % keys.shards.len(),
+            }
+            *filter = Signed::new(claims, keys.shard(signer));
+        }
+        vec![(0, sent)]
+    }
+}

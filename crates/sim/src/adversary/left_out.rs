@@ -1,0 +1,131 @@
+//! One onion left out of a filter, and nothing else amiss.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use antiphon_verify::{FilterKey, FilterPrecision, SealFilter, filters_digest};
+use antiphon_wire::{
+    FilterStatement, Finding, Layer, PeerMessage, Round, ShardIndex, Signed, Timestamp,
+};
+
+use crate::adversary::{Adversary, Keys, Kind, Target, round_of};
+use crate::party::{Party, Payload, Sent};
+
+/// Leaves one onion that `last_hop` sent out of the filter of `seal`.
+///
+/// The shards in `with` are in league with it: they are shown the true filter and are taken to have
+/// signed the false one. What honest shards say to them is changed to match, which stands for their
+/// not running the honest program.
+#[derive(Clone, Debug)]
+pub struct LeftOut {
+    /// Whose filter, by position in the setup.
+    pub seal: usize,
+    /// Who sent the onion.
+    pub last_hop: usize,
+    /// Shards in league with `seal`.
+    pub with: Vec<usize>,
+    /// The seal layer.
+    pub layer: Layer,
+    /// The round that it is in; it forgets everything when another one begins.
+    pub round: Round,
+    /// How often an onion was left out: not if there was none, or others would be missed with it.
+    pub times: Rc<Cell<usize>>,
+    onions: BTreeMap<usize, Vec<Vec<u8>>>,
+    seen: BTreeMap<ShardIndex, FilterStatement>,
+    shown: BTreeMap<ShardIndex, FilterStatement>,
+}
+
+impl LeftOut {
+    /// Leaves the first onion that `last_hop` sends to `seal` for `layer` out.
+    pub fn new(seal: usize, last_hop: usize, with: &[usize], layer: Layer) -> Self {
+        Self {
+            seal,
+            last_hop,
+            with: with.to_vec(),
+            layer,
+            round: Round(0),
+            times: Rc::default(),
+            onions: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            shown: BTreeMap::new(),
+        }
+    }
+
+    fn in_league(&self, party: Party) -> bool {
+        matches!(party, Party::Shard(i) if i == self.seal || self.with.contains(&i))
+    }
+
+    /// The filter without one onion: a bit less, which no other onion that is known needs.
+    fn without_one(&self, statement: &FilterStatement) -> Option<FilterStatement> {
+        let key = FilterKey::new(
+            statement.epoch,
+            statement.round,
+            statement.shard,
+            FilterPrecision::default(),
+        );
+        let victims = self.onions.get(&self.last_hop)?;
+        let all: BTreeSet<&Vec<u8>> = self.onions.values().flatten().collect();
+        victims.iter().find_map(|victim| {
+            (0..statement.bits.0.len() * 8).find_map(|bit| {
+                let mut less = statement.clone();
+                less.bits.0[bit / 8] &= !(1 << (bit % 8));
+                let filter = SealFilter::parse(key, less.onions, u32::MAX, &less.bits.0).ok()?;
+                let alone = all.iter().all(|onion| filter.contains(onion) == (*onion != victim));
+                alone.then_some(less)
+            })
+        })
+    }
+}
+
+impl Adversary for LeftOut {
+    fn on_message(&mut self, _: Timestamp, mut sent: Sent, keys: &Keys) -> Vec<(u64, Sent)> {
+        if let Some(round) = round_of(&sent.payload)
+            && round > self.round
+        {
+            self.round = round;
+            self.onions.clear();
+            self.seen.clear();
+            self.shown.clear();
+        }
+        let (sender, receiver) = (sent.from, sent.to);
+        let Party::Shard(from) = sender else { return vec![(0, sent)] };
+        let own = Target::onions(from, self.seal, self.layer).takes(&sent);
+        let filter = Target::all(from, Kind::Filter).takes(&sent);
+        let (from_us, to_us) = (self.in_league(sender), self.in_league(receiver));
+        match &mut sent.payload {
+            Payload::Batch { bytes, item_bytes, .. } if own => {
+                let onions = bytes.chunks_exact(*item_bytes).map(<[u8]>::to_vec).collect();
+                self.onions.insert(from, onions);
+            }
+            Payload::Peer(PeerMessage::Filter { filter: signed }) if filter => {
+                let claims = signed.claimed().clone();
+                self.seen.entry(claims.shard).or_insert_with(|| claims.clone());
+                let mut false_one = claims.clone();
+                if from == self.seal {
+                    if let Some(known) = self.shown.get(&claims.shard) {
+                        false_one = known.clone();
+                    } else if let Some(less) = self.without_one(&claims) {
+                        false_one = less;
+                        self.times.set(self.times.get() + 1);
+                    }
+                }
+                self.shown.entry(claims.shard).or_insert_with(|| false_one.clone());
+                if from == self.seal && !to_us {
+                    *signed = Signed::new(false_one, keys.shard(from));
+                }
+            }
+            Payload::Peer(PeerMessage::Verdict { verdict }) if from_us != to_us => {
+                let mut claims = *verdict.claimed();
+                if matches!(claims.finding, Finding::Satisfied { .. }) {
+                    let filters = if from_us { &self.shown } else { &self.seen };
+                    claims.finding =
+                        Finding::Satisfied { filters: filters_digest(filters.values()) };
+                    *verdict = Signed::new(claims, keys.shard(from));
+                }
+            }
+            _ => {}
+        }
+        vec![(0, sent)]
+    }
+}

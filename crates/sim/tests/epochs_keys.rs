@@ -1,0 +1,113 @@
+//! Keys that are made to harm: chosen after the others, copied, of small order, or of another epoch.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use antiphon_sim::Setup;
+use antiphon_sim::scripted::Scripted;
+use antiphon_wire::{Contribution, Epoch, EpochDocument};
+use curve25519_dalek::constants::EIGHT_TORSION;
+use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
+
+const ROUNDS: (u64, u64) = (1, 3);
+
+/// Fifteen shards of five operators, of which one may be malicious.
+fn shards() -> Scripted {
+    let mut setup = Setup::small(15, 0).with_malicious_fifth();
+    setup.operators = 5;
+    Scripted::new(setup)
+}
+
+/// An honest proposal for epoch 1.
+fn honest(shards: &mut Scripted) -> (EpochDocument, Vec<Contribution>) {
+    let offers = shards.call(1, ROUNDS);
+    let document = shards.assemble(1, ROUNDS, &offers);
+    let contributions = Scripted::in_order(&document, &offers);
+    (document, contributions)
+}
+
+fn identity_point() -> [u8; 32] {
+    let mut identity = [0; 32];
+    identity[0] = 1;
+    identity
+}
+
+fn point(bytes: [u8; 32]) -> EdwardsPoint {
+    CompressedEdwardsY(bytes).decompress().unwrap()
+}
+
+#[test]
+fn a_key_chosen_after_the_others_cannot_be_proven() {
+    let mut shards = shards();
+    let mut offers = shards.call(1, ROUNDS);
+    let rogue = offers[0].contribution.identity;
+    // The last-comer cancels everybody else's keys, so that the sum is its own.
+    let own = offers[0].contribution.seal_keys.clone();
+    let honest_proofs = offers[0].contribution.seal_proofs.clone();
+    for (round, key) in own.iter().enumerate() {
+        let others: EdwardsPoint =
+            offers[1..].iter().map(|offer| point(offer.contribution.seal_keys[round])).sum();
+        offers[0].contribution.seal_keys[round] = (point(*key) - others).compress().to_bytes();
+    }
+    let document = shards.assemble(1, ROUNDS, &offers);
+    assert_eq!(document.joint_seal_keys, own, "the attack is worth its name");
+    let borrowed = offers[1].contribution.seal_proofs.clone();
+    for proofs in [honest_proofs, borrowed, vec![[0; 64]; own.len()]] {
+        offers[0].contribution.seal_proofs = proofs;
+        let contributions = Scripted::in_order(&document, &offers);
+        shards.all_refuse(&document, &contributions, "proof of possession", &[rogue]);
+    }
+}
+
+#[test]
+fn another_shards_keys_and_proofs_are_no_use() {
+    let mut shards = shards();
+    let mut offers = shards.call(1, ROUNDS);
+    let copier = offers[0].contribution.identity;
+    let copied = offers[1].contribution.clone();
+    offers[0].contribution = Contribution { identity: copier, ..copied };
+    let document = shards.assemble(1, ROUNDS, &offers);
+    let contributions = Scripted::in_order(&document, &offers);
+    shards.all_refuse(&document, &contributions, "proof of possession", &[copier]);
+}
+
+#[test]
+fn keys_of_small_order_or_with_torsion_are_refused() {
+    let mut shards = shards();
+    let (document, contributions) = honest(&mut shards);
+    let evil = document.shards[0].identity;
+    let torsion = EIGHT_TORSION[1];
+    let mut bad = vec![identity_point(), [0xff; 32]];
+    bad.extend(EIGHT_TORSION[1..].iter().map(|point| point.compress().to_bytes()));
+    for (key, honest) in
+        [(contributions[0].seal_keys[0], true), (contributions[0].onion_key, false)]
+    {
+        let mixed = (point(key) + torsion).compress().to_bytes();
+        for key in bad.iter().copied().chain([mixed]) {
+            let mut document = document.clone();
+            let mut contributions = contributions.clone();
+            if honest {
+                contributions[0].seal_keys[0] = key;
+            } else {
+                contributions[0].onion_key = key;
+                document.shards[0].onion_key = key;
+            }
+            shards.all_refuse(&document, &contributions, "shard 0: ", &[evil]);
+        }
+    }
+}
+
+#[test]
+fn contributions_of_another_epoch_are_refused() {
+    let mut shards = shards();
+    let old = shards.call(1, ROUNDS);
+    let mut offers = shards.call(2, ROUNDS);
+    let replayed = old[0].contribution.identity;
+    offers[0].contribution = old[0].contribution.clone();
+    let document = shards.assemble(2, ROUNDS, &offers);
+    let contributions = Scripted::in_order(&document, &offers);
+    shards.all_refuse(&document, &contributions, "contribution for shard 0", &[replayed]);
+    // The proofs are for the epoch they were made for.
+    offers[0].contribution.epoch = Epoch(2);
+    let contributions = Scripted::in_order(&document, &offers);
+    shards.all_refuse(&document, &contributions, "proof of possession", &[replayed]);
+}
