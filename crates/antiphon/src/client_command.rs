@@ -137,6 +137,7 @@ pub(crate) fn run(arguments: &ClientArguments) -> Result<(), ClientError> {
     Runtime::new()?.block_on(async {
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let mut stop = std::pin::pin!(stop_requested()?);
+        tracing::info!("connecting");
         let client = tokio::select! {
             client = Client::connect(config.client) => client?,
             () = &mut stop => {
@@ -164,8 +165,8 @@ impl ClientArguments {
     /// The file to send, with its name.
     fn outgoing(&self) -> Result<Option<session::Outgoing>, ClientError> {
         let Some(path) = &self.send else { return Ok(None) };
-        let content = fs::read(path)
-            .map_err(|source| ClientError::Send { path: path.clone(), source })?;
+        let content =
+            fs::read(path).map_err(|source| ClientError::Send { path: path.clone(), source })?;
         let name = path.file_name().map(OsStr::to_string_lossy).unwrap_or_default().into_owned();
         Ok(Some(session::Outgoing { name, content }))
     }

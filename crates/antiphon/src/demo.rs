@@ -128,8 +128,9 @@ impl Exits for DemoError {
 pub(crate) fn run(arguments: &DemoArguments) -> Result<(), DemoError> {
     let file = match &arguments.file {
         None => OWN_TEXT.to_vec(),
-        Some(path) => fs::read(path)
-            .map_err(|source| DemoError::File { path: path.clone(), source })?,
+        Some(path) => {
+            fs::read(path).map_err(|source| DemoError::File { path: path.clone(), source })?
+        }
     };
     if let Some(shard) = arguments.drop_noise.filter(|shard| *shard >= arguments.shards) {
         return Err(DemoError::NoSuchShard { shard, last: arguments.shards - 1 });
@@ -210,7 +211,9 @@ impl Demo<'_> {
         let mut clients = Vec::new();
         while let Some(connected) = connecting.join_next().await {
             // Nobody cancels these tasks, and a panic in one is a bug to be seen.
-            clients.push(connected.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?);
+            clients.push(
+                connected.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?,
+            );
         }
         Ok(clients)
     }

@@ -80,13 +80,8 @@ impl EmbeddedNetwork {
             state: state.path().join("coordinator.json"),
             coordinator: options.coordinator,
         })?;
-        let mut network = Self {
-            file,
-            coordinator_identity,
-            coordinator,
-            shards: Vec::new(),
-            _state: state,
-        };
+        let mut network =
+            Self { file, coordinator_identity, coordinator, shards: Vec::new(), _state: state };
         for (shard, operator) in (0..options.shards).zip(&operators) {
             network.add_shard(shard, operator, tamper(shard), &mut rng)?;
         }

@@ -3,6 +3,7 @@
 mod attempt;
 mod blame;
 mod coordinator;
+mod disputes;
 mod documents;
 mod hex_serde;
 mod notice;
@@ -12,6 +13,7 @@ mod roster;
 mod settings;
 mod state;
 mod suspension;
+mod voters;
 
 pub use coordinator::{Coordinator, Input, Output};
 pub use notice::{Notice, RoundReport, RoundResult, RoundTotals};

@@ -8,11 +8,13 @@ mod store;
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use antiphon_transport::clock::SystemClock;
 use antiphon_transport::{Accept, BindError, Limits, Server};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::{Coordinator, Notice};
 use driver::Driver;
@@ -28,6 +30,8 @@ pub const MAX_SHARD_FRAME_BYTES: usize = 16 << 20;
 const NOTICES: usize = 1024;
 /// Inputs on their way to the decisions; links wait when there are more.
 const INPUTS: usize = 256;
+/// How long the other sides of links have to be told that the coordinator leaves.
+const FAREWELL_WITHIN: Duration = Duration::from_secs(8);
 
 /// Why a coordinator's process cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -137,9 +141,14 @@ impl CoordinatorServer {
         // Fails only when everybody who listens is gone.
         let _ = self.stop.send(true);
         let result = self.failed().await;
-        for acceptor in &mut self.acceptors {
-            acceptor.abort();
-        }
+        let told = async {
+            for acceptor in &mut self.acceptors {
+                // Fails only if it panicked, and then nobody can be told.
+                let _ = acceptor.await;
+            }
+        };
+        // Those who are left then notice by themselves.
+        let _ = timeout(FAREWELL_WITHIN, told).await;
         result
     }
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{
     Epoch, IdentityKey, NetworkFile, OperatorList, Round, Signed, Timestamp, ToCoordinator, ToShard,
 };
@@ -52,6 +53,8 @@ pub struct Shard {
     /// Keys offered for epochs to come; few, and replaced by newer ones.
     offered: BTreeMap<Epoch, OfferedKeys>,
     epochs: BTreeMap<Epoch, EpochKeys>,
+    /// The newest epoch that this shard is not part of: its clients need to know.
+    elsewhere: Option<Arc<VerifiedEpoch>>,
     rounds: BTreeMap<Round, RoundMachine>,
     /// Noise built ahead.
     noise: BTreeMap<Round, (Epoch, NoiseBatch)>,
@@ -72,6 +75,7 @@ impl Shard {
             state,
             offered: BTreeMap::new(),
             epochs: BTreeMap::new(),
+            elsewhere: None,
             rounds: BTreeMap::new(),
             noise: BTreeMap::new(),
             building: BTreeMap::new(),

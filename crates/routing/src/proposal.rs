@@ -178,7 +178,7 @@ pub fn assemble(
         by_operator.values().flatten().map(|offer| &offer.contribution).collect();
     let mut parameters = draft.parameters;
     parameters.layers = parameters.layers.max(rules.mixing_hops + 1);
-    let rounds = (draft.last_round.0 + 1).saturating_sub(draft.first_round.0);
+    let rounds = draft.last_round.0.saturating_add(1).saturating_sub(draft.first_round.0);
     let nominal = rounds.saturating_mul(parameters.interval_ms.into());
     Ok(EpochDocument {
         version: PROTOCOL_VERSION,

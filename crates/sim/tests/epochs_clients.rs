@@ -237,16 +237,16 @@ fn a_round_gets_the_same_bytes_again_or_nothing() {
         assert_eq!(alone.open(time(3).plus_ms(50), 1, 3).unwrap(), onions);
     }
     // Rounds passed over are gone, and so is one whose outcome is known.
-    assert_eq!(alone.open(time(4), 1, 2).unwrap(), []);
+    assert!(alone.open(time(4), 1, 2).unwrap().is_empty());
     alone.tell(time(4), Input::LinkLost);
-    assert_eq!(alone.open(time(4), 1, 3).unwrap(), []);
+    assert!(alone.open(time(4), 1, 3).unwrap().is_empty());
 
     // After a restart the onions are not there any more, and others must not go.
     let next = alone.open(time(5), 1, 5).unwrap();
     alone.restart();
     alone.offer(time(5), &signed).unwrap();
-    assert_eq!(alone.open(time(5), 1, 5).unwrap(), []);
-    assert_eq!(alone.open(time(6), 1, 4).unwrap(), []);
+    assert!(alone.open(time(5), 1, 5).unwrap().is_empty());
+    assert!(alone.open(time(6), 1, 4).unwrap().is_empty());
     let after = alone.open(time(6), 1, 6).unwrap();
     assert_eq!(after.len(), next.len());
     assert_ne!(after, next);

@@ -96,7 +96,7 @@ fn a_slow_shard_is_named_sits_out_ever_longer_and_comes_back() {
     // Whoever was not slowed is not blamed for it.
     for other in [0, 1, 3] {
         let other = network.identity(other);
-        assert_eq!(suspensions(&network, &other), [], "{}", log(&network));
+        assert!(suspensions(&network, &other).is_empty(), "{}", log(&network));
     }
     // Rounds without it went through, all the same.
     let delivered = network.record.rounds().filter(|r| r.result == RoundResult::Delivered).count();
@@ -137,7 +137,7 @@ fn a_shard_far_from_the_coordinator_holds_up_no_rounds_for_long() {
     assert!(delivered > 10, "{delivered}\n{}", log(&network));
     for other in [0, 1, 3] {
         let other = network.identity(other);
-        assert_eq!(suspensions(&network, &other), [], "{}", log(&network));
+        assert!(suspensions(&network, &other).is_empty(), "{}", log(&network));
     }
     assert_all_arrived(&mut network);
 }

@@ -111,7 +111,7 @@ fn a_key_withheld_before_its_round_opens_aborts_it_and_no_honest_shard_falls_sil
     let mut talk = Talk::start(quick(4), withheld_before_it_opens);
     let verdict = talk.judge(ROUND);
     assert!(matches!(verdict.report.result, RoundResult::Aborted { .. }), "{verdict:?}");
-    assert_eq!(verdict.report.silent, []);
+    assert!(verdict.report.silent.is_empty());
     verdict.nothing_opened(&[]);
     // Clients of honest gateways are not even asked for onions.
     let gateway = |client: usize| client % 4;

@@ -87,7 +87,8 @@ mod tests {
             for message in
                 [Message::Start { length, digest, name: &name }, Message::Data(&data), Message::Finished]
             {
-                prop_assert_eq!(Message::read(&message.to_bytes()), Some(message));
+                let bytes = message.to_bytes();
+                prop_assert_eq!(Message::read(&bytes), Some(message));
             }
         }
     }

@@ -46,8 +46,10 @@ pub(super) fn round(round: &Round, shards: usize) -> String {
         Outcome::Delivered => format!("{} pairs, {} singles", round.pairs, round.singles),
         Outcome::Aborted => "nothing opened".to_owned(),
     };
-    let mut line =
-        format!("{:>5}  {outcome:<9} {seconds:>7.2} s   {onions:<21}   {filters:<16}   {counts}", round.round);
+    let mut line = format!(
+        "{:>5}  {outcome:<9} {seconds:>7.2} s   {onions:<21}   {filters:<16}   {counts}",
+        round.round
+    );
     if let Some(reason) = &round.reason {
         let _ = write!(line, "\n       {reason}");
     }

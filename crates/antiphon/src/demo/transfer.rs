@@ -31,11 +31,7 @@ pub(super) async fn exchange(
 }
 
 /// Returns whether all messages were acknowledged.
-async fn send(
-    sender: &ConversationSender,
-    file: &[u8],
-    so_far: &watch::Sender<Messages>,
-) -> bool {
+async fn send(sender: &ConversationSender, file: &[u8], so_far: &watch::Sender<Messages>) -> bool {
     let mut deliveries = Vec::new();
     // An empty file is one empty message.
     let mut messages = file.chunks(MESSAGE_BYTES).collect::<Vec<_>>();

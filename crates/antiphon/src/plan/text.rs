@@ -142,8 +142,12 @@ fn outage(figures: &Figures) -> Vec<String> {
         "conversation is open; a free aborted round takes none.".to_owned(),
         "In a partner's outage a conversation meets ever more rarely: an hour of it, with a round"
             .to_owned(),
-        format!("every {SECONDS_A_ROUND} s, takes fewer than {UNITS_OF_AN_HOURS_OUTAGE} units: {lasts}"),
-        format!("Disturbed in every round, as by a gateway that drops onions, it lasts {unslowed:.0} min."),
+        format!(
+            "every {SECONDS_A_ROUND} s, takes fewer than {UNITS_OF_AN_HOURS_OUTAGE} units: {lasts}"
+        ),
+        format!(
+            "Disturbed in every round, as by a gateway that drops onions, it lasts {unslowed:.0} min."
+        ),
         "When it is used up, the conversation rests; idle traffic goes on.".to_owned(),
     ]
 }

@@ -46,11 +46,11 @@ fn done(directory: &Path, arguments: &str) -> String {
 #[test]
 fn help_teaches_every_command() {
     let here = Path::new(".");
-    for command in ["", "plan", "keygen", "keygen network", "keygen operator-list"] {
+    for command in ["", "client", "plan", "keygen", "keygen network", "keygen operator-list"] {
         let help = done(here, &format!("{command} --help"));
         assert!(help.contains("  antiphon "), "{command} has an example: {help}");
     }
-    for command in ["", "plan", "keygen"] {
+    for command in ["", "client", "plan", "keygen"] {
         assert!(done(here, &format!("{command} --help")).contains("Exit codes:"));
     }
     assert!(done(here, "--version").starts_with("antiphon "));

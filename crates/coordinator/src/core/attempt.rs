@@ -38,7 +38,7 @@ pub(crate) struct Proposed {
 impl Attempt {
     /// Takes a shard's keys, if they are what was called for.
     pub(crate) fn contribute(&mut self, identity: IdentityKey, contribution: Contribution) {
-        let rounds = (self.last_round.0 + 1).saturating_sub(self.first_round.0);
+        let rounds = self.last_round.0.saturating_add(1).saturating_sub(self.first_round.0);
         let fits = contribution.epoch == self.epoch
             && contribution.first_round == self.first_round
             && contribution.identity == identity

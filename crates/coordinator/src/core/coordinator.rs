@@ -3,7 +3,7 @@
 mod epochs;
 mod rounds;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use antiphon_wire::{
@@ -12,7 +12,7 @@ use antiphon_wire::{
 };
 
 use super::attempt::Attempt;
-use super::blame::LoneAccusers;
+use super::disputes::Disputes;
 use super::documents::{Documents, Routing};
 use super::notice::Notice;
 use super::open_round::OpenRound;
@@ -100,9 +100,9 @@ pub struct Coordinator {
     open: Option<OpenRound>,
     /// From when on the next round only waits for its interval and for shards to be ready.
     idle_since: Timestamp,
-    /// Rounds in a row that aborted over a dispute.
-    disputes: u32,
-    lone_accusers: LoneAccusers,
+    disputes: Disputes,
+    /// Reports of rounds that ended without them, and when they have to be here.
+    owed: BTreeMap<(IdentityKey, Round), Timestamp>,
 }
 
 impl Coordinator {
@@ -145,8 +145,8 @@ impl Coordinator {
             broken: false,
             open: None,
             idle_since: now,
-            disputes: 0,
-            lone_accusers: LoneAccusers::default(),
+            disputes: Disputes::default(),
+            owed: BTreeMap::new(),
         };
         coordinator.restore();
         coordinator.finish();
@@ -201,7 +201,7 @@ impl Coordinator {
 
     /// Acts on everything that is due.
     fn finish(&mut self) {
-        while self.step_round() || self.step_attempt() || self.step_plan() {}
+        while self.step_owed() || self.step_round() || self.step_attempt() || self.step_plan() {}
         if self.unsaved {
             self.persist();
         }
@@ -245,6 +245,7 @@ impl Coordinator {
                 {
                     open.report(identity, outcome, counts, self.now);
                 }
+                self.late_report(identity, round);
             }
         }
     }
@@ -268,13 +269,12 @@ impl Coordinator {
         }
     }
 
-    /// Sends a shard the documents that list it: the coordinator may have stopped half-way through
-    /// publishing.
+    /// Sends a shard the documents in force: the coordinator may have stopped half-way through
+    /// publishing, and clients of a shard that is left out have to find other gateways.
     fn remind(&mut self, identity: IdentityKey) {
         let documents: Vec<_> = [self.state.current(), self.state.next()]
             .into_iter()
             .flatten()
-            .filter(|signed| lists(signed, &identity))
             .map(|signed| SignedDocument::clone(signed))
             .collect();
         for document in documents {

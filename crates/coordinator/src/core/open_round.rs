@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use antiphon_wire::{EpochDocument, IdentityKey, Round, RoundCounts, RoundOutcome, Timestamp};
+use antiphon_wire::{
+    EpochDocument, IdentityKey, NetworkFile, Round, RoundCounts, RoundOutcome, Timestamp,
+};
 
 use super::settings::longest_round_ms;
+use super::voters::Voters;
 
 #[derive(Debug)]
 pub(crate) struct OpenRound {
@@ -14,23 +17,34 @@ pub(crate) struct OpenRound {
     last_report: Timestamp,
     /// When it counts as ended whoever has not reported.
     pub(crate) deadline: Timestamp,
-    /// How long shards have after the first one withheld its seal key, in milliseconds.
+    /// When every shard has to have reported. Until then nobody is late.
+    pub(crate) reports_due: Timestamp,
+    /// How long a round goes on after an honest shard withheld its seal key, in milliseconds.
     follow_ms: u64,
+    pub(crate) voters: Voters,
     reports: BTreeMap<IdentityKey, (RoundOutcome, RoundCounts)>,
     lost: BTreeSet<IdentityKey>,
 }
 
 impl OpenRound {
-    pub(crate) fn new(document: &EpochDocument, round: Round, now: Timestamp) -> Self {
+    pub(crate) fn new(
+        document: &EpochDocument,
+        network: &NetworkFile,
+        round: Round,
+        now: Timestamp,
+    ) -> Self {
         let p = &document.parameters;
         let follow_ms = u64::from(p.layer_ms) + u64::from(p.verify_ms) + u64::from(p.interval_ms);
+        let reports_due = now.plus_ms(longest_round_ms(p));
         Self {
             round,
             shards: document.shards.iter().map(|shard| shard.identity).collect(),
             opened_at: now,
             last_report: now,
-            deadline: now.plus_ms(longest_round_ms(p)),
+            deadline: reports_due,
+            reports_due,
             follow_ms,
+            voters: Voters::new(document, network),
             reports: BTreeMap::new(),
             lost: BTreeSet::new(),
         }
@@ -47,11 +61,15 @@ impl OpenRound {
         if !self.shards.contains(&shard) || self.reports.contains_key(&shard) {
             return;
         }
-        if matches!(outcome, RoundOutcome::Withheld { .. }) {
-            self.deadline = self.deadline.min(now.plus_ms(self.follow_ms));
-        }
         self.reports.insert(shard, (outcome, counts));
         self.last_report = now;
+        // One shard alone may say so of a round that goes on without a fault.
+        let withheld =
+            |id| matches!(self.reports.get(id), Some((RoundOutcome::Withheld { .. }, _)));
+        let by = self.shards.iter().enumerate().filter(|(_, id)| withheld(id)).map(|(i, _)| i);
+        if matches!(outcome, RoundOutcome::Withheld { .. }) && self.voters.convince(&by.collect()) {
+            self.deadline = self.deadline.min(now.plus_ms(self.follow_ms));
+        }
     }
 
     /// Expects no report of this shard any more.
@@ -76,6 +94,14 @@ impl OpenRound {
     /// Shards that did not report.
     pub(crate) fn silent(&self) -> Vec<IdentityKey> {
         self.shards.iter().filter(|id| !self.reports.contains_key(id)).copied().collect()
+    }
+
+    /// The identities of shards, given by position.
+    pub(crate) fn identities<'a>(
+        &self,
+        positions: impl IntoIterator<Item = &'a usize>,
+    ) -> Vec<IdentityKey> {
+        positions.into_iter().filter_map(|&position| self.shards.get(position).copied()).collect()
     }
 
     pub(crate) fn is_lost(&self, shard: &IdentityKey) -> bool {

@@ -22,10 +22,10 @@ pub(super) fn limits() -> Limits {
     Limits { max_frame_bytes: MAX_FRAME_BYTES, max_links: MAX_CLIENTS, ..Limits::clients() }
 }
 
-/// Takes links until told to stop.
+/// Takes links until told to stop, and closes them once the open round has ended.
 pub(super) async fn serve(
     mut server: Server,
-    documents: watch::Receiver<Documents>,
+    mut documents: watch::Receiver<Documents>,
     mut stop: watch::Receiver<bool>,
 ) {
     loop {
@@ -54,6 +54,9 @@ pub(super) async fn serve(
             }
         });
     }
+    // Nobody publishes once the open round has ended.
+    while documents.changed().await.is_ok() {}
+    server.shut_down().await;
 }
 
 /// Sends every document once, newer ones as they come. A client that is slow misses none but the

@@ -167,7 +167,6 @@ fn syntax(file: &Path, error: &impl ToString) -> ConfigError {
     ConfigError::Syntax { file: file.to_owned(), problem }
 }
 
-
 fn coordinator(file: &Path, raw: &Raw, policy: &Policy) -> Result<CoordinatorConfig, ConfigError> {
     let wrong = |key, found: u32, expected: String| {
         Err(ConfigError::Value { file: file.to_owned(), key, found: found.to_string(), expected })

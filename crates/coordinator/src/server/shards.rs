@@ -6,6 +6,7 @@ use antiphon_transport::{CloseReason, Incoming, Link, LinkReceiver, LinkSender, 
 use antiphon_wire::{Decode, IdentityKey, ToCoordinator};
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::driver::LinkEvent;
@@ -17,22 +18,29 @@ const REGISTER_WITHIN: Duration = Duration::from_secs(10);
 /// How long the last frames of a link have to arrive.
 const FLUSH_WITHIN: Duration = Duration::from_secs(5);
 
-/// Takes links until told to stop.
+/// Takes links until told to stop, and closes them once the open round has ended.
 pub(super) async fn serve(
     mut server: Server,
     events: mpsc::Sender<LinkEvent>,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut number = 0;
+    let mut links = JoinSet::new();
     loop {
         let link = tokio::select! {
             link = server.accept() => link,
+            Some(_) = links.join_next() => continue,
             _ = stop.wait_for(|stop| *stop) => None,
         };
         let Some(link) = link else { break };
         number += 1;
-        tokio::spawn(attend(link, number, events.clone()));
+        links.spawn(attend(link, number, events.clone()));
     }
+    // The open round needs the links until nobody decides any more. They close by themselves then.
+    events.closed().await;
+    let _ = timeout(FLUSH_WITHIN, async { while links.join_next().await.is_some() {} }).await;
+    // Shards that are told dial again at once, instead of waiting for a silent link.
+    server.shut_down().await;
 }
 
 /// Serves one link as long as it lives.

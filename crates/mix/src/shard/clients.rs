@@ -39,8 +39,9 @@ impl Shard {
 
     pub(super) fn client_joined(&mut self, now: Timestamp, client: ClientId) {
         self.clients.messages.insert(client, 0);
+        let served = self.epochs.values().map(|keys| &keys.context.epoch);
         let documents: Vec<_> =
-            self.epochs.values().map(|keys| keys.context.epoch.signed().clone()).collect();
+            served.chain(&self.elsewhere).map(|epoch| epoch.signed().clone()).collect();
         for document in documents {
             self.tell(client, ToClient::Document { document });
         }

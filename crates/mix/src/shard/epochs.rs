@@ -153,9 +153,6 @@ impl Shard {
             // A coordinator that was away hears again what is ready.
             return self.prepare(now, self.next_round());
         }
-        if !self.offered.contains_key(&epoch) {
-            return self.not_the_one_signed(epoch);
-        }
         let network = Arc::clone(&self.config.network);
         self.outputs.push_back(Output::Work(Work(Job::Document(Box::new(document), network))));
     }
@@ -176,6 +173,9 @@ impl Shard {
                 return self.notice(Notice::DocumentRefused { why: error.to_string() });
             }
         };
+        if verified.index_of(&self.me).is_none() {
+            return self.left_out(verified);
+        }
         let offered = self.offered.remove(&epoch);
         let keys =
             offered.and_then(|keys| keys.publish(Arc::clone(&verified), &self.config.identity));
@@ -184,6 +184,22 @@ impl Shard {
         self.outputs.push_back(Output::Roster(Arc::clone(&verified)));
         self.pass_on_document(&verified);
         self.prepare(now, self.next_round());
+        // Its rounds may come next: a shard cannot know whether those before are still to be opened.
+        let first = verified.document().first_round;
+        if first > self.opened {
+            self.prepare(now, first);
+        }
+    }
+
+    /// Tells clients of an epoch that this shard is not part of, so that they find another gateway.
+    fn left_out(&mut self, epoch: Arc<VerifiedEpoch>) {
+        let newest = self.epochs.keys().next_back().copied();
+        let known = newest.max(self.elsewhere.as_ref().map(|known| known.epoch()));
+        if known.is_some_and(|known| known >= epoch.epoch()) {
+            return;
+        }
+        self.pass_on_document(&epoch);
+        self.elsewhere = Some(epoch);
     }
 
     fn not_the_one_signed(&mut self, epoch: Epoch) {

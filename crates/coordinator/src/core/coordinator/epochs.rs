@@ -63,21 +63,31 @@ impl Coordinator {
         if self.stopping {
             return;
         }
+        self.forgive_debts(&identity);
+        // While shards come back after a restart, links may come and go.
+        if self.resuming {
+            self.leave_out(&identity, "is gone");
+        } else {
+            self.drop_shard(identity, "its link is gone");
+        }
+    }
+
+    /// Takes a shard out of the epochs that run or are on their way.
+    pub(super) fn drop_shard(&mut self, identity: IdentityKey, reason: &str) {
         let listed = |signed: Option<&Arc<SignedDocument>>| {
             signed.is_some_and(|signed| lists(signed, &identity))
         };
         let (runs, follows) = (listed(self.state.current()), listed(self.state.next()));
-        // While shards come back after a restart, links may come and go.
-        if (runs || follows) && !self.resuming {
-            self.suspend(identity, "its link is gone");
+        if runs || follows {
+            self.suspend(identity, reason);
             if follows {
                 self.state.drop_next();
             }
             if runs {
-                self.break_epoch(&format!("shard {identity} is gone"));
+                self.break_epoch(&format!("shard {identity} is lost: {reason}"));
             }
         }
-        self.leave_out(&identity, "is gone");
+        self.leave_out(&identity, reason);
     }
 
     /// Makes a shard sit out, and says so.
@@ -257,9 +267,10 @@ impl Coordinator {
         self.broken = false;
         self.resuming = false;
         self.failures = 0;
-        self.disputes = 0;
         self.persist();
-        self.send_all(&shards, ToShard::Publish { document: SignedDocument::clone(&signed) });
+        // Shards that are left out hear of it too: their clients have to find other gateways.
+        let everybody: Vec<_> = self.roster.members().map(|(identity, _)| *identity).collect();
+        self.send_all(&everybody, ToShard::Publish { document: SignedDocument::clone(&signed) });
         self.notice(Notice::EpochPublished {
             epoch: attempt.epoch,
             first_round: attempt.first_round,
@@ -349,12 +360,13 @@ impl Coordinator {
         let next = self.state.next_round();
         let first_round = match (need, self.state.current()) {
             (Need::Ahead, Some(signed)) => {
-                let ahead = next.0 + u64::from(self.config.prepare_ahead_rounds);
-                Round((signed.document.last_round.0 + 1).min(ahead)).max(next)
+                let ahead = u64::from(self.config.prepare_ahead_rounds);
+                let after = signed.document.last_round.0.saturating_add(1);
+                Round(after.min(next.0.saturating_add(ahead))).max(next)
             }
             _ => next,
         };
-        let last_round = Round(first_round.0 + self.config.rounds() - 1);
+        let last_round = Round(first_round.0.saturating_add(self.config.rounds() - 1));
         let epoch = self.state.take_epoch();
         self.persist();
         self.notice(Notice::EpochCalled { epoch, first_round, shards: members.len() });

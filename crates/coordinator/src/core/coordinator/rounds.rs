@@ -1,5 +1,6 @@
 //! The round clock: when a round opens, when it is over, and what follows from how it went.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use antiphon_wire::{EpochDocument, IdentityKey, Round, RoundOutcome, Timestamp, ToShard};
@@ -9,8 +10,8 @@ use crate::core::blame::{self, Finding};
 use crate::core::notice::{Notice, RoundReport, RoundResult, RoundTotals};
 use crate::core::open_round::OpenRound;
 
-/// Rounds in a row that may abort over a dispute before a shard is left out for it.
-const MOST_DISPUTES: u32 = 3;
+/// Why a shard is suspended that reports nothing.
+const SILENT: &str = "did not report the end of a round in time";
 
 impl Coordinator {
     /// Ends the open round, begins an epoch or opens a round, if it is time.
@@ -85,7 +86,9 @@ impl Coordinator {
         let signed = Arc::clone(signed);
         let document = &signed.document;
         let round = self.state.next_round().max(document.first_round);
-        if round > document.last_round || self.now < self.due() {
+        // The last number there is may have been used.
+        let is_new = round > self.state.last_round();
+        if !is_new || round > document.last_round || self.now < self.due() {
             return false;
         }
         let late: Vec<_> = identities(&signed)
@@ -103,7 +106,7 @@ impl Coordinator {
         let epoch = document.epoch;
         self.state.take_round(round, self.now);
         self.persist();
-        let open = OpenRound::new(document, round, self.now);
+        let open = OpenRound::new(document, &self.network, round, self.now);
         self.send_all(&open.shards, ToShard::Open { epoch, round });
         self.notice(Notice::RoundOpened { epoch, round, late });
         self.roster.forget_ready(round);
@@ -115,10 +118,10 @@ impl Coordinator {
         let Some(epoch) = self.state.current().map(|signed| signed.document.epoch) else { return };
         let outcomes = open.outcomes();
         let silent = open.silent();
-        let finding = blame::judge(&open.shards, &outcomes, &mut self.lone_accusers);
+        let finding = blame::judge(&open.voters, &outcomes);
         let mut totals = RoundTotals::default();
         open.counts().for_each(|counts| totals.add(counts));
-        let result = result(&outcomes, &silent, &finding);
+        let result = result(open, &outcomes, &silent, &finding);
         let aborted = matches!(result, RoundResult::Aborted { .. });
         self.notice(Notice::RoundEnded(RoundReport {
             epoch,
@@ -131,48 +134,96 @@ impl Coordinator {
         if self.stopping {
             return;
         }
-        let unexplained = aborted && finding.suspects.is_empty() && silent.is_empty();
-        let disputed = finding.disputed || unexplained;
-        self.disputes = if disputed { self.disputes + 1 } else { 0 };
-        let patient = disputed && self.disputes < MOST_DISPUTES;
-        let mut gone: Vec<(IdentityKey, &str)> = silent
-            .into_iter()
-            .filter(|shard| !open.is_lost(shard))
-            .map(|shard| (shard, "did not report the end of a round in time"))
-            .collect();
-        if !patient {
-            let suspects = finding.suspects.iter().filter(|shard| !open.is_lost(shard));
-            gone.extend(suspects.map(|shard| (*shard, "others waited for it in vain")));
+        let is_late = self.now >= open.reports_due;
+        let mut gone: Vec<(IdentityKey, &str)> = Vec::new();
+        for shard in silent.iter().filter(|shard| !open.is_lost(shard)) {
+            if is_late {
+                gone.push((*shard, SILENT));
+            } else {
+                self.owed.insert((*shard, open.round), open.reports_due);
+            }
+        }
+        let suspects = open.identities(&finding.suspects);
+        let suspects = suspects.into_iter().filter(|shard| !open.is_lost(shard));
+        gone.extend(suspects.map(|shard| (shard, "others waited for it in vain")));
+        let mut over = !gone.is_empty();
+        let explained = over || silent.iter().any(|shard| open.is_lost(shard));
+        if explained || (finding.disputes.is_empty() && !aborted) {
+            self.disputes.end();
+        } else if let Some(shards) = self.dispute(open, &finding) {
+            over = true;
+            gone.extend(
+                shards.into_iter().map(|shard| (shard, "rounds failed over disputes with it")),
+            );
         }
         gone.sort_by_key(|(shard, _)| *shard);
         gone.dedup_by_key(|(shard, _)| *shard);
         for (shard, reason) in &gone {
+            self.forgive_debts(shard);
             self.suspend(*shard, reason);
             self.leave_out(shard, reason);
         }
-        if !gone.is_empty() || (unexplained && !patient) {
-            self.disputes = 0;
+        if over {
             self.break_epoch(&format!("round {} did not go through", open.round));
         }
+    }
+
+    /// Notes a dispute. Returns who is to be left out, if it is time.
+    fn dispute(&mut self, open: &OpenRound, finding: &Finding) -> Option<Vec<IdentityKey>> {
+        let identity = |position: usize| open.shards.get(position).copied();
+        let pairs: BTreeSet<_> = finding
+            .disputes
+            .iter()
+            .filter_map(|&(a, b)| Some((identity(a)?, identity(b)?)))
+            .collect();
+        let owed = &self.owed;
+        let mute = |shard: &IdentityKey| owed.keys().any(|(of, _)| of == shard);
+        self.disputes.note(&open.shards, &pairs, mute)
+    }
+
+    /// Takes a report of a round that has ended without it.
+    pub(super) fn late_report(&mut self, shard: IdentityKey, round: Round) {
+        self.owed.remove(&(shard, round));
+    }
+
+    /// Expects no reports of past rounds from this shard any more.
+    pub(super) fn forgive_debts(&mut self, shard: &IdentityKey) {
+        self.owed.retain(|(of, _), _| of != shard);
+    }
+
+    /// Gives up shards that have not reported a past round when its last deadline has passed.
+    pub(super) fn step_owed(&mut self) -> bool {
+        let late = self.owed.iter().find(|(_, due)| self.now >= **due);
+        let Some(((shard, _), _)) = late else { return false };
+        let shard = *shard;
+        self.forgive_debts(&shard);
+        if !self.stopping {
+            self.drop_shard(shard, SILENT);
+        }
+        true
     }
 
     pub(super) fn round_deadlines(&self) -> impl Iterator<Item = Timestamp> {
         let over = self.open.as_ref().map(|open| open.deadline);
         let current = self.state.current().map(|signed| self.too_late(&signed.document));
         let waits = current.filter(|_| self.open.is_none()).map(|_| [self.due(), self.patience()]);
-        over.into_iter().chain(current).chain(waits.into_iter().flatten())
+        let owed = self.owed.values().copied();
+        over.into_iter().chain(current).chain(waits.into_iter().flatten()).chain(owed)
     }
 }
 
 fn result(
+    open: &OpenRound,
     outcomes: &[Option<RoundOutcome>],
     silent: &[IdentityKey],
     finding: &Finding,
 ) -> RoundResult {
-    let withheld = |outcome: &Option<_>| matches!(outcome, Some(RoundOutcome::Withheld { .. }));
     let is_delivered = |outcome: &Option<_>| *outcome == Some(RoundOutcome::Delivered);
-    let mut missing = finding.named.clone();
-    if outcomes.iter().any(withheld) || outcomes.iter().all(Option::is_none) {
+    let withheld = outcomes.iter().enumerate().any(|(position, outcome)| {
+        matches!(outcome, Some(RoundOutcome::Withheld { .. })) && !finding.liars.contains(&position)
+    });
+    let mut missing = open.identities(&finding.named);
+    if withheld || outcomes.iter().all(Option::is_none) {
         if missing.is_empty() {
             missing = silent.to_vec();
         }
@@ -181,6 +232,7 @@ fn result(
     if outcomes.iter().all(is_delivered) {
         return RoundResult::Delivered;
     }
-    missing.extend(silent.iter().filter(|shard| !finding.named.contains(shard)));
+    let others: Vec<_> = silent.iter().filter(|shard| !missing.contains(shard)).copied().collect();
+    missing.extend(others);
     RoundResult::Partial { missing }
 }

@@ -1,0 +1,66 @@
+use std::fs;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn demo(arguments: &str) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("tiny"), "a few words").unwrap();
+    Command::new(env!("CARGO_BIN_EXE_antiphon"))
+        .current_dir(folder.path())
+        .arg("demo")
+        .args(arguments.split_whitespace())
+        .output()
+        .unwrap()
+}
+
+fn report(output: &Output) -> Value {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {errors}"))
+}
+
+#[test]
+fn the_demonstration_carries_a_file_and_its_counts_add_up() {
+    let output = demo("--shards 2 --clients 4 --file tiny --json -");
+    let report = report(&output);
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    for (name, value) in [("shards", 2), ("operators", 2), ("hops", 14), ("clients", 4)] {
+        assert_eq!(report[name], value, "{name}");
+    }
+    assert_eq!(report["disturbed_rounds_budget"], 1000);
+    for name in ["noise_per_shard", "epsilon", "delta", "delta_mix"] {
+        assert!(report[name].as_f64().unwrap() > 0.0, "{name}");
+    }
+    let messages = &report["messages"];
+    assert_eq!(messages["intact"], true);
+    assert_eq!(messages["sent"], messages["received"]);
+    assert_eq!(messages["bytes"], 2 * "a few words".len());
+
+    let rounds = report["rounds"].as_array().unwrap();
+    assert!(!rounds.is_empty());
+    for round in rounds {
+        let of = |name: &str| round[name].as_u64().unwrap_or_else(|| panic!("{name}: {round}"));
+        assert_eq!(round["outcome"], "delivered");
+        assert_eq!(of("noise_onions"), 2 * report["noise_per_shard"].as_u64().unwrap());
+        assert_eq!(of("user_onions") + of("noise_onions"), 2 * of("pairs") + of("singles"));
+        assert_eq!(of("filters_checked"), 4);
+        assert!(of("round") > 0 && of("latency_ms") > 0 && of("filter_bytes") > 0);
+    }
+}
+
+#[test]
+fn noise_that_a_shard_drops_is_missed_and_nothing_is_opened() {
+    // That all rounds are lucky has a chance of one in a thousand.
+    let output = demo("--shards 2 --clients 2 --rounds 4 --drop-noise 1 --json -");
+    let report = report(&output);
+    assert_eq!(output.status.code(), Some(1), "{report}");
+    let rounds = report["rounds"].as_array().unwrap();
+    assert_eq!(rounds.len(), 4);
+    let aborted: Vec<_> = rounds.iter().filter(|round| round["outcome"] == "aborted").collect();
+    assert!(!aborted.is_empty(), "{report}");
+    for round in aborted {
+        assert_eq!((&round["pairs"], &round["singles"]), (&0.into(), &0.into()));
+        assert!(!round["reason"].as_str().unwrap().is_empty());
+    }
+    assert_eq!(report["messages"]["intact"], false);
+}
