@@ -85,6 +85,7 @@ impl Network {
                 if sent.from == Party::Shard(self.gateways[i]) =>
             {
                 self.tell_client(i, ClientInput::from(message));
+                self.find_gateway(i);
             }
             // Nobody takes a message of another kind.
             _ => {}
@@ -111,6 +112,7 @@ impl Network {
             Party::Client(i) if self.clients[i].wake == Some(self.now) => {
                 self.clients[i].wake = None;
                 self.tell_client(i, ClientInput::Tick);
+                self.find_gateway(i);
             }
             // It has asked for another time since.
             _ => {}
@@ -239,5 +241,22 @@ impl Network {
             }
         }
         self.wake_at(Party::Client(i), deadline);
+    }
+
+    /// Moves a client whose gateway is not part of the newest epoch, as the client's library does:
+    /// between rounds, to one that is.
+    fn find_gateway(&mut self, i: usize) {
+        let Some(client) = &self.clients[i].running else { return };
+        let Some(epoch) = client.newest_epoch().map(Arc::clone) else { return };
+        let listed = |shard: usize| epoch.index_of(&self.identity(shard)).is_some();
+        if client.next_deadline().is_some() || listed(self.gateways[i]) {
+            return;
+        }
+        let shards = self.setup.shards;
+        let mut others = (0..shards).map(|step| (i + step) % shards);
+        let running = |&shard: &usize| self.shards[shard].running.is_some() && listed(shard);
+        if let Some(gateway) = others.find(running) {
+            self.move_client(i, gateway);
+        }
     }
 }
