@@ -1,5 +1,7 @@
 //! How a shard runs rounds: noise built ahead, machines started, messages handed to them.
 
+use std::sync::Arc;
+
 use antiphon_wire::{
     Direction, Epoch, IdentityKey, PeerMessage, Round, ShardIndex, Timestamp, ToCoordinator,
 };
@@ -37,10 +39,7 @@ impl Shard {
             self.say(ToCoordinator::Ended { epoch, round, outcome, counts });
             self.notice(Notice::RoundEnded { round, outcome, counts, took_ms });
             // The one that ended last can still answer questions for statements.
-            let ended = |(number, machine): (&Round, &mut RoundMachine)| {
-                machine.has_ended() && *number < round
-            };
-            self.rounds.retain(|number, machine| !ended((number, machine)));
+            self.rounds.retain(|number, machine| *number >= round || !machine.has_ended());
             self.expire(now);
         }
     }
@@ -55,7 +54,7 @@ impl Shard {
         let rng = ChaCha20Rng::from_rng(&mut self.rng);
         let Some(keys) = self.epochs.get_mut(&epoch) else { return false };
         let Some(seal) = keys.take_seal(round) else { return false };
-        let context = std::sync::Arc::clone(&keys.context);
+        let context = Arc::clone(&keys.context);
         let limits = self.config.limits;
         let Some(machine) = RoundMachine::new(context, round, seal, limits, rng) else {
             return false;
@@ -122,8 +121,8 @@ impl Shard {
             return;
         }
         let job = NoiseJob {
-            epoch: std::sync::Arc::clone(&keys.context.epoch),
-            maker: std::sync::Arc::clone(&keys.context.noise),
+            epoch: Arc::clone(&keys.context.epoch),
+            maker: Arc::clone(&keys.context.noise),
             round,
             rng,
         };
@@ -184,7 +183,6 @@ impl Shard {
         bytes: Vec<u8>,
     ) {
         let BatchKey { round, layer, direction } = batch;
-        debug_assert!(matches!(direction, Direction::Forward | Direction::Reply));
         let Some(machine) = self.rounds.get(&round) else { return };
         let Some(from) = machine.context().epoch.index_of(&from) else { return };
         self.with_round(now, round, |machine, effects| {
