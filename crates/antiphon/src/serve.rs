@@ -3,12 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use antiphon_coordinator::server::{
-    ConfigError as CoordinatorConfigError, CoordinatorServer, ServerConfig, ServerError,
-};
-use antiphon_shard::{
-    ConfigError as ShardConfigError, ConfigFile, RunError, ShardServer, StartError, metrics,
-};
+use antiphon_coordinator::server::{CoordinatorServer, ServerConfig, ServerError};
+use antiphon_shard::{ConfigFile, RunError, ShardServer, StartError, metrics};
+use antiphon_transport::config_file::ConfigError;
 use clap::Args;
 use tokio::runtime::Runtime;
 
@@ -57,15 +54,13 @@ pub(crate) struct CoordinatorArguments {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
     #[error(transparent)]
-    ShardConfig(#[from] ShardConfigError),
+    Config(#[from] ConfigError),
     #[error(transparent)]
     ShardStart(#[from] StartError),
     #[error(transparent)]
     Metrics(#[from] metrics::MetricsError),
     #[error("the shard stopped: {0}")]
     Shard(#[from] RunError),
-    #[error(transparent)]
-    CoordinatorConfig(#[from] CoordinatorConfigError),
     #[error(transparent)]
     Coordinator(#[from] ServerError),
     #[error("the system does not give what a server needs: {0}")]
@@ -75,7 +70,7 @@ pub(crate) enum ServeError {
 impl Exits for ServeError {
     fn exit(&self) -> Exit {
         match self {
-            Self::ShardConfig(_) | Self::CoordinatorConfig(_) => Exit::Usage,
+            Self::Config(_) => Exit::Usage,
             _ => Exit::Failed,
         }
     }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use antiphon_client_core::{ConversationSecret, Opening, Role, Start};
-use antiphon_transport::keyfile::{self, KeyFileError};
-use antiphon_wire::{IdentityKey, NetworkFile};
+pub use antiphon_transport::config_file::ConfigError;
+use antiphon_transport::config_file::ConfigSource;
 use serde::Deserialize;
 
 use crate::{ClientConfig, Coordinator, Gateway};
@@ -16,47 +16,6 @@ pub struct FileConfig {
     pub client: ClientConfig,
     /// The conversation to open, if the file names one.
     pub conversation: Option<Opening>,
-}
-
-/// What is wrong with a configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// A file cannot be read.
-    #[error("cannot read {file}: {source}: is the path right, may this user read it?")]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Not TOML, an unknown key, a missing one, or a value of the wrong type.
-    #[error("{file}: {problem}")]
-    Syntax {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it, and where.
-        problem: String,
-    },
-    /// A value that cannot be. Secrets are not shown.
-    #[error("{file}: `{key}` is {found}: it should be {expected}")]
-    Value {
-        /// The file.
-        file: PathBuf,
-        /// The key in question.
-        key: &'static str,
-        /// What the file says.
-        found: String,
-        /// What would be right.
-        expected: &'static str,
-    },
-    /// The secret's file cannot be used.
-    #[error("{file}: `conversation.secret`: {source}")]
-    Secret {
-        /// The file that names it.
-        file: PathBuf,
-        /// What is wrong with it.
-        source: KeyFileError,
-    },
 }
 
 #[derive(Deserialize)]
@@ -105,25 +64,15 @@ enum RawStart {
 /// # Errors
 /// Names the file, the key and what would be right.
 pub fn load(file: &Path) -> Result<FileConfig, ConfigError> {
-    let raw: Raw = toml::from_str(&read(file)?).map_err(|error| syntax(file, &error))?;
-    let beside = |path: &Path| file.parent().unwrap_or(Path::new("")).join(path);
-    let network_file = beside(&raw.network);
-    let network =
-        NetworkFile::parse(&read(&network_file)?).map_err(|error| syntax(&network_file, &error))?;
+    let (raw, source) = ConfigSource::read::<Raw>(file)?;
+    let network = source.network("network", &raw.network)?;
     let address = raw.coordinator.address;
-    if !is_host_and_port(&address) {
-        return Err(ConfigError::Value {
-            file: file.to_owned(),
-            key: "coordinator.address",
-            found: format!("{address:?}"),
-            expected: "a host and a port, such as \"coordinator.example:7001\"",
-        });
-    }
-    let identity = key(file, "coordinator.identity", &raw.coordinator.identity)?;
+    source.check_host_and_port("coordinator.address", &address)?;
+    let identity = source.public_key("coordinator.identity", &raw.coordinator.identity)?;
     let mut client = ClientConfig::new(network, Coordinator { address, identity });
-    client.state = Some(beside(&raw.state));
+    client.state = Some(source.beside(&raw.state));
     if let Some(gateway) = &raw.gateway {
-        client.gateway = Gateway::Shard(key(file, "gateway", gateway)?);
+        client.gateway = Gateway::Shard(source.public_key("gateway", gateway)?);
     }
     let conversation = match raw.conversation {
         None => None,
@@ -136,56 +85,17 @@ pub fn load(file: &Path) -> Result<FileConfig, ConfigError> {
                 RawStart::Dense => Start::Dense,
                 RawStart::Sparse => Start::Sparse,
             };
-            let secret = secret(file, &raw.secret, &beside(&raw.secret))?;
-            Some(Opening::new(secret, role, start))
+            let secret = source.secret32("conversation.secret", &raw.secret)?;
+            Some(Opening::new(ConversationSecret(*secret), role, start))
         }
     };
     Ok(FileConfig { client, conversation })
 }
 
-fn read(file: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(file)
-        .map_err(|source| ConfigError::Read { file: file.to_owned(), source })
-}
-
-fn syntax(file: &Path, error: &impl ToString) -> ConfigError {
-    let problem = error.to_string().trim_end().to_owned();
-    ConfigError::Syntax { file: file.to_owned(), problem }
-}
-
-fn is_host_and_port(address: &str) -> bool {
-    address.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
-    })
-}
-
-fn key(file: &Path, key: &'static str, text: &str) -> Result<IdentityKey, ConfigError> {
-    text.parse().map_err(|_| ConfigError::Value {
-        file: file.to_owned(),
-        key,
-        found: format!("{text:?}"),
-        expected: "a public key of 64 hexadecimal digits, as `antiphon keygen` prints it",
-    })
-}
-
-fn secret(file: &Path, given: &Path, path: &Path) -> Result<ConversationSecret, ConfigError> {
-    let text = given.to_string_lossy();
-    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(ConfigError::Value {
-            file: file.to_owned(),
-            key: "conversation.secret",
-            found: "the secret itself".to_owned(),
-            expected: "the path of a file that holds it, which only you can read",
-        });
-    }
-    let secret = keyfile::read_secret32(path)
-        .map_err(|source| ConfigError::Secret { file: file.to_owned(), source })?;
-    Ok(ConversationSecret(*secret))
-}
-
 #[cfg(test)]
 mod tests {
-    use antiphon_transport::keyfile::SecretKind;
+    use antiphon_transport::keyfile::{self, SecretKind};
+    use antiphon_wire::IdentityKey;
 
     use super::*;
 

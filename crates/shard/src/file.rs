@@ -1,73 +1,14 @@
 //! The configuration file of a shard.
 
-use std::fs;
-use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use antiphon_transport::keyfile::{KeyFileError, read_operator_list, read_signing_key};
-use antiphon_wire::{IdentityKey, NetworkFile, NetworkFileError};
+pub use antiphon_transport::config_file::ConfigError;
+use antiphon_transport::config_file::ConfigSource;
 use serde::Deserialize;
 
 use crate::{CoordinatorAddress, ServerLimits, ShardServerConfig};
-
-/// What is wrong with a configuration file or a file that it names.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// A file cannot be read.
-    #[error("cannot read {path}{key}: {source}", path = path.display(), key = named_by(key))]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The key of the configuration that names it, if one does.
-        key: Option<&'static str>,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Not TOML, a key missing or unknown, or a value of the wrong type.
-    #[error("{path}: {reason}", path = path.display())]
-    Syntax {
-        /// The configuration file.
-        path: PathBuf,
-        /// Where and what, as the TOML parser says it.
-        reason: String,
-    },
-    /// A value that cannot be.
-    #[error("{path}: `{key}` is {found}: it should be {expected}", path = path.display())]
-    Value {
-        /// The configuration file.
-        path: PathBuf,
-        /// The key.
-        key: &'static str,
-        /// What the file says.
-        found: String,
-        /// What would be right.
-        expected: &'static str,
-    },
-    /// The network file is wrong.
-    #[error("{path}, the network file: {source}", path = path.display())]
-    Network {
-        /// The network file.
-        path: PathBuf,
-        /// What is wrong.
-        source: NetworkFileError,
-    },
-    /// The identity or the operator list cannot be used.
-    #[error("`{key}` in {config}: {source}", config = config.display())]
-    KeyFile {
-        /// The configuration file.
-        config: PathBuf,
-        /// The key that names the file.
-        key: &'static str,
-        /// What is wrong.
-        source: KeyFileError,
-    },
-}
-
-fn named_by(key: &Option<&'static str>) -> String {
-    key.map(|key| format!(" (`{key}`)")).unwrap_or_default()
-}
 
 /// A configuration file, read. Paths are already relative to where the program runs.
 #[derive(Debug)]
@@ -143,37 +84,17 @@ impl ConfigFile {
     /// # Errors
     /// Names the file, the key, and what would be right.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = read(path, None)?;
-        let raw: Raw = toml::from_str(&text).map_err(|error| ConfigError::Syntax {
-            path: path.to_owned(),
-            reason: error.to_string().trim_end().to_owned(),
-        })?;
-        raw.resolve(path)
+        let (raw, source) = ConfigSource::read::<Raw>(path)?;
+        raw.resolve(&source)
     }
 }
 
-fn read(path: &Path, key: Option<&'static str>) -> Result<String, ConfigError> {
-    fs::read_to_string(path).map_err(|source| ConfigError::Read {
-        path: path.to_owned(),
-        key,
-        source,
-    })
-}
-
 impl Raw {
-    fn resolve(self, path: &Path) -> Result<ConfigFile, ConfigError> {
-        self.check(path)?;
-        let directory = path.parent().unwrap_or(Path::new(""));
-        let key_file =
-            |key| move |source| ConfigError::KeyFile { config: path.to_owned(), key, source };
-
-        let network_path = directory.join(&self.network);
-        let network = NetworkFile::parse(&read(&network_path, Some("network"))?)
-            .map_err(|source| ConfigError::Network { path: network_path, source })?;
-        let identity =
-            read_signing_key(&directory.join(&self.identity)).map_err(key_file("identity"))?;
-        let list = read_operator_list(&directory.join(&self.operator_list))
-            .map_err(key_file("operator_list"))?;
+    fn resolve(self, source: &ConfigSource) -> Result<ConfigFile, ConfigError> {
+        self.check(source)?;
+        let network = source.network("network", &self.network)?;
+        let identity = source.signing_key("identity", &self.identity)?;
+        let list = source.operator_list("operator_list", &self.operator_list)?;
         let shard = ShardServerConfig {
             identity,
             network,
@@ -182,19 +103,19 @@ impl Raw {
             listen_clients: self.listen_clients,
             advertise_peers: self.advertise_peers,
             advertise_clients: self.advertise_clients,
-            coordinator: self.coordinator.parse(path)?,
-            state: Some(directory.join(&self.state)),
-            limits: self.limits.parse(path)?,
+            coordinator: self.coordinator.parse(source)?,
+            state: Some(source.beside(&self.state)),
+            limits: self.limits.parse(source)?,
             threads: self.threads.and_then(NonZeroUsize::new),
             tamper: None,
         };
         Ok(ConfigFile { shard, metrics: self.metrics.map(|metrics| metrics.listen) })
     }
 
-    fn check(&self, path: &Path) -> Result<(), ConfigError> {
+    fn check(&self, source: &ConfigSource) -> Result<(), ConfigError> {
         if let Some(threads) = self.threads.filter(|threads| !(1..=1024).contains(threads)) {
             let expected = "from 1 to 1024, or left out for one per core";
-            return Err(wrong(path, "threads", &threads, expected));
+            return Err(source.wrong("threads", threads, expected));
         }
         for (key, address) in [
             ("advertise_peers", self.advertise_peers),
@@ -202,39 +123,23 @@ impl Raw {
         ] {
             if let Some(address) = address.filter(|a| a.ip().is_unspecified() || a.port() == 0) {
                 let expected = "an address and port that others can dial";
-                return Err(wrong(path, key, &address, expected));
+                return Err(source.wrong(key, address, expected));
             }
         }
         Ok(())
     }
 }
 
-fn wrong(
-    path: &Path,
-    key: &'static str,
-    found: &impl ToString,
-    expected: &'static str,
-) -> ConfigError {
-    ConfigError::Value { path: path.to_owned(), key, found: found.to_string(), expected }
-}
-
 impl RawCoordinator {
-    fn parse(self, path: &Path) -> Result<CoordinatorAddress, ConfigError> {
-        let port = self.address.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
-        if !matches!(port, Some(Ok(1..))) {
-            let expected = "`host:port`, such as \"coordinator.example.org:4400\"";
-            return Err(wrong(path, "coordinator.address", &self.address, expected));
-        }
-        let Ok(identity) = self.identity.parse::<IdentityKey>() else {
-            let expected = "the coordinator's public key, 64 hexadecimal digits";
-            return Err(wrong(path, "coordinator.identity", &self.identity, expected));
-        };
+    fn parse(self, source: &ConfigSource) -> Result<CoordinatorAddress, ConfigError> {
+        source.check_host_and_port("coordinator.address", &self.address)?;
+        let identity = source.public_key("coordinator.identity", &self.identity)?;
         Ok(CoordinatorAddress { address: self.address, identity })
     }
 }
 
 impl RawLimits {
-    fn parse(&self, path: &Path) -> Result<ServerLimits, ConfigError> {
+    fn parse(&self, source: &ConfigSource) -> Result<ServerLimits, ConfigError> {
         let ranges: [(&'static str, usize, usize, usize, &'static str); 7] = [
             (
                 "limits.onions_per_batch",
@@ -270,7 +175,7 @@ impl RawLimits {
         ];
         for (key, found, least, most, expected) in ranges {
             if !(least..=most).contains(&found) {
-                return Err(wrong(path, key, &found, expected));
+                return Err(source.wrong(key, found, expected));
             }
         }
         Ok(ServerLimits {

@@ -1,5 +1,7 @@
+use std::fs;
+
 use antiphon_transport::keyfile::{SecretKind, write_operator_list, write_secret};
-use antiphon_wire::{Epoch, OperatorIndex, OperatorList, Signed};
+use antiphon_wire::{Epoch, IdentityKey, NetworkFile, OperatorIndex, OperatorList, Signed};
 use ed25519_dalek::SigningKey;
 use tempfile::TempDir;
 
@@ -62,8 +64,16 @@ fn a_wrong_file_is_answered_with_file_key_and_what_would_be_right() {
         ),
         ("client_queue = 32", "client_kueue = 32", "unknown field `client_kueue`"),
         ("state = \"state.toml\"", "", "missing field `state`"),
-        ("org:4400", "org", "`coordinator.address` is coordinator.example.org: it should be `host"),
-        ("\"COORDINATOR\"", "\"abc\"", "`coordinator.identity` is abc: it should be the coord"),
+        (
+            "org:4400",
+            "org",
+            "`coordinator.address` is \"coordinator.example.org\": it should be a host",
+        ),
+        (
+            "\"COORDINATOR\"",
+            "\"abc\"",
+            "`coordinator.identity` is \"abc\": it should be a public key",
+        ),
         ("192.0.2.1:4402", "0.0.0.0:4402", "`advertise_clients` is 0.0.0.0:4402: it should be an"),
         ("network.toml", "net.toml", "net.toml (`network`)"),
         ("keys/shard.key", "keys/other.key", "`identity` in "),

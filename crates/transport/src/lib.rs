@@ -2,6 +2,7 @@
 
 pub mod clock;
 mod close;
+pub mod config_file;
 mod dialer;
 pub mod entropy;
 mod frame;

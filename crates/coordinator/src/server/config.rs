@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use antiphon_transport::Identity;
-use antiphon_transport::keyfile::{KeyFileError, read_signing_key};
+pub use antiphon_transport::config_file::ConfigError;
+use antiphon_transport::config_file::ConfigSource;
 use antiphon_wire::{Geometry, NetworkFile, Policy};
 use serde::Deserialize;
 
@@ -25,42 +26,6 @@ pub struct ServerConfig {
     pub state: PathBuf,
     /// Epochs and rounds.
     pub coordinator: CoordinatorConfig,
-}
-
-/// What is wrong with a configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// A file cannot be read.
-    #[error("cannot read {file}: {source}: is the path right, may this user read it?")]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Not TOML, an unknown key, a missing one, or a value of the wrong type.
-    #[error("{file}: {problem}")]
-    Syntax {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it, and where.
-        problem: String,
-    },
-    /// A value that cannot be.
-    #[error("{file}: `{key}` is {found}: {expected}")]
-    Value {
-        /// The file.
-        file: PathBuf,
-        /// The key in question.
-        key: &'static str,
-        /// What the file says.
-        found: String,
-        /// What would be right.
-        expected: String,
-    },
-    /// The file that `identity` names cannot be used.
-    #[error("`identity`: {0}")]
-    Identity(#[from] KeyFileError),
 }
 
 #[derive(Deserialize)]
@@ -141,36 +106,25 @@ impl ServerConfig {
     /// # Errors
     /// Names the file, the key and what would be right.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let raw: Raw = toml::from_str(&read(file)?).map_err(|error| syntax(file, &error))?;
-        let beside = |path: &Path| file.parent().unwrap_or(Path::new("")).join(path);
-        let network_file = beside(&raw.network);
-        let network = NetworkFile::parse(&read(&network_file)?)
-            .map_err(|error| syntax(&network_file, &error))?;
+        let (raw, source) = ConfigSource::read::<Raw>(file)?;
+        let network = source.network("network", &raw.network)?;
         Ok(Self {
             listen_shards: raw.listen_shards,
             listen_clients: raw.listen_clients,
-            identity: Identity::new(read_signing_key(&beside(&raw.identity))?),
-            coordinator: coordinator(file, &raw, &network.policy)?,
+            identity: Identity::new(source.signing_key("identity", &raw.identity)?),
+            coordinator: coordinator(&source, &raw, &network.policy)?,
             network,
-            state: beside(&raw.state),
+            state: source.beside(&raw.state),
         })
     }
 }
 
-fn read(file: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(file)
-        .map_err(|source| ConfigError::Read { file: file.to_owned(), source })
-}
-
-fn syntax(file: &Path, error: &impl ToString) -> ConfigError {
-    let problem = error.to_string().trim_end().to_owned();
-    ConfigError::Syntax { file: file.to_owned(), problem }
-}
-
-fn coordinator(file: &Path, raw: &Raw, policy: &Policy) -> Result<CoordinatorConfig, ConfigError> {
-    let wrong = |key, found: u32, expected: String| {
-        Err(ConfigError::Value { file: file.to_owned(), key, found: found.to_string(), expected })
-    };
+fn coordinator(
+    source: &ConfigSource,
+    raw: &Raw,
+    policy: &Policy,
+) -> Result<CoordinatorConfig, ConfigError> {
+    let wrong = |key, found: u32, expected: String| Err(source.wrong(key, found, expected));
     let Raw { epoch, deadlines, .. } = raw;
     if !(1..=65_536).contains(&epoch.rounds) {
         return wrong("epoch.rounds", epoch.rounds, "from 1 to 65536".to_owned());
@@ -185,7 +139,8 @@ fn coordinator(file: &Path, raw: &Raw, policy: &Policy) -> Result<CoordinatorCon
         return wrong("epoch.interval_ms", epoch.interval_ms, expected);
     }
     if let Err(error) = Geometry::new(policy.least_mixing_hops + 1, epoch.body) {
-        return wrong("epoch.body", epoch.body.into(), error.to_string());
+        let expected = format!("a length that onions can have ({error})");
+        return wrong("epoch.body", epoch.body.into(), expected);
     }
     if !(1..=16).contains(&epoch.pairs_per_client) {
         let expected = "from 1 to 16".to_owned();

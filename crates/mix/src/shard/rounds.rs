@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use antiphon_wire::{
-    Direction, Epoch, IdentityKey, PeerMessage, Round, ShardIndex, Timestamp, ToCoordinator,
-};
+use antiphon_wire::{Epoch, IdentityKey, PeerMessage, Round, ShardIndex, Timestamp, ToCoordinator};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
 
