@@ -1,4 +1,4 @@
-//! The command `antiphon`: planning, keys, and the processes of a network.
+#![doc = include_str!("../README.md")]
 
 mod cli;
 mod client_command;

@@ -1,4 +1,4 @@
-//! Rosters, epochs, path drawing, dead-drop placement and path-length planning.
+#![doc = include_str!("../README.md")]
 
 mod document;
 mod mixing_bound;

@@ -1,4 +1,4 @@
-//! Bloom filters of sealed onions, statements about them, and the proof that opens a seal.
+#![doc = include_str!("../README.md")]
 
 mod abort;
 mod filter;
