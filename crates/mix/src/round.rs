@@ -22,6 +22,7 @@ use ed25519_dalek::SigningKey;
 use rand_chacha::ChaCha20Rng;
 
 use crate::noise::{NoiseBatch, NoiseMaker};
+use crate::service::{self, Service};
 use crate::{ClientId, Limits, Output};
 
 use arriving::Arriving;
@@ -88,6 +89,7 @@ pub(crate) enum Stage {
 pub(crate) struct RoundMachine {
     context: Arc<EpochContext>,
     round: Round,
+    service: &'static dyn Service,
     limits: Limits,
     rng: ChaCha20Rng,
     /// From when the coordinator opens the round. What peers send before that is taken in, but
@@ -118,7 +120,8 @@ pub(crate) struct Effects {
 }
 
 impl RoundMachine {
-    /// A round of which something has been heard. `None` if the epoch does not cover it.
+    /// A round of which something has been heard. `None` if the epoch does not cover it, or asks for a
+    /// service that this program does not have.
     pub(crate) fn new(
         context: Arc<EpochContext>,
         round: Round,
@@ -149,6 +152,7 @@ impl RoundMachine {
             .collect();
         Some(Self {
             round,
+            service: service::named(epoch.parameters().service)?,
             limits,
             rng,
             opened: None,

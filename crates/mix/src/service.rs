@@ -2,11 +2,21 @@
 
 mod dead_drops;
 
+use antiphon_wire::SERVICE_CONVERSATION;
+
 pub use dead_drops::{DeadDrops, PairCounts};
 
 /// A service at layer L. Every deposit gets exactly one reply of the same size as a body.
-pub trait Service {
+pub trait Service: std::fmt::Debug + Sync {
     /// Takes the round's deposits, each a dead-drop id and a body, one after the other, and returns
     /// the replies in the same order, and what anyone watching could count.
     fn exchange(&self, deposits: &[u8], body_bytes: usize) -> (Vec<u8>, PairCounts);
+}
+
+/// The service that an epoch document's parameters name, if this program has it.
+pub(crate) fn named(service: u8) -> Option<&'static dyn Service> {
+    match service {
+        SERVICE_CONVERSATION => Some(&DeadDrops),
+        _ => None,
+    }
 }

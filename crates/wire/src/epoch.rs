@@ -15,6 +15,9 @@ pub const PROTOCOL_VERSION: u16 = 1;
 /// X25519, BLAKE3, AES-256-GCM forward and AES-256-CTR back.
 pub const SUITE_1: u8 = 1;
 
+/// The service at layer L that carries conversations: two deposits at one dead drop swap bodies.
+pub const SERVICE_CONVERSATION: u8 = 0;
+
 record! {
     /// An operator's numbered list of its shards. Being on it is what certifies a shard.
     #[derive(Clone, Debug, PartialEq, Eq)]

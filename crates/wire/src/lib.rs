@@ -14,8 +14,8 @@ pub use client::{FromClient, ToClient};
 pub use codec::{Blob, Decode, DecodeError, Encode, Reader};
 pub use control::{Registration, RoundCounts, RoundOutcome, ToCoordinator, ToShard};
 pub use epoch::{
-    Contribution, EpochDocument, KeyRole, OperatorList, PROTOCOL_VERSION, Parameters, SUITE_1,
-    ShardEntry, SignedDocument, possession_context,
+    Contribution, EpochDocument, KeyRole, OperatorList, PROTOCOL_VERSION, Parameters,
+    SERVICE_CONVERSATION, SUITE_1, ShardEntry, SignedDocument, possession_context,
 };
 pub use geometry::{
     DEAD_DROP_BYTES, EPHEMERAL_BYTES, Geometry, GeometryError, HOP_BYTES, NEXT_HOP_BYTES, TAG_BYTES,

@@ -1,6 +1,6 @@
 //! What an operator of a network chooses about its epochs and rounds.
 
-use antiphon_wire::{NetworkFile, Parameters, SUITE_1};
+use antiphon_wire::{NetworkFile, Parameters, SERVICE_CONVERSATION, SUITE_1};
 
 /// What holds for every epoch that this coordinator plans, and how long it waits for shards.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Default for CoordinatorConfig {
             body: 256,
             pairs_per_client: 1,
             filter_bits: 20,
-            service: 0,
+            service: SERVICE_CONVERSATION,
             submit_ms: 1500,
             layer_ms: 3000,
             verify_ms: 3000,

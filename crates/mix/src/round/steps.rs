@@ -14,7 +14,6 @@ use crate::round::arriving::Arriving;
 use crate::round::deadlines::Deadlines;
 use crate::round::{Effects, Returning, RoundMachine, Stage};
 use crate::routed::Routes;
-use crate::service::{DeadDrops, Service as _};
 
 impl RoundMachine {
     /// Goes on until something is missing that may still come.
@@ -282,7 +281,7 @@ impl RoundMachine {
             slots.push(slot);
             deposits.extend_from_slice(deposit);
         }
-        let (bodies, counts) = DeadDrops.exchange(&deposits, geometry.body_bytes());
+        let (bodies, counts) = self.service.exchange(&deposits, geometry.body_bytes());
         self.counts.pairs = counts.pairs;
         self.counts.singles = counts.singles;
         let keys = std::mem::take(&mut closed.reply_keys);

@@ -8,7 +8,7 @@ use antiphon_dp_noise::{
 use antiphon_onion::{HopKey, JointSealKey, KeyError, OnionPublicKey};
 use antiphon_wire::{
     BadSignature, EpochDocument, Geometry, GeometryError, IdentityKey, NetworkFile, OperatorIndex,
-    PROTOCOL_VERSION, Round, SUITE_1, ShardIndex, Signable, SignedDocument,
+    PROTOCOL_VERSION, Round, SERVICE_CONVERSATION, SUITE_1, ShardIndex, Signable, SignedDocument,
 };
 
 use super::CheckedContent;
@@ -23,8 +23,6 @@ const MAX_PAIRS_PER_CLIENT: u8 = 16;
 /// Filters may not be laxer than one false positive in 2^20.
 const LEAST_FILTER_BITS: u8 = 20;
 const MOST_FILTER_BITS: u8 = 32;
-/// The conversation service, the only one there is.
-const SERVICE_CONVERSATION: u8 = 0;
 
 /// Why a document is refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
