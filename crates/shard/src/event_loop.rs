@@ -12,7 +12,7 @@ use std::time::Duration;
 use antiphon_mix::{ClientId, Input, Shard, SignerState, WorkDone};
 use antiphon_transport::Dialer;
 use antiphon_transport::clock::SystemClock;
-use antiphon_wire::{IdentityKey, PeerMessage, Round, ToClient, ToShard};
+use antiphon_wire::{IdentityKey, Round, ToClient, ToShard};
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -191,7 +191,8 @@ impl EventLoop {
     fn peer_input(&self, input: Input) -> Option<Input> {
         // Peers' messages start rounds too.
         let new = self.stopping
-            && matches!(&input, Input::Peer { message, .. } if round_of(message) > self.served);
+            && matches!(&input, Input::Peer { message, .. }
+                if message.round().is_some_and(|(_, round)| round > self.served));
         (!new).then_some(input)
     }
 
@@ -214,18 +215,5 @@ impl EventLoop {
         notice.record();
         // Fails only when nobody listens.
         let _ = self.hands.notices.send(notice);
-    }
-}
-
-/// The round that a message belongs to.
-fn round_of(message: &PeerMessage) -> Round {
-    match message {
-        PeerMessage::Batch { header } => header.claimed().round,
-        PeerMessage::Filter { filter } => filter.claimed().round,
-        PeerMessage::Verdict { verdict } => verdict.claimed().round,
-        PeerMessage::Statements { statements } => {
-            statements.first().map_or(Round(0), |statement| statement.claimed().round)
-        }
-        PeerMessage::AskStatements { round, .. } => *round,
     }
 }

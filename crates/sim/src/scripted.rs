@@ -39,6 +39,21 @@ impl Scripted {
         Self { file, now: START, setup, shards, saved, rng }
     }
 
+    /// Fifteen shards of five operators, of which one may be malicious.
+    pub fn of_five_operators() -> Self {
+        let mut setup = Setup::small(15, 0).with_malicious_fifth();
+        setup.operators = 5;
+        Self::new(setup)
+    }
+
+    /// An honest proposal, with the contributions in its order: for tests to spoil.
+    pub fn honest(&mut self, epoch: u64, rounds: (u64, u64)) -> (EpochDocument, Vec<Contribution>) {
+        let offers = self.call(epoch, rounds);
+        let document = self.assemble(epoch, rounds, &offers);
+        let contributions = Self::in_order(&document, &offers);
+        (document, contributions)
+    }
+
     /// Tells shard `i` something. Returns what it says to its coordinator.
     pub fn tell(&mut self, i: usize, message: ToShard) -> Vec<ToCoordinator> {
         self.shards[i].handle(self.now, Input::Coordinator(message));

@@ -2,28 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use antiphon_sim::Setup;
 use antiphon_sim::scripted::Scripted;
-use antiphon_wire::{Contribution, Epoch, EpochDocument};
+use antiphon_wire::{Contribution, Epoch};
 use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 
 const ROUNDS: (u64, u64) = (1, 3);
-
-/// Fifteen shards of five operators, of which one may be malicious.
-fn shards() -> Scripted {
-    let mut setup = Setup::small(15, 0).with_malicious_fifth();
-    setup.operators = 5;
-    Scripted::new(setup)
-}
-
-/// An honest proposal for epoch 1.
-fn honest(shards: &mut Scripted) -> (EpochDocument, Vec<Contribution>) {
-    let offers = shards.call(1, ROUNDS);
-    let document = shards.assemble(1, ROUNDS, &offers);
-    let contributions = Scripted::in_order(&document, &offers);
-    (document, contributions)
-}
 
 fn identity_point() -> [u8; 32] {
     let mut identity = [0; 32];
@@ -37,7 +21,7 @@ fn point(bytes: [u8; 32]) -> EdwardsPoint {
 
 #[test]
 fn a_key_chosen_after_the_others_cannot_be_proven() {
-    let mut shards = shards();
+    let mut shards = Scripted::of_five_operators();
     let mut offers = shards.call(1, ROUNDS);
     let rogue = offers[0].contribution.identity;
     // The last-comer cancels everybody else's keys, so that the sum is its own.
@@ -60,7 +44,7 @@ fn a_key_chosen_after_the_others_cannot_be_proven() {
 
 #[test]
 fn another_shards_keys_and_proofs_are_no_use() {
-    let mut shards = shards();
+    let mut shards = Scripted::of_five_operators();
     let mut offers = shards.call(1, ROUNDS);
     let copier = offers[0].contribution.identity;
     let copied = offers[1].contribution.clone();
@@ -72,8 +56,8 @@ fn another_shards_keys_and_proofs_are_no_use() {
 
 #[test]
 fn keys_of_small_order_or_with_torsion_are_refused() {
-    let mut shards = shards();
-    let (document, contributions) = honest(&mut shards);
+    let mut shards = Scripted::of_five_operators();
+    let (document, contributions) = shards.honest(1, ROUNDS);
     let evil = document.shards[0].identity;
     let torsion = EIGHT_TORSION[1];
     let mut bad = vec![identity_point(), [0xff; 32]];
@@ -98,7 +82,7 @@ fn keys_of_small_order_or_with_torsion_are_refused() {
 
 #[test]
 fn contributions_of_another_epoch_are_refused() {
-    let mut shards = shards();
+    let mut shards = Scripted::of_five_operators();
     let old = shards.call(1, ROUNDS);
     let mut offers = shards.call(2, ROUNDS);
     let replayed = old[0].contribution.identity;

@@ -1,26 +1,10 @@
 //! A coordinator that proposes what it must not.
 
 use antiphon_routing::Offer;
-use antiphon_sim::Setup;
 use antiphon_sim::scripted::Scripted;
-use antiphon_wire::{Contribution, Epoch, EpochDocument, NetworkFile, OperatorIndex};
+use antiphon_wire::{Epoch, EpochDocument, NetworkFile, OperatorIndex};
 
 const ROUNDS: (u64, u64) = (1, 3);
-
-/// Fifteen shards of five operators, of which one may be malicious.
-fn shards() -> Scripted {
-    let mut setup = Setup::small(15, 0).with_malicious_fifth();
-    setup.operators = 5;
-    Scripted::new(setup)
-}
-
-/// An honest proposal for epoch 1.
-fn honest(shards: &mut Scripted) -> (EpochDocument, Vec<Contribution>) {
-    let offers = shards.call(1, ROUNDS);
-    let document = shards.assemble(1, ROUNDS, &offers);
-    let contributions = Scripted::in_order(&document, &offers);
-    (document, contributions)
-}
 
 type Change = fn(&mut EpochDocument);
 
@@ -51,8 +35,8 @@ fn no_honest_shard_signs_parameters_weaker_than_the_policy() {
         ("no joint key", |d| d.joint_seal_keys[1] = identity_point(), "joint seal key of round 2"),
         ("shards in disorder", |d| d.shards.swap(2, 3), "out of order"),
     ];
-    let mut shards = shards();
-    let (document, contributions) = honest(&mut shards);
+    let mut shards = Scripted::of_five_operators();
+    let (document, contributions) = shards.honest(1, ROUNDS);
     for (name, change, reason) in changes {
         println!("{name}");
         let mut weaker = document.clone();
@@ -85,8 +69,8 @@ fn identity_point() -> [u8; 32] {
 
 #[test]
 fn a_shard_signs_its_own_keys_and_addresses_only() {
-    let mut shards = shards();
-    let (document, contributions) = honest(&mut shards);
+    let mut shards = Scripted::of_five_operators();
+    let (document, contributions) = shards.honest(1, ROUNDS);
     let owner = shards.position(&document.shards[0].identity);
     let other = shards.position(&document.shards[1].identity);
 
@@ -121,7 +105,7 @@ fn lax(file: &NetworkFile) -> NetworkFile {
 
 #[test]
 fn rosters_below_the_quorum_are_refused() {
-    let mut shards = shards();
+    let mut shards = Scripted::of_five_operators();
     let offers = shards.call(1, ROUNDS);
     // Three of five operators: more than half, but not more than (1+f)/2.
     let few: Vec<Offer> = offers
@@ -153,8 +137,8 @@ fn rosters_below_the_quorum_are_refused() {
 
 #[test]
 fn lists_that_are_not_the_operators_own_for_this_epoch_are_refused() {
-    let mut shards = shards();
-    let (document, contributions) = honest(&mut shards);
+    let mut shards = Scripted::of_five_operators();
+    let (document, contributions) = shards.honest(1, ROUNDS);
     let list = document.operators[0].claimed().clone();
 
     let with = |list| {
@@ -188,7 +172,7 @@ fn lists_that_are_not_the_operators_own_for_this_epoch_are_refused() {
 
 #[test]
 fn no_operator_gains_a_shard_by_claiming_another_ones() {
-    let mut shards = shards();
+    let mut shards = Scripted::of_five_operators();
     let mut offers = shards.call(1, ROUNDS);
     let stolen = offers[0].contribution.identity;
     let thief = offers[1].registration.list.claimed().operator;

@@ -275,3 +275,19 @@ choice! {
         },
     }
 }
+
+impl PeerMessage {
+    /// The epoch and round that this is about, as its sender claims; `None` if it says nothing.
+    pub fn round(&self) -> Option<(Epoch, Round)> {
+        Some(match self {
+            Self::Batch { header } => (header.claimed().epoch, header.claimed().round),
+            Self::Filter { filter } => (filter.claimed().epoch, filter.claimed().round),
+            Self::Verdict { verdict } => (verdict.claimed().epoch, verdict.claimed().round),
+            Self::Statements { statements } => {
+                let first = statements.first()?.claimed();
+                (first.epoch, first.round)
+            }
+            Self::AskStatements { epoch, round } => (*epoch, *round),
+        })
+    }
+}

@@ -121,9 +121,7 @@ impl Sealing {
                 .count();
             // Whoever declares fewer onions than it was sent has a filter of smaller size, in which
             // a false positive is likelier.
-            let distinct: BTreeSet<&[u8]> = sent.chunks_exact(onion_bytes).collect();
-            let short = distinct.len().saturating_sub(statement.onions as usize);
-            let missing = missing.max(short);
+            let missing = missing.max(undeclared(sent, onion_bytes, statement.onions as usize));
             if missing > 0 && finding.is_none() {
                 finding = Some(Finding::Complaint { at, missing: missing as u32 });
             }
@@ -172,7 +170,30 @@ impl Sealing {
     }
 }
 
+/// By how many a filter over `declared` onions falls short of the distinct onions in `sent`.
+fn undeclared(sent: &[u8], onion_bytes: usize, declared: usize) -> usize {
+    if sent.len() / onion_bytes <= declared {
+        return 0;
+    }
+    let distinct: BTreeSet<&[u8]> = sent.chunks_exact(onion_bytes).collect();
+    distinct.len().saturating_sub(declared)
+}
+
 fn filter_key(context: &EpochContext, round: Round, owner: ShardIndex) -> Option<FilterKey> {
     let precision = FilterPrecision::new(context.epoch.parameters().filter_bits)?;
     Some(FilterKey::new(context.epoch.epoch(), round, owner, precision))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_must_declare_what_was_sent_but_no_copy_twice() {
+        let sent = b"aabbaacc";
+        assert_eq!(undeclared(sent, 2, 4), 0);
+        assert_eq!(undeclared(sent, 2, 3), 0, "three of the four differ");
+        assert_eq!(undeclared(sent, 2, 1), 2);
+        assert_eq!(undeclared(&[], 2, 0), 0);
+    }
 }

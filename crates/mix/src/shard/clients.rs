@@ -74,12 +74,12 @@ impl Shard {
         let Some(messages) = self.clients.messages.get_mut(&from) else { return };
         *messages += 1;
         if *messages > most {
-            return self.drop_client(from, "it sends more messages than a round needs");
+            return self.drop_client(now, from, "it sends more messages than a round needs");
         }
         match message {
             FromClient::Hello { version } => {
                 if version != PROTOCOL_VERSION {
-                    self.drop_client(from, "it speaks another version of the protocol");
+                    self.drop_client(now, from, "it speaks another version of the protocol");
                 }
             }
             FromClient::Submit { epoch, round, onions } => {
@@ -97,8 +97,8 @@ impl Shard {
         }
     }
 
-    fn drop_client(&mut self, client: ClientId, reason: &'static str) {
-        self.clients.messages.remove(&client);
+    fn drop_client(&mut self, now: Timestamp, client: ClientId, reason: &'static str) {
+        self.client_left(now, client);
         self.outputs.push_back(Output::DropClient { client, reason });
     }
 

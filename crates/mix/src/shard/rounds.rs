@@ -150,16 +150,7 @@ impl Shard {
 
     /// Another shard's message.
     pub(super) fn peer(&mut self, now: Timestamp, from: IdentityKey, message: &PeerMessage) {
-        let (epoch, round) = match message {
-            PeerMessage::Batch { header } => (header.claimed().epoch, header.claimed().round),
-            PeerMessage::Filter { filter } => (filter.claimed().epoch, filter.claimed().round),
-            PeerMessage::Verdict { verdict } => (verdict.claimed().epoch, verdict.claimed().round),
-            PeerMessage::Statements { statements } => match statements.first() {
-                Some(first) => (first.claimed().epoch, first.claimed().round),
-                None => return,
-            },
-            PeerMessage::AskStatements { epoch, round } => (*epoch, *round),
-        };
+        let Some((epoch, round)) = message.round() else { return };
         let Some(from) = self.find_peer(now, from, epoch, round) else { return };
         self.with_round(now, round, |machine, effects| match message {
             PeerMessage::Batch { header } => machine.batch_header(now, from, header, effects),
