@@ -1,5 +1,6 @@
 //! The command line.
 
+pub(crate) mod guarantee;
 pub(crate) mod values;
 
 use clap::{Parser, Subcommand};

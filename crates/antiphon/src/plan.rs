@@ -9,10 +9,11 @@ use std::io;
 use std::path::PathBuf;
 
 use antiphon_dp_noise::{CheckError, ShareError, SolveError};
-use antiphon_routing::{PathLengthError, Ppm, RulesError};
+use antiphon_routing::{PathLengthError, RulesError};
 use antiphon_wire::{NetworkFile, NetworkFileError, Policy};
 use clap::Args;
 
+use crate::cli::guarantee::GuaranteeArguments;
 use crate::cli::values;
 use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::output::{self, JsonTarget, OutputError};
@@ -48,8 +49,7 @@ pub(crate) struct PlanArguments {
         long,
         value_name = "N",
         default_value_t = 5,
-        value_parser = clap::value_parser!(u16).range(1..=1000),
-        conflicts_with = "network"
+        value_parser = clap::value_parser!(u16).range(1..=1000)
     )]
     shards: u16,
     /// Shards that each operator runs
@@ -60,44 +60,14 @@ pub(crate) struct PlanArguments {
         value_parser = clap::value_parser!(u16).range(1..=64)
     )]
     shards_per_operator: u16,
-    /// The share of the operators' weight that may be malicious: from 0 to below 0.5
-    #[arg(
-        long,
-        value_name = "FRACTION",
-        default_value = "0.2",
-        value_parser = values::malicious,
-        conflicts_with = "network"
-    )]
-    malicious: Ppm,
-    /// How far an adversary's belief may move over all disturbed rounds: a number, or ln2, ln4, ...
-    #[arg(
-        long,
-        value_name = "EPSILON",
-        default_value = "ln2",
-        value_parser = values::epsilon,
-        conflicts_with = "network"
-    )]
-    epsilon: f64,
-    /// The probability with which epsilon may fail
-    #[arg(
-        long,
-        value_name = "PROBABILITY",
-        default_value = "1e-6",
-        value_parser = values::probability,
-        conflicts_with = "network"
-    )]
-    delta: f64,
-    /// K: the disturbed rounds of a conversation that epsilon and delta cover together
-    #[arg(
-        long,
-        value_name = "K",
-        default_value_t = 1000,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000),
-        conflicts_with = "network"
-    )]
-    disturbed: u32,
+    #[command(flatten)]
+    guarantee: GuaranteeArguments,
     /// Take operators, weights and policy from this network file
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["shards", "malicious", "epsilon", "delta", "disturbed"]
+    )]
     network: Option<PathBuf>,
     /// Raise the mixing hops until delta_mix of a round is proven to be at most this
     #[arg(long, value_name = "PROBABILITY", value_parser = values::probability)]
@@ -178,14 +148,7 @@ impl PlanArguments {
     }
 
     fn policy(&self) -> Policy {
-        Policy {
-            malicious_ppm: self.malicious.parts(),
-            epsilon: self.epsilon,
-            delta: self.delta,
-            disturbed_rounds: self.disturbed,
-            // Nothing but the rule for f decides.
-            least_mixing_hops: 2,
-            ..Default::default()
-        }
+        // Nothing but the rule for f decides about the hops.
+        self.guarantee.policy(Policy { least_mixing_hops: 2, ..Policy::default() })
     }
 }

@@ -9,7 +9,8 @@ use antiphon_wire::{NetworkFile, Operator, Policy};
 use clap::Args;
 
 use super::KeygenError;
-use crate::cli::values::{self, OperatorArgument};
+use crate::cli::guarantee::GuaranteeArguments;
+use crate::cli::values::OperatorArgument;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -23,33 +24,8 @@ pub(super) struct NetworkArguments {
     /// An operator's name, public key and, if it is not 1, its weight in paths; once for each
     #[arg(long = "operator", value_name = "NAME=PUBKEY[:WEIGHT]", required = true)]
     operators: Vec<OperatorArgument>,
-    /// The share of the operators' weight that may be malicious: from 0 to below 0.5
-    #[arg(
-        long,
-        value_name = "FRACTION",
-        default_value = "0.2",
-        value_parser = values::malicious
-    )]
-    malicious: Ppm,
-    /// How far an adversary's belief may move over all disturbed rounds: a number, or ln2, ln4, ...
-    #[arg(long, value_name = "EPSILON", default_value = "ln2", value_parser = values::epsilon)]
-    epsilon: f64,
-    /// The probability with which epsilon may fail
-    #[arg(
-        long,
-        value_name = "PROBABILITY",
-        default_value = "1e-6",
-        value_parser = values::probability
-    )]
-    delta: f64,
-    /// K: the disturbed rounds of a conversation that epsilon and delta cover together
-    #[arg(
-        long,
-        value_name = "K",
-        default_value_t = 1000,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
-    )]
-    disturbed: u32,
+    #[command(flatten)]
+    guarantee: GuaranteeArguments,
     /// The least number of mixing hops in any epoch [default: what --malicious asks for]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=99))]
     mixing_hops: Option<u8>,
@@ -93,19 +69,13 @@ pub(super) fn make(arguments: &NetworkArguments) -> Result<(), KeygenError> {
 
 impl NetworkArguments {
     fn policy(&self) -> Policy {
-        let by_rule = mixing_hops(self.malicious, FEW_HONEST_TARGET);
         let default = Policy::default();
-        Policy {
-            malicious_ppm: self.malicious.parts(),
-            epsilon: self.epsilon,
-            delta: self.delta,
-            disturbed_rounds: self.disturbed,
-            least_mixing_hops: self
-                .mixing_hops
-                .or(by_rule.ok())
-                .unwrap_or(default.least_mixing_hops),
+        let by_rule = mixing_hops(self.guarantee.malicious, FEW_HONEST_TARGET).ok();
+        self.guarantee.policy(Policy {
+            least_mixing_hops: self.mixing_hops.or(by_rule).unwrap_or(default.least_mixing_hops),
             least_round_interval_ms: self.round_interval,
-        }
+            ..default
+        })
     }
 }
 
