@@ -1,65 +1,193 @@
-//! Prints microseconds per peeled onion and per built hop on one core.
-#![allow(clippy::disallowed_methods)] // A stopwatch needs a clock.
+//! Prints, for every kernel this machine has, microseconds of processor time per Diffie-Hellman, per
+//! built hop and per peeled onion on one core: the least of several rounds, in each of which all
+//! kernels take their turn. x25519-dalek, which knows of no batches, is there for comparison.
+//!
+//! `cargo run --release -p antiphon-onion --example speed [-- ROUNDS]`
 
-use std::time::Instant;
+use std::hint::black_box;
+use std::process::ExitCode;
 
+use antiphon_onion::dh::{self, Kernel};
 use antiphon_onion::{
-    Hop, HopKey, JointSealKey, Keep, OnionSecretKey, PeelKey, Peeled, RoundContext, SealSecretKey,
-    apply_reply_streams, build_batch, peel_batch,
+    Hop, HopKey, JointSealKey, Keep, OnionSecretKey, PeelKey, Peeled, ReplyKey, RoundContext,
+    SealSecretKey, apply_reply_streams, build_batch, peel_batch,
 };
 use antiphon_wire::{Epoch, Geometry, Layer, Round, ShardIndex};
-use rand::SeedableRng;
+use rand::{CryptoRng, Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
+use rustix::time::{ClockId, clock_gettime};
 
-const ONIONS: usize = 1024;
+const ONIONS: usize = 256;
+const SHARDS: usize = 8;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let rounds = match std::env::args().nth(1).map(|rounds| rounds.parse()) {
+        None => 20,
+        Some(Ok(rounds)) if rounds > 0 => rounds,
+        Some(_) => {
+            eprintln!("give a number of rounds, 1 or more, or nothing for 20");
+            return Ok(ExitCode::from(2));
+        }
+    };
     let rng = &mut ChaCha20Rng::seed_from_u64(1);
-    let geometry = Geometry::new(15, 256)?;
-    let context = RoundContext { geometry, epoch: Epoch(1), round: Round(1) };
-    let secret = OnionSecretKey::generate(rng);
-    let public = secret.public_key();
-    let seal = SealSecretKey::generate(rng);
-    let joint = JointSealKey::sum([&seal.public_key()])?;
-    let sealed = HopKey::sealed(&public, &joint)?;
-
-    let mut out = vec![0; ONIONS * geometry.onion_bytes(Layer::FIRST)];
-    for (name, plain) in [
-        ("without tables", HopKey::plain(&public)),
-        ("with tables", HopKey::plain(&public).with_table()),
-    ] {
-        let path = geometry.all_layers().map(|layer| Hop {
-            shard: ShardIndex(0),
-            key: if layer == geometry.seal_layer() { &sealed } else { &plain },
-        });
-        let paths: Vec<_> = path.collect::<Vec<_>>().repeat(ONIONS);
-        let deposits = vec![0; ONIONS * geometry.deposit_bytes()];
-        let start = Instant::now();
-        build_batch(context, &paths, &deposits, Keep::ALL, rng, &mut out)?;
-        println!("build, {name}: {:.2} us per hop", micros(start, paths.len()));
+    let kernels: Vec<_> =
+        Kernel::ALL.iter().copied().filter(|kernel| kernel.is_available()).collect();
+    let fixture = Fixture::new(rng)?;
+    let mut best = vec![Figures::new(); kernels.len()];
+    let mut dalek = f64::INFINITY;
+    for _ in 0..rounds {
+        dalek = dalek.min(one_by_one(&fixture));
+        for (kernel, best) in kernels.iter().zip(&mut best) {
+            kernel.select()?;
+            measure(*kernel, &fixture, best, rng)?;
+        }
     }
 
-    let key = PeelKey::plain(&secret);
+    println!("microseconds of processor time, the least of {rounds} rounds");
+    print!("{:<40}", "");
+    kernels.iter().for_each(|kernel| print!("{kernel:>13}"));
+    println!("{:>13}", "x25519-dalek");
+    for row in 0..best.first().map_or(0, |figures| figures.0.len()) {
+        print!("{:<40}", best[0].0[row].0);
+        best.iter().for_each(|figures| print!("{:>13.2}", figures.0[row].1));
+        println!("{}", if row == 0 { format!("{dalek:>13.2}") } else { String::new() });
+    }
+    print!("{:<40}", "peeling / bare Diffie-Hellman");
+    best.iter().for_each(|figures| print!("{:>13.2}", figures.of(PEEL) / figures.of(ONE_SECRET)));
+    println!();
+    Ok(ExitCode::SUCCESS)
+}
+
+const ONE_SECRET: &str = "Diffie-Hellman, one secret, many keys";
+const PEEL: &str = "peeling, an onion";
+
+/// The least time of each thing measured, in the order of the first round.
+#[derive(Clone)]
+struct Figures(Vec<(&'static str, f64)>);
+
+impl Figures {
+    fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    fn of(&self, name: &str) -> f64 {
+        self.0.iter().find(|figure| figure.0 == name).map_or(f64::NAN, |figure| figure.1)
+    }
+
+    /// Runs `work`, which does `count` of something.
+    fn time<T>(&mut self, name: &'static str, count: usize, work: impl FnOnce() -> T) -> T {
+        let start = processor_time();
+        let result = black_box(work());
+        let micros = (processor_time() - start) / count as f64;
+        match self.0.iter_mut().find(|figure| figure.0 == name) {
+            Some((_, least)) => *least = least.min(micros),
+            None => self.0.push((name, micros)),
+        }
+        result
+    }
+}
+
+/// What all kernels are measured with.
+struct Fixture {
+    context: RoundContext,
+    secrets: Vec<[u8; 32]>,
+    points: Vec<[u8; 32]>,
+    shards: Vec<OnionSecretKey>,
+    joint: JointSealKey,
+    choices: Vec<usize>,
+}
+
+impl Fixture {
+    fn new(rng: &mut ChaCha20Rng) -> Result<Self, Box<dyn std::error::Error>> {
+        let geometry = Geometry::new(15, 256)?;
+        let seal = SealSecretKey::generate(rng);
+        let hops = ONIONS * usize::from(geometry.layers());
+        Ok(Self {
+            context: RoundContext { geometry, epoch: Epoch(1), round: Round(1) },
+            secrets: bytes(ONIONS, rng),
+            points: bytes(ONIONS, rng),
+            shards: (0..SHARDS).map(|_| OnionSecretKey::generate(rng)).collect(),
+            joint: JointSealKey::sum([&seal.public_key()])?,
+            choices: (0..hops).map(|_| rng.next_u32() as usize % SHARDS).collect(),
+        })
+    }
+
+    /// The hops of all onions, every first one at shard 0, so that one shard can peel them.
+    fn paths<'a>(&self, plain: &'a [HopKey], sealed: &'a [HopKey]) -> Vec<Hop<'a>> {
+        let geometry = self.context.geometry;
+        let layers = (0..ONIONS).flat_map(|_| geometry.all_layers());
+        let hops = self.choices.iter().zip(layers).map(|(choice, layer)| {
+            let shard = if layer == Layer::FIRST { 0 } else { *choice };
+            let keys = if layer == geometry.seal_layer() { sealed } else { plain };
+            Hop { shard: ShardIndex(shard as u16), key: &keys[shard] }
+        });
+        hops.collect()
+    }
+}
+
+fn one_by_one(fixture: &Fixture) -> f64 {
+    let start = processor_time();
+    for point in &fixture.points {
+        black_box(x25519_dalek::x25519(fixture.secrets[0], *point));
+    }
+    (processor_time() - start) / ONIONS as f64
+}
+
+fn measure(
+    kernel: Kernel,
+    fixture: &Fixture,
+    best: &mut Figures,
+    rng: &mut ChaCha20Rng,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let Fixture { context, secrets, points, shards, joint, .. } = fixture;
+    let results = &mut vec![[0; 32]; ONIONS];
+    best.time(ONE_SECRET, ONIONS, || dh::one_secret(kernel, &secrets[0], points, results));
+    best.time("Diffie-Hellman, pairs", ONIONS, || dh::pairs(kernel, secrets, points, results));
+    best.time("public key", ONIONS, || dh::public_keys(kernel, secrets, results));
+
+    let key = |shard: &OnionSecretKey| HopKey::plain(&shard.public_key());
+    let bare: Vec<_> = shards.iter().map(key).collect();
+    let tables: Vec<_> = shards.iter().map(key).collect();
+    let tables: Vec<_> =
+        best.time("table, a key", SHARDS, || tables.into_iter().map(HopKey::with_table).collect());
+    let sealed = shards
+        .iter()
+        .map(|shard| HopKey::sealed(&shard.public_key(), joint))
+        .collect::<Result<Vec<_>, _>>()?;
+
+    let geometry = context.geometry;
+    let out = &mut vec![0; ONIONS * geometry.onion_bytes(Layer::FIRST)];
+    let deposits = vec![0; ONIONS * geometry.deposit_bytes()];
+    for (name, plain) in
+        [("building, a hop, without tables", &bare), ("building, a hop, with tables", &tables)]
+    {
+        let paths = fixture.paths(plain, &sealed);
+        best.time(name, paths.len(), || {
+            build_batch(*context, &paths, &deposits, Keep::ALL, rng, out)
+        })?;
+    }
+
+    let key = PeelKey::plain(&shards[0]);
     let mut peeled = Peeled::with_capacity(ONIONS);
-    let start = Instant::now();
-    peel_batch(&key, context, Layer::FIRST, &mut out, &mut peeled)?;
-    println!("peel: {:.2} us per onion", micros(start, ONIONS));
-    assert_eq!(peeled.opened_count(), ONIONS);
+    best.time(PEEL, ONIONS, || peel_batch(&key, *context, Layer::FIRST, out, &mut peeled))?;
+    assert_eq!(peeled.opened_count(), ONIONS, "every onion opens");
 
-    // Again with keys that fit nothing: all but the decryption itself.
-    let stranger = PeelKey::plain(&OnionSecretKey::generate(rng));
-    let start = Instant::now();
-    peel_batch(&stranger, context, Layer::FIRST, &mut out, &mut peeled)?;
-    println!("peel, refused: {:.2} us per onion", micros(start, ONIONS));
-
-    let keys = vec![antiphon_onion::ReplyKey::default(); ONIONS];
-    let mut bodies = vec![0; ONIONS * geometry.body_bytes()];
-    let start = Instant::now();
-    apply_reply_streams(&keys, &mut bodies, geometry.body_bytes());
-    println!("reply stream: {:.2} us per reply", micros(start, ONIONS));
+    let keys = vec![ReplyKey::default(); ONIONS];
+    let bodies = &mut vec![0; ONIONS * geometry.body_bytes()];
+    best.time("reply stream, a reply", ONIONS, || {
+        apply_reply_streams(&keys, bodies, geometry.body_bytes());
+    });
     Ok(())
 }
 
-fn micros(start: Instant, count: usize) -> f64 {
-    start.elapsed().as_secs_f64() * 1e6 / count as f64
+fn bytes(count: usize, rng: &mut impl CryptoRng) -> Vec<[u8; 32]> {
+    let mut bytes = vec![[0; 32]; count];
+    rng.fill_bytes(bytes.as_flattened_mut());
+    bytes
+}
+
+/// Of this thread, in microseconds.
+fn processor_time() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 * 1e6 + time.tv_nsec as f64 / 1e3
 }

@@ -4,10 +4,14 @@ use antiphon_wire::{Geometry, Layer, ShardIndex};
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::dh::{self, CHUNK};
+use crate::dh::{self, Kernel};
 use crate::layout::{CIPHERTEXT, EPHEMERAL, NEXT_HOP, TAG, layer_offset};
 use crate::suite::HopKdf;
 use crate::{EphemeralSecrets, HopKey, ReplyKeys, RoundContext};
+
+/// How many hops go into one Diffie-Hellman: enough that most vectors of eight hops go to one shard,
+/// few enough that they stay in the cache.
+const HOPS_AT_ONCE: usize = 1024;
 
 /// One hop of a path: which shard, and the key to encrypt to.
 #[derive(Clone, Copy, Debug)]
@@ -188,7 +192,8 @@ impl<'a> Batch<'a> {
         let onion_bytes = geometry.onion_bytes(self.first);
         let sealed_bytes = geometry.onion_bytes(geometry.seal_layer());
         let deposit_bytes = geometry.deposit_bytes();
-        let at_once = (CHUNK / depth).max(1);
+        let at_once = (HOPS_AT_ONCE / depth).max(1);
+        let kernel = Kernel::selected();
 
         let mut kdf = HopKdf::new(context);
         let room = at_once.min(self.onions) * depth;
@@ -204,6 +209,7 @@ impl<'a> Batch<'a> {
                 chunk.copy_from_slice(&secrets.of(start + i)[skipped..]);
             }
             dh::send_batch(
+                kernel,
                 &chunk_secrets[..hops],
                 paths().flat_map(|path| path[skipped..].iter().map(|hop| hop.key)),
                 &mut ephemerals[..hops],

@@ -1,71 +1,85 @@
-//! The Diffie-Hellman of a whole batch.
+//! The Diffie-Hellman of whole batches: X25519 (RFC 7748), by the fastest means the machine has.
 //!
-//! Everything else in the crate sees 32-byte strings. An all-zero shared secret means "refused".
+//! Keys, scalars and results are 32 bytes. Scalars are clamped and u-coordinates read as RFC 7748
+//! says: bit 255 ignored, the rest reduced mod p. Whatever the bytes, every [`Kernel`] gives the same
+//! results, on the twist too. A result of zeros comes of a point of small order, and must be refused.
+//!
+//! No branch and no address depends on a secret.
 
+#[cfg_attr(any(not(target_arch = "x86_64"), antiphon_no_simd), path = "dh/vectors/absent.rs")]
+#[allow(unsafe_code)]
+// Calling what is compiled for particular processors; each call has its reason.
+mod avx2;
+mod hops;
+#[cfg_attr(any(not(target_arch = "x86_64"), antiphon_no_simd), path = "dh/vectors/absent.rs")]
+#[allow(unsafe_code)]
+mod ifma;
+mod kernel;
+mod multiplier;
 mod portable;
 
-use curve25519_dalek::scalar::Scalar;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use curve25519_dalek::scalar::clamp_integer;
+use zeroize::Zeroizing;
 
-use crate::HopKey;
+pub(crate) use hops::{KeyTable, receive_batch, send_batch};
+pub use kernel::{Kernel, KernelUnavailable, UnknownKernel};
+pub(crate) use multiplier::Multiplier;
 
-/// How many onions, or hops, go into one call: enough that their shared field inversion costs next to
+/// How many onions are opened in one call: enough that their shared field inversion costs next to
 /// nothing each, few enough that their points stay in the cache.
 pub(crate) const CHUNK: usize = 128;
 
-/// What a receiver multiplies ephemeral keys by: k = 8 (s / 8 mod l), for the sum s of its secrets.
-#[derive(Zeroize, ZeroizeOnDrop)]
-pub(crate) struct Multiplier {
-    eighth: Scalar,
-}
-
-impl Multiplier {
-    pub(crate) fn new(secret: &Scalar) -> Self {
-        Self { eighth: secret * Scalar::from(8u8).invert() }
-    }
-
-    /// s / 8 mod l.
-    pub(crate) fn eighth(&self) -> &Scalar {
-        &self.eighth
-    }
-
-    /// k as 256 bits, little-endian: below 8 l < 2^256, neither clamped nor reduced.
-    #[cfg(test)]
-    pub(crate) fn to_bytes(&self) -> [u8; 32] {
-        let mut bytes = self.eighth.to_bytes();
-        let mut carry = 0;
-        for byte in &mut bytes {
-            let shifted = u16::from(*byte) << 3 | carry;
-            *byte = shifted as u8;
-            carry = shifted >> 8;
-        }
-        bytes
-    }
-}
-
-/// The receiver's side: `shared[i]` is the u-coordinate of k times `ephemerals[i]`, all-zero if that
-/// is the identity or the ephemeral key lies on the twist.
+/// One secret, many public keys: `shared[i]` is X25519 of the secret and `publics[i]`.
 ///
-/// Ephemeral keys are read as in RFC 7748: bit 255 ignored, the rest reduced mod p.
-pub(crate) fn receive_batch(
-    multiplier: &Multiplier,
-    ephemerals: &[[u8; 32]],
+/// # Panics
+/// If the lengths differ or the kernel is not available.
+pub fn one_secret(
+    kernel: Kernel,
+    secret: &[u8; 32],
+    publics: &[[u8; 32]],
     shared: &mut [[u8; 32]],
 ) {
-    assert_eq!(ephemerals.len(), shared.len());
-    portable::receive_batch(multiplier, ephemerals, shared);
+    assert_eq!(publics.len(), shared.len(), "one result per key");
+    let secret = Zeroizing::new(clamp_integer(*secret));
+    match kernel {
+        Kernel::Ifma => ifma::one_secret(&secret, publics, shared),
+        Kernel::Avx2 => avx2::one_secret(&secret, publics, shared),
+        Kernel::Portable => portable::one_secret(&secret, publics, shared),
+    }
 }
 
-/// The sender's side: for each clamped ephemeral secret its public key and the secret shared with
-/// the hop it goes to.
-pub(crate) fn send_batch<'a>(
-    secrets: &[[u8; 32]],
-    keys: impl Iterator<Item = &'a HopKey>,
-    ephemerals: &mut [[u8; 32]],
-    shared: &mut [[u8; 32]],
-) {
-    assert!(secrets.len() == ephemerals.len() && secrets.len() == shared.len());
-    portable::send_batch(secrets, keys, ephemerals, shared);
+/// Many secrets, each with its own public key: `shared[i]` is X25519 of `secrets[i]` and `publics[i]`.
+///
+/// # Panics
+/// If the lengths differ or the kernel is not available.
+pub fn pairs(kernel: Kernel, secrets: &[[u8; 32]], publics: &[[u8; 32]], shared: &mut [[u8; 32]]) {
+    assert!(secrets.len() == publics.len() && secrets.len() == shared.len(), "one result per pair");
+    let secrets = clamped(secrets);
+    match kernel {
+        Kernel::Ifma => ifma::pairs(&secrets, publics, shared),
+        Kernel::Avx2 => avx2::pairs(&secrets, publics, shared),
+        Kernel::Portable => portable::pairs(&secrets, publics, shared),
+    }
+}
+
+/// Many secrets, one base: `publics[i]` is the public key of `secrets[i]`.
+///
+/// # Panics
+/// If the lengths differ or the kernel is not available.
+pub fn public_keys(kernel: Kernel, secrets: &[[u8; 32]], publics: &mut [[u8; 32]]) {
+    assert_eq!(secrets.len(), publics.len(), "one public key per secret");
+    let secrets = clamped(secrets);
+    match kernel {
+        Kernel::Ifma => ifma::public_keys(&secrets, publics),
+        Kernel::Avx2 => avx2::public_keys(&secrets, publics),
+        Kernel::Portable => portable::public_keys(&secrets, publics),
+    }
+}
+
+fn clamped(secrets: &[[u8; 32]]) -> Zeroizing<Vec<[u8; 32]>> {
+    let mut clamped = Zeroizing::new(Vec::with_capacity(secrets.len()));
+    clamped.extend(secrets.iter().map(|secret| clamp_integer(*secret)));
+    clamped
 }
 
 #[cfg(test)]

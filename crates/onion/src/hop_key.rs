@@ -1,11 +1,10 @@
 //! What a sender encrypts to and what a receiver opens with.
 
-use curve25519_dalek::edwards::{EdwardsBasepointTable, EdwardsPoint};
+use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::Scalar;
-use curve25519_dalek::traits::BasepointTable;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::dh::Multiplier;
+use crate::dh::{Kernel, KeyTable, Multiplier};
 use crate::keys::GroupPoint;
 use crate::{JointSealKey, KeyError, OnionPublicKey, OnionSecretKey, SealSecretKey};
 
@@ -16,7 +15,7 @@ pub struct HopKey {
     /// The key's u-coordinate, which key derivation takes as "the shard's key".
     u: [u8; 32],
     sealed: bool,
-    table: Option<Box<EdwardsBasepointTable>>,
+    table: Option<KeyTable>,
 }
 
 impl HopKey {
@@ -40,10 +39,15 @@ impl HopKey {
     }
 
     /// The same key with a table of its multiples (30 KiB), which makes building several times
-    /// faster. Worth it for keys that many onions are built to: an epoch's onion keys.
+    /// faster with the kernel that is selected now. Worth it for keys that many onions are built to:
+    /// an epoch's onion keys.
     #[must_use]
-    pub fn with_table(mut self) -> Self {
-        self.table = Some(Box::new(EdwardsBasepointTable::create(&self.point)));
+    pub fn with_table(self) -> Self {
+        self.with_table_for(Kernel::selected())
+    }
+
+    pub(crate) fn with_table_for(mut self, kernel: Kernel) -> Self {
+        self.table = Some(KeyTable::new(kernel, &self.point));
         self
     }
 
@@ -57,11 +61,8 @@ impl HopKey {
         &self.u
     }
 
-    pub(crate) fn multiply(&self, scalar: &Scalar) -> EdwardsPoint {
-        match &self.table {
-            Some(table) => table.mul_base(scalar),
-            None => self.point * scalar,
-        }
+    pub(crate) fn table(&self) -> Option<&KeyTable> {
+        self.table.as_ref()
     }
 }
 

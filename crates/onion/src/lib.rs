@@ -2,7 +2,7 @@
 
 mod build;
 mod context;
-mod dh;
+pub mod dh;
 mod ephemeral;
 mod hop_key;
 mod keys;
@@ -14,6 +14,7 @@ mod suite;
 
 pub use build::{BuildError, Built, Hop, Keep, build_batch, rebuild_batch};
 pub use context::RoundContext;
+pub use dh::Kernel;
 pub use ephemeral::EphemeralSecrets;
 pub use hop_key::{HopKey, PeelKey};
 pub use keys::{

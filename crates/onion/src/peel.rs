@@ -3,7 +3,7 @@
 use antiphon_wire::{Layer, ShardIndex};
 use zeroize::Zeroizing;
 
-use crate::dh::{self, CHUNK};
+use crate::dh::{self, CHUNK, Kernel};
 use crate::layout::{CIPHERTEXT, NEXT_HOP, TAG, ephemeral_of};
 use crate::suite::HopKdf;
 use crate::{PeelKey, ReplyKey, RoundContext};
@@ -133,6 +133,7 @@ pub fn peel_batch(
     }
     out.restart(onions.len() / onion_bytes, layer == geometry.last_layer());
 
+    let kernel = Kernel::selected();
     let mut kdf = HopKdf::new(context);
     let mut ephemerals = [[0; 32]; CHUNK];
     let mut shared = Zeroizing::new([[0; 32]; CHUNK]);
@@ -141,7 +142,7 @@ pub fn peel_batch(
         for (ephemeral, onion) in ephemerals.iter_mut().zip(onions.chunks_exact(onion_bytes)) {
             *ephemeral = *ephemeral_of(onion);
         }
-        dh::receive_batch(key.multiplier(), &ephemerals[..count], &mut shared[..count]);
+        dh::receive_batch(kernel, key.multiplier(), &ephemerals[..count], &mut shared[..count]);
 
         for (i, onion) in onions.chunks_exact_mut(onion_bytes).enumerate() {
             if shared[i] == [0; 32] {

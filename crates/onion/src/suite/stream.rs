@@ -23,10 +23,13 @@ pub(super) fn piece(cipher: &Aes256, prefix: &[u8; 12], start: u32) -> [Block; P
 
 /// Adds blocks of the stream to at most as many blocks of data.
 pub(super) fn xor(data: &mut [u8], stream: &[Block]) {
-    for (data, block) in data.chunks_mut(16).zip(stream) {
-        for (data, byte) in data.iter_mut().zip(block) {
-            *data ^= byte;
-        }
+    let (blocks, rest) = data.as_chunks_mut::<16>();
+    for (data, block) in blocks.iter_mut().zip(stream) {
+        let sum = u128::from_ne_bytes(*data) ^ u128::from_ne_bytes((*block).into());
+        *data = sum.to_ne_bytes();
+    }
+    for (data, byte) in rest.iter_mut().zip(stream.iter().skip(blocks.len()).flatten()) {
+        *data ^= byte;
     }
 }
 
