@@ -78,7 +78,7 @@ impl PeerLinks {
 }
 
 /// Takes in peers until the shard stops. Everything they send goes to `inputs`, and when that is
-/// full, QUIC's flow control slows them down.
+/// full, the links' flow control slows them down.
 pub(crate) async fn serve(
     mut server: Server,
     links: Arc<PeerLinks>,

@@ -25,7 +25,15 @@ pub enum CloseReason {
 
 impl CloseReason {
     pub(crate) fn code(self) -> VarInt {
-        VarInt::from_u32(match self {
+        VarInt::from_u32(self.number())
+    }
+
+    pub(crate) fn from_code(code: VarInt) -> Self {
+        Self::from_number(u32::try_from(code.into_inner()).unwrap_or(u32::MAX))
+    }
+
+    pub(crate) fn number(self) -> u32 {
+        match self {
             Self::Done => 0,
             Self::ShuttingDown => 1,
             Self::FrameTooLarge => 2,
@@ -34,11 +42,11 @@ impl CloseReason {
             Self::NotWelcome => 5,
             Self::Abandoned => 6,
             Self::Other(code) => code,
-        })
+        }
     }
 
-    pub(crate) fn from_code(code: VarInt) -> Self {
-        match code.into_inner() {
+    pub(crate) fn from_number(number: u32) -> Self {
+        match number {
             0 => Self::Done,
             1 => Self::ShuttingDown,
             2 => Self::FrameTooLarge,
@@ -46,7 +54,7 @@ impl CloseReason {
             4 => Self::Overloaded,
             5 => Self::NotWelcome,
             6 => Self::Abandoned,
-            other => Self::Other(u32::try_from(other).unwrap_or(u32::MAX)),
+            other => Self::Other(other),
         }
     }
 
@@ -78,9 +86,9 @@ pub enum LinkLost {
     #[error("the link was closed on this side")]
     ByUs,
     /// Nothing arrived for the idle timeout.
-    #[error("the other side stopped answering: is it running, and does UDP get through?")]
+    #[error("the other side stopped answering: is it running, and can it be reached?")]
     TimedOut,
-    /// QUIC gave up.
+    /// The connection broke.
     #[error("the link broke: {0}")]
     Transport(String),
 }

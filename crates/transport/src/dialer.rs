@@ -4,18 +4,22 @@ use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ConnectionError, Endpoint, ReadExactError, RecvStream, SendStream};
-use tokio::net::lookup_host;
+use quinn::{ConnectionError, Endpoint, ReadExactError, RecvStream};
+use rustls::pki_types::ServerName;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-use crate::close::LinkLost;
+use crate::carrier::{Carrier, Receiving, Sending};
+use crate::close::{CloseReason, LinkLost};
 use crate::identity::{Identity, PeerIdentity};
-use crate::limits::Limits;
-use crate::link::Link;
+use crate::limits::{Limits, Transport};
+use crate::link::{Connected, Link};
 use crate::server::GREETING;
-use crate::tls;
+use crate::tcp::{self, EstablishError};
+use crate::{socket, tls};
 
 /// QUIC wants a server name; links know servers by their keys, and it is not sent.
 const SERVER_NAME: &str = "antiphon";
@@ -32,7 +36,7 @@ pub enum DialError {
         source: io::Error,
     },
     /// No socket to dial from.
-    #[error("cannot open a UDP socket to dial {addr}: {source}")]
+    #[error("cannot open a socket to dial {addr}: {source}")]
     Socket {
         /// The address dialled.
         addr: SocketAddr,
@@ -53,7 +57,7 @@ pub enum DialError {
         expected: PeerIdentity,
     },
     /// Nobody answers.
-    #[error("the server at {addr} does not answer: is it running, and does UDP get through?")]
+    #[error("the server at {addr} does not answer: is it running, and can it be reached?")]
     TimedOut {
         /// The address dialled.
         addr: SocketAddr,
@@ -79,7 +83,7 @@ pub enum DialError {
     },
 }
 
-/// Opens links. One UDP socket per address family serves all of them.
+/// Opens links. Over QUIC, one UDP socket per address family serves all of them.
 pub struct Dialer {
     identity: Option<Identity>,
     limits: Limits,
@@ -104,7 +108,34 @@ impl Dialer {
         addr: SocketAddr,
         expected: impl Into<PeerIdentity>,
     ) -> Result<Link, DialError> {
-        let expected = expected.into();
+        match self.limits.transport {
+            Transport::Quic => Ok(self.establish(addr, expected.into()).await?.1),
+            Transport::Tcp => self.establish_tcp(addr, expected.into()).await,
+        }
+    }
+
+    /// Opens a QUIC connection for several links to the process at `addr` that proves to be
+    /// `expected`, and waits until it has let the first of them in.
+    ///
+    /// # Errors
+    ///
+    /// See [`DialError`].
+    pub async fn connect(
+        &self,
+        addr: SocketAddr,
+        expected: impl Into<PeerIdentity>,
+    ) -> Result<Connection, DialError> {
+        let (conn, first) = self.establish(addr, expected.into()).await?;
+        let connected = first.connected().clone();
+        let timeout = self.limits.handshake_timeout;
+        Ok(Connection { conn, connected, first: Mutex::new(Some(first)), timeout })
+    }
+
+    async fn establish(
+        &self,
+        addr: SocketAddr,
+        expected: PeerIdentity,
+    ) -> Result<(quinn::Connection, Link), DialError> {
         let presented = Arc::new(OnceLock::new());
         let set_up = |reason: String| DialError::SetUp { addr, reason };
         let tls = tls::client_config(
@@ -116,7 +147,7 @@ impl Dialer {
         .map_err(|error| set_up(error.to_string()))?;
         let tls = QuicClientConfig::try_from(tls).map_err(|error| set_up(error.to_string()))?;
         let mut config = quinn::ClientConfig::new(Arc::new(tls));
-        config.transport_config(self.limits.transport(1));
+        config.transport_config(self.limits.quic(1));
         let connecting = self
             .endpoint(addr)?
             .connect_with(config, addr, SERVER_NAME)
@@ -124,8 +155,9 @@ impl Dialer {
 
         let establish = async {
             let conn = connecting.await?;
-            let control = greeted(conn.accept_bi().await?).await?;
-            Ok((conn, control))
+            let (send, mut recv) = conn.accept_bi().await?;
+            greeted(&mut recv).await?;
+            Ok((conn, (Sending::quic(send), Receiving::quic(recv))))
         };
         let failed = |error: ConnectionError| {
             let others = presented.get().filter(|presented| **presented != expected);
@@ -143,8 +175,57 @@ impl Dialer {
             }
         };
         match timeout(self.limits.handshake_timeout, establish).await {
-            Ok(Ok((conn, control))) => Ok(Link::new(conn, control, &self.limits, None)),
+            Ok(Ok((conn, control))) => {
+                let carrier = Carrier::Quic(conn.clone());
+                let connected = Connected::new(carrier, self.limits.max_frame_bytes);
+                Ok((conn, Link::first(&connected, control, None)))
+            }
             Ok(Err(error)) => Err(failed(error)),
+            Err(_) => Err(DialError::TimedOut { addr }),
+        }
+    }
+
+    async fn establish_tcp(
+        &self,
+        addr: SocketAddr,
+        expected: PeerIdentity,
+    ) -> Result<Link, DialError> {
+        let presented = Arc::new(OnceLock::new());
+        let set_up = |error: rustls::Error| DialError::SetUp { addr, reason: error.to_string() };
+        let tls = tls::client_config(
+            tls::provider(),
+            self.identity.as_ref(),
+            expected,
+            Arc::clone(&presented),
+        )
+        .map_err(set_up)?;
+        // The name is fit to be one.
+        let name = ServerName::try_from(SERVER_NAME)
+            .map_err(|error| DialError::SetUp { addr, reason: error.to_string() })?;
+        let tls = rustls::ClientConnection::new(Arc::new(tls), name).map_err(set_up)?;
+        let establish = async {
+            let tcp = TcpStream::connect(addr).await?;
+            tcp::establish(tcp, tls.into(), &self.limits).await
+        };
+        match timeout(self.limits.handshake_timeout, establish).await {
+            Ok(Ok(conn)) => {
+                let control = conn.control();
+                let control = (Sending::Tcp(control.0), Receiving::Tcp(control.1));
+                let connected = Connected::new(Carrier::Tcp(conn), self.limits.max_frame_bytes);
+                Ok(Link::first(&connected, control, None))
+            }
+            Ok(Err(error)) => {
+                let others = presented.get().filter(|presented| **presented != expected);
+                Err(match (others, error) {
+                    (Some(&presented), _) => DialError::WrongIdentity { addr, presented, expected },
+                    (None, EstablishError::Tls(error))
+                        if !matches!(error, rustls::Error::AlertReceived(_)) =>
+                    {
+                        set_up(error)
+                    }
+                    (None, error) => DialError::Refused { addr, reason: error.to_string() },
+                })
+            }
             Err(_) => Err(DialError::TimedOut { addr }),
         }
     }
@@ -183,7 +264,7 @@ impl Dialer {
             return Ok(endpoint.clone());
         }
         let endpoint =
-            Endpoint::client(local).map_err(|source| DialError::Socket { addr, source })?;
+            socket::quic(local, None).map_err(|source| DialError::Socket { addr, source })?;
         *slot = Some(endpoint.clone());
         Ok(endpoint)
     }
@@ -195,13 +276,68 @@ impl fmt::Debug for Dialer {
     }
 }
 
-/// The control stream, once the server's greeting is read off it.
-async fn greeted(
-    (send, mut recv): (SendStream, RecvStream),
-) -> Result<(SendStream, RecvStream), ConnectionError> {
+/// A connection that carries several links, as far as the server allows. Its end is the end of its
+/// last link.
+pub struct Connection {
+    conn: quinn::Connection,
+    connected: Connected,
+    /// The link that the connection came with.
+    first: Mutex<Option<Link>>,
+    timeout: Duration,
+}
+
+impl Connection {
+    /// Another link over this connection; waits until the server has let it in.
+    ///
+    /// # Errors
+    ///
+    /// [`DialError::Refused`] if the server allows no more, or the connection is gone.
+    pub async fn open_link(&self) -> Result<Link, DialError> {
+        // Nothing panics while holding it.
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(link) = first {
+            return Ok(link);
+        }
+        let addr = self.conn.remote_address();
+        let open = async {
+            let (mut send, mut recv) = self.conn.open_bi().await?;
+            // The server learns of the stream by this. If it fails, so does reading.
+            let _ = send.write_all(&[GREETING]).await;
+            greeted(&mut recv).await?;
+            Ok::<_, ConnectionError>((Sending::quic(send), Receiving::quic(recv)))
+        };
+        let refused = |reason: String| DialError::Refused { addr, reason };
+        match timeout(self.timeout, open).await {
+            Ok(Ok(control)) => Ok(Link::further(&self.connected, control, None)),
+            Ok(Err(ConnectionError::VersionMismatch)) => {
+                Err(refused(CloseReason::Overloaded.text().to_owned()))
+            }
+            Ok(Err(lost)) => Err(refused(LinkLost::from(lost).to_string())),
+            Err(_) => Err(refused("it takes no more links on one connection".to_owned())),
+        }
+    }
+
+    /// Bytes of UDP payload that this connection has sent and received so far, with all that QUIC adds
+    /// and sends again. Still there when the connection is gone.
+    pub fn wire_bytes(&self) -> (u64, u64) {
+        let stats = self.conn.stats();
+        (stats.udp_tx.bytes, stats.udp_rx.bytes)
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("remote", &self.connected.identity)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads the server's greeting off a control stream; `VersionMismatch` if there is none.
+async fn greeted(recv: &mut RecvStream) -> Result<(), ConnectionError> {
     let mut greeting = [0];
     match recv.read_exact(&mut greeting).await {
-        Ok(()) if greeting == [GREETING] => Ok((send, recv)),
+        Ok(()) if greeting == [GREETING] => Ok(()),
         Err(ReadExactError::ReadError(quinn::ReadError::ConnectionLost(lost))) => Err(lost),
         _ => Err(ConnectionError::VersionMismatch),
     }

@@ -63,6 +63,7 @@ pub fn encode_frames(frames: &[Bytes], max: usize) -> Result<Vec<Bytes>, FrameTo
 #[derive(Debug)]
 pub struct FrameDecoder {
     max: usize,
+    keep_from: usize,
     header: [u8; HEADER_BYTES],
     header_filled: usize,
     body: BytesMut,
@@ -71,7 +72,15 @@ pub struct FrameDecoder {
 impl FrameDecoder {
     /// A decoder between frames that refuses frames longer than `max` bytes.
     pub fn new(max: usize) -> Self {
-        Self { max, header: [0; HEADER_BYTES], header_filled: 0, body: BytesMut::new() }
+        let keep_from = usize::MAX;
+        Self { max, keep_from, header: [0; HEADER_BYTES], header_filled: 0, body: BytesMut::new() }
+    }
+
+    /// Passes on frames of `bytes` or more that lie in one piece as parts of that piece: for pieces
+    /// that are not much larger than that.
+    pub fn keeping_from(mut self, bytes: usize) -> Self {
+        self.keep_from = bytes;
+        self
     }
 
     /// Takes bytes off the front of `input` up to the end of the next frame and returns that frame;
@@ -103,6 +112,9 @@ impl FrameDecoder {
             return Ok(None);
         }
         self.header_filled = 0;
+        if self.body.is_empty() && len >= self.keep_from {
+            return Ok(Some(input.split_to(len)));
+        }
         // Copied out, even if it lies in one piece, so that a frame kept by the caller does not
         // keep a whole datagram buffer with it.
         if self.body.is_empty() {

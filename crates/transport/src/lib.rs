@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod carrier;
 pub mod clock;
 mod close;
 pub mod config_file;
@@ -12,13 +13,15 @@ mod limits;
 mod link;
 mod persistent;
 mod server;
+mod socket;
+mod tcp;
 mod tls;
 
 pub use close::{CloseReason, LinkLost};
-pub use dialer::{DialError, Dialer};
+pub use dialer::{Connection, DialError, Dialer};
 pub use frame::{FrameDecoder, FrameTooLarge, HEADER_BYTES, encode_frames};
 pub use identity::{Identity, PeerIdentity};
-pub use limits::Limits;
+pub use limits::{Limits, Transport};
 pub use link::{
     BulkReceiver, BulkSender, Incoming, Link, LinkReceiver, LinkSender, RecvError, SendError,
 };

@@ -8,9 +8,22 @@ use quinn::{IdleTimeout, TransportConfig, VarInt};
 /// The delay assumed before any is measured. A lost first packet is sent again after three of these.
 const INITIAL_RTT: Duration = Duration::from_millis(100);
 
-/// Bounds on an endpoint and each of its links. Start from [`Limits::peers`] or [`Limits::clients`].
+/// What carries links.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// QUIC, over UDP.
+    Quic,
+    /// TLS over TCP: less than half of QUIC's processor time for each byte, for shards among
+    /// themselves. One link a connection.
+    Tcp,
+}
+
+/// Bounds on an endpoint and each of its links. Start from [`Limits::shards`], [`Limits::peers`] or
+/// [`Limits::clients`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// What carries the links. Both sides have to choose the same.
+    pub transport: Transport,
     /// The longest frame sent or accepted, in bytes.
     pub max_frame_bytes: usize,
     /// Bulks that the other side may have open towards us at once, on one link.
@@ -18,13 +31,17 @@ pub struct Limits {
     /// Bytes that one stream may have in flight or waiting to be read. Bounds the speed of a stream
     /// to this many bytes per round trip.
     pub stream_window_bytes: u32,
-    /// Links that a server holds at once.
+    /// Links that one connection may carry at once. More than one is for programs that stand for many
+    /// clients, such as load tests; links to peers always have a connection each.
+    pub links_per_connection: u32,
+    /// Links that a server holds at once, over all connections.
     pub max_links: usize,
     /// Links that a server holds at once from one IPv4 address or one IPv6 /64.
     pub max_links_per_ip: usize,
     /// Handshakes that a server works on at once; further ones are refused.
     pub max_handshakes: usize,
     /// With this many handshakes in progress, a server asks newcomers to prove their address first.
+    /// TCP always does.
     pub retry_above: usize,
     /// How long either side waits for a link to be set up.
     pub handshake_timeout: Duration,
@@ -35,12 +52,20 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// For links among shards and to the coordinator: tens of megabytes a second at 50 ms of delay.
+    /// For links among shards: as [`Limits::peers`], over TCP.
+    pub const fn shards() -> Self {
+        Self { transport: Transport::Tcp, ..Self::peers() }
+    }
+
+    /// For links between servers, such as with the coordinator: tens of megabytes a second at 50 ms
+    /// of delay.
     pub const fn peers() -> Self {
         Self {
+            transport: Transport::Quic,
             max_frame_bytes: 4 << 20,
             max_bulks: 16,
             stream_window_bytes: 4 << 20,
+            links_per_connection: 1,
             max_links: 4096,
             max_links_per_ip: 1024,
             max_handshakes: 256,
@@ -54,9 +79,11 @@ impl Limits {
     /// For links with clients: tens of kilobytes a second each, very many of them.
     pub const fn clients() -> Self {
         Self {
+            transport: Transport::Quic,
             max_frame_bytes: 64 << 10,
             max_bulks: 4,
             stream_window_bytes: 96 << 10,
+            links_per_connection: 1,
             max_links: 65_536,
             max_links_per_ip: 256,
             max_handshakes: 1024,
@@ -67,14 +94,21 @@ impl Limits {
         }
     }
 
-    /// The most that one link buffers in each direction, in bytes: a window for each bulk and one
-    /// for the control stream, so that bulks that nobody reads cannot starve it.
+    /// The most that one connection buffers in each direction, in bytes: a window for each bulk and
+    /// one for each link's control stream, so that bulks that nobody reads cannot starve it.
     pub const fn buffered_bytes(&self) -> u64 {
-        self.stream_window_bytes as u64 * (self.max_bulks as u64 + 1)
+        let streams = self.max_bulks as u64 + self.links_per_connection as u64;
+        self.stream_window_bytes as u64 * streams
+    }
+
+    /// Two-way streams that a client may open to a server at once, for links beyond the first. One
+    /// more than may become links, so that the server can say no.
+    pub(crate) fn further_streams(&self) -> u32 {
+        if self.links_per_connection > 1 { self.links_per_connection } else { 0 }
     }
 
     /// These limits for QUIC, letting the other side open `control_streams` two-way streams.
-    pub(crate) fn transport(&self, control_streams: u32) -> Arc<TransportConfig> {
+    pub(crate) fn quic(&self, control_streams: u32) -> Arc<TransportConfig> {
         let mut config = TransportConfig::default();
         let idle_ms = u64::try_from(self.idle_timeout.as_millis()).unwrap_or(u64::MAX);
         config

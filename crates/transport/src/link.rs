@@ -6,32 +6,124 @@ mod send;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use quinn::{Connection, RecvStream, SendStream};
-use rustls::pki_types::CertificateDer;
+use tokio::sync::watch;
 
+use crate::carrier::{Boxed, Carrier, Receiving, Sending};
 use crate::close::{CloseReason, LinkLost};
 use crate::identity::PeerIdentity;
-use crate::limits::Limits;
 use crate::server::Permit;
-use crate::tls;
 
 pub use recv::{BulkReceiver, Incoming, LinkReceiver, RecvError};
 pub use send::{BulkSender, LinkSender, SendError};
 
+/// A connection and how many links it has. It closes with the last of them.
+#[derive(Clone)]
+pub(crate) struct Connected {
+    pub(crate) carrier: Carrier,
+    pub(crate) identity: Option<PeerIdentity>,
+    pub(crate) max_frame_bytes: usize,
+    links: Arc<AtomicUsize>,
+}
+
+impl Connected {
+    pub(crate) fn new(carrier: Carrier, max_frame_bytes: usize) -> Self {
+        let identity = carrier.remote_identity();
+        Self { carrier, identity, max_frame_bytes, links: Arc::default() }
+    }
+
+    /// How many links there are.
+    pub(crate) fn links(&self) -> usize {
+        self.links.load(Ordering::Relaxed)
+    }
+}
+
 /// What all parts of a link share. The link closes, as [`CloseReason::Done`], when the last part
 /// is dropped.
-pub(crate) struct Shared {
-    conn: Connection,
-    identity: Option<PeerIdentity>,
-    max_frame_bytes: usize,
+struct Shared {
+    connected: Connected,
+    sending: Sending,
+    receiving: Arc<Receiving>,
+    /// Bulks say nothing about which of a connection's links they belong to: only the first has any.
+    takes_bulks: bool,
+    /// Why this link ended, once this side knows or has ended it.
+    ended: watch::Sender<Option<LinkLost>>,
     /// A server's place for this link, given back with the last part.
     _permit: Option<Permit>,
 }
 
 impl Shared {
     fn close(&self, reason: CloseReason) {
-        self.conn.close(reason.code(), reason.text().as_bytes());
+        if self.end(LinkLost::ByUs, reason) {
+            self.sending.reset(reason);
+            self.receiving.stop(reason);
+        }
+    }
+
+    /// The other side ended the link. What has arrived may still be read.
+    fn ended_by_peer(&self, reason: CloseReason) -> LinkLost {
+        let why = LinkLost::ByPeer { reason };
+        if self.end(why.clone(), CloseReason::Done) {
+            self.sending.reset(CloseReason::Done);
+        }
+        why
+    }
+
+    /// The link is over, because of `why`. True if the connection has other links and this one's
+    /// streams have to be ended; otherwise the connection is closed, giving `reason`.
+    fn end(&self, why: LinkLost, reason: CloseReason) -> bool {
+        let first = self.ended.send_if_modified(|ended| {
+            let first = ended.is_none();
+            if first {
+                *ended = Some(why);
+            }
+            first
+        });
+        if !first {
+            return false;
+        }
+        let last = self.connected.links.fetch_sub(1, Ordering::Relaxed) == 1;
+        if last {
+            self.connected.carrier.close(reason);
+        }
+        !last
+    }
+
+    fn lost(&self) -> Option<LinkLost> {
+        self.ended.borrow().clone().or_else(|| self.connected.carrier.lost())
+    }
+
+    /// Waits until the link is gone.
+    fn closed(&self) -> Boxed<LinkLost> {
+        let mut ended = self.ended.subscribe();
+        let carrier = self.connected.carrier.clone();
+        let stopped = self.sending.stopped();
+        Box::pin(async move {
+            let by_us = async {
+                // Fails only when the link is dropped, which ends it.
+                ended.wait_for(Option::is_some).await.ok().and_then(|ended| ended.clone())
+            };
+            let by_peer = async {
+                match stopped.await {
+                    Ok(Some(reason)) => LinkLost::ByPeer { reason },
+                    // Finished, or gone with the connection.
+                    Ok(None) | Err(_) => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                ended = by_us => ended.unwrap_or(LinkLost::ByUs),
+                lost = carrier.closed() => lost,
+                lost = by_peer => lost,
+            }
+        })
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.close(CloseReason::Done);
     }
 }
 
@@ -42,22 +134,44 @@ pub struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(
-        conn: Connection,
-        control: (SendStream, RecvStream),
-        limits: &Limits,
+    /// The first link of a connection.
+    pub(crate) fn first(
+        connected: &Connected,
+        control: (Sending, Receiving),
         permit: Option<Permit>,
     ) -> Self {
+        Self::new(connected, control, permit, true)
+    }
+
+    /// A further link of a connection.
+    pub(crate) fn further(
+        connected: &Connected,
+        control: (Sending, Receiving),
+        permit: Option<Permit>,
+    ) -> Self {
+        Self::new(connected, control, permit, false)
+    }
+
+    fn new(
+        connected: &Connected,
+        (sending, receiving): (Sending, Receiving),
+        permit: Option<Permit>,
+        takes_bulks: bool,
+    ) -> Self {
+        connected.links.fetch_add(1, Ordering::Relaxed);
         let shared = Arc::new(Shared {
-            identity: identity_of(&conn),
-            conn,
-            max_frame_bytes: limits.max_frame_bytes,
+            connected: connected.clone(),
+            sending,
+            receiving: Arc::new(receiving),
+            takes_bulks,
+            ended: watch::Sender::new(None),
             _permit: permit,
         });
-        Self {
-            sender: LinkSender::new(Arc::clone(&shared), control.0),
-            receiver: LinkReceiver::new(shared, control.1),
-        }
+        Self { sender: LinkSender::new(Arc::clone(&shared)), receiver: LinkReceiver::new(shared) }
+    }
+
+    pub(crate) fn connected(&self) -> &Connected {
+        self.sender.connected()
     }
 
     /// The proven identity of the other side; `None` for an anonymous client.
@@ -90,9 +204,4 @@ impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("remote", &self.remote_identity()).finish_non_exhaustive()
     }
-}
-
-fn identity_of(conn: &Connection) -> Option<PeerIdentity> {
-    let keys = conn.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-    tls::identity_of(keys.first()?).ok()
 }

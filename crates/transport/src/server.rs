@@ -1,12 +1,13 @@
 //! The listening side.
 
 mod admission;
+mod over_tcp;
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use quinn::crypto::rustls::{NoInitialCipherSuite, QuicServerConfig};
 use quinn::{Connection, ConnectionError, Endpoint};
@@ -14,11 +15,13 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::carrier::{Carrier, Receiving, Sending};
 use crate::close::CloseReason;
 use crate::identity::{Identity, PeerIdentity};
-use crate::limits::Limits;
-use crate::link::Link;
+use crate::limits::{Limits, Transport};
+use crate::link::{Connected, Link};
 use crate::tls::{self, Admit};
+use crate::{socket, tcp};
 
 use admission::Admission;
 pub(crate) use admission::Permit;
@@ -58,9 +61,7 @@ impl fmt::Debug for Accept {
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// The address cannot be used.
-    #[error(
-        "cannot listen on UDP {addr}: {source}: is another process there, is the address ours?"
-    )]
+    #[error("cannot listen on {addr}: {source}: is another process there, is the address ours?")]
     Socket {
         /// The address asked for.
         addr: SocketAddr,
@@ -97,14 +98,23 @@ struct Counters {
 
 /// A listening endpoint. Dropping it refuses new links and leaves those that exist.
 pub struct Server {
-    endpoint: Endpoint,
+    listening: Listening,
     links: mpsc::Receiver<Link>,
     state: Arc<State>,
     acceptor: JoinHandle<()>,
 }
 
+/// What a server listens with.
+enum Listening {
+    Quic(Endpoint),
+    Tcp(SocketAddr),
+}
+
 /// What handshakes share.
 struct State {
+    /// Connections over TCP, and those that are gone since the last new one; `None` once the server
+    /// is shut down. QUIC's endpoint knows its own.
+    tcp: Mutex<Option<Vec<tcp::WeakConnection>>>,
     limits: Limits,
     admission: Arc<Admission>,
     handshakes: Arc<Semaphore>,
@@ -128,23 +138,38 @@ impl Server {
             Accept::Listed(listed) => Some(listed),
             Accept::Anonymous => None,
         };
-        let tls = QuicServerConfig::try_from(tls::server_config(identity, admit)?)?;
-        let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
-        config
-            .transport_config(limits.transport(0))
-            .max_incoming(limits.max_handshakes.max(1))
-            .incoming_buffer_size_total(INCOMING_BUFFER_BYTES);
-        let endpoint =
-            Endpoint::server(config, addr).map_err(|source| BindError::Socket { addr, source })?;
+        let tls = tls::server_config(identity, admit)?;
+        let transport = limits.transport;
         let state = Arc::new(State {
+            tcp: Mutex::new(Some(Vec::new())),
             admission: Admission::new(limits.max_links, limits.max_links_per_ip),
             handshakes: Arc::new(Semaphore::new(limits.max_handshakes)),
             counters: Counters::default(),
             limits,
         });
         let (sender, links) = mpsc::channel(BACKLOG);
-        let acceptor = tokio::spawn(accept_links(endpoint.clone(), Arc::clone(&state), sender));
-        Ok(Self { endpoint, links, state, acceptor })
+        let socket = |source| BindError::Socket { addr, source };
+        let (listening, acceptor) = match transport {
+            Transport::Quic => {
+                let limits = &state.limits;
+                let tls = QuicServerConfig::try_from(tls)?;
+                let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
+                config
+                    .transport_config(limits.quic(limits.further_streams()))
+                    .max_incoming(limits.max_handshakes.max(1))
+                    .incoming_buffer_size_total(INCOMING_BUFFER_BYTES);
+                let endpoint = socket::quic(addr, Some(config)).map_err(socket)?;
+                let accepting = accept_links(endpoint.clone(), Arc::clone(&state), sender);
+                (Listening::Quic(endpoint), tokio::spawn(accepting))
+            }
+            Transport::Tcp => {
+                let listener = socket::listen(addr).map_err(socket)?;
+                let local = listener.local_addr().map_err(socket)?;
+                let accepting = over_tcp::accept(listener, tls, Arc::clone(&state), sender);
+                (Listening::Tcp(local), tokio::spawn(accepting))
+            }
+        };
+        Ok(Self { listening, links, state, acceptor })
     }
 
     /// The next link whose handshake is complete; `None` after [`Server::shut_down`].
@@ -158,7 +183,10 @@ impl Server {
     ///
     /// What the system says if the socket is gone.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.endpoint.local_addr()
+        match &self.listening {
+            Listening::Quic(endpoint) => endpoint.local_addr(),
+            Listening::Tcp(addr) => Ok(*addr),
+        }
     }
 
     /// Counts for metrics.
@@ -175,8 +203,16 @@ impl Server {
     /// Closes every link of this server and waits until the other sides have been told.
     pub async fn shut_down(&self) {
         let reason = CloseReason::ShuttingDown;
-        self.endpoint.close(reason.code(), reason.text().as_bytes());
-        self.endpoint.wait_idle().await;
+        match &self.listening {
+            Listening::Quic(endpoint) => {
+                endpoint.close(reason.code(), reason.text().as_bytes());
+                endpoint.wait_idle().await;
+            }
+            Listening::Tcp(_) => {
+                self.acceptor.abort();
+                over_tcp::close(&self.state, reason).await;
+            }
+        }
     }
 }
 
@@ -189,7 +225,9 @@ impl fmt::Debug for Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.acceptor.abort();
-        self.endpoint.set_server_config(None);
+        if let Listening::Quic(endpoint) = &self.listening {
+            endpoint.set_server_config(None);
+        }
     }
 }
 
@@ -214,24 +252,71 @@ async fn accept_links(endpoint: Endpoint, state: Arc<State>, links: mpsc::Sender
         tokio::spawn(async move {
             // Held until the link is taken: a caller that accepts slowly slows handshakes down.
             let _slot = slot;
-            let Some(link) = handshake(incoming, &state, permit).await else {
+            let Some((conn, link)) = handshake(incoming, &state, permit).await else {
                 state.counters.failed.fetch_add(1, Ordering::Relaxed);
                 return;
             };
             state.counters.accepted.fetch_add(1, Ordering::Relaxed);
+            if state.limits.links_per_connection > 1 {
+                let connected = link.connected().clone();
+                tokio::spawn(further_links(conn, connected, state, links.clone()));
+            }
             // Fails only when the server is gone, and the link with it.
             let _ = links.send(link).await;
         });
     }
 }
 
-async fn handshake(incoming: quinn::Incoming, state: &State, permit: Permit) -> Option<Link> {
+async fn handshake(
+    incoming: quinn::Incoming,
+    state: &State,
+    permit: Permit,
+) -> Option<(Connection, Link)> {
     let establish = async {
         let conn: Connection = incoming.accept()?.await?;
         let (mut send, recv) = conn.open_bi().await?;
         send.write_all(&[GREETING]).await.map_err(|_| ConnectionError::LocallyClosed)?;
-        Ok::<_, ConnectionError>((conn, (send, recv)))
+        Ok::<_, ConnectionError>((conn, (Sending::quic(send), Receiving::quic(recv))))
     };
     let (conn, control) = timeout(state.limits.handshake_timeout, establish).await.ok()?.ok()?;
-    Some(Link::new(conn, control, &state.limits, Some(permit)))
+    let connected = Connected::new(Carrier::Quic(conn.clone()), state.limits.max_frame_bytes);
+    Some((conn, Link::first(&connected, control, Some(permit))))
+}
+
+/// Lets in links that a client opens over a connection that it has, until that is gone.
+async fn further_links(
+    conn: Connection,
+    connected: Connected,
+    state: Arc<State>,
+    links: mpsc::Sender<Link>,
+) {
+    while let Ok((mut send, mut recv)) = conn.accept_bi().await {
+        let most = usize::try_from(state.limits.links_per_connection).unwrap_or(usize::MAX);
+        let room = connected.links() < most;
+        let Some(permit) =
+            room.then(|| state.admission.admit(conn.remote_address().ip())).flatten()
+        else {
+            state.counters.refused.fetch_add(1, Ordering::Relaxed);
+            // They fail only if the client has given up.
+            let _ = send.reset(CloseReason::Overloaded.code());
+            let _ = recv.stop(CloseReason::Overloaded.code());
+            continue;
+        };
+        // The byte is there: without it, this side would not know of the stream. If not, the client
+        // is the only one that waits.
+        let greet = async {
+            recv.read_exact(&mut [0]).await.ok()?;
+            send.write_all(&[GREETING]).await.ok()
+        };
+        if timeout(state.limits.handshake_timeout, greet).await.ok().flatten().is_none() {
+            state.counters.failed.fetch_add(1, Ordering::Relaxed);
+            continue;
+        }
+        state.counters.accepted.fetch_add(1, Ordering::Relaxed);
+        let control = (Sending::quic(send), Receiving::quic(recv));
+        let link = Link::further(&connected, control, Some(permit));
+        if links.send(link).await.is_err() {
+            return;
+        }
+    }
 }

@@ -208,3 +208,7 @@ impl ClientCertVerifier for AdmitClient {
         true
     }
 }
+
+#[cfg(test)]
+#[path = "tls_tests.rs"]
+mod tests;

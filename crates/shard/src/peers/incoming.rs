@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// The longest frame of a batch, in bytes: senders cut them to some 64 KiB.
+/// The longest frame of a batch, in bytes: senders cut them to 128 KiB at most, unless one item is longer.
 const MOST_CHUNK_BYTES: usize = 256 << 10;
 /// No onion is longer than this, in bytes, whatever the geometry.
 const MOST_ITEM_BYTES: u64 = 32 << 10;
@@ -109,8 +109,7 @@ async fn batch(
     let mut room = u64::from(header.count) * MOST_ITEM_BYTES;
     while let Ok(Some(chunk)) = bulk.next().await {
         room = take(room, &chunk)?;
-        let bytes = Vec::from(chunk);
-        if inputs.send(Input::PeerChunk { from, batch, bytes }).await.is_err() {
+        if inputs.send(Input::PeerChunk { from, batch, bytes: chunk }).await.is_err() {
             return Ok(());
         }
     }

@@ -5,14 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use quinn::{ReadError, RecvStream};
 
 use super::Shared;
+use crate::carrier::{Boxed, Receiving, StreamError};
 use crate::close::{CloseReason, LinkLost};
 use crate::frame::{FrameDecoder, FrameTooLarge};
 
-/// Pieces taken from a stream at once.
-const PIECES: usize = 16;
+/// Frames of at least this many bytes are not copied out of a buffer that holds little else.
+const KEEP_FROM: usize = 32 << 10;
 
 /// Why something could not be received.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,15 +42,17 @@ pub enum Incoming {
 
 /// Receives control frames and bulks.
 pub struct LinkReceiver {
-    shared: Arc<Shared>,
     control: FrameReader,
     control_ended: bool,
+    closed: Boxed<LinkLost>,
+    shared: Arc<Shared>,
 }
 
 impl LinkReceiver {
-    pub(super) fn new(shared: Arc<Shared>, stream: RecvStream) -> Self {
-        let control = FrameReader::new(stream, shared.max_frame_bytes);
-        Self { shared, control, control_ended: false }
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let max_frame_bytes = shared.connected.max_frame_bytes;
+        let control = FrameReader::new(Arc::clone(&shared.receiving), max_frame_bytes);
+        Self { control, control_ended: false, closed: shared.closed(), shared }
     }
 
     /// The next control frame or bulk, whichever comes first; control frames in the order they were
@@ -67,30 +69,51 @@ impl LinkReceiver {
                 frame = self.control.next(), if !self.control_ended => match frame {
                     Ok(Some(frame)) => return Ok(Some(Incoming::Frame(frame))),
                     // Bulks that have arrived are still there to be taken.
-                    Ok(None) | Err(RecvError::Lost(_)) => self.control_ended = true,
-                    Err(error) => {
+                    Ok(None) | Err(ReadFailed::Stream(StreamError::Lost(_))) => {
+                        self.control_ended = true;
+                    }
+                    Err(ReadFailed::Stream(StreamError::Ended(reason))) => {
+                        return ended(self.shared.ended_by_peer(reason));
+                    }
+                    Err(ReadFailed::Frame(error)) => {
                         self.shared.close(reason_for(&error));
                         return Err(error);
                     }
                 },
-                bulk = self.shared.conn.accept_uni() => match bulk.map_err(LinkLost::from) {
-                    Ok(stream) => {
-                        let frames = FrameReader::new(stream, self.shared.max_frame_bytes);
-                        let shared = Arc::clone(&self.shared);
-                        return Ok(Some(Incoming::Bulk(BulkReceiver { shared, frames })));
+                bulk = self.shared.connected.carrier.accept_uni(), if self.shared.takes_bulks => {
+                    match bulk {
+                        Ok(stream) => {
+                            let max = self.shared.connected.max_frame_bytes;
+                            let frames = FrameReader::new(Arc::new(stream), max);
+                            let shared = Arc::clone(&self.shared);
+                            return Ok(Some(Incoming::Bulk(BulkReceiver { shared, frames })));
+                        }
+                        Err(lost) => return ended(lost),
                     }
-                    Err(LinkLost::ByPeer { reason: CloseReason::Done }) => return Ok(None),
-                    Err(lost) => return Err(lost.into()),
-                },
+                }
+                lost = &mut self.closed => {
+                    if let LinkLost::ByPeer { reason } = lost {
+                        self.shared.ended_by_peer(reason);
+                    }
+                    return ended(lost);
+                }
             }
         }
+    }
+}
+
+/// What receiving from a link that is gone gives.
+fn ended(lost: LinkLost) -> Result<Option<Incoming>, RecvError> {
+    match lost {
+        LinkLost::ByPeer { reason: CloseReason::Done } => Ok(None),
+        lost => Err(lost.into()),
     }
 }
 
 impl fmt::Debug for LinkReceiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LinkReceiver")
-            .field("remote", &self.shared.identity)
+            .field("remote", &self.shared.connected.identity)
             .finish_non_exhaustive()
     }
 }
@@ -109,11 +132,14 @@ impl BulkReceiver {
     ///
     /// See [`RecvError`]. The batch is not complete then.
     pub async fn next(&mut self) -> Result<Option<Bytes>, RecvError> {
-        let next = self.frames.next().await;
-        if let Err(error @ (RecvError::FrameTooLarge(_) | RecvError::Truncated)) = &next {
-            self.shared.close(reason_for(error));
-        }
-        next
+        self.frames.next().await.map_err(|error| match error {
+            ReadFailed::Frame(error) => {
+                self.shared.close(reason_for(&error));
+                error
+            }
+            ReadFailed::Stream(StreamError::Ended(_)) => RecvError::Abandoned,
+            ReadFailed::Stream(StreamError::Lost(lost)) => lost.into(),
+        })
     }
 }
 
@@ -130,34 +156,44 @@ fn reason_for(error: &RecvError) -> CloseReason {
     }
 }
 
+/// Why a stream brings no more frames.
+enum ReadFailed {
+    /// For what was in it.
+    Frame(RecvError),
+    /// It is no more.
+    Stream(StreamError),
+}
+
 /// A stream cut into frames.
 struct FrameReader {
-    stream: RecvStream,
+    stream: Arc<Receiving>,
     decoder: FrameDecoder,
     pieces: VecDeque<Bytes>,
 }
 
 impl FrameReader {
-    fn new(stream: RecvStream, max_frame_bytes: usize) -> Self {
-        let decoder = FrameDecoder::new(max_frame_bytes);
-        Self { stream, decoder, pieces: VecDeque::with_capacity(PIECES) }
+    fn new(stream: Arc<Receiving>, max_frame_bytes: usize) -> Self {
+        let mut decoder = FrameDecoder::new(max_frame_bytes);
+        if stream.has_whole_pieces() {
+            decoder = decoder.keeping_from(KEEP_FROM);
+        }
+        Self { stream, decoder, pieces: VecDeque::new() }
     }
 
-    async fn next(&mut self) -> Result<Option<Bytes>, RecvError> {
+    async fn next(&mut self) -> Result<Option<Bytes>, ReadFailed> {
         loop {
             while let Some(piece) = self.pieces.front_mut() {
-                if let Some(frame) = self.decoder.decode(piece)? {
-                    return Ok(Some(frame));
+                match self.decoder.decode(piece) {
+                    Ok(Some(frame)) => return Ok(Some(frame)),
+                    Ok(None) => drop(self.pieces.pop_front()),
+                    Err(error) => return Err(ReadFailed::Frame(error.into())),
                 }
-                self.pieces.pop_front();
             }
-            let mut pieces = [const { Bytes::new() }; PIECES];
-            match self.stream.read_chunks(&mut pieces).await {
-                Ok(Some(count)) => self.pieces.extend(pieces.into_iter().take(count)),
-                Ok(None) if self.decoder.is_between_frames() => return Ok(None),
-                Ok(None) => return Err(RecvError::Truncated),
-                Err(ReadError::ConnectionLost(lost)) => return Err(LinkLost::from(lost).into()),
-                Err(_) => return Err(RecvError::Abandoned),
+            if !self.stream.read(&mut self.pieces).await.map_err(ReadFailed::Stream)? {
+                if self.decoder.is_between_frames() {
+                    return Ok(None);
+                }
+                return Err(ReadFailed::Frame(RecvError::Truncated));
             }
         }
     }

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use quinn::{SendStream, StoppedError, WriteError};
 use tokio::sync::Mutex;
 
-use super::Shared;
+use super::{Connected, Shared};
+use crate::carrier::{Sending, StreamError};
 use crate::close::{CloseReason, LinkLost};
 use crate::frame::{FrameTooLarge, encode_frames};
 use crate::identity::PeerIdentity;
@@ -30,48 +30,33 @@ pub enum SendError {
     Lost(#[from] LinkLost),
 }
 
-impl From<WriteError> for SendError {
-    fn from(error: WriteError) -> Self {
+impl From<StreamError> for SendError {
+    /// For a bulk.
+    fn from(error: StreamError) -> Self {
         match error {
-            WriteError::ConnectionLost(lost) => Self::Lost(lost.into()),
-            WriteError::Stopped(_) => Self::Stopped,
-            // Streams are neither written after their end nor before the handshake's.
-            WriteError::ClosedStream | WriteError::ZeroRttRejected => Self::Lost(LinkLost::ByUs),
+            StreamError::Ended(_) => Self::Stopped,
+            StreamError::Lost(lost) => Self::Lost(lost),
         }
     }
-}
-
-impl From<StoppedError> for SendError {
-    fn from(error: StoppedError) -> Self {
-        match error {
-            StoppedError::ConnectionLost(lost) => Self::Lost(lost.into()),
-            StoppedError::ZeroRttRejected => Self::Lost(LinkLost::ByUs),
-        }
-    }
-}
-
-/// The control stream, and whether a frame was left unfinished on it.
-struct Control {
-    stream: SendStream,
-    unfinished: bool,
 }
 
 /// Sends frames and bulks. Clones send over the same link.
 #[derive(Clone)]
 pub struct LinkSender {
     shared: Arc<Shared>,
-    control: Arc<Mutex<Control>>,
+    /// Held while writing control frames; whether one was left unfinished.
+    unfinished: Arc<Mutex<bool>>,
 }
 
-/// Control frames go out before bulks.
-const CONTROL_PRIORITY: i32 = 1;
-
 impl LinkSender {
-    pub(super) fn new(shared: Arc<Shared>, stream: SendStream) -> Self {
-        // Fails only on a stream that is closed already, which the first send reports.
-        let _ = stream.set_priority(CONTROL_PRIORITY);
-        let control = Arc::new(Mutex::new(Control { stream, unfinished: false }));
-        Self { shared, control }
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        // Control frames go out before bulks.
+        shared.sending.prefer();
+        Self { shared, unfinished: Arc::default() }
+    }
+
+    pub(super) fn connected(&self) -> &Connected {
+        &self.shared.connected
     }
 
     /// Sends one frame over the control stream, in the order of the calls. Waits while the
@@ -93,17 +78,21 @@ impl LinkSender {
     ///
     /// See [`SendError`].
     pub async fn send_all(&self, frames: &[Bytes]) -> Result<(), SendError> {
-        let mut pieces = encode_frames(frames, self.shared.max_frame_bytes)?;
-        let mut control = self.control.lock().await;
-        if control.unfinished {
+        let mut pieces = encode_frames(frames, self.shared.connected.max_frame_bytes)?;
+        let mut unfinished = self.unfinished.lock().await;
+        if *unfinished {
             self.shared.close(CloseReason::Abandoned);
             return Err(SendError::Abandoned);
         }
-        let guard = Unfinished { shared: &self.shared, control: &mut control };
-        guard.control.unfinished = true;
-        guard.control.stream.write_all_chunks(&mut pieces).await?;
-        guard.control.unfinished = false;
-        Ok(())
+        let guard = Unfinished { shared: &self.shared, unfinished: &mut unfinished };
+        *guard.unfinished = true;
+        let written = self.shared.sending.write_all(&mut pieces).await;
+        *guard.unfinished = false;
+        drop(guard);
+        written.map_err(|error| match error {
+            StreamError::Ended(reason) => SendError::Lost(self.shared.ended_by_peer(reason)),
+            StreamError::Lost(lost) => SendError::Lost(self.shared.lost().unwrap_or(lost)),
+        })
     }
 
     /// Sends frames over a fresh stream of their own. Waits while the other side has too many bulks
@@ -126,7 +115,7 @@ impl LinkSender {
     ///
     /// [`SendError::Lost`].
     pub async fn open_bulk(&self) -> Result<BulkSender, SendError> {
-        let stream = self.shared.conn.open_uni().await.map_err(LinkLost::from)?;
+        let stream = self.shared.connected.carrier.open_uni().await?;
         Ok(BulkSender { shared: Arc::clone(&self.shared), stream, finished: false })
     }
 
@@ -136,23 +125,24 @@ impl LinkSender {
     ///
     /// [`SendError::Lost`] if the link went first.
     pub async fn finish(&self) -> Result<(), SendError> {
-        let mut control = self.control.lock().await;
-        // Fails only if it is finished already.
-        let _ = control.stream.finish();
-        let stopped = control.stream.stopped();
-        drop(control);
-        stopped.await?;
-        Ok(())
+        let unfinished = self.unfinished.lock().await;
+        self.shared.sending.finish();
+        let received = self.shared.sending.stopped();
+        drop(unfinished);
+        match received.await? {
+            None => Ok(()),
+            Some(reason) => Err(SendError::Lost(self.shared.ended_by_peer(reason))),
+        }
     }
 
     /// The proven identity of the other side; `None` for an anonymous client.
     pub fn remote_identity(&self) -> Option<PeerIdentity> {
-        self.shared.identity
+        self.shared.connected.identity
     }
 
     /// The other side's address.
     pub fn remote_addr(&self) -> SocketAddr {
-        self.shared.conn.remote_address()
+        self.shared.connected.carrier.remote_addr()
     }
 
     /// Closes the link at once; what has not arrived yet is lost.
@@ -162,30 +152,32 @@ impl LinkSender {
 
     /// Waits until the link is gone and says why.
     pub async fn closed(&self) -> LinkLost {
-        self.shared.conn.closed().await.into()
+        self.shared.closed().await
     }
 
     /// Why the link is gone; `None` while it lives.
     pub fn lost(&self) -> Option<LinkLost> {
-        self.shared.conn.close_reason().map(LinkLost::from)
+        self.shared.lost()
     }
 }
 
 impl fmt::Debug for LinkSender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LinkSender").field("remote", &self.shared.identity).finish_non_exhaustive()
+        f.debug_struct("LinkSender")
+            .field("remote", &self.remote_identity())
+            .finish_non_exhaustive()
     }
 }
 
 /// Closes the link if a write on the control stream is dropped before its end.
 struct Unfinished<'a> {
     shared: &'a Shared,
-    control: &'a mut Control,
+    unfinished: &'a mut bool,
 }
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
-        if self.control.unfinished {
+        if *self.unfinished {
             self.shared.close(CloseReason::Abandoned);
         }
     }
@@ -195,7 +187,7 @@ impl Drop for Unfinished<'_> {
 /// receiver see an error.
 pub struct BulkSender {
     shared: Arc<Shared>,
-    stream: SendStream,
+    stream: Sending,
     finished: bool,
 }
 
@@ -206,10 +198,10 @@ impl BulkSender {
     ///
     /// See [`SendError`].
     pub async fn send(&mut self, frames: Vec<Bytes>) -> Result<(), SendError> {
-        let mut pieces = encode_frames(&frames, self.shared.max_frame_bytes)?;
-        // QUIC holds the only references from here, so that memory goes as the bytes do.
+        let mut pieces = encode_frames(&frames, self.shared.connected.max_frame_bytes)?;
+        // The stream holds the only references from here, so that memory goes as the bytes do.
         drop(frames);
-        Ok(self.stream.write_all_chunks(&mut pieces).await?)
+        Ok(self.stream.write_all(&mut pieces).await?)
     }
 
     /// The batch is complete. Its last bytes are still on their way.
@@ -231,8 +223,7 @@ impl BulkSender {
     }
 
     fn mark_finished(&mut self) {
-        // Fails only if it is finished already.
-        let _ = self.stream.finish();
+        self.stream.finish();
         self.finished = true;
     }
 }
@@ -246,8 +237,8 @@ impl fmt::Debug for BulkSender {
 impl Drop for BulkSender {
     fn drop(&mut self) {
         if !self.finished {
-            // Without this, quinn would end the stream as if the batch were complete.
-            let _ = self.stream.reset(CloseReason::Abandoned.code());
+            // Without this, the stream would end as if the batch were complete.
+            self.stream.reset(CloseReason::Abandoned);
         }
     }
 }

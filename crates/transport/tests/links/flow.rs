@@ -13,8 +13,8 @@ use crate::{dial, identity, listen, pair};
 
 const WINDOW: u32 = 64 << 10;
 
-fn small() -> Limits {
-    Limits { stream_window_bytes: WINDOW, max_bulks: 3, ..Limits::peers() }
+fn small(kind: fn() -> Limits) -> Limits {
+    Limits { stream_window_bytes: WINDOW, max_bulks: 3, ..kind() }
 }
 
 /// Long enough for anything to pass that is going to pass on the loopback interface.
@@ -34,9 +34,8 @@ async fn bulk(receiver: &mut LinkReceiver) -> BulkReceiver {
     }
 }
 
-#[tokio::test]
-async fn control_frames_arrive_in_order_both_ways() {
-    let (ours, theirs, _running) = pair(Limits::peers(), Limits::peers()).await;
+async fn control_frames_arrive_in_order_both_ways(kind: fn() -> Limits) {
+    let (ours, theirs, _running) = pair(kind(), kind()).await;
     let (ours, theirs) = (ours.split(), theirs.split());
     for (sender, mut receiver) in [(ours.0, theirs.1), (theirs.0, ours.1)] {
         let sent: Vec<_> = (0..300_usize).map(|i| Bytes::from(vec![i as u8; i * 7])).collect();
@@ -56,9 +55,8 @@ async fn control_frames_arrive_in_order_both_ways() {
     }
 }
 
-#[tokio::test]
-async fn a_finished_link_ends_after_its_last_frame() {
-    let (ours, theirs, _running) = pair(Limits::peers(), Limits::peers()).await;
+async fn a_finished_link_ends_after_its_last_frame(kind: fn() -> Limits) {
+    let (ours, theirs, _running) = pair(kind(), kind()).await;
     let (sender, _their_receiver) = theirs.split();
     sender.send(Bytes::from_static(b"last")).await.unwrap();
     sender.finish().await.unwrap();
@@ -68,11 +66,9 @@ async fn a_finished_link_ends_after_its_last_frame() {
     assert!(matches!(receiver.recv().await, Ok(None)));
 }
 
-#[tokio::test]
-async fn a_frame_too_long_closes_its_link_and_no_other() {
-    let mut server =
-        listen(Accept::AnyIdentity, Limits { max_frame_bytes: 1000, ..Limits::peers() });
-    let dialer = Dialer::new(Some(&identity(2)), Limits::peers());
+async fn a_frame_too_long_closes_its_link_and_no_other(kind: fn() -> Limits) {
+    let mut server = listen(Accept::AnyIdentity, Limits { max_frame_bytes: 1000, ..kind() });
+    let dialer = Dialer::new(Some(&identity(2)), kind());
     let good = dial(&server, &dialer).await;
     let (_, mut good_receiver) = server.accept().await.unwrap().split();
     let bad = dial(&server, &dialer).await;
@@ -91,10 +87,9 @@ async fn a_frame_too_long_closes_its_link_and_no_other() {
     assert_eq!(frame(&mut good_receiver).await.len(), 1000);
 }
 
-#[tokio::test]
-async fn a_frame_too_long_for_our_own_limit_is_not_sent() {
-    let limits = Limits { max_frame_bytes: 10, ..Limits::peers() };
-    let (ours, theirs, _running) = pair(Limits::peers(), limits).await;
+async fn a_frame_too_long_for_our_own_limit_is_not_sent(kind: fn() -> Limits) {
+    let limits = Limits { max_frame_bytes: 10, ..kind() };
+    let (ours, theirs, _running) = pair(kind(), limits).await;
     let (sender, _receiver) = theirs.split();
     let refused = sender.send(Bytes::from_static(&[0; 11])).await;
     assert!(matches!(refused, Err(SendError::FrameTooLarge(_))), "{refused:?}");
@@ -103,9 +98,8 @@ async fn a_frame_too_long_for_our_own_limit_is_not_sent() {
     assert_eq!(frame(&mut receiver).await.len(), 10);
 }
 
-#[tokio::test]
-async fn a_sender_waits_for_its_receiver() {
-    let (ours, theirs, _running) = pair(small(), small()).await;
+async fn a_sender_waits_for_its_receiver(kind: fn() -> Limits) {
+    let (ours, theirs, _running) = pair(small(kind), small(kind)).await;
     let (sender, _receiver) = theirs.split();
     let (_sender, mut receiver) = ours.split();
     let (progress, mut sent) = tokio::sync::mpsc::unbounded_channel();
@@ -128,9 +122,8 @@ async fn a_sender_waits_for_its_receiver() {
     sending.await.unwrap();
 }
 
-#[tokio::test]
-async fn unread_bulks_do_not_hold_up_control_frames() {
-    let (ours, theirs, _running) = pair(small(), small()).await;
+async fn unread_bulks_do_not_hold_up_control_frames(kind: fn() -> Limits) {
+    let (ours, theirs, _running) = pair(small(kind), small(kind)).await;
     let (sender, _receiver) = theirs.split();
     let (_sender, mut receiver) = ours.split();
     let batch = vec![Bytes::from(vec![3; 50_000]); 10];
@@ -167,9 +160,8 @@ async fn unread_bulks_do_not_hold_up_control_frames() {
     }
 }
 
-#[tokio::test]
-async fn a_bulk_is_read_while_it_is_written() {
-    let (ours, theirs, _running) = pair(Limits::peers(), Limits::peers()).await;
+async fn a_bulk_is_read_while_it_is_written(kind: fn() -> Limits) {
+    let (ours, theirs, _running) = pair(kind(), kind()).await;
     let (sender, _receiver) = theirs.split();
     let (_sender, mut receiver) = ours.split();
     let mut sending = sender.open_bulk().await.unwrap();
@@ -184,9 +176,8 @@ async fn a_bulk_is_read_while_it_is_written() {
     waiting.await.unwrap().unwrap();
 }
 
-#[tokio::test]
-async fn an_abandoned_bulk_is_never_taken_for_a_whole_one() {
-    let (ours, theirs, _running) = pair(Limits::peers(), Limits::peers()).await;
+async fn an_abandoned_bulk_is_never_taken_for_a_whole_one(kind: fn() -> Limits) {
+    let (ours, theirs, _running) = pair(kind(), kind()).await;
     let (sender, _receiver) = theirs.split();
     let (_sender, mut receiver) = ours.split();
     let mut sending = sender.open_bulk().await.unwrap();
@@ -199,9 +190,8 @@ async fn an_abandoned_bulk_is_never_taken_for_a_whole_one() {
     assert_eq!(frame(&mut receiver).await, &b"still good"[..]);
 }
 
-#[tokio::test]
-async fn a_bulk_nobody_wants_stops_its_sender() {
-    let (ours, theirs, _running) = pair(small(), small()).await;
+async fn a_bulk_nobody_wants_stops_its_sender(kind: fn() -> Limits) {
+    let (ours, theirs, _running) = pair(small(kind), small(kind)).await;
     let (sender, _receiver) = theirs.split();
     let (_sender, mut receiver) = ours.split();
     let sending = tokio::spawn({
@@ -213,9 +203,8 @@ async fn a_bulk_nobody_wants_stops_its_sender() {
     assert_eq!(sender.lost(), None);
 }
 
-#[tokio::test]
-async fn a_control_frame_dropped_half_way_closes_the_link() {
-    let (ours, theirs, _running) = pair(small(), small()).await;
+async fn a_control_frame_dropped_half_way_closes_the_link(kind: fn() -> Limits) {
+    let (ours, theirs, _running) = pair(small(kind), small(kind)).await;
     let (sender, _receiver) = theirs.split();
     let (_sender, mut receiver) = ours.split();
     assert!(timeout(SETTLED, sender.send(Bytes::from(vec![0; 1 << 20]))).await.is_err());
@@ -227,10 +216,23 @@ async fn a_control_frame_dropped_half_way_closes_the_link() {
     }
 }
 
-#[tokio::test]
-async fn dropping_a_link_ends_it_for_the_other_side() {
-    let (ours, theirs, _running) = pair(Limits::peers(), Limits::peers()).await;
+async fn dropping_a_link_ends_it_for_the_other_side(kind: fn() -> Limits) {
+    let (ours, theirs, _running) = pair(kind(), kind()).await;
     drop(theirs);
     let (_sender, mut receiver) = ours.split();
     assert!(matches!(receiver.recv().await, Ok(None)));
+}
+
+over_both! {
+    control_frames_arrive_in_order_both_ways,
+    a_finished_link_ends_after_its_last_frame,
+    a_frame_too_long_closes_its_link_and_no_other,
+    a_frame_too_long_for_our_own_limit_is_not_sent,
+    a_sender_waits_for_its_receiver,
+    unread_bulks_do_not_hold_up_control_frames,
+    a_bulk_is_read_while_it_is_written,
+    an_abandoned_bulk_is_never_taken_for_a_whole_one,
+    a_bulk_nobody_wants_stops_its_sender,
+    a_control_frame_dropped_half_way_closes_the_link,
+    dropping_a_link_ends_it_for_the_other_side,
 }

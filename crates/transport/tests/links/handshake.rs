@@ -13,17 +13,15 @@ use rand::{Rng, SeedableRng};
 
 use crate::{dial, identity, listen, pair};
 
-#[tokio::test]
-async fn both_sides_know_each_other() {
-    let (ours, theirs, _running) = pair(Limits::peers(), Limits::peers()).await;
+async fn both_sides_know_each_other(kind: fn() -> Limits) {
+    let (ours, theirs, _running) = pair(kind(), kind()).await;
     assert_eq!(ours.remote_identity(), Some(identity(2).public()));
     assert_eq!(theirs.remote_identity(), Some(identity(1).public()));
 }
 
-#[tokio::test]
-async fn a_server_with_another_identity_is_refused() {
-    let server = listen(Accept::AnyIdentity, Limits::peers());
-    let dialer = Dialer::new(Some(&identity(2)), Limits::peers());
+async fn a_server_with_another_identity_is_refused(kind: fn() -> Limits) {
+    let server = listen(Accept::AnyIdentity, kind());
+    let dialer = Dialer::new(Some(&identity(2)), kind());
     let expected = identity(9).public();
     match dialer.dial(server.local_addr().unwrap(), expected).await {
         Err(DialError::WrongIdentity { presented, expected: wanted, .. }) => {
@@ -33,14 +31,13 @@ async fn a_server_with_another_identity_is_refused() {
     }
 }
 
-#[tokio::test]
-async fn only_listed_identities_get_in_and_the_list_may_change() {
+async fn only_listed_identities_get_in_and_the_list_may_change(kind: fn() -> Limits) {
     let list = Arc::new(Mutex::new(HashSet::<PeerIdentity>::new()));
     let asked = Arc::clone(&list);
     let listed = Accept::Listed(Arc::new(move |who| asked.lock().unwrap().contains(who)));
-    let mut server = listen(listed, Limits::peers());
+    let mut server = listen(listed, kind());
     let addr = server.local_addr().unwrap();
-    let dialer = Dialer::new(Some(&identity(2)), Limits::peers());
+    let dialer = Dialer::new(Some(&identity(2)), kind());
     let refused = dialer.dial(addr, identity(1).public()).await;
     assert!(matches!(refused, Err(DialError::Refused { .. })), "{refused:?}");
 
@@ -53,12 +50,11 @@ async fn only_listed_identities_get_in_and_the_list_may_change() {
     assert!(matches!(refused, Err(DialError::Refused { .. })), "{refused:?}");
 }
 
-#[tokio::test]
-async fn anonymous_clients_get_in_only_where_they_belong() {
-    let anonymous = Dialer::new(None, Limits::clients());
-    let named = Dialer::new(Some(&identity(2)), Limits::clients());
-    let mut clients = listen(Accept::Anonymous, Limits::clients());
-    let peers = listen(Accept::AnyIdentity, Limits::peers());
+async fn anonymous_clients_get_in_only_where_they_belong(kind: fn() -> Limits) {
+    let anonymous = Dialer::new(None, kind());
+    let named = Dialer::new(Some(&identity(2)), kind());
+    let mut clients = listen(Accept::Anonymous, kind());
+    let peers = listen(Accept::AnyIdentity, kind());
 
     let _link = dial(&clients, &anonymous).await;
     assert_eq!(clients.accept().await.unwrap().remote_identity(), None);
@@ -78,21 +74,19 @@ async fn a_silent_address_times_out() {
     assert!(matches!(failed, Err(DialError::TimedOut { .. })), "{failed:?}");
 }
 
-#[tokio::test]
-async fn a_host_name_is_looked_up() {
-    let server = listen(Accept::Anonymous, Limits::clients());
-    let dialer = Dialer::new(None, Limits::clients());
+async fn a_host_name_is_looked_up(kind: fn() -> Limits) {
+    let server = listen(Accept::Anonymous, kind());
+    let dialer = Dialer::new(None, kind());
     let host = format!("localhost:{}", server.local_addr().unwrap().port());
     assert!(dialer.dial_host(&host, identity(1).public()).await.is_ok());
     let failed = dialer.dial_host("no port", identity(1).public()).await;
     assert!(matches!(failed, Err(DialError::Lookup { .. })), "{failed:?}");
 }
 
-#[tokio::test]
-async fn one_address_gets_its_share_and_gets_it_back() {
-    let mut server = listen(Accept::Anonymous, Limits { max_links_per_ip: 2, ..Limits::clients() });
+async fn one_address_gets_its_share_and_gets_it_back(kind: fn() -> Limits) {
+    let mut server = listen(Accept::Anonymous, Limits { max_links_per_ip: 2, ..kind() });
     let addr = server.local_addr().unwrap();
-    let dialer = Dialer::new(None, Limits::clients());
+    let dialer = Dialer::new(None, kind());
     let _first = dial(&server, &dialer).await;
     let _second = dial(&server, &dialer).await;
     let third = dialer.dial(addr, identity(1).public()).await;
@@ -104,10 +98,9 @@ async fn one_address_gets_its_share_and_gets_it_back() {
     let _fourth = dial(&server, &dialer).await;
 }
 
-#[tokio::test]
-async fn a_busy_server_asks_for_proof_of_address_and_still_serves() {
-    let mut server = listen(Accept::AnyIdentity, Limits { retry_above: 0, ..Limits::peers() });
-    let dialer = Dialer::new(Some(&identity(2)), Limits::peers());
+async fn a_busy_server_asks_for_proof_of_address_and_still_serves(kind: fn() -> Limits) {
+    let mut server = listen(Accept::AnyIdentity, Limits { retry_above: 0, ..kind() });
+    let dialer = Dialer::new(Some(&identity(2)), kind());
     let _link = dial(&server, &dialer).await;
     assert!(server.accept().await.is_some());
 }
@@ -156,21 +149,19 @@ async fn garbage_datagrams_are_harmless() {
     assert!(server.accept().await.is_some());
 }
 
-#[tokio::test]
-async fn shutting_down_tells_the_other_sides() {
-    let (_ours, theirs, (mut server, _dialer)) = pair(Limits::peers(), Limits::peers()).await;
+async fn shutting_down_tells_the_other_sides(kind: fn() -> Limits) {
+    let (_ours, theirs, (mut server, _dialer)) = pair(kind(), kind()).await;
     server.shut_down().await;
     assert_eq!(theirs.closed().await, LinkLost::ByPeer { reason: CloseReason::ShuttingDown });
     assert!(server.accept().await.is_none());
 }
 
-#[tokio::test]
-async fn many_links_at_once() {
+async fn many_links_at_once(kind: fn() -> Limits) {
     const LINKS: usize = 200;
-    let limits = Limits { max_links_per_ip: LINKS, ..Limits::clients() };
+    let limits = Limits { max_links_per_ip: LINKS, ..kind() };
     let mut server: Server = listen(Accept::Anonymous, limits);
     let addr = server.local_addr().unwrap();
-    let dialer = Arc::new(Dialer::new(None, Limits::clients()));
+    let dialer = Arc::new(Dialer::new(None, kind()));
     let clients: Vec<_> = (0..LINKS)
         .map(|i| {
             let dialer = Arc::clone(&dialer);
@@ -199,4 +190,16 @@ async fn many_links_at_once() {
         task.await.unwrap();
     }
     assert_eq!(server.stats().links, 0);
+}
+
+over_both! {
+    both_sides_know_each_other,
+    a_server_with_another_identity_is_refused,
+    only_listed_identities_get_in_and_the_list_may_change,
+    anonymous_clients_get_in_only_where_they_belong,
+    a_host_name_is_looked_up,
+    one_address_gets_its_share_and_gets_it_back,
+    a_busy_server_asks_for_proof_of_address_and_still_serves,
+    shutting_down_tells_the_other_sides,
+    many_links_at_once,
 }

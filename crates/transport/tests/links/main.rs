@@ -1,10 +1,29 @@
-//! Links over real QUIC on the loopback interface.
+//! Links over real QUIC and TCP on the loopback interface.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+/// Makes tests of functions that hold for links over QUIC as well as over TCP.
+macro_rules! over_both {
+    ($($name:ident,)*) => {
+        mod over_quic {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(antiphon_transport::Limits::peers).await;
+            })*
+        }
+        mod over_tcp {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(antiphon_transport::Limits::shards).await;
+            })*
+        }
+    };
+}
 
 mod flow;
 mod handshake;
 mod persistent;
+mod several;
 mod throughput;
 
 use antiphon_transport::{Accept, Dialer, Identity, Limits, Link, Server};

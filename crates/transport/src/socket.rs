@@ -1,0 +1,56 @@
+//! Sockets with room for bursts.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use quinn::{Endpoint, EndpointConfig, ServerConfig, TokioRuntime};
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Room in UDP sockets, in bytes: hundreds of handshakes that begin at once, 1200 bytes or two of
+/// them each, and a batch of replies. Systems give less if they are set to.
+const UDP_BUFFER_BYTES: usize = 4 << 20;
+
+/// TCP connections that wait to be accepted.
+const TCP_BACKLOG: i32 = 1024;
+
+/// Bytes that may wait in a TCP socket before they are on their way. What has to go first would wait
+/// behind them.
+const TCP_UNSENT_BYTES: u32 = 256 << 10;
+
+/// An endpoint for QUIC at `addr`; one that only dials without `server`.
+pub(crate) fn quic(addr: SocketAddr, server: Option<ServerConfig>) -> io::Result<Endpoint> {
+    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+    if addr.is_ipv6() {
+        // As most systems do anyway: both families, if the address says so.
+        let _ = socket.set_only_v6(false);
+    }
+    // What the system does not give is missed only in bursts.
+    let _ = socket.set_recv_buffer_size(UDP_BUFFER_BYTES);
+    let _ = socket.set_send_buffer_size(UDP_BUFFER_BYTES);
+    socket.bind(&addr.into())?;
+    Endpoint::new(EndpointConfig::default(), server, socket.into(), Arc::new(TokioRuntime))
+}
+
+/// A listening socket for TCP at `addr`.
+pub(crate) fn listen(addr: SocketAddr) -> io::Result<tokio::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    if addr.is_ipv6() {
+        let _ = socket.set_only_v6(false);
+    }
+    // A restarted process gets its port back at once. Elsewhere than on Unix, this would let two
+    // processes share the port.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(TCP_BACKLOG)?;
+    tokio::net::TcpListener::from_std(TcpListener::from(socket))
+}
+
+/// Keeps what waits in the socket of a TCP connection short.
+pub(crate) fn keep_short(tcp: &tokio::net::TcpStream) {
+    // Control frames wait a little longer where it cannot be set.
+    #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+    let _ = socket2::SockRef::from(tcp).set_tcp_notsent_lowat(TCP_UNSENT_BYTES);
+}
