@@ -9,6 +9,9 @@ use antiphon_wire::{
 };
 
 use crate::SignerState;
+use bytes::Bytes;
+
+use crate::trace::RoundTrace;
 use crate::work::{Work, WorkDone};
 
 /// A client's link, as the process around the shard numbers them.
@@ -54,7 +57,7 @@ pub enum Input {
         /// Which batch it belongs to.
         batch: BatchKey,
         /// The onions or replies.
-        bytes: Vec<u8>,
+        bytes: Bytes,
     },
     /// A client's link is there.
     ClientJoined(ClientId),
@@ -93,8 +96,8 @@ pub enum Output {
         to: IdentityKey,
         /// Goes ahead.
         header: Signed<BatchHeader>,
-        /// The onions or replies.
-        bytes: Vec<u8>,
+        /// The onions or replies. Drop it when it is sent: the buffer is used again.
+        bytes: Bytes,
         /// Bytes of one onion or reply: chunks must be multiples of it.
         item_bytes: usize,
     },
@@ -156,4 +159,6 @@ pub enum Notice {
         /// Milliseconds from its opening.
         took_ms: u64,
     },
+    /// Where the time of a round that ended went.
+    RoundTraced(RoundTrace),
 }

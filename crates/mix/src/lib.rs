@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod answering;
+mod buffers;
+mod copies;
 mod epoch_keys;
 mod io;
 mod limits;
@@ -9,6 +12,7 @@ mod routed;
 mod service;
 mod shard;
 mod signer;
+mod trace;
 mod work;
 
 pub use io::{BatchKey, ClientId, Input, Notice, Output};
@@ -16,4 +20,5 @@ pub use limits::Limits;
 pub use service::{DeadDrops, PairCounts, Service};
 pub use shard::{Shard, ShardConfig};
 pub use signer::{SignerError, SignerState};
-pub use work::{Work, WorkDone};
+pub use trace::{LayerTrace, RoundTrace};
+pub use work::{Priority, Work, WorkDone};

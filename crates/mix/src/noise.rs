@@ -1,12 +1,16 @@
 //! A shard's noise: a constant volume of deposits, of which a secret number is paired.
 
+mod job;
+
+use std::time::Duration;
+
 use antiphon_dp_noise::{DistributionError, PairDistribution, PairSampler, Sigma};
-use antiphon_onion::{Keep, build_batch};
-use antiphon_routing::VerifiedEpoch;
-use antiphon_wire::{DEAD_DROP_BYTES, Layer, Round, ShardEntry, ShardIndex};
+use antiphon_wire::{DEAD_DROP_BYTES, ShardEntry, ShardIndex};
 use rand::CryptoRng;
 use rand::seq::SliceRandom as _;
 use zeroize::Zeroizing;
+
+pub(crate) use job::NoiseJob;
 
 /// Makes one shard's noise in one epoch.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub(crate) struct NoiseBatch {
     pub(crate) onions: Vec<u8>,
     /// The onions to look for in the filters.
     pub(crate) checked: Checked,
+    /// What building it took, in time of the threads that did.
+    pub(crate) took: Duration,
 }
 
 /// The checked half of a round's noise: on a fair coin each, drawn afresh every round.
@@ -42,38 +48,12 @@ impl NoiseMaker {
         Ok(Self { sampler: PairSampler::new(distribution) })
     }
 
-    /// Builds a round's noise. `None` if the round is not the epoch's or its keys are unusable.
-    pub(crate) fn build(
-        &self,
-        epoch: &VerifiedEpoch,
-        round: Round,
-        rng: &mut impl CryptoRng,
-    ) -> Option<NoiseBatch> {
-        let keys = epoch.round_keys(round)?.ok()?;
-        let geometry = epoch.geometry();
-        let deposits = self.deposits(geometry.deposit_bytes(), rng);
-        let count = deposits.len() / geometry.deposit_bytes();
-
-        let mut path = Vec::with_capacity(count * usize::from(geometry.layers()));
-        for deposit in deposits.chunks_exact(geometry.deposit_bytes()) {
-            let (dead_drop, _) = deposit.split_first_chunk::<DEAD_DROP_BYTES>()?;
-            keys.draw_path(dead_drop, rng, &mut path);
-        }
-        let mut onions = vec![0; count * geometry.onion_bytes(Layer::FIRST)];
-        let keep = Keep { sealed: true, ephemerals: false };
-        let built = build_batch(keys.context(), &path, &deposits, keep, rng, &mut onions).ok()?;
-
-        let layers = usize::from(geometry.layers());
-        let entries = path.chunks_exact(layers).map(|hops| hops[0].shard).collect();
-        let seals = path.chunks_exact(layers).map(|hops| hops[layers - 2].shard);
-        let sealed = Zeroizing::new(built.sealed?);
-        let checked =
-            Checked::draw(seals, &sealed, geometry.onion_bytes(geometry.seal_layer()), rng);
-        Some(NoiseBatch { entries, onions, checked })
-    }
-
     /// V deposits in random order: D pairs of equal dead drops, the rest alone, all bodies random.
-    fn deposits(&self, deposit_bytes: usize, rng: &mut impl CryptoRng) -> Zeroizing<Vec<u8>> {
+    pub(crate) fn deposits(
+        &self,
+        deposit_bytes: usize,
+        rng: &mut impl CryptoRng,
+    ) -> Zeroizing<Vec<u8>> {
         let volume = self.sampler.distribution().volume() as usize;
         let pairs = self.sampler.sample(rng) as usize;
         let mut order: Zeroizing<Vec<usize>> = Zeroizing::new((0..volume).collect());
@@ -99,20 +79,20 @@ impl Checked {
         Self { at: Vec::new(), sealed: Zeroizing::default() }
     }
 
+    /// Draws from more noise.
     fn draw(
+        &mut self,
         seals: impl Iterator<Item = ShardIndex>,
         sealed: &[u8],
         onion_bytes: usize,
         rng: &mut impl CryptoRng,
-    ) -> Self {
-        let mut checked = Self::none();
+    ) {
         for (at, onion) in seals.zip(sealed.chunks_exact(onion_bytes)) {
             if rng.next_u32() & 1 == 1 {
-                checked.at.push(at);
-                checked.sealed.extend_from_slice(onion);
+                self.at.push(at);
+                self.sealed.extend_from_slice(onion);
             }
         }
-        checked
     }
 }
 
@@ -189,13 +169,15 @@ mod tests {
         let mut rng = ChaCha20Rng::seed_from_u64(5);
         let sealed: Vec<u8> = (0..4000u32).flat_map(u32::to_be_bytes).collect();
         let seals = (0..4000).map(|i| ShardIndex(i % 7));
-        let checked = Checked::draw(seals.clone(), &sealed, 4, &mut rng);
+        let mut checked = Checked::none();
+        checked.draw(seals.clone(), &sealed, 4, &mut rng);
         assert!((checked.at.len() as i32 - 2000).abs() < 6 * 32, "{}", checked.at.len());
         for (at, onion) in checked.at.iter().zip(checked.sealed.chunks_exact(4)) {
             let number = u32::from_be_bytes([onion[0], onion[1], onion[2], onion[3]]);
             assert_eq!(u32::from(at.0), number % 7);
         }
-        let again = Checked::draw(seals, &sealed, 4, &mut rng);
+        let mut again = Checked::none();
+        again.draw(seals, &sealed, 4, &mut rng);
         assert_ne!(*checked.sealed, *again.sealed);
     }
 }

@@ -1,15 +1,18 @@
 //! One round at one shard, from the first onion to the last reply.
 
 mod arriving;
+mod blocks;
+mod closed;
 mod deadlines;
 mod gateway;
 mod inbound;
 mod links;
+mod results;
 mod returning;
 mod sealing;
 mod steps;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use antiphon_onion::{OnionSecretKey, PeelKey, RoundContext, SealPublicKey, SealSecretKey};
@@ -21,11 +24,15 @@ use antiphon_wire::{
 use ed25519_dalek::SigningKey;
 use rand_chacha::ChaCha20Rng;
 
+use crate::buffers::BufferPool;
 use crate::noise::{NoiseBatch, NoiseMaker};
 use crate::service::{self, Service};
+use crate::trace::Tracer;
 use crate::{ClientId, Limits, Output};
 
 use arriving::Arriving;
+pub(crate) use blocks::Block;
+pub(crate) use closed::{Admitted, Closed};
 use deadlines::Deadlines;
 use gateway::Submissions;
 pub(crate) use gateway::SubmitError;
@@ -64,10 +71,16 @@ impl EpochContext {
 pub(crate) enum Stage {
     /// Clients' onions, and this shard's noise.
     Submissions,
+    /// The onions of a layer to be shuffled; 0 is the gateway's.
+    Leaving(u8),
     /// Every shard's batch for a mixing layer or the seal layer.
     Batches(Layer),
+    /// This shard's filter to be built.
+    Filtering,
     /// Every shard's filter.
     Filters,
+    /// The filters to be tested.
+    Judging,
     /// Every shard's verdict.
     Verdicts,
     /// Every shard's seal key. This shard's own has been released.
@@ -76,8 +89,12 @@ pub(crate) enum Stage {
     Opening,
     /// Every shard's batch for layer L.
     DeadDrops,
+    /// The deposits to be exchanged.
+    Exchanging,
     /// The replies for the onions of a layer; 0 is the gateway's clients.
     Replies(u8),
+    /// The clients' replies to be put in order.
+    Answering,
     /// The other shards' statements about an aborted round, until a moment.
     Aborting(Timestamp),
     /// Nothing.
@@ -91,24 +108,26 @@ pub(crate) struct RoundMachine {
     round: Round,
     service: &'static dyn Service,
     limits: Limits,
+    pool: BufferPool,
     rng: ChaCha20Rng,
     /// From when the coordinator opens the round. What peers send before that is taken in, but
     /// nothing leaves and no clock runs: or a peer could have rounds time out before they begin.
     opened: Option<(Timestamp, Deadlines)>,
     stage: Stage,
-    /// The clients linked to this gateway: once all their onions are in, none is waited for.
-    expected: BTreeSet<ClientId>,
     submissions: Submissions,
     noise: Option<NoiseBatch>,
     /// Layers 1 to L, by layer less one; `None` once they have gone on.
     arriving: Vec<Option<Arriving>>,
     /// Layers 0 to L, from when their onions have gone on until their replies have.
     returning: Vec<Option<Returning>>,
+    /// Parts of a layer's onions or replies that are still to be sent.
+    parts: usize,
     sealing: Sealing,
     /// When the others were asked for seal keys that had not come.
     asked_for_keys: Option<Timestamp>,
     outcome: Option<RoundOutcome>,
     counts: RoundCounts,
+    pub(crate) tracer: Tracer,
 }
 
 /// What the round asks of its shard, beside what it sends.
@@ -127,6 +146,7 @@ impl RoundMachine {
         round: Round,
         seal: SealSecretKey,
         limits: Limits,
+        pool: BufferPool,
         rng: ChaCha20Rng,
     ) -> Option<Self> {
         let epoch = &context.epoch;
@@ -147,25 +167,28 @@ impl RoundMachine {
             .all_layers()
             .map(|layer| {
                 let key = (layer != geometry.seal_layer()).then(|| Arc::clone(&context.peel));
-                Some(Arriving::new(onions, layer, shards, limits.onions_per_batch, key))
+                let most = limits.onions_per_batch;
+                Some(Arriving::new(onions, layer, shards, most, key, pool.clone()))
             })
             .collect();
         Some(Self {
             round,
             service: service::named(epoch.parameters().service)?,
             limits,
+            pool,
             rng,
             opened: None,
             stage: Stage::Submissions,
-            expected: BTreeSet::new(),
             submissions: Submissions::default(),
             noise: None,
             arriving,
             returning: (0..=geometry.layers()).map(|_| None).collect(),
+            parts: 0,
             sealing: Sealing::new(keeper, seals, shards),
             asked_for_keys: None,
             outcome: None,
             counts: RoundCounts::default(),
+            tracer: Tracer::new(document.epoch, round, geometry.layers()),
             context,
         })
     }
@@ -193,7 +216,8 @@ impl RoundMachine {
         let epoch = &self.context.epoch;
         let deadlines = Deadlines::new(now, *epoch.parameters(), epoch.geometry());
         self.opened.get_or_insert((now, deadlines));
-        self.expected = clients.collect();
+        self.tracer.opened();
+        clients.for_each(|client| self.submissions.await_client(client));
         self.heed_withheld(now, effects);
         self.advance(now, effects);
     }
@@ -243,12 +267,12 @@ impl RoundMachine {
 
     /// A client has linked, and may send onions.
     pub(crate) fn client_joined(&mut self, client: ClientId) {
-        self.expected.insert(client);
+        self.submissions.await_client(client);
     }
 
     /// A client that has gone will send none.
     pub(crate) fn client_left(&mut self, now: Timestamp, client: ClientId, effects: &mut Effects) {
-        self.expected.remove(&client);
+        self.submissions.forget_client(client);
         self.advance(now, effects);
     }
 
@@ -276,6 +300,7 @@ impl RoundMachine {
             Stage::DeadDrops if self.is_peeling(self.context.epoch.geometry().last_layer()) => {
                 return None;
             }
+            _ if self.parts > 0 => return None,
             Stage::Batches(layer) => deadlines.batches(layer),
             Stage::Filters => deadlines.filters(),
             Stage::Verdicts => deadlines.verdicts(),
@@ -285,13 +310,20 @@ impl RoundMachine {
             },
             Stage::DeadDrops => deadlines.dead_drops(),
             Stage::Replies(layer) => deadlines.replies(layer),
-            // Peeling ends by itself.
-            Stage::Opening | Stage::Aborting(_) | Stage::Ended => return None,
+            // Work ends by itself.
+            Stage::Leaving(_)
+            | Stage::Filtering
+            | Stage::Judging
+            | Stage::Opening
+            | Stage::Exchanging
+            | Stage::Answering
+            | Stage::Aborting(_)
+            | Stage::Ended => return None,
         })
     }
 
     fn is_peeling(&self, layer: Layer) -> bool {
-        self.layer(layer).is_some_and(|arriving| !arriving.is_idle())
+        self.layer(layer).is_some_and(Arriving::is_peeling)
     }
 
     /// Withholds the seal key, unless it has been released, and gives up the round. Not before it
@@ -312,7 +344,8 @@ impl RoundMachine {
         self.arriving.iter_mut().for_each(|layer| *layer = None);
         self.returning.iter_mut().for_each(|layer| *layer = None);
         self.noise = None;
-        self.sealing.sent = Vec::new();
+        self.parts = 0;
+        self.sealing.forget();
         let wait = u64::from(self.context.epoch.parameters().verify_ms);
         self.stage = Stage::Aborting(now.plus_ms(wait));
     }

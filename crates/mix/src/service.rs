@@ -8,9 +8,10 @@ pub use dead_drops::{DeadDrops, PairCounts};
 
 /// A service at layer L. Every deposit gets exactly one reply of the same size as a body.
 pub trait Service: std::fmt::Debug + Sync {
-    /// Takes the round's deposits, each a dead-drop id and a body, one after the other, and returns
-    /// the replies in the same order, and what anyone watching could count.
-    fn exchange(&self, deposits: &[u8], body_bytes: usize) -> (Vec<u8>, PairCounts);
+    /// Takes the round's deposits, each a dead-drop id and a body, one after the other. Puts the
+    /// replies into `replies`, in the same order and instead of whatever it held, and returns what
+    /// anyone watching could count.
+    fn exchange(&self, deposits: &[u8], body_bytes: usize, replies: &mut Vec<u8>) -> PairCounts;
 }
 
 /// The service that an epoch document's parameters name, if this program has it.

@@ -7,6 +7,7 @@ mod rounds;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{
@@ -16,11 +17,12 @@ use ed25519_dalek::SigningKey;
 use rand::{CryptoRng, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 
+use crate::buffers::BufferPool;
 use crate::epoch_keys::{EpochKeys, OfferedKeys};
 use crate::io::{Input, Notice, Output};
 use crate::noise::NoiseBatch;
 use crate::round::RoundMachine;
-use crate::work::Done;
+use crate::work::{Done, WorkDone};
 use crate::{Limits, SignerState};
 use clients::Clients;
 
@@ -62,6 +64,9 @@ pub struct Shard {
     building: BTreeMap<Round, Epoch>,
     clients: Clients,
     outputs: VecDeque<Output>,
+    pool: BufferPool,
+    /// What traces are measured with.
+    clock: Duration,
 }
 
 impl Shard {
@@ -81,6 +86,8 @@ impl Shard {
             building: BTreeMap::new(),
             clients: Clients::default(),
             outputs: VecDeque::new(),
+            pool: BufferPool::default(),
+            clock: Duration::ZERO,
             config,
         }
     }
@@ -92,15 +99,22 @@ impl Shard {
 
     /// Takes in something that happened at `now`.
     pub fn handle(&mut self, now: Timestamp, input: Input) {
+        self.handle_at(now, Duration::from_millis(now.0), input);
+    }
+
+    /// The same with the time by a finer clock that never goes back, which counts from wherever it
+    /// likes: traces are measured with it, and nothing else.
+    pub fn handle_at(&mut self, now: Timestamp, clock: Duration, input: Input) {
+        self.clock = clock;
         match input {
             Input::CoordinatorLinked => self.register(),
             Input::Coordinator(message) => self.coordinator(now, message),
             Input::Peer { from, message } => self.peer(now, from, &message),
-            Input::PeerChunk { from, batch, bytes } => self.chunk(now, from, batch, bytes),
+            Input::PeerChunk { from, batch, bytes } => self.chunk(now, from, batch, &bytes),
             Input::ClientJoined(client) => self.client_joined(now, client),
             Input::Client { from, message } => self.client(now, from, message),
             Input::ClientLeft(client) => self.client_left(now, client),
-            Input::WorkDone(done) => self.work_done(now, done.0),
+            Input::WorkDone(done) => self.work_done(now, done),
             Input::Tick => {}
         }
         self.tick(now);
@@ -116,6 +130,11 @@ impl Shard {
         let rounds = self.rounds.values().filter_map(RoundMachine::next_deadline);
         let expiries = self.epochs.values().map(|keys| keys.context.epoch.document().expires_at);
         rounds.chain(expiries).min()
+    }
+
+    /// Bytes of the buffers that hold onions and replies, in use or to be used again.
+    pub fn buffer_bytes(&self) -> usize {
+        self.pool.bytes()
     }
 
     /// Whether a round is running: a process that has to stop waits for it.
@@ -155,16 +174,25 @@ impl Shard {
         }
     }
 
-    fn work_done(&mut self, now: Timestamp, done: Done) {
+    fn work_done(&mut self, now: Timestamp, WorkDone { done, took }: WorkDone) {
         match done {
-            Done::Peeled { epoch, round, layer, chunk } => {
+            Done::Round { epoch, round, result } => {
                 self.with_round(now, round, |machine, effects| {
                     if machine.context().epoch.epoch() == epoch {
-                        machine.peeled(now, layer, chunk, effects);
+                        machine.work_done(now, result, took, effects);
                     }
                 });
             }
-            Done::Noise { epoch, round, noise } => self.noise_built(now, epoch, round, noise),
+            Done::NoiseGoesOn(mut job) => {
+                job.add_time(took);
+                self.build_noise(job);
+            }
+            Done::Noise { epoch, round, mut noise } => {
+                if let Some(noise) = &mut noise {
+                    noise.took += took;
+                }
+                self.noise_built(now, epoch, round, noise);
+            }
             Done::Keys(epoch, keys) => self.keys_made(epoch, keys.map(|keys| *keys)),
             Done::Proposal(epoch, checked) => {
                 self.proposal_checked(epoch, checked.map(|checked| *checked));

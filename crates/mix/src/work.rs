@@ -1,30 +1,69 @@
 //! Computation that a shard hands out, so that it can run on any core while the shard goes on.
 
-use std::sync::Arc;
+mod exchange;
+mod leave;
+mod peel;
+mod reply;
+mod seal;
 
-use antiphon_onion::{PeelKey, Peeled, RoundContext, peel_batch};
+use std::sync::Arc;
+use std::time::Duration;
+
 use antiphon_routing::{
     CheckedProposal, DocumentError, ProposalError, VerifiedEpoch, check_proposal,
 };
-use antiphon_wire::{
-    Contribution, Epoch, EpochDocument, Layer, NetworkFile, Round, ShardIndex, SignedDocument,
-};
+use antiphon_wire::{Contribution, Epoch, EpochDocument, NetworkFile, Round, SignedDocument};
 use rand_chacha::ChaCha20Rng;
 
 use crate::epoch_keys::{KeyRequest, OfferedKeys};
-use crate::noise::{NoiseBatch, NoiseMaker};
+use crate::noise::{NoiseBatch, NoiseJob};
+
+pub(crate) use exchange::{ExchangeJob, Exchanged};
+pub(crate) use leave::{GatherJob, LeaveJob, Left, Origin, first_hop};
+pub(crate) use peel::PeelJob;
+pub(crate) use reply::{ReplyJob, reply_jobs};
+pub(crate) use seal::{FilterJob, JudgeJob, Judged};
+
+use crate::round::Block;
+use crate::routed::Batch;
+
+/// Onions of a layer that one job gathers or answers: with more, several cores share the layer.
+pub(crate) const PART: u32 = 8192;
 
 /// A piece of work. It holds all that it needs.
 #[derive(Debug)]
 pub struct Work(pub(crate) Job);
 
+/// In which order work is to be done, the most urgent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// A running round waits for it. Takes about a millisecond.
+    Round(Round),
+    /// Noise for a round to come, in pieces of about a millisecond: for idle moments.
+    Noise(Round),
+    /// Keys and documents of epochs to come. May take seconds.
+    Epoch,
+}
+
 #[derive(Debug)]
 pub(crate) enum Job {
-    Peel(PeelJob),
+    Round { epoch: Epoch, round: Round, step: Step },
     Noise(Box<NoiseJob>),
     Keys(Box<(KeyRequest, ChaCha20Rng)>),
     Proposal(Box<ProposalJob>),
     Document(Box<SignedDocument>, Arc<NetworkFile>),
+}
+
+/// A piece of a round's work.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Peel(Box<PeelJob>),
+    Leave(Box<LeaveJob>),
+    Gather(GatherJob),
+    Filter(Box<FilterJob>),
+    Judge(Box<JudgeJob>),
+    Exchange(Box<ExchangeJob>),
+    Reply(Box<ReplyJob>),
 }
 
 #[derive(Debug)]
@@ -35,56 +74,42 @@ pub(crate) struct ProposalJob {
     pub(crate) rng: ChaCha20Rng,
 }
 
-#[derive(Debug)]
-pub(crate) struct PeelJob {
-    pub(crate) key: Arc<PeelKey>,
-    pub(crate) context: RoundContext,
-    pub(crate) layer: Layer,
-    pub(crate) sender: ShardIndex,
-    /// The position in the sender's batch of the first onion.
-    pub(crate) first: u32,
-    pub(crate) onions: Vec<u8>,
-}
-
-#[derive(Debug)]
-pub(crate) struct NoiseJob {
-    pub(crate) epoch: Arc<VerifiedEpoch>,
-    pub(crate) maker: Arc<NoiseMaker>,
-    pub(crate) round: Round,
-    pub(crate) rng: ChaCha20Rng,
-}
-
 /// What came of a piece of work.
 #[derive(Debug)]
-pub struct WorkDone(pub(crate) Done);
+pub struct WorkDone {
+    pub(crate) done: Done,
+    pub(crate) took: Duration,
+}
 
 #[derive(Debug)]
 pub(crate) enum Done {
-    Peeled { epoch: Epoch, round: Round, layer: Layer, chunk: Chunk },
+    Round { epoch: Epoch, round: Round, result: StepResult },
     Noise { epoch: Epoch, round: Round, noise: Option<NoiseBatch> },
+    NoiseGoesOn(Box<NoiseJob>),
     Keys(Epoch, Option<Box<OfferedKeys>>),
     Proposal(Epoch, Result<Box<CheckedProposal>, ProposalError>),
     Document(Epoch, Result<Arc<VerifiedEpoch>, DocumentError>),
 }
 
-/// Onions of one sender that have been peeled in place.
+/// What came of a piece of a round's work. Layers are those whose onions it is about; 0 is the
+/// gateway.
 #[derive(Debug)]
-pub(crate) struct Chunk {
-    pub(crate) sender: ShardIndex,
-    pub(crate) first: u32,
-    pub(crate) onions: Vec<u8>,
-    pub(crate) peeled: Peeled,
+pub(crate) enum StepResult {
+    Peeled { layer: u8, block: Block },
+    Left(Box<Left>),
+    Gathered { layer: u8, batches: Vec<Batch> },
+    Filtered { blocks: Vec<Block>, filter: Option<antiphon_verify::SealFilter> },
+    Judged(Judged),
+    Exchanged(Box<Exchanged>),
+    Replied { layer: u8, batches: Vec<Batch> },
 }
 
 impl Work {
-    /// Does the work. Takes from microseconds to seconds, and no locks.
+    /// Does the work. Takes no locks that others hold for long.
     pub fn run(self) -> WorkDone {
-        WorkDone(match self.0 {
-            Job::Peel(job) => job.run(),
-            Job::Noise(mut job) => {
-                let noise = job.maker.build(&job.epoch, job.round, &mut job.rng);
-                Done::Noise { epoch: job.epoch.epoch(), round: job.round, noise }
-            }
+        let done = match self.0 {
+            Job::Round { epoch, round, step } => Done::Round { epoch, round, result: step.run() },
+            Job::Noise(job) => job.run(),
             Job::Keys(job) => {
                 let (request, mut rng) = *job;
                 Done::Keys(request.epoch, OfferedKeys::generate(&request, &mut rng).map(Box::new))
@@ -95,12 +120,54 @@ impl Work {
                 let verified = VerifiedEpoch::verify(*document, &network);
                 Done::Document(epoch, verified.map(|verified| Arc::new(verified.with_tables())))
             }
-        })
+        };
+        WorkDone { done, took: Duration::ZERO }
     }
 
-    /// Whether a round is waiting for this: everything else is for rounds to come.
-    pub fn is_urgent(&self) -> bool {
-        matches!(self.0, Job::Peel(_))
+    /// How urgent it is.
+    pub fn priority(&self) -> Priority {
+        match &self.0 {
+            Job::Round { round, .. } => Priority::Round(*round),
+            Job::Noise(job) => Priority::Noise(job.round()),
+            Job::Keys(_) | Job::Proposal(_) | Job::Document(..) => Priority::Epoch,
+        }
+    }
+
+    /// What kind of work it is, for metrics.
+    pub fn name(&self) -> &'static str {
+        match &self.0 {
+            Job::Round { step, .. } => match step {
+                Step::Peel(_) => "peel",
+                Step::Leave(_) | Step::Gather(_) => "shuffle",
+                Step::Filter(_) | Step::Judge(_) => "filter",
+                Step::Exchange(_) => "exchange",
+                Step::Reply(_) => "replies",
+            },
+            Job::Noise(_) => "noise",
+            Job::Keys(_) | Job::Proposal(_) | Job::Document(..) => "epoch",
+        }
+    }
+}
+
+impl WorkDone {
+    /// Notes how long the work took its thread, for traces: machines have no clock.
+    #[must_use]
+    pub fn taking(self, took: Duration) -> Self {
+        Self { took, ..self }
+    }
+}
+
+impl Step {
+    fn run(self) -> StepResult {
+        match self {
+            Self::Peel(job) => job.run(),
+            Self::Leave(job) => StepResult::Left(Box::new(job.run())),
+            Self::Gather(job) => job.run(),
+            Self::Filter(job) => job.run(),
+            Self::Judge(job) => StepResult::Judged(job.run()),
+            Self::Exchange(job) => StepResult::Exchanged(Box::new(job.run())),
+            Self::Reply(job) => job.run(),
+        }
     }
 }
 
@@ -110,22 +177,5 @@ impl ProposalJob {
         let epoch = document.epoch;
         let checked = check_proposal(document, &contributions, &network, &mut rng);
         Done::Proposal(epoch, checked.map(Box::new))
-    }
-}
-
-impl PeelJob {
-    fn run(mut self) -> Done {
-        let mut peeled = Peeled::default();
-        // The shard hands out whole onions of a layer of the epoch. Should it ever not, none of
-        // them opens.
-        if peel_batch(&self.key, self.context, self.layer, &mut self.onions, &mut peeled).is_err() {
-            self.onions.clear();
-        }
-        Done::Peeled {
-            epoch: self.context.epoch,
-            round: self.context.round,
-            layer: self.layer,
-            chunk: Chunk { sender: self.sender, first: self.first, onions: self.onions, peeled },
-        }
     }
 }

@@ -1,22 +1,29 @@
 //! The keys of one round, and paths drawn over them.
 
-use antiphon_onion::{Hop, HopKey, RoundContext};
+use std::ops::Deref;
+
+use antiphon_onion::{Hop, HopKey, KeyError, RoundContext};
 use antiphon_wire::{DEAD_DROP_BYTES, Layer, Round, ShardIndex};
 use rand::CryptoRng;
 
 use crate::VerifiedEpoch;
 
-/// What is needed to build a round's onions.
+/// What is needed to build a round's onions, with the epoch borrowed or shared.
 #[derive(Debug)]
-pub struct RoundKeys<'a> {
-    epoch: &'a VerifiedEpoch,
+pub struct RoundKeys<E> {
+    epoch: E,
     round: Round,
     sealed: Vec<HopKey>,
 }
 
-impl<'a> RoundKeys<'a> {
-    pub(crate) fn new(epoch: &'a VerifiedEpoch, round: Round, sealed: Vec<HopKey>) -> Self {
-        Self { epoch, round, sealed }
+impl<E: Deref<Target = VerifiedEpoch>> RoundKeys<E> {
+    /// The keys to build the onions of `round` with, or `None` if it is not the epoch's.
+    ///
+    /// # Errors
+    /// If a shard's key and the joint seal key cancel each other.
+    pub fn new(epoch: E, round: Round) -> Option<Result<Self, KeyError>> {
+        let sealed = epoch.sealed_keys(round)?;
+        Some(sealed.map(|sealed| Self { epoch, round, sealed }))
     }
 
     /// What onions of the round are bound to.

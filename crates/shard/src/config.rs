@@ -75,6 +75,8 @@ pub struct ServerLimits {
     pub clients: usize,
     /// Clients linked at once from one IPv4 address or one IPv6 /64.
     pub clients_per_address: usize,
+    /// Clients that may share one connection. More than one is for load tests.
+    pub links_per_connection: u32,
     /// Messages that wait for one client, beyond which it is dropped: it does not read.
     pub client_queue: usize,
     /// The longest message to or from a client, in bytes. Epoch documents have to fit: some 100
@@ -89,6 +91,7 @@ impl Default for ServerLimits {
             rounds: antiphon_mix::Limits::default(),
             clients: clients.max_links,
             clients_per_address: clients.max_links_per_ip,
+            links_per_connection: clients.links_per_connection,
             client_queue: 16,
             client_frame_bytes: 1 << 20,
         }
@@ -102,6 +105,7 @@ impl ServerLimits {
             max_frame_bytes: self.client_frame_bytes,
             max_links: self.clients,
             max_links_per_ip: self.clients_per_address,
+            links_per_connection: self.links_per_connection,
             max_bulks: 0,
             ..Limits::clients()
         }

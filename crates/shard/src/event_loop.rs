@@ -90,6 +90,8 @@ pub(crate) struct EventLoop {
     /// The last message encoded for clients, since many get the same.
     encoded: Option<(Arc<ToClient>, Bytes)>,
     stopping: bool,
+    /// What traces are measured from.
+    started: Instant,
 }
 
 impl EventLoop {
@@ -105,6 +107,7 @@ impl EventLoop {
             gone: Vec::new(),
             encoded: None,
             stopping: false,
+            started: Instant::now(),
         }
     }
 
@@ -149,14 +152,18 @@ impl EventLoop {
 
     /// Lets the machine handle `input` and carries out all that it then wants done.
     async fn handle(&mut self, input: Input) -> Result<(), RunError> {
-        self.machine.handle(SystemClock::now(), input);
+        self.tell_machine(input);
         loop {
             while let Some(output) = self.machine.poll() {
                 self.carry_out(output).await?;
             }
             let Some(client) = self.gone.pop() else { return Ok(()) };
-            self.machine.handle(SystemClock::now(), Input::ClientLeft(client));
+            self.tell_machine(Input::ClientLeft(client));
         }
+    }
+
+    fn tell_machine(&mut self, input: Input) {
+        self.machine.handle_at(SystemClock::now(), self.started.elapsed(), input);
     }
 
     /// How long until the machine wants to be told the time. Never nothing: a deadline that has

@@ -58,6 +58,7 @@ struct RawLimits {
     client_messages_per_round: u32,
     clients: usize,
     clients_per_address: usize,
+    links_per_connection: u32,
     client_queue: usize,
     client_frame_bytes: usize,
 }
@@ -71,6 +72,7 @@ impl Default for RawLimits {
             client_messages_per_round: limits.rounds.client_messages_per_round,
             clients: limits.clients,
             clients_per_address: limits.clients_per_address,
+            links_per_connection: limits.links_per_connection,
             client_queue: limits.client_queue,
             client_frame_bytes: limits.client_frame_bytes,
         }
@@ -140,7 +142,7 @@ impl RawCoordinator {
 
 impl RawLimits {
     fn parse(&self, source: &ConfigSource) -> Result<ServerLimits, ConfigError> {
-        let ranges: [(&'static str, usize, usize, usize, &'static str); 7] = [
+        let ranges: [(&'static str, usize, usize, usize, &'static str); 8] = [
             (
                 "limits.onions_per_batch",
                 self.onions_per_batch as usize,
@@ -164,6 +166,13 @@ impl RawLimits {
                 1 << 22,
                 "from 1 to 4194304",
             ),
+            (
+                "limits.links_per_connection",
+                self.links_per_connection as usize,
+                1,
+                1 << 16,
+                "from 1 to 65536",
+            ),
             ("limits.client_queue", self.client_queue, 4, 1024, "from 4 to 1024"),
             (
                 "limits.client_frame_bytes",
@@ -186,6 +195,7 @@ impl RawLimits {
             },
             clients: self.clients,
             clients_per_address: self.clients_per_address,
+            links_per_connection: self.links_per_connection,
             client_queue: self.client_queue,
             client_frame_bytes: self.client_frame_bytes,
         })

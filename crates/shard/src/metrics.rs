@@ -8,9 +8,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use antiphon_mix::RoundTrace;
 use antiphon_wire::RoundOutcome;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -18,6 +19,8 @@ use tokio::time::{interval, timeout};
 
 const ROUNDS: &str = "antiphon_shard_rounds_total";
 const ROUND_SECONDS: &str = "antiphon_shard_round_seconds";
+const PHASE_SECONDS: &str = "antiphon_shard_phase_seconds";
+const CPU_SECONDS: &str = "antiphon_shard_cpu_seconds";
 const CLIENTS: &str = "antiphon_shard_clients";
 const CLIENTS_DROPPED: &str = "antiphon_shard_clients_dropped_total";
 const PEER_LINKS: &str = "antiphon_shard_peer_links";
@@ -33,6 +36,9 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 /// Upper bounds of the buckets for round latencies, in seconds.
 const ROUND_BUCKETS: [f64; 12] = [0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 20.0];
+/// Upper bounds of the buckets for the phases of a round, and what computing takes in one, in seconds.
+const PHASE_BUCKETS: [f64; 12] =
+    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
 /// Why metrics cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +67,10 @@ pub async fn serve(address: SocketAddr) -> Result<(SocketAddr, JoinHandle<()>), 
     let listener = TcpListener::bind(address).await.map_err(bind)?;
     let local = listener.local_addr().map_err(bind)?;
     let handle = PrometheusBuilder::new()
-        .set_buckets(&ROUND_BUCKETS)
+        .set_buckets(&PHASE_BUCKETS)
+        .and_then(|builder| {
+            builder.set_buckets_for_metric(Matcher::Full(ROUND_SECONDS.to_owned()), &ROUND_BUCKETS)
+        })
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(|error| MetricsError::Recorder(error.to_string()))?;
     describe();
@@ -71,6 +80,11 @@ pub async fn serve(address: SocketAddr) -> Result<(SocketAddr, JoinHandle<()>), 
 fn describe() {
     describe_counter!(ROUNDS, "Rounds that ended here, by outcome");
     describe_histogram!(ROUND_SECONDS, "Time from a round's opening to its end here");
+    describe_histogram!(
+        PHASE_SECONDS,
+        "Time of a round in one phase; once a layer where it has layers"
+    );
+    describe_histogram!(CPU_SECONDS, "Time of threads spent on a round, by kind of work");
     describe_gauge!(CLIENTS, "Clients linked");
     describe_counter!(CLIENTS_DROPPED, "Clients whose link was closed here, by why");
     describe_gauge!(PEER_LINKS, "Other shards linked to this one");
@@ -119,6 +133,28 @@ pub(crate) fn round_ended(outcome: &RoundOutcome, took_ms: u64) {
     histogram!(ROUND_SECONDS).record(took_ms as f64 / 1000.0);
 }
 
+pub(crate) fn round_traced(trace: &RoundTrace) {
+    let phase = |phase: &'static str, took: Duration| {
+        histogram!(PHASE_SECONDS, "phase" => phase).record(took.as_secs_f64());
+    };
+    phase("submit", trace.submit);
+    for layer in &trace.layers {
+        phase("wait", layer.wait);
+        phase("receive", layer.receive);
+        phase("peel", layer.peel);
+        phase("shuffle", layer.shuffle);
+        phase("send", layer.send);
+    }
+    phase("verification", trace.verification);
+    phase("exchange", trace.exchange);
+    phase("replies", trace.replies);
+    let cpu = |work: &'static str, took: Duration| {
+        histogram!(CPU_SECONDS, "work" => work).record(took.as_secs_f64());
+    };
+    cpu("peel", trace.layers.iter().map(|layer| layer.peel_cpu).sum());
+    cpu("noise", trace.noise_cpu);
+}
+
 pub(crate) fn clients(linked: usize) {
     gauge!(CLIENTS).set(linked as f64);
 }
@@ -142,6 +178,8 @@ pub(crate) fn message_lost() {
 
 #[cfg(test)]
 mod tests {
+    use antiphon_mix::LayerTrace;
+
     use super::*;
 
     #[tokio::test]
@@ -149,6 +187,8 @@ mod tests {
         let (address, task) = serve("127.0.0.1:0".parse().unwrap()).await.unwrap();
         round_ended(&RoundOutcome::Delivered, 300);
         clients(3);
+        let layer = LayerTrace { wait: Duration::from_millis(3), ..LayerTrace::default() };
+        round_traced(&RoundTrace { layers: vec![layer; 2], ..RoundTrace::default() });
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
         let mut answer = String::new();
@@ -157,6 +197,8 @@ mod tests {
         assert!(answer.contains("antiphon_shard_rounds_total{outcome=\"delivered\"} "));
         assert!(answer.contains("antiphon_shard_round_seconds_bucket{le=\"0.4\"} "));
         assert!(answer.contains("antiphon_shard_clients "));
+        assert!(answer.contains("antiphon_shard_phase_seconds_count{phase=\"wait\"} 2"));
+        assert!(answer.contains("antiphon_shard_cpu_seconds_count{work=\"peel\"} 1"));
         task.abort();
     }
 }

@@ -1,6 +1,6 @@
 //! What a running shard tells its operator.
 
-use antiphon_mix::Notice;
+use antiphon_mix::{Notice, RoundTrace};
 use antiphon_wire::{Epoch, IdentityKey, Round, RoundCounts, RoundOutcome};
 
 /// Something an operator may want to know. Nothing about single users.
@@ -37,6 +37,8 @@ pub enum ShardNotice {
         /// Milliseconds from its opening.
         took_ms: u64,
     },
+    /// Where the time of a round that ended here went.
+    RoundTraced(RoundTrace),
     /// The coordinator's proposal was not signed.
     ProposalRefused {
         /// Why.
@@ -71,6 +73,7 @@ impl From<Notice> for ShardNotice {
             Notice::RoundEnded { round, outcome, counts, took_ms } => {
                 Self::RoundEnded { round, outcome, counts, took_ms }
             }
+            Notice::RoundTraced(trace) => Self::RoundTraced(trace),
         }
     }
 }
@@ -91,6 +94,7 @@ impl ShardNotice {
                     outcome => tracing::warn!(%round, took_ms, ?outcome, "round not delivered"),
                 }
             }
+            Self::RoundTraced(trace) => crate::metrics::round_traced(trace),
             Self::ProposalRefused { why } => tracing::warn!(%why, "did not sign a proposal"),
             Self::DocumentRefused { why } => tracing::warn!(%why, "did not take a document"),
             Self::Rejected { why } => tracing::error!(%why, "the coordinator rejects this shard"),

@@ -131,7 +131,7 @@ impl ShardServer {
             Server::bind(address, &identity, accept, limits)
                 .map_err(|source| StartError::Bind { whom, source })
         };
-        let peer_server = bind("shards", config.listen_peers, accept, Limits::peers())?;
+        let peer_server = bind("shards", config.listen_peers, accept, Limits::shards())?;
         let client_limits = config.limits.for_clients();
         let client_server =
             bind("clients", config.listen_clients, Accept::Anonymous, client_limits)?;
@@ -189,7 +189,7 @@ impl ShardServer {
             identity: config.identity,
             state_file: config.state,
             workers,
-            dialer: Arc::new(Dialer::new(Some(&identity), Limits::peers())),
+            dialer: Arc::new(Dialer::new(Some(&identity), Limits::shards())),
             links,
             tamper: config.tamper,
             notices: notices.clone(),

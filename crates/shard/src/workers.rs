@@ -1,22 +1,25 @@
 //! The threads that peel and build noise.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
-use antiphon_mix::{Work, WorkDone};
+use antiphon_mix::{Priority, Work, WorkDone};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc;
 
-/// A fixed number of threads over two queues: what a round waits for goes first.
+/// A fixed number of threads over one queue: the rounds that are waiting first, the earlier before the
+/// later, then noise, then work for epochs to come.
 ///
-/// Neither queue nor the way back has a bound of its own, on purpose: with bounds on both, the
+/// Neither the queue nor the way back has a bound of its own, on purpose: with bounds on both, the
 /// machine's task waiting to hand out work and the threads waiting to hand in results could wait for
 /// each other for ever. What is outstanding is bounded all the same, by the machine: each piece of
 /// peeling holds onions that it has accepted, at most one batch of at most
 /// [`onions_per_batch`](antiphon_mix::Limits::onions_per_batch) per peer and layer of a running
-/// round, and noise is built for each round once, two rounds ahead at most.
+/// round, and noise is built for each round once, a few rounds ahead at most.
 #[derive(Debug)]
 pub(crate) struct Workers {
     shared: Arc<Shared>,
@@ -24,18 +27,42 @@ pub(crate) struct Workers {
 
 #[derive(Debug)]
 struct Shared {
-    queues: Mutex<Queues>,
+    queue: Mutex<Queue>,
     wake: Condvar,
 }
 
+/// Held for well below a microsecond, while pieces of work take about a millisecond.
 #[derive(Debug)]
-struct Queues {
-    urgent: VecDeque<Work>,
-    background: VecDeque<Work>,
-    /// Threads that may take background work now: one stays free for what is urgent, if there is
-    /// more than one.
-    background_slots: usize,
+struct Queue {
+    waiting: BTreeMap<Priority, VecDeque<Work>>,
+    /// Threads that may take work for epochs now, which is long: one stays free for rounds, if there
+    /// is more than one.
+    epoch_slots: usize,
     closed: bool,
+}
+
+impl Queue {
+    /// Takes out the most urgent piece that may be done now.
+    fn pop(&mut self) -> Option<Work> {
+        let mut first = self.waiting.first_entry()?;
+        if *first.key() == Priority::Epoch {
+            // Nothing is less urgent.
+            self.epoch_slots = self.epoch_slots.checked_sub(1)?;
+        }
+        let work = first.get_mut().pop_front();
+        if first.get().is_empty() {
+            first.remove();
+        }
+        work
+    }
+
+    /// How many pieces wait, for rounds and for later.
+    fn lengths(&self) -> (usize, usize) {
+        self.waiting.iter().fold((0, 0), |(urgent, later), (priority, work)| match priority {
+            Priority::Round(_) => (urgent + work.len(), later),
+            Priority::Noise(_) | Priority::Epoch => (urgent, later + work.len()),
+        })
+    }
 }
 
 impl Workers {
@@ -44,13 +71,12 @@ impl Workers {
         threads: NonZeroUsize,
         results: &mpsc::UnboundedSender<WorkDone>,
     ) -> io::Result<Self> {
-        let queues = Queues {
-            urgent: VecDeque::new(),
-            background: VecDeque::new(),
-            background_slots: (threads.get() - 1).max(1),
+        let queue = Queue {
+            waiting: BTreeMap::new(),
+            epoch_slots: (threads.get() - 1).max(1),
             closed: false,
         };
-        let shared = Arc::new(Shared { queues: Mutex::new(queues), wake: Condvar::new() });
+        let shared = Arc::new(Shared { queue: Mutex::new(queue), wake: Condvar::new() });
         let workers = Self { shared };
         for number in 0..threads.get() {
             let (shared, results) = (Arc::clone(&workers.shared), results.clone());
@@ -63,14 +89,10 @@ impl Workers {
 
     /// Queues a piece of work.
     pub(crate) fn submit(&self, work: Work) {
-        let mut queues = self.shared.lock();
-        if work.is_urgent() {
-            queues.urgent.push_back(work);
-        } else {
-            queues.background.push_back(work);
-        }
-        let (urgent, background) = (queues.urgent.len(), queues.background.len());
-        drop(queues);
+        let mut queue = self.shared.lock();
+        queue.waiting.entry(work.priority()).or_default().push_back(work);
+        let (urgent, background) = queue.lengths();
+        drop(queue);
         self.shared.wake.notify_one();
         crate::metrics::work_queued(urgent, background);
     }
@@ -79,28 +101,35 @@ impl Workers {
 impl Drop for Workers {
     /// The threads end after the piece they are at.
     fn drop(&mut self) {
-        let mut queues = self.shared.lock();
-        queues.closed = true;
-        queues.urgent.clear();
-        queues.background.clear();
-        drop(queues);
+        let mut queue = self.shared.lock();
+        queue.closed = true;
+        queue.waiting.clear();
+        drop(queue);
         self.shared.wake.notify_all();
     }
 }
 
+/// What this thread has computed so far.
+fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    // Never negative, by what it counts.
+    Duration::try_from(time).unwrap_or_default()
+}
+
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Queues> {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
         // Nothing panics while holding it.
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn serve(&self, results: &mpsc::UnboundedSender<WorkDone>) {
         while let Some(work) = self.next() {
-            let urgent = work.is_urgent();
-            let done = work.run();
-            if !urgent {
-                self.lock().background_slots += 1;
-                // What waits in the background may go on now.
+            let long = work.priority() == Priority::Epoch;
+            let started = thread_time();
+            let done = work.run().taking(thread_time().saturating_sub(started));
+            if long {
+                self.lock().epoch_slots += 1;
+                // What waits for a slot may go on now.
                 self.wake.notify_one();
             }
             if results.send(done).is_err() {
@@ -111,21 +140,15 @@ impl Shared {
 
     /// The next piece of work; `None` when there will be none.
     fn next(&self) -> Option<Work> {
-        let mut queues = self.lock();
+        let mut queue = self.lock();
         loop {
-            if queues.closed {
+            if queue.closed {
                 return None;
             }
-            if let Some(work) = queues.urgent.pop_front() {
+            if let Some(work) = queue.pop() {
                 return Some(work);
             }
-            if queues.background_slots > 0
-                && let Some(work) = queues.background.pop_front()
-            {
-                queues.background_slots -= 1;
-                return Some(work);
-            }
-            queues = self.wake.wait(queues).unwrap_or_else(PoisonError::into_inner);
+            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }

@@ -75,7 +75,17 @@ impl SealFilter {
         if onion_bytes == 0 || !onions.len().is_multiple_of(onion_bytes) {
             return Err(BuildError::Ragged { bytes: onions.len(), onion_bytes });
         }
-        let onions = onions.chunks_exact(onion_bytes);
+        Self::build_from(key, onions.chunks_exact(onion_bytes))
+    }
+
+    /// The filter of `onions`, wherever each of them lies.
+    ///
+    /// # Errors
+    /// If there are 2^32 or more.
+    pub fn build_from<'a>(
+        key: FilterKey,
+        onions: impl ExactSizeIterator<Item = &'a [u8]>,
+    ) -> Result<Self, BuildError> {
         let mut filter = Self::zeroed(key, onions.len())?;
         for sealed in onions {
             filter.insert(&key.digest(sealed));

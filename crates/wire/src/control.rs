@@ -8,6 +8,10 @@ use crate::{
     Signed, SignedDocument,
 };
 
+/// The most rounds that a coordinator has open at once. Shards and clients size by it what they
+/// keep of rounds that are not over.
+pub const MOST_ROUNDS_IN_FLIGHT: usize = 8;
+
 record! {
     /// A shard offering its service.
     #[derive(Clone, Debug, PartialEq, Eq)]

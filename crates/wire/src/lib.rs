@@ -12,7 +12,9 @@ mod signed;
 
 pub use client::{FromClient, ToClient};
 pub use codec::{Blob, Decode, DecodeError, Encode, Reader};
-pub use control::{Registration, RoundCounts, RoundOutcome, ToCoordinator, ToShard};
+pub use control::{
+    MOST_ROUNDS_IN_FLIGHT, Registration, RoundCounts, RoundOutcome, ToCoordinator, ToShard,
+};
 pub use epoch::{
     Contribution, EpochDocument, KeyRole, OperatorList, PROTOCOL_VERSION, Parameters,
     SERVICE_CONVERSATION, SUITE_1, ShardEntry, SignedDocument, possession_context,

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use antiphon_onion::{PeelKey, ReplyKey, RoundContext, ephemeral_of, inner_of};
+use antiphon_onion::{PeelKey, RoundContext};
 use antiphon_wire::{BatchHeader, Layer, ShardIndex};
 
+use crate::buffers::BufferPool;
+use crate::round::blocks::Block;
+use crate::round::closed::Closed;
 use crate::round::inbound::{BatchFault, Inbound};
-use crate::routed::{Leaving, Slot};
-use crate::work::{Chunk, Job, PeelJob, Work};
+use crate::work::PeelJob;
 
 /// The onions of one layer: they are peeled as they arrive, but leave only when all are in.
 #[derive(Debug)]
@@ -17,18 +19,16 @@ pub(crate) struct Arriving {
     most: u32,
     /// `None` at the seal layer until it opens.
     key: Option<Arc<PeelKey>>,
+    pool: BufferPool,
     senders: Vec<Inbound>,
-    sealed: Vec<SealedChunk>,
-    peeled: Vec<Chunk>,
+    /// Not full yet.
+    filling: Option<Block>,
+    /// Full, and at the seal layer not peeled.
+    sealed: Vec<Block>,
+    peeled: Vec<Block>,
     at_work: usize,
-}
-
-/// Onions that wait for the seal to open.
-#[derive(Debug)]
-pub(crate) struct SealedChunk {
-    sender: ShardIndex,
-    first: u32,
-    onions: Vec<u8>,
+    /// Whether nothing more is taken in.
+    cut_off: bool,
 }
 
 impl Arriving {
@@ -38,16 +38,20 @@ impl Arriving {
         shards: usize,
         most: u32,
         key: Option<Arc<PeelKey>>,
+        pool: BufferPool,
     ) -> Self {
         Self {
             context,
             layer,
             most,
             key,
+            pool,
             senders: (0..shards).map(|_| Inbound::default()).collect(),
+            filling: None,
             sealed: Vec::new(),
             peeled: Vec::new(),
             at_work: 0,
+            cut_off: false,
         }
     }
 
@@ -55,51 +59,91 @@ impl Arriving {
         self.context.geometry.onion_bytes(self.layer)
     }
 
-    /// Starts a sender's batch.
-    pub(crate) fn open(&mut self, header: &BatchHeader) -> Result<(), BatchFault> {
-        self.senders[header.sender.position()].open(header, self.most).map(drop)
+    /// Starts a sender's batch. Returns what there is to peel.
+    pub(crate) fn open(&mut self, header: &BatchHeader) -> Result<Vec<PeelJob>, BatchFault> {
+        self.senders[header.sender.position()].open(header, self.most)?;
+        Ok(self.flush_if_received())
     }
 
-    /// Takes in part of a batch, and returns the work of peeling it unless it is still sealed.
+    /// Takes in part of a batch. Returns what there is to peel.
     pub(crate) fn take(
         &mut self,
         sender: ShardIndex,
-        onions: Vec<u8>,
-    ) -> Result<Option<Work>, BatchFault> {
+        onions: &[u8],
+    ) -> Result<Vec<PeelJob>, BatchFault> {
+        if self.cut_off {
+            return Ok(Vec::new());
+        }
         let onion_bytes = self.onion_bytes();
-        let first = self.senders[sender.position()].take(&onions, onion_bytes)?;
-        let chunk = SealedChunk { sender, first, onions };
-        Ok(match &self.key {
-            Some(key) => {
-                let key = Arc::clone(key);
-                Some(self.peel(key, chunk))
-            }
-            None => {
-                self.sealed.push(chunk);
-                None
-            }
-        })
+        let first = self.senders[sender.position()].take(onions, onion_bytes)?;
+        Ok(self.pack(sender, first, onions))
     }
 
-    fn peel(&mut self, key: Arc<PeelKey>, chunk: SealedChunk) -> Work {
+    /// Takes in this shard's own batch. Returns what there is to peel.
+    pub(crate) fn take_own(&mut self, me: ShardIndex, onions: &[u8]) -> Vec<PeelJob> {
+        let items = onions.len() / self.onion_bytes();
+        self.senders[me.position()].take_own(items as u32);
+        self.pack(me, 0, onions)
+    }
+
+    fn pack(&mut self, sender: ShardIndex, mut first: u32, mut onions: &[u8]) -> Vec<PeelJob> {
+        let onion_bytes = self.onion_bytes();
+        let mut jobs = Vec::new();
+        while !onions.is_empty() {
+            let pool = &self.pool;
+            let block = self.filling.get_or_insert_with(|| Block::new(pool, onion_bytes));
+            let taken = block.fill(sender, first, onions, onion_bytes);
+            first += taken;
+            onions = &onions[taken as usize * onion_bytes..];
+            if block.is_full(onion_bytes) {
+                jobs.extend(self.flush());
+            }
+        }
+        jobs.extend(self.flush_if_received());
+        jobs
+    }
+
+    /// Once all is in, there is nothing to wait for.
+    fn flush_if_received(&mut self) -> Vec<PeelJob> {
+        if self.is_received() { self.flush().into_iter().collect() } else { Vec::new() }
+    }
+
+    /// Sends on the block that is being filled.
+    fn flush(&mut self) -> Option<PeelJob> {
+        let block = self.filling.take()?;
+        if let Some(key) = &self.key {
+            let key = Arc::clone(key);
+            Some(self.peel(key, block))
+        } else {
+            self.sealed.push(block);
+            None
+        }
+    }
+
+    /// Takes nothing more in. Returns what there is to peel.
+    pub(crate) fn cut_off(&mut self) -> Option<PeelJob> {
+        self.cut_off = true;
+        self.flush()
+    }
+
+    fn peel(&mut self, key: Arc<PeelKey>, block: Block) -> PeelJob {
         self.at_work += 1;
-        let SealedChunk { sender, first, onions } = chunk;
-        let (context, layer) = (self.context, self.layer);
-        Work(Job::Peel(PeelJob { key, context, layer, sender, first, onions }))
+        PeelJob { key, context: self.context, layer: self.layer, block }
     }
 
     /// Opens the seal: returns the work of peeling all that waits.
-    pub(crate) fn unseal(&mut self, key: PeelKey) -> Vec<Work> {
+    pub(crate) fn unseal(&mut self, key: PeelKey) -> Vec<PeelJob> {
         let key = Arc::new(key);
         self.key = Some(Arc::clone(&key));
+        self.sealed.extend(self.filling.take());
         let waiting = std::mem::take(&mut self.sealed);
-        waiting.into_iter().map(|chunk| self.peel(Arc::clone(&key), chunk)).collect()
+        waiting.into_iter().map(|block| self.peel(Arc::clone(&key), block)).collect()
     }
 
     /// Takes back onions that have been peeled.
-    pub(crate) fn peeled(&mut self, chunk: Chunk) {
+    pub(crate) fn peeled(&mut self, block: Block) {
         self.at_work = self.at_work.saturating_sub(1);
-        self.peeled.push(chunk);
+        self.peeled.push(block);
     }
 
     /// The first sender whose batch is not complete.
@@ -108,119 +152,39 @@ impl Arriving {
         Some(ShardIndex(position as u16))
     }
 
+    /// Whether every batch is complete.
+    pub(crate) fn is_received(&self) -> bool {
+        self.senders.iter().all(Inbound::is_complete)
+    }
+
     /// Whether every batch is complete and every onion peeled, or waiting at the seal.
     pub(crate) fn is_complete(&self) -> bool {
-        self.is_idle() && self.senders.iter().all(Inbound::is_complete)
+        self.is_idle() && self.is_received()
     }
 
-    /// Whether no peeling is going on.
+    /// Whether no peeling is going on, or due.
     pub(crate) fn is_idle(&self) -> bool {
-        self.at_work == 0
+        self.at_work == 0 && self.filling.is_none()
     }
 
-    /// The sealed onions, each once, in a fixed order: what the filter is made of.
-    ///
-    /// Onions still sealed are compared whole, so that a copy does not count twice.
-    pub(crate) fn sealed_onions(&self) -> Vec<u8> {
-        let onion_bytes = self.onion_bytes();
-        let mut onions: Vec<&[u8]> =
-            self.sealed.iter().flat_map(|chunk| chunk.onions.chunks_exact(onion_bytes)).collect();
-        onions.sort_unstable();
-        onions.dedup();
-        onions.concat()
+    /// Whether peeling is going on.
+    pub(crate) fn is_peeling(&self) -> bool {
+        self.at_work > 0
     }
 
-    /// Closes the layer: which onions came whole, and which of them go on.
+    /// Hands out the sealed onions for a while.
+    pub(crate) fn lend_sealed(&mut self) -> Vec<Block> {
+        std::mem::take(&mut self.sealed)
+    }
+
+    /// Takes back what was lent.
+    pub(crate) fn take_back_sealed(&mut self, blocks: Vec<Block>) {
+        self.sealed = blocks;
+    }
+
+    /// Closes the layer.
     pub(crate) fn close(self) -> Closed {
-        let onion_bytes = self.onion_bytes();
-        let mut starts = vec![0; self.senders.len() + 1];
-        for (i, sender) in self.senders.iter().enumerate() {
-            starts[i + 1] = starts[i] + sender.count();
-        }
-        let slots = starts.last().copied().unwrap_or(0) as usize;
-        let mut chunks = self.peeled;
-        // A batch that never completed counts as empty.
-        chunks.retain(|chunk| self.senders[chunk.sender.position()].is_complete());
-        let mut closed = Closed {
-            context: self.context,
-            layer: self.layer,
-            onion_bytes,
-            starts,
-            reply_keys: vec![ReplyKey::default(); slots],
-            opened: Vec::with_capacity(slots),
-            chunks,
-        };
-        closed.admit();
-        closed
-    }
-}
-
-/// A layer whose onions are all in and peeled.
-#[derive(Debug)]
-pub(crate) struct Closed {
-    context: RoundContext,
-    layer: Layer,
-    onion_bytes: usize,
-    /// The first slot of each sender, and one more at the end.
-    starts: Vec<Slot>,
-    /// For each slot; of no use where the onion was dropped.
-    pub(crate) reply_keys: Vec<ReplyKey>,
-    /// The onions that opened, none twice: slot, chunk, position in the chunk.
-    opened: Vec<(Slot, u32, u32)>,
-    chunks: Vec<Chunk>,
-}
-
-impl Closed {
-    /// Admits what opened, once for each ephemeral key: a garbled copy, which does not open, must
-    /// not shadow the real onion.
-    fn admit(&mut self) {
-        let mut found: Vec<(&[u8; 32], Slot, u32, u32)> = Vec::with_capacity(self.reply_keys.len());
-        for (number, chunk) in self.chunks.iter().enumerate() {
-            let base = self.starts[chunk.sender.position()] + chunk.first;
-            for (i, onion) in chunk.onions.chunks_exact(self.onion_bytes).enumerate() {
-                let slot = base + i as u32;
-                if let Some(key) = chunk.peeled.reply_key(i) {
-                    self.reply_keys[slot as usize] = key.clone();
-                    found.push((ephemeral_of(onion), slot, number as u32, i as u32));
-                }
-            }
-        }
-        found.sort_unstable();
-        found.dedup_by_key(|(ephemeral, ..)| *ephemeral);
-        self.opened = found.into_iter().map(|(_, slot, chunk, i)| (slot, chunk, i)).collect();
-        self.opened.sort_unstable();
-    }
-
-    /// How many onions came in.
-    pub(crate) fn slots(&self) -> usize {
-        self.reply_keys.len()
-    }
-
-    /// The first slot of each sender, and one more at the end.
-    pub(crate) fn starts(&self) -> &[Slot] {
-        &self.starts
-    }
-
-    /// What is inside the onions that opened, with their slots, in the order of the slots.
-    pub(crate) fn inner(&self) -> impl ExactSizeIterator<Item = (Slot, &[u8])> {
-        self.opened.iter().map(|&(slot, chunk, i)| (slot, self.inner_at(chunk, i)))
-    }
-
-    fn inner_at(&self, chunk: u32, i: u32) -> &[u8] {
-        let onions = &self.chunks[chunk as usize].onions;
-        let onion = &onions[i as usize * self.onion_bytes..][..self.onion_bytes];
-        inner_of(self.context.geometry, self.layer, onion)
-    }
-
-    /// The onions that go on to one of `shards` shards.
-    pub(crate) fn leaving(&self, shards: usize) -> Vec<Leaving<'_>> {
-        self.opened
-            .iter()
-            .filter_map(|&(slot, chunk, i)| {
-                let next = self.chunks[chunk as usize].peeled.next_hop(i as usize)?;
-                let known = next.position() < shards;
-                known.then(|| Leaving { slot, next, bytes: self.inner_at(chunk, i) })
-            })
-            .collect()
+        let counts = self.senders.iter().map(Inbound::count);
+        Closed::new(self.context, self.layer, counts, self.peeled)
     }
 }

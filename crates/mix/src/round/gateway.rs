@@ -1,12 +1,11 @@
 //! The gateway's part of a round: its clients' onions in, their replies out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use antiphon_wire::{Digest, Geometry, NEXT_HOP_BYTES, ShardIndex};
+use antiphon_wire::{Digest, Geometry};
 
 use crate::ClientId;
-use crate::noise::NoiseBatch;
-use crate::routed::{Leaving, Slot};
+use crate::work::first_hop;
 
 /// Why onions were not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +30,8 @@ pub(crate) struct Submissions {
     /// is no second submission.
     by_digest: BTreeMap<Digest, usize>,
     by_client: BTreeMap<ClientId, usize>,
+    /// Clients of this gateway that have not handed in theirs.
+    awaited: BTreeSet<ClientId>,
     /// All entries, one after the other.
     entries: Vec<u8>,
 }
@@ -58,6 +59,7 @@ impl Submissions {
             // The link it came over now is the one to answer on.
             self.clients[position] = client;
             self.by_client.insert(client, position);
+            self.awaited.remove(&client);
             return Ok(());
         }
         if self.by_client.contains_key(&client) {
@@ -66,6 +68,7 @@ impl Submissions {
         if self.clients.len() >= most {
             return Err(SubmitError::Full);
         }
+        self.awaited.remove(&client);
         self.by_client.insert(client, self.clients.len());
         self.by_digest.insert(digest, self.clients.len());
         self.clients.push(client);
@@ -73,9 +76,21 @@ impl Submissions {
         Ok(())
     }
 
-    /// Whether every one of `clients` has handed in its onions.
-    pub(crate) fn has_all<'a>(&self, mut clients: impl Iterator<Item = &'a ClientId>) -> bool {
-        clients.all(|client| self.by_client.contains_key(client))
+    /// Expects onions of a client.
+    pub(crate) fn await_client(&mut self, client: ClientId) {
+        if !self.by_client.contains_key(&client) {
+            self.awaited.insert(client);
+        }
+    }
+
+    /// Expects none of a client that has gone.
+    pub(crate) fn forget_client(&mut self, client: ClientId) {
+        self.awaited.remove(&client);
+    }
+
+    /// Whether every client has handed in its onions.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.awaited.is_empty()
     }
 
     /// Clients with a submission, in the order of their onions.
@@ -88,24 +103,8 @@ impl Submissions {
         self.entries.len() / geometry.entry_bytes()
     }
 
-    /// The clients' onions and the noise, as they go to layer 1. Clients' slots come first.
-    pub(crate) fn leaving<'a>(
-        &'a self,
-        noise: &'a NoiseBatch,
-        geometry: Geometry,
-    ) -> Vec<Leaving<'a>> {
-        let users = self.entries.chunks_exact(geometry.entry_bytes());
-        let onion_bytes = geometry.entry_bytes() - NEXT_HOP_BYTES;
-        let noise = noise.entries.iter().zip(noise.onions.chunks_exact(onion_bytes));
-        users
-            .map(|entry| (first_hop(entry), &entry[NEXT_HOP_BYTES..]))
-            .chain(noise.map(|(&next, onion)| (next, onion)))
-            .enumerate()
-            .map(|(slot, (next, bytes))| Leaving { slot: slot as Slot, next, bytes })
-            .collect()
+    /// Hands over the clients' entries, one after the other: a next hop and an onion each.
+    pub(crate) fn take_entries(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.entries)
     }
-}
-
-fn first_hop(entry: &[u8]) -> ShardIndex {
-    ShardIndex(u16::from_be_bytes([entry[0], entry[1]]))
 }

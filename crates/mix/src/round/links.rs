@@ -1,13 +1,17 @@
 //! What a round sends to and takes from the other shards.
 
 use antiphon_wire::{
-    BatchHeader, Digest, Direction, FilterStatement, Layer, PROTOCOL_VERSION, PeerMessage, Reason,
+    BatchHeader, Direction, FilterStatement, Layer, PROTOCOL_VERSION, PeerMessage, Reason,
     SealStatement, ShardIndex, Signed, Timestamp, Verdict,
 };
 
+use bytes::Bytes;
+
 use crate::round::arriving::Arriving;
+use crate::round::inbound::BatchFault;
 use crate::round::{Effects, RoundMachine};
-use crate::work::Chunk;
+use crate::routed::Batch;
+use crate::work::{Job, PeelJob, Step, Work};
 use crate::{Notice, Output};
 
 impl RoundMachine {
@@ -19,39 +23,59 @@ impl RoundMachine {
         self.arriving.get_mut(usize::from(layer.0).checked_sub(1)?)?.as_mut()
     }
 
-    /// Sends each shard its batch of onions for `layer`.
-    pub(super) fn send_onions(
-        &mut self,
-        layer: Layer,
-        batches: Vec<Vec<u8>>,
-        effects: &mut Effects,
-    ) {
-        let item_bytes = self.context.epoch.geometry().onion_bytes(layer);
-        for (position, bytes) in batches.into_iter().enumerate() {
-            let to = ShardIndex(position as u16);
-            self.send_batch(to, layer, Direction::Forward, bytes, item_bytes, effects);
+    pub(super) fn take_layer(&mut self, layer: Layer) -> Option<Arriving> {
+        self.arriving.get_mut(usize::from(layer.0).checked_sub(1)?)?.take()
+    }
+
+    /// Hands out a piece of work.
+    pub(super) fn work(&self, step: Step, effects: &mut Effects) {
+        let (epoch, round) = (self.context.epoch.epoch(), self.round);
+        effects.outputs.push_back(Output::Work(Work(Job::Round { epoch, round, step })));
+    }
+
+    pub(super) fn peel(&self, jobs: Vec<PeelJob>, effects: &mut Effects) {
+        for job in jobs {
+            self.work(Step::Peel(Box::new(job)), effects);
         }
     }
 
-    /// Sends back the replies for the onions of `layer`, and forgets them.
-    pub(super) fn send_replies(&mut self, layer: u8, effects: &mut Effects) {
-        let Some(returning) = self.returning[usize::from(layer)].take() else { return };
+    /// Sends batches of onions for `layer`.
+    pub(super) fn send_onions(&mut self, layer: Layer, batches: Vec<Batch>, effects: &mut Effects) {
+        let geometry = self.context.epoch.geometry();
+        if layer == geometry.seal_layer() {
+            self.sealing.sent(&batches);
+        }
+        let item_bytes = geometry.onion_bytes(layer);
+        for batch in batches {
+            self.send_batch(batch, layer, Direction::Forward, item_bytes, effects);
+        }
+    }
+
+    /// Sends back replies for the onions of `layer`.
+    pub(super) fn send_replies(
+        &mut self,
+        layer: Layer,
+        batches: Vec<Batch>,
+        effects: &mut Effects,
+    ) {
         let item_bytes = self.context.epoch.geometry().body_bytes();
-        for to in self.context.epoch.shard_indices() {
-            let bytes = returning.for_sender(to).to_vec();
-            self.send_batch(to, Layer(layer), Direction::Reply, bytes, item_bytes, effects);
+        for batch in batches {
+            self.send_batch(batch, layer, Direction::Reply, item_bytes, effects);
         }
     }
 
     fn send_batch(
         &mut self,
-        to: ShardIndex,
+        batch: Batch,
         layer: Layer,
         direction: Direction,
-        bytes: Vec<u8>,
         item_bytes: usize,
         effects: &mut Effects,
     ) {
+        let Batch { to, bytes, hash } = batch;
+        if to == self.context.me {
+            return self.accept_own(layer, direction, bytes, effects);
+        }
         let header = BatchHeader {
             version: PROTOCOL_VERSION,
             epoch: self.context.epoch.epoch(),
@@ -61,18 +85,33 @@ impl RoundMachine {
             sender: self.context.me,
             receiver: to,
             count: (bytes.len() / item_bytes) as u32,
-            hash: Digest::of(&bytes),
+            hash,
         };
-        if to == self.context.me {
-            self.accept_header(&header, effects);
-            if !bytes.is_empty() {
-                self.accept_chunk(to, layer, direction, bytes, effects);
-            }
-            return;
-        }
         let header = Signed::new(header, &self.context.identity);
         let to = self.context.identities[to.position()];
         effects.outputs.push_back(Output::Batch { to, header, bytes, item_bytes });
+    }
+
+    fn accept_own(
+        &mut self,
+        layer: Layer,
+        direction: Direction,
+        bytes: Bytes,
+        effects: &mut Effects,
+    ) {
+        let me = self.context.me;
+        match direction {
+            Direction::Forward => {
+                let jobs = self.layer_mut(layer).map(|arriving| arriving.take_own(me, &bytes));
+                self.peel(jobs.unwrap_or_default(), effects);
+            }
+            Direction::Reply => {
+                if let Some(returning) = self.returning_mut(layer) {
+                    returning.take_own(me, bytes);
+                }
+            }
+        }
+        self.note_received(layer, direction);
     }
 
     /// Sends `message` to every other shard.
@@ -110,11 +149,11 @@ impl RoundMachine {
     fn accept_header(&mut self, header: &BatchHeader, effects: &mut Effects) {
         let opened = match header.direction {
             Direction::Forward => self.layer_mut(header.layer).map(|layer| layer.open(header)),
-            Direction::Reply => self.returning_mut(header.layer).map(|layer| layer.open(header)),
+            Direction::Reply => self
+                .returning_mut(header.layer)
+                .map(|layer| layer.open(header).map(|()| Vec::new())),
         };
-        if let Some(Err(error)) = opened {
-            self.fault(header.sender, &error, effects);
-        }
+        self.accepted(opened, header.sender, header.layer, header.direction, effects);
     }
 
     fn accept_chunk(
@@ -122,22 +161,39 @@ impl RoundMachine {
         sender: ShardIndex,
         layer: Layer,
         direction: Direction,
-        bytes: Vec<u8>,
+        bytes: &[u8],
         effects: &mut Effects,
     ) {
         let taken = match direction {
-            Direction::Forward => match self.layer_mut(layer) {
-                Some(arriving) => arriving.take(sender, bytes),
-                None => return,
-            },
-            Direction::Reply => match self.returning_mut(layer) {
-                Some(returning) => returning.take(sender, &bytes).map(|()| None),
-                None => return,
-            },
+            Direction::Forward => self.layer_mut(layer).map(|layer| layer.take(sender, bytes)),
+            Direction::Reply => self
+                .returning_mut(layer)
+                .map(|layer| layer.take(sender, bytes).map(|()| Vec::new())),
         };
-        match taken {
-            Ok(work) => effects.outputs.extend(work.map(Output::Work)),
-            Err(error) => self.fault(sender, &error, effects),
+        self.accepted(taken, sender, layer, direction, effects);
+    }
+
+    fn accepted(
+        &mut self,
+        result: Option<Result<Vec<PeelJob>, BatchFault>>,
+        sender: ShardIndex,
+        layer: Layer,
+        direction: Direction,
+        effects: &mut Effects,
+    ) {
+        match result {
+            Some(Ok(jobs)) => self.peel(jobs, effects),
+            Some(Err(error)) => self.fault(sender, &error, effects),
+            // The layer has gone on.
+            None => {}
+        }
+        self.note_received(layer, direction);
+    }
+
+    /// Notes when the last batch of a layer is in.
+    fn note_received(&mut self, layer: Layer, direction: Direction) {
+        if direction == Direction::Forward && self.layer(layer).is_some_and(Arriving::is_received) {
+            self.tracer.complete(layer);
         }
     }
 
@@ -165,7 +221,13 @@ impl RoundMachine {
             return;
         }
         match signed.verify(&self.context.identities[from.position()]) {
-            Ok(header) => self.accept_header(&header.clone(), effects),
+            Ok(header) => {
+                let header = *header;
+                if header.direction == Direction::Forward {
+                    self.tracer.first_bytes(header.layer);
+                }
+                self.accept_header(&header, effects);
+            }
             Err(error) => self.fault(from, &error, effects),
         }
         self.advance(now, effects);
@@ -178,27 +240,13 @@ impl RoundMachine {
         from: ShardIndex,
         layer: Layer,
         direction: Direction,
-        bytes: Vec<u8>,
+        bytes: &[u8],
         effects: &mut Effects,
     ) {
         if from == self.context.me {
             return;
         }
         self.accept_chunk(from, layer, direction, bytes, effects);
-        self.advance(now, effects);
-    }
-
-    /// Onions that have been peeled.
-    pub(crate) fn peeled(
-        &mut self,
-        now: Timestamp,
-        layer: Layer,
-        chunk: Chunk,
-        effects: &mut Effects,
-    ) {
-        if let Some(arriving) = self.layer_mut(layer) {
-            arriving.peeled(chunk);
-        }
         self.advance(now, effects);
     }
 

@@ -1,14 +1,15 @@
 //! One layer's replies on their way back.
 
-use antiphon_onion::{ReplyKey, apply_reply_stream};
+use antiphon_onion::ReplyKey;
 use antiphon_wire::{BatchHeader, ShardIndex};
-use rand::CryptoRng;
+use bytes::Bytes;
 
+use crate::answering::Answering;
+use crate::buffers::{Buffer, BufferPool};
 use crate::round::inbound::{BatchFault, Inbound};
 use crate::routed::{Routes, Slot};
 
-/// The replies for the onions of one layer. Every one is there from the start, as random bytes:
-/// what never comes back must not be visible.
+/// The replies for the onions of one layer, as they come in.
 #[derive(Debug)]
 pub(crate) struct Returning {
     body_bytes: usize,
@@ -16,32 +17,37 @@ pub(crate) struct Returning {
     /// For each slot; empty at the gateway, which applies no stream.
     reply_keys: Vec<ReplyKey>,
     starts: Vec<Slot>,
-    replies: Vec<u8>,
+    pool: BufferPool,
     /// From each shard that onions went to.
     inbound: Vec<Inbound>,
-    arriving: Vec<Vec<u8>>,
+    bodies: Vec<Bodies>,
+}
+
+/// What a shard has answered.
+#[derive(Debug)]
+enum Bodies {
+    Nothing,
+    Some(Buffer),
+    All(Bytes),
 }
 
 impl Returning {
     pub(crate) fn new(
         routes: Routes,
         reply_keys: Vec<ReplyKey>,
-        starts: &[Slot],
+        starts: Vec<Slot>,
         body_bytes: usize,
         shards: usize,
-        rng: &mut impl CryptoRng,
+        pool: BufferPool,
     ) -> Self {
-        let slots = starts.last().copied().unwrap_or(0) as usize;
-        let mut replies = vec![0; slots * body_bytes];
-        rng.fill_bytes(&mut replies);
         Self {
             body_bytes,
             routes,
             reply_keys,
-            starts: starts.to_vec(),
-            replies,
+            starts,
+            pool,
             inbound: (0..shards).map(|_| Inbound::default()).collect(),
-            arriving: vec![Vec::new(); shards],
+            bodies: (0..shards).map(|_| Bodies::Nothing).collect(),
         }
     }
 
@@ -57,32 +63,22 @@ impl Returning {
 
     /// Takes in part of a batch.
     pub(crate) fn take(&mut self, sender: ShardIndex, bytes: &[u8]) -> Result<(), BatchFault> {
-        let inbound = &mut self.inbound[sender.position()];
-        inbound.take(bytes, self.body_bytes)?;
-        let arriving = &mut self.arriving[sender.position()];
-        arriving.extend_from_slice(bytes);
-        if inbound.is_complete() {
-            let batch = std::mem::take(arriving);
-            for (i, body) in batch.chunks_exact(self.body_bytes).enumerate() {
-                self.answer(self.routes.to(sender)[i], body);
-            }
+        let position = sender.position();
+        self.inbound[position].take(bytes, self.body_bytes)?;
+        if let Bodies::Nothing = self.bodies[position] {
+            let all = self.routes.to(sender).len() * self.body_bytes;
+            self.bodies[position] = Bodies::Some(self.pool.take(all));
+        }
+        if let Bodies::Some(bodies) = &mut self.bodies[position] {
+            bodies.extend_from_slice(bytes);
         }
         Ok(())
     }
 
-    fn answer(&mut self, slot: Slot, body: &[u8]) {
-        let reply = &mut self.replies[slot as usize * self.body_bytes..][..self.body_bytes];
-        reply.copy_from_slice(body);
-        if let Some(key) = self.reply_keys.get(slot as usize) {
-            apply_reply_stream(key, reply);
-        }
-    }
-
-    /// Answers from this very shard, at layer L: bodies in the order of `slots`.
-    pub(crate) fn answer_all(&mut self, slots: impl Iterator<Item = Slot>, bodies: &[u8]) {
-        for (slot, body) in slots.zip(bodies.chunks_exact(self.body_bytes)) {
-            self.answer(slot, body);
-        }
+    /// Takes in what this very shard answers.
+    pub(crate) fn take_own(&mut self, me: ShardIndex, bytes: Bytes) {
+        self.inbound[me.position()].take_own((bytes.len() / self.body_bytes) as u32);
+        self.bodies[me.position()] = Bodies::All(bytes);
     }
 
     /// Whether every shard that onions went to has answered.
@@ -90,10 +86,18 @@ impl Returning {
         self.inbound.iter().all(Inbound::is_complete)
     }
 
-    /// The replies for one sender's onions, in their order.
-    pub(crate) fn for_sender(&self, sender: ShardIndex) -> &[u8] {
-        let start = self.starts[sender.position()] as usize;
-        let end = self.starts[sender.position() + 1] as usize;
-        &self.replies[start * self.body_bytes..end * self.body_bytes]
+    /// What is to be sent back; of what never came complete, nothing.
+    pub(crate) fn close(self) -> Answering {
+        let Self { routes, reply_keys, starts, inbound, bodies, body_bytes, pool } = self;
+        let complete = inbound.iter().map(Inbound::is_complete);
+        let bodies = bodies.into_iter().zip(complete).enumerate().filter_map(|(i, body)| {
+            let bytes = match body {
+                (Bodies::Some(buffer), true) => buffer.into_bytes(),
+                (Bodies::All(bytes), true) => bytes,
+                _ => return None,
+            };
+            Some((routes.to(ShardIndex(i as u16)), bytes))
+        });
+        Answering::new(reply_keys, starts, body_bytes, bodies, pool)
     }
 }

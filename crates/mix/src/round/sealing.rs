@@ -4,19 +4,25 @@ use std::collections::BTreeSet;
 
 use antiphon_verify::{
     FilterKey, FilterPrecision, SealBoard, SealFilter, SealKeeper, Standing, VerdictBoard,
-    VerdictError, filters_digest,
+    VerdictError,
 };
 use antiphon_wire::{
     Blob, FilterStatement, Finding, IdentityKey, Reason, Round, SealStatement, ShardIndex, Signed,
     Verdict,
 };
 
+use bytes::Bytes;
+
 use crate::noise::Checked;
 use crate::round::EpochContext;
+use crate::routed::Batch;
+use crate::work::{JudgeJob, Judged};
 
 /// What one shard knows about a round's seal.
 #[derive(Debug)]
 pub(crate) struct Sealing {
+    shards: usize,
+    /// Of all shards; none when they have been handed out to be tested.
     filters: Vec<Option<(FilterStatement, SealFilter)>>,
     verdicts: Option<VerdictBoard>,
     /// Verdicts that came before this shard had all filters; at most one from each.
@@ -27,7 +33,7 @@ pub(crate) struct Sealing {
     /// What this shard looks for in the filters.
     pub(crate) checked: Option<Checked>,
     /// What it sent to each shard for the seal layer.
-    pub(crate) sent: Vec<Vec<u8>>,
+    sent: Vec<Bytes>,
     /// Peers whose question for statements has been answered.
     answered: BTreeSet<ShardIndex>,
 }
@@ -35,27 +41,25 @@ pub(crate) struct Sealing {
 impl Sealing {
     pub(crate) fn new(keeper: SealKeeper, seals: SealBoard, shards: usize) -> Self {
         Self {
+            shards,
             filters: (0..shards).map(|_| None).collect(),
             verdicts: None,
             early: Vec::new(),
             seals,
             keeper: Some(keeper),
             checked: None,
-            sent: Vec::new(),
+            sent: vec![Bytes::new(); shards],
             answered: BTreeSet::new(),
         }
     }
 
-    /// This shard's own filter, over its sealed onions.
-    pub(crate) fn own_filter(
+    /// Takes in this shard's own filter, over its sealed onions.
+    pub(crate) fn take_own_filter(
         &mut self,
         context: &EpochContext,
         round: Round,
-        sealed: &[u8],
-        onion_bytes: usize,
-    ) -> Option<FilterStatement> {
-        let key = filter_key(context, round, context.me)?;
-        let filter = SealFilter::build(key, sealed, onion_bytes).ok()?;
+        filter: SealFilter,
+    ) -> FilterStatement {
         let statement = FilterStatement {
             epoch: context.epoch.epoch(),
             round,
@@ -63,8 +67,25 @@ impl Sealing {
             onions: filter.onions(),
             bits: Blob(filter.as_bytes().to_vec()),
         };
-        self.filters[context.me.position()] = Some((statement.clone(), filter));
-        Some(statement)
+        if let Some(place) = self.filters.get_mut(context.me.position()) {
+            *place = Some((statement.clone(), filter));
+        }
+        statement
+    }
+
+    /// Keeps what is sent for the seal layer, to look for it in the filters.
+    pub(crate) fn sent(&mut self, batches: &[Batch]) {
+        for batch in batches {
+            if let Some(sent) = self.sent.get_mut(batch.to.position()) {
+                *sent = batch.bytes.clone();
+            }
+        }
+    }
+
+    /// Keeps nothing of a round that is given up.
+    pub(crate) fn forget(&mut self) {
+        self.sent = Vec::new();
+        self.checked = None;
     }
 
     /// Takes in another shard's filter. `Err` is the reason to withhold.
@@ -75,10 +96,10 @@ impl Sealing {
         most_onions: u32,
     ) -> Result<(), Reason> {
         let shard = statement.shard;
-        let place = &mut self.filters[shard.position()];
-        if place.is_some() {
-            return Ok(());
-        }
+        let place = match self.filters.get_mut(shard.position()) {
+            Some(place) if place.is_none() => place,
+            _ => return Ok(()),
+        };
         let bad = Reason::BadFilter { shard };
         let key = filter_key(context, statement.round, shard).ok_or(bad)?;
         let filter = SealFilter::parse(key, statement.onions, most_onions, &statement.bits.0)
@@ -93,7 +114,7 @@ impl Sealing {
     }
 
     pub(crate) fn has_filter_of(&self, shard: ShardIndex) -> bool {
-        self.filters[shard.position()].is_some()
+        self.filters.get(shard.position()).is_none_or(Option::is_some)
     }
 
     /// Bytes of all filters received.
@@ -101,38 +122,31 @@ impl Sealing {
         self.filters.iter().flatten().map(|(statement, _)| statement.bits.0.len()).sum()
     }
 
-    /// Tests this shard's checked noise, and everything it sent to the seal layer, in exactly the
-    /// filters where each must be. Call it once all filters are in.
-    pub(crate) fn judge(&mut self, context: &EpochContext, onion_bytes: usize) -> Finding {
-        let checked = self.checked.take().unwrap_or_else(Checked::none);
-        let mut finding = None;
-        for (position, (statement, filter)) in self.filters.iter().flatten().enumerate() {
-            let at = ShardIndex(position as u16);
-            let own = checked
-                .at
-                .iter()
-                .zip(checked.sealed.chunks_exact(onion_bytes))
-                .filter(|(seal, _)| **seal == at)
-                .map(|(_, onion)| onion);
-            let sent = self.sent.get(position).map(Vec::as_slice).unwrap_or_default();
-            let missing = own
-                .chain(sent.chunks_exact(onion_bytes))
-                .filter(|onion| !filter.contains(onion))
-                .count();
-            // Whoever declares fewer onions than it was sent has a filter of smaller size, in which
-            // a false positive is likelier.
-            let missing = missing.max(undeclared(sent, onion_bytes, statement.onions as usize));
-            if missing > 0 && finding.is_none() {
-                finding = Some(Finding::Complaint { at, missing: missing as u32 });
-            }
+    /// The work of testing the filters. `None` until all of them are in.
+    pub(crate) fn judge(&mut self, onion_bytes: usize) -> Option<JudgeJob> {
+        if self.first_missing_filter().is_some() {
+            return None;
         }
-        let filters = filters_digest(self.filters.iter().flatten().map(|(statement, _)| statement));
-        self.sent = Vec::new();
-        let (epoch, shards) = (context.epoch.epoch(), self.filters.len());
+        let filters = std::mem::take(&mut self.filters).into_iter().flatten().collect();
+        Some(JudgeJob {
+            filters,
+            checked: self.checked.take().unwrap_or_else(Checked::none),
+            sent: std::mem::take(&mut self.sent),
+            onion_bytes,
+        })
+    }
+
+    /// What the filters come to, for this shard.
+    pub(crate) fn judged(&mut self, context: &EpochContext, judged: &Judged) -> Finding {
+        let filters = judged.filters;
+        let (epoch, shards) = (context.epoch.epoch(), context.shards());
         if let Some(keeper) = &self.keeper {
             self.verdicts = Some(VerdictBoard::new(epoch, keeper.round, filters, shards));
         }
-        finding.unwrap_or(Finding::Satisfied { filters })
+        match judged.missing {
+            Some((at, missing)) => Finding::Complaint { at, missing },
+            None => Finding::Satisfied { filters },
+        }
     }
 
     /// Takes in a verdict, and says what it comes to. Verdicts that come before this shard has
@@ -147,7 +161,7 @@ impl Sealing {
             None => {
                 let shard = verdict.claimed().shard;
                 let new = self.early.iter().all(|early| early.claimed().shard != shard);
-                if new && self.early.len() < self.filters.len() {
+                if new && self.early.len() < self.shards {
                     self.early.push(verdict.clone());
                 }
                 Ok(Standing::Waiting)
@@ -170,30 +184,12 @@ impl Sealing {
     }
 }
 
-/// By how many a filter over `declared` onions falls short of the distinct onions in `sent`.
-fn undeclared(sent: &[u8], onion_bytes: usize, declared: usize) -> usize {
-    if sent.len() / onion_bytes <= declared {
-        return 0;
-    }
-    let distinct: BTreeSet<&[u8]> = sent.chunks_exact(onion_bytes).collect();
-    distinct.len().saturating_sub(declared)
-}
-
-fn filter_key(context: &EpochContext, round: Round, owner: ShardIndex) -> Option<FilterKey> {
+/// The key of a shard's filter.
+pub(crate) fn filter_key(
+    context: &EpochContext,
+    round: Round,
+    owner: ShardIndex,
+) -> Option<FilterKey> {
     let precision = FilterPrecision::new(context.epoch.parameters().filter_bits)?;
     Some(FilterKey::new(context.epoch.epoch(), round, owner, precision))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_filter_must_declare_what_was_sent_but_no_copy_twice() {
-        let sent = b"aabbaacc";
-        assert_eq!(undeclared(sent, 2, 4), 0);
-        assert_eq!(undeclared(sent, 2, 3), 0, "three of the four differ");
-        assert_eq!(undeclared(sent, 2, 1), 2);
-        assert_eq!(undeclared(&[], 2, 0), 0);
-    }
 }

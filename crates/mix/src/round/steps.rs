@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
-use antiphon_onion::PeelKey;
+use antiphon_onion::{PeelKey, ReplyKey};
 use antiphon_verify::Standing;
 use antiphon_wire::{
-    Finding, Layer, PeerMessage, Reason, RoundOutcome, ShardIndex, Signed, Timestamp, ToClient,
-    Verdict,
+    Layer, PeerMessage, Reason, RoundOutcome, Signed, Timestamp, ToClient, Verdict,
 };
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha20Rng;
 
 use crate::Output;
+use crate::answering::Answering;
 use crate::round::arriving::Arriving;
 use crate::round::deadlines::Deadlines;
+use crate::round::sealing::filter_key;
 use crate::round::{Effects, Returning, RoundMachine, Stage};
-use crate::routed::Routes;
+use crate::routed::{Batch, Routes, Slot};
+use crate::work::{ExchangeJob, FilterJob, LeaveJob, Origin, Step, reply_jobs};
 
 impl RoundMachine {
     /// Goes on until something is missing that may still come.
@@ -30,7 +34,13 @@ impl RoundMachine {
                 Stage::DeadDrops => self.close_dead_drops(now, effects),
                 Stage::Replies(layer) => self.close_replies(now, layer, effects),
                 Stage::Aborting(until) => self.close_aborting(now, until, effects),
-                Stage::Ended => {}
+                // These go on when the work is done.
+                Stage::Leaving(_)
+                | Stage::Filtering
+                | Stage::Judging
+                | Stage::Exchanging
+                | Stage::Answering
+                | Stage::Ended => {}
             }
             if self.stage == before {
                 return;
@@ -44,7 +54,7 @@ impl RoundMachine {
     }
 
     fn close_submissions(&mut self, now: Timestamp, effects: &mut Effects) {
-        let all_in = self.submissions.has_all(self.expected.iter());
+        let all_in = self.submissions.is_complete();
         if !self.is_open() || (!all_in && !self.past(now, Deadlines::submissions)) {
             return;
         }
@@ -55,18 +65,35 @@ impl RoundMachine {
             return;
         };
         let geometry = self.context.epoch.geometry();
-        let shards = self.context.shards();
         self.counts.user_onions = self.submissions.onions(geometry) as u32;
         self.counts.noise_onions = noise.entries.len() as u32;
-        let mut leaving = self.submissions.leaving(&noise, geometry);
-        let slots = leaving.len() as u32;
-        let onion_bytes = geometry.onion_bytes(Layer::FIRST);
-        let (routes, batches) = Routes::draw(&mut leaving, shards, onion_bytes, &mut self.rng);
-        drop(leaving);
+        self.tracer.noise_took(noise.took);
         self.sealing.checked = Some(noise.checked);
-        self.expect_replies(0, routes, Vec::new(), &[0, slots]);
-        self.stage = Stage::Batches(Layer::FIRST);
-        self.send_onions(Layer::FIRST, batches, effects);
+        let entries = self.submissions.take_entries();
+        let (noise_entries, noise) = (noise.entries, noise.onions);
+        self.leave(0, Origin::Gateway { entries, noise_entries, noise }, effects);
+    }
+
+    /// Has onions shuffled that leave `layer`, 0 for the gateway.
+    fn leave(&mut self, layer: u8, origin: Origin, effects: &mut Effects) {
+        self.stage = Stage::Leaving(layer);
+        let job = LeaveJob {
+            layer,
+            origin,
+            geometry: self.context.epoch.geometry(),
+            shards: self.context.shards(),
+            rng: ChaCha20Rng::from_rng(&mut self.rng),
+            pool: self.pool.clone(),
+        };
+        self.work(Step::Leave(Box::new(job)), effects);
+    }
+
+    /// Has a closed layer's onions shuffled and sent to the next.
+    fn send_on(&mut self, layer: Layer, effects: &mut Effects) {
+        let Some(arriving) = self.take_layer(layer) else { return };
+        let closed = arriving.close();
+        self.tracer.peeled(layer, closed.slots());
+        self.leave(layer.0, Origin::Layer(closed), effects);
     }
 
     fn close_batches(&mut self, now: Timestamp, layer: Layer, effects: &mut Effects) {
@@ -80,56 +107,34 @@ impl RoundMachine {
             return;
         }
         if layer == self.context.epoch.geometry().seal_layer() {
-            self.publish_filter(now, layer, effects);
+            self.build_filter(now, layer, effects);
         } else {
             self.send_on(layer, effects);
-            self.stage = Stage::Batches(layer.next());
         }
     }
 
-    /// Shuffles a closed layer's onions and sends them to the next.
-    fn send_on(&mut self, layer: Layer, effects: &mut Effects) {
-        let Some(arriving) = self.arriving[usize::from(layer.0) - 1].take() else { return };
-        let geometry = self.context.epoch.geometry();
-        let shards = self.context.shards();
-        let mut closed = arriving.close();
-        let next = layer.next();
-        let mut leaving = closed.leaving(shards);
-        let item_bytes = geometry.onion_bytes(next);
-        let (routes, batches) = Routes::draw(&mut leaving, shards, item_bytes, &mut self.rng);
-        drop(leaving);
-        let keys = std::mem::take(&mut closed.reply_keys);
-        self.expect_replies(layer.0, routes, keys, closed.starts());
-        if next == geometry.seal_layer() {
-            self.sealing.sent.clone_from(&batches);
-        }
-        self.send_onions(next, batches, effects);
-    }
-
-    fn expect_replies(
+    pub(super) fn expect_replies(
         &mut self,
         layer: u8,
         routes: Routes,
-        keys: Vec<antiphon_onion::ReplyKey>,
-        starts: &[u32],
+        keys: Vec<ReplyKey>,
+        starts: Vec<Slot>,
     ) {
         let body = self.context.epoch.geometry().body_bytes();
         let shards = self.context.shards();
-        let returning = Returning::new(routes, keys, starts, body, shards, &mut self.rng);
+        let returning = Returning::new(routes, keys, starts, body, shards, self.pool.clone());
         self.returning[usize::from(layer)] = Some(returning);
     }
 
-    fn publish_filter(&mut self, now: Timestamp, seal: Layer, effects: &mut Effects) {
-        let Some(arriving) = self.layer(seal) else { return };
-        let sealed = arriving.sealed_onions();
+    fn build_filter(&mut self, now: Timestamp, seal: Layer, effects: &mut Effects) {
         let onion_bytes = self.context.epoch.geometry().onion_bytes(seal);
-        let own = self.sealing.own_filter(&self.context, self.round, &sealed, onion_bytes);
-        let Some(statement) = own else {
+        let Some(key) = filter_key(&self.context, self.round, self.context.me) else {
             return self.withhold(now, Reason::NotPrepared, effects);
         };
-        let filter = Signed::new(statement, &self.context.identity);
-        self.tell_all(&PeerMessage::Filter { filter }, effects);
-        self.stage = Stage::Filters;
+        let Some(arriving) = self.layer_mut(seal) else { return };
+        let blocks = arriving.lend_sealed();
+        self.stage = Stage::Filtering;
+        self.work(Step::Filter(Box::new(FilterJob { key, blocks, onion_bytes })), effects);
     }
 
     fn close_filters(&mut self, now: Timestamp, effects: &mut Effects) {
@@ -139,29 +144,17 @@ impl RoundMachine {
             }
             return;
         }
+        if self.parts > 0 {
+            // Whether the filters hold what is still to be sent has to be tested as well.
+            return;
+        }
         let geometry = self.context.epoch.geometry();
         let onion_bytes = geometry.onion_bytes(geometry.seal_layer());
         self.counts.filters_checked = self.context.shards() as u32;
         self.counts.filter_bytes = self.sealing.filter_bytes() as u32;
-        let finding = self.sealing.judge(&self.context, onion_bytes);
-        self.stage = Stage::Verdicts;
-        let verdict = Signed::new(
-            Verdict {
-                epoch: self.context.epoch.epoch(),
-                round: self.round,
-                shard: self.context.me,
-                finding,
-            },
-            &self.context.identity,
-        );
-        self.tell_all(&PeerMessage::Verdict { verdict: verdict.clone() }, effects);
-        if let Finding::Complaint { at, missing } = finding {
-            let reason = Reason::MissingOnions { complainant: self.context.me, at, missing };
-            return self.withhold(now, reason, effects);
-        }
-        let early = self.sealing.early_verdicts();
-        for verdict in early.iter().chain([&verdict]) {
-            self.count_verdict(now, verdict, effects);
+        if let Some(job) = self.sealing.judge(onion_bytes) {
+            self.stage = Stage::Judging;
+            self.work(Step::Judge(Box::new(job)), effects);
         }
     }
 
@@ -204,9 +197,10 @@ impl RoundMachine {
                 return self.skip_opening(effects);
             };
             self.stage = Stage::Opening;
+            self.tracer.keys_in();
             if let Some(arriving) = self.layer_mut(seal) {
-                let work = arriving.unseal(key);
-                effects.outputs.extend(work.into_iter().map(Output::Work));
+                let jobs = arriving.unseal(key);
+                self.peel(jobs, effects);
             }
             return;
         }
@@ -247,12 +241,13 @@ impl RoundMachine {
     fn skip_opening(&mut self, effects: &mut Effects) {
         let geometry = self.context.epoch.geometry();
         let seal = geometry.seal_layer();
-        if let Some(arriving) = self.arriving[usize::from(seal.0) - 1].take() {
+        if let Some(arriving) = self.take_layer(seal) {
             let closed = arriving.close();
-            let keys = vec![antiphon_onion::ReplyKey::default(); closed.slots()];
-            self.expect_replies(seal.0, Routes::none(self.context.shards()), keys, closed.starts());
+            let keys = vec![ReplyKey::default(); closed.slots()];
+            let routes = Routes::none(self.context.shards());
+            self.expect_replies(seal.0, routes, keys, closed.into_starts());
         }
-        let nothing = vec![Vec::new(); self.context.shards()];
+        let nothing = self.context.epoch.shard_indices().map(Batch::empty).collect();
         self.stage = Stage::DeadDrops;
         self.send_onions(geometry.last_layer(), nothing, effects);
     }
@@ -260,7 +255,6 @@ impl RoundMachine {
     fn close_opening(&mut self, effects: &mut Effects) {
         let seal = self.context.epoch.geometry().seal_layer();
         if self.layer(seal).is_some_and(Arriving::is_idle) {
-            self.stage = Stage::DeadDrops;
             self.send_on(seal, effects);
         }
     }
@@ -269,58 +263,44 @@ impl RoundMachine {
         let geometry = self.context.epoch.geometry();
         let last = geometry.last_layer();
         let Some(arriving) = self.layer(last) else { return };
-        let late = self.past(now, Deadlines::dead_drops) && arriving.is_idle();
-        if !arriving.is_complete() && !late {
+        if !arriving.is_received() {
+            if !self.past(now, Deadlines::dead_drops) {
+                return;
+            }
+            let rest = self.layer_mut(last).and_then(Arriving::cut_off);
+            self.peel(rest.into_iter().collect(), effects);
+        }
+        if !self.layer(last).is_some_and(Arriving::is_idle) {
             return;
         }
-        let Some(arriving) = self.arriving[usize::from(last.0) - 1].take() else { return };
-        let mut closed = arriving.close();
-        let mut deposits = Vec::with_capacity(closed.slots() * geometry.deposit_bytes());
-        let mut slots = Vec::with_capacity(closed.slots());
-        for (slot, deposit) in closed.inner() {
-            slots.push(slot);
-            deposits.extend_from_slice(deposit);
-        }
-        let (bodies, counts) = self.service.exchange(&deposits, geometry.body_bytes());
-        self.counts.pairs = counts.pairs;
-        self.counts.singles = counts.singles;
-        let keys = std::mem::take(&mut closed.reply_keys);
-        let shards = self.context.shards();
-        self.expect_replies(last.0, Routes::none(shards), keys, closed.starts());
-        if let Some(returning) = &mut self.returning[usize::from(last.0)] {
-            returning.answer_all(slots.into_iter(), &bodies);
-        }
-        self.stage = Stage::Replies(last.0 - 1);
-        self.send_replies(last.0, effects);
+        let Some(arriving) = self.take_layer(last) else { return };
+        let closed = arriving.close();
+        self.tracer.peeled(last, closed.slots());
+        self.stage = Stage::Exchanging;
+        let (service, pool) = (self.service, self.pool.clone());
+        let job = ExchangeJob { service, closed, geometry, pool };
+        self.work(Step::Exchange(Box::new(job)), effects);
     }
 
     fn close_replies(&mut self, now: Timestamp, layer: u8, effects: &mut Effects) {
         let complete =
             self.returning[usize::from(layer)].as_ref().is_none_or(Returning::is_complete);
-        if !complete && !self.past(now, |deadlines| deadlines.replies(layer)) {
+        let due = complete || self.past(now, |deadlines| deadlines.replies(layer));
+        if !due || self.parts > 0 {
             return;
         }
-        if layer > 0 {
-            self.stage = Stage::Replies(layer - 1);
-            self.send_replies(layer, effects);
-        } else {
-            self.answer_clients(effects);
-            let outcome = self.outcome.unwrap_or(RoundOutcome::Delivered);
-            self.end(now, outcome, effects);
+        self.stage = layer.checked_sub(1).map_or(Stage::Answering, Stage::Replies);
+        if let Some(returning) = self.returning[usize::from(layer)].take() {
+            self.answer(layer, returning.close(), effects);
         }
     }
 
-    fn answer_clients(&mut self, effects: &mut Effects) {
-        let Some(returning) = self.returning[0].take() else { return };
-        let pairs = self.context.epoch.parameters().pairs_per_client;
-        let each = 2 * usize::from(pairs) * self.context.epoch.geometry().body_bytes();
-        let (epoch, round) = (self.context.epoch.epoch(), self.round);
-        // Clients' slots come first; what follows are the replies to this shard's own noise.
-        let replies = returning.for_sender(ShardIndex(0)).chunks_exact(each);
-        for (&to, replies) in self.submissions.clients().iter().zip(replies) {
-            let replies = antiphon_wire::Blob(replies.to_vec());
-            let message = Arc::new(ToClient::Replies { epoch, round, replies });
-            effects.outputs.push_back(Output::Client { to, message });
+    /// Has the onions of `layer` answered.
+    pub(super) fn answer(&mut self, layer: u8, answering: Answering, effects: &mut Effects) {
+        let jobs = reply_jobs(layer, answering, &mut self.rng);
+        self.parts += jobs.len();
+        for job in jobs {
+            self.work(job, effects);
         }
     }
 
@@ -341,7 +321,7 @@ impl RoundMachine {
         self.end(now, outcome, effects);
     }
 
-    fn end(&mut self, now: Timestamp, outcome: RoundOutcome, effects: &mut Effects) {
+    pub(super) fn end(&mut self, now: Timestamp, outcome: RoundOutcome, effects: &mut Effects) {
         self.stage = Stage::Ended;
         self.arriving.clear();
         self.returning.clear();

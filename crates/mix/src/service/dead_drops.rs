@@ -18,36 +18,39 @@ pub struct PairCounts {
 }
 
 impl Service for DeadDrops {
-    fn exchange(&self, deposits: &[u8], body_bytes: usize) -> (Vec<u8>, PairCounts) {
+    fn exchange(&self, deposits: &[u8], body_bytes: usize, replies: &mut Vec<u8>) -> PairCounts {
         let deposit_bytes = DEAD_DROP_BYTES + body_bytes;
-        let drop_at = |i: u32| &deposits[i as usize * deposit_bytes..][..DEAD_DROP_BYTES];
         let body_at =
             |i: u32| &deposits[i as usize * deposit_bytes + DEAD_DROP_BYTES..][..body_bytes];
         // Sorting takes n log n steps whatever ids a client chooses; a hash table might not.
-        let mut order: Vec<u32> = (0..(deposits.len() / deposit_bytes) as u32).collect();
-        order.sort_unstable_by_key(|&i| drop_at(i));
+        let ids = deposits.chunks_exact(deposit_bytes).map(|deposit| {
+            deposit.first_chunk::<DEAD_DROP_BYTES>().map_or(0, |id| u128::from_be_bytes(*id))
+        });
+        let mut order: Vec<(u128, u32)> = ids.zip(0..).collect();
+        order.sort_unstable();
 
-        let mut replies = vec![0; order.len() * body_bytes];
+        replies.clear();
+        replies.resize(order.len() * body_bytes, 0);
         let mut reply = |to: u32, body: &[u8]| {
             replies[to as usize * body_bytes..][..body_bytes].copy_from_slice(body);
         };
         let mut counts = PairCounts::default();
-        for met in order.chunk_by(|&a, &b| drop_at(a) == drop_at(b)) {
+        for met in order.chunk_by(|a, b| a.0 == b.0) {
             match *met {
-                [a, b] => {
+                [(_, a), (_, b)] => {
                     counts.pairs += 1;
                     reply(a, body_at(b));
                     reply(b, body_at(a));
                 }
                 _ => {
                     counts.singles += u32::from(met.len() == 1);
-                    for &alone in met {
+                    for &(_, alone) in met {
                         reply(alone, body_at(alone));
                     }
                 }
             }
         }
-        (replies, counts)
+        counts
     }
 }
 
@@ -64,7 +67,8 @@ mod tests {
     #[test]
     fn exactly_two_swap() {
         let given = deposits(&[(9, 1), (5, 2), (9, 3), (7, 4), (7, 5), (7, 6)]);
-        let (replies, counts) = DeadDrops.exchange(&given, 16);
+        let mut replies = vec![8; 3];
+        let counts = DeadDrops.exchange(&given, 16, &mut replies);
         let first: Vec<u8> = replies.chunks_exact(16).map(|reply| reply[0]).collect();
         assert_eq!(first, [3, 2, 1, 4, 5, 6]);
         assert_eq!(counts, PairCounts { pairs: 1, singles: 1 });
@@ -72,6 +76,8 @@ mod tests {
 
     #[test]
     fn no_deposits_no_replies() {
-        assert_eq!(DeadDrops.exchange(&[], 16), (Vec::new(), PairCounts::default()));
+        let mut replies = vec![8; 3];
+        assert_eq!(DeadDrops.exchange(&[], 16, &mut replies), PairCounts::default());
+        assert!(replies.is_empty());
     }
 }

@@ -150,8 +150,8 @@ impl Shard {
     pub(super) fn publish(&mut self, now: Timestamp, document: SignedDocument) {
         let epoch = document.document.epoch;
         if self.epochs.contains_key(&epoch) {
-            // A coordinator that was away hears again what is ready.
-            return self.prepare(now, self.next_round());
+            self.repeat_ready();
+            return self.prepare_from(now, self.next_round());
         }
         let network = Arc::clone(&self.config.network);
         self.outputs.push_back(Output::Work(Work(Job::Document(Box::new(document), network))));
@@ -181,9 +181,10 @@ impl Shard {
             offered.and_then(|keys| keys.publish(Arc::clone(&verified), &self.config.identity));
         let Some(keys) = keys else { return self.not_the_one_signed(epoch) };
         self.epochs.insert(epoch, keys);
+        self.drop_taken_over();
         self.outputs.push_back(Output::Roster(Arc::clone(&verified)));
         self.pass_on_document(&verified);
-        self.prepare(now, self.next_round());
+        self.prepare_from(now, self.next_round());
         // Its rounds may come next: a shard cannot know whether those before are still to be opened.
         let first = verified.document().first_round;
         if first > self.opened {
@@ -244,6 +245,7 @@ impl Shard {
                 // Rounds hold the epoch's keys too.
                 self.rounds.retain(|_, round| round.context().epoch.epoch() != keys.epoch());
                 self.noise.retain(|_, (of, _)| *of != epoch);
+                self.pool.forget();
             }
         }
     }

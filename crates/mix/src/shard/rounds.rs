@@ -2,23 +2,35 @@
 
 use std::sync::Arc;
 
-use antiphon_wire::{Epoch, IdentityKey, PeerMessage, Round, ShardIndex, Timestamp, ToCoordinator};
+use antiphon_wire::{
+    Epoch, IdentityKey, MOST_ROUNDS_IN_FLIGHT, PeerMessage, Round, ShardIndex, Timestamp,
+    ToCoordinator,
+};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
 
 use crate::io::{BatchKey, Notice, Output};
-use crate::noise::NoiseBatch;
+use crate::noise::{NoiseBatch, NoiseJob};
 use crate::round::{Effects, RoundMachine};
 use crate::shard::Shard;
-use crate::work::{Job, NoiseJob, Work};
+use crate::work::{Job, Work};
 
 /// How many rounds after the last one opened a peer may already be at.
-const ROUNDS_AHEAD: u64 = 2;
+const ROUNDS_AHEAD: u64 = MOST_ROUNDS_IN_FLIGHT as u64;
+
+/// Rounds open at once that a shard takes part in. A coordinator that was restarted opens new ones
+/// while those of before are under way.
+const MOST_OPEN: usize = 2 * MOST_ROUNDS_IN_FLIGHT;
 
 impl Shard {
     /// Rounds that have not ended.
     pub(super) fn running(&self) -> Vec<Round> {
         self.rounds.iter().filter(|(_, r)| !r.has_ended()).map(|(round, _)| *round).collect()
+    }
+
+    /// How many rounds are open and have not ended.
+    fn open_rounds(&self) -> usize {
+        self.rounds.values().filter(|round| round.is_open() && !round.has_ended()).count()
     }
 
     /// Runs `act` on a round's machine and carries out what it asks for.
@@ -30,14 +42,19 @@ impl Shard {
     ) {
         let Some(machine) = self.rounds.get_mut(&round) else { return };
         let mut effects = Effects::default();
+        machine.tracer.set_clock(self.clock);
         act(machine, &mut effects);
         let epoch = machine.context().epoch.epoch();
+        let trace = effects.ended.map(|_| machine.tracer.finish());
         self.outputs.append(&mut effects.outputs);
         if let Some((outcome, counts, took_ms)) = effects.ended {
             self.say(ToCoordinator::Ended { epoch, round, outcome, counts });
             self.notice(Notice::RoundEnded { round, outcome, counts, took_ms });
-            // The one that ended last can still answer questions for statements.
-            self.rounds.retain(|number, machine| *number >= round || !machine.has_ended());
+            self.outputs.extend(trace.map(|trace| Output::Notice(Notice::RoundTraced(trace))));
+            // Those that ended last can still answer questions for statements: others may be as far
+            // behind as rounds overlap.
+            let kept = Round(round.0.saturating_sub(self.open_rounds() as u64));
+            self.rounds.retain(|number, machine| *number >= kept || !machine.has_ended());
             self.expire(now);
         }
     }
@@ -54,7 +71,8 @@ impl Shard {
         let Some(seal) = keys.take_seal(round) else { return false };
         let context = Arc::clone(&keys.context);
         let limits = self.config.limits;
-        let Some(machine) = RoundMachine::new(context, round, seal, limits, rng) else {
+        let pool = self.pool.clone();
+        let Some(machine) = RoundMachine::new(context, round, seal, limits, pool, rng) else {
             return false;
         };
         self.rounds.insert(round, machine);
@@ -78,7 +96,7 @@ impl Shard {
             *number != round || machine.is_open() || machine.context().epoch.epoch() == epoch
         });
         let over = round <= self.opened || self.epoch_of(round) != Some(epoch);
-        if expired || over || !self.start(now, round) {
+        if expired || over || self.open_rounds() >= MOST_OPEN || !self.start(now, round) {
             return;
         }
         self.opened = round;
@@ -99,7 +117,44 @@ impl Shard {
             machine.announce(now, clients.into_iter(), effects);
         });
         self.announce_to_clients(now, round);
-        self.prepare(now, round.next());
+        self.prepare_from(now, round.next());
+    }
+
+    /// Has the noise for `first` and the rounds after it built: for as many as are open, as they
+    /// follow each other about as fast.
+    pub(super) fn prepare_from(&mut self, now: Timestamp, first: Round) {
+        let mut round = first;
+        for _ in 0..self.open_rounds().clamp(1, MOST_ROUNDS_IN_FLIGHT) {
+            self.prepare(now, round);
+            round = round.next();
+        }
+    }
+
+    /// Forgets rounds that peers began under an epoch that a newer one takes them over from.
+    pub(super) fn drop_taken_over(&mut self) {
+        let served: Vec<_> =
+            self.rounds.keys().map(|round| (*round, self.epoch_of(*round))).collect();
+        for (round, epoch) in served {
+            self.rounds.retain(|number, machine| {
+                *number != round
+                    || machine.is_open()
+                    || epoch == Some(machine.context().epoch.epoch())
+            });
+        }
+    }
+
+    /// Tells a coordinator that was away what is ready.
+    pub(super) fn repeat_ready(&mut self) {
+        let waits = |(round, machine): (&Round, &RoundMachine)| {
+            let is_ready = !machine.is_open() && machine.has_noise();
+            is_ready.then(|| (machine.context().epoch.epoch(), *round))
+        };
+        let begun = self.rounds.iter().filter_map(waits);
+        let built = self.noise.iter().map(|(round, (epoch, _))| (*epoch, *round));
+        let ready: Vec<_> = built.chain(begun).filter(|(_, round)| *round > self.opened).collect();
+        for (epoch, round) in ready {
+            self.say(ToCoordinator::Ready { epoch, round });
+        }
     }
 
     /// Has the noise for `round` built, unless it is there or on its way.
@@ -107,25 +162,25 @@ impl Shard {
         let Some(epoch) = self.epoch_of(round) else { return };
         if self.rounds.get(&round).is_some_and(RoundMachine::has_noise)
             || self.building.get(&round) == Some(&epoch)
+            || self.noise.get(&round).is_some_and(|(of, _)| *of == epoch)
         {
             return;
-        }
-        if self.noise.get(&round).is_some_and(|(of, _)| *of == epoch) {
-            return self.say(ToCoordinator::Ready { epoch, round });
         }
         let rng = ChaCha20Rng::from_rng(&mut self.rng);
         let Some(keys) = self.epochs.get(&epoch) else { return };
         if now >= keys.context.epoch.document().expires_at {
             return;
         }
-        let job = NoiseJob {
-            epoch: Arc::clone(&keys.context.epoch),
-            maker: Arc::clone(&keys.context.noise),
-            round,
-            rng,
-        };
+        let (of, maker) = (Arc::clone(&keys.context.epoch), Arc::clone(&keys.context.noise));
         self.building.insert(round, epoch);
-        self.outputs.push_back(Output::Work(Work(Job::Noise(Box::new(job)))));
+        self.build_noise(Box::new(NoiseJob::new(of, maker, round, rng)));
+    }
+
+    /// Goes on with building noise, if it is still wanted.
+    pub(super) fn build_noise(&mut self, job: Box<NoiseJob>) {
+        if self.building.get(&job.round()) == Some(&job.epoch()) {
+            self.outputs.push_back(Output::Work(Work(Job::Noise(job))));
+        }
     }
 
     pub(super) fn noise_built(
@@ -140,11 +195,14 @@ impl Shard {
         }
         // A newer epoch may have taken the round over meanwhile.
         let (Some(noise), true) = (noise, self.epoch_of(round) == Some(epoch)) else { return };
+        // Even if a peer has begun the round: the coordinator waits for this word.
+        if round > self.opened {
+            self.say(ToCoordinator::Ready { epoch, round });
+        }
         if self.rounds.contains_key(&round) {
             self.with_round(now, round, |machine, effects| machine.add_noise(now, noise, effects));
         } else if round > self.opened {
             self.noise.insert(round, (epoch, noise));
-            self.say(ToCoordinator::Ready { epoch, round });
         }
     }
 
@@ -169,7 +227,7 @@ impl Shard {
         now: Timestamp,
         from: IdentityKey,
         batch: BatchKey,
-        bytes: Vec<u8>,
+        bytes: &[u8],
     ) {
         let BatchKey { round, layer, direction } = batch;
         let Some(machine) = self.rounds.get(&round) else { return };

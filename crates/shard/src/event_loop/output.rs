@@ -33,9 +33,9 @@ impl EventLoop {
                     None => (header, bytes),
                     Some(tamper) => {
                         let header = *header.claimed();
-                        let mut batch = OutgoingBatch { header, bytes, item_bytes };
+                        let mut batch = OutgoingBatch { header, bytes: bytes.to_vec(), item_bytes };
                         tamper.outgoing(&mut batch);
-                        (batch.sign(&self.hands.identity), batch.bytes)
+                        (batch.sign(&self.hands.identity), batch.bytes.into())
                     }
                 };
                 let header = Bytes::from(PeerMessage::Batch { header }.to_bytes());

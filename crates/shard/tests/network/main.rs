@@ -1,4 +1,4 @@
-//! Whole networks over QUIC on this machine: a coordinator, three shards, bare clients.
+//! Whole networks over QUIC and TCP on this machine: a coordinator, three shards, bare clients.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 

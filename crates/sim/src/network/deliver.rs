@@ -69,7 +69,7 @@ impl Network {
                 let message = PeerMessage::Batch { header };
                 self.tell_shard(i, ShardInput::Peer { from, message });
                 for chunk in bytes.chunks(CHUNK_ITEMS * item_bytes) {
-                    let bytes = chunk.to_vec();
+                    let bytes = chunk.to_vec().into();
                     self.tell_shard(i, ShardInput::PeerChunk { from, batch, bytes });
                 }
             }
@@ -192,6 +192,7 @@ impl Network {
                     }
                     ShardOutput::Batch { to, header, bytes, item_bytes } => {
                         if let Some(to) = self.position(&to).map(Party::Shard) {
+                            let bytes = bytes.to_vec();
                             let payload = Payload::Batch { header, bytes, item_bytes };
                             self.send(Sent { from, to, payload });
                         }

@@ -1,0 +1,126 @@
+//! Building a round's noise in pieces so short that nobody has to wait for them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon_onion::{Keep, build_batch};
+use antiphon_routing::{RoundKeys, VerifiedEpoch};
+use antiphon_wire::{DEAD_DROP_BYTES, Epoch, Geometry, Layer, Round};
+use rand_chacha::ChaCha20Rng;
+use zeroize::Zeroizing;
+
+use super::{Checked, NoiseBatch, NoiseMaker};
+use crate::work::Done;
+
+/// Hops that are built at once: about a millisecond, and one batch of the onions' Diffie-Hellman.
+const HOPS_AT_ONCE: usize = 128;
+
+/// The building of a round's noise, as far as it has come.
+#[derive(Debug)]
+pub(crate) struct NoiseJob {
+    epoch: Arc<VerifiedEpoch>,
+    maker: Arc<NoiseMaker>,
+    round: Round,
+    rng: ChaCha20Rng,
+    building: Option<Building>,
+    took: Duration,
+}
+
+#[derive(Debug)]
+struct Building {
+    keys: RoundKeys<Arc<VerifiedEpoch>>,
+    deposits: Zeroizing<Vec<u8>>,
+    batch: NoiseBatch,
+}
+
+impl NoiseJob {
+    pub(crate) fn new(
+        epoch: Arc<VerifiedEpoch>,
+        maker: Arc<NoiseMaker>,
+        round: Round,
+        rng: ChaCha20Rng,
+    ) -> Self {
+        Self { epoch, maker, round, rng, building: None, took: Duration::ZERO }
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch.epoch()
+    }
+
+    pub(crate) fn round(&self) -> Round {
+        self.round
+    }
+
+    /// Counts what a piece took.
+    pub(crate) fn add_time(&mut self, took: Duration) {
+        self.took += took;
+    }
+
+    /// Builds a piece. No noise comes of it if the round is not the epoch's or its keys are unusable.
+    pub(crate) fn run(mut self: Box<Self>) -> Done {
+        let built = self.piece();
+        let (epoch, round) = (self.epoch(), self.round);
+        match built {
+            Some(building) if building.is_done(self.epoch.geometry()) => {
+                let noise = NoiseBatch { took: self.took, ..building.batch };
+                Done::Noise { epoch, round, noise: Some(noise) }
+            }
+            Some(building) => {
+                self.building = Some(building);
+                Done::NoiseGoesOn(self)
+            }
+            None => Done::Noise { epoch, round, noise: None },
+        }
+    }
+
+    fn piece(&mut self) -> Option<Building> {
+        if let Some(mut building) = self.building.take() {
+            building.add(self.epoch.geometry(), &mut self.rng)?;
+            return Some(building);
+        }
+        let keys = RoundKeys::new(Arc::clone(&self.epoch), self.round)?.ok()?;
+        let geometry = self.epoch.geometry();
+        let deposits = self.maker.deposits(geometry.deposit_bytes(), &mut self.rng);
+        let onions = deposits.len() / geometry.deposit_bytes();
+        let batch = NoiseBatch {
+            entries: Vec::with_capacity(onions),
+            onions: Vec::with_capacity(onions * geometry.onion_bytes(Layer::FIRST)),
+            checked: Checked::none(),
+            took: Duration::ZERO,
+        };
+        Some(Building { keys, deposits, batch })
+    }
+}
+
+impl Building {
+    fn is_done(&self, geometry: Geometry) -> bool {
+        self.batch.entries.len() * geometry.deposit_bytes() >= self.deposits.len()
+    }
+
+    /// Builds the next few onions.
+    fn add(&mut self, geometry: Geometry, rng: &mut ChaCha20Rng) -> Option<()> {
+        let Self { keys, deposits, batch } = self;
+        let layers = usize::from(geometry.layers());
+        let deposit_bytes = geometry.deposit_bytes();
+        let rest = &deposits[batch.entries.len() * deposit_bytes..];
+        let count = (HOPS_AT_ONCE / layers).max(1).min(rest.len() / deposit_bytes);
+        let deposits = &rest[..count * deposit_bytes];
+
+        let mut path = Vec::with_capacity(count * layers);
+        for deposit in deposits.chunks_exact(deposit_bytes) {
+            let dead_drop = deposit.first_chunk::<DEAD_DROP_BYTES>()?;
+            keys.draw_path(dead_drop, rng, &mut path);
+        }
+        let start = batch.onions.len();
+        batch.onions.resize(start + count * geometry.onion_bytes(Layer::FIRST), 0);
+        let keep = Keep { sealed: true, ephemerals: false };
+        let onions = &mut batch.onions[start..];
+        let built = build_batch(keys.context(), &path, deposits, keep, rng, onions).ok()?;
+
+        batch.entries.extend(path.chunks_exact(layers).map(|hops| hops[0].shard));
+        let seals = path.chunks_exact(layers).map(|hops| hops[layers - 2].shard);
+        let sealed = Zeroizing::new(built.sealed?);
+        batch.checked.draw(seals, &sealed, geometry.onion_bytes(geometry.seal_layer()), rng);
+        Some(())
+    }
+}

@@ -1,0 +1,96 @@
+//! One layer's onions when all are in and peeled.
+
+use antiphon_onion::{ReplyKey, RoundContext, ephemeral_of, inner_offset};
+use antiphon_wire::Layer;
+
+use crate::buffers::Buffer;
+use crate::copies::{copies, remove_all};
+use crate::round::blocks::Block;
+use crate::routed::{Leaving, Slot};
+
+/// A layer whose onions are all in and peeled.
+#[derive(Debug)]
+pub(crate) struct Closed {
+    context: RoundContext,
+    layer: Layer,
+    /// The first slot of each sender, and one more at the end.
+    starts: Vec<Slot>,
+    blocks: Vec<Block>,
+}
+
+/// What of a closed layer goes on.
+pub(crate) struct Admitted {
+    /// The first slot of each sender, and one more at the end.
+    pub(crate) starts: Vec<Slot>,
+    /// For each slot; of no use where the onion was dropped.
+    pub(crate) reply_keys: Vec<ReplyKey>,
+    /// The onions that opened, none twice. At layer L they all go to shard 0.
+    pub(crate) leaving: Vec<Leaving>,
+    /// The peeled onions.
+    pub(crate) sources: Vec<Buffer>,
+}
+
+impl Closed {
+    /// `counts` is for each sender how many onions came, 0 if its batch never completed.
+    pub(super) fn new(
+        context: RoundContext,
+        layer: Layer,
+        counts: impl Iterator<Item = u32>,
+        blocks: Vec<Block>,
+    ) -> Self {
+        let mut starts = vec![0];
+        let mut end = 0;
+        starts.extend(counts.map(|count| {
+            end += count;
+            end
+        }));
+        Self { context, layer, starts, blocks }
+    }
+
+    /// How many onions came in.
+    pub(crate) fn slots(&self) -> usize {
+        self.starts.last().copied().unwrap_or(0) as usize
+    }
+
+    /// The first slot of each sender, and one more at the end.
+    pub(crate) fn into_starts(self) -> Vec<Slot> {
+        self.starts
+    }
+
+    /// Admits what opened, once for each ephemeral key: a garbled copy, which does not open, must
+    /// not shadow the real onion.
+    pub(crate) fn admit(self) -> Admitted {
+        let geometry = self.context.geometry;
+        let onion_bytes = geometry.onion_bytes(self.layer);
+        let inner = inner_offset(geometry, self.layer);
+        let mut reply_keys = vec![ReplyKey::default(); self.slots()];
+        let mut leaving: Vec<Leaving> = Vec::with_capacity(self.slots());
+        for (source, block) in self.blocks.iter().enumerate() {
+            let mut i = 0;
+            for run in &block.runs {
+                let (start, end) =
+                    (self.starts[run.sender.position()], self.starts[run.sender.position() + 1]);
+                // A batch that never completed counts as empty.
+                let counts = start < end;
+                for slot in (start + run.first..).take(run.count as usize) {
+                    if let Some(key) = block.peeled.reply_key(i).filter(|_| counts) {
+                        reply_keys[slot as usize].clone_from(key);
+                        let next = block.peeled.next_hop(i).unwrap_or_default();
+                        let at = i * onion_bytes + inner;
+                        leaving.push(Leaving { slot, next, source: source as u32, at });
+                    }
+                    i += 1;
+                }
+            }
+        }
+        let ephemeral = |i: usize| {
+            let Leaving { source, at, .. } = leaving[i];
+            let onion = &self.blocks[source as usize].onions[at - inner..][..onion_bytes];
+            ephemeral_of(onion).as_slice()
+        };
+        let again = copies(leaving.len(), ephemeral);
+        remove_all(&mut leaving, &again);
+        let sources = self.blocks.into_iter().map(|block| block.onions).collect();
+        Admitted { starts: self.starts, reply_keys, leaving, sources }
+    }
+}

@@ -1,0 +1,55 @@
+//! Where the time of a round goes, at one shard.
+//!
+//! All of it is aggregate: when whole batches come and go, which anyone who watches the links can see,
+//! and how long computing took.
+
+mod tracer;
+
+use std::time::Duration;
+
+use antiphon_wire::{Epoch, Layer, Round};
+
+pub(crate) use tracer::Tracer;
+
+/// Where one shard's time went in one round. What a round did not come to takes no time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoundTrace {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The round.
+    pub round: Round,
+    /// From the round's opening until the batches for layer 1 are handed to the links.
+    pub submit: Duration,
+    /// Layers 1 to L, in order.
+    pub layers: Vec<LayerTrace>,
+    /// From when the seal layer is complete until every seal key is in.
+    pub verification: Duration,
+    /// From when layer L is closed until its replies are handed to the links.
+    pub exchange: Duration,
+    /// From there until the clients are answered.
+    pub replies: Duration,
+    /// What this round's noise took to build, in time of the threads that built it.
+    pub noise_cpu: Duration,
+}
+
+/// Where one shard's time went at one layer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LayerTrace {
+    /// The layer.
+    pub layer: Layer,
+    /// Onions that came in.
+    pub onions: u32,
+    /// From when the batches of the layer before are handed out until the first bytes come in.
+    pub wait: Duration,
+    /// From the first bytes until the last batch is complete.
+    pub receive: Duration,
+    /// From the last complete batch (at the seal layer, from the last seal key) until the last onion is
+    /// peeled: the part of peeling that is not hidden behind receiving.
+    pub peel: Duration,
+    /// What peeling took, in time of the threads that peeled.
+    pub peel_cpu: Duration,
+    /// Leaving out copies, shuffling, and gathering onions into batches.
+    pub shuffle: Duration,
+    /// From handing out the batches until the links have taken them; zero if that is not known.
+    pub send: Duration,
+}

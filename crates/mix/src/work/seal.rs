@@ -1,0 +1,107 @@
+//! A shard's own filter, and what it finds in everyone's.
+
+use antiphon_verify::{FilterKey, SealFilter, filters_digest};
+use antiphon_wire::{Digest, FilterStatement, ShardIndex};
+use bytes::Bytes;
+
+use super::StepResult;
+use crate::copies::{copies, remove_all};
+use crate::noise::Checked;
+use crate::round::Block;
+
+/// Builds this shard's filter.
+#[derive(Debug)]
+pub(crate) struct FilterJob {
+    pub(crate) key: FilterKey,
+    /// Sealed onions.
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) onion_bytes: usize,
+}
+
+/// Tests this shard's checked noise, and everything it sent to the seal layer, in exactly the filters
+/// where each must be.
+#[derive(Debug)]
+pub(crate) struct JudgeJob {
+    /// Of all shards, in their order.
+    pub(crate) filters: Vec<(FilterStatement, SealFilter)>,
+    pub(crate) checked: Checked,
+    /// What was sent to each shard for the seal layer.
+    pub(crate) sent: Vec<Bytes>,
+    pub(crate) onion_bytes: usize,
+}
+
+/// What a shard finds in the filters.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    /// The hash of all filters.
+    pub(crate) filters: Digest,
+    /// The first filter in which onions are missing, and how many.
+    pub(crate) missing: Option<(ShardIndex, u32)>,
+}
+
+impl FilterJob {
+    /// Onions still sealed are compared whole, so that a copy does not count twice.
+    pub(super) fn run(self) -> StepResult {
+        let Self { key, blocks, onion_bytes } = self;
+        let mut onions: Vec<&[u8]> =
+            blocks.iter().flat_map(|block| block.onions.chunks_exact(onion_bytes)).collect();
+        let again = copies(onions.len(), |i| onions[i]);
+        remove_all(&mut onions, &again);
+        let filter = SealFilter::build_from(key, onions.iter().copied()).ok();
+        StepResult::Filtered { blocks, filter }
+    }
+}
+
+impl JudgeJob {
+    pub(super) fn run(self) -> Judged {
+        let mut missing = None;
+        for (position, (statement, filter)) in self.filters.iter().enumerate() {
+            let at = ShardIndex(position as u16);
+            let own = self
+                .checked
+                .at
+                .iter()
+                .zip(self.checked.sealed.chunks_exact(self.onion_bytes))
+                .filter(|(seal, _)| **seal == at)
+                .map(|(_, onion)| onion);
+            let sent = self.sent.get(position).map(AsRef::as_ref).unwrap_or_default();
+            let absent = own
+                .chain(sent.chunks_exact(self.onion_bytes))
+                .filter(|onion| !filter.contains(onion))
+                .count();
+            // Whoever declares fewer onions than it was sent has a filter of smaller size, in which
+            // a false positive is likelier.
+            let declared = statement.onions as usize;
+            let absent = absent.max(undeclared(sent, self.onion_bytes, declared));
+            if absent > 0 && missing.is_none() {
+                missing = Some((at, absent as u32));
+            }
+        }
+        let filters = filters_digest(self.filters.iter().map(|(statement, _)| statement));
+        Judged { filters, missing }
+    }
+}
+
+/// By how many a filter over `declared` onions falls short of the distinct onions in `sent`.
+fn undeclared(sent: &[u8], onion_bytes: usize, declared: usize) -> usize {
+    let onions = sent.len() / onion_bytes;
+    if onions <= declared {
+        return 0;
+    }
+    let copies = copies(onions, |i| &sent[i * onion_bytes..][..onion_bytes]).len();
+    (onions - copies).saturating_sub(declared)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_must_declare_what_was_sent_but_no_copy_twice() {
+        let sent = b"aabbaacc";
+        assert_eq!(undeclared(sent, 2, 4), 0);
+        assert_eq!(undeclared(sent, 2, 3), 0, "three of the four differ");
+        assert_eq!(undeclared(sent, 2, 1), 2);
+        assert_eq!(undeclared(&[], 2, 0), 0);
+    }
+}
