@@ -1,5 +1,6 @@
 //! One conversation: its keys, its schedule and its messages.
 
+mod bare;
 mod body;
 mod kdf;
 mod keys;
@@ -7,8 +8,11 @@ mod keys;
 mod tests;
 mod tree;
 
+use std::collections::BTreeMap;
+
 use antiphon_wire::{DEAD_DROP_BYTES, DecodeError, Epoch, Geometry, Round};
 
+pub use bare::BareMeeting;
 pub(crate) use body::{Acknowledgement, BodyKey, Fragment, equal};
 pub(crate) use kdf::Key;
 pub use keys::{ConversationSecret, Role};
@@ -73,6 +77,8 @@ pub(crate) struct Conversation {
     receiver: Receiver,
     pairs: u8,
     meetings: u64,
+    /// The meetings under way, and for each the first one that was not over when it was planned.
+    under_way: BTreeMap<u64, u64>,
     /// The first round without this conversation.
     closing: Option<Round>,
     /// Whether the application knows that there is no room for it.
@@ -89,6 +95,7 @@ impl Conversation {
             receiver: Receiver::new(message_limit),
             pairs: opening.pairs,
             meetings: 0,
+            under_way: BTreeMap::new(),
             closing: None,
             told_no_room: false,
         }
@@ -147,6 +154,8 @@ impl Conversation {
         let keys = self.keys.take(epoch, round, self.pairs)?;
         let number = self.meetings;
         self.meetings += 1;
+        let settled = self.under_way.keys().next().copied().unwrap_or(number);
+        self.under_way.insert(number, settled);
         let capacity = payload_bytes(geometry.body_bytes());
         let acknowledgement = self.receiver.acknowledgement();
         let mut partners = Vec::with_capacity(keys.len());
@@ -201,7 +210,12 @@ impl Conversation {
 
     /// A meeting's outcome is known. `None`: it was aborted with nothing revealed.
     pub(crate) fn finish(&mut self, meeting: u64, went_well: Option<bool>) {
-        if went_well != Some(true) {
+        let settled = self.under_way.remove(&meeting).unwrap_or(meeting);
+        if went_well == Some(true) {
+            // One end may hear of a round just before the next opens and the other just after: the
+            // partner is taken to have known of one meeting less.
+            self.sender.heard(settled.saturating_sub(1));
+        } else {
             self.sender.lost(meeting);
         }
         match went_well {

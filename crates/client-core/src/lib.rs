@@ -15,7 +15,7 @@ mod schedule;
 pub use checkpoint::{Checkpoint, RoundMark};
 pub use client::{Client, ClientConfig};
 pub use clock::CLOCK_SLACK_MS;
-pub use conversation::{ConversationSecret, PartnerError, Role};
+pub use conversation::{BareMeeting, ConversationSecret, PartnerError, Role};
 pub use documents::DocumentRefusal;
 pub use event::{ConversationId, Event, Input, OpenError, Opening, Outcome, Output, RoundRefusal};
 pub use ledger::Ledger;

@@ -8,14 +8,17 @@ use rand::CryptoRng;
 use crate::RoundRefusal;
 
 /// The keys of one of the epoch's rounds.
-pub(crate) fn keys(epoch: &VerifiedEpoch, round: Round) -> Result<RoundKeys<'_>, RoundRefusal> {
+pub(crate) fn keys(
+    epoch: &VerifiedEpoch,
+    round: Round,
+) -> Result<RoundKeys<&VerifiedEpoch>, RoundRefusal> {
     Ok(epoch.round_keys(round).ok_or(RoundRefusal::OutsideEpoch)??)
 }
 
 /// Builds one onion for each of `deposits`, each along a fresh path. Returns them behind each other,
 /// each behind the two bytes of its first shard's index.
 pub(crate) fn build(
-    keys: &RoundKeys<'_>,
+    keys: &RoundKeys<&VerifiedEpoch>,
     deposits: &[u8],
     rng: &mut impl CryptoRng,
 ) -> Result<(Vec<u8>, ReplyKeys), RoundRefusal> {

@@ -90,6 +90,8 @@ impl Schedule {
 
 #[cfg(test)]
 mod tests {
+    use antiphon_wire::MOST_ROUNDS_IN_FLIGHT;
+
     use super::*;
 
     fn schedule(key: u8, start: Start) -> Schedule {
@@ -131,6 +133,31 @@ mod tests {
         }
         assert!(worst < 20, "{worst}");
         assert!(worst <= 16, "{worst}");
+    }
+
+    #[test]
+    fn rounds_in_flight_make_an_outage_hardly_dearer() {
+        let mut worst = 0;
+        for key in 0..=255 {
+            for in_flight in 1..=MOST_ROUNDS_IN_FLIGHT as u64 {
+                let mut schedule = schedule(key, Start::Dense);
+                let first = u64::from(key) * 37;
+                let mut charged = 0;
+                let mut met = std::collections::BTreeSet::new();
+                for round in first..first + 720 {
+                    // What is known is how rounds ended that opened so long ago.
+                    if round.checked_sub(in_flight).is_some_and(|ended| met.contains(&ended)) {
+                        schedule.disturbed();
+                    }
+                    if schedule.meets(Round(round)) {
+                        met.insert(round);
+                        charged += 1;
+                    }
+                }
+                worst = worst.max(charged);
+            }
+        }
+        assert!(worst < 20, "{worst}");
     }
 
     #[test]

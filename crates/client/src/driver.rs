@@ -80,7 +80,7 @@ pub(crate) struct Driver {
     refusals: u32,
     /// When to give up a gateway that opens no round.
     quiet_until: Instant,
-    /// The gateway leaves the epoch: move between two rounds, or by this time.
+    /// The gateway leaves the epoch: move between two rounds, and take part in none from then on.
     move_by: Option<Instant>,
 }
 
@@ -156,7 +156,6 @@ impl Driver {
                 () = sleep(tick.unwrap_or_default()), if tick.is_some() => {
                     self.handle(Input::Tick).await;
                 }
-                () = at(self.move_by), if self.move_by.is_some() => {}
                 () = at(quiet), if quiet.is_some() => self.leave_quiet_gateway().await,
                 () = at(connecting), if connecting.is_some() => {
                     let last = std::mem::take(&mut self.last_failure);

@@ -8,6 +8,7 @@ mod documents;
 mod hex_serde;
 mod notice;
 mod open_round;
+mod pace;
 mod quorum;
 mod roster;
 mod settings;

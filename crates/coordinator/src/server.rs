@@ -51,7 +51,7 @@ pub enum ServerError {
 }
 
 /// A running coordinator. Dropping it stops it at once; [`shut_down`](Self::shut_down) lets the
-/// open round end first.
+/// open rounds end first.
 #[derive(Debug)]
 pub struct CoordinatorServer {
     shard_addr: SocketAddr,
@@ -133,7 +133,7 @@ impl CoordinatorServer {
         }
     }
 
-    /// Lets the open round end, keeps the state and leaves.
+    /// Lets the open rounds end, keeps the state and leaves.
     ///
     /// # Errors
     /// If the state could not be kept.
@@ -162,7 +162,7 @@ impl Drop for CoordinatorServer {
     }
 }
 
-/// Runs a coordinator until `shutdown` completes, then lets the open round end.
+/// Runs a coordinator until `shutdown` completes, then lets the open rounds end.
 ///
 /// # Errors
 /// If it cannot start, or cannot keep its state.

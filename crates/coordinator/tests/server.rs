@@ -9,6 +9,7 @@ mod shard;
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_coordinator::server::{CoordinatorServer, MAX_SHARD_FRAME_BYTES, ServerConfig};
@@ -29,6 +30,7 @@ use tokio::time::timeout;
 use shard::FakeShard;
 
 const PATIENCE: Duration = Duration::from_secs(20);
+const AT_ONCE: Duration = Duration::ZERO;
 
 fn network() -> NetworkFile {
     let operators = (0..3u8).map(|i| Operator {
@@ -88,22 +90,28 @@ fn list(operator: u8, seed: u8) -> Signed<OperatorList> {
     Signed::new(list, &SigningKey::from_bytes(&[100 + operator; 32]))
 }
 
-/// Plays a shard until the coordinator goes.
-async fn play(operator: u8, addr: SocketAddr) {
+/// Plays a shard, at which rounds take some time, until the coordinator goes.
+async fn play(operator: u8, addr: SocketAddr, round: Duration) {
     let seed = 1 + operator;
     let mut shard = FakeShard::new(SigningKey::from_bytes(&[seed; 32]), list(operator, seed));
     let mut rng = ChaCha20Rng::seed_from_u64(seed.into());
     let (sender, mut receiver) = dial_as_shard(seed, addr).await.split();
+    let sender = Arc::new(sender);
     let register = ToCoordinator::Register { registration: shard.registration() };
     sender.send(register.to_bytes().into()).await.unwrap();
     while let Some(frame) = frame(&mut receiver).await {
-        let answers = match ToShard::from_bytes(&frame).unwrap() {
-            ToShard::Open { epoch, round } => {
-                [shard.end(epoch, round, None), shard.ready(epoch, round.next())]
+        let answer = match ToShard::from_bytes(&frame).unwrap() {
+            ToShard::Open { epoch, round: number } => {
+                let (end, sender) = (shard.end(epoch, number, None), Arc::clone(&sender));
+                tokio::spawn(async move {
+                    tokio::time::sleep(round).await;
+                    let _ = sender.send(end.unwrap().to_bytes().into()).await;
+                });
+                shard.ready(epoch, number.next())
             }
-            other => [shard.answer(other, &mut rng), None],
+            other => shard.answer(other, &mut rng),
         };
-        for answer in answers.into_iter().flatten() {
+        if let Some(answer) = answer {
             let _ = sender.send(answer.to_bytes().into()).await;
         }
     }
@@ -147,8 +155,9 @@ async fn rounds_run_over_quic_and_go_on_after_a_restart() {
     for _ in 0..2 {
         let server = CoordinatorServer::start(config(folder.path())).unwrap();
         let mut notices = server.subscribe();
-        let shards: Vec<_> =
-            (0..3).map(|operator| tokio::spawn(play(operator, server.shard_addr()))).collect();
+        let shards: Vec<_> = (0..3)
+            .map(|operator| tokio::spawn(play(operator, server.shard_addr(), AT_ONCE)))
+            .collect();
         let first = delivered(&mut notices).await;
         assert!(first > last, "no number twice");
         let documents = timeout(PATIENCE, documents(server.client_addr(), 3)).await.unwrap();
@@ -172,6 +181,40 @@ async fn rounds_run_over_quic_and_go_on_after_a_restart() {
 }
 
 #[tokio::test]
+async fn rounds_that_take_longer_than_the_interval_overlap() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.coordinator.epoch_rounds = 100;
+    let server = CoordinatorServer::start(config).unwrap();
+    let mut notices = server.subscribe();
+    let long = Duration::from_secs(1);
+    (0..3).for_each(|operator| drop(tokio::spawn(play(operator, server.shard_addr(), long))));
+    let mut open = Vec::new();
+    let overlap = async {
+        while open.len() < 4 {
+            match notices.recv().await.unwrap() {
+                Notice::RoundOpened { round, .. } => open.push(round),
+                Notice::RoundEnded(report) => {
+                    assert_eq!(report.result, RoundResult::Delivered);
+                    open.retain(|round| *round != report.round);
+                }
+                _ => {}
+            }
+        }
+    };
+    timeout(PATIENCE, overlap).await.unwrap();
+    // Those that are open end, and no other opens.
+    server.shut_down().await.unwrap();
+    while let Ok(notice) = notices.try_recv() {
+        if let Notice::RoundEnded(report) = notice {
+            assert_eq!(report.result, RoundResult::Delivered);
+            open.retain(|round| *round != report.round);
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
+}
+
+#[tokio::test]
 async fn a_shard_that_nobody_certified_hears_why_and_loses_its_link() {
     let folder = tempfile::tempdir().unwrap();
     let server = CoordinatorServer::start(config(folder.path())).unwrap();
@@ -192,7 +235,7 @@ async fn garbage_costs_its_sender_the_link_and_nobody_else_anything() {
     let folder = tempfile::tempdir().unwrap();
     let server = CoordinatorServer::start(config(folder.path())).unwrap();
     let mut notices = server.subscribe();
-    (0..3).for_each(|operator| drop(tokio::spawn(play(operator, server.shard_addr()))));
+    (0..3).for_each(|operator| drop(tokio::spawn(play(operator, server.shard_addr(), AT_ONCE))));
     delivered(&mut notices).await;
     let (sender, mut receiver) = dial_as_shard(77, server.shard_addr()).await.split();
     sender.send(vec![0xff; 100].into()).await.unwrap();

@@ -104,7 +104,7 @@ fn a_lie_told_early_in_a_round_that_goes_through_costs_the_liar_alone() {
         };
         let mut network = Network::with_adversary(setup, slow_liar);
         let judged = |network: &Network| network.record.rounds().any(|ended| ended.round == FIRST);
-        assert!(network.run_until(60_000, judged));
+        assert!(network.run_until(60_000, judged), "{}", log(&network));
         let ended = network.record.rounds().find(|ended| ended.round == FIRST).unwrap();
         let missing = vec![network.identity(LIAR)];
         assert_eq!(ended.result, RoundResult::Partial { missing });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use antiphon_onion::ReplyKeys;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_verify::{AbortKind, judge_abort};
-use antiphon_wire::{Epoch, Round, SealStatement, Signed, Timestamp};
+use antiphon_wire::{Epoch, MOST_ROUNDS_IN_FLIGHT, Round, SealStatement, Signed, Timestamp};
 
 use super::Client;
 use crate::clock::plausible;
@@ -13,8 +13,9 @@ use crate::onions;
 use crate::round::{Place, Plan, Result as RoundResult};
 use crate::{Checkpoint, Event, Outcome, Output, RoundMark, RoundRefusal};
 
-/// Rounds of unknown outcome at a time. The oldest of more counts as disturbed.
-const MOST_IN_FLIGHT: usize = 8;
+/// Rounds of unknown outcome at a time: as many as can be open, and those that were open when the
+/// coordinator was restarted. The oldest of more counts as disturbed.
+const MOST_IN_FLIGHT: usize = 2 * MOST_ROUNDS_IN_FLIGHT;
 
 /// What links and clocks add to a round's deadlines, in milliseconds.
 const GRACE_MS: u64 = 10_000;
@@ -26,10 +27,17 @@ pub(super) struct InFlight {
     onions: Vec<u8>,
     reply_keys: ReplyKeys,
     plan: Plan,
-    /// Whether any conversation was open, so that the round counts.
+    /// Whether any conversation was open and could meet, so that the round counts.
     counts: bool,
     /// When nothing can come of it any more.
     pub(super) due: Timestamp,
+}
+
+#[cfg(test)]
+impl InFlight {
+    pub(super) fn counts(&self) -> bool {
+        self.counts
+    }
 }
 
 impl Client {
@@ -61,11 +69,13 @@ impl Client {
 
         // From here on the round's keys are used up, whatever follows.
         self.mark = Some(RoundMark { epoch, round });
-        let counts = !self.conversations.is_empty();
         let reserved = self.reserved();
+        // Whatever is left may be spent by rounds in flight. Where it may all be, nobody meets: the
+        // round is idle whoever talks, and costs nothing.
+        let may_meet = self.ledger.left() > reserved;
+        let counts = may_meet && !self.conversations.is_empty();
         let pairs = document.parameters().pairs_per_client;
         let place = Place { epoch, round, geometry: document.geometry(), pairs };
-        let may_meet = self.ledger.left() > reserved;
         let mut events = Vec::new();
         let plan = Plan::new(place, &mut self.conversations, may_meet, &mut self.rng, &mut events);
         let built = onions::build(&keys, plan.deposits(), &mut self.rng);

@@ -40,10 +40,6 @@ pub enum SendError {
     Closing,
 }
 
-/// Meetings after which an unacknowledged fragment is sent again: one to arrive in, and one whose
-/// bodies tell.
-const PATIENCE: u64 = 2;
-
 /// Bytes of the queue that a message takes up besides its own, so that empty ones are bounded too.
 const MESSAGE_BYTES: usize = 64;
 
@@ -57,8 +53,9 @@ struct Flight {
     payload: Vec<u8>,
     /// The message that ends here, and the bytes it takes up in the queue.
     ends: Option<(MessageId, usize)>,
-    /// The meeting from which on it may be sent again.
-    due: u64,
+    /// Whether it may be sent again.
+    due: bool,
+    /// The meeting in which it was last sent.
     sent: u64,
     arrived: bool,
 }
@@ -112,16 +109,17 @@ impl Sender {
     /// What to send in one body of meeting number `meeting`, with at most `capacity` bytes of
     /// payload: what is due again first, then something new.
     pub(crate) fn next(&mut self, meeting: u64, capacity: usize) -> Option<Fragment<'_>> {
-        let again = self.flight.iter().position(|flight| {
-            !flight.arrived && flight.due <= meeting && flight.payload.len() <= capacity
-        });
+        let again = self
+            .flight
+            .iter()
+            .position(|flight| !flight.arrived && flight.due && flight.payload.len() <= capacity);
         let position = match again {
             Some(position) => position,
             None => self.split_off(capacity)?,
         };
         let flight = &mut self.flight[position];
         flight.sent = meeting;
-        flight.due = meeting.saturating_add(PATIENCE);
+        flight.due = false;
         Some(Fragment {
             // `split_off` keeps all of the flight below 2^32.
             sequence: self.base + position as u32,
@@ -150,7 +148,7 @@ impl Sender {
         if done {
             self.waiting.pop_front();
         }
-        self.flight.push_back(Flight { payload, ends, due: 0, sent: 0, arrived: false });
+        self.flight.push_back(Flight { payload, ends, due: true, sent: 0, arrived: false });
         Some(position)
     }
 
@@ -183,7 +181,16 @@ impl Sender {
     /// Meeting number `meeting` failed: what was sent in it may be sent again at once.
     pub(crate) fn lost(&mut self, meeting: u64) {
         for flight in self.flight.iter_mut().filter(|flight| flight.sent == meeting) {
-            flight.due = 0;
+            flight.due = true;
+        }
+    }
+
+    /// A meeting went well that was planned when all meetings before `settled` were over, so that
+    /// the partner's bodies in it told what had arrived in them. What was sent in one of them and is
+    /// still not acknowledged may be sent again.
+    pub(crate) fn heard(&mut self, settled: u64) {
+        for flight in self.flight.iter_mut().filter(|flight| flight.sent < settled) {
+            flight.due = true;
         }
     }
 }

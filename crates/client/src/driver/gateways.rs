@@ -18,7 +18,8 @@ use crate::backoff;
 use crate::event::Event;
 use crate::{ConnectError, Gateway};
 
-/// How long to wait for a moment between two rounds before leaving a gateway.
+/// How long to wait for a moment between two rounds before making one to leave a gateway: where
+/// rounds overlap, it takes no part in new ones until those in flight are over.
 const MOVE_WITHIN: Duration = Duration::from_secs(60);
 /// A gateway that opens no round for this long, and for this many intervals, is left.
 const QUIET: Duration = Duration::from_secs(60);
@@ -120,7 +121,7 @@ impl Driver {
             _ => None,
         };
         if opened.is_some() {
-            if self.stopping {
+            if self.stopping || self.is_leaving() {
                 return;
             }
             self.heard();
@@ -199,13 +200,18 @@ impl Driver {
 
     /// Moves to another gateway between two rounds: one in flight would be charged.
     pub(super) async fn move_if_due(&mut self) {
-        let Some(by) = self.move_by else { return };
         let between = self.core().next_deadline().is_none();
-        if (between || by <= Instant::now())
+        if self.move_by.is_some()
+            && between
             && let Some(gateway) = self.line.gateway()
         {
             self.leave(gateway, "it leaves with the next epoch".to_owned()).await;
         }
+    }
+
+    /// Whether no moment between two rounds came in time.
+    fn is_leaving(&self) -> bool {
+        self.move_by.is_some_and(|by| by <= Instant::now())
     }
 
     pub(super) async fn leave_quiet_gateway(&mut self) {

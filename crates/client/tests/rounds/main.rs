@@ -238,6 +238,25 @@ async fn connecting_to_nobody_ends_with_the_reason() {
 }
 
 #[tokio::test]
+async fn rounds_overlap_and_end_in_any_order() {
+    let mut world = World::new();
+    let config = world.config(None, None);
+    let (client, _, mut served) = world.connect(config).await;
+    let mut events = client.events();
+    let mut submitted = Vec::new();
+    for round in 10..14 {
+        served.open(1, round).await;
+        submitted.push((round, served.onions(1, round).await));
+    }
+    submitted.swap(1, 2);
+    for (round, onions) in submitted {
+        let replies = world.mix.exchange(Round(round), &[onions]).remove(0);
+        served.reply(1, round, replies).await;
+        assert_eq!(event(&mut events, ended).await, (Round(round), Outcome::Undisturbed));
+    }
+}
+
+#[tokio::test]
 async fn shutting_down_waits_for_the_round_in_flight() {
     let mut world = World::new();
     let config = world.config(None, None);

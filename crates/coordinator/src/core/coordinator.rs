@@ -16,6 +16,7 @@ use super::disputes::Disputes;
 use super::documents::{Documents, Routing};
 use super::notice::Notice;
 use super::open_round::OpenRound;
+use super::pace::Pace;
 use super::quorum::Presence;
 use super::roster::Roster;
 use super::settings::CoordinatorConfig;
@@ -97,7 +98,15 @@ pub struct Coordinator {
     resuming: bool,
     /// Whether the running epoch needs a successor before another round.
     broken: bool,
-    open: Option<OpenRound>,
+    /// The last epoch that was broken. What else goes wrong in it decides nothing any more.
+    broken_last: Option<Epoch>,
+    /// The newest epoch in which each shard was given up: it spoils all rounds of it that are open,
+    /// and pays once.
+    given_up: BTreeMap<IdentityKey, Epoch>,
+    /// Epochs that opened their last round, with their shards, until no round of theirs is open.
+    ending: BTreeMap<Epoch, Vec<IdentityKey>>,
+    open: BTreeMap<Round, OpenRound>,
+    pace: Pace,
     /// From when on the next round only waits for its interval and for shards to be ready.
     idle_since: Timestamp,
     disputes: Disputes,
@@ -127,6 +136,7 @@ impl Coordinator {
         state.clamp_to(now);
         let mut coordinator = Self {
             gather_until: now.plus_ms(config.gather_ms.into()),
+            pace: Pace::new(config.in_flight()),
             config,
             network,
             documents,
@@ -143,7 +153,10 @@ impl Coordinator {
             waiting: None,
             resuming: false,
             broken: false,
-            open: None,
+            broken_last: None,
+            given_up: BTreeMap::new(),
+            ending: BTreeMap::new(),
+            open: BTreeMap::new(),
             idle_since: now,
             disputes: Disputes::default(),
             owed: BTreeMap::new(),
@@ -189,9 +202,9 @@ impl Coordinator {
         self.attempt = None;
     }
 
-    /// The round that is open, if one is.
-    pub fn open_round(&self) -> Option<Round> {
-        self.open.as_ref().map(|open| open.round)
+    /// The rounds that are open, the oldest first.
+    pub fn open_rounds(&self) -> impl Iterator<Item = Round> {
+        self.open.keys().copied()
     }
 
     /// What has to outlive the process.
@@ -238,10 +251,8 @@ impl Coordinator {
                 }
             }
             ToCoordinator::Ended { epoch, round, outcome, counts } => {
-                let running = self.state.current().map(|signed| signed.document.epoch);
-                if let Some(open) = &mut self.open
-                    && open.round == round
-                    && running == Some(epoch)
+                if let Some(open) = self.open.get_mut(&round)
+                    && open.epoch == epoch
                 {
                     open.report(identity, outcome, counts, self.now);
                 }
@@ -307,7 +318,7 @@ impl std::fmt::Debug for Coordinator {
         f.debug_struct("Coordinator")
             .field("last_epoch", &self.state.last_epoch())
             .field("last_round", &self.state.last_round())
-            .field("open", &self.open_round())
+            .field("open", &self.open_rounds().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }

@@ -1,14 +1,14 @@
 //! Rounds that failed over one shard's word against another's.
 //!
 //! A shard that lies looks like the one that it lies about, so nobody is left out for a dispute or
-//! two. After some in a row, the shard common to all of them is. If rounds fail all the same while a
+//! two. Rounds that were open together when one of them failed count as one. After some in a row, the shard common to all of them is. If rounds fail all the same while a
 //! shard sits out, that shard has an alibi and others come first; so one shard that spoils rounds for
 //! ever others pushes out each of them once at most, and is found then. If it sticks to one victim,
 //! nothing tells the two apart: one word against another costs both the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use antiphon_wire::IdentityKey;
+use antiphon_wire::{IdentityKey, Round};
 
 /// Disputes in a row before a shard is left out for them.
 const MOST_DISPUTES: u32 = 3;
@@ -20,6 +20,8 @@ type Involvement = (u32, u32);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disputes {
     in_a_row: u32,
+    /// The first round that was not open yet when the last of them was noted.
+    fresh: Round,
     /// Of the disputes in a row.
     recent: BTreeMap<IdentityKey, Involvement>,
     /// Of all disputes that were settled.
@@ -35,26 +37,33 @@ impl Disputes {
         self.recent.clear();
     }
 
-    /// Notes a dispute in a round of `present`, between `pairs` of shards; a pair of one shard with
+    /// Notes a dispute in `round`, while `next` is the next to open. It was a round of `present`, and
+    /// the dispute is between `pairs` of shards; a pair of one shard with
     /// itself is a shard that is at odds with all. Returns who is to be left out, if it is time:
     /// nobody, if nobody was named at all. Shards that are `mute` come first among those involved.
     pub(crate) fn note(
         &mut self,
+        (round, next): (Round, Round),
         present: &[IdentityKey],
         pairs: &BTreeSet<(IdentityKey, IdentityKey)>,
         mute: impl Fn(&IdentityKey) -> bool,
     ) -> Option<Vec<IdentityKey>> {
-        let mut round: BTreeMap<IdentityKey, BTreeSet<IdentityKey>> = BTreeMap::new();
+        let mut involved: BTreeMap<IdentityKey, BTreeSet<IdentityKey>> = BTreeMap::new();
         for &(a, b) in pairs {
-            round.entry(a).or_default().insert(b);
-            round.entry(b).or_default().insert(a);
+            involved.entry(a).or_default().insert(b);
+            involved.entry(b).or_default().insert(a);
         }
-        for (shard, at_odds) in round {
+        for (shard, at_odds) in involved {
             let (rounds, others) = self.recent.entry(shard).or_default();
             *rounds += 1;
             // At most as many as shards in an epoch.
             *others += at_odds.len() as u32;
         }
+        // What spoilt one round spoils those beside it.
+        if round < self.fresh {
+            return None;
+        }
+        self.fresh = next;
         self.in_a_row += 1;
         (self.in_a_row >= MOST_DISPUTES).then(|| self.settle(present, mute))
     }
@@ -125,7 +134,10 @@ mod tests {
     ) -> Vec<IdentityKey> {
         let present = present(out);
         for &(a, b) in pairs.iter().cycle() {
-            if let Some(out) = disputes.note(&present, &pair(a, b), |_| false) {
+            let round = disputes.fresh;
+            if let Some(out) =
+                disputes.note((round, round.next()), &present, &pair(a, b), |_| false)
+            {
                 return out;
             }
         }
@@ -169,20 +181,38 @@ mod tests {
     #[test]
     fn a_round_in_between_starts_afresh_and_nobody_named_is_nobody_left_out() {
         let mut disputes = Disputes::default();
+        let note = |disputes: &mut Disputes, pairs: &BTreeSet<_>| {
+            let round = disputes.fresh;
+            disputes.note((round, round.next()), &present(&[]), pairs, |_| true)
+        };
         for _ in 0..20 {
-            assert_eq!(disputes.note(&present(&[]), &pair(LIAR, shard(1)), |_| false), None);
-            assert_eq!(disputes.note(&present(&[]), &pair(LIAR, shard(1)), |_| false), None);
+            assert_eq!(note(&mut disputes, &pair(LIAR, shard(1))), None);
+            assert_eq!(note(&mut disputes, &pair(LIAR, shard(1))), None);
             disputes.end();
         }
-        let mut nobody = || disputes.note(&present(&[]), &BTreeSet::new(), |_| true);
+        let mut nobody = || note(&mut disputes, &BTreeSet::new());
         assert_eq!([nobody(), nobody(), nobody()], [None, None, Some(vec![])]);
     }
 
     #[test]
     fn of_two_at_odds_the_one_that_reports_nothing_goes() {
         let mut disputes = Disputes::default();
-        let mut dispute =
-            || disputes.note(&present(&[]), &pair(shard(1), shard(2)), |s| *s == shard(1));
-        assert_eq!([dispute(), dispute(), dispute()], [None, None, Some(vec![shard(1)])]);
+        let mut dispute = |round: u64| {
+            let rounds = (Round(round), Round(round + 1));
+            disputes.note(rounds, &present(&[]), &pair(shard(1), shard(2)), |s| *s == shard(1))
+        };
+        assert_eq!([dispute(1), dispute(2), dispute(3)], [None, None, Some(vec![shard(1)])]);
+    }
+
+    #[test]
+    fn rounds_that_were_open_together_are_one_dispute() {
+        let mut disputes = Disputes::default();
+        let mut dispute = |round: u64, next: u64| {
+            let rounds = (Round(round), Round(next));
+            disputes.note(rounds, &present(&[]), &pair(LIAR, shard(round as u8 % 3)), |_| false)
+        };
+        assert!((1..5).all(|round| dispute(round, 5).is_none()));
+        assert!((5..9).all(|round| dispute(round, 9).is_none()));
+        assert_eq!(dispute(9, 13), Some(vec![LIAR]));
     }
 }

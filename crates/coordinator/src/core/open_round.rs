@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_wire::{
-    EpochDocument, IdentityKey, NetworkFile, Round, RoundCounts, RoundOutcome, Timestamp,
+    Epoch, EpochDocument, IdentityKey, NetworkFile, Round, RoundCounts, RoundOutcome, Timestamp,
 };
 
 use super::settings::longest_round_ms;
@@ -11,6 +11,7 @@ use super::voters::Voters;
 
 #[derive(Debug)]
 pub(crate) struct OpenRound {
+    pub(crate) epoch: Epoch,
     pub(crate) round: Round,
     pub(crate) shards: Vec<IdentityKey>,
     opened_at: Timestamp,
@@ -19,8 +20,12 @@ pub(crate) struct OpenRound {
     pub(crate) deadline: Timestamp,
     /// When every shard has to have reported. Until then nobody is late.
     pub(crate) reports_due: Timestamp,
+    /// When shards erase the epoch's secrets, and with them what they know of the round.
+    expires_at: Timestamp,
     /// How long a round goes on after an honest shard withheld its seal key, in milliseconds.
     follow_ms: u64,
+    /// Whether no other round has been open beside it.
+    pub(crate) alone: bool,
     pub(crate) voters: Voters,
     reports: BTreeMap<IdentityKey, (RoundOutcome, RoundCounts)>,
     lost: BTreeSet<IdentityKey>,
@@ -37,13 +42,16 @@ impl OpenRound {
         let follow_ms = u64::from(p.layer_ms) + u64::from(p.verify_ms) + u64::from(p.interval_ms);
         let reports_due = now.plus_ms(longest_round_ms(p));
         Self {
+            epoch: document.epoch,
             round,
             shards: document.shards.iter().map(|shard| shard.identity).collect(),
             opened_at: now,
             last_report: now,
             deadline: reports_due,
             reports_due,
+            expires_at: document.expires_at,
             follow_ms,
+            alone: true,
             voters: Voters::new(document, network),
             reports: BTreeMap::new(),
             lost: BTreeSet::new(),
@@ -106,6 +114,11 @@ impl OpenRound {
 
     pub(crate) fn is_lost(&self, shard: &IdentityKey) -> bool {
         self.lost.contains(shard)
+    }
+
+    /// Whether nobody can be asked for a report any more.
+    pub(crate) fn has_expired(&self, now: Timestamp) -> bool {
+        now >= self.expires_at
     }
 
     /// Milliseconds from the opening to the last report.

@@ -1,6 +1,8 @@
 //! What an operator of a network chooses about its epochs and rounds.
 
-use antiphon_wire::{NetworkFile, Parameters, SERVICE_CONVERSATION, SUITE_1};
+use antiphon_wire::{
+    MOST_ROUNDS_IN_FLIGHT, NetworkFile, Parameters, SERVICE_CONVERSATION, SUITE_1,
+};
 
 /// What holds for every epoch that this coordinator plans, and how long it waits for shards.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +12,9 @@ pub struct CoordinatorConfig {
     /// The nominal time between two rounds, in milliseconds. Raised to the network file's least
     /// interval if it is below that.
     pub interval_ms: u32,
+    /// The most rounds that are open at once, at most [`MOST_ROUNDS_IN_FLIGHT`]. With 1, a round
+    /// opens when the one before it has ended.
+    pub rounds_in_flight: u8,
     /// How many rounds before the end of an epoch the next one is prepared.
     pub prepare_ahead_rounds: u32,
     /// Bytes of a body.
@@ -50,6 +55,7 @@ impl Default for CoordinatorConfig {
         Self {
             epoch_rounds: 720,
             interval_ms: 5000,
+            rounds_in_flight: 4,
             prepare_ahead_rounds: 60,
             body: 256,
             pairs_per_client: 1,
@@ -73,6 +79,11 @@ impl CoordinatorConfig {
     /// The time between the openings of two rounds in `network`, in milliseconds.
     pub fn interval_in(&self, network: &NetworkFile) -> u32 {
         self.interval_ms.max(network.policy.least_round_interval_ms).max(1)
+    }
+
+    /// The most rounds that are open at once: at least 1, at most [`MOST_ROUNDS_IN_FLIGHT`].
+    pub(crate) fn in_flight(&self) -> usize {
+        usize::from(self.rounds_in_flight).clamp(1, MOST_ROUNDS_IN_FLIGHT)
     }
 
     /// Rounds in an epoch, at least one.

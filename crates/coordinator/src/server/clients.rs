@@ -22,7 +22,7 @@ pub(super) fn limits() -> Limits {
     Limits { max_frame_bytes: MAX_FRAME_BYTES, max_links: MAX_CLIENTS, ..Limits::clients() }
 }
 
-/// Takes links until told to stop, and closes them once the open round has ended.
+/// Takes links until told to stop, and closes them once the open rounds have ended.
 pub(super) async fn serve(
     mut server: Server,
     mut documents: watch::Receiver<Documents>,
@@ -54,7 +54,7 @@ pub(super) async fn serve(
             }
         });
     }
-    // Nobody publishes once the open round has ended.
+    // Nobody publishes once the open rounds have ended.
     while documents.changed().await.is_ok() {}
     server.shut_down().await;
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use antiphon_transport::Identity;
 pub use antiphon_transport::config_file::ConfigError;
 use antiphon_transport::config_file::ConfigSource;
-use antiphon_wire::{Geometry, NetworkFile, Policy};
+use antiphon_wire::{Geometry, MOST_ROUNDS_IN_FLIGHT, NetworkFile, Policy};
 use serde::Deserialize;
 
 use crate::CoordinatorConfig;
@@ -47,6 +47,7 @@ struct Raw {
 struct RawEpoch {
     rounds: u32,
     interval_ms: u32,
+    rounds_in_flight: u8,
     prepare_ahead_rounds: u32,
     body: u16,
     pairs_per_client: u8,
@@ -74,6 +75,7 @@ impl Default for RawEpoch {
         Self {
             rounds: c.epoch_rounds,
             interval_ms: c.interval_ms,
+            rounds_in_flight: c.rounds_in_flight,
             prepare_ahead_rounds: c.prepare_ahead_rounds,
             body: c.body,
             pairs_per_client: c.pairs_per_client,
@@ -138,6 +140,10 @@ fn coordinator(
         let expected = format!("at least the network file's {least}");
         return wrong("epoch.interval_ms", epoch.interval_ms, expected);
     }
+    if !(1..=MOST_ROUNDS_IN_FLIGHT).contains(&usize::from(epoch.rounds_in_flight)) {
+        let expected = format!("from 1 to {MOST_ROUNDS_IN_FLIGHT}");
+        return wrong("epoch.rounds_in_flight", epoch.rounds_in_flight.into(), expected);
+    }
     if let Err(error) = Geometry::new(policy.least_mixing_hops + 1, epoch.body) {
         let expected = format!("a length that onions can have ({error})");
         return wrong("epoch.body", epoch.body.into(), expected);
@@ -165,6 +171,7 @@ fn coordinator(
     Ok(CoordinatorConfig {
         epoch_rounds: epoch.rounds,
         interval_ms: epoch.interval_ms,
+        rounds_in_flight: epoch.rounds_in_flight,
         prepare_ahead_rounds: epoch.prepare_ahead_rounds,
         body: epoch.body,
         pairs_per_client: epoch.pairs_per_client,
@@ -215,6 +222,10 @@ mod tests {
         for (rest, words) in [
             ("[epoch]\nrounds = 0\n", ["coordinator.toml", "epoch.rounds", "65536"]),
             ("[epoch]\ninterval_ms = 10\n", ["coordinator.toml", "epoch.interval_ms", "1000"]),
+            (
+                "[epoch]\nrounds_in_flight = 9\n",
+                ["coordinator.toml", "epoch.rounds_in_flight", "from 1 to 8"],
+            ),
             ("[epoch]\nbody = 100\n", ["coordinator.toml", "epoch.body", "16384"]),
             (
                 "[deadlines]\nlayer_ms = 0\n",

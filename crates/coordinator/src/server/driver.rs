@@ -49,7 +49,7 @@ impl Driver {
         Self { coordinator, store, links: HashMap::new(), documents, notices, encoded: None }
     }
 
-    /// Runs until told to stop and no round is open, or the state cannot be kept.
+    /// Runs until told to stop and no round is open any more, or the state cannot be kept.
     pub(super) async fn run(
         self,
         mut events: mpsc::Receiver<LinkEvent>,
@@ -58,7 +58,7 @@ impl Driver {
         let mut driver = on_thread(self, Self::carry_out).await?;
         let mut stopping = false;
         loop {
-            if stopping && driver.coordinator.open_round().is_none() {
+            if stopping && driver.coordinator.open_rounds().next().is_none() {
                 return Ok(());
             }
             let wait = driver.coordinator.next_deadline().map_or(Duration::from_secs(3600), |at| {

@@ -18,7 +18,7 @@ const REGISTER_WITHIN: Duration = Duration::from_secs(10);
 /// How long the last frames of a link have to arrive.
 const FLUSH_WITHIN: Duration = Duration::from_secs(5);
 
-/// Takes links until told to stop, and closes them once the open round has ended.
+/// Takes links until told to stop, and closes them once the open rounds have ended.
 pub(super) async fn serve(
     mut server: Server,
     events: mpsc::Sender<LinkEvent>,
@@ -36,7 +36,7 @@ pub(super) async fn serve(
         number += 1;
         links.spawn(attend(link, number, events.clone()));
     }
-    // The open round needs the links until nobody decides any more. They close by themselves then.
+    // The open rounds need the links until nobody decides any more. They close by themselves then.
     events.closed().await;
     let _ = timeout(FLUSH_WITHIN, async { while links.join_next().await.is_some() {} }).await;
     // Shards that are told dial again at once, instead of waiting for a silent link.

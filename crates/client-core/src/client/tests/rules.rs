@@ -1,5 +1,7 @@
 //! Which documents and rounds are accepted, and what rounds cost.
 
+use antiphon_wire::MOST_ROUNDS_IN_FLIGHT;
+
 use super::*;
 use crate::{DocumentRefusal, OpenError};
 
@@ -181,12 +183,40 @@ fn rounds_in_flight_are_bounded() {
     let mut client = client(&mix, 1, None);
     document(&mut client, &mix);
     client.clock = RoundClock::new(0);
-    for round in 0..20 {
+    for round in 0..28 {
         let input = Input::Opened { epoch: Epoch(1), round: Round(round), closes_in_ms: u32::MAX };
         client.handle(STARTS_AT, input);
     }
-    assert_eq!(client.in_flight.len(), 8);
+    assert_eq!(client.in_flight.len(), 2 * MOST_ROUNDS_IN_FLIGHT);
     let ended = drain(&mut client);
     let disturbed = ended.iter().filter(|o| matches!(o, Output::Event(Event::RoundEnded { .. })));
     assert_eq!(disturbed.count(), 12);
+}
+
+#[test]
+fn rounds_in_flight_count_as_spent_and_the_last_unit_is_spent_once() {
+    let mix = Mix::new(1, 0, 1);
+    let mut client = client(&mix, 1, None);
+    document(&mut client, &mix);
+    client.open_conversation(&opening(Role::First)).unwrap();
+    let allowance = client.ledger().allowance();
+    let met = |client: &Client| client.in_flight.iter().filter(|flight| flight.counts()).count();
+    let kept = |outputs: &[Output]| match outputs[0] {
+        Output::Persist(checkpoint) => checkpoint.charged,
+        _ => panic!("nothing is kept"),
+    };
+    let mut most = 0;
+    for round in 0..60u64 {
+        let outputs = open(&mut client, &mix, round);
+        assert_eq!(onions(&outputs).len(), 2 * mix.entry_bytes());
+        // Whatever becomes of those in flight is on disk, and no more than there is.
+        assert_eq!(kept(&outputs), client.ledger().charged() + met(&client) as u32);
+        most = most.max(kept(&outputs));
+        assert!(most <= allowance);
+        // Four in flight, and all of them disturbed.
+        if let Some(over) = round.checked_sub(3) {
+            reply(&mut client, &mix, over, Vec::new());
+        }
+    }
+    assert_eq!((most, client.ledger().charged(), met(&client)), (allowance, allowance, 0));
 }

@@ -57,9 +57,7 @@ impl Coordinator {
     /// A registered shard's link is gone.
     pub(super) fn lost(&mut self, identity: IdentityKey) {
         self.notice(Notice::ShardLost { shard: identity });
-        if let Some(open) = &mut self.open {
-            open.lose(identity);
-        }
+        self.open.values_mut().for_each(|open| open.lose(identity));
         if self.stopping {
             return;
         }
@@ -84,6 +82,7 @@ impl Coordinator {
                 self.state.drop_next();
             }
             if runs {
+                self.give_up(identity);
                 self.break_epoch(&format!("shard {identity} is lost: {reason}"));
             }
         }
@@ -97,11 +96,19 @@ impl Coordinator {
         self.notice(Notice::ShardSuspended { shard, epochs, reason: reason.to_owned() });
     }
 
+    /// What the shard spoils in rounds of the running epoch that are still open is one failure.
+    pub(super) fn give_up(&mut self, shard: IdentityKey) {
+        if let Some(signed) = self.state.current() {
+            self.given_up.insert(shard, signed.document.epoch);
+        }
+    }
+
     /// The running epoch opens no more rounds; a successor is planned at once.
     pub(super) fn break_epoch(&mut self, reason: &str) {
         let Some(epoch) = self.state.current().map(|signed| signed.document.epoch) else { return };
         if !self.broken {
             self.broken = true;
+            self.broken_last = Some(epoch);
             self.notice(Notice::EpochBroken { epoch, reason: reason.to_owned() });
         }
         self.resuming = false;

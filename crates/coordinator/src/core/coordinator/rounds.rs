@@ -3,27 +3,49 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use antiphon_wire::{EpochDocument, IdentityKey, Round, RoundOutcome, Timestamp, ToShard};
+use antiphon_wire::{Epoch, EpochDocument, IdentityKey, Round, RoundOutcome, Timestamp, ToShard};
 
-use super::{Coordinator, identities};
+use super::{Coordinator, identities, lists};
 use crate::core::blame::{self, Finding};
 use crate::core::notice::{Notice, RoundReport, RoundResult, RoundTotals};
 use crate::core::open_round::OpenRound;
+use crate::core::pace::Pacing;
 
 /// Why a shard is suspended that reports nothing.
 const SILENT: &str = "did not report the end of a round in time";
 
 impl Coordinator {
-    /// Ends the open round, begins an epoch or opens a round, if it is time.
+    /// Ends a round, begins an epoch or opens a round, if it is time.
     pub(super) fn step_round(&mut self) -> bool {
-        if let Some(open) = self.open.take_if(|open| open.is_over(self.now)) {
+        let was_full = self.is_full();
+        let over = self.open.values().find(|open| open.is_over(self.now)).map(|open| open.round);
+        if let Some(open) = over.and_then(|round| self.open.remove(&round)) {
+            if was_full {
+                self.idle_since = self.now;
+            }
             self.end_round(&open);
+            self.complete_epochs();
             return true;
         }
-        if self.open.is_some() || self.stopping || self.resuming || self.broken {
+        if self.is_full() || self.stopping || self.resuming || self.broken {
             return false;
         }
         self.begin_epoch() || self.expire() || self.open_next()
+    }
+
+    /// Whether as many rounds are open as may be. Those of an epoch that was broken only wait for
+    /// their deadlines, and the next epoch does not wait with them, unless one round at a time is
+    /// wanted.
+    fn is_full(&self) -> bool {
+        let most = self.config.in_flight();
+        let of_broken = if most > 1 { most } else { 0 };
+        let running = self.open.values().filter(|open| !self.is_decided(open)).count();
+        running >= self.pace.allowed() || self.open.len() >= most + of_broken
+    }
+
+    /// Whether the round's epoch was broken.
+    fn is_decided(&self, open: &OpenRound) -> bool {
+        self.broken_last >= Some(open.epoch)
     }
 
     /// The earliest time for the next round.
@@ -40,7 +62,10 @@ impl Coordinator {
 
     /// From when on no round of `document` can be finished.
     fn too_late(&self, document: &EpochDocument) -> Timestamp {
-        Timestamp(document.expires_at.0.saturating_sub(document.parameters.interval_ms.into()))
+        let interval = u64::from(document.parameters.interval_ms);
+        let wanted = interval.saturating_add(self.pace.latency_ms());
+        let before = wanted.min(document.expires_at.ms_since(document.starts_at) / 2);
+        Timestamp(document.expires_at.0.saturating_sub(before))
     }
 
     /// Moves on to the announced epoch when its first round is next, or nothing runs until then.
@@ -57,11 +82,22 @@ impl Coordinator {
         if let Some(ended) = self.state.begin_next()
             && round > ended.document.last_round
         {
-            self.state.suspensions.completed(&identities(&ended));
+            self.ending.insert(ended.document.epoch, identities(&ended));
+            self.complete_epochs();
         }
         self.idle_since = self.now;
         self.unsaved = true;
         true
+    }
+
+    /// Notes the epochs of which all rounds are over.
+    fn complete_epochs(&mut self) {
+        let open = &self.open;
+        let is_over = |epoch: &Epoch| !open.values().any(|open| open.epoch == *epoch);
+        for (_, shards) in self.ending.extract_if(.., |epoch, _| is_over(epoch)) {
+            self.state.suspensions.completed(&shards);
+            self.unsaved = true;
+        }
     }
 
     /// Gives up an epoch whose document has expired, so that another one is planned.
@@ -106,16 +142,16 @@ impl Coordinator {
         let epoch = document.epoch;
         self.state.take_round(round, self.now);
         self.persist();
-        let open = OpenRound::new(document, &self.network, round, self.now);
+        let mut open = OpenRound::new(document, &self.network, round, self.now);
+        open.alone = self.open.is_empty();
+        self.open.values_mut().for_each(|beside| beside.alone = false);
         self.send_all(&open.shards, ToShard::Open { epoch, round });
         self.notice(Notice::RoundOpened { epoch, round, late });
         self.roster.forget_ready(round);
-        self.open = Some(open);
+        self.open.insert(round, open);
     }
 
     fn end_round(&mut self, open: &OpenRound) {
-        self.idle_since = self.now;
-        let Some(epoch) = self.state.current().map(|signed| signed.document.epoch) else { return };
         let outcomes = open.outcomes();
         let silent = open.silent();
         let finding = blame::judge(&open.voters, &outcomes);
@@ -123,20 +159,42 @@ impl Coordinator {
         open.counts().for_each(|counts| totals.add(counts));
         let result = result(open, &outcomes, &silent, &finding);
         let aborted = matches!(result, RoundResult::Aborted { .. });
+        let (alone, latency_ms) = (open.alone, open.latency_ms());
+        let delivered = result == RoundResult::Delivered;
+        if !self.is_decided(open) {
+            self.pace.ended(Pacing { delivered, alone, latency_ms });
+        }
         self.notice(Notice::RoundEnded(RoundReport {
-            epoch,
+            epoch: open.epoch,
             round: open.round,
             result,
             totals,
-            latency_ms: open.latency_ms(),
+            latency_ms,
             silent: silent.clone(),
         }));
-        if self.stopping {
-            return;
+        if !self.stopping {
+            self.settle(open, &silent, &finding, aborted);
         }
+    }
+
+    /// Draws the consequences of a round.
+    fn settle(
+        &mut self,
+        open: &OpenRound,
+        silent: &[IdentityKey],
+        finding: &Finding,
+        aborted: bool,
+    ) {
+        let known: BTreeSet<_> = open
+            .shards
+            .iter()
+            .filter(|id| open.is_lost(id) || self.given_up.get(id) >= Some(&open.epoch))
+            .copied()
+            .collect();
         let is_late = self.now >= open.reports_due;
+        let expired = open.has_expired(self.now);
         let mut gone: Vec<(IdentityKey, &str)> = Vec::new();
-        for shard in silent.iter().filter(|shard| !open.is_lost(shard)) {
+        for shard in silent.iter().filter(|shard| !known.contains(shard) && !expired) {
             if is_late {
                 gone.push((*shard, SILENT));
             } else {
@@ -144,13 +202,15 @@ impl Coordinator {
             }
         }
         let suspects = open.identities(&finding.suspects);
-        let suspects = suspects.into_iter().filter(|shard| !open.is_lost(shard));
+        let suspects = suspects.into_iter().filter(|shard| !known.contains(shard));
         gone.extend(suspects.map(|shard| (shard, "others waited for it in vain")));
-        let mut over = !gone.is_empty();
-        let explained = over || silent.iter().any(|shard| open.is_lost(shard));
-        if explained || (finding.disputes.is_empty() && !aborted) {
+        let mut over = false;
+        let explained =
+            expired || !gone.is_empty() || silent.iter().any(|shard| known.contains(shard));
+        let decided = self.is_decided(open);
+        if !decided && (explained || (finding.disputes.is_empty() && !aborted)) {
             self.disputes.end();
-        } else if let Some(shards) = self.dispute(open, &finding) {
+        } else if !decided && let Some(shards) = self.dispute(open, finding) {
             over = true;
             gone.extend(
                 shards.into_iter().map(|shard| (shard, "rounds failed over disputes with it")),
@@ -158,10 +218,20 @@ impl Coordinator {
         }
         gone.sort_by_key(|(shard, _)| *shard);
         gone.dedup_by_key(|(shard, _)| *shard);
+        let current = self.state.current().cloned();
         for (shard, reason) in &gone {
             self.forgive_debts(shard);
             self.suspend(*shard, reason);
             self.leave_out(shard, reason);
+            let given_up = self.given_up.entry(*shard).or_insert(open.epoch);
+            *given_up = open.epoch.max(*given_up);
+            // A newer epoch may run already: it goes on unless the shard is in it.
+            if current.as_ref().is_some_and(|signed| lists(signed, shard)) {
+                self.give_up(*shard);
+                over = true;
+            } else if self.state.next().is_some_and(|signed| lists(signed, shard)) {
+                self.state.drop_next();
+            }
         }
         if over {
             self.break_epoch(&format!("round {} did not go through", open.round));
@@ -178,7 +248,8 @@ impl Coordinator {
             .collect();
         let owed = &self.owed;
         let mute = |shard: &IdentityKey| owed.keys().any(|(of, _)| of == shard);
-        self.disputes.note(&open.shards, &pairs, mute)
+        let rounds = (open.round, self.state.next_round());
+        self.disputes.note(rounds, &open.shards, &pairs, mute)
     }
 
     /// Takes a report of a round that has ended without it.
@@ -204,11 +275,11 @@ impl Coordinator {
     }
 
     pub(super) fn round_deadlines(&self) -> impl Iterator<Item = Timestamp> {
-        let over = self.open.as_ref().map(|open| open.deadline);
+        let over = self.open.values().map(|open| open.deadline);
         let current = self.state.current().map(|signed| self.too_late(&signed.document));
-        let waits = current.filter(|_| self.open.is_none()).map(|_| [self.due(), self.patience()]);
+        let waits = current.filter(|_| !self.is_full()).map(|_| [self.due(), self.patience()]);
         let owed = self.owed.values().copied();
-        over.into_iter().chain(current).chain(waits.into_iter().flatten()).chain(owed)
+        over.chain(current).chain(waits.into_iter().flatten()).chain(owed)
     }
 }
 
