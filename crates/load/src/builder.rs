@@ -1,0 +1,221 @@
+//! Threads that build the onions of rounds to come, a bounded number of rounds ahead.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use antiphon_routing::VerifiedEpoch;
+use antiphon_wire::Round;
+
+use crate::book::Book;
+use crate::cpu;
+use crate::population::Population;
+use crate::prepared::{PrepareError, Prepared};
+
+/// How far building has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Built {
+    /// Runs of clients built, of all rounds.
+    pub(crate) runs: usize,
+    /// Runs that may be built before a round has to end first.
+    pub(crate) room: usize,
+}
+
+#[derive(Debug)]
+pub(crate) struct Builder {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    population: Population,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    epochs: Vec<Arc<VerifiedEpoch>>,
+    /// The first round that has no book yet, and the last that gets one.
+    plan: Option<(Round, Round)>,
+    /// Rounds that have not been released.
+    books: BTreeMap<Round, Arc<Book>>,
+    /// How many of them there may be.
+    ahead: usize,
+    /// The book being built, and its next run.
+    building: Option<(Arc<Book>, usize)>,
+    /// For each client, the round at which its number came into use; empty without churn.
+    born: Vec<u64>,
+    runs: usize,
+    cpu_s: Option<f64>,
+    failed: Option<PrepareError>,
+    stopped: bool,
+}
+
+impl Builder {
+    /// Starts the threads. They build up to `ahead` rounds before one has to be released.
+    pub(crate) fn start(
+        threads: NonZeroUsize,
+        population: Population,
+        ahead: usize,
+        churns: bool,
+    ) -> io::Result<Self> {
+        let born = if churns { vec![0; population.clients() as usize] } else { Vec::new() };
+        let state = State {
+            epochs: Vec::new(),
+            plan: None,
+            books: BTreeMap::new(),
+            ahead,
+            building: None,
+            born,
+            runs: 0,
+            cpu_s: Some(0.0),
+            failed: None,
+            stopped: false,
+        };
+        let shared =
+            Arc::new(Shared { population, state: Mutex::new(state), changed: Condvar::new() });
+        let threads = (0..threads.get())
+            .map(|number| {
+                let shared = Arc::clone(&shared);
+                let name = format!("load-build-{number}");
+                thread::Builder::new().name(name).spawn(move || shared.work())
+            })
+            .collect::<io::Result<_>>()?;
+        Ok(Self { shared, threads })
+    }
+
+    /// Takes a document for the rounds that have no book yet.
+    pub(crate) fn add_epoch(&self, epoch: Arc<VerifiedEpoch>) {
+        self.change(|state| state.epochs.push(epoch));
+    }
+
+    /// Builds the rounds from `first` to `last`.
+    pub(crate) fn plan(&self, first: Round, last: Round) {
+        self.change(|state| state.plan = Some((first, last)));
+    }
+
+    /// What is known of a round that is planned.
+    pub(crate) fn book(&self, round: Round) -> Option<Arc<Book>> {
+        self.shared.lock().books.get(&round).cloned()
+    }
+
+    /// Forgets a round, which makes room for another.
+    pub(crate) fn release(&self, round: Round) {
+        self.change(|state| drop(state.books.remove(&round)));
+    }
+
+    pub(crate) fn built(&self) -> Built {
+        let state = self.shared.lock();
+        let runs_each = self.shared.population.clients().div_ceil(crate::prepared::CHUNK) as usize;
+        let unplanned = state.plan.map_or(0, |(next, last)| (last.0 + 1).saturating_sub(next.0));
+        let rounds = state.books.len().saturating_add(unplanned as usize).min(state.ahead);
+        Built { runs: state.runs, room: rounds * runs_each }
+    }
+
+    /// Why building has ended, if it has.
+    pub(crate) fn failed(&self) -> Option<PrepareError> {
+        self.shared.lock().failed.clone()
+    }
+
+    /// Ends the threads. Returns the processor time they took, in seconds, if the system says.
+    pub(crate) fn finish(mut self) -> Option<f64> {
+        self.stop();
+        for thread in self.threads.drain(..) {
+            // It has told its panic already.
+            let _ = thread.join();
+        }
+        self.shared.lock().cpu_s
+    }
+
+    fn stop(&self) {
+        self.change(|state| state.stopped = true);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.shared.lock());
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Drop for Builder {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing panics while holding it.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) {
+        while let Some((book, run)) = self.next() {
+            let prepared = Prepared::build(&book, &self.population, run);
+            let mut state = self.lock();
+            match prepared {
+                Ok(prepared) => {
+                    book.fill(run, prepared);
+                    state.runs += 1;
+                }
+                Err(error) => {
+                    state.failed = Some(error);
+                    state.stopped = true;
+                    self.changed.notify_all();
+                }
+            }
+        }
+        let mut state = self.lock();
+        state.cpu_s = state.cpu_s.zip(cpu::this_thread()).map(|(sum, mine)| sum + mine);
+    }
+
+    /// The next run to build; `None` when there will be none.
+    fn next(&self) -> Option<(Arc<Book>, usize)> {
+        let mut state = self.lock();
+        loop {
+            if state.stopped {
+                return None;
+            }
+            if let Some((book, run)) = &mut state.building {
+                let job = (Arc::clone(book), *run);
+                *run += 1;
+                if *run >= book.chunks() {
+                    state.building = None;
+                }
+                return Some(job);
+            }
+            if !state.begin(&self.population) {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+}
+
+impl State {
+    /// Begins the next book, if there is one to begin and room for it.
+    fn begin(&mut self, population: &Population) -> bool {
+        let Some((round, last)) = self.plan else { return false };
+        if round > last || self.books.len() >= self.ahead {
+            return false;
+        }
+        let covering = self.epochs.iter().filter(|epoch| epoch.document().covers(round));
+        let Some(epoch) = covering.max_by_key(|epoch| epoch.epoch()).cloned() else {
+            return false;
+        };
+        for (client, born) in (0..).zip(&mut self.born) {
+            if population.leaves_before(client, round) {
+                *born = round.0;
+            }
+        }
+        let born = self.born.clone().into();
+        let book = Arc::new(Book::new(epoch, round, born, population.clients()));
+        self.books.insert(round, Arc::clone(&book));
+        self.building = Some((book, 0));
+        self.plan = Some((round.next(), last));
+        true
+    }
+}

@@ -1,0 +1,210 @@
+//! What threads cost: the network's apart from the harness's.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// What the names of all threads of an embedded network start with. The threads of a shard that peel
+/// are called `antiphon-work-...` wherever it runs.
+pub(crate) const SERVER_THREADS: &str = "antiphon-";
+
+/// How often threads are looked at. What a thread does between the last look and its end is not
+/// seen; threads of the network and of the harness live as long as they do.
+const EVERY: Duration = Duration::from_millis(200);
+
+/// Seconds of processor time, by who used it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct CpuSeconds {
+    /// The network's threads.
+    pub(crate) server: f64,
+    /// All others.
+    pub(crate) client: f64,
+}
+
+/// Why processor time is not known.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this system does not say what each thread costs (/proc/self/task/*/schedstat: {0})")]
+pub(crate) struct NoCpuTimes(String);
+
+/// One thread as the system shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Thread {
+    server: bool,
+    /// Nanoseconds on a processor so far.
+    ran_ns: u64,
+}
+
+/// Sums over threads, those that have ended included.
+#[derive(Debug, Default)]
+struct Tally {
+    /// By thread number: what it had used when first seen, and at the last look.
+    threads: BTreeMap<u64, (Thread, u64)>,
+    ended: [u64; 2],
+    looked: bool,
+}
+
+impl Tally {
+    /// Takes a look. A thread that is new since the first one counts from zero.
+    fn look(&mut self, now: BTreeMap<u64, Thread>) {
+        let first = !std::mem::replace(&mut self.looked, true);
+        for (number, thread) in now {
+            let start = if first { thread.ran_ns } else { 0 };
+            match self.threads.get_mut(&number) {
+                // A smaller count is another thread under the same number.
+                Some((before, start)) if thread.ran_ns < before.ran_ns => {
+                    self.ended[usize::from(before.server)] += before.ran_ns - *start;
+                    (*before, *start) = (thread, 0);
+                }
+                Some((before, _)) => *before = thread,
+                None => {
+                    self.threads.insert(number, (thread, start));
+                }
+            }
+        }
+    }
+
+    fn seconds(&self) -> CpuSeconds {
+        let mut sums = self.ended;
+        for (thread, start) in self.threads.values() {
+            sums[usize::from(thread.server)] += thread.ran_ns - start;
+        }
+        let [client, server] = sums.map(|ns| ns as f64 / 1e9);
+        CpuSeconds { server, client }
+    }
+}
+
+/// What a meter is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// Count from here on.
+    Begin,
+    /// Count no further.
+    End,
+}
+
+/// Measures from one mark to the other.
+#[derive(Debug)]
+pub(crate) struct CpuMeter {
+    marks: Sender<Mark>,
+    thread: JoinHandle<Result<CpuSeconds, NoCpuTimes>>,
+}
+
+impl CpuMeter {
+    pub(crate) fn start() -> io::Result<Self> {
+        let (marks, marked) = mpsc::channel();
+        let meter = thread::Builder::new().name("load-meter".to_owned());
+        let thread = meter.spawn(move || {
+            let mut tally = Tally::default();
+            let mut counts = false;
+            loop {
+                let mark = marked.recv_timeout(EVERY);
+                if counts || mark == Ok(Mark::Begin) {
+                    tally.look(threads()?);
+                }
+                counts |= mark == Ok(Mark::Begin);
+                if matches!(mark, Ok(Mark::End) | Err(RecvTimeoutError::Disconnected)) {
+                    return Ok(tally.seconds());
+                }
+            }
+        })?;
+        Ok(Self { marks, thread })
+    }
+
+    /// Where to send marks.
+    pub(crate) fn marks(&self) -> Sender<Mark> {
+        self.marks.clone()
+    }
+
+    /// What was used between the marks.
+    pub(crate) fn finish(self) -> Result<CpuSeconds, NoCpuTimes> {
+        // It may have ended already.
+        let _ = self.marks.send(Mark::End);
+        self.thread.join().unwrap_or_else(|_| Err(NoCpuTimes("the meter failed".to_owned())))
+    }
+}
+
+/// What the calling thread has used, in seconds; nothing if the system does not say.
+pub(crate) fn this_thread() -> Option<f64> {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(ran_ns(&text)? as f64 / 1e9)
+}
+
+fn threads() -> Result<BTreeMap<u64, Thread>, NoCpuTimes> {
+    let entries = fs::read_dir("/proc/self/task").map_err(|error| NoCpuTimes(error.to_string()))?;
+    let mut threads = BTreeMap::new();
+    for entry in entries.flatten() {
+        let number = entry.file_name().to_string_lossy().parse();
+        // A thread may end while it is looked at.
+        if let (Ok(number), Some(thread)) = (number, look_at(&entry.path())) {
+            threads.insert(number, thread);
+        }
+    }
+    if threads.is_empty() {
+        return Err(NoCpuTimes("there is nothing to read".to_owned()));
+    }
+    Ok(threads)
+}
+
+fn look_at(task: &Path) -> Option<Thread> {
+    let name = fs::read_to_string(task.join("comm")).ok()?;
+    let ran_ns = ran_ns(&fs::read_to_string(task.join("schedstat")).ok()?)?;
+    Some(Thread { server: name.starts_with(SERVER_THREADS), ran_ns })
+}
+
+/// The first figure of a `schedstat` file.
+fn ran_ns(text: &str) -> Option<u64> {
+    text.split_ascii_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(threads: &[(u64, bool, u64)]) -> BTreeMap<u64, Thread> {
+        threads
+            .iter()
+            .map(|&(number, server, ran_ns)| (number, Thread { server, ran_ns }))
+            .collect()
+    }
+
+    #[test]
+    fn threads_that_end_or_begin_are_counted() {
+        let mut tally = Tally::default();
+        let s = 1_000_000_000;
+        tally.look(look(&[(1, false, 5 * s), (2, true, s)]));
+        assert_eq!(tally.seconds(), CpuSeconds::default());
+        // 2 ends after another second, 3 begins and ends, 4 gets the number 3 again.
+        tally.look(look(&[(1, false, 6 * s), (2, true, 2 * s), (3, true, 7 * s)]));
+        tally.look(look(&[(1, false, 6 * s), (3, false, 4 * s)]));
+        assert_eq!(tally.seconds(), CpuSeconds { server: 1.0 + 7.0, client: 1.0 + 4.0 });
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn work_is_charged_to_the_part_whose_thread_does_it() {
+        let mut tally = Tally::default();
+        tally.look(threads().unwrap());
+        let (done, all_done) = mpsc::channel();
+        let (go, gone) = mpsc::channel::<()>();
+        let builder = thread::Builder::new().name(format!("{SERVER_THREADS}test"));
+        let worker = builder.spawn(move || {
+            let mut x = 1_u64;
+            while this_thread().unwrap() < 0.05 {
+                x = (0..10_000).fold(x, |x, i| x.wrapping_mul(i | 1));
+            }
+            done.send(std::hint::black_box(x)).unwrap();
+            // Lives until it has been seen.
+            let _ = gone.recv();
+        });
+        all_done.recv().unwrap();
+        tally.look(threads().unwrap());
+        let used = tally.seconds();
+        drop(go);
+        worker.unwrap().join().unwrap();
+        assert!(used.server >= 0.05, "{used:?}");
+    }
+}

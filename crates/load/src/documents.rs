@@ -1,0 +1,126 @@
+//! Epoch documents, from the coordinator.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon_client::{ClientConfig, Coordinator};
+use antiphon_routing::{DocumentError, VerifiedEpoch};
+use antiphon_transport::clock::SystemClock;
+use antiphon_transport::{DialError, Dialer, Incoming, Limits, Link, LinkReceiver, LinkSender};
+use antiphon_wire::{
+    Decode as _, Encode as _, Epoch, FromClient, NetworkFile, PROTOCOL_VERSION, ToClient,
+};
+use tokio::task::spawn_blocking;
+
+/// The longest frame taken, in bytes: a document of a large network.
+const MAX_FRAME_BYTES: usize = 1 << 20;
+/// How long to wait before dialling a coordinator again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Where a network is.
+#[derive(Clone, Debug)]
+pub struct NetworkAddress {
+    /// What clients pin.
+    pub file: NetworkFile,
+    /// Where they get the first document.
+    pub coordinator: Coordinator,
+}
+
+impl From<ClientConfig> for NetworkAddress {
+    fn from(config: ClientConfig) -> Self {
+        Self { file: config.network, coordinator: config.coordinator }
+    }
+}
+
+/// Why there is no document.
+#[derive(Debug, thiserror::Error)]
+pub enum DocumentsError {
+    /// Nobody to ask.
+    #[error("no link to the coordinator at {address}: {source}")]
+    Dial {
+        /// Its address.
+        address: String,
+        /// Why.
+        source: DialError,
+    },
+    /// The coordinator broke off.
+    #[error("the coordinator at {address} ends the link without a document")]
+    Broken {
+        /// Its address.
+        address: String,
+    },
+    /// A document that no client takes.
+    #[error("the coordinator's document is not valid: {0}")]
+    Invalid(#[from] DocumentError),
+}
+
+/// A link to the coordinator, which sends documents as they are published.
+pub(crate) struct Documents {
+    address: NetworkAddress,
+    dialer: Dialer,
+    link: Option<(LinkSender, LinkReceiver)>,
+    newest: Option<Epoch>,
+}
+
+impl Documents {
+    /// Links up.
+    pub(crate) async fn connect(address: NetworkAddress) -> Result<Self, DocumentsError> {
+        let limits = Limits { max_frame_bytes: MAX_FRAME_BYTES, ..Limits::clients() };
+        let dialer = Dialer::new(None, limits);
+        let mut documents = Self { address, dialer, link: None, newest: None };
+        documents.link().await?;
+        Ok(documents)
+    }
+
+    async fn link(&mut self) -> Result<(), DocumentsError> {
+        let Coordinator { address, identity } = &self.address.coordinator;
+        let dial = |source| DocumentsError::Dial { address: address.clone(), source };
+        let link: Link = self.dialer.dial_host(address, identity.0).await.map_err(dial)?;
+        let (sender, receiver) = link.split();
+        let hello = FromClient::Hello { version: PROTOCOL_VERSION };
+        // The receiving side says so if the link is gone already.
+        let _ = sender.send(hello.to_bytes().into()).await;
+        self.link = Some((sender, receiver));
+        Ok(())
+    }
+
+    /// The next document newer than those before, checked as clients check it. Links up again if the
+    /// link is gone.
+    pub(crate) async fn next(&mut self) -> Result<Arc<VerifiedEpoch>, DocumentsError> {
+        loop {
+            let Some((_, receiver)) = &mut self.link else {
+                if let Err(error) = self.link().await {
+                    if self.newest.is_none() {
+                        return Err(error);
+                    }
+                    tracing::warn!(%error, "no link to the coordinator");
+                    tokio::time::sleep(AGAIN).await;
+                }
+                continue;
+            };
+            let Ok(Some(Incoming::Frame(frame))) = receiver.recv().await else {
+                self.link = None;
+                if self.newest.is_none() {
+                    let address = self.address.coordinator.address.clone();
+                    return Err(DocumentsError::Broken { address });
+                }
+                continue;
+            };
+            let Ok(ToClient::Document { document }) = ToClient::from_bytes(&frame) else {
+                self.link = None;
+                continue;
+            };
+            let known = self.newest.is_some_and(|newest| document.document.epoch <= newest);
+            if known || SystemClock::now() >= document.document.expires_at {
+                continue;
+            }
+            let file = self.address.file.clone();
+            let checked = spawn_blocking(move || VerifiedEpoch::verify(document, &file)).await;
+            // A panic is a bug to be seen.
+            let epoch =
+                checked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
+            self.newest = Some(epoch.epoch());
+            return Ok(Arc::new(epoch.with_tables()));
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! A whole network in this process: a coordinator and shards over QUIC on loopback, each shard with
+//! an operator of its own, on threads of their own.
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+
+use antiphon_coordinator::server::{CoordinatorServer, ServerConfig, ServerError};
+use antiphon_coordinator::{CoordinatorConfig, Notice};
+use antiphon_shard::{
+    CoordinatorAddress, ServerLimits, ShardNotice, ShardServer, ShardServerConfig, StartError,
+    Tamper,
+};
+use antiphon_transport::Identity;
+use antiphon_transport::entropy::entropy;
+use antiphon_wire::{
+    Epoch, IdentityKey, NetworkFile, NetworkFileError, Operator, OperatorIndex, OperatorList,
+    Policy, Signed,
+};
+use ed25519_dalek::SigningKey;
+use rand::CryptoRng;
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::broadcast;
+
+use crate::cpu::SERVER_THREADS;
+
+/// What to start.
+#[derive(Clone, Debug)]
+pub struct EmbeddedOptions {
+    /// How many shards, and operators.
+    pub shards: u16,
+    /// The network file's policy.
+    pub policy: Policy,
+    /// How epochs and rounds are planned.
+    pub coordinator: CoordinatorConfig,
+    /// What each shard takes from clients and peers.
+    pub limits: ServerLimits,
+    /// Threads of each shard that peel and build noise; `None` for one per core.
+    pub threads: Option<NonZeroUsize>,
+}
+
+impl EmbeddedOptions {
+    /// A network with the usual limits of a shard.
+    pub fn new(shards: u16, policy: Policy, coordinator: CoordinatorConfig) -> Self {
+        Self { shards, policy, coordinator, limits: ServerLimits::default(), threads: None }
+    }
+}
+
+/// Why a network does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// No folder.
+    #[error("cannot make a folder for the coordinator's state: {0}")]
+    State(#[source] io::Error),
+    /// No threads.
+    #[error("cannot start the threads of a network: {0}")]
+    Threads(#[source] io::Error),
+    /// The policy makes no sense.
+    #[error(transparent)]
+    Network(#[from] NetworkFileError),
+    /// The coordinator does not start.
+    #[error("the coordinator does not start: {0}")]
+    Coordinator(#[from] ServerError),
+    /// A shard does not start.
+    #[error("shard {shard} does not start: {source}")]
+    Shard {
+        /// Its number, from 0.
+        shard: u16,
+        /// Why.
+        source: StartError,
+    },
+}
+
+/// A running network. Dropping it stops everything at once, in the middle of a round if one runs.
+///
+/// All of it runs on threads whose names start with `antiphon-`, and on no others, so that what it
+/// costs can be told from what its clients cost.
+pub struct EmbeddedNetwork {
+    file: NetworkFile,
+    coordinator_identity: IdentityKey,
+    coordinator: CoordinatorServer,
+    shards: Vec<ShardServer>,
+    _state: TempDir,
+    /// Taken when the network is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl EmbeddedNetwork {
+    /// Starts all processes. `tamper` may make a shard misbehave, given its number.
+    ///
+    /// # Errors
+    /// If the system refuses something or the policy makes no sense.
+    pub fn start(
+        options: &EmbeddedOptions,
+        mut tamper: impl FnMut(u16) -> Option<Box<dyn Tamper>>,
+    ) -> Result<Self, EmbeddedError> {
+        let runtime = Builder::new_multi_thread()
+            .thread_name(format!("{SERVER_THREADS}net"))
+            .enable_all()
+            .build()
+            .map_err(EmbeddedError::Threads)?;
+        let _inside = runtime.enter();
+        let mut rng = entropy();
+        let operators: Vec<_> = (0..options.shards).map(|_| signing_key(&mut rng)).collect();
+        let named = operators.iter().enumerate().map(|(position, key)| Operator {
+            name: format!("operator-{position}"),
+            key: IdentityKey::of(key),
+            weight: 1,
+        });
+        let file = NetworkFile::new(named.collect(), options.policy.clone())?;
+
+        let state = tempfile::tempdir().map_err(EmbeddedError::State)?;
+        let identity = signing_key(&mut rng);
+        let coordinator_identity = IdentityKey::of(&identity);
+        let coordinator = CoordinatorServer::start(ServerConfig {
+            listen_shards: any_port(),
+            listen_clients: any_port(),
+            identity: Identity::new(identity),
+            network: file.clone(),
+            state: state.path().join("coordinator.json"),
+            coordinator: options.coordinator.clone(),
+        })?;
+        let mut shards = Vec::new();
+        let address = coordinator.shard_addr().to_string();
+        for (shard, operator) in (0..options.shards).zip(&operators) {
+            let to =
+                CoordinatorAddress { address: address.clone(), identity: coordinator_identity };
+            let config = shard_config(&file, options, (shard, operator), to, &mut rng);
+            let started = ShardServer::start(ShardServerConfig { tamper: tamper(shard), ..config });
+            shards.push(started.map_err(|source| EmbeddedError::Shard { shard, source })?);
+        }
+        drop(_inside);
+        Ok(Self {
+            file,
+            coordinator_identity,
+            coordinator,
+            shards,
+            _state: state,
+            runtime: Some(runtime),
+        })
+    }
+
+    /// The network file.
+    pub fn file(&self) -> &NetworkFile {
+        &self.file
+    }
+
+    /// The key that the coordinator proves.
+    pub fn coordinator_identity(&self) -> IdentityKey {
+        self.coordinator_identity
+    }
+
+    /// Where clients get the first document.
+    pub fn client_address(&self) -> SocketAddr {
+        self.coordinator.client_addr()
+    }
+
+    /// What the coordinator reports from here on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Notice> {
+        self.coordinator.subscribe()
+    }
+
+    /// What each shard reports from here on.
+    pub fn subscribe_shards(&self) -> Vec<broadcast::Receiver<ShardNotice>> {
+        self.shards.iter().map(ShardServer::subscribe).collect()
+    }
+}
+
+impl fmt::Debug for EmbeddedNetwork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedNetwork")
+            .field("shards", &self.shards.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for EmbeddedNetwork {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Waiting is not allowed where this may be dropped: among a runtime's tasks.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn shard_config(
+    file: &NetworkFile,
+    options: &EmbeddedOptions,
+    (shard, operator): (u16, &SigningKey),
+    coordinator: CoordinatorAddress,
+    rng: &mut impl CryptoRng,
+) -> ShardServerConfig {
+    let identity = signing_key(rng);
+    let list = OperatorList {
+        network: file.id(),
+        operator: OperatorIndex(shard),
+        number: 1,
+        first_epoch: Epoch(0),
+        last_epoch: Epoch(u64::MAX),
+        shards: vec![IdentityKey::of(&identity)],
+    };
+    ShardServerConfig {
+        identity,
+        network: file.clone(),
+        list: Signed::new(list, operator),
+        listen_peers: any_port(),
+        listen_clients: any_port(),
+        advertise_peers: None,
+        advertise_clients: None,
+        coordinator,
+        // Nothing of this network outlives the process.
+        state: None,
+        limits: options.limits,
+        threads: options.threads,
+        tamper: None,
+    }
+}
+
+fn any_port() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}
+
+fn signing_key(rng: &mut impl CryptoRng) -> SigningKey {
+    let mut seed = zeroize::Zeroizing::new([0; 32]);
+    rng.fill_bytes(&mut *seed);
+    SigningKey::from_bytes(&seed)
+}

@@ -1,0 +1,239 @@
+//! The simulated clients' links: many clients on few connections.
+
+mod client;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use antiphon_routing::VerifiedEpoch;
+use antiphon_transport::{Connection, DialError, Dialer, Limits, Link};
+use antiphon_wire::{IdentityKey, Round};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::arrivals::Arrivals;
+use crate::builder::Builder;
+use crate::population::Population;
+use crate::window::{Window, WireBytes};
+
+/// The longest frame taken, in bytes: a document of a large network.
+const MAX_FRAME_BYTES: usize = 1 << 20;
+/// Bytes that one client may have in flight in one direction: a round's onions or a document.
+const STREAM_WINDOW_BYTES: u32 = 96 << 10;
+/// Links opened at once: a server lets few in at a time.
+const OPENING_AT_ONCE: usize = 64;
+/// How long a client waits before it links again.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// A round that is open.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Open {
+    pub(crate) round: Round,
+    /// Until when gateways take onions for it.
+    pub(crate) closes: Instant,
+}
+
+/// What all clients share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) population: Population,
+    pub(crate) builder: Builder,
+    arrivals: Arrivals,
+    pub(crate) window: Window,
+    gateways: Vec<Gateway>,
+    opening: Semaphore,
+    opened: watch::Sender<Option<Open>>,
+    linked: AtomicUsize,
+    links_lost: AtomicU64,
+    /// Why the link that failed last could not be opened.
+    failure: Mutex<Option<DialError>>,
+    /// What a gateway said last when it took no onions.
+    refusal: Mutex<Option<String>>,
+}
+
+/// One shard as the gateway of many clients.
+#[derive(Debug)]
+struct Gateway {
+    address: SocketAddr,
+    identity: IdentityKey,
+    dialer: Dialer,
+    links_per_connection: u32,
+    /// The connection with room for more links.
+    current: tokio::sync::Mutex<Option<(Arc<Connection>, Arc<AtomicU32>)>>,
+    /// All connections there have been, for their counts.
+    connections: Mutex<Vec<Arc<Connection>>>,
+}
+
+impl Gateway {
+    /// Opens a link, on a connection that has room.
+    async fn open(&self) -> Result<Link, DialError> {
+        let (connection, used) = {
+            let mut current = self.current.lock().await;
+            let full = |used: &AtomicU32| used.load(Ordering::Relaxed) >= self.links_per_connection;
+            match &*current {
+                Some((connection, used)) if !full(used) => {
+                    (Arc::clone(connection), Arc::clone(used))
+                }
+                _ => {
+                    let connection =
+                        Arc::new(self.dialer.connect(self.address, self.identity.0).await?);
+                    lock(&self.connections).push(Arc::clone(&connection));
+                    let used = Arc::new(AtomicU32::new(0));
+                    *current = Some((Arc::clone(&connection), Arc::clone(&used)));
+                    (connection, used)
+                }
+            }
+        };
+        used.fetch_add(1, Ordering::Relaxed);
+        let opened = connection.open_link().await;
+        if opened.is_err() {
+            // Gone, or full sooner than thought: others go elsewhere.
+            used.store(self.links_per_connection, Ordering::Relaxed);
+        }
+        opened
+    }
+}
+
+/// The clients. Dropped, they leave at once.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    pub(crate) shared: Arc<Shared>,
+    clients: JoinSet<()>,
+}
+
+impl Fleet {
+    /// Has every client link to its gateway: they are spread evenly over the epoch's shards.
+    pub(crate) fn start(
+        population: Population,
+        builder: Builder,
+        window: Window,
+        arrivals: Arrivals,
+        epoch: &VerifiedEpoch,
+        links_per_connection: u32,
+    ) -> Self {
+        let limits = Limits {
+            max_frame_bytes: MAX_FRAME_BYTES,
+            stream_window_bytes: STREAM_WINDOW_BYTES,
+            links_per_connection,
+            ..Limits::clients()
+        };
+        let gateways = epoch.shards().iter().map(|shard| Gateway {
+            address: shard.client_address,
+            identity: shard.identity,
+            // Clients stay anonymous.
+            dialer: Dialer::new(None, limits.clone()),
+            links_per_connection,
+            current: tokio::sync::Mutex::new(None),
+            connections: Mutex::default(),
+        });
+        let shared = Arc::new(Shared {
+            builder,
+            window,
+            arrivals,
+            gateways: gateways.collect(),
+            opening: Semaphore::new(OPENING_AT_ONCE),
+            opened: watch::Sender::new(None),
+            linked: AtomicUsize::new(0),
+            links_lost: AtomicU64::new(0),
+            failure: Mutex::default(),
+            refusal: Mutex::default(),
+            population,
+        });
+        let mut clients = JoinSet::new();
+        for number in 0..shared.population.clients() {
+            clients.spawn(client::live(Arc::clone(&shared), number));
+        }
+        Self { shared, clients }
+    }
+
+    /// Everybody leaves.
+    pub(crate) async fn shut_down(mut self) -> Arc<Shared> {
+        self.clients.shutdown().await;
+        Arc::clone(&self.shared)
+    }
+}
+
+impl Shared {
+    async fn open_link(&self, client: u32) -> Option<Link> {
+        let gateway = &self.gateways[client as usize % self.gateways.len()];
+        // Never closed.
+        let _permit = self.opening.acquire().await.ok()?;
+        match gateway.open().await {
+            Ok(link) => Some(link),
+            Err(error) => {
+                *lock(&self.failure) = Some(error);
+                None
+            }
+        }
+    }
+
+    /// A gateway says that a round is open.
+    fn note_open(&self, round: Round, closes: Instant) {
+        let first = self.opened.send_if_modified(|open| {
+            let newer = open.is_none_or(|open| open.round < round);
+            if newer {
+                *open = Some(Open { round, closes });
+            }
+            newer
+        });
+        if first {
+            self.window.heard(round, || self.wire_bytes());
+        }
+    }
+
+    /// The newest round that is open, as clients hear of it.
+    pub(crate) fn watch_opened(&self) -> watch::Receiver<Option<Open>> {
+        self.opened.subscribe()
+    }
+
+    /// How many clients have a link.
+    pub(crate) fn linked(&self) -> usize {
+        self.linked.load(Ordering::Relaxed)
+    }
+
+    /// How many links broke, those that clients left not counted.
+    pub(crate) fn links_lost(&self) -> u64 {
+        self.links_lost.load(Ordering::Relaxed)
+    }
+
+    /// How many connections there have been.
+    pub(crate) fn connections(&self) -> usize {
+        self.gateways.iter().map(|gateway| lock(&gateway.connections).len()).sum()
+    }
+
+    /// Why the link that failed last could not be opened.
+    pub(crate) fn failure(&self) -> Option<String> {
+        lock(&self.failure).as_ref().map(ToString::to_string)
+    }
+
+    /// What a gateway said last when it took no onions.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        lock(&self.refusal).clone()
+    }
+
+    /// The last measured round is over.
+    pub(crate) fn close_window(&self) {
+        self.window.close(|| self.wire_bytes());
+    }
+
+    /// What has gone over all connections so far.
+    fn wire_bytes(&self) -> WireBytes {
+        let mut sum = WireBytes::default();
+        for gateway in &self.gateways {
+            for connection in lock(&gateway.connections).iter() {
+                let (up, down) = connection.wire_bytes();
+                sum.up += up;
+                sum.down += down;
+            }
+        }
+        sum
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing panics while holding one of these.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,294 @@
+//! Rounds as they end, and what they add up to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon_coordinator::RoundResult;
+use antiphon_onion::Kernel;
+use antiphon_routing::VerifiedEpoch;
+use antiphon_wire::Round as RoundNumber;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{LoadError, LoadOptions, noise_per_round};
+use crate::book::{Book, Totals};
+use crate::cpu::{CpuSeconds, NoCpuTimes};
+use crate::fleet::{Fleet, Shared};
+use crate::latency::Latencies;
+use crate::observed::{Observed, Seen};
+use crate::phases::Phases;
+use crate::population::Population;
+use crate::prepared::{CHUNK, Prepared};
+use crate::report::{Outcome, Report, Round};
+
+/// How often a running round is looked at. It does not limit what is measured: times are noted as
+/// messages come.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long clients that have heard of a round when it closed may take to be heard of.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long the network has to report a round that has ended for its clients.
+const REPORT_WITHIN: Duration = Duration::from_secs(5);
+/// How long to wait for a round to open, besides what a round can take.
+const OPEN_WITHIN: Duration = Duration::from_secs(60);
+
+/// One core's time for the onions of all clients in one round.
+pub(super) fn build_time(
+    epoch: &Arc<VerifiedEpoch>,
+    population: &Population,
+) -> Result<Duration, LoadError> {
+    // Nobody sends these.
+    let round = epoch.document().last_round;
+    let book = Book::new(Arc::clone(epoch), round, Arc::new([]), population.clients());
+    let start = Instant::now();
+    Prepared::build(&book, population, 0)?;
+    let built = CHUNK.min(population.clients());
+    Ok(start.elapsed().mul_f64(f64::from(population.clients()) / f64::from(built.max(1))))
+}
+
+/// What has been measured so far.
+pub(super) struct Measured<'a> {
+    options: &'a LoadOptions,
+    epoch: Arc<VerifiedEpoch>,
+    observed: Option<Observed>,
+    shared: Arc<Shared>,
+    prebuilt: u64,
+    rounds: Vec<Round>,
+    client_latencies: Latencies,
+    /// Of the round that ended last.
+    last_latencies: Latencies,
+}
+
+impl<'a> Measured<'a> {
+    pub(super) fn new(
+        options: &'a LoadOptions,
+        epoch: &Arc<VerifiedEpoch>,
+        observed: Option<Observed>,
+        fleet: &Fleet,
+    ) -> Self {
+        Self {
+            options,
+            epoch: Arc::clone(epoch),
+            observed,
+            shared: Arc::clone(&fleet.shared),
+            prebuilt: 0,
+            rounds: Vec::new(),
+            client_latencies: Latencies::default(),
+            last_latencies: Latencies::default(),
+        }
+    }
+
+    pub(super) fn prebuilt(&mut self, rounds: u64) {
+        self.prebuilt = rounds;
+    }
+
+    /// Adds the round that ended last.
+    pub(super) fn add(&mut self, round: Round) {
+        if round.outcome == Outcome::Delivered {
+            self.client_latencies.add(&self.last_latencies);
+        }
+        self.rounds.push(round);
+    }
+
+    /// What became of a round that has ended for its clients.
+    pub(super) async fn conclude(&mut self, number: RoundNumber, book: Option<Arc<Book>>) -> Round {
+        let seen = match &self.observed {
+            Some(observed) if book.as_ref().is_some_and(|book| book.opened().is_some()) => {
+                let complete = async {
+                    while !observed.is_complete(number) {
+                        sleep(LOOK).await;
+                    }
+                };
+                if timeout(REPORT_WITHIN, complete).await.is_err() {
+                    tracing::warn!(round = number.0, "not all shards reported the round");
+                }
+                Some(observed.take(number))
+            }
+            _ => None,
+        };
+        self.sum(number, book.as_deref(), seen.as_ref())
+    }
+
+    /// Waits until a round has ended for all clients, or cannot end any more. Its book, if it was
+    /// planned.
+    pub(super) async fn ended(&self, number: RoundNumber) -> Result<Option<Arc<Book>>, LoadError> {
+        let newest = self.shared.watch_opened();
+        let longest = longest(&self.epoch);
+        let patience = OPEN_WITHIN + longest;
+        let mut waited_since = Instant::now();
+        let mut heard = *newest.borrow();
+        loop {
+            let book = self.shared.builder.book(number);
+            match book.as_ref().and_then(|book| Some((book, book.opened()?))) {
+                Some((book, opening)) => {
+                    let now = Instant::now();
+                    let all_heard = book.absent() == 0 || now > opening.closes + GRACE;
+                    if (all_heard && book.waiting() == 0) || now > opening.at + longest {
+                        return Ok(Some(Arc::clone(book)));
+                    }
+                }
+                None => {
+                    let open = *newest.borrow();
+                    // A later round is open: this one was passed over, or its onions came too late.
+                    if open.is_some_and(|open| open.round > number && open.closes < Instant::now())
+                    {
+                        return Ok(book);
+                    }
+                    if open.map(|open| open.round) != heard.map(|open| open.round) {
+                        (heard, waited_since) = (open, Instant::now());
+                    }
+                    if waited_since.elapsed() > patience {
+                        let seconds = patience.as_secs();
+                        return Err(LoadError::Stalled { seconds, round: number.0 });
+                    }
+                }
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    fn sum(&mut self, number: RoundNumber, book: Option<&Book>, seen: Option<&Seen>) -> Round {
+        let all_late =
+            Totals { late: self.shared.population.clients().into(), ..Totals::default() };
+        let totals = book.map_or(all_late, |book| book.totals(&self.shared.population));
+        let report = seen.and_then(|seen| seen.report.as_ref());
+        let opening = book.and_then(Book::opened);
+        let (outcome, reason) = match report.map(|report| &report.result) {
+            Some(RoundResult::Delivered) => (Outcome::Delivered, None),
+            Some(partial @ RoundResult::Partial { .. }) => {
+                (Outcome::Partial, Some(partial.to_string()))
+            }
+            Some(RoundResult::Aborted { reason: Some(reason), .. }) => {
+                (Outcome::Aborted, Some(reason.to_string()))
+            }
+            Some(aborted @ RoundResult::Aborted { .. }) => {
+                (Outcome::Aborted, Some(aborted.to_string()))
+            }
+            None if opening.is_none() => (Outcome::NotOpened, None),
+            None if totals.answered == 0 => (Outcome::Aborted, None),
+            None if totals.answered == totals.submitted => (Outcome::Delivered, None),
+            None => (Outcome::Partial, None),
+        };
+
+        // Clients count from when the first of them heard; the coordinator's own word came before.
+        let before_us = opening.zip(seen.and_then(|seen| seen.opened)).map(|(opening, opened)| {
+            opening.at.saturating_duration_since(opened).as_micros() as u64
+        });
+        self.last_latencies = Latencies::default();
+        let mut last_us = None;
+        for micros in book.iter().flat_map(|book| book.answered_us()) {
+            let micros = micros + before_us.unwrap_or(0);
+            self.last_latencies.record_us(micros);
+            last_us = last_us.max(Some(micros));
+        }
+
+        let pairs = self.epoch.parameters().pairs_per_client;
+        let user_onions = report
+            .map_or(2 * u64::from(pairs) * totals.submitted, |report| report.totals.user_onions);
+        let noise_onions = report
+            .map_or_else(|| noise_per_round(&self.epoch), |report| report.totals.noise_onions);
+        let shards = self.epoch.shards().len();
+        let traces = seen.map_or(&[][..], |seen| &seen.traces);
+        let phases = Phases::of(traces);
+        let hop_operations = match &phases {
+            Some(phases) if phases.shards == shards => phases.hop_operations(),
+            _ if matches!(outcome, Outcome::Delivered | Outcome::Partial) => {
+                (user_onions + noise_onions) * u64::from(self.epoch.geometry().layers())
+            }
+            _ => 0,
+        };
+        Round {
+            round: number.0,
+            outcome,
+            reason,
+            latency_ms: last_us.map(|micros| micros as f64 / 1000.0),
+            coordinator_latency_ms: report.map(|report| report.latency_ms),
+            submitted: totals.submitted,
+            late: totals.late,
+            answered: totals.answered,
+            messages: totals.messages,
+            lost_messages: totals.lost,
+            idle_disturbed: totals.idle_disturbed,
+            user_onions,
+            noise_onions,
+            hop_operations,
+            phases,
+        }
+    }
+
+    /// Adds everything up.
+    pub(super) fn report(
+        self,
+        cpu: Result<CpuSeconds, NoCpuTimes>,
+        estimated_bytes: u64,
+    ) -> Report {
+        let Self { options, epoch, rounds, .. } = self;
+        let embedded = self.observed.is_some();
+        let mut latencies = Latencies::default();
+        let delivered = rounds.iter().filter(|round| round.outcome == Outcome::Delivered);
+        for latency in delivered.filter_map(|round| round.latency_ms) {
+            latencies.record_us((latency * 1000.0).round() as u64);
+        }
+        let sum = |part: fn(&Round) -> u64| rounds.iter().map(part).sum::<u64>();
+        let traced = rounds.iter().filter_map(|round| round.phases.as_ref());
+        let (peel_ms, peeled) = traced.fold((0.0, 0), |(ms, onions), phases| {
+            (ms + phases.peel_cpu_ms(), onions + phases.hop_operations())
+        });
+        let client_rounds = f64::from(options.clients) * f64::from(options.rounds);
+        let bytes = self.shared.window.bytes();
+        let (cpu, cpu_unknown) = match cpu {
+            Ok(cpu) => (Some(cpu), None),
+            Err(why) => (None, Some(why.to_string())),
+        };
+        let elsewhere = || "the network runs in other processes".to_owned();
+        Report {
+            embedded,
+            clients: options.clients,
+            talking: self.shared.population.talkers(),
+            shards: epoch.shards().len(),
+            hops: epoch.geometry().mixing_hops(),
+            layers: epoch.geometry().layers(),
+            body_bytes: epoch.geometry().body_bytes(),
+            onions_per_client: 2 * u64::from(epoch.parameters().pairs_per_client),
+            noise_per_round: noise_per_round(&epoch),
+            interval_ms: epoch.parameters().interval_ms,
+            arrivals: options.arrivals.name(),
+            churn: options.churn,
+            kernel: Kernel::selected().name(),
+            seed: options.seed,
+            warmup: options.warmup,
+            latency_ms: latencies.percentiles(),
+            client_latency_ms: self.client_latencies.percentiles(),
+            onions_total: sum(|round| round.user_onions + round.noise_onions),
+            hop_operations: sum(|round| round.hop_operations),
+            peel_us_per_onion: (peeled > 0).then(|| peel_ms * 1000.0 / peeled as f64),
+            server_cpu_s: cpu.filter(|_| embedded).map(|cpu| cpu.server),
+            client_cpu_s: cpu.map(|cpu| cpu.client),
+            cpu_unknown: cpu_unknown.or_else(|| (!embedded).then(elsewhere)),
+            build_cpu_s: None,
+            prebuilt_rounds: self.prebuilt,
+            peak_rss_bytes: None,
+            estimated_bytes,
+            bytes_per_client_up: bytes.up as f64 / client_rounds,
+            bytes_per_client_down: bytes.down as f64 / client_rounds,
+            connections: self.shared.connections(),
+            links_lost: self.shared.links_lost(),
+            messages: sum(|round| round.messages),
+            lost_messages: sum(|round| round.lost_messages),
+            late: sum(|round| round.late),
+            refusal: self.shared.refusal(),
+            idle_disturbed: sum(|round| round.idle_disturbed),
+            client_latencies: self.client_latencies,
+            rounds,
+        }
+    }
+}
+
+/// The longest that a round can take: every deadline of the epoch, there and back.
+fn longest(epoch: &VerifiedEpoch) -> Duration {
+    let parameters = epoch.parameters();
+    let layer_ms = u64::from(parameters.layer_ms) + u64::from(parameters.reply_ms);
+    let ms = u64::from(parameters.submit_ms)
+        + u64::from(parameters.layers) * layer_ms
+        + 3 * u64::from(parameters.verify_ms)
+        + u64::from(parameters.interval_ms);
+    Duration::from_millis(ms)
+}

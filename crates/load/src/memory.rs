@@ -1,0 +1,204 @@
+//! What a run keeps in memory, and whether the machine has it.
+
+use std::fs;
+
+use antiphon_wire::Geometry;
+
+/// What one simulated client's link takes in the harness besides its onions, in bytes: its task,
+/// stream and timers.
+const LINK_BYTES: u64 = 6 << 10;
+/// What it takes in a shard of an embedded network: two tasks, a queue, a stream and the round's books.
+const GATEWAY_BYTES: u64 = 10 << 10;
+/// What a connection takes at each of its ends, with its buffers.
+const CONNECTION_BYTES: u64 = 128 << 10;
+/// Copies of one layer's onions that the shards of an embedded network hold together at the peak: in
+/// the links' buffers, as they are received, peeled and gathered.
+const LAYER_COPIES: u64 = 6;
+/// What a shard keeps for each onion and layer to answer it: reply key, slot and order, in bytes.
+const REPLY_STATE_BYTES: u64 = 32 + 16;
+/// The process itself and all that does not grow with the clients, in bytes.
+const BASE_BYTES: u64 = 96 << 20;
+/// What a shard takes whatever its load, in bytes: threads, links to peers, tables.
+const SHARD_BYTES: u64 = 24 << 20;
+
+/// The share of the available memory that a run may take.
+const SHARE: f64 = 0.8;
+
+/// What decides how much memory a run takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryNeeds {
+    /// Simulated clients.
+    pub clients: u64,
+    /// Onions of one client in one round.
+    pub onions_per_client: u64,
+    /// The shape of the onions.
+    pub geometry: Geometry,
+    /// Simulated clients on one connection.
+    pub links_per_connection: u64,
+    /// Shards of the network in this process, and the noise onions of one round of all of them.
+    pub embedded: Option<(u64, u64)>,
+}
+
+/// Why a run is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{clients} clients need about {need_mib} MiB of memory ({per_client_kib} KiB each and {fixed_mib} \
+     MiB besides), and {available_mib} MiB are available: ask for at most {most} clients"
+)]
+pub struct TooManyClients {
+    /// The clients asked for.
+    pub clients: u64,
+    /// What they need, in MiB.
+    pub need_mib: u64,
+    /// What each of them adds, in KiB.
+    pub per_client_kib: u64,
+    /// What is needed without any, in MiB.
+    pub fixed_mib: u64,
+    /// What the machine has, in MiB.
+    pub available_mib: u64,
+    /// How many would fit.
+    pub most: u64,
+}
+
+impl MemoryNeeds {
+    /// What a client's onions of one round take, in bytes: the message to the gateway and one reply
+    /// key for each onion and layer, the keys of a meeting, and the book's entries.
+    pub fn bytes_per_client_and_round(&self) -> u64 {
+        let onion = self.geometry.entry_bytes() as u64 + 32 * u64::from(self.geometry.layers());
+        self.onions_per_client * onion + 192
+    }
+
+    /// What a client takes besides, in bytes.
+    fn bytes_per_client(&self) -> u64 {
+        let connection = CONNECTION_BYTES.div_ceil(self.links_per_connection.max(1));
+        let harness = LINK_BYTES + connection;
+        match self.embedded {
+            None => harness,
+            Some(_) => {
+                harness
+                    + GATEWAY_BYTES
+                    + connection
+                    + self.onions_per_client * self.bytes_per_onion_in_shards()
+            }
+        }
+    }
+
+    /// What all shards together hold of one onion at the peak of a round, in bytes.
+    fn bytes_per_onion_in_shards(&self) -> u64 {
+        LAYER_COPIES * self.geometry.entry_bytes() as u64
+            + REPLY_STATE_BYTES * u64::from(self.geometry.layers())
+    }
+
+    fn fixed(&self) -> u64 {
+        let shards = self.embedded.map_or(0, |(shards, noise)| {
+            // The noise of the round and that of the next one.
+            shards * SHARD_BYTES + 2 * noise * self.bytes_per_onion_in_shards()
+        });
+        BASE_BYTES + shards
+    }
+
+    /// What a run takes that holds the onions of `rounds` rounds at once, in bytes:
+    ///
+    /// ```text
+    /// fixed + clients x (client + rounds x onions x (entry + 32 L) + ...)
+    /// ```
+    pub fn bytes(&self, rounds: u64) -> u64 {
+        let each = self.bytes_per_client() + rounds * self.bytes_per_client_and_round();
+        self.fixed().saturating_add(self.clients.saturating_mul(each))
+    }
+
+    /// How many rounds' onions fit into `available` bytes, from `least` to `most`.
+    ///
+    /// # Errors
+    /// If not even `least` do.
+    pub fn rounds_that_fit(
+        &self,
+        least: u64,
+        most: u64,
+        available: u64,
+    ) -> Result<u64, TooManyClients> {
+        let budget = (available as f64 * SHARE) as u64;
+        let mib = |bytes: u64| bytes >> 20;
+        let need = self.bytes(least);
+        if need > budget {
+            let each = self.bytes_per_client() + least * self.bytes_per_client_and_round();
+            return Err(TooManyClients {
+                clients: self.clients,
+                need_mib: mib(need),
+                per_client_kib: each.div_ceil(1 << 10),
+                fixed_mib: mib(self.fixed()),
+                available_mib: mib(available),
+                most: budget.saturating_sub(self.fixed()) / each.max(1),
+            });
+        }
+        let each_round = (self.clients * self.bytes_per_client_and_round()).max(1);
+        Ok((least + (budget - need) / each_round).min(most).max(least))
+    }
+}
+
+/// What the system could give this process, in bytes, if it says.
+pub(crate) fn available() -> Option<u64> {
+    field(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")
+}
+
+/// The most memory that this process has held so far, in bytes, if the system says.
+pub(crate) fn peak() -> Option<u64> {
+    field(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
+}
+
+/// A figure in kB from one of the kernel's lists.
+fn field(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let kib: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(kib << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn needs(clients: u64) -> MemoryNeeds {
+        MemoryNeeds {
+            clients,
+            onions_per_client: 2,
+            geometry: Geometry::new(15, 256).unwrap(),
+            links_per_connection: 256,
+            embedded: None,
+        }
+    }
+
+    #[test]
+    fn a_clients_onions_are_their_bytes_and_their_reply_keys() {
+        assert_eq!(needs(1).bytes_per_client_and_round(), 2 * (1022 + 15 * 32) + 192);
+    }
+
+    #[test]
+    fn what_fits_is_used_and_what_does_not_is_refused_with_a_number_that_does() {
+        let available = 4 << 30;
+        assert_eq!(needs(1000).rounds_that_fit(2, 12, available), Ok(12));
+        let fits = needs(100_000).rounds_that_fit(2, 1000, available).unwrap();
+        assert!((2..1000).contains(&fits), "{fits}");
+        let budget = available as f64 * SHARE;
+        assert!((needs(100_000).bytes(fits) as f64) <= budget);
+        assert!((needs(100_000).bytes(fits + 1) as f64) > budget);
+
+        let refused = needs(10_000_000).rounds_that_fit(2, 12, available).unwrap_err();
+        assert!(needs(refused.most).rounds_that_fit(2, 12, available).is_ok());
+        assert!(needs(refused.most + 1).rounds_that_fit(2, 12, available).is_err());
+        let said = refused.to_string();
+        assert!(said.contains("10000000 clients need") && said.contains("4096 MiB"), "{said}");
+    }
+
+    #[test]
+    fn an_embedded_network_takes_more() {
+        let embedded = MemoryNeeds { embedded: Some((5, 5 * 1616)), ..needs(1000) };
+        assert!(embedded.bytes(2) > needs(1000).bytes(2) + 5 * SHARD_BYTES);
+    }
+
+    #[test]
+    fn the_kernels_lists_are_read() {
+        let text = "MemFree: 1 kB\nMemAvailable:   2048 kB\n";
+        assert_eq!(field(text, "MemAvailable:"), Some(2 << 20));
+        assert_eq!(field(text, "VmHWM:"), None);
+    }
+}

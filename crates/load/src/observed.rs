@@ -1,0 +1,110 @@
+//! What an embedded network says of its rounds.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use antiphon_coordinator::{Notice, RoundReport};
+use antiphon_mix::RoundTrace;
+use antiphon_shard::ShardNotice;
+use antiphon_wire::Round;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::EmbeddedNetwork;
+
+/// What is known of rounds from the network itself.
+#[derive(Debug, Default)]
+struct Known {
+    opened: BTreeMap<Round, Instant>,
+    ended: BTreeMap<Round, RoundReport>,
+    traces: BTreeMap<Round, Vec<RoundTrace>>,
+}
+
+/// Listens for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    known: Arc<Mutex<Known>>,
+    shards: usize,
+    _listening: JoinSet<()>,
+}
+
+/// All that is known of one round.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// When the coordinator opened it.
+    pub(crate) opened: Option<Instant>,
+    pub(crate) report: Option<RoundReport>,
+    pub(crate) traces: Vec<RoundTrace>,
+}
+
+impl Observed {
+    /// Must be called within a runtime.
+    pub(crate) fn of(network: &EmbeddedNetwork) -> Self {
+        let known = Arc::new(Mutex::new(Known::default()));
+        let mut listening = JoinSet::new();
+        listening.spawn(coordinator(network.subscribe(), Arc::clone(&known)));
+        let shards = network.subscribe_shards();
+        let count = shards.len();
+        for notices in shards {
+            listening.spawn(shard(notices, Arc::clone(&known)));
+        }
+        Self { known, shards: count, _listening: listening }
+    }
+
+    /// Whether all that will be known of a round that ended for its clients is known.
+    pub(crate) fn is_complete(&self, round: Round) -> bool {
+        let known = lock(&self.known);
+        let traces = known.traces.get(&round).map_or(0, Vec::len);
+        known.ended.contains_key(&round) && traces >= self.shards
+    }
+
+    /// Takes what is known of a round, and forgets older ones.
+    pub(crate) fn take(&self, round: Round) -> Seen {
+        let mut known = lock(&self.known);
+        let seen = Seen {
+            opened: known.opened.remove(&round),
+            report: known.ended.remove(&round),
+            traces: known.traces.remove(&round).unwrap_or_default(),
+        };
+        known.opened.retain(|older, _| *older > round);
+        known.ended.retain(|older, _| *older > round);
+        known.traces.retain(|older, _| *older > round);
+        seen
+    }
+}
+
+async fn coordinator(mut notices: broadcast::Receiver<Notice>, known: Arc<Mutex<Known>>) {
+    loop {
+        match notices.recv().await {
+            Ok(Notice::RoundOpened { round, .. }) => {
+                lock(&known).opened.insert(round, Instant::now());
+            }
+            Ok(Notice::RoundEnded(report)) => {
+                lock(&known).ended.insert(report.round, report);
+            }
+            Ok(notice) => tracing::info!("{notice}"),
+            Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "reports lost"),
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+async fn shard(mut notices: broadcast::Receiver<ShardNotice>, known: Arc<Mutex<Known>>) {
+    loop {
+        match notices.recv().await {
+            Ok(ShardNotice::RoundTraced(trace)) => {
+                lock(&known).traces.entry(trace.round).or_default().push(trace);
+            }
+            Ok(_) => {}
+            Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "traces lost"),
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
+    // Nothing panics while holding it.
+    known.lock().unwrap_or_else(PoisonError::into_inner)
+}

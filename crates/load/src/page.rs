@@ -1,0 +1,250 @@
+//! A report as a page: one HTML file that needs nothing else, and its plots as PNG.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use resvg::tiny_skia::{Pixmap, Transform};
+use resvg::usvg::fontdb::Database;
+use resvg::usvg::{Options, Tree};
+
+use crate::Report;
+use crate::plots::{self, Plot, escaped};
+
+/// DejaVu Sans, reduced to what plots say. Its licence is beside it.
+const FONT: &[u8] = include_bytes!("../assets/plot.ttf");
+const FONT_FAMILY: &str = "DejaVu Sans";
+/// Pixels of a PNG for each unit of its drawing.
+const ENLARGED: f32 = 2.0;
+
+/// The colours of the plots as PNG: those of the page in the light.
+const LIGHT: &str = include_str!("../assets/light.css");
+/// The page's own, light and dark.
+const PAGE: &str = include_str!("../assets/page.css");
+
+/// Why a report cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum PageError {
+    /// The system refuses.
+    #[error("{path}: {source}")]
+    Write {
+        /// What was to be written.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A plot cannot be drawn.
+    #[error("the plot {plot} cannot be drawn: {why}")]
+    Draw {
+        /// Which plot.
+        plot: &'static str,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Writes `report.html` and one PNG for each of its plots into `folder`, which is made if it is
+/// missing. Returns the paths of all files.
+///
+/// # Errors
+/// If a file cannot be written.
+pub fn write_page(report: &Report, folder: &Path) -> Result<Vec<PathBuf>, PageError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| PageError::Write { path, source }
+    };
+    fs::create_dir_all(folder).map_err(failed(folder))?;
+    let plots = plots::all(report);
+    let mut written = Vec::new();
+    let mut write = |name: String, content: &[u8]| {
+        let path = folder.join(name);
+        fs::write(&path, content).map_err(failed(&path))?;
+        written.push(path);
+        Ok(())
+    };
+    write("report.html".to_owned(), page(report, &plots).as_bytes())?;
+    let mut fonts = Database::new();
+    fonts.load_font_data(FONT.to_vec());
+    let fonts = Arc::new(fonts);
+    for plot in &plots {
+        write(format!("{}.png", plot.name), &png(plot, &fonts)?)?;
+    }
+    Ok(written)
+}
+
+/// A plot as PNG, in light colours.
+fn png(plot: &Plot, fonts: &Arc<Database>) -> Result<Vec<u8>, PageError> {
+    let failed = |why: String| PageError::Draw { plot: plot.name, why };
+    let options = Options {
+        font_family: FONT_FAMILY.to_owned(),
+        fontdb: Arc::clone(fonts),
+        style_sheet: Some(LIGHT.to_owned()),
+        ..Options::default()
+    };
+    let titled = plots::titled(plot);
+    let tree = Tree::from_str(&titled, &options).map_err(|error| failed(error.to_string()))?;
+    let size = tree.size();
+    let pixels = |length: f32| (length * ENLARGED).ceil() as u32;
+    let mut pixmap = Pixmap::new(pixels(size.width()), pixels(size.height()))
+        .ok_or_else(|| failed("it has no size".to_owned()))?;
+    let transform = Transform::from_scale(ENLARGED, ENLARGED);
+    resvg::render(&tree, transform, &mut pixmap.as_mut());
+    pixmap.encode_png().map_err(|error| failed(error.to_string()))
+}
+
+fn page(report: &Report, plots: &[Plot]) -> String {
+    let title = format!("{} clients, {} shards", report.clients, report.shards);
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n\
+         <title>Antiphon load test: {title}</title>\n<style>\n{PAGE}</style>\n<main>\n\
+         <h1>Antiphon load test</h1>\n<p>{}</p>\n",
+        escaped(&opening(report))
+    );
+    page += "<dl class=\"figures\">\n";
+    for (name, value) in figures(report) {
+        // Writing to a string does not fail.
+        let _ = writeln!(page, "<div><dt>{}</dt><dd>{}</dd></div>", escaped(name), escaped(&value));
+    }
+    page += "</dl>\n";
+    for plot in plots {
+        let _ = writeln!(
+            page,
+            "<figure>\n<h2>{}</h2>\n{}\n<figcaption>{}</figcaption>\n</figure>",
+            escaped(plot.title),
+            plot.svg,
+            escaped(&plot.about)
+        );
+    }
+    page += &rounds(report);
+    page += "</main>\n</html>\n";
+    page
+}
+
+fn opening(report: &Report) -> String {
+    format!(
+        "{} simulated clients, {} of them talking in pairs, against {} shards{}: {} mixing hops, {} noise \
+         onions in each round, bodies of {} bytes. {} rounds were measured after {} to warm up; clients \
+         handed in their onions {}.",
+        report.clients,
+        report.talking,
+        report.shards,
+        if report.embedded { " in the same process" } else { " elsewhere" },
+        report.hops,
+        report.noise_per_round,
+        report.body_bytes,
+        report.rounds.len(),
+        report.warmup,
+        match report.arrivals {
+            "at-once" => "as soon as it opened".to_owned(),
+            pattern => format!("spread over it ({pattern})"),
+        }
+    )
+}
+
+fn figures(report: &Report) -> Vec<(&'static str, String)> {
+    let seconds = |ms: f64| format!("{:.2} s", ms / 1000.0);
+    let unknown = || "not known".to_owned();
+    let latency = report.latency_ms;
+    vec![
+        ("median latency", latency.map_or_else(unknown, |found| seconds(found.p50))),
+        ("slowest round", latency.map_or_else(unknown, |found| seconds(found.max))),
+        ("rounds delivered", format!("{} of {}", report.delivered(), report.rounds.len())),
+        ("messages lost", format!("{} of {}", report.lost_messages, report.messages)),
+        ("times a client was late", report.late.to_string()),
+        (
+            "peeling, an onion and layer",
+            report.peel_us_per_onion.map_or_else(unknown, |us| format!("{us:.1} µs")),
+        ),
+    ]
+}
+
+/// All rounds as a table.
+fn rounds(report: &Report) -> String {
+    let mut table =
+        "<h2>Rounds</h2>\n<div class=\"scroll\"><table>\n<tr><th>round<th>outcome<th>latency\
+                     <th>clients answered<th>late<th>messages<th>lost<th>onions<th>peeled</tr>\n"
+            .to_owned();
+    for round in &report.rounds {
+        let latency = round.latency_ms.map_or("-".to_owned(), |ms| format!("{:.2} s", ms / 1000.0));
+        let reason = round.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let _ = writeln!(
+            table,
+            "<tr><td>{}<td>{}{}<td>{latency}<td>{}<td>{}<td>{}<td>{}<td>{}<td>{}</tr>",
+            round.round,
+            round.outcome.name(),
+            escaped(&reason),
+            round.answered,
+            round.late,
+            round.messages,
+            round.lost_messages,
+            round.user_onions + round.noise_onions,
+            round.hop_operations
+        );
+    }
+    table + "</table></div>\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    #[test]
+    fn the_page_stands_alone_and_has_every_plot_also_as_png() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("made/on/the/way");
+        let written = write_page(&sample(), &folder).unwrap();
+        let page = fs::read_to_string(folder.join("report.html")).unwrap();
+        assert_eq!(page.matches("<svg ").count(), 6);
+        assert_eq!(page.matches("<figure>").count(), 6);
+        for outside in ["src=", "href=", "url(", "@import", "<script"] {
+            assert!(!page.contains(outside), "{outside}");
+        }
+        assert!(page.contains("prefers-color-scheme: dark"));
+        assert!(page.contains("no batch from shard &lt;3&gt;"), "text is escaped");
+        for name in ["latency", "distribution", "phases", "cpu", "bytes", "memory"] {
+            let png = fs::read(folder.join(format!("{name}.png"))).unwrap();
+            assert!(png.starts_with(b"\x89PNG"), "{name}");
+        }
+        assert_eq!(written.len(), 7);
+    }
+
+    #[test]
+    fn text_in_a_png_has_its_glyphs_without_the_systems_fonts() {
+        let mut fonts = Database::new();
+        fonts.load_font_data(FONT.to_vec());
+        assert_eq!(fonts.faces().next().unwrap().families[0].0, FONT_FAMILY);
+        let drawn = |title| {
+            let svg = plots::all(&sample())[0].svg.clone();
+            let plot = Plot { name: "test", title, about: String::new(), svg };
+            png(&plot, &Arc::new(fonts.clone())).unwrap()
+        };
+        assert_ne!(drawn("A title"), drawn("Another title"));
+    }
+
+    #[test]
+    fn a_run_without_traces_or_delivered_rounds_has_a_page_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut report = sample();
+        for round in &mut report.rounds {
+            round.phases = None;
+            round.latency_ms = None;
+        }
+        (report.latency_ms, report.client_latency_ms) = (None, None);
+        (report.server_cpu_s, report.client_cpu_s) = (None, None);
+        write_page(&report, folder.path()).unwrap();
+        assert!(!folder.path().join("phases.png").exists());
+        report.rounds.clear();
+        write_page(&report, folder.path()).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = write_page(&sample(), &file.path().join("inside")).unwrap_err().to_string();
+        assert!(error.contains("inside"), "{error}");
+    }
+}

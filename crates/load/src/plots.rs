@@ -1,0 +1,44 @@
+//! The plots of a report, as SVG. Colours come from the style sheet of whoever shows them.
+
+mod axis;
+mod bars;
+mod canvas;
+mod latency;
+mod phases;
+mod work;
+
+use crate::Report;
+pub(crate) use canvas::escaped;
+
+/// One plot.
+#[derive(Clone, Debug)]
+pub(crate) struct Plot {
+    /// The name of its file, without an ending.
+    pub(crate) name: &'static str,
+    /// Its heading.
+    pub(crate) title: &'static str,
+    /// What it shows, in a sentence or two.
+    pub(crate) about: String,
+    /// The plot itself.
+    pub(crate) svg: String,
+}
+
+/// All plots for which there are figures.
+pub(crate) fn all(report: &Report) -> Vec<Plot> {
+    [
+        latency::rounds(report),
+        latency::distribution(report),
+        phases::layers(report),
+        work::cpu(report),
+        work::bytes(report),
+        work::memory(report),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// A plot with its title above it, for those who see it alone.
+pub(crate) fn titled(plot: &Plot) -> String {
+    canvas::titled(plot.title, &plot.svg)
+}

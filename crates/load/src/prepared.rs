@@ -1,0 +1,162 @@
+//! Onions of a run of clients, built before their round opens.
+
+use antiphon_client_core::BareMeeting;
+use antiphon_onion::{BuildError, Keep, KeyError, ReplyKeys, build_batch};
+use antiphon_wire::{Blob, DEAD_DROP_BYTES, Encode as _, FromClient, Geometry, Layer};
+use bytes::Bytes;
+
+use crate::book::Book;
+use crate::population::Population;
+
+/// Clients whose onions are built in one go.
+pub(crate) const CHUNK: u32 = 64;
+
+/// Why onions cannot be built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PrepareError {
+    /// The document does not cover the round.
+    #[error("the round is not one of the epoch's")]
+    OutsideEpoch,
+    /// A key of the epoch is unusable.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The onions cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+/// What a run of clients sends in a round, and what each expects back.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// A message to the gateway for each client.
+    pub(crate) frames: Vec<Bytes>,
+    replies: ReplyKeys,
+    /// The meeting of each client that talks.
+    meetings: Vec<Option<BareMeeting>>,
+}
+
+impl Prepared {
+    /// Builds the onions of the clients of run number `chunk`.
+    pub(crate) fn build(
+        book: &Book,
+        population: &Population,
+        chunk: usize,
+    ) -> Result<Self, PrepareError> {
+        let keys = book.epoch.round_keys(book.round).ok_or(PrepareError::OutsideEpoch)??;
+        let geometry = book.epoch.geometry();
+        let (first, last) = run(chunk, population.clients());
+        let onions_each = onions_each(book);
+        let deposits_each = onions_each * geometry.deposit_bytes();
+        let mut deposits = vec![0; (last - first) as usize * deposits_each];
+        let meetings = (first..last)
+            .zip(deposits.chunks_exact_mut(deposits_each))
+            .map(|(client, deposits)| deposit(book, population, client, geometry, deposits))
+            .collect();
+
+        let mut rng = population.onions(first, book.round);
+        let layers = usize::from(geometry.layers());
+        let mut paths = Vec::with_capacity((last - first) as usize * onions_each * layers);
+        for deposit in deposits.chunks_exact(geometry.deposit_bytes()) {
+            let (dead_drop, _) = deposit
+                .split_first_chunk::<DEAD_DROP_BYTES>()
+                .expect("a deposit starts with its dead drop");
+            keys.draw_path(dead_drop, &mut rng, &mut paths);
+        }
+        let onion_bytes = geometry.onion_bytes(Layer::FIRST);
+        let mut onions = vec![0; (last - first) as usize * onions_each * onion_bytes];
+        let keep = Keep::NOTHING;
+        let built = build_batch(keys.context(), &paths, &deposits, keep, &mut rng, &mut onions)?;
+
+        let firsts: Vec<_> = paths.iter().step_by(layers).map(|hop| hop.shard).collect();
+        let frames = firsts
+            .chunks_exact(onions_each)
+            .zip(onions.chunks_exact(onions_each * onion_bytes))
+            .map(|(firsts, onions)| {
+                let mut entries = Vec::with_capacity(onions_each * geometry.entry_bytes());
+                for (first, onion) in firsts.iter().zip(onions.chunks_exact(onion_bytes)) {
+                    entries.extend_from_slice(&first.0.to_be_bytes());
+                    entries.extend_from_slice(onion);
+                }
+                let (epoch, round) = (book.epoch.epoch(), book.round);
+                FromClient::Submit { epoch, round, onions: Blob(entries) }.to_bytes().into()
+            })
+            .collect();
+        Ok(Self { frames, replies: built.replies, meetings })
+    }
+
+    /// How many of a client's replies, reply streams still on, are not what has to come back.
+    /// `client` comes with its position in the run.
+    pub(crate) fn check(
+        &self,
+        book: &Book,
+        population: &Population,
+        (client, position): (u32, usize),
+        replies: &mut [u8],
+    ) -> usize {
+        let geometry = book.epoch.geometry();
+        let onions_each = onions_each(book);
+        if replies.len() != onions_each * geometry.body_bytes() {
+            return onions_each;
+        }
+        for (onion, body) in replies.chunks_exact_mut(geometry.body_bytes()).enumerate() {
+            self.replies.open(position * onions_each + onion, body);
+        }
+        let meeting = self.meetings[position].as_ref().zip(population.partner(client));
+        let mut pairs = replies.chunks_exact_mut(2 * geometry.body_bytes());
+        let mut lost = 0;
+        if let Some((meeting, partner)) = meeting
+            && let Some(pair) = pairs.next()
+        {
+            for (reply, body) in pair.chunks_exact_mut(geometry.body_bytes()).enumerate() {
+                let sent = population.payload(partner, book.round, reply, geometry);
+                lost += usize::from(meeting.open(reply, body) != Some(&sent[..]));
+            }
+        }
+        let first_idle = u8::from(meeting.is_some());
+        let mut deposits = vec![0; 2 * geometry.deposit_bytes()];
+        for (pair, replies) in (first_idle..).zip(pairs) {
+            population.idle(client, book.round, pair, &mut deposits);
+            let sent = deposits.chunks_exact(geometry.deposit_bytes()).rev();
+            for (sent, got) in sent.zip(replies.chunks_exact(geometry.body_bytes())) {
+                lost += usize::from(sent[DEAD_DROP_BYTES..] != *got);
+            }
+        }
+        lost
+    }
+}
+
+/// The clients of run number `chunk`: from the first to before the last.
+fn run(chunk: usize, clients: u32) -> (u32, u32) {
+    let first = chunk as u32 * CHUNK;
+    (first, clients.min(first + CHUNK))
+}
+
+fn onions_each(book: &Book) -> usize {
+    2 * usize::from(book.epoch.parameters().pairs_per_client)
+}
+
+/// Writes one client's deposits: a talking client's first pair meets its partner's, all others are
+/// idle.
+fn deposit(
+    book: &Book,
+    population: &Population,
+    client: u32,
+    geometry: Geometry,
+    deposits: &mut [u8],
+) -> Option<BareMeeting> {
+    let mut pairs = deposits.chunks_exact_mut(2 * geometry.deposit_bytes());
+    let talks = population.partner(client).is_some();
+    let met = if talks { pairs.next() } else { None };
+    let meeting = met.map(|pair| {
+        let born = book.born.get(client as usize).copied().unwrap_or_default();
+        let at = (book.epoch.epoch(), book.round);
+        let said = [0, 1].map(|body| population.payload(client, book.round, body, geometry));
+        let secret = population.secret(client, born);
+        let role = Population::role(client);
+        BareMeeting::deposit(&secret, role, at, geometry, [&said[0], &said[1]], pair)
+    });
+    for (number, pair) in (u8::from(talks)..).zip(pairs) {
+        population.idle(client, book.round, number, pair);
+    }
+    meeting
+}

@@ -1,0 +1,126 @@
+//! Whole runs against a network in this process.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::future::pending;
+use std::num::NonZeroUsize;
+
+use antiphon_coordinator::CoordinatorConfig;
+use antiphon_load::{
+    Arrivals, EmbeddedNetwork, EmbeddedOptions, LoadOptions, Outcome, Report, Silent, Target, run,
+};
+use antiphon_shard::{OutgoingBatch, Tamper};
+use antiphon_wire::{Direction, Layer, Policy};
+
+const LINKS: u32 = 16;
+
+/// A network whose rounds are short: few hops, little noise.
+fn network(tamper: impl FnMut(u16) -> Option<Box<dyn Tamper>>) -> EmbeddedNetwork {
+    let policy = Policy {
+        malicious_ppm: 0,
+        epsilon: 4.0,
+        delta: 1e-2,
+        disturbed_rounds: 2,
+        least_mixing_hops: 3,
+        least_round_interval_ms: 100,
+    };
+    let coordinator = CoordinatorConfig {
+        epoch_rounds: 100,
+        interval_ms: 300,
+        submit_ms: 1500,
+        rounds_in_flight: 1,
+        layer_ms: 20_000,
+        verify_ms: 20_000,
+        reply_ms: 20_000,
+        ready_ms: 60_000,
+        ..CoordinatorConfig::default()
+    };
+    let mut options = EmbeddedOptions::new(3, policy, coordinator);
+    options.limits.links_per_connection = LINKS;
+    EmbeddedNetwork::start(&options, tamper).unwrap()
+}
+
+fn options(clients: u32) -> LoadOptions {
+    LoadOptions {
+        clients,
+        rounds: 3,
+        warmup: 1,
+        talking: 0.5,
+        churn: 0.0,
+        arrivals: Arrivals::AtOnce,
+        seed: 1,
+        threads: NonZeroUsize::MIN,
+        links_per_connection: LINKS,
+    }
+}
+
+fn measure(options: &LoadOptions, tamper: impl FnMut(u16) -> Option<Box<dyn Tamper>>) -> Report {
+    let network = network(tamper);
+    run(options, &Target::Embedded(&network), &Silent, || Ok(pending())).unwrap()
+}
+
+#[test]
+fn every_message_of_every_client_arrives_and_is_counted() {
+    let report = measure(&options(90), |_| None);
+    assert_eq!((report.clients, report.talking, report.shards, report.hops), (90, 44, 3, 3));
+    assert_eq!((report.rounds.len(), report.delivered()), (3, 3));
+    for round in &report.rounds {
+        assert_eq!(round.outcome, Outcome::Delivered);
+        assert_eq!((round.submitted, round.answered, round.late), (90, 90, 0));
+        assert_eq!((round.messages, round.lost_messages, round.idle_disturbed), (2 * 44, 0, 0));
+        assert_eq!((round.user_onions, round.noise_onions), (180, report.noise_per_round));
+        assert!(round.latency_ms.unwrap() > 0.0);
+        let all = (round.user_onions + round.noise_onions) * u64::from(report.layers);
+        assert_eq!(round.hop_operations, all);
+    }
+    let latency = report.latency_ms.unwrap();
+    assert!(latency.p50 <= latency.p90 && latency.p99 <= latency.max);
+    assert!(report.client_latency_ms.unwrap().max <= latency.max * 1.002);
+    assert_eq!(report.client_latencies.len(), 3 * 90);
+    assert_eq!(report.onions_total, 3 * (180 + report.noise_per_round));
+    // Two onions and two bodies, and no more than a protocol's worth besides.
+    let onions = 2.0 * f64::from(16 + 256 + 48 * 4 + 2 * 3);
+    let (up, down) = (report.bytes_per_client_up, report.bytes_per_client_down);
+    assert!((onions..onions + 1000.0).contains(&up), "{up}");
+    assert!((512.0..2000.0).contains(&down), "{down}");
+    assert_eq!(report.connections, 3 * 2);
+    if cfg!(target_os = "linux") {
+        assert!(report.server_cpu_s.unwrap() > 0.0 && report.client_cpu_s.unwrap() > 0.0);
+        assert!(report.peak_rss_bytes.unwrap() > 1 << 20);
+    }
+}
+
+#[test]
+fn clients_come_and_go_and_arrive_when_they_like() {
+    let arrivals = Arrivals::Exponential;
+    let report = measure(&LoadOptions { churn: 0.2, arrivals, rounds: 4, ..options(60) }, |_| None);
+    assert_eq!((report.delivered(), report.lost_messages, report.idle_disturbed), (4, 0, 0));
+    assert!(report.messages > 0);
+    // Whoever joins too late for a round is late, and says so.
+    let part: u64 = report.rounds.iter().map(|round| round.submitted + round.late).sum();
+    assert_eq!(part, 4 * 60);
+}
+
+/// Garbles all replies on their way to the gateways.
+struct GarbleReplies;
+
+impl Tamper for GarbleReplies {
+    fn outgoing(&mut self, batch: &mut OutgoingBatch) {
+        if batch.header.direction == Direction::Reply && batch.header.layer == Layer::FIRST {
+            batch.bytes.iter_mut().for_each(|byte| *byte ^= 0x55);
+        }
+    }
+}
+
+#[test]
+fn bodies_that_a_shard_garbles_are_counted_as_lost() {
+    let garbles = |shard| (shard == 1).then(|| Box::new(GarbleReplies) as Box<dyn Tamper>);
+    let report = measure(&LoadOptions { rounds: 1, warmup: 0, ..options(60) }, garbles);
+    let round = &report.rounds[0];
+    // The network is content: only who holds the keys can tell.
+    assert_eq!((round.outcome, round.answered), (Outcome::Delivered, 60));
+    assert_eq!(round.messages, 60);
+    // A reply passes the shard with a probability of one third: six standard deviations.
+    assert!((3..=37).contains(&round.lost_messages), "{}", round.lost_messages);
+    assert!(round.idle_disturbed > 0 && round.idle_disturbed <= 30);
+    assert_eq!(report.lost_messages, round.lost_messages);
+}
