@@ -1,0 +1,115 @@
+//! The cryptography of a hop: Diffie-Hellman, peeling, building, replies.
+#![allow(missing_docs)] // criterion_group! makes a public function.
+
+use antiphon_benches::network::{Network, Towards};
+use antiphon_onion::{
+    Keep, Kernel, OnionSecretKey, PeelKey, Peeled, ReplyKey, apply_reply_streams, dh, peel_batch,
+};
+use antiphon_wire::Layer;
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha20Rng;
+
+const ONIONS: usize = 128;
+
+/// The kernels that this machine has.
+fn kernels() -> impl Iterator<Item = Kernel> {
+    Kernel::ALL.iter().copied().filter(|kernel| kernel.is_available())
+}
+
+fn select(kernel: Kernel) {
+    kernel.select().expect("only kernels that this machine has are measured");
+}
+
+fn diffie_hellman(c: &mut Criterion) {
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let mut group = c.benchmark_group("dh");
+    for kernel in kernels() {
+        // One, a client's two onions, a vector and a bit, a chunk of peeling, many.
+        for count in [1, 30, 33, 128, 1024] {
+            let mut secrets = vec![[0; 32]; count];
+            rng.fill_bytes(secrets.as_flattened_mut());
+            let mut publics = vec![[0; 32]; count];
+            dh::public_keys(kernel, &secrets, &mut publics);
+            let mut shared = vec![[0; 32]; count];
+            group.throughput(Throughput::Elements(count as u64));
+            group.bench_function(BenchmarkId::new(format!("{kernel}/one secret"), count), |b| {
+                b.iter(|| dh::one_secret(kernel, &secrets[0], &publics, &mut shared));
+            });
+            group.bench_function(BenchmarkId::new(format!("{kernel}/pairs"), count), |b| {
+                b.iter(|| dh::pairs(kernel, &secrets, &publics, &mut shared));
+            });
+            group.bench_function(BenchmarkId::new(format!("{kernel}/public keys"), count), |b| {
+                b.iter(|| dh::public_keys(kernel, &secrets, &mut shared));
+            });
+        }
+    }
+    group.finish();
+}
+
+fn peel(c: &mut Criterion) {
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let network = Network::new(5, true, &mut rng).expect("the defaults make a network");
+    let onions = network.onions(ONIONS, &mut rng).expect("the network's keys fit");
+    let stranger = PeelKey::plain(&OnionSecretKey::generate(&mut rng));
+    let context = network.context();
+    let mut peeled = Peeled::default();
+
+    let mut group = c.benchmark_group("peel");
+    group.throughput(Throughput::Elements(ONIONS as u64));
+    for kernel in kernels() {
+        select(kernel);
+        for (name, key) in [
+            ("opened", network.peel_key(Layer::FIRST)),
+            // All but the decryption itself.
+            ("refused", &stranger),
+        ] {
+            group.bench_function(BenchmarkId::new(format!("{kernel}/{name}"), ONIONS), |b| {
+                b.iter_batched_ref(
+                    || onions.clone(),
+                    |onions| peel_batch(key, context, Layer::FIRST, onions, &mut peeled),
+                    BatchSize::SmallInput,
+                );
+            });
+        }
+    }
+    group.finish();
+}
+
+fn build(c: &mut Criterion) {
+    let mut group = c.benchmark_group("build");
+    for (onions, tables) in [(2, true), (2, false), (64, true), (64, false)] {
+        let mut rng = ChaCha20Rng::seed_from_u64(2);
+        let network = Network::new(5, tables, &mut rng).expect("the defaults make a network");
+        let paths = network.paths(onions, Towards::AllShards, &mut rng);
+        let deposits = network.deposits(onions, &mut rng);
+        let mut out = Vec::new();
+        group.throughput(Throughput::Elements(paths.len() as u64));
+        for kernel in kernels() {
+            select(kernel);
+            let name = if tables { "with tables" } else { "without tables" };
+            group.bench_function(BenchmarkId::new(format!("{kernel}/{name}"), onions), |b| {
+                b.iter(|| network.build(&paths, &deposits, Keep::NOTHING, &mut rng, &mut out));
+            });
+        }
+    }
+    group.finish();
+}
+
+fn replies(c: &mut Criterion) {
+    let mut rng = ChaCha20Rng::seed_from_u64(3);
+    let network = Network::new(1, false, &mut rng).expect("the defaults make a network");
+    let body_bytes = network.context().geometry.body_bytes();
+    let keys: Vec<_> = (0..ONIONS).map(|i| ReplyKey::from_bytes([i as u8; 32])).collect();
+    let mut bodies = vec![0; ONIONS * body_bytes];
+
+    let mut group = c.benchmark_group("reply streams");
+    group.throughput(Throughput::Elements(ONIONS as u64));
+    group.bench_function(BenchmarkId::from_parameter(ONIONS), |b| {
+        b.iter(|| apply_reply_streams(&keys, &mut bodies, body_bytes));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, diffie_hellman, peel, build, replies);
+criterion_main!(benches);

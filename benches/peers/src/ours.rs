@@ -1,0 +1,121 @@
+//! Our onions: the bare Diffie-Hellman, peeling with all that a shard does to an onion of a layer,
+//! and building as shards build their noise.
+
+use antiphon_benches::close::close;
+use antiphon_benches::network::{Network, Towards};
+use antiphon_onion::{Hop, Keep, Kernel, Peeled, dh, ephemeral_of, peel_batch};
+use antiphon_wire::{Geometry, Layer};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha20Rng;
+
+use crate::measure::{Contender, Failure, timed};
+
+/// Onions in a batch: what a shard holds of a round in a small network.
+const ONIONS: usize = 1024;
+/// Onions built at a time.
+const BUILT: usize = 64;
+/// Shards to route between.
+const SHARDS: u16 = 5;
+
+/// A network, and onions in it.
+pub(crate) struct Ours {
+    network: Network,
+    rng: ChaCha20Rng,
+    onions: Vec<u8>,
+    deposits: Vec<u8>,
+}
+
+impl Ours {
+    /// A network in the geometry of a default epoch.
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let network = Network::new(SHARDS, true, &mut rng)?;
+        let onions = network.onions(ONIONS, &mut rng)?;
+        let deposits = network.deposits(BUILT, &mut rng);
+        Ok(Self { network, rng, onions, deposits })
+    }
+
+    /// The shape of the onions.
+    pub(crate) fn geometry(&self) -> Geometry {
+        self.network.context().geometry
+    }
+
+    /// Paths to build onions along.
+    pub(crate) fn paths(&self) -> Vec<Hop<'_>> {
+        self.network.paths(BUILT, Towards::AllShards, &mut self.rng.clone())
+    }
+
+    /// The Diffie-Hellman alone, with one secret, per onion.
+    pub(crate) fn dh(&self, kernel: Kernel) -> Contender<'_> {
+        let onion_bytes = self.geometry().onion_bytes(Layer::FIRST);
+        let ephemerals: Vec<[u8; 32]> =
+            self.onions.chunks_exact(onion_bytes).map(|onion| *ephemeral_of(onion)).collect();
+        let mut shared = vec![[0; 32]; ephemerals.len()];
+        Contender::new(
+            ephemerals.len(),
+            Box::new(move || {
+                let (time, ()) =
+                    timed(|| dh::one_secret(kernel, &[7; 32], &ephemerals, &mut shared));
+                Ok(time)
+            }),
+        )
+    }
+
+    /// Peeling layers 1 to L-1, each with everything until its batches can be sent; per onion and
+    /// layer.
+    pub(crate) fn peel(&self, kernel: Kernel) -> Contender<'_> {
+        let mixing_hops = self.geometry().mixing_hops();
+        Contender::new(
+            ONIONS * usize::from(mixing_hops),
+            Box::new(move || {
+                kernel.select()?;
+                let onions = self.onions.clone();
+                let (time, passed) =
+                    timed(|| pass_layers(&self.network, onions, &mut self.rng.clone()));
+                let left = passed?;
+                (left == ONIONS).then_some(time).ok_or_else(|| lost(ONIONS, left))
+            }),
+        )
+    }
+
+    /// Building, per hop.
+    pub(crate) fn build<'a>(&'a self, kernel: Kernel, paths: &'a [Hop<'a>]) -> Contender<'a> {
+        let mut out = Vec::new();
+        let mut rng = self.rng.clone();
+        Contender::new(
+            paths.len(),
+            Box::new(move || {
+                kernel.select()?;
+                let (time, built) = timed(|| {
+                    self.network.build(paths, &self.deposits, Keep::NOTHING, &mut rng, &mut out)
+                });
+                built?;
+                Ok(time)
+            }),
+        )
+    }
+}
+
+/// Peels `onions` from layer 1 to layer L-1, as one shard would that is drawn for every hop.
+/// Returns how many arrived.
+pub(crate) fn pass_layers(
+    network: &Network,
+    mut onions: Vec<u8>,
+    rng: &mut ChaCha20Rng,
+) -> Result<usize, Failure> {
+    let context = network.context();
+    let geometry = context.geometry;
+    let mut peeled = Peeled::default();
+    for layer in (1..=geometry.mixing_hops()).map(Layer) {
+        peel_batch(network.peel_key(layer), context, layer, &mut onions, &mut peeled)?;
+        let left = close(geometry, layer, network.shards(), &onions, &peeled, rng);
+        // The batches that the shards of the next layer would get, all taken by one.
+        onions = left.batches.concat();
+    }
+    Ok(onions.len() / geometry.onion_bytes(geometry.last_layer()))
+}
+
+/// The error of onions that did not arrive.
+pub(crate) fn lost(sent: usize, arrived: usize) -> Failure {
+    format!("of {sent} onions {arrived} arrived: the figures would mean nothing").into()
+}
