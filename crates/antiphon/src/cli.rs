@@ -7,13 +7,16 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::account::AccountArguments;
 use crate::client_command::ClientArguments;
 use crate::demo::DemoArguments;
 use crate::exit::EXIT_CODES;
 use crate::keygen::KeygenArguments;
+use crate::load::LoadArguments;
 use crate::logging;
 use crate::plan::PlanArguments;
 use crate::serve::{CoordinatorArguments, ShardArguments};
+use crate::speed::SpeedArguments;
 
 /// Metadata-private messaging: who talks to whom stays hidden.
 #[derive(Debug, Parser)]
@@ -33,7 +36,7 @@ To make a network, plan it, make the keys, and let everyone pin the same network
 )]
 pub(crate) struct Cli {
     /// What to log to standard error: a level, or levels by module such as antiphon_mix=debug,info
-    /// [default: info; demo: error, as it shows its rounds itself]
+    /// [default: info; demo and load: error, as they show their rounds themselves]
     #[arg(
         long,
         global = true,
@@ -54,7 +57,10 @@ pub(crate) enum Command {
     Shard(ShardArguments),
     Coordinator(CoordinatorArguments),
     Client(ClientArguments),
+    Load(LoadArguments),
     Plan(PlanArguments),
+    Account(AccountArguments),
+    Speed(SpeedArguments),
     Keygen(KeygenArguments),
 }
 
@@ -62,7 +68,7 @@ impl Cli {
     /// What to log: what was asked for, or what suits the command.
     pub(crate) fn filter(&self) -> EnvFilter {
         let usual = match self.command {
-            Command::Demo(_) => LevelFilter::ERROR,
+            Command::Demo(_) | Command::Load(_) => LevelFilter::ERROR,
             _ => LevelFilter::INFO,
         };
         self.log.clone().unwrap_or_else(|| EnvFilter::default().add_directive(usual.into()))

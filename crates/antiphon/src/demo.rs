@@ -14,6 +14,7 @@ use antiphon_client::{
     Coordinator, OpenConversationError, Role, Start,
 };
 use antiphon_coordinator::{CoordinatorConfig, Notice};
+use antiphon_load::{EmbeddedError, EmbeddedNetwork, EmbeddedOptions};
 use antiphon_shard::{DropOnions, Tamper};
 use antiphon_transport::entropy::entropy;
 use antiphon_wire::{Layer, Policy};
@@ -24,7 +25,6 @@ use tokio::runtime::Runtime;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
-use crate::embedded::{EmbeddedError, EmbeddedNetwork, EmbeddedOptions};
 use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::output::{self, JsonTarget, OutputError};
 use crate::plan::{Figures, PlanError};
@@ -148,7 +148,7 @@ impl Demo<'_> {
         let stop = stop_requested()?;
         let network = self.network()?;
         let mut notices = network.subscribe();
-        let figures = Figures::of(&network.file, 1, None)?;
+        let figures = Figures::of(network.file(), 1, None)?;
         let about = NetworkReport::new(&figures, self.arguments.clients.into());
         self.say(&live::opening(&about, figures.sigma, &self.file_name(), self.file.len()))?;
 
@@ -186,13 +186,10 @@ impl Demo<'_> {
     }
 
     fn network(&self) -> Result<EmbeddedNetwork, EmbeddedError> {
-        let options = EmbeddedOptions {
-            shards: self.arguments.shards,
-            policy: Policy::default(),
-            coordinator: coordinator_config(),
-        };
+        let shards = self.arguments.shards;
+        let options = EmbeddedOptions::new(shards, Policy::default(), coordinator_config());
         let dropping = self.arguments.drop_noise;
-        EmbeddedNetwork::start(options, |shard| {
+        EmbeddedNetwork::start(&options, |shard| {
             let drops = || DropOnions::new(DROPPED, DROP_BEFORE, entropy());
             (dropping == Some(shard)).then(|| Box::new(drops()) as Box<dyn Tamper>)
         })
@@ -201,11 +198,11 @@ impl Demo<'_> {
     async fn connect(&self, network: &EmbeddedNetwork) -> Result<Vec<Client>, ConnectError> {
         let coordinator = Coordinator {
             address: network.client_address().to_string(),
-            identity: network.coordinator_identity,
+            identity: network.coordinator_identity(),
         };
         let mut connecting = tokio::task::JoinSet::new();
         for _ in 0..self.arguments.clients {
-            let config = ClientConfig::new(network.file.clone(), coordinator.clone());
+            let config = ClientConfig::new(network.file().clone(), coordinator.clone());
             connecting.spawn(Client::connect(config));
         }
         let mut clients = Vec::new();
@@ -280,6 +277,8 @@ fn coordinator_config() -> CoordinatorConfig {
     CoordinatorConfig {
         epoch_rounds: 240,
         interval_ms: 2000,
+        // The demonstration shows what one round takes.
+        rounds_in_flight: 1,
         prepare_ahead_rounds: 20,
         submit_ms: 3000,
         layer_ms: 15_000,

@@ -1,16 +1,18 @@
 #![doc = include_str!("../README.md")]
 
+mod account;
 mod cli;
 mod client_command;
 mod demo;
-mod embedded;
 mod exit;
 mod keygen;
+mod load;
 mod logging;
 mod output;
 mod plan;
 mod serve;
 mod signals;
+mod speed;
 
 use std::process::ExitCode;
 
@@ -31,7 +33,10 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Shard(arguments) => Ok(serve::shard(&arguments)?),
         Command::Coordinator(arguments) => Ok(serve::coordinator(&arguments)?),
         Command::Client(arguments) => Ok(client_command::run(&arguments)?),
+        Command::Load(arguments) => Ok(load::run(&arguments)?),
         Command::Plan(arguments) => Ok(plan::run(&arguments)?),
+        Command::Account(arguments) => Ok(account::run(&arguments)?),
+        Command::Speed(arguments) => Ok(speed::run(&arguments)?),
         Command::Keygen(arguments) => Ok(keygen::run(&arguments)?),
     }
 }

@@ -6,13 +6,13 @@
 //!
 //! No branch and no address depends on a secret.
 
-#[cfg_attr(any(not(target_arch = "x86_64"), antiphon_no_simd), path = "dh/vectors/absent.rs")]
+// The vector kernels call what is compiled for particular processors; each call has its reason.
 #[allow(unsafe_code)]
-// Calling what is compiled for particular processors; each call has its reason.
+#[cfg_attr(any(not(target_arch = "x86_64"), antiphon_no_simd), path = "dh/vectors/absent.rs")]
 mod avx2;
 mod hops;
-#[cfg_attr(any(not(target_arch = "x86_64"), antiphon_no_simd), path = "dh/vectors/absent.rs")]
 #[allow(unsafe_code)]
+#[cfg_attr(any(not(target_arch = "x86_64"), antiphon_no_simd), path = "dh/vectors/absent.rs")]
 mod ifma;
 mod kernel;
 mod multiplier;

@@ -131,17 +131,20 @@ impl VerifiedEpoch {
     ///
     /// # Errors
     /// If a shard's key and the joint seal key cancel each other.
-    pub fn round_keys(&self, round: Round) -> Option<Result<RoundKeys<'_>, KeyError>> {
+    pub fn round_keys(&self, round: Round) -> Option<Result<RoundKeys<&Self>, KeyError>> {
+        RoundKeys::new(self, round)
+    }
+
+    /// The keys of the seal layer in `round`, or `None` if it is not the epoch's.
+    pub(crate) fn sealed_keys(&self, round: Round) -> Option<Result<Vec<HopKey>, KeyError>> {
         let document = self.document();
         if !document.covers(round) {
             return None;
         }
         let position = (round.0 - document.first_round.0) as usize;
-        Some(self.sealed_keys(position).map(|sealed| RoundKeys::new(self, round, sealed)))
-    }
-
-    fn sealed_keys(&self, position: usize) -> Result<Vec<HopKey>, KeyError> {
-        let joint = JointSealKey::from_bytes(self.document().joint_seal_keys[position])?;
-        self.content.onion_keys.iter().map(|key| HopKey::sealed(key, &joint)).collect()
+        let joint = JointSealKey::from_bytes(document.joint_seal_keys[position]);
+        let sealed =
+            |joint| self.content.onion_keys.iter().map(|key| HopKey::sealed(key, &joint)).collect();
+        Some(joint.and_then(sealed))
     }
 }

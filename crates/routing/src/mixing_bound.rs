@@ -1,22 +1,30 @@
-//! How far from perfectly mixed an onion can be: `delta_mix`.
+//! How far from perfectly mixed onions can be: `delta_mix`.
 //!
-//! The adversary's posterior over one onion's position is a vector over the M onions of a layer.
-//! An honest shard averages it over its batch, a malicious one leaves it alone. Let v be its
-//! distance from uniform. Every onion draws its shard independently, so for each honest shard the
-//! chance to be in its batch, divided by the size of the batch, is at most 1/M, and the mixed
-//! products of v's entries, which sum to -|v|^2, only help: the expected |v|^2 after a hop is at
-//! most q |v|^2 with q = f + H/M. It starts below 1, and half the sum of |v_i| is at most
-//! 0.5 sqrt(M) |v|: the proven bound, 0.5 sqrt(M q^m).
+//! The adversary's posterior over one onion's place is a vector over the onions of a layer. An
+//! honest shard averages it over its batch, a malicious one leaves it alone. Two statements
+//! follow, both proven in the documentation ("Mixing"): [`MixingPopulation::one_onion`] bounds how
+//! well one onion can be followed, which counts in disturbed rounds, and
+//! [`MixingPopulation::conversation`] how well it can be told in undisturbed ones how four onions
+//! are paired, which is of the order of its square.
 //!
-//! Splitting q^m by the number k of honest hops and bounding each part apart gives the conjectured
-//! figure. It is the smaller one where noise is plentiful, and above every simulation tried; but the
-//! parts need not converge separately, so nothing may be promised from it.
+//! The conjectured figures need more than is proven: see [`BoundKind::Conjectured`].
 
+mod joint;
+mod moments;
+mod one_onion;
+
+use std::time::Duration;
+
+use self::moments::Moments;
 use crate::Ppm;
 use crate::path_length::{MOST_MIXING_HOPS, PathLengthError};
 
 /// The onions that a conversation sends in a round: two from each end.
 pub const ONIONS_PER_CONVERSATION: u8 = 4;
+
+/// Noise pairs are cut off at this many standard deviations or more, in every shard: four of them
+/// make a quarter of its volume.
+const CUT_IN_DEVIATIONS: f64 = 4.0;
 
 /// What an onion is certain to be mixed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +41,11 @@ pub struct MixingPopulation {
 /// Which of the two figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BoundKind {
-    /// 0.5 sqrt(M q^m): holds, and is loose.
+    /// Holds, by a proof in the documentation.
     Proven,
-    /// The sum over the number of honest hops: above every simulation, without a proof.
+    /// Above every simulation, without a proof. For one onion: the sum over the number of honest
+    /// hops. For a conversation: the proven formula, with noise that is paired counted as if it
+    /// hid an onion as well as single noise does.
     Conjectured,
 }
 
@@ -73,6 +83,14 @@ impl MixingBound {
         self.times(rounds as f64)
     }
 
+    /// Over all the rounds that start within `time` at one round every `interval`: a year of
+    /// 5-second rounds is 6,307,200 of them. An interval of zero promises nothing.
+    #[must_use]
+    pub fn over_time(self, time: Duration, interval: Duration) -> Self {
+        let rounds = time.as_nanos().checked_div(interval.as_nanos()).unwrap_or(u128::MAX);
+        self.over_rounds(u64::try_from(rounds).unwrap_or(u64::MAX))
+    }
+
     fn times(self, count: f64) -> Self {
         Self {
             proven: (self.proven * count).min(1.0),
@@ -82,22 +100,69 @@ impl MixingBound {
 }
 
 impl MixingPopulation {
-    /// The total variation between the adversary's posterior over one onion's position after
-    /// `hops` mixing hops and the uniform one, on average over paths.
+    /// The total variation between the adversary's posterior over one onion's place after `hops`
+    /// mixing hops and the uniform one, on average over paths: Theorem 1.
     pub fn one_onion(&self, hops: u8) -> MixingBound {
         if self.onions == 0 {
             return MixingBound { proven: 1.0, conjectured: 1.0 };
         }
-        MixingBound {
-            proven: self.proven(hops).min(1.0),
-            conjectured: self.conjectured(hops).min(1.0),
-        }
+        let proven = self.followed(hops);
+        MixingBound { proven, conjectured: self.by_honest_hops(hops).min(proven) }
     }
 
-    /// `delta_mix` of one round: [`one_onion`](Self::one_onion) for each of the four onions of a
-    /// conversation.
+    /// `delta_mix` of one undisturbed round: the total variation between what the adversary sees
+    /// when the two ends of a conversation talk and when both idle, Theorem 2.
+    ///
+    /// Noise that is paired could tell where its partner is, so single noise onions count, half of
+    /// the noise more or less. This averages over the draw, for M spread evenly over the honest
+    /// shards. If it is not, take [`Self::conversation_given`].
     pub fn conversation(&self, hops: u8) -> MixingBound {
-        self.one_onion(hops).times(f64::from(ONIONS_PER_CONVERSATION))
+        self.conversation_given(self.even_deviation(), hops)
+    }
+
+    /// [`Self::conversation`], given the standard deviation of the number of noise pairs that all
+    /// honest shards draw together: the root of the sum of their sigma squared.
+    pub fn conversation_given(&self, pair_deviation: f64, hops: u8) -> MixingBound {
+        self.counting_noise(pair_deviation, |alike| self.pairing(alike, hops))
+    }
+
+    /// What mixing adds in a disturbed round to the differential privacy of its counts: the total
+    /// variation between what the adversary sees and what it would see if the places of a
+    /// conversation's four onions were uniform, four times Theorem 1.
+    ///
+    /// Once an onion of a couple is dropped, following the other one tells all, so this is of
+    /// first order. A mechanism that is (epsilon, delta)-private with uniform places has
+    /// (1 + exp(epsilon)) times this more in delta. M as in [`Self::conversation`]. Proven for
+    /// onions dropped before their first honest hop, or by a choice that does not depend on what
+    /// was seen of the routes.
+    pub fn disturbed(&self, hops: u8) -> MixingBound {
+        self.disturbed_given(self.even_deviation(), hops)
+    }
+
+    /// [`Self::disturbed`], given the deviation of [`Self::conversation_given`].
+    pub fn disturbed_given(&self, pair_deviation: f64, hops: u8) -> MixingBound {
+        self.counting_noise(pair_deviation, |alike| {
+            // The fourth onion, with the three others' routes given away.
+            let one = Self { onions: alike.saturating_add(1), ..*self };
+            (f64::from(ONIONS_PER_CONVERSATION) * one.followed(hops)).min(1.0)
+        })
+    }
+
+    /// The total variation between two patterns of conversations among four users, say A with B
+    /// and C with D against A with C and B with D: two exchanges of onions, each as in
+    /// [`Self::conversation`].
+    pub fn between_patterns(&self, hops: u8) -> MixingBound {
+        self.conversation(hops).times(2.0)
+    }
+
+    /// Theorem 2 for exactly so many `alike` onions: others whose route the adversary knows no
+    /// better and whose deposits are all alike. Proven; at most 1.
+    pub fn pairing(&self, alike: u64, hops: u8) -> f64 {
+        let places = alike.saturating_add(u64::from(ONIONS_PER_CONVERSATION));
+        if alike < joint::LEAST_PLACES || self.honest_shards == 0 {
+            return 1.0;
+        }
+        self.exponents(places as f64).map(|moments| joint::bound(moments, hops)).fold(1.0, f64::min)
     }
 
     /// The least number of mixing hops with a [`conversation`](Self::conversation) figure of
@@ -111,28 +176,83 @@ impl MixingPopulation {
             .ok_or(PathLengthError::OutOfReach { f: self.f, target })
     }
 
-    /// The part of this population whose proven bound after `hops` hops is least.
+    /// Theorem 1, or the second moment where that is less.
+    fn followed(&self, hops: u8) -> f64 {
+        let by_moments = self
+            .exponents(self.onions as f64)
+            .map(|moments| one_onion::bound(moments, hops))
+            .fold(1.0, f64::min);
+        by_moments.min(self.sharpest_part(hops).second_moment(hops))
+    }
+
+    /// The standard deviation of the number of pairs that shards of equal volume draw together.
+    fn even_deviation(&self) -> f64 {
+        let shards = libm::sqrt(f64::from(self.honest_shards.max(1)));
+        self.onions as f64 / 4.0 / CUT_IN_DEVIATIONS / shards
+    }
+
+    /// A bound that is proven for alike noise: on average over how much that is, and as if all
+    /// noise were.
+    fn counting_noise(&self, pair_deviation: f64, bound: impl Fn(u64) -> f64) -> MixingBound {
+        let conjectured = bound(self.onions);
+        let proven = self.average_over_pairs(pair_deviation, bound).max(conjectured);
+        MixingBound { proven, conjectured }
+    }
+
+    /// `bound` on average over D, the number of noise pairs. It has mean M/4 and is as unlikely
+    /// to exceed that by t `deviation` as a Gaussian: exp(-t^2 / 2), for discrete Gaussians and
+    /// their cuts.
     ///
-    /// The bound holds for any part of the noise: were the adversary told the paths of the rest,
-    /// it could only do better. With q = f + H/M, M q^m is least at M = H (m-1) / f, which is
-    /// fewer onions than a large noise volume gives.
-    #[must_use]
-    pub fn sharpest_part(&self, hops: u8) -> Self {
+    /// Alike are the M - 2D single onions, or else one of each pair of the shard that drew most:
+    /// D/H at least. One or the other is M / (2H+1).
+    fn average_over_pairs(&self, deviation: f64, bound: impl Fn(u64) -> f64) -> f64 {
+        const STEP: f64 = 0.25;
+        let onions = self.onions as f64;
+        let fewest = onions / (2.0 * f64::from(self.honest_shards) + 1.0);
+        let (mut sum, mut before, mut t) = (0.0, 0.0, 0.0);
+        loop {
+            let exceeded = libm::exp(-0.5 * t * t);
+            t += STEP;
+            // Beyond ten deviations, of which no draw comes near, the worst number is as good.
+            let singles = if t > 10.0 { fewest } else { onions / 2.0 - 2.0 * t * deviation };
+            let alike = libm::floor(singles.max(fewest)) as u64;
+            let here = bound(alike).max(before);
+            sum += (here - before) * exceeded;
+            before = here;
+            if singles <= fewest || before >= 1.0 {
+                return sum.min(1.0);
+            }
+        }
+    }
+
+    /// The settings to take the least bound of: exponents from nearly 1 to 2.
+    fn exponents(&self, places: f64) -> impl Iterator<Item = Moments> {
+        let (f, honest_shards) = (self.f.as_f64(), f64::from(self.honest_shards));
+        (21..=40u32).map(move |p| Moments { f, honest_shards, places, p: f64::from(p) / 20.0 })
+    }
+
+    /// The part of this population whose [second moment](Self::second_moment) is least. A bound
+    /// holds for any part of the noise: were the adversary told the paths of the rest, it could
+    /// only do better. With q = f + H/M, M q^m is least at M = H (m-1) / f.
+    fn sharpest_part(&self, hops: u8) -> Self {
         let f = self.f.as_f64();
         let least = f64::from(self.honest_shards) * (f64::from(hops) - 1.0) / f;
         if hops < 2 || f == 0.0 || least >= self.onions as f64 {
             return *self;
         }
-        Self { onions: libm::ceil(least) as u64, ..*self }
+        Self { onions: libm::ceil(least).max(1.0) as u64, ..*self }
     }
 
-    fn proven(&self, hops: u8) -> f64 {
+    /// 0.5 sqrt(M q^m): the plain second moment of one onion. Proven, and loose.
+    fn second_moment(&self, hops: u8) -> f64 {
         let onions = self.onions as f64;
         let q = self.f.as_f64() + f64::from(self.honest_shards) / onions;
         0.5 * libm::sqrt(onions * libm::pow(q, f64::from(hops)))
     }
 
-    fn conjectured(&self, hops: u8) -> f64 {
+    /// Splitting (f + H/M)^m by the number k of honest hops, and bounding each part apart. A
+    /// conjecture: the parts need not converge one by one.
+    fn by_honest_hops(&self, hops: u8) -> f64 {
         let (f, onions) = (self.f.as_f64(), self.onions as f64);
         let per_honest_hop = f64::from(self.honest_shards) / onions;
         let mut choices = 1.0;
@@ -151,119 +271,4 @@ impl MixingPopulation {
 }
 
 #[cfg(test)]
-mod tests {
-    use rand::{RngExt as _, SeedableRng as _};
-    use rand_chacha::ChaCha8Rng;
-
-    use super::*;
-
-    fn population(f: u32, onions: u64, honest_shards: u32) -> MixingPopulation {
-        MixingPopulation { f: Ppm::new(f).unwrap(), onions, honest_shards }
-    }
-
-    /// The average total variation after `hops` hops of the averaging process itself.
-    fn simulate(population: &MixingPopulation, hops: u8, runs: u32, rng: &mut ChaCha8Rng) -> f64 {
-        let onions = usize::try_from(population.onions).unwrap();
-        let honest = population.honest_shards as usize;
-        let mut posterior = vec![0.0; onions];
-        let mut shard_of = vec![honest; onions];
-        let mut batches = vec![(0.0, 0u32); honest];
-        let mut total = 0.0;
-        for _ in 0..runs {
-            posterior.fill(0.0);
-            posterior[0] = 1.0;
-            for _ in 0..hops {
-                batches.fill((0.0, 0));
-                for (shard, mass) in shard_of.iter_mut().zip(&posterior) {
-                    let malicious = rng.random_range(0..Ppm::WHOLE) < population.f.parts();
-                    *shard = if malicious { honest } else { rng.random_range(0..honest) };
-                    if let Some(batch) = batches.get_mut(*shard) {
-                        *batch = (batch.0 + mass, batch.1 + 1);
-                    }
-                }
-                for (shard, mass) in shard_of.iter().zip(&mut posterior) {
-                    if let Some(batch) = batches.get(*shard) {
-                        *mass = batch.0 / f64::from(batch.1);
-                    }
-                }
-            }
-            let uniform = 1.0 / onions as f64;
-            total += posterior.iter().map(|mass| (mass - uniform).abs()).sum::<f64>() / 2.0;
-        }
-        total / f64::from(runs)
-    }
-
-    #[test]
-    fn both_figures_are_above_simulation() {
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        for (f, onions, shards) in
-            [(200_000, 200, 4), (250_000, 120, 3), (0, 200, 8), (400_000, 300, 6)]
-        {
-            let population = population(f, onions, shards);
-            for hops in [2, 4, 6, 8] {
-                let simulated = simulate(&population, hops, 4000, &mut rng);
-                let bound = population.one_onion(hops);
-                let case = format!("f={f} M={onions} H={shards} m={hops}: {simulated:e} {bound:?}");
-                assert!(simulated <= bound.conjectured, "{case}");
-                assert!(simulated <= bound.proven, "{case}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_figures_are_those_of_the_formulas() {
-        // q = 0.2 + 4/1216 at five shards of volume 304, one malicious.
-        let bound = population(200_000, 1216, 4).one_onion(14);
-        let q: f64 = 0.2 + 4.0 / 1216.0;
-        assert!((bound.proven / (0.5 * (1216.0 * q.powi(14)).sqrt()) - 1.0).abs() < 1e-12);
-
-        // One hop: C(1,0) min(f, .) + C(1,1) min(1-f, 0.5 sqrt(M (1-f) H / ((1-f) M))).
-        let bound = population(200_000, 1216, 1).one_onion(1);
-        assert!((bound.conjectured - (0.2 + 0.5)).abs() < 1e-12);
-    }
-
-    #[test]
-    fn four_onions_and_many_rounds_add_up_to_at_most_one() {
-        let population = population(200_000, 1216, 4);
-        let (one, four) = (population.one_onion(20), population.conversation(20));
-        assert!((four.proven / one.proven - 4.0).abs() < 1e-12);
-        assert!((four.over_rounds(720).conjectured / one.conjectured - 2880.0).abs() < 1e-6);
-        assert_eq!(four.over_rounds(u64::MAX).proven, 1.0);
-        assert_eq!(four.over_rounds(0).proven, 0.0);
-    }
-
-    #[test]
-    fn a_target_is_met_by_the_least_number_of_hops() {
-        let population = population(200_000, 6464, 4);
-        let mut fewest = 99;
-        for kind in [BoundKind::Proven, BoundKind::Conjectured] {
-            let hops = population.least_mixing_hops(1e-10, kind).unwrap();
-            assert!(population.conversation(hops).of_kind(kind) <= 1e-10);
-            assert!(population.conversation(hops - 1).of_kind(kind) > 1e-10);
-            assert!(hops <= fewest, "the conjectured figure asks for no more hops");
-            fewest = hops;
-        }
-    }
-
-    #[test]
-    fn no_number_of_hops_helps_without_honest_noise_or_honest_shards() {
-        for hopeless in [population(200_000, 0, 4), population(1_000_000, 1000, 0)] {
-            for kind in [BoundKind::Proven, BoundKind::Conjectured] {
-                assert!(hopeless.least_mixing_hops(1e-3, kind).is_err(), "{hopeless:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_sharpest_part_is_a_part_with_the_least_proven_bound() {
-        let whole = population(200_000, 6464, 4);
-        let part = whole.sharpest_part(14);
-        assert_eq!(part.onions, 260);
-        for onions in 1..=whole.onions {
-            let other = MixingPopulation { onions, ..whole };
-            assert!(part.one_onion(14).proven <= other.one_onion(14).proven * (1.0 + 1e-12));
-        }
-        let small = population(200_000, 100, 4);
-        assert_eq!(small.sharpest_part(14), small);
-    }
-}
+mod tests;

@@ -68,6 +68,7 @@ impl Setup {
         let coordinator = CoordinatorConfig {
             epoch_rounds: 40,
             interval_ms: 1000,
+            rounds_in_flight: 1,
             prepare_ahead_rounds: 10,
             submit_ms: 400,
             layer_ms: 400,

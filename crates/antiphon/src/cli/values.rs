@@ -1,5 +1,6 @@
 //! Values on the command line; each error says what would be right.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use antiphon_routing::Ppm;
@@ -39,6 +40,51 @@ pub(crate) fn probability(text: &str) -> Result<f64, String> {
     number(text)
         .filter(|value| *value > 0.0 && *value < 1.0)
         .ok_or_else(|| "give a probability strictly between 0 and 1, such as 1e-6".to_owned())
+}
+
+/// Seconds above zero, up to a day.
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
+    number(text)
+        .filter(|value| *value > 0.0 && *value <= 86_400.0)
+        .ok_or_else(|| "give seconds: a number above 0 and at most 86400, such as 5".to_owned())
+}
+
+/// The speed of a link.
+pub(crate) fn gbps(text: &str) -> Result<f64, String> {
+    number(text).filter(|value| *value > 0.0 && *value <= 100_000.0).ok_or_else(|| {
+        "give gigabits a second: a number above 0 and at most 100000, such as 10".to_owned()
+    })
+}
+
+/// The delay of a link.
+pub(crate) fn delay_ms(text: &str) -> Result<f64, String> {
+    number(text)
+        .filter(|value| (0.0..=100_000.0).contains(value))
+        .ok_or_else(|| "give milliseconds: a number from 0 to 100000, such as 50".to_owned())
+}
+
+/// A file for a drawing.
+pub(crate) fn svg_file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.extension().is_some_and(|extension| extension == "svg") {
+        Ok(path)
+    } else {
+        Err("give a file name that ends in .svg".to_owned())
+    }
+}
+
+/// A fraction from 0 to 1.
+pub(crate) fn share(text: &str) -> Result<f64, String> {
+    number(text)
+        .filter(|value| (0.0..=1.0).contains(value))
+        .ok_or_else(|| "give a fraction from 0 to 1, such as 0.5".to_owned())
+}
+
+/// An interval or a window in seconds, from a millisecond to an hour.
+pub(crate) fn span(text: &str) -> Result<f64, String> {
+    number(text)
+        .filter(|value| (0.001..=3600.0).contains(value))
+        .ok_or_else(|| "give a time in seconds, from 0.001 to 3600".to_owned())
 }
 
 /// A public key in hexadecimal.
@@ -106,6 +152,18 @@ mod tests {
         assert_eq!(malicious("0").unwrap().parts(), 0);
         for text in ["0.5", "0.4999999", "-0.1", "20%", "nan", ""] {
             assert!(malicious(text).unwrap_err().contains("below 0.5"), "{text}");
+        }
+    }
+
+    #[test]
+    fn shares_and_times_are_within_bounds() {
+        assert_eq!((share("0"), share("1"), share(" 0.25")), (Ok(0.0), Ok(1.0), Ok(0.25)));
+        assert_eq!((span("0.001"), span("2.5")), (Ok(0.001), Ok(2.5)));
+        for text in ["-0.1", "1.1", "nan", "", "half"] {
+            assert!(share(text).unwrap_err().contains("from 0 to 1"), "{text}");
+        }
+        for text in ["0", "-1", "3601", "inf", "5s"] {
+            assert!(span(text).unwrap_err().contains("from 0.001 to 3600"), "{text}");
         }
     }
 

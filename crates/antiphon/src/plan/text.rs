@@ -161,22 +161,23 @@ fn short(value: f64) -> String {
     }
 }
 
+/// Rows in three aligned columns, under headings.
 #[derive(Debug, Default)]
-struct Table {
+pub(super) struct Table {
     /// A label, a value and an explanation; a label alone is a heading.
     rows: Vec<(String, Option<(String, String)>)>,
 }
 
 impl Table {
-    fn section(&mut self, title: &str) {
+    pub(super) fn section(&mut self, title: &str) {
         self.rows.push((title.to_owned(), None));
     }
 
-    fn row(&mut self, label: &str, value: &dyn Display, why: impl Into<String>) {
+    pub(super) fn row(&mut self, label: &str, value: &dyn Display, why: impl Into<String>) {
         self.rows.push((label.to_owned(), Some((value.to_string(), why.into()))));
     }
 
-    fn render(&self) -> String {
+    pub(super) fn render(&self) -> String {
         let cells = || self.rows.iter().filter_map(|(label, cells)| Some((label, cells.as_ref()?)));
         let labels = cells().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
         let values = cells().map(|(_, cells)| cells.0.chars().count()).max().unwrap_or(0);

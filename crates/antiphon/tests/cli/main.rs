@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod keygen;
+mod load;
 mod plan;
+mod scale;
+mod speed;
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -46,11 +49,13 @@ fn done(directory: &Path, arguments: &str) -> String {
 #[test]
 fn help_teaches_every_command() {
     let here = Path::new(".");
-    for command in ["", "client", "plan", "keygen", "keygen network", "keygen operator-list"] {
+    for command in
+        ["", "client", "load", "plan", "speed", "keygen", "keygen network", "keygen operator-list"]
+    {
         let help = done(here, &format!("{command} --help"));
         assert!(help.contains("  antiphon "), "{command} has an example: {help}");
     }
-    for command in ["", "client", "plan", "keygen"] {
+    for command in ["", "client", "load", "plan", "speed", "keygen"] {
         assert!(done(here, &format!("{command} --help")).contains("Exit codes:"));
     }
     assert!(done(here, "--version").starts_with("antiphon "));

@@ -27,8 +27,8 @@ fn the_json_has_the_names_that_others_read() {
         ("sigma", 100.8),
         ("epsilon_reached", std::f64::consts::LN_2),
         ("epsilon_between_patterns", 2.0 * std::f64::consts::LN_2),
-        ("delta_mix", 2.1e-3),
-        ("delta_mix_conjectured", 3.8e-5),
+        ("delta_mix", 2.3e-10),
+        ("delta_mix_conjectured", 7.5e-11),
         ("p_fewer_than_two_honest", 9.3e-9),
     ] {
         let value = json[name].as_f64().unwrap();
@@ -55,7 +55,7 @@ fn people_get_labelled_figures_and_the_price_of_an_outage() {
 #[test]
 fn json_goes_to_a_file_beside_the_text() {
     let directory = tempfile::tempdir().unwrap();
-    let text = done(directory.path(), "plan --shards 10 --mix-target 1e-8 --json plan.json");
+    let text = done(directory.path(), "plan --shards 10 --mix-target 1e-14 --json plan.json");
     assert!(text.contains("--mix-target"));
     let json: Value =
         serde_json::from_str(&fs::read_to_string(directory.path().join("plan.json")).unwrap())
@@ -63,7 +63,7 @@ fn json_goes_to_a_file_beside_the_text() {
     assert_eq!(json["shards"], 10);
     assert_eq!(json["hops"], json["hops_for_mix_target"]);
     assert_eq!(json["hops_by_rule"], 14);
-    assert!(json["delta_mix"].as_f64().unwrap() <= 1e-8);
+    assert!(json["delta_mix"].as_f64().unwrap() <= 1e-14);
 }
 
 #[test]

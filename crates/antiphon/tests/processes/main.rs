@@ -1,4 +1,4 @@
-//! Whole networks of separate processes, over QUIC on loopback.
+//! Whole networks of separate processes, over QUIC and TCP on loopback.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 #![allow(
@@ -10,6 +10,7 @@ mod configurations;
 mod crashes;
 mod demo;
 mod files;
+mod load;
 mod network;
 mod process;
 mod samples;

@@ -1,7 +1,7 @@
 //! Keys, files and configurations of a network, made as an operator makes them, and its processes.
 
 use std::fs;
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -181,13 +181,16 @@ impl Network {
     }
 }
 
-/// UDP ports that nobody uses, below those that systems give to links on their way out.
+/// Ports that nobody uses, on UDP or TCP, below those that systems give to links on their way out.
 fn free_ports(count: usize) -> Vec<u16> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let base = std::process::id().wrapping_mul(97);
     let port =
         || 20_000 + (base.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000) as u16;
-    let free = |port: &u16| UdpSocket::bind(("127.0.0.1", *port)).is_ok();
+    let free = |port: &u16| {
+        let addr = ("127.0.0.1", *port);
+        UdpSocket::bind(addr).is_ok() && TcpListener::bind(addr).is_ok()
+    };
     std::iter::repeat_with(port).filter(free).take(count).collect()
 }
 

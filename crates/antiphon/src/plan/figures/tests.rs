@@ -1,3 +1,4 @@
+use antiphon_routing::Ppm;
 use antiphon_wire::{IdentityKey, Operator, Policy};
 
 use super::*;
@@ -36,21 +37,25 @@ fn the_protocols_reference_points() {
 fn delta_mix_is_that_of_the_honest_noise() {
     let figures = plan(5, &Policy::default(), None);
     assert_eq!(figures.noise_honest, 4 * u64::from(figures.noise_per_shard));
-    let onions = figures.noise_honest as f64;
-    let q: f64 = 0.2 + 4.0 / onions;
-    let expected = 4.0 * 0.5 * (onions * q.powi(14)).sqrt();
-    assert!((figures.delta_mix / expected - 1.0).abs() < 1e-9);
-    assert!(figures.delta_mix_conjectured < figures.delta_mix);
-    assert_eq!(figures.delta_mix_week, 1.0);
+    let certain = MixingPopulation {
+        f: Ppm::new(200_000).unwrap(),
+        onions: figures.noise_honest,
+        honest_shards: 4,
+    };
+    let MixingBound { proven, conjectured } = certain.conversation(14);
+    assert_eq!((figures.delta_mix, figures.delta_mix_conjectured), (proven, conjectured));
+    assert!(conjectured < proven);
+    let week = proven * ROUNDS_A_WEEK as f64;
+    assert!((figures.delta_mix_week / week - 1.0).abs() < 1e-9);
 }
 
 #[test]
 fn a_mix_target_is_met_by_the_least_hops_and_never_shortens_paths() {
-    let figures = plan(5, &Policy::default(), Some(1e-8));
+    let figures = plan(5, &Policy::default(), Some(1e-12));
     assert_eq!(Some(figures.hops), figures.hops_for_mix_target);
     assert_eq!(figures.hops_by_rule, 14);
-    assert!(figures.hops > 14 && figures.delta_mix <= 1e-8);
-    assert!(figures.delta_mix_week <= 1e-8 * ROUNDS_A_WEEK as f64);
+    assert!(figures.hops > 14 && figures.delta_mix <= 1e-12);
+    assert!(figures.delta_mix_week <= 1e-12 * ROUNDS_A_WEEK as f64);
 
     let lax = plan(5, &Policy::default(), Some(0.5));
     assert!(lax.hops_for_mix_target.unwrap() < 14);

@@ -56,8 +56,13 @@ vectorised! {
         splat((1 << bits(k)) - 1)
     }
 
+    /// What is above the bits of limb `k`.
     fn above(limb: Vector, k: usize) -> Vector {
-        if k.is_multiple_of(2) { _mm256_srli_epi64::<26>(limb) } else { _mm256_srli_epi64::<25>(limb) }
+        if bits(k) == 26 {
+            _mm256_srli_epi64::<26>(limb)
+        } else {
+            _mm256_srli_epi64::<25>(limb)
+        }
     }
 
     pub(super) fn zero() -> Fe {
@@ -80,11 +85,17 @@ vectorised! {
     }
 
     fn check_carried(a: &Fe) {
-        debug_assert!(below(a, (1 << 26) + (1 << 14), (1 << 25) + (1 << 19)), "an element is not carried");
+        debug_assert!(
+            below(a, (1 << 26) + (1 << 14), (1 << 25) + (1 << 19)),
+            "an element is not carried"
+        );
     }
 
     fn check_operand(a: &Fe) {
-        debug_assert!(below(a, (3 << 26) + (1 << 16), (3 << 25) + (1 << 21)), "an element is no operand");
+        debug_assert!(
+            below(a, (3 << 26) + (1 << 16), (3 << 25) + (1 << 21)),
+            "an element is no operand"
+        );
     }
 }
 
@@ -120,7 +131,7 @@ pub(super) fn multiply(a: &Fe, b: &Fe) -> Fe {
     carry_columns(z)
 }
 
-/// The same as a product with itself, with the same bounds.
+/// The same as a product with itself, with the same bounds; a call of its own for the same reason.
 #[target_feature(enable = "avx2,bmi2")]
 #[inline(never)]
 pub(super) fn squared(a: &Fe) -> Fe {
@@ -167,6 +178,7 @@ vectorised! {
         z
     }
 
+    /// Moves what is above the bits of limb `k` to the next limb.
     fn carry_one(z: &mut Fe, k: usize) {
         let high = above(z[k], k);
         z[k] = _mm256_and_si256(z[k], mask(k));
@@ -337,14 +349,21 @@ vectorised! {
     /// The reduced representatives, 32 bytes each, little-endian.
     pub(super) fn store(a: &Fe) -> [[u8; 32]; LANES] {
         let a = freeze(a);
-        let or = |a, b, c| _mm256_or_si256(a, _mm256_or_si256(b, c));
-        let words = [
-            or(a[0], _mm256_slli_epi64::<26>(a[1]), _mm256_slli_epi64::<51>(a[2])),
-            or(_mm256_srli_epi64::<13>(a[2]), _mm256_slli_epi64::<13>(a[3]), _mm256_slli_epi64::<38>(a[4])),
-            or(a[5], _mm256_slli_epi64::<25>(a[6]), _mm256_slli_epi64::<51>(a[7])),
-            or(_mm256_srli_epi64::<13>(a[7]), _mm256_slli_epi64::<12>(a[8]), _mm256_slli_epi64::<38>(a[9])),
-        ]
-        .map(|word| lanes(word));
+        let parts = [
+            [a[0], _mm256_slli_epi64::<26>(a[1]), _mm256_slli_epi64::<51>(a[2])],
+            [
+                _mm256_srli_epi64::<13>(a[2]),
+                _mm256_slli_epi64::<13>(a[3]),
+                _mm256_slli_epi64::<38>(a[4]),
+            ],
+            [a[5], _mm256_slli_epi64::<25>(a[6]), _mm256_slli_epi64::<51>(a[7])],
+            [
+                _mm256_srli_epi64::<13>(a[7]),
+                _mm256_slli_epi64::<12>(a[8]),
+                _mm256_slli_epi64::<38>(a[9]),
+            ],
+        ];
+        let words = parts.map(|[a, b, c]| lanes(_mm256_or_si256(a, _mm256_or_si256(b, c))));
         core::array::from_fn(|lane| {
             let mut bytes = [0; 32];
             for (bytes, word) in bytes.chunks_exact_mut(8).zip(&words) {

@@ -1,5 +1,9 @@
-//! X25519 of batches, some lanes at a time: all that does not depend on how a kernel's field does its
-//! arithmetic. Compiled once for each of them.
+//! X25519 of batches, a point in every lane of a vector: all that does not depend on how a kernel's
+//! field does its arithmetic. Compiled once for each kernel.
+//!
+//! Fields bound the limbs of their elements differently, and agree on this: `mul!` and `square!` take
+//! operands and give products; `operand` makes an operand of a product or of the sum or difference of
+//! two; `carry` makes one of longer sums, too, which may be added and subtracted like a product.
 //!
 //! Lanes without a point of their own multiply zeros. No branch and no address depends on a scalar.
 

@@ -1,0 +1,79 @@
+//! The network that is started for a test.
+
+use antiphon_coordinator::CoordinatorConfig;
+use antiphon_load::{EmbeddedOptions, LoadOptions};
+use antiphon_shard::ServerLimits;
+use antiphon_wire::Policy;
+use clap::Args;
+
+use crate::cli::guarantee::GuaranteeArguments;
+use crate::cli::values;
+
+/// Rounds of an epoch beyond four times those of the test: the first ones go by while clients join.
+const SPARE_ROUNDS: u32 = 240;
+
+/// What is measured, where the network is of this process.
+#[derive(Debug, Args)]
+pub(super) struct LocalArguments {
+    /// Mixing hops, if they are more than the malicious fraction asks for
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=99), help_heading = "With --local-shards")]
+    hops: Option<u8>,
+    /// The least time between the openings of two rounds [default: 2 s and half a millisecond for each
+    /// client]
+    #[arg(long, value_name = "SECONDS", value_parser = values::span, help_heading = "With --local-shards")]
+    interval: Option<f64>,
+    /// Rounds that may run at the same time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8), help_heading = "With --local-shards")]
+    rounds_in_flight: u8,
+    /// How long a round is open for onions if clients do not hand them in sooner [default: 2 s and a
+    /// millisecond for each client]
+    #[arg(long, value_name = "SECONDS", value_parser = values::span, help_heading = "With --local-shards")]
+    window: Option<f64>,
+}
+
+impl LocalArguments {
+    /// A network that carries the test's clients.
+    pub(super) fn network(
+        &self,
+        shards: u16,
+        guarantee: &GuaranteeArguments,
+        options: &LoadOptions,
+    ) -> EmbeddedOptions {
+        let clients = options.clients;
+        let interval_ms = self.interval.map_or(2000 + clients / 2, ms);
+        let least = self.hops.unwrap_or(2);
+        let policy = guarantee.policy(Policy {
+            least_mixing_hops: least,
+            least_round_interval_ms: interval_ms.min(1000),
+            ..Policy::default()
+        });
+        // Shards share the cores, so that a step of one waits for those of all others.
+        let patience_ms = 20_000 + clients + 200 * u32::from(shards);
+        let coordinator = CoordinatorConfig {
+            epoch_rounds: SPARE_ROUNDS + 4 * (options.rounds + options.warmup),
+            interval_ms,
+            rounds_in_flight: self.rounds_in_flight,
+            submit_ms: self.window.map_or(2000 + clients, ms),
+            layer_ms: patience_ms,
+            verify_ms: patience_ms,
+            reply_ms: patience_ms,
+            ready_ms: 60_000 + patience_ms,
+            ..CoordinatorConfig::default()
+        };
+        let mut network = EmbeddedOptions::new(shards, policy, coordinator);
+        // Every client comes from the same address.
+        let room = clients as usize + 64;
+        network.limits = ServerLimits {
+            clients: room,
+            clients_per_address: room,
+            links_per_connection: options.links_per_connection,
+            ..network.limits
+        };
+        network.limits.rounds.submissions = room;
+        network
+    }
+}
+
+fn ms(seconds: f64) -> u32 {
+    (seconds * 1000.0).round() as u32
+}

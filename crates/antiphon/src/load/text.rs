@@ -1,0 +1,139 @@
+//! What a test found, for people.
+
+use std::fmt::Write as _;
+
+use antiphon_load::{Percentiles, Report, Round};
+
+/// The figures as a compact table.
+pub(super) fn render(report: &Report) -> String {
+    let mut text = format!(
+        "{} clients ({} talking) against {} shards{}: {} mixing hops, {} noise onions a round\n\n",
+        report.clients,
+        report.talking,
+        report.shards,
+        if report.embedded { " in this process" } else { "" },
+        report.hops,
+        report.noise_per_round,
+    );
+    text += "   round  outcome       latency   answered   late   messages   lost\n";
+    for round in &report.rounds {
+        text += &line(round);
+    }
+    text.push('\n');
+    let mut row = |name: &str, value: String| {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{name:<22}{value}");
+    };
+    row("latency, rounds", percentiles(report.latency_ms));
+    row("latency, clients", percentiles(report.client_latency_ms));
+    let peel =
+        report.peel_us_per_onion.map_or("not known".to_owned(), |us| format!("{us:.1} us each"));
+    row(
+        "onions",
+        format!("{}, peeled {} times; {peel}", report.onions_total, report.hop_operations),
+    );
+    let cpu = |seconds: Option<f64>| {
+        seconds.map_or("not known".to_owned(), |seconds| format!("{seconds:.2} s"))
+    };
+    row(
+        "processor time",
+        format!(
+            "network {}, clients {}; building onions took {}",
+            cpu(report.server_cpu_s),
+            cpu(report.client_cpu_s),
+            cpu(report.build_cpu_s)
+        ),
+    );
+    if let Some(why) = &report.cpu_unknown {
+        row("", why.clone());
+    }
+    let mib = |bytes: u64| bytes >> 20;
+    row(
+        "memory",
+        format!(
+            "{} at the peak; {} MiB expected",
+            report
+                .peak_rss_bytes
+                .map_or("not known".to_owned(), |bytes| format!("{} MiB", mib(bytes))),
+            mib(report.estimated_bytes)
+        ),
+    );
+    row(
+        "wire",
+        format!(
+            "{:.0} B up and {:.0} B down a client and round, over {} connections",
+            report.bytes_per_client_up, report.bytes_per_client_down, report.connections
+        ),
+    );
+    row("messages", format!("{} sent, {} lost", report.messages, report.lost_messages));
+    row(
+        "clients",
+        format!(
+            "{} times late, {} idle rounds disturbed, {} links broken",
+            report.late, report.idle_disturbed, report.links_lost
+        ),
+    );
+    if let Some(refusal) = &report.refusal {
+        row("", format!("a gateway took no onions: {refusal}"));
+    }
+    row(
+        "onions ready before",
+        format!(
+            "{} rounds, with the kernel {}; seed {}",
+            report.prebuilt_rounds, report.kernel, report.seed
+        ),
+    );
+    if let Some(phases) =
+        report.median_round().and_then(|round| Some((round, round.phases.as_ref()?)))
+    {
+        text += &slowest(phases.0, phases.1);
+    }
+    text
+}
+
+fn line(round: &Round) -> String {
+    let latency = round.latency_ms.map_or("-".to_owned(), |ms| format!("{:.2} s", ms / 1000.0));
+    let mut line = format!(
+        "{:>8}  {:<10} {latency:>10} {:>10} {:>6} {:>10} {:>6}\n",
+        round.round,
+        round.outcome.name(),
+        round.answered,
+        round.late,
+        round.messages,
+        round.lost_messages
+    );
+    if let Some(reason) = &round.reason {
+        line += &format!("          {reason}\n");
+    }
+    line
+}
+
+fn percentiles(found: Option<Percentiles>) -> String {
+    found.map_or("no round was delivered".to_owned(), |found| {
+        let Percentiles { p50, p90, p99, max } = found;
+        format!("p50 {p50:.0} ms, p90 {p90:.0} ms, p99 {p99:.0} ms, max {max:.0} ms")
+    })
+}
+
+/// Where the time of one round went.
+fn slowest(round: &Round, phases: &antiphon_load::Phases) -> String {
+    let layers = |part: fn(&antiphon_load::LayerPhases) -> antiphon_load::Spread| {
+        phases.layers.iter().map(|layer| part(layer).median_ms).sum::<f64>()
+    };
+    let mut text =
+        format!("\nwhere the time of round {} went, for the median shard\n", round.round);
+    for (name, ms) in [
+        ("submit", phases.submit.median_ms),
+        ("layers: wait", layers(|layer| layer.wait)),
+        ("layers: receive", layers(|layer| layer.receive)),
+        ("layers: peel", layers(|layer| layer.peel)),
+        ("layers: shuffle", layers(|layer| layer.shuffle)),
+        ("layers: send", layers(|layer| layer.send)),
+        ("verification", phases.verification.median_ms),
+        ("exchange", phases.exchange.median_ms),
+        ("replies", phases.replies.median_ms),
+    ] {
+        let _ = writeln!(text, "  {name:<20}{ms:>9.1} ms");
+    }
+    text
+}

@@ -1,0 +1,80 @@
+//! What a prediction of the round is made from.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::values;
+
+/// The load, the machines and the links.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "How long a round takes")]
+pub(crate) struct ScaleArguments {
+    /// Predict the round of so many users
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000_000))]
+    pub(crate) users: Option<u64>,
+    /// Cores of each shard's machine [default: 36, or this machine's with --this-machine]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) cores: Option<u32>,
+    /// Each shard's link, in each direction, in gigabits a second
+    #[arg(
+        long,
+        value_name = "GBPS",
+        default_value = "10",
+        value_parser = values::gbps,
+        conflicts_with = "this_machine"
+    )]
+    pub(crate) link_gbps: f64,
+    /// How long every message between two machines is under way, in milliseconds
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value = "50",
+        value_parser = values::delay_ms,
+        conflicts_with = "this_machine"
+    )]
+    pub(crate) delay_ms: f64,
+    /// Seconds between the starts of two rounds
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = values::seconds)]
+    pub(crate) interval: f64,
+    /// What the machines can do: the file of `antiphon speed --json FILE` [default: a core of an AMD
+    /// EPYC (Zen 4) at 2.6 GHz]
+    #[arg(long, value_name = "FILE", conflicts_with = "this_machine")]
+    pub(crate) speed: Option<PathBuf>,
+    /// Measure this machine first, and put all shards, the coordinator and the clients on it
+    #[arg(long)]
+    pub(crate) this_machine: bool,
+    /// Find the most users whose rounds take at most so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = values::seconds)]
+    pub(crate) target_latency_s: Option<f64>,
+    /// Predict a row of rounds in place of one, beside what was published of Karaoke
+    #[arg(long, value_name = "OVER", conflicts_with_all = ["this_machine", "target_latency_s"])]
+    pub(crate) curve: Option<CurveOver>,
+    /// Run `antiphon load` on this machine with 3 to 20 shards and 1000 to 20000 clients, and compare.
+    /// What is in the folder already is not run again
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = ["curve", "users", "target_latency_s", "speed"]
+    )]
+    pub(crate) calibrate: Option<PathBuf>,
+    /// Draw the curve: a file that ends in .svg
+    #[arg(long, value_name = "FILE", requires = "curve", value_parser = values::svg_file)]
+    pub(crate) plot: Option<PathBuf>,
+}
+
+/// What a curve varies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CurveOver {
+    /// From 0.1 to 32 million users
+    Users,
+    /// From 10 to 1000 shards
+    Shards,
+}
+
+impl ScaleArguments {
+    /// Whether anything is to be predicted.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.users.is_some() || self.target_latency_s.is_some()
+    }
+}

@@ -1,0 +1,151 @@
+//! `antiphon speed`: what this machine can do, in a few seconds.
+
+mod cores;
+mod fixture;
+mod kernels;
+mod link;
+mod onions;
+mod report;
+mod small;
+mod stopwatch;
+mod text;
+
+use std::io;
+
+use antiphon_onion::dh::KernelUnavailable;
+use antiphon_onion::{BuildError, KeyError, PeelError};
+use antiphon_transport::{BindError, DialError};
+use clap::Args;
+
+use crate::cli::guarantee::GuaranteeArguments;
+use crate::cli::values;
+use crate::exit::{EXIT_CODES, Exit, Exits};
+use crate::output::{self, JsonTarget, OutputError};
+use crate::plan::PlanError;
+
+pub(crate) use report::{AtInterval, KernelSpeed, SpeedReport};
+use stopwatch::Stopwatch;
+
+/// Measure what this machine can do, in a few seconds
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = EXIT_CODES,
+    long_about = "\
+Measure what this machine can do, in a few seconds: how fast it peels and builds onions with each \
+kernel of its processor, what filters, signatures and links cost, and how many users a shard on it \
+can serve.
+
+Costs are processor time of one thread, the least of several repetitions, so that other programs \
+disturb little. `antiphon plan --speed FILE` predicts a network of such machines.
+
+Examples:
+  antiphon speed
+      a table, after some ten seconds
+  antiphon speed --interval 2 --shards 20
+      users for a round every two seconds, as one of twenty shards
+  antiphon speed --json machine.json
+      the figures for `antiphon plan --speed machine.json`"
+)]
+pub(crate) struct SpeedArguments {
+    /// Seconds between the starts of two rounds
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = values::seconds)]
+    interval: f64,
+    /// Shards of the network that this machine is one of, each run by an operator of its own
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 5,
+        value_parser = clap::value_parser!(u16).range(1..=1000)
+    )]
+    shards: u16,
+    #[command(flatten)]
+    guarantee: GuaranteeArguments,
+    /// Fewer repetitions: about two seconds, and a less certain result
+    #[arg(long)]
+    quick: bool,
+    /// Write the figures as JSON to this file, or to standard output in place of the text: -
+    #[arg(long, value_name = "PATH")]
+    json: Option<JsonTarget>,
+}
+
+/// Why a machine's speed cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SpeedError {
+    /// A key of the measurement is unusable.
+    #[error("the measurement's own keys: {0}")]
+    Key(#[from] KeyError),
+    /// No onions can be built.
+    #[error("building onions: {0}")]
+    Build(#[from] BuildError),
+    /// Onions cannot be peeled.
+    #[error("peeling onions: {0}")]
+    Peel(#[from] PeelError),
+    /// Onions that were built do not open: the figures would be worthless.
+    #[error(
+        "the kernel {kernel} opened {opened} of {onions} onions: do not use it on this machine"
+    )]
+    Wrong {
+        /// Which one.
+        kernel: &'static str,
+        /// What came out whole.
+        opened: usize,
+        /// What should have.
+        onions: usize,
+    },
+    /// The kernel that ran before does not any more.
+    #[error(transparent)]
+    Kernel(#[from] KernelUnavailable),
+    /// The network to plan users for.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// No link over loopback.
+    #[error("no port on the loopback interface: {0}")]
+    Bind(#[from] BindError),
+    /// The same.
+    #[error("no link over the loopback interface: {0}")]
+    Dial(#[from] DialError),
+    /// A link that broke.
+    #[error("the link over the loopback interface was lost")]
+    Link,
+    /// No threads, no sockets.
+    #[error("the system does not give what a measurement needs: {0}")]
+    System(#[from] io::Error),
+    /// A thread of the measurement panicked.
+    #[error("a measuring thread ended unexpectedly: this is a bug, and its log says where")]
+    Panicked,
+    /// What is measured cannot be handed over.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+}
+
+impl Exits for SpeedError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Plan(error) => error.exit(),
+            Self::Output(error) => error.exit(),
+            _ => Exit::Failed,
+        }
+    }
+}
+
+/// Measures and prints.
+pub(crate) fn run(arguments: &SpeedArguments) -> Result<(), SpeedError> {
+    let mut report = measure(arguments.quick)?;
+    let carried =
+        crate::plan::carried(&report, arguments.shards, &arguments.guarantee, arguments.interval)?;
+    report.at_interval = Some(carried);
+    output::deliver(arguments.json.as_ref(), &report, &text::render(&report))?;
+    Ok(())
+}
+
+/// Measures this machine.
+pub(crate) fn measure(quick: bool) -> Result<SpeedReport, SpeedError> {
+    let stopwatch = if quick { Stopwatch::QUICK } else { Stopwatch::THOROUGH };
+    let fixture = fixture::Fixture::new()?;
+    let kernels = kernels::measure(&stopwatch, &fixture)?;
+    let onions = onions::costs(&stopwatch, &fixture)?;
+    let small = small::costs(&stopwatch, &fixture);
+    let all = cores::all_at_once(&stopwatch, &fixture)?;
+    let link = link::over_loopback(quick)?;
+    Ok(SpeedReport::new(kernels, &onions, &small, &all, link))
+}

@@ -1,0 +1,96 @@
+//! `antiphon load`.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{refused, run};
+
+/// A network whose rounds are short.
+const SMALL: &str = "--local-shards 2 --malicious 0 --epsilon 4 --delta 1e-2 --disturbed 2 --hops 3 \
+                     --interval 0.3 --window 1 --rounds 1";
+
+#[test]
+fn a_run_tells_its_figures_to_people_and_programs_and_draws_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = format!("load {SMALL} --clients 20 --seed 7 --json out.json --report page");
+    let run = run(folder.path(), &arguments);
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert!(run.out.contains("20 clients (10 talking) against 2 shards"), "{}", run.out);
+    assert!(run.out.contains("0 lost"), "{}", run.out);
+    // No bar where nobody watches.
+    assert!(run.err.is_empty(), "{}", run.err);
+
+    let json = fs::read_to_string(folder.path().join("out.json")).unwrap();
+    let report: Value = serde_json::from_str(&json).unwrap();
+    for (name, value) in
+        [("clients", 20), ("shards", 2), ("hops", 3), ("seed", 7), ("messages", 20), ("late", 0)]
+    {
+        assert_eq!(report[name], value, "{name}: {report}");
+    }
+    assert_eq!(report["lost_messages"], 0);
+    for name in ["onions_total", "hop_operations", "bytes_per_client_up", "bytes_per_client_down"] {
+        assert!(report[name].as_f64().unwrap() > 0.0, "{name}: {report}");
+    }
+    if cfg!(target_os = "linux") {
+        for name in ["server_cpu_s", "client_cpu_s", "peak_rss_bytes", "peel_us_per_onion"] {
+            assert!(report[name].as_f64().unwrap() > 0.0, "{name}: {report}");
+        }
+    }
+    for name in ["p50", "p90", "p99", "max"] {
+        assert!(report["latency_ms"][name].as_f64().unwrap() > 0.0, "{name}: {report}");
+    }
+    let round = &report["rounds"][0];
+    assert_eq!(round["outcome"], "delivered");
+    assert!(round["latency_ms"].as_f64().unwrap() > 0.0);
+    let phases = &round["phases"];
+    assert_eq!(phases["layers"].as_array().unwrap().len(), 4, "{round}");
+    for name in ["submit", "verification", "exchange", "replies"] {
+        assert!(phases[name]["max_ms"].as_f64() >= phases[name]["median_ms"].as_f64(), "{name}");
+    }
+    for name in ["report.html", "latency.png", "phases.png", "cpu.png", "memory.png"] {
+        assert!(folder.path().join("page").join(name).exists(), "{name}");
+    }
+}
+
+#[test]
+fn what_cannot_be_run_is_refused_with_what_would_be_right() {
+    let here = Path::new(".");
+    refused(here, "load", 2, "--local-shards");
+    refused(here, "load --local-shards 3 --network client.toml", 2, "cannot be used with");
+    refused(here, "load --local-shards 1", 2, "2..=200");
+    refused(here, "load --local-shards 3 --arrivals poisson", 2, "exponential");
+    refused(here, "load --local-shards 3 --talking 1.5", 2, "from 0 to 1");
+    refused(here, "load --local-shards 3 --kernel abacus", 2, "portable");
+    refused(here, "load --network client.toml --hops 4", 2, "cannot be used with");
+}
+
+#[test]
+fn more_clients_than_memory_holds_are_refused_with_how_many_fit() {
+    let words = "clients need about";
+    refused(Path::new("."), "load --local-shards 3 --clients 4000000000", 2, words);
+    refused(Path::new("."), "load --local-shards 3 --clients 4000000000", 2, "ask for at most");
+}
+
+#[test]
+fn a_network_that_is_not_there_or_not_described_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    refused(folder.path(), "load --network nowhere.toml", 2, "nowhere.toml");
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("odd.toml", "colour = 3");
+    refused(folder.path(), "load --network odd.toml", 2, "colour");
+
+    let (operator, coordinator) = ("01".repeat(32), "02".repeat(32));
+    let network = format!("[policy]\n[[operator]]\nname = \"a\"\nkey = \"{operator}\"\n");
+    write("network.toml", &network);
+    write(
+        "client.toml",
+        &format!(
+            "network = \"network.toml\"\nstate = \"client.state\"\n[coordinator]\n\
+             address = \"127.0.0.1:9\"\nidentity = \"{coordinator}\"\n"
+        ),
+    );
+    refused(folder.path(), "load --network client.toml --clients 2", 1, "127.0.0.1:9");
+    assert!(!folder.path().join("client.state").exists(), "the state is the client's own");
+}

@@ -1,0 +1,180 @@
+//! Predictions of `antiphon plan`.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::{done, refused};
+
+fn plan(arguments: &str) -> Value {
+    let text = done(Path::new("."), &format!("plan {arguments} --json -"));
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn the_json_has_the_names_that_others_read() {
+    let round = plan("--users 2000000 --shards 100 --cores 36 --link-gbps 10 --delay-ms 50");
+    let latency = round["predicted_latency_ms"].as_f64().unwrap();
+    // Not below 37 delays, and far below what Karaoke took.
+    assert!((1850.0..6800.0).contains(&latency), "{latency}");
+    let phases = round["phases"].as_object().unwrap();
+    let sum: f64 = phases.values().map(|ms| ms.as_f64().unwrap()).sum();
+    assert!((sum - latency).abs() < 1e-6 * latency);
+    for name in
+        ["submit", "delay", "transfer", "peel", "shuffle", "verification", "exchange", "replies"]
+    {
+        assert!(phases.contains_key(name), "{name}");
+    }
+    for name in [
+        "bandwidth_per_shard_gbps",
+        "memory_per_shard_bytes",
+        "bytes_per_client_up",
+        "bytes_per_client_down",
+        "cpu_s_per_shard",
+        "load",
+    ] {
+        assert!(round[name].as_f64().unwrap() > 0.0, "{name}");
+    }
+    // What a plan says without users is still there.
+    assert_eq!(round["hops"], 14);
+    assert_eq!(round["users"], 2_000_000);
+}
+
+#[test]
+fn without_users_nothing_is_predicted() {
+    let quiet = plan("--shards 5");
+    assert!(quiet.get("predicted_latency_ms").is_none());
+    assert!(quiet.get("assumptions").is_none());
+}
+
+#[test]
+fn the_largest_load_for_a_target_takes_as_long_as_the_target() {
+    let network = "--shards 100 --delay-ms 50";
+    let users = plan(&format!("{network} --target-latency-s 6.8"))["largest_users_for_target"]
+        .as_u64()
+        .unwrap();
+    let latency = plan(&format!("{network} --users {users}"))["predicted_latency_ms"].as_f64();
+    assert!((6700.0..=6800.0).contains(&latency.unwrap()), "{latency:?}");
+    let here = Path::new(".");
+    refused(here, &format!("plan {network} --target-latency-s 1"), 1, "cannot be reached");
+}
+
+#[test]
+fn people_get_the_phases_in_order_and_what_was_assumed() {
+    let text = done(Path::new("."), "plan --users 100000 --shards 20 --target-latency-s 30");
+    let (_, predicted) = text.split_once("A round of 100000 users").unwrap();
+    let places: Vec<_> =
+        ["  latency", "  submit", "  delay", "  peel", "  replies", "largest", "Assumed"]
+            .map(|words| predicted.find(words).unwrap())
+            .into();
+    assert!(places.is_sorted(), "{predicted}");
+    assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
+}
+
+#[test]
+fn this_machine_carries_all_shards_itself() {
+    let round = plan("--users 1000 --shards 3 --this-machine");
+    assert_eq!(round["assumptions"]["one_machine"], true);
+    assert!(round["assumptions"]["delay_ms"].is_null());
+    let cpu = round["cpu_s_per_shard"].as_f64().unwrap() * 3.0;
+    let cores = round["assumptions"]["cores"].as_f64().unwrap();
+    let latency = round["predicted_latency_ms"].as_f64().unwrap() * 1e-3;
+    assert!(latency > 0.5 * cpu / cores, "{latency} s for {cpu} s of {cores} cores");
+}
+
+#[test]
+fn a_curve_stands_beside_what_was_published() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let json: Value = serde_json::from_str(&done(
+        here,
+        "plan --shards 100 --curve users --plot curve.svg --json -",
+    ))
+    .unwrap();
+    let points = json["points"].as_array().unwrap();
+    let users = |i: usize| points[i]["users"].as_u64().unwrap();
+    assert_eq!((users(0), users(points.len() - 1)), (100_000, 32_000_000));
+    let latencies: Vec<_> =
+        points.iter().map(|point| point["predicted_latency_ms"].as_f64().unwrap()).collect();
+    assert!(latencies.is_sorted());
+    assert_eq!(json["karaoke"][0]["latency_ms"], 6800.0);
+    let svg = fs::read_to_string(here.join("curve.svg")).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("Karaoke"));
+    // Karaoke's servers are not comparable with other numbers of shards.
+    let json: Value =
+        serde_json::from_str(&done(here, "plan --shards 20 --curve users --json -")).unwrap();
+    assert_eq!(json["karaoke"].as_array().unwrap().len(), 0);
+
+    let table = done(here, "plan --curve shards");
+    assert!(table.contains("   1000 ") && table.contains(" 6.8 "), "{table}");
+}
+
+#[test]
+fn nonsense_is_told_what_would_be_right() {
+    let here = Path::new(".");
+    refused(here, "plan --users 0", 2, "1..=");
+    refused(here, "plan --users many", 2, "invalid digit");
+    refused(here, "plan --users 1 --cores 0", 2, "1..=4096");
+    refused(here, "plan --users 1 --link-gbps 0", 2, "above 0");
+    refused(here, "plan --users 1 --delay-ms -1", 2, "unexpected argument");
+    refused(here, "plan --users 1 --delay-ms=-1", 2, "from 0");
+    refused(here, "plan --users 1 --interval 0", 2, "above 0");
+    refused(here, "plan --users 1 --shards 65536", 2, "65536");
+    refused(here, "plan --users 1 --target-latency-s 0", 2, "above 0");
+    refused(here, "plan --users 1 --speed missing.json", 2, "missing.json");
+    refused(here, "plan --users 1 --this-machine --delay-ms 5", 2, "cannot be used with");
+    refused(here, "plan --curve users --plot curve.png", 2, ".svg");
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("speed.json"), "{\"cores\": 2}").unwrap();
+    refused(directory.path(), "plan --users 1 --speed speed.json", 2, "antiphon speed --json");
+}
+
+#[test]
+fn a_calibration_compares_what_is_there_and_runs_nothing_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    done(here, "speed --quick --json speed.json");
+    for (shards, clients) in [
+        (3, 1000),
+        (3, 5000),
+        (3, 20_000),
+        (5, 1000),
+        (5, 5000),
+        (5, 10_000),
+        (5, 20_000),
+        (10, 1000),
+        (10, 10_000),
+        (10, 20_000),
+        (20, 1000),
+        (20, 20_000),
+    ] {
+        let seconds = 0.5 + f64::from(clients) * 2e-4 + f64::from(shards * shards) * 5e-3;
+        let run = serde_json::json!({
+            "clients": clients,
+            "rounds": [{ "latency_ms": seconds * 1e3 }, { "latency_ms": seconds * 1e3 }],
+            "latency_ms": { "p50": seconds * 1e3, "p90": 0.0, "p99": 0.0, "max": seconds * 1e3 },
+            "server_cpu_s": 4.0 * seconds,
+            "client_cpu_s": 0.1,
+            "peak_rss_bytes": 1,
+            "bytes_per_client_up": 2100.0,
+            "bytes_per_client_down": 640.0,
+            "lost_messages": 0,
+        });
+        fs::write(here.join(format!("load-{shards}-{clients}.json")), run.to_string()).unwrap();
+    }
+    let table = done(here, "plan --calibrate .");
+    assert!(table.contains("| 20 | 20000 |") && table.contains("Overheads by these runs"));
+    assert_eq!(fs::read_to_string(here.join("calibration.md")).unwrap(), table);
+    let json: Value =
+        serde_json::from_str(&fs::read_to_string(here.join("calibration.json")).unwrap()).unwrap();
+    for run in json["runs"].as_array().unwrap() {
+        let of = |name: &str| run[name].as_f64().unwrap();
+        let ratio = of("predicted_latency_ms") / of("measured_latency_ms");
+        assert!((of("ratio") - ratio).abs() < 1e-9);
+    }
+    assert!(fs::read_to_string(here.join("calibration.svg")).unwrap().starts_with("<svg"));
+
+    fs::write(here.join("load-3-1000.json"), "{}").unwrap();
+    refused(here, "plan --calibrate .", 1, "load-3-1000.json");
+}

@@ -1,0 +1,34 @@
+//! One onion's place: how far the adversary's posterior is from uniform.
+
+use super::moments::Moments;
+
+/// Half the expected sum of absolute deviations after `hops` layers: Theorem 1.
+///
+/// Until the onion's first honest hop its place is known; after the last honest hop of a place,
+/// what is known of it stays. Both ends are summed over as they are, and the layers between them
+/// in the p-th mean. `split` layers are the first phase's, the others the second's; every split
+/// gives a bound.
+pub(super) fn bound(moments: Moments, hops: u8) -> f64 {
+    let Moments { f, honest_shards: h, places: n, .. } = moments;
+    let (root, spread) = (moments.root(), moments.spread());
+    let theta = libm::pow(moments.theta(), root);
+    let shrink = libm::pow(moments.layer(1, n), root);
+    let first = libm::pow(1.0 - f, root) * theta * libm::pow(h / n, spread);
+    let last = libm::pow((1.0 - f) * n, spread) * libm::pow(moments.honest_part(1, n), root);
+
+    let known = |layers: u8| libm::pow(f, f64::from(layers));
+    let (mut starts, mut ends) = (vec![theta], vec![libm::pow(n, spread)]);
+    let (mut mixed, mut closing) = (0.0, 0.0);
+    for layer in 1..=hops {
+        mixed = shrink * mixed + first * known(layer - 1);
+        starts.push(theta * known(layer) + mixed);
+        closing = shrink * closing + last * known(layer - 1);
+        ends.push(libm::pow(n, spread) * known(layer) + closing);
+    }
+    0.5 * least_product(&starts, &ends)
+}
+
+/// The least starts[s] * ends[m-s].
+pub(super) fn least_product(starts: &[f64], ends: &[f64]) -> f64 {
+    starts.iter().zip(ends.iter().rev()).map(|(start, end)| start * end).fold(f64::MAX, f64::min)
+}

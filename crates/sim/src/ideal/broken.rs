@@ -1,0 +1,91 @@
+//! Networks that lack one of their defences.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A network with one defence removed, which an attack that works has to notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Broken {
+    /// Shards never look for their noise: it can be dropped unnoticed.
+    NoVerification,
+    /// Shards add no noise.
+    NoNoise,
+    /// The seal opens before the noise is verified.
+    EarlyOpen,
+    /// What never came back is not filled in: a missing reply is visible at the gateway.
+    NoFill,
+    /// All noise is checked and none is cover.
+    NoCover,
+    /// Shards send onions on in the order in which they came.
+    NoShuffle,
+    /// Hops are drawn by shard, whoever runs it.
+    WeightByShard,
+    /// Documents need no quorum, and shards sign several for one round.
+    NoQuorum,
+}
+
+impl Broken {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::NoVerification,
+        Self::NoNoise,
+        Self::EarlyOpen,
+        Self::NoFill,
+        Self::NoCover,
+        Self::NoShuffle,
+        Self::WeightByShard,
+        Self::NoQuorum,
+    ];
+
+    /// Its name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoVerification => "no-verification",
+            Self::NoNoise => "no-noise",
+            Self::EarlyOpen => "early-open",
+            Self::NoFill => "no-fill",
+            Self::NoCover => "no-cover",
+            Self::NoShuffle => "no-shuffle",
+            Self::WeightByShard => "weight-by-shard",
+            Self::NoQuorum => "no-quorum",
+        }
+    }
+
+    /// What it lacks, in a line.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::NoVerification => "shards never look for their noise",
+            Self::NoNoise => "shards add no noise",
+            Self::EarlyOpen => "the seal opens before the noise is verified",
+            Self::NoFill => "what never came back is not filled in",
+            Self::NoCover => "all noise is checked, none is cover",
+            Self::NoShuffle => "onions leave a shard in the order in which they came",
+            Self::WeightByShard => "hops are drawn by shard, whoever runs it",
+            Self::NoQuorum => "documents need no quorum",
+        }
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// There is no such variant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no broken variant {0:?}; there are {list}", list = names())]
+pub struct UnknownVariant(String);
+
+fn names() -> String {
+    Broken::ALL.map(Broken::name).join(", ")
+}
+
+impl FromStr for Broken {
+    type Err = UnknownVariant;
+
+    fn from_str(text: &str) -> Result<Self, UnknownVariant> {
+        let found = Self::ALL.into_iter().find(|variant| variant.name() == text);
+        found.ok_or_else(|| UnknownVariant(text.to_owned()))
+    }
+}

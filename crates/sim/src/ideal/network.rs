@@ -1,0 +1,360 @@
+//! A round of an ideal network, layer by layer.
+
+use antiphon_dp_noise::PairSampler;
+use antiphon_mix::{DeadDrops, PairCounts, Service as _};
+use antiphon_routing::{OperatorSlice, PathSampler, SamplerError};
+use antiphon_wire::{Round, ShardIndex};
+use rand::CryptoRng;
+use rand::seq::SliceRandom as _;
+
+use super::attacker::{Attacker, Held};
+use super::onions::{Onion, Onions, Owner, random_dead_drop};
+use super::verification::{Sealed, somebody_complains};
+use super::{Broken, IdealSetup, Trace, TraceLayer};
+
+/// How a round ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was opened for everyone.
+    Delivered,
+    /// Honest shards withheld their seal keys.
+    FreeAbort,
+    /// All honest shards released, somebody else did not.
+    ChargedAbort,
+}
+
+/// What there is to see once the seal is open.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The dead drop of the deposit at each place of layer L.
+    pub dead_drops: Vec<u128>,
+    /// Pairs and singles over all dead-drop shards.
+    pub counts: PairCounts,
+    /// The same at malicious dead-drop shards only.
+    pub at_malicious: PairCounts,
+}
+
+/// Everything the adversary sees of a round.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The onions on their way, as far as the round got.
+    pub trace: Trace,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Whether an honest shard complained.
+    pub complaint: bool,
+    /// What was opened, for everyone or for the adversary alone.
+    pub opened: Option<Opened>,
+    /// Whether a reply came back to the gateway for each user's two onions.
+    pub replies: Vec<[bool; 2]>,
+}
+
+/// A network whose onions are records.
+#[derive(Clone, Debug)]
+pub struct IdealNetwork {
+    setup: IdealSetup,
+    broken: Option<Broken>,
+    malicious: Vec<bool>,
+    paths: PathSampler,
+    noise: PairSampler,
+}
+
+impl IdealNetwork {
+    /// A network, whole or with a defence removed.
+    ///
+    /// # Errors
+    /// If there is nobody to draw hops from.
+    pub fn new(setup: IdealSetup, broken: Option<Broken>) -> Result<Self, SamplerError> {
+        let rosters = setup.rosters();
+        let slices: Vec<OperatorSlice<'_>> = setup
+            .operators
+            .iter()
+            .zip(&rosters)
+            .map(|(operator, shards)| {
+                let by_shard = broken == Some(Broken::WeightByShard);
+                let weight = if by_shard { u32::from(operator.shards) } else { operator.weight };
+                OperatorSlice { weight, shards }
+            })
+            .collect();
+        let paths = PathSampler::new(&slices)?;
+        let malicious = setup.shards();
+        let noise = PairSampler::new(setup.noise);
+        Ok(Self { setup, broken, malicious, paths, noise })
+    }
+
+    /// What it is made of.
+    pub fn setup(&self) -> &IdealSetup {
+        &self.setup
+    }
+
+    /// The defence it lacks.
+    pub fn broken(&self) -> Option<Broken> {
+        self.broken
+    }
+
+    /// Whether the adversary can tell which onion that goes in is which that comes out.
+    pub fn sees_through(&self, shard: ShardIndex) -> bool {
+        self.is_malicious(shard) || self.broken == Some(Broken::NoShuffle)
+    }
+
+    fn is_malicious(&self, shard: ShardIndex) -> bool {
+        self.malicious[shard.position()]
+    }
+
+    /// Runs a round in which user i talks to `partners[i]`, or to nobody.
+    pub fn round(
+        &self,
+        number: u64,
+        partners: &[Option<usize>],
+        attacker: &mut impl Attacker,
+        rng: &mut impl CryptoRng,
+    ) -> View {
+        let mut submitted = true;
+        let onions = self.submit(partners, attacker, &mut submitted, rng);
+        let mut walk = Walk::enter(&onions, partners.len());
+        let mut dropped = false;
+        for layer in 1..=self.setup.mixing_hops {
+            walk.step(self, |onion| onions.hop(onion, layer), rng);
+            dropped |= walk.drop(self, &onions, layer, attacker);
+        }
+        let seal_layer = self.setup.mixing_hops;
+        let left_out = self.leave_out(&walk, &onions, attacker);
+        let checks = self.broken != Some(Broken::NoVerification);
+        // A filter never misses what it holds: without a reason nobody complains.
+        let complaint = checks && (dropped || left_out.is_some()) && {
+            let held = walk.sealed(left_out);
+            somebody_complains(&onions, seal_layer, &held, &self.malicious, Round(number))
+        };
+
+        let mut view = View {
+            trace: Trace::default(),
+            outcome: Outcome::Delivered,
+            complaint,
+            opened: None,
+            replies: vec![[true; 2]; partners.len()],
+        };
+        let early = self.broken == Some(Broken::EarlyOpen);
+        if early {
+            view.opened = Some(self.open(&mut walk, &onions, &mut view.replies, attacker, rng));
+        }
+        if complaint || attacker.complains(view.opened.as_ref()) {
+            view.outcome = Outcome::FreeAbort;
+        } else {
+            if !early {
+                view.opened = Some(self.open(&mut walk, &onions, &mut view.replies, attacker, rng));
+            }
+            if attacker.withholds() {
+                view.outcome = Outcome::ChargedAbort;
+            }
+        }
+        if view.outcome != Outcome::Delivered || self.broken != Some(Broken::NoFill) {
+            // Every onion is answered; where nothing came back, with random bytes.
+            view.replies = vec![[true; 2]; partners.len()];
+        }
+        view.trace = walk.trace;
+        view
+    }
+
+    fn submit(
+        &self,
+        partners: &[Option<usize>],
+        attacker: &mut impl Attacker,
+        all: &mut bool,
+        rng: &mut impl CryptoRng,
+    ) -> Onions {
+        let mut onions = Onions::new(self.setup.mixing_hops);
+        let gateway = self.malicious.iter().position(|malicious| *malicious).unwrap_or(0);
+        let enters = ShardIndex(gateway as u16);
+        let mut meeting: Vec<Option<[u128; 2]>> = vec![None; partners.len()];
+        for (user, partner) in partners.iter().enumerate() {
+            let dead_drops = match partner {
+                None => [random_dead_drop(rng); 2],
+                Some(partner) => meeting[*partner]
+                    .unwrap_or_else(|| [random_dead_drop(rng), random_dead_drop(rng)]),
+            };
+            meeting[user] = Some(dead_drops);
+            for (which, dead_drop) in dead_drops.into_iter().enumerate() {
+                if attacker.submits(user, which) {
+                    let owner = Owner::User(user, which);
+                    onions.add(Onion { owner, enters, dead_drop }, &self.paths, rng);
+                } else {
+                    *all = false;
+                }
+            }
+        }
+        if self.broken != Some(Broken::NoNoise) {
+            for (shard, malicious) in self.malicious.iter().enumerate() {
+                if !malicious {
+                    let shard = ShardIndex(shard as u16);
+                    let all_checked = self.broken == Some(Broken::NoCover);
+                    onions.add_noise(shard, &self.noise, &self.paths, all_checked, rng);
+                }
+            }
+        }
+        onions
+    }
+
+    /// Which place of the seal layer is missing in its filter.
+    fn leave_out(
+        &self,
+        walk: &Walk,
+        onions: &Onions,
+        attacker: &mut impl Attacker,
+    ) -> Option<usize> {
+        let places: Vec<usize> = (0..walk.order.len())
+            .filter(|&place| self.is_malicious(walk.last().at[place]))
+            .collect();
+        let held: Vec<Held> = places
+            .iter()
+            .map(|&place| walk.held(self, onions, place, self.setup.mixing_hops))
+            .collect();
+        attacker.leaves_out(&held).and_then(|chosen| places.get(chosen).copied())
+    }
+
+    fn open(
+        &self,
+        walk: &mut Walk,
+        onions: &Onions,
+        replies: &mut [[bool; 2]],
+        attacker: &mut impl Attacker,
+        rng: &mut impl CryptoRng,
+    ) -> Opened {
+        let dead_drop = |onion: u32| onions.list[onion as usize].dead_drop;
+        let last = |onion| self.paths.dead_drop_shard(&dead_drop(onion).to_be_bytes());
+        walk.step(self, last, rng);
+        let dead_drops: Vec<u128> = walk.order.iter().map(|&onion| dead_drop(onion)).collect();
+        let at: Vec<bool> = walk.last().at.iter().map(|at| self.is_malicious(*at)).collect();
+        let at_malicious = count(dead_drops.iter().zip(&at).filter(|d| *d.1).map(|d| *d.0));
+        let at_honest = count(dead_drops.iter().zip(&at).filter(|d| !*d.1).map(|d| *d.0));
+        let counts = PairCounts {
+            pairs: at_malicious.pairs + at_honest.pairs,
+            singles: at_malicious.singles + at_honest.singles,
+        };
+        replies.fill([false; 2]);
+        for (&onion, malicious) in walk.order.iter().zip(at) {
+            if let Owner::User(user, which) = onions.list[onion as usize].owner {
+                replies[user][which] = !malicious || attacker.answers(dead_drop(onion));
+            }
+        }
+        Opened { dead_drops, counts, at_malicious }
+    }
+}
+
+/// What the product's exchange counts. A dead drop has one shard, so the shards may be counted together.
+fn count(dead_drops: impl Iterator<Item = u128>) -> PairCounts {
+    let deposits: Vec<u8> = dead_drops.flat_map(u128::to_be_bytes).collect();
+    DeadDrops.exchange(&deposits, 0, &mut Vec::new())
+}
+
+/// Where all onions are, and how they came there.
+struct Walk {
+    /// The onion at each place of the current layer.
+    order: Vec<u32>,
+    /// Whether only malicious shards have had it, by onion.
+    followed: Vec<bool>,
+    trace: Trace,
+}
+
+impl Walk {
+    fn enter(onions: &Onions, users: usize) -> Self {
+        let mut trace = Trace { layers: Vec::new(), users: vec![[None; 2]; users] };
+        let at: Vec<ShardIndex> = onions.list.iter().map(|onion| onion.enters).collect();
+        for (place, onion) in (0..).zip(&onions.list) {
+            if let Owner::User(user, which) = onion.owner {
+                trace.users[user][which] = Some(place);
+            }
+        }
+        trace.layers.push(TraceLayer { from: at.clone(), next: vec![None; at.len()], at });
+        let order = (0..onions.list.len() as u32).collect();
+        Self { order, followed: vec![true; onions.list.len()], trace }
+    }
+
+    fn last(&self) -> &TraceLayer {
+        // `enter` pushes one, and none is ever taken away.
+        &self.trace.layers[self.trace.layers.len() - 1]
+    }
+
+    /// Every shard shuffles what it holds and sends it on. One shuffle of all onions is, within each
+    /// batch, as uniform as one for every shard.
+    fn step(
+        &mut self,
+        network: &IdealNetwork,
+        to: impl Fn(u32) -> ShardIndex,
+        rng: &mut impl CryptoRng,
+    ) {
+        let mut places: Vec<u32> = (0..self.order.len() as u32).collect();
+        // Dropped onions leave nothing behind.
+        places.retain(|&place| self.order[place as usize] != DROPPED);
+        places.shuffle(rng);
+        let top = self.trace.layers.len() - 1;
+        let layer = &mut self.trace.layers[top];
+        let mut after = TraceLayer::default();
+        let mut order = Vec::with_capacity(places.len());
+        for &place in &places {
+            let place = place as usize;
+            let onion = self.order[place];
+            let holder = layer.at[place];
+            if network.sees_through(holder) {
+                layer.next[place] = Some(order.len() as u32);
+            } else {
+                self.followed[onion as usize] = false;
+            }
+            after.from.push(holder);
+            after.at.push(to(onion));
+            order.push(onion);
+        }
+        after.next = vec![None; order.len()];
+        self.order = order;
+        self.trace.layers.push(after);
+    }
+
+    fn held(&self, network: &IdealNetwork, onions: &Onions, place: usize, layer: u8) -> Held {
+        let onion = self.order[place];
+        let known = match onions.list[onion as usize].owner {
+            Owner::User(user, which) if self.followed[onion as usize] => Some((user, which)),
+            _ => None,
+        };
+        let at_seal = layer == network.setup.mixing_hops;
+        Held {
+            layer,
+            shard: self.last().at[place],
+            known,
+            from_honest: !network.is_malicious(self.last().from[place]),
+            next: (!at_seal).then(|| onions.hop(onion, layer + 1)),
+        }
+    }
+
+    /// What malicious shards drop of what they hold. Returns whether they did.
+    fn drop(
+        &mut self,
+        network: &IdealNetwork,
+        onions: &Onions,
+        layer: u8,
+        attacker: &mut impl Attacker,
+    ) -> bool {
+        let mut dropped = false;
+        for place in 0..self.order.len() {
+            if network.is_malicious(self.last().at[place])
+                && !attacker.keeps(&self.held(network, onions, place, layer))
+            {
+                self.order[place] = DROPPED;
+                dropped = true;
+            }
+        }
+        dropped
+    }
+
+    fn sealed(&self, left_out: Option<usize>) -> Vec<Sealed> {
+        (0..self.order.len())
+            .filter(|&place| self.order[place] != DROPPED)
+            .map(|place| Sealed {
+                onion: self.order[place],
+                from: self.last().from[place],
+                left_out: left_out == Some(place),
+            })
+            .collect()
+    }
+}
+
+/// Stands for an onion that was dropped.
+const DROPPED: u32 = u32::MAX;

@@ -1,0 +1,80 @@
+//! The onions of a round, as who built them knows them.
+
+use antiphon_dp_noise::PairSampler;
+use antiphon_routing::PathSampler;
+use antiphon_wire::ShardIndex;
+use rand::seq::SliceRandom as _;
+use rand::{CryptoRng, Rng as _};
+
+/// Who built an onion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A user, and which of its two it is.
+    User(usize, usize),
+    /// A shard, for noise, and whether it will check it.
+    Noise { shard: ShardIndex, checked: bool },
+}
+
+/// An onion. The same record stands for its ciphertext at every layer: places differ, and nobody but
+/// the holders of keys is told which belong together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Onion {
+    pub(super) owner: Owner,
+    /// The gateway.
+    pub(super) enters: ShardIndex,
+    pub(super) dead_drop: u128,
+}
+
+/// All onions of a round and their mixing hops.
+#[derive(Debug, Default)]
+pub(super) struct Onions {
+    pub(super) list: Vec<Onion>,
+    hops: Vec<ShardIndex>,
+    per_onion: usize,
+}
+
+impl Onions {
+    pub(super) fn new(mixing_hops: u8) -> Self {
+        Self { list: Vec::new(), hops: Vec::new(), per_onion: usize::from(mixing_hops) }
+    }
+
+    pub(super) fn add(&mut self, onion: Onion, paths: &PathSampler, rng: &mut impl CryptoRng) {
+        self.list.push(onion);
+        let start = self.hops.len();
+        self.hops.resize(start + self.per_onion, ShardIndex(0));
+        paths.draw_path(rng, &mut self.hops[start..]);
+    }
+
+    /// The shard of an onion at a mixing layer, the first being 1.
+    pub(super) fn hop(&self, onion: u32, layer: u8) -> ShardIndex {
+        self.hops[onion as usize * self.per_onion + usize::from(layer) - 1]
+    }
+
+    /// One shard's noise: a fixed volume in random order, of which a secret number is paired.
+    pub(super) fn add_noise(
+        &mut self,
+        shard: ShardIndex,
+        sampler: &PairSampler,
+        paths: &PathSampler,
+        all_checked: bool,
+        rng: &mut impl CryptoRng,
+    ) {
+        let volume = sampler.distribution().volume() as usize;
+        let pairs = sampler.sample(rng) as usize;
+        let mut order: Vec<usize> = (0..volume).collect();
+        order.shuffle(rng);
+        let mut dead_drops: Vec<u128> = (0..volume).map(|_| random_dead_drop(rng)).collect();
+        for pair in order.chunks_exact(2).take(pairs) {
+            dead_drops[pair[1]] = dead_drops[pair[0]];
+        }
+        for dead_drop in dead_drops {
+            let checked = all_checked || rng.next_u32() & 1 == 1;
+            let owner = Owner::Noise { shard, checked };
+            self.add(Onion { owner, enters: shard, dead_drop }, paths, rng);
+        }
+    }
+}
+
+pub(super) fn random_dead_drop(rng: &mut impl CryptoRng) -> u128 {
+    u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64())
+}

@@ -1,0 +1,87 @@
+//! What an ideal network is made of.
+
+use antiphon_dp_noise::PairDistribution;
+use antiphon_routing::Ppm;
+use antiphon_wire::ShardIndex;
+
+/// An operator and its shards.
+#[derive(Clone, Copy, Debug)]
+pub struct IdealOperator {
+    /// Its path weight.
+    pub weight: u32,
+    /// How many shards it runs.
+    pub shards: u16,
+    /// Whether the adversary is inside all of them.
+    pub malicious: bool,
+}
+
+/// What to simulate.
+#[derive(Clone, Debug)]
+pub struct IdealSetup {
+    /// Who runs the shards, numbered operator by operator.
+    pub operators: Vec<IdealOperator>,
+    /// m: layers before the dead drops, the seal layer being the last of them.
+    pub mixing_hops: u8,
+    /// What every honest shard adds. Malicious ones add nothing: they would know it.
+    pub noise: PairDistribution,
+    /// Users, two onions each.
+    pub users: usize,
+}
+
+impl IdealSetup {
+    /// Operators of equal weight with a shard each, the first few of them malicious.
+    pub fn equal(
+        operators: usize,
+        malicious: usize,
+        mixing_hops: u8,
+        noise: PairDistribution,
+    ) -> Self {
+        let operators = (0..operators)
+            .map(|i| IdealOperator { weight: 1, shards: 1, malicious: i < malicious })
+            .collect();
+        Self { operators, mixing_hops, noise, users: 2 }
+    }
+
+    /// The same with so many users.
+    #[must_use]
+    pub fn with_users(mut self, users: usize) -> Self {
+        self.users = users;
+        self
+    }
+
+    /// All shards, and whether the adversary is inside.
+    pub fn shards(&self) -> Vec<bool> {
+        self.operators
+            .iter()
+            .flat_map(|operator| (0..operator.shards).map(|_| operator.malicious))
+            .collect()
+    }
+
+    /// The shards of each operator.
+    pub fn rosters(&self) -> Vec<Vec<ShardIndex>> {
+        let mut next = 0;
+        self.operators
+            .iter()
+            .map(|operator| {
+                let first = next;
+                next += operator.shards;
+                (first..next).map(ShardIndex).collect()
+            })
+            .collect()
+    }
+
+    /// Shards that are honest.
+    pub fn honest_shards(&self) -> usize {
+        self.shards().iter().filter(|malicious| !**malicious).count()
+    }
+
+    /// f: the malicious share of the path weight.
+    pub fn malicious_share(&self) -> Ppm {
+        let weight = |all: bool| -> u64 {
+            let counted = self.operators.iter().filter(|operator| all || operator.malicious);
+            counted.map(|operator| u64::from(operator.weight)).sum()
+        };
+        let parts = weight(false) * u64::from(Ppm::WHOLE) / weight(true).max(1);
+        u32::try_from(parts).ok().and_then(Ppm::new).unwrap_or(Ppm::ONE)
+    }
+}

@@ -1,0 +1,160 @@
+//! The network whose round is predicted.
+
+/// Where the shards run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// Each on a machine of its own with so many cores, joined by links.
+    Apart {
+        /// Cores of each machine.
+        cores: u32,
+    },
+    /// All on one machine with so many cores, with the coordinator and the simulated clients, over
+    /// loopback.
+    Together {
+        /// Cores of the machine.
+        cores: u32,
+    },
+}
+
+impl Placement {
+    pub(super) fn cores(self) -> u32 {
+        match self {
+            Self::Apart { cores } | Self::Together { cores } => cores,
+        }
+    }
+}
+
+/// How unequal shards are: standard deviations of the logarithm of speed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// Between shards, the whole round long.
+    pub shards: f64,
+    /// Between the steps of one shard.
+    pub steps: f64,
+}
+
+impl Spread {
+    /// All equal, batch sizes included.
+    pub const NONE: Self = Self { shards: 0.0, steps: 0.0 };
+    /// Machines of one kind in other people's data centres.
+    pub const USUAL: Self = Self { shards: 0.05, steps: 0.05 };
+}
+
+/// A network and its load.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scenario {
+    /// Clients that take part.
+    pub users: u64,
+    /// Pairs of onions of each client.
+    pub pairs: u8,
+    /// Shards.
+    pub shards: u32,
+    /// L.
+    pub layers: u8,
+    /// Bytes of a body.
+    pub body: u16,
+    /// V, noise onions that each shard adds.
+    pub noise_per_shard: u32,
+    /// Filters let an onion that is not in them pass with probability 2^-k: k.
+    pub filter_bits: u8,
+    /// Where the shards run.
+    pub placement: Placement,
+    /// Each shard's link, in gigabits a second in each direction. Of no meaning on one machine.
+    pub link_gbps: f64,
+    /// Milliseconds that every message is under way. Of no meaning on one machine.
+    pub delay_ms: f64,
+    /// Milliseconds between the starts of two rounds.
+    pub interval_ms: f64,
+    /// How unequal the shards are.
+    pub spread: Spread,
+    /// Where all randomness comes from.
+    pub seed: u64,
+}
+
+/// Why nothing can be predicted.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+pub enum ScenarioError {
+    /// No load.
+    #[error("no users: give 1 at least")]
+    Users,
+    /// Shards are numbered by 16 bits.
+    #[error("{0} shards: a network has from 1 to 65535")]
+    Shards(u32),
+    /// No shape of onions.
+    #[error(transparent)]
+    Geometry(#[from] antiphon_wire::GeometryError),
+    /// No such filters.
+    #[error("filters of precision 2^-{0}: from 1 to 32 bits")]
+    Filters(u8),
+    /// Nothing to compute on.
+    #[error("{0} cores: a machine has from 1 to 4096")]
+    Cores(u32),
+    /// More shards than the model puts on one machine.
+    #[error("{0} shards on one machine: the model puts at most 1000 there")]
+    TooManyTogether(u32),
+    /// Links that carry nothing, or everything.
+    #[error("links of {0} Gbit/s: give a number above 0 and at most 100000")]
+    Link(f64),
+    /// Delays that no link has.
+    #[error("a delay of {0} ms: give a number from 0 to 100000")]
+    Delay(f64),
+    /// Rounds that never start.
+    #[error("an interval of {0} ms: give a number above 0")]
+    Interval(f64),
+    /// No spread.
+    #[error("a spread of {0}: give a number from 0 to 2")]
+    Spread(f64),
+    /// A machine's figure that makes no sense.
+    #[error("the machine's {name} is {value}: it takes a finite number of the right sign")]
+    Figure {
+        /// As the JSON names it.
+        name: &'static str,
+        /// What it is.
+        value: f64,
+    },
+}
+
+/// Shards on one machine whose batches are simulated one by one.
+const MOST_TOGETHER: u32 = 1000;
+
+impl Scenario {
+    /// Refuses what is no network.
+    pub(super) fn check(&self) -> Result<(), ScenarioError> {
+        if self.users == 0 || self.pairs == 0 {
+            return Err(ScenarioError::Users);
+        }
+        if !(1..=65_535).contains(&self.shards) {
+            return Err(ScenarioError::Shards(self.shards));
+        }
+        if !(1..=32).contains(&self.filter_bits) {
+            return Err(ScenarioError::Filters(self.filter_bits));
+        }
+        let cores = self.placement.cores();
+        if !(1..=4096).contains(&cores) {
+            return Err(ScenarioError::Cores(cores));
+        }
+        if matches!(self.placement, Placement::Together { .. }) && self.shards > MOST_TOGETHER {
+            return Err(ScenarioError::TooManyTogether(self.shards));
+        }
+        if !(self.link_gbps > 0.0 && self.link_gbps <= 100_000.0) {
+            return Err(ScenarioError::Link(self.link_gbps));
+        }
+        if !(0.0..=100_000.0).contains(&self.delay_ms) {
+            return Err(ScenarioError::Delay(self.delay_ms));
+        }
+        if !(self.interval_ms > 0.0 && self.interval_ms.is_finite()) {
+            return Err(ScenarioError::Interval(self.interval_ms));
+        }
+        for spread in [self.spread.shards, self.spread.steps] {
+            if !(0.0..=2.0).contains(&spread) {
+                return Err(ScenarioError::Spread(spread));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether batches differ in size by chance, as shards do in speed.
+    pub(super) fn is_uneven(&self) -> bool {
+        self.spread != Spread::NONE
+    }
+}

@@ -1,0 +1,158 @@
+//! A round of shards with a machine each.
+
+use super::draws::Draws;
+use super::fluid::{Arrivals, Flow};
+use super::prediction::{Phases, StepTime};
+use super::steps::Step;
+use super::{MachineFigures, Scenario};
+
+/// Onions that a core takes at once.
+const CHUNK: f64 = 64.0;
+
+/// Simulates the steps. The noise for rounds to come is built in idle moments, in pieces of about a
+/// millisecond that give way to the round: it costs no time as long as there are enough of those.
+pub(super) fn run(scenario: &Scenario, figures: &MachineFigures, steps: &[Step]) -> Phases {
+    let mut draws = Draws::new(scenario.seed);
+    let shards = scenario.shards as usize;
+    let mut round = Round {
+        scenario,
+        figures,
+        cores: f64::from(scenario.placement.cores()),
+        speeds: (0..shards).map(|_| draws.factor(scenario.spread.shards)).collect(),
+        ready: vec![0.0; shards],
+        busy: vec![0.0; shards],
+        draws,
+    };
+    let mut phases = Phases::default();
+    for step in steps {
+        phases.add(step.part, &round.step(step));
+    }
+    phases
+}
+
+struct Round<'a> {
+    scenario: &'a Scenario,
+    figures: &'a MachineFigures,
+    cores: f64,
+    /// Of each shard's cores, as a factor.
+    speeds: Vec<f64>,
+    /// When each shard has closed the step.
+    ready: Vec<f64>,
+    /// Until when each shard's cores are taken up by steps before.
+    busy: Vec<f64>,
+    draws: Draws,
+}
+
+impl Round<'_> {
+    fn latest(&self) -> f64 {
+        latest(&self.ready)
+    }
+
+    fn step(&mut self, step: &Step) -> StepTime {
+        let before = self.latest();
+        let bytes_per_s = self.scenario.link_gbps * 1e9 / 8.0;
+        let travels = step.crosses && self.ready.len() > 1;
+        let delay = if step.crosses && !travels { 0.0 } else { step.delays };
+        let delay = delay * self.scenario.delay_ms * 1e-3;
+        let arrivals = travels.then(|| {
+            // Each of a shard's links carries an equal part of what it sends.
+            let by_links = self.figures.link_gbytes_per_s * 1e9 * (self.ready.len() - 1) as f64;
+            let sending = step.bytes / bytes_per_s.min(by_links);
+            let flow = |&ready: &f64| Flow { start: ready + delay, lasts: sending };
+            Arrivals::new(&self.ready.iter().map(flow).collect::<Vec<_>>())
+        });
+        let cores = self.cores * self.figures.core_scaling;
+        let (mut arrived, mut taken) = (before, before);
+        for shard in 0..self.ready.len() {
+            let (speed, size) = self.draw(step, shard);
+            let machine = Machine { step, cores, speed, size };
+            let (last_in, all_taken) = match &arrivals {
+                Some(arrivals) => {
+                    let share = 1.0 / self.ready.len() as f64;
+                    let whole = size * step.bytes / bytes_per_s;
+                    let from = (self.busy[shard], self.ready[shard]);
+                    (arrivals.finish(whole), machine.take(arrivals, from, share))
+                }
+                None => {
+                    let came = self.ready[shard] + delay;
+                    let last = came + size * step.bytes / bytes_per_s;
+                    (last, came + machine.shared() + machine.alone())
+                }
+            };
+            let piece = machine.last_piece();
+            let all_taken =
+                (all_taken + piece * (1.0 - 1.0 / machine.cores).max(0.0)).max(last_in + piece);
+            arrived = arrived.max(last_in);
+            taken = taken.max(all_taken);
+            let wake = self.figures.overheads.step_us * 1e-6;
+            let closing = wake + machine.close(self.figures.core_scaling);
+            self.ready[shard] = all_taken + closing;
+            // What comes early is taken in by the cores that do not close.
+            self.busy[shard] = all_taken + closing / self.cores;
+        }
+        StepTime {
+            delay,
+            transfer: arrived - before - delay,
+            take: taken - arrived,
+            close: self.latest() - taken,
+        }
+    }
+
+    /// The speed of a shard in a step, and how much it is sent.
+    fn draw(&mut self, step: &Step, shard: usize) -> (f64, f64) {
+        if !self.scenario.is_uneven() {
+            return (self.speeds[shard], 1.0);
+        }
+        let speed = self.speeds[shard] * self.draws.factor(self.scenario.spread.steps);
+        let size = if step.items > 0.0 { self.draws.share(step.items) } else { 1.0 };
+        (speed, size)
+    }
+}
+
+/// One shard's machine in one step.
+struct Machine<'a> {
+    step: &'a Step,
+    cores: f64,
+    speed: f64,
+    size: f64,
+}
+
+impl Machine<'_> {
+    /// Seconds for what any core does as things arrive.
+    fn shared(&self) -> f64 {
+        self.size * (self.step.moving + self.step.taking) / (self.cores * self.speed)
+    }
+
+    /// Seconds for what one thread does as things arrive.
+    fn alone(&self) -> f64 {
+        self.step.alone / self.speed
+    }
+
+    /// When all is taken in, a share `own` of which is this shard's own. Its cores are `busy` with what
+    /// was before, and it is `ready` to send, and to look at signatures, when that is closed.
+    fn take(&self, arrivals: &Arrivals, (busy, ready): (f64, f64), own: f64) -> f64 {
+        let work = self.shared();
+        let from_others = work * (1.0 - own);
+        let with_own = ready + work * own + from_others * arrivals.to_come(ready);
+        let by_cores = arrivals.finish(from_others).max(with_own).max(busy + work);
+        by_cores.max(arrivals.finish(self.alone())).max(ready + self.alone())
+    }
+
+    /// Seconds for the last piece to come, which one core takes alone.
+    fn last_piece(&self) -> f64 {
+        if self.step.items == 0.0 {
+            return 0.0;
+        }
+        let pieces = (self.size * self.step.items / CHUNK).max(1.0);
+        self.size * self.step.taking / pieces / self.speed
+    }
+
+    fn close(&self, core_scaling: f64) -> f64 {
+        let alone = self.step.closing_alone / core_scaling;
+        self.size * (alone + self.step.closing / self.cores) / self.speed
+    }
+}
+
+fn latest(moments: &[f64]) -> f64 {
+    moments.iter().copied().fold(0.0, f64::max)
+}
