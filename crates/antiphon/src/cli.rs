@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::account::AccountArguments;
+use crate::attack::AttackArguments;
 use crate::client_command::ClientArguments;
 use crate::demo::DemoArguments;
 use crate::exit::EXIT_CODES;
@@ -60,6 +61,7 @@ pub(crate) enum Command {
     Load(LoadArguments),
     Plan(PlanArguments),
     Account(AccountArguments),
+    Attack(AttackArguments),
     Speed(SpeedArguments),
     Keygen(KeygenArguments),
 }

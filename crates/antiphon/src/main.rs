@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod account;
+mod attack;
 mod cli;
 mod client_command;
 mod demo;
@@ -36,6 +37,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Load(arguments) => Ok(load::run(&arguments)?),
         Command::Plan(arguments) => Ok(plan::run(&arguments)?),
         Command::Account(arguments) => Ok(account::run(&arguments)?),
+        Command::Attack(arguments) => Ok(attack::run(&arguments)?),
         Command::Speed(arguments) => Ok(speed::run(&arguments)?),
         Command::Keygen(arguments) => Ok(keygen::run(&arguments)?),
     }

@@ -54,8 +54,8 @@ Examples:
       five operators, one of them malicious, with the default guarantee
   antiphon plan --shards 100 --epsilon ln4 --delta 1e-4 --disturbed 245
       a large network with a guarantee like that of Karaoke's paper
-  antiphon plan --shards 5 --mix-target 1e-8
-      as many mixing hops as it takes to prove that delta_mix is at most 1e-8 a round
+  antiphon plan --shards 5 --mix-target 1e-12
+      as many mixing hops as it takes to prove that delta_mix is at most 1e-12 a round
   antiphon plan --network network.toml --json -
       the operators and policy of a network file, as JSON
   antiphon plan --users 2000000 --shards 100 --cores 36 --link-gbps 10 --delay-ms 50

@@ -159,7 +159,7 @@ impl MixingPopulation {
     /// better and whose deposits are all alike. Proven; at most 1.
     pub fn pairing(&self, alike: u64, hops: u8) -> f64 {
         let places = alike.saturating_add(u64::from(ONIONS_PER_CONVERSATION));
-        if alike < joint::LEAST_PLACES || self.honest_shards == 0 {
+        if alike < joint::LEAST_ALIKE || self.honest_shards == 0 {
             return 1.0;
         }
         self.exponents(places as f64).map(|moments| joint::bound(moments, hops)).fold(1.0, f64::min)
@@ -171,13 +171,29 @@ impl MixingPopulation {
     /// # Errors
     /// If [`MOST_MIXING_HOPS`] hops are not enough.
     pub fn least_mixing_hops(&self, target: f64, kind: BoundKind) -> Result<u8, PathLengthError> {
+        self.least_mixing_hops_given(self.even_deviation(), target, kind)
+    }
+
+    /// [`Self::least_mixing_hops`], given the deviation of [`Self::conversation_given`].
+    ///
+    /// # Errors
+    /// If [`MOST_MIXING_HOPS`] hops are not enough.
+    pub fn least_mixing_hops_given(
+        &self,
+        pair_deviation: f64,
+        target: f64,
+        kind: BoundKind,
+    ) -> Result<u8, PathLengthError> {
         (2..=MOST_MIXING_HOPS)
-            .find(|&hops| self.conversation(hops).of_kind(kind) <= target)
+            .find(|&hops| self.conversation_given(pair_deviation, hops).of_kind(kind) <= target)
             .ok_or(PathLengthError::OutOfReach { f: self.f, target })
     }
 
     /// Theorem 1, or the second moment where that is less.
     fn followed(&self, hops: u8) -> f64 {
+        if self.honest_shards == 0 || self.onions == 0 {
+            return 1.0;
+        }
         let by_moments = self
             .exponents(self.onions as f64)
             .map(|moments| one_onion::bound(moments, hops))

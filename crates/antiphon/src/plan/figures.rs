@@ -1,5 +1,7 @@
 //! The figures of a plan, named as the JSON names them.
 
+use std::time::Duration;
+
 use antiphon_dp_noise::{OperatorShare, check, solve};
 use antiphon_routing::{
     BoundKind, EpochRules, MixingBound, MixingPopulation, p_fewer_than_two_honest,
@@ -10,8 +12,10 @@ use serde::Serialize;
 use super::PlanError;
 use super::worst_case::{Contributor, Honest};
 
-/// 5-second rounds in a week.
-pub(crate) const ROUNDS_A_WEEK: u64 = 7 * 24 * 3600 / 5;
+/// The interval that figures over a time assume.
+pub(crate) const ROUND: Duration = Duration::from_secs(5);
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Everything that a plan says.
 #[derive(Clone, Debug, Serialize)]
@@ -62,7 +66,7 @@ pub(crate) struct Figures {
     pub(crate) epsilon_reached: f64,
     /// The same between two conversation patterns of four users.
     pub(crate) epsilon_between_patterns: f64,
-    /// Of one conversation in one round; proven.
+    /// Of one conversation in one undisturbed round; proven.
     pub(crate) delta_mix: f64,
     /// The same, conjectured.
     pub(crate) delta_mix_conjectured: f64,
@@ -70,6 +74,14 @@ pub(crate) struct Figures {
     pub(crate) delta_mix_week: f64,
     /// The same, conjectured.
     pub(crate) delta_mix_week_conjectured: f64,
+    /// Of one conversation in a year of 5-second rounds; proven.
+    pub(crate) delta_mix_year: f64,
+    /// The same, conjectured.
+    pub(crate) delta_mix_year_conjectured: f64,
+    /// What mixing adds to one disturbed round; proven, under the conditions that the book states.
+    pub(crate) delta_mix_disturbed: f64,
+    /// The same over the budget's disturbed rounds.
+    pub(crate) delta_mix_disturbed_budget: f64,
 }
 
 /// The noise of one operator's shards.
@@ -112,12 +124,22 @@ impl Figures {
             .collect();
         let honest = Honest::of(&contributors, rules.malicious_weight);
         let population = population(&rules, &honest, shards_per_operator);
+        // Of all shards: more than the honest ones', so that fewer single onions count.
+        let variance: f64 = noise
+            .per_operator
+            .iter()
+            .map(|each| f64::from(shards_per_operator) * each.sigma().pairs().powi(2))
+            .sum();
+        let deviation = variance.sqrt();
         let hops_for_mix_target = mix_target
-            .map(|target| population.least_mixing_hops(target, BoundKind::Proven))
+            .map(|target| population.least_mixing_hops_given(deviation, target, BoundKind::Proven))
             .transpose()?;
         let hops = rules.mixing_hops.max(hops_for_mix_target.unwrap_or(0));
-        let in_round = population.conversation(hops);
-        let in_week = in_round.over_rounds(ROUNDS_A_WEEK);
+        let in_round = population.conversation_given(deviation, hops);
+        let in_week = in_round.over_time(WEEK, ROUND);
+        let in_year = in_round.over_time(YEAR, ROUND);
+        let disturbed = population.disturbed_given(deviation, hops);
+        let all_disturbed = disturbed.over_rounds(rules.budget.disturbed_rounds().into());
 
         let by_operator: Vec<_> = network
             .operators
@@ -164,6 +186,10 @@ impl Figures {
             delta_mix_conjectured: conjectured,
             delta_mix_week: in_week.proven,
             delta_mix_week_conjectured: in_week.conjectured,
+            delta_mix_year: in_year.proven,
+            delta_mix_year_conjectured: in_year.conjectured,
+            delta_mix_disturbed: disturbed.proven,
+            delta_mix_disturbed_budget: all_disturbed.proven,
         })
     }
 

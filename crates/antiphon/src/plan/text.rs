@@ -4,12 +4,12 @@ use std::fmt::{Display, Write as _};
 
 use antiphon_routing::{BoundKind, FEW_HONEST_TARGET};
 
-use super::figures::{Figures, ROUNDS_A_WEEK};
+use super::figures::{Figures, ROUND};
 
 /// An hour's outage at 5-second rounds takes fewer units of a ledger than this.
 const UNITS_OF_AN_HOURS_OUTAGE: u32 = 20;
 /// Seconds between two rounds, for figures in hours.
-const SECONDS_A_ROUND: u32 = 5;
+const SECONDS_A_ROUND: u32 = ROUND.as_secs() as u32;
 /// Operators whose noise is listed one by one; beyond it, `--json` has them all.
 const OPERATORS_LISTED: usize = 40;
 
@@ -108,21 +108,32 @@ fn promises(figures: &Figures, table: &mut Table) {
         &format!("{:.4}", figures.epsilon_between_patterns),
         "the same, for telling two ways in which four users may talk apart",
     );
-    table.section("Every round: delta_mix, total variation, beside epsilon and delta");
+    table.row(
+        "mixing adds, a round",
+        &short(figures.delta_mix_disturbed),
+        format!("{proven}, conditions in the book; total variation, beside epsilon and delta"),
+    );
+    table.row(
+        "mixing adds, in all",
+        &short(figures.delta_mix_disturbed_budget),
+        format!("the same over {} disturbed rounds", figures.disturbed_rounds_budget),
+    );
+    table.section("Undisturbed rounds: delta_mix, total variation");
     table.row(
         "delta_mix a round",
         &short(figures.delta_mix),
         format!("{proven}; of a conversation's four onions among the honest noise alone"),
     );
     table.row("", &short(figures.delta_mix_conjectured), conjectured);
-    let lost =
-        if figures.delta_mix_week >= 1.0 { "; 1 promises nothing: see --mix-target" } else { "" };
-    table.row(
-        "delta_mix a week",
-        &short(figures.delta_mix_week),
-        format!("{proven}; over {ROUNDS_A_WEEK} rounds of {SECONDS_A_ROUND} s{lost}"),
-    );
-    table.row("", &short(figures.delta_mix_week_conjectured), conjectured);
+    for (label, figure, guess) in [
+        ("delta_mix a week", figures.delta_mix_week, figures.delta_mix_week_conjectured),
+        ("delta_mix a year", figures.delta_mix_year, figures.delta_mix_year_conjectured),
+    ] {
+        let lost = if figure >= 1.0 { "; 1 promises nothing: see --mix-target" } else { "" };
+        let why = format!("{proven}; of rounds every {SECONDS_A_ROUND} s{lost}");
+        table.row(label, &short(figure), why);
+        table.row("", &short(guess), conjectured);
+    }
 }
 
 fn outage(figures: &Figures) -> Vec<String> {
@@ -154,7 +165,7 @@ fn outage(figures: &Figures) -> Vec<String> {
 
 /// Two significant digits; powers of ten where that is shorter.
 fn short(value: f64) -> String {
-    if value == 0.0 || (0.01..=1.0).contains(&value) {
+    if value == 0.0 || (0.1..=1.0).contains(&value) {
         format!("{value:.2}").trim_end_matches('0').trim_end_matches('.').to_owned()
     } else {
         format!("{value:.1e}")

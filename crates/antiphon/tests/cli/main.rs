@@ -1,6 +1,7 @@
 //! The command as scripts and people meet it.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
+mod account;
 mod keygen;
 mod load;
 mod plan;
@@ -49,13 +50,21 @@ fn done(directory: &Path, arguments: &str) -> String {
 #[test]
 fn help_teaches_every_command() {
     let here = Path::new(".");
-    for command in
-        ["", "client", "load", "plan", "speed", "keygen", "keygen network", "keygen operator-list"]
-    {
+    for command in [
+        "",
+        "client",
+        "load",
+        "plan",
+        "account",
+        "speed",
+        "keygen",
+        "keygen network",
+        "keygen operator-list",
+    ] {
         let help = done(here, &format!("{command} --help"));
         assert!(help.contains("  antiphon "), "{command} has an example: {help}");
     }
-    for command in ["", "client", "load", "plan", "speed", "keygen"] {
+    for command in ["", "client", "load", "plan", "account", "speed", "keygen"] {
         assert!(done(here, &format!("{command} --help")).contains("Exit codes:"));
     }
     assert!(done(here, "--version").starts_with("antiphon "));

@@ -7,8 +7,8 @@
 use super::moments::Moments;
 use super::one_onion::least_product;
 
-/// Fewer places than this, and the theorem says nothing.
-pub(super) const LEAST_PLACES: u64 = 16;
+/// Fewer alike onions than this, and the theorem says nothing: it asks for 20 places.
+pub(super) const LEAST_ALIKE: u64 = 16;
 
 /// The couples of onions that are paired in one of the two worlds only.
 const COUPLES: f64 = 4.0;
@@ -20,15 +20,16 @@ const TRIPLES: f64 = 4.0;
 /// {13, 24}: at most 4 beta_2 + 4 (N-3)/(N-6) beta_3 + beta_4.
 pub(super) fn bound(moments: Moments, hops: u8) -> f64 {
     let n = moments.places;
-    let couples = couple(moments, hops);
+    let (starts, ends) = couple(moments, hops);
+    let couples = least_product(&starts, &ends);
     let triples = (n - 3.0) / (n - 6.0) * whole_path(moments, 3, hops);
     COUPLES * couples + TRIPLES * triples + whole_path(moments, 4, hops)
 }
 
-/// beta_2: the expected sum of absolute values of two onions' second-order deviation. As in
-/// Theorem 1, for two onions whose first, and two places whose last, honest hops may be at
-/// different layers.
-fn couple(moments: Moments, hops: u8) -> f64 {
+/// S_s and E_t for all numbers of layers up to `hops`, whose products bound beta_2, the expected
+/// sum of absolute values of two onions' second-order deviation. As in Theorem 1, for two onions
+/// whose first, and two places whose last, honest hops may be at different layers.
+pub(super) fn couple(moments: Moments, hops: u8) -> (Vec<f64>, Vec<f64>) {
     let Moments { f, honest_shards: h, places: n, p } = moments;
     let (root, spread) = (moments.root(), moments.spread());
     let others = n - 1.0;
@@ -66,11 +67,11 @@ fn couple(moments: Moments, hops: u8) -> f64 {
         one_closed = f * one * one_closed + f * last * known(layer - 1);
         ends.push(two_places * known(layer) + 2.0 * one_place * one_closed + closing);
     }
-    least_product(&starts, &ends)
+    (starts, ends)
 }
 
 /// beta_k for `k` = 3 or 4, which are far smaller: the whole path in the p-th mean.
-fn whole_path(moments: Moments, k: u32, hops: u8) -> f64 {
+pub(super) fn whole_path(moments: Moments, k: u32, hops: u8) -> f64 {
     let Moments { places: n, p, .. } = moments;
     let tuples: f64 = (0..k).map(|i| n - f64::from(i)).product();
     let start = libm::pow(libm::pow(2.0, f64::from(k)), (2.0 - p) / p);

@@ -2,13 +2,20 @@
 
 use super::moments::Moments;
 
-/// Half the expected sum of absolute deviations after `hops` layers: Theorem 1.
+/// Half the expected sum of absolute deviations after `hops` layers: Theorem 1. Every split of the
+/// layers into two phases gives a bound.
+pub(super) fn bound(moments: Moments, hops: u8) -> f64 {
+    let (starts, ends) = phases(moments, hops);
+    0.5 * least_product(&starts, &ends)
+}
+
+/// The two factors of Theorem 1, for all numbers of layers up to `hops`: the expected p-norm of the
+/// deviation after so many, and what so many layers make of the p-norm before them.
 ///
 /// Until the onion's first honest hop its place is known; after the last honest hop of a place,
 /// what is known of it stays. Both ends are summed over as they are, and the layers between them
-/// in the p-th mean. `split` layers are the first phase's, the others the second's; every split
-/// gives a bound.
-pub(super) fn bound(moments: Moments, hops: u8) -> f64 {
+/// in the p-th mean.
+pub(super) fn phases(moments: Moments, hops: u8) -> (Vec<f64>, Vec<f64>) {
     let Moments { f, honest_shards: h, places: n, .. } = moments;
     let (root, spread) = (moments.root(), moments.spread());
     let theta = libm::pow(moments.theta(), root);
@@ -25,7 +32,7 @@ pub(super) fn bound(moments: Moments, hops: u8) -> f64 {
         closing = shrink * closing + last * known(layer - 1);
         ends.push(libm::pow(n, spread) * known(layer) + closing);
     }
-    0.5 * least_product(&starts, &ends)
+    (starts, ends)
 }
 
 /// The least starts[s] * ends[m-s].

@@ -1,3 +1,5 @@
+mod exact;
+
 use super::*;
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);

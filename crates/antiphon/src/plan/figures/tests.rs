@@ -43,10 +43,22 @@ fn delta_mix_is_that_of_the_honest_noise() {
         honest_shards: 4,
     };
     let MixingBound { proven, conjectured } = certain.conversation(14);
-    assert_eq!((figures.delta_mix, figures.delta_mix_conjectured), (proven, conjectured));
-    assert!(conjectured < proven);
-    let week = proven * ROUNDS_A_WEEK as f64;
+    assert_eq!(figures.delta_mix_conjectured, conjectured);
+    // The plan takes the spread of all five shards' pairs, not of four.
+    assert!(figures.delta_mix >= proven && figures.delta_mix < 1.1 * proven);
+    assert!(conjectured < proven && figures.delta_mix < 1e-9);
+    let week = figures.delta_mix * 120_960.0;
     assert!((figures.delta_mix_week / week - 1.0).abs() < 1e-9);
+    let year = figures.delta_mix * 6_307_200.0;
+    assert!((figures.delta_mix_year / year - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_disturbed_round_costs_more_mixing_than_an_undisturbed_one() {
+    let figures = plan(5, &Policy::default(), None);
+    assert!(figures.delta_mix_disturbed > 1000.0 * figures.delta_mix);
+    let all = figures.delta_mix_disturbed * f64::from(figures.disturbed_rounds_budget);
+    assert!((figures.delta_mix_disturbed_budget / all - 1.0).abs() < 1e-9);
 }
 
 #[test]
@@ -55,7 +67,7 @@ fn a_mix_target_is_met_by_the_least_hops_and_never_shortens_paths() {
     assert_eq!(Some(figures.hops), figures.hops_for_mix_target);
     assert_eq!(figures.hops_by_rule, 14);
     assert!(figures.hops > 14 && figures.delta_mix <= 1e-12);
-    assert!(figures.delta_mix_week <= 1e-12 * ROUNDS_A_WEEK as f64);
+    assert!(figures.delta_mix_week <= 1e-12 * 120_960.0);
 
     let lax = plan(5, &Policy::default(), Some(0.5));
     assert!(lax.hops_for_mix_target.unwrap() < 14);

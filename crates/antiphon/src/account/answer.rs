@@ -1,0 +1,160 @@
+//! The figures of an account.
+
+use antiphon_dp_noise::{Account, Mechanism, Step};
+use serde::Serialize;
+
+use super::noise::Kind;
+use super::{AccountArguments, AccountCommandError, Question};
+
+/// An epsilon that no finite loss reaches: the delta there is what shows outright.
+const BEYOND_ALL: f64 = 1e12;
+
+/// All that is handed over. Fields that do not apply are left out.
+#[derive(Debug, Serialize)]
+pub(super) struct Answer {
+    /// Which of the figures was computed: epsilon, delta or rounds.
+    pub(super) computed: &'static str,
+    pub(super) mechanism: Kind,
+    pub(super) honest: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sigma: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) volume: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) mean: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) mean_pairs: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) scale: Option<f64>,
+    /// Noise deposits of the honest shards in a round, exactly or on average.
+    pub(super) honest_noise: f64,
+    /// Whether a shard's cut lies at four sigma or beyond, as documents must have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cut_beyond_four_sigma: Option<bool>,
+    /// K: as given, or the most that keep the budget.
+    pub(super) disturbed: u32,
+    pub(super) epsilon: f64,
+    pub(super) delta: f64,
+    /// One pattern of conversations against another; nothing if there is no such epsilon.
+    pub(super) epsilon_two_step: Option<f64>,
+    /// The delta at `epsilon` between patterns.
+    pub(super) delta_two_step: f64,
+    /// The rounds, when they were asked for; the same as `disturbed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rounds: Option<u32>,
+    /// The rounds that keep the budget between patterns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rounds_two_step: Option<u32>,
+    pub(super) lost_noise: u32,
+    pub(super) left_out_attempts: u32,
+    pub(super) false_positive: f64,
+    /// The part of delta that false positives take.
+    pub(super) delta_set_aside: f64,
+    /// Vuvuzela's theorem for one honest shard and one round, in place of an exact computation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) vuvuzela_epsilon: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) vuvuzela_delta: Option<f64>,
+}
+
+impl Answer {
+    pub(super) fn of(
+        question: Question,
+        account: &Account,
+        arguments: &AccountArguments,
+    ) -> Result<Self, AccountCommandError> {
+        let (computed, disturbed, epsilon, delta) = match question {
+            Question::Epsilon { disturbed, delta } => {
+                let epsilon = account.epsilon(delta, disturbed, Step::One);
+                if epsilon.is_infinite() {
+                    return Err(no_epsilon(account, delta, disturbed));
+                }
+                ("epsilon", disturbed, epsilon, delta)
+            }
+            Question::Delta { disturbed, epsilon } => {
+                ("delta", disturbed, epsilon, account.delta(epsilon, disturbed, Step::One))
+            }
+            Question::Rounds { epsilon, delta } => {
+                let rounds = rounds(account, epsilon, delta, Step::One);
+                if rounds == 0 {
+                    return Err(no_round(account, epsilon, delta));
+                }
+                ("rounds", rounds, epsilon, delta)
+            }
+        };
+        let between = account.epsilon(delta, disturbed, Step::Two);
+        let asked_for_rounds = computed == "rounds";
+        let noise = &arguments.noise;
+        let (formula, cut) = match account.mechanism() {
+            Mechanism::Laplace { shards: 1, each } => (Some(each.vuvuzela_bound()), None),
+            Mechanism::ConstantVolume(shards) => {
+                (None, Some(shards.iter().all(|shard| shard.cut_beyond_four_sigma())))
+            }
+            _ => (None, None),
+        };
+        let mean_pairs = match noise.mechanism {
+            Kind::Gaussian => None,
+            Kind::Poisson => noise.mean_pairs.or(noise.mean.map(|mean| mean / 2.0)),
+            Kind::Laplace => noise.mean.map(|mean| mean / 2.0),
+        };
+        Ok(Self {
+            computed,
+            mechanism: noise.mechanism,
+            honest: account.mechanism().shards(),
+            sigma: noise.sigma,
+            volume: noise.volume,
+            mean: noise.mean,
+            mean_pairs,
+            scale: noise.scale,
+            honest_noise: account.mechanism().volume(),
+            cut_beyond_four_sigma: cut,
+            disturbed,
+            epsilon,
+            delta,
+            epsilon_two_step: Some(between).filter(|epsilon| epsilon.is_finite()),
+            delta_two_step: account.delta(epsilon, disturbed, Step::Two),
+            rounds: asked_for_rounds.then_some(disturbed),
+            rounds_two_step: asked_for_rounds.then(|| rounds(account, epsilon, delta, Step::Two)),
+            lost_noise: arguments.lost_noise,
+            left_out_attempts: arguments.left_out_attempts,
+            false_positive: arguments.false_positive,
+            delta_set_aside: account.set_aside(disturbed),
+            vuvuzela_epsilon: formula.map(|(epsilon, _)| epsilon),
+            vuvuzela_delta: formula.map(|(_, delta)| delta),
+        })
+    }
+}
+
+/// The command line lets only budgets through, so that there is a number.
+fn rounds(account: &Account, epsilon: f64, delta: f64, step: Step) -> u32 {
+    account.rounds(epsilon, delta, step).unwrap_or(0)
+}
+
+fn no_epsilon(account: &Account, delta: f64, disturbed: u32) -> AccountCommandError {
+    let least = account.delta(BEYOND_ALL, disturbed, Step::One);
+    let mut ways = Vec::new();
+    if least < 0.5 {
+        ways.push(format!("a delta above {least:.2e}"));
+    }
+    let fewer = rounds(account, 100.0, delta, Step::One);
+    if fewer > 0 {
+        ways.push(format!("at most {fewer} disturbed rounds"));
+    }
+    if account.set_aside(disturbed) > delta / 2.0 {
+        ways.push("filters of a lower rate of false positives".to_owned());
+    }
+    ways.push("more volume or more shards".to_owned());
+    let instead = format!("Possible instead: {}", ways.join("; "));
+    AccountCommandError::NoEpsilon { delta, disturbed, least, instead }
+}
+
+fn no_round(account: &Account, epsilon: f64, delta: f64) -> AccountCommandError {
+    let one = account.epsilon(delta, 1, Step::One);
+    let instead = if one.is_finite() {
+        format!("one takes {one:.5}. Ask for at least that, or add noise")
+    } else {
+        let least = account.delta(BEYOND_ALL, 1, Step::One);
+        format!("one shows outright with probability {least:.2e}. Allow more delta, or add volume")
+    };
+    AccountCommandError::NoRound { epsilon, delta, instead }
+}

@@ -1,0 +1,58 @@
+//! An account for people.
+
+use super::answer::Answer;
+
+/// The figures, one a line.
+pub(super) fn render(answer: &Answer) -> String {
+    let mut rows: Vec<(&str, String)> = vec![
+        ("mechanism", answer.mechanism.name().to_owned()),
+        ("honest shards", answer.honest.to_string()),
+    ];
+    let mut row = |label, value: Option<String>| rows.extend(value.map(|value| (label, value)));
+    row("volume of a shard", answer.volume.map(|volume| volume.to_string()));
+    row("sigma of a shard", answer.sigma.map(|sigma| format!("{sigma} pairs")));
+    row("mean singles of a shard", answer.mean.map(|mean| mean.to_string()));
+    row("mean pairs of a shard", answer.mean_pairs.map(|mean| mean.to_string()));
+    row("scale b", answer.scale.map(|scale| scale.to_string()));
+    row("honest noise a round", Some(format!("{:.0} deposits", answer.honest_noise)));
+    let some = |value: u32| (value > 0).then(|| value.to_string());
+    row("lost noise a round", some(answer.lost_noise));
+    row("left-out attempts", some(answer.left_out_attempts));
+    row(
+        "delta set aside",
+        (answer.false_positive > 0.0).then(|| {
+            format!(
+                "{:.3e}, for false positives at {:e} a round",
+                answer.delta_set_aside, answer.false_positive
+            )
+        }),
+    );
+    let mark = |name: &str| if answer.computed == name { "  <- computed" } else { "" };
+    row("disturbed rounds K", Some(format!("{}{}", answer.disturbed, mark("rounds"))));
+    row("epsilon", Some(format!("{:.6}{}", answer.epsilon, mark("epsilon"))));
+    row("delta", Some(format!("{:.4e}{}", answer.delta, mark("delta"))));
+    let patterns = match answer.epsilon_two_step {
+        Some(epsilon) => format!("{epsilon:.6} at that delta"),
+        None => "none at that delta".to_owned(),
+    };
+    row("epsilon between patterns", Some(patterns));
+    row(
+        "delta between patterns",
+        Some(format!("{:.4e} at the epsilon above", answer.delta_two_step)),
+    );
+    row("rounds between patterns", answer.rounds_two_step.map(|rounds| rounds.to_string()));
+    row(
+        "Vuvuzela's formula",
+        answer.vuvuzela_epsilon.zip(answer.vuvuzela_delta).map(|(epsilon, delta)| {
+            format!("epsilon {epsilon:.6} at delta {delta:.3e}, for one round")
+        }),
+    );
+    let width = rows.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
+    let mut text: String =
+        rows.iter().map(|(label, value)| format!("{label:width$}  {value}\n")).collect();
+    text += "\nUpper bounds. Between patterns the count of pairs moves by two instead of one.\n";
+    if answer.cut_beyond_four_sigma == Some(false) {
+        text += "The cut lies nearer than four sigma, which no epoch document may have.\n";
+    }
+    text
+}
