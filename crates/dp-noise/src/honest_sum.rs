@@ -35,17 +35,10 @@ impl HonestSum {
     /// accuracy is kept. Once the sum is wider than 4096 pairs the remaining shards are left out:
     /// leaving out independent noise can only overstate what is learnt.
     pub(crate) fn of_counts(counts: &BTreeMap<PairDistribution, u32>) -> Option<Self> {
-        let mut variance = 0.0;
-        let mut parts = Vec::new();
-        for (&shard, &count) in counts.iter().rev() {
-            let each = shard.sigma().pairs() * shard.sigma().pairs();
-            let room = (MAX_STANDARD_DEVIATION * MAX_STANDARD_DEVIATION - variance) / each;
-            let used = count.min(room.max(0.0).ceil() as u32);
-            if used > 0 {
-                variance += each * f64::from(used);
-                parts.push(Self { pmf: shard.pmf(), lost: 0.0 }.trimmed().repeated(used));
-            }
-        }
+        let mut parts: Vec<Self> = wide_enough(counts)
+            .into_iter()
+            .map(|(shard, used)| Self { pmf: shard.pmf(), lost: 0.0 }.trimmed().repeated(used))
+            .collect();
         // Balanced pairs, narrowest with narrowest, keep the direct convolutions cheap.
         parts.sort_by_key(|part| part.pmf.len());
         while parts.len() > 1 {
@@ -61,7 +54,7 @@ impl HonestSum {
     }
 
     /// The sum of `count` independent copies, at least one.
-    fn repeated(&self, mut count: u32) -> Self {
+    pub(crate) fn repeated(&self, mut count: u32) -> Self {
         let mut doubled = self.clone();
         let mut total: Option<Self> = None;
         loop {
@@ -76,7 +69,7 @@ impl HonestSum {
         }
     }
 
-    fn plus(&self, other: &Self) -> Self {
+    pub(crate) fn plus(&self, other: &Self) -> Self {
         let mut pmf = vec![0.0; self.pmf.len() + other.pmf.len() - 1];
         let (short, long) = if self.pmf.len() < other.pmf.len() {
             (&self.pmf, &other.pmf)
@@ -92,7 +85,7 @@ impl HonestSum {
     }
 
     /// Drops at most [`TRIM`] at each end.
-    fn trimmed(mut self) -> Self {
+    pub(crate) fn trimmed(mut self) -> Self {
         let run = |values: &mut dyn Iterator<Item = &f64>| {
             let (mut dropped, mut count) = (0.0, 0);
             for &p in values {
@@ -111,6 +104,24 @@ impl HonestSum {
         self.pmf.drain(..below);
         self
     }
+}
+
+/// How many shards of each distribution count: all, or enough for [`MAX_STANDARD_DEVIATION`].
+pub(crate) fn wide_enough(
+    counts: &BTreeMap<PairDistribution, u32>,
+) -> Vec<(PairDistribution, u32)> {
+    let mut variance = 0.0;
+    let mut used = Vec::new();
+    for (&shard, &count) in counts.iter().rev() {
+        let each = shard.sigma().pairs() * shard.sigma().pairs();
+        let room = (MAX_STANDARD_DEVIATION * MAX_STANDARD_DEVIATION - variance) / each;
+        let count = count.min(room.max(0.0).ceil() as u32);
+        if count > 0 {
+            variance += each * f64::from(count);
+            used.push((shard, count));
+        }
+    }
+    used
 }
 
 #[cfg(test)]

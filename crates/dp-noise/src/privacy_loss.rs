@@ -1,10 +1,7 @@
-//! The privacy-loss distribution of one round, and of many.
+//! The privacy loss of one round.
 //!
-//! Follows Koskela, Jälkö and Honkela (AISTATS 2020) for composing by Fourier transform and
-//! Doroshenko, Ghazi, Kamath, Kumar and Manurangsi (PETS 2022, "Connect the dots") for rounding to
-//! a grid. All roundings are upwards in what is learnt, never downwards.
+//! All roundings are upwards in what is learnt, never downwards.
 
-use crate::fft::{Complex, transform};
 use crate::honest_sum::HonestSum;
 
 /// By how much the count of pairs moves between the two worlds the adversary tells apart.
@@ -16,25 +13,54 @@ pub enum Step {
     Two,
 }
 
-/// The law of ln(P/Q) under P, for P the honest sum and Q the same moved by the step. The honest
-/// sum is symmetric, so the other direction has the same law.
+impl Step {
+    /// How many pairs that is.
+    #[must_use]
+    pub const fn pairs(self) -> u32 {
+        match self {
+            Self::One => 1,
+            Self::Two => 2,
+        }
+    }
+}
+
+/// The law of ln(P/Q) under P, for a pair of distributions (P, Q) that an adversary tells apart.
+#[derive(Clone, Debug)]
 pub(crate) struct PrivacyLoss {
     /// (loss, probability), sorted by loss.
-    atoms: Vec<(f64, f64)>,
+    pub(crate) atoms: Vec<(f64, f64)>,
     /// The probability of an outcome impossible under Q.
-    infinite: f64,
+    pub(crate) infinite: f64,
 }
 
 impl PrivacyLoss {
+    /// P is the sum and Q the same moved by the step, for a sum that is symmetric: the other
+    /// direction has the same law.
     pub(crate) fn of_round(sum: &HonestSum, step: Step) -> Self {
-        let step = match step {
-            Step::One => 1,
-            Step::Two => 2,
+        Self::moved(sum, step.pairs(), true)
+    }
+
+    /// The worse, at each point, of a count that moves up and of one that moves down by `by`.
+    ///
+    /// An adversary chooses afresh in every round which onions it removes, and with them whether
+    /// talking raises the count or lowers it.
+    pub(crate) fn either_way(sum: &HonestSum, by: u32) -> Self {
+        Self::moved(sum, by, true).or(Self::moved(sum, by, false))
+    }
+
+    /// P is the sum and Q the same moved up or down by `by`.
+    pub(crate) fn moved(sum: &HonestSum, by: u32, up: bool) -> Self {
+        // Moved up, Q cannot give the lowest outcomes; moved down, not the highest.
+        let by = (by as usize).min(sum.pmf.len());
+        let (low, high) = (&sum.pmf[..sum.pmf.len() - by], &sum.pmf[by..]);
+        let (exposed, p_part, q_part) = if up {
+            (&sum.pmf[..by], high, low)
+        } else {
+            (&sum.pmf[sum.pmf.len() - by..], low, high)
         };
-        let (exposed, rest) = sum.pmf.split_at(step.min(sum.pmf.len()));
         let mut infinite = sum.lost + exposed.iter().sum::<f64>();
-        let mut atoms = Vec::with_capacity(rest.len());
-        for (&p, &q) in rest.iter().zip(&sum.pmf) {
+        let mut atoms = Vec::with_capacity(p_part.len());
+        for (&p, &q) in p_part.iter().zip(q_part) {
             if q > 0.0 {
                 atoms.push((libm::log(p / q), p));
             } else {
@@ -46,71 +72,69 @@ impl PrivacyLoss {
         Self { atoms, infinite }
     }
 
-    /// The losses of `rounds` such rounds added up; tails of about `tail` are counted as lost
-    /// outright.
-    pub(crate) fn composed(mut self, rounds: u32, tail: f64) -> ComposedLoss {
-        let k = f64::from(rounds);
-        self.clip(0.01 * tail / k);
-        let spread = (self.variance() * k).sqrt();
-        let infinite = -libm::expm1(k * libm::log1p(-self.infinite.min(1.0)));
-        let (Some(&(least, _)), Some(&(most, _))) = (self.atoms.first(), self.atoms.last()) else {
-            return ComposedLoss::nothing_hidden();
-        };
-        if infinite >= 1.0 {
-            return ComposedLoss::nothing_hidden();
-        }
+    /// Atoms in any order; those whose losses differ by rounding errors alone become one.
+    pub(crate) fn gathered(mut atoms: Vec<(f64, f64)>, infinite: f64) -> Self {
+        atoms.sort_by(|a, b| b.0.total_cmp(&a.0));
+        // From above, so that a group takes its greatest loss.
+        atoms.dedup_by(|next, group| {
+            let same = group.0 - next.0 < SAME_LOSS;
+            if same {
+                group.1 += next.1;
+            }
+            same
+        });
+        atoms.reverse();
+        Self { atoms, infinite }
+    }
 
-        // The grid spans all losses but two tails, finely enough to resolve one round's spread.
-        let tilts = tilts(spread, tail);
-        let reach = |sign: f64| {
-            let furthest = k * if sign > 0.0 { most } else { -least };
-            tilts
-                .iter()
-                .map(|&t| (k * log_mgf(&self.atoms, sign * t) - libm::log(tail)) / t)
-                .fold(furthest, f64::min)
-        };
-        let (high, low) = (reach(1.0), -reach(-1.0));
-        let points = ((512.0 * k.sqrt()) as usize).next_power_of_two().max(1 << 14);
-        let spacing = (1.01 * (high - low) / (points - 4) as f64).max(1e-12);
-
-        let grid = self.on_grid(spacing);
-        let top = (high / spacing).ceil() as i64 + 1;
-        let top_loss = (top + 1) as f64 * spacing;
-        let furthest = grid.last().map_or(0.0, |&(index, _)| k * index as f64 * spacing);
-        let beyond_top = if furthest < top_loss {
-            0.0
-        } else {
-            let atoms: Vec<_> = grid.iter().map(|&(i, p)| (i as f64 * spacing, p)).collect();
-            let bound = |t: f64| libm::exp(k * log_mgf(&atoms, t) - t * top_loss);
-            tilts.iter().map(|&t| bound(t)).fold(1.0, f64::min)
-        };
-
-        let mut values = vec![Complex::ZERO; points];
-        let mut norm = 0.0;
-        for &(index, p) in &grid {
-            values[wrap(index, points)].re += p;
-            norm += p * p;
+    /// The loss of a pair that dominates both: at every epsilon, its delta is the larger of the
+    /// two.
+    ///
+    /// delta as a function of e^epsilon falls along straight lines between the losses, and the
+    /// slope changes by an outcome's probability under Q. So the larger of two such functions
+    /// consists of pieces of both and of one new outcome at each point where they cross. It is the
+    /// function of a pair of distributions, and dominating pairs compose, whatever the adversary
+    /// chooses from round to round (Zhu, Dong and Wang, AISTATS 2022, "Optimal accounting of
+    /// differential privacy via characteristic function", proposition 8 and theorem 10).
+    pub(crate) fn or(mut self, mut other: Self) -> Self {
+        let mut lines = [Line::start(self.infinite), Line::start(other.infinite)];
+        let mut on = usize::from(other.infinite > self.infinite);
+        let infinite = self.infinite.max(other.infinite);
+        let mut atoms = Vec::with_capacity(self.atoms.len().max(other.atoms.len()));
+        let mut above = f64::INFINITY;
+        loop {
+            let next = match (self.atoms.last(), other.atoms.last()) {
+                (None, None) => break,
+                (Some(a), None) => a.0,
+                (None, Some(b)) => b.0,
+                (Some(a), Some(b)) => a.0.max(b.0),
+            };
+            let (here, there) = (lines[on], lines[1 - on]);
+            let ratio = libm::exp(next);
+            if there.at(ratio) > here.at(ratio) && there.q > here.q {
+                let crossing = libm::log((there.p - here.p) / (there.q - here.q));
+                let crossing = crossing.clamp(next, above);
+                atoms.push((crossing, libm::exp(crossing) * (there.q - here.q)));
+                on = 1 - on;
+            }
+            for (index, loss) in [&mut self, &mut other].into_iter().enumerate() {
+                while let Some(&(_, p)) = loss.atoms.last().filter(|atom| atom.0 >= next) {
+                    loss.atoms.pop();
+                    lines[index].p += p;
+                    lines[index].q += p / ratio;
+                    if index == on {
+                        atoms.push((next, p));
+                    }
+                }
+            }
+            above = next;
         }
-        transform(&mut values);
-        for value in &mut values {
-            *value = value.pow(rounds);
-        }
-        transform(&mut values);
-        // The second transform leaves index i at n - i, n times too large. Top of the grid first.
-        let masses = (0..points as i64)
-            .map(|down| (values[wrap(down - top, points)].re / points as f64).max(0.0))
-            .collect();
-        // Rounding: the transform's error in the 2-norm is a small multiple of u log2 n, K times
-        // that after the power, and sqrt(n) more when summed up (Higham, "Accuracy and Stability
-        // of Numerical Algorithms", section 24.1).
-        let n = points as f64;
-        let rounding = 4.0 * k * (f64::EPSILON / 2.0) * libm::log2(n) * n.sqrt() * norm.sqrt();
-        let outright = infinite + beyond_top + rounding;
-        ComposedLoss { masses, top_loss: top as f64 * spacing, spacing, outright }
+        atoms.reverse();
+        Self { atoms, infinite }
     }
 
     /// Counts an upper tail of `mass` as infinite loss, and raises a lower one to its upper end.
-    fn clip(&mut self, mass: f64) {
+    pub(crate) fn clip(&mut self, mass: f64) {
         let mut dropped = 0.0;
         while let Some(&(_, p)) = self.atoms.last().filter(|atom| dropped + atom.1 <= mass) {
             dropped += p;
@@ -130,104 +154,86 @@ impl PrivacyLoss {
         }
     }
 
-    fn variance(&self) -> f64 {
+    pub(crate) fn variance(&self) -> f64 {
         let total: f64 = self.atoms.iter().map(|atom| atom.1).sum();
         let mean = self.atoms.iter().map(|&(loss, p)| loss * p).sum::<f64>() / total;
         self.atoms.iter().map(|&(loss, p)| (loss - mean) * (loss - mean) * p).sum::<f64>() / total
     }
-
-    /// Splits every atom between its two neighbours on the grid, keeping its mass under P and
-    /// under Q. The result dominates: every test between P and Q becomes a little better.
-    /// Costs at most spacing^2/4 of variance per round and nothing to first order.
-    fn on_grid(&self, spacing: f64) -> Vec<(i64, f64)> {
-        let mut grid: Vec<(i64, f64)> = Vec::new();
-        let mut put = |index: i64, p: f64| match grid.iter_mut().rev().find(|at| at.0 <= index) {
-            Some(at) if at.0 == index => at.1 += p,
-            _ => grid.push((index, p)),
-        };
-        for &(loss, p) in &self.atoms {
-            let index = (loss / spacing).floor();
-            let above = libm::expm1(-(loss - index * spacing)) / libm::expm1(-spacing);
-            let above = above.clamp(0.0, 1.0);
-            put(index as i64, p * (1.0 - above));
-            put(index as i64 + 1, p * above);
-        }
-        grid
-    }
-}
-
-/// Where the grid keeps `index` out of `points`.
-fn wrap(index: i64, points: usize) -> usize {
-    index.rem_euclid(points as i64) as usize
-}
-
-/// Exponents for Chernoff's bound around the best one for a Gaussian of this spread.
-fn tilts(spread: f64, tail: f64) -> Vec<f64> {
-    let best = (-2.0 * libm::log(tail)).sqrt() / spread.max(1e-9);
-    [0.25, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.4].iter().map(|x| x * best).collect()
 }
 
 /// ln of the sum of p exp(t loss).
-fn log_mgf(atoms: &[(f64, f64)], t: f64) -> f64 {
+pub(crate) fn log_mgf(atoms: &[(f64, f64)], t: f64) -> f64 {
     libm::log(atoms.iter().map(|&(loss, p)| p * libm::exp(t * loss)).sum())
 }
 
-/// The loss of all rounds together, on a grid.
-pub(crate) struct ComposedLoss {
-    /// Probabilities, the greatest loss first.
-    masses: Vec<f64>,
-    top_loss: f64,
-    spacing: f64,
-    /// Probability of a loss without bound, and all that was cut off or rounded away.
-    outright: f64,
+/// Losses nearer than this are taken for one, the greater.
+const SAME_LOSS: f64 = 1e-12;
+
+/// delta between two losses, as a function of the ratio e^epsilon: p - ratio q.
+#[derive(Clone, Copy)]
+struct Line {
+    /// The probability of a greater loss under P.
+    p: f64,
+    /// The same under Q.
+    q: f64,
 }
 
-impl ComposedLoss {
-    fn nothing_hidden() -> Self {
-        Self { masses: Vec::new(), top_loss: 0.0, spacing: 1.0, outright: 1.0 }
+impl Line {
+    fn start(infinite: f64) -> Self {
+        Self { p: infinite, q: 0.0 }
     }
 
-    /// The same with every loss raised by `margin`, which can only overstate what is learnt.
-    pub(crate) fn raised(mut self, margin: f64) -> Self {
-        self.top_loss += margin;
-        self
+    fn at(self, ratio: f64) -> f64 {
+        self.p - ratio * self.q
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delta(loss: &PrivacyLoss, epsilon: f64) -> f64 {
+        let finite = loss.atoms.iter().filter(|atom| atom.0 > epsilon);
+        loss.infinite + finite.map(|&(l, p)| -p * libm::expm1(epsilon - l)).sum::<f64>()
     }
 
-    /// The least epsilon at `delta`; infinite if there is none.
-    pub(crate) fn epsilon(&self, delta: f64) -> f64 {
-        let room = delta - self.outright;
-        if room <= 0.0 {
-            return f64::INFINITY;
-        }
-        // Going down: `mass` has a loss above, `discounted` is its sum of exp(here - loss).
-        let shrink = libm::exp(-self.spacing);
-        let (mut mass, mut discounted, mut loss) = (0.0, 0.0, self.top_loss);
-        for &p in &self.masses {
-            if mass - discounted > room {
-                // delta(epsilon) = mass - exp(epsilon - loss) discounted crosses just above here.
-                return (loss + libm::log((mass - room) / discounted)).max(0.0);
+    #[test]
+    fn the_worse_of_two_is_the_larger_delta_everywhere() {
+        let poisson: Vec<f64> = (0..40)
+            .scan(libm::exp(-6.0), |p, x| {
+                let now = *p;
+                *p *= 6.0 / f64::from(x + 1);
+                Some(now)
+            })
+            .collect();
+        let sum = HonestSum { pmf: poisson, lost: 1e-18 };
+        for by in [1, 2] {
+            let (up, down) =
+                (PrivacyLoss::moved(&sum, by, true), PrivacyLoss::moved(&sum, by, false));
+            let worse = PrivacyLoss::either_way(&sum, by);
+            assert!(worse.atoms.is_sorted_by(|a, b| a.0 <= b.0));
+            let mut changes = 0;
+            let mut first = None;
+            for step in -400..400 {
+                let epsilon = f64::from(step) / 200.0;
+                let (a, b) = (delta(&up, epsilon), delta(&down, epsilon));
+                let both = delta(&worse, epsilon);
+                assert!((both - a.max(b)).abs() < 1e-14, "{epsilon}: {both} for {a}, {b}");
+                if (a - b).abs() > 1e-9 && first != Some(a > b) {
+                    first = Some(a > b);
+                    changes += 1;
+                }
             }
-            if loss <= 0.0 {
-                return 0.0;
-            }
-            mass += p;
-            discounted = (discounted + p) * shrink;
-            loss -= self.spacing;
+            assert!(changes > 1, "the two do cross");
         }
-        loss.max(0.0)
     }
 
-    /// The least delta at `epsilon`, at most one.
-    pub(crate) fn delta(&self, epsilon: f64) -> f64 {
-        let mut delta = self.outright;
-        let mut loss = self.top_loss;
-        for &p in &self.masses {
-            if loss <= epsilon {
-                break;
-            }
-            delta -= p * libm::expm1(epsilon - loss);
-            loss -= self.spacing;
-        }
-        delta.min(1.0)
+    #[test]
+    fn a_symmetric_sum_is_its_own_worse_of_two() {
+        let pmf = vec![0.0625, 0.25, 0.375, 0.25, 0.0625];
+        let sum = HonestSum { pmf, lost: 0.0 };
+        let one = PrivacyLoss::of_round(&sum, Step::One);
+        let both = PrivacyLoss::either_way(&sum, 1);
+        assert_eq!((one.atoms, one.infinite), (both.atoms, both.infinite));
     }
 }

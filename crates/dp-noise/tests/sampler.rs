@@ -80,6 +80,56 @@ fn tails_are_reached_as_often_as_they_should() {
     }
 }
 
+#[test]
+fn both_halves_and_neighbouring_draws_are_alike() {
+    // Sign against sign of the next draw, and size against size: four cells each, chi-square with
+    // one degree of freedom; 19.5 is beaten once in 100,000 times.
+    let distribution = dist(304, 19_302);
+    let sampler = PairSampler::new(distribution);
+    let mut rng = ChaCha20Rng::seed_from_u64(6);
+    let (centre, width) = (distribution.centre(), 13);
+    let mut cells = [[0.0_f64; 4]; 2];
+    let mut pairs = 0.0;
+    while pairs < 200_000.0 {
+        let (a, b) = (sampler.sample(&mut rng), sampler.sample(&mut rng));
+        if a == centre || b == centre {
+            continue;
+        }
+        pairs += 1.0;
+        cells[0][2 * usize::from(a > centre) + usize::from(b > centre)] += 1.0;
+        let wide = |x: u32| usize::from(x.abs_diff(centre) > width);
+        cells[1][2 * wide(a) + wide(b)] += 1.0;
+    }
+    for [low_low, low_high, high_low, high_high] in cells {
+        let cross = low_low * high_high - low_high * high_low;
+        let (first, second) = (low_low + low_high, low_low + high_low);
+        let statistic =
+            pairs * cross * cross / (first * (pairs - first) * second * (pairs - second));
+        assert!(statistic < 19.5, "{statistic}");
+    }
+    let [low_low, low_high, high_low, _] = cells[0];
+    let half = pairs / 2.0;
+    assert!((low_low + low_high - half).abs() < 4.0 * (pairs / 4.0).sqrt());
+    assert!((low_low + high_low - half).abs() < 4.0 * (pairs / 4.0).sqrt());
+}
+
+#[test]
+fn the_far_tails_of_a_wide_table_are_reached_as_often_as_they_should() {
+    for (distribution, seed) in [(dist(1616, 103_424), 7), (dist(4596, 213_922), 8)] {
+        let counts = histogram(distribution, seed);
+        let pmf = distribution.pmf();
+        for tenths in [15, 20, 25, 30, 35] {
+            let beyond = tenths * distribution.sigma().units() / Sigma::UNITS_PER_PAIR / 10;
+            let low = (distribution.centre() - beyond) as usize;
+            let high = (distribution.centre() + beyond) as usize;
+            let mass: f64 = pmf[..=low].iter().sum::<f64>() + pmf[high..].iter().sum::<f64>();
+            let seen = counts[..=low].iter().sum::<u32>() + counts[high..].iter().sum::<u32>();
+            let expected = mass * f64::from(DRAWS);
+            assert!((f64::from(seen) - expected).abs() < 4.5 * expected.sqrt(), "{tenths}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

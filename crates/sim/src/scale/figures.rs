@@ -78,17 +78,17 @@ impl Overheads {
 impl MachineFigures {
     /// The reference machine: a core of an AMD EPYC of the Zen 4 generation at 2.6 GHz, with AVX-512.
     pub const REFERENCE: Self = Self {
-        peel_us: 7.6,
-        build_us_per_hop: 4.5,
-        reply_us: 0.45,
+        peel_us: 6.1,
+        build_us_per_hop: 3.65,
+        reply_us: 0.3,
         close_us: 0.18,
-        filter_insert_ns: 500.0,
-        filter_test_ns: 500.0,
-        sign_us: 19.0,
-        verify_us: 37.0,
+        filter_insert_ns: 505.0,
+        filter_test_ns: 505.0,
+        sign_us: 18.5,
+        verify_us: 36.8,
         hash_ns_per_byte: 0.16,
-        link_cpu_ns_per_byte: 0.92,
-        link_gbytes_per_s: 1.8,
+        link_cpu_ns_per_byte: 0.93,
+        link_gbytes_per_s: 2.0,
         core_scaling: 1.0,
         overheads: Overheads::REFERENCE,
     };

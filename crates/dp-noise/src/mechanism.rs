@@ -1,0 +1,119 @@
+//! The kinds of noise that shards can add, as the adversary sees the sum of the honest ones.
+
+mod constant_volume;
+mod laplace;
+mod poisson;
+
+use thiserror::Error;
+
+use crate::composition::joined;
+use crate::distribution::PairDistribution;
+use crate::honest_sum::HonestSum;
+use crate::privacy_loss::{PrivacyLoss, Step};
+
+pub use constant_volume::MAX_LOST_NOISE;
+pub use laplace::LaplaceNoise;
+pub use poisson::PoissonNoise;
+
+/// The noise of all honest shards in a round.
+///
+/// The adversary sees how many dead drops hold one deposit and how many hold two. Users' deposits
+/// are as many in both worlds, so where one has a pair more, it has two singles less.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Mechanism {
+    /// A fixed, public volume, of which a secret number is paired: one distribution a shard.
+    /// Singles and pairs determine each other, so one count is all there is to see.
+    ConstantVolume(Vec<PairDistribution>),
+    /// Independent Poisson numbers of singles and of pairs, as Stadium adds them. Both counts
+    /// are seen.
+    Poisson {
+        /// Honest shards.
+        shards: u32,
+        /// What each of them adds.
+        each: PoissonNoise,
+    },
+    /// Independent, rounded and truncated Laplace numbers of singles and of pairs, as Vuvuzela
+    /// adds them. Both counts are seen.
+    Laplace {
+        /// Honest shards.
+        shards: u32,
+        /// What each of them adds.
+        each: LaplaceNoise,
+    },
+}
+
+/// Why a mechanism is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
+pub enum MechanismError {
+    /// A mean out of range.
+    #[error("the mean must lie between {least} and {most}, got {0}",
+        least = MechanismError::LEAST, most = MechanismError::MOST_MEAN)]
+    Mean(f64),
+    /// A scale out of range.
+    #[error("the scale must lie between {least} and {most}, got {0}",
+        least = MechanismError::LEAST, most = MechanismError::MOST_SCALE)]
+    Scale(f64),
+}
+
+impl MechanismError {
+    /// The least mean or scale: below, nothing is added in practice.
+    pub const LEAST: f64 = 1e-3;
+    /// The greatest mean of one shard's singles; bounds the accountant's work.
+    pub const MOST_MEAN: f64 = 1e6;
+    /// The greatest scale of one shard's noise; bounds the accountant's work.
+    pub const MOST_SCALE: f64 = 1000.0;
+}
+
+impl Mechanism {
+    /// Honest shards.
+    #[must_use]
+    pub fn shards(&self) -> u32 {
+        match self {
+            Self::ConstantVolume(shards) => u32::try_from(shards.len()).unwrap_or(u32::MAX),
+            Self::Poisson { shards, .. } | Self::Laplace { shards, .. } => *shards,
+        }
+    }
+
+    /// Noise deposits that the honest shards add in a round: exactly, or on average.
+    #[must_use]
+    pub fn volume(&self) -> f64 {
+        match self {
+            Self::ConstantVolume(shards) => {
+                shards.iter().map(|shard| f64::from(shard.volume())).sum()
+            }
+            Self::Poisson { shards, each } => f64::from(*shards) * each.volume(),
+            Self::Laplace { shards, each } => f64::from(*shards) * each.volume(),
+        }
+    }
+
+    /// The loss of one round; `None` without any honest shard. `lost` noise deposits, at most, are
+    /// missing unnoticed from a constant volume.
+    pub(crate) fn loss(&self, step: Step, lost: u32) -> Option<PrivacyLoss> {
+        match self {
+            Self::ConstantVolume(shards) => constant_volume::loss(shards, step, lost),
+            Self::Poisson { shards, each } => (*shards > 0)
+                .then(|| both_counts(&each.singles(*shards), &each.pairs(*shards), step)),
+            Self::Laplace { shards, each } => (*shards > 0).then(|| {
+                let singles = each.singles().repeated(*shards);
+                both_counts(&singles, &each.pairs().repeated(*shards), step)
+            }),
+        }
+    }
+}
+
+/// The loss of seeing singles and pairs: where pairs move up, singles move down by twice that, or
+/// the other way round, as the adversary likes.
+fn both_counts(singles: &HonestSum, pairs: &HonestSum, step: Step) -> PrivacyLoss {
+    let by = step.pairs();
+    let direction = |up: bool| {
+        let gathered = |loss: PrivacyLoss| PrivacyLoss::gathered(loss.atoms, loss.infinite);
+        let of_singles = gathered(PrivacyLoss::moved(singles, 2 * by, !up));
+        joined(&of_singles, &gathered(PrivacyLoss::moved(pairs, by, up)))
+    };
+    direction(true).or(direction(false))
+}
+
+/// Refuses what is not a number from `least` to `most`.
+fn within(value: f64, most: f64) -> bool {
+    (MechanismError::LEAST..=most).contains(&value)
+}
