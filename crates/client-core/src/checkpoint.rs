@@ -1,9 +1,11 @@
 //! What a client must remember over a restart.
 
-use antiphon_wire::{Decode, DecodeError, Encode, Epoch, Reader, Round};
+use antiphon_wire::{Decode, DecodeError, Encode, Epoch, Policy, Reader, Round, Timestamp};
+
+use crate::{CLOCK_SLACK_MS, Ledger};
 
 /// The newest round for which onions were built. No onions are built for it or an earlier one again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RoundMark {
     /// The round's epoch.
     pub epoch: Epoch,
@@ -11,8 +13,8 @@ pub struct RoundMark {
     pub round: Round,
 }
 
-/// What has to be on disk before a round's onions leave: 24 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What has to be on disk before a round's onions leave: 32 bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Checkpoint {
     /// The round that is about to be submitted.
     pub mark: RoundMark,
@@ -20,6 +22,20 @@ pub struct Checkpoint {
     pub charged: u32,
     /// The units that the application allowed beyond the guarantee.
     pub extended: u32,
+    /// No epoch is served that starts by then: zero, unless the state was restored from a backup.
+    pub epochs_after: Timestamp,
+}
+
+impl Checkpoint {
+    /// What to start from when this may not be the newest state: rounds after it may have been
+    /// used and charged. The ledger is used up, and no epoch is served of which any round can have
+    /// opened by `now`, by this clock or by any that the network and its clients bear.
+    #[must_use]
+    pub fn of_a_backup(self, policy: &Policy, now: Timestamp) -> Self {
+        let charged = Ledger::new(policy.disturbed_rounds, 0, self.extended).allowance();
+        let epochs_after = self.epochs_after.max(now.plus_ms(CLOCK_SLACK_MS));
+        Self { charged, epochs_after, ..self }
+    }
 }
 
 impl Encode for Checkpoint {
@@ -28,13 +44,15 @@ impl Encode for Checkpoint {
         self.mark.round.encode(out);
         self.charged.encode(out);
         self.extended.encode(out);
+        self.epochs_after.encode(out);
     }
 }
 
 impl Decode for Checkpoint {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let mark = RoundMark { epoch: Decode::decode(input)?, round: Decode::decode(input)? };
-        Ok(Self { mark, charged: Decode::decode(input)?, extended: Decode::decode(input)? })
+        let (charged, extended) = (Decode::decode(input)?, Decode::decode(input)?);
+        Ok(Self { mark, charged, extended, epochs_after: Decode::decode(input)? })
     }
 }
 
@@ -47,15 +65,15 @@ mod tests {
     #[test]
     fn it_survives_being_written_and_read() {
         let mark = RoundMark { epoch: Epoch(3), round: Round(900) };
-        let checkpoint = Checkpoint { mark, charged: 12, extended: 7 };
-        assert_eq!(checkpoint.to_bytes().len(), 24);
+        let checkpoint = Checkpoint { mark, charged: 12, extended: 7, epochs_after: Timestamp(5) };
+        assert_eq!(checkpoint.to_bytes().len(), 32);
         assert_eq!(Checkpoint::from_bytes(&checkpoint.to_bytes()), Ok(checkpoint));
     }
 
     proptest! {
         #[test]
         fn other_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
-            prop_assert_eq!(Checkpoint::from_bytes(&bytes).is_ok(), bytes.len() == 24);
+            prop_assert_eq!(Checkpoint::from_bytes(&bytes).is_ok(), bytes.len() == 32);
         }
     }
 }

@@ -16,8 +16,8 @@ use crate::conversation::Conversation;
 use crate::documents::Documents;
 use crate::round::Conversations;
 use crate::{
-    Checkpoint, ConversationId, Event, Input, Ledger, MessageId, OpenError, Opening, Output,
-    RoundMark, SendError,
+    Budget, Checkpoint, ConversationId, Event, Input, Ledger, MessageId, OpenError, Opening,
+    Output, RoundMark, SendError,
 };
 use rounds::InFlight;
 
@@ -47,6 +47,8 @@ pub struct Client {
     documents: Documents,
     clock: RoundClock,
     mark: Option<RoundMark>,
+    /// No epoch is served that starts by then.
+    epochs_after: Timestamp,
     ledger: Ledger,
     conversations: Conversations,
     next_conversation: u64,
@@ -66,6 +68,7 @@ impl Client {
             documents: Documents::new(restored.map_or(Epoch(0), |kept| kept.mark.epoch)),
             clock: RoundClock::new(policy.least_round_interval_ms),
             mark: restored.map(|kept| kept.mark),
+            epochs_after: restored.map_or(Timestamp(0), |kept| kept.epochs_after),
             ledger: Ledger::new(policy.disturbed_rounds, charged, extended),
             conversations: Conversations::new(),
             next_conversation: 0,
@@ -167,6 +170,20 @@ impl Client {
     /// What conversations have cost.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// How the ledger stands, rounds in flight included.
+    pub fn budget(&self) -> Budget {
+        self.ledger.budget(self.reserved())
+    }
+
+    /// What to keep as things stand. Writing it with no round in flight saves a restart from paying
+    /// for those that were.
+    pub fn checkpoint(&self) -> Option<Checkpoint> {
+        let (charged, extended) =
+            (self.ledger.charged_with_reserve(self.reserved()), self.ledger.extended());
+        let epochs_after = self.epochs_after;
+        self.mark.map(|mark| Checkpoint { mark, charged, extended, epochs_after })
     }
 
     /// Allows `units` disturbed rounds beyond what the network's guarantee covers, so that resting

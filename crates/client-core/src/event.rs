@@ -152,6 +152,13 @@ pub enum Event {
         /// Which conversation.
         conversation: ConversationId,
     },
+    /// The gateway took no onions for a round, or brought nothing that looks like its replies, in
+    /// time or at all. Says nothing about what replies hold, so that acting on it tells nothing
+    /// about conversations. Comes before the round's end.
+    Unanswered {
+        /// The round.
+        round: Round,
+    },
     /// A round ended.
     RoundEnded {
         /// The round.
@@ -205,6 +212,12 @@ pub enum RoundRefusal {
     /// The epoch has expired.
     #[error("the epoch's document has expired; if it should not have, check this computer's clock")]
     Expired,
+    /// The client's state was restored from a backup, and the epoch may have been used before.
+    #[error(
+        "the state was restored from a backup, and a newer one may have used this epoch: the next \
+         epoch to start is served"
+    )]
+    AfterRestore,
     /// The round is open before it can be.
     #[error("the round opened {0} ms before it can have; check this computer's clock")]
     BeforeItsTime(u64),

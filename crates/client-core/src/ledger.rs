@@ -36,6 +36,13 @@ impl Ledger {
         self.allowance().saturating_sub(self.charged)
     }
 
+    /// How it stands while `in_flight` rounds may be charged yet.
+    pub(crate) fn budget(&self, in_flight: u32) -> Budget {
+        let reserved = in_flight.min(self.left());
+        let total = self.allowance();
+        Budget { total, spent: total - self.left(), reserved, left: self.left() - reserved }
+    }
+
     /// Charges a round. Returns whether that used the ledger up.
     pub(crate) fn charge(&mut self) -> bool {
         let had = self.left();
@@ -52,6 +59,20 @@ impl Ledger {
     pub(crate) fn charged_with_reserve(&self, rounds: u32) -> u32 {
         self.charged + rounds.min(self.left())
     }
+}
+
+/// How a client's ledger stands: `total == spent + reserved + left`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Disturbed rounds that may be charged before conversations rest: half of the network's K, and
+    /// what the application allowed beyond it.
+    pub total: u32,
+    /// Rounds charged.
+    pub spent: u32,
+    /// Rounds in flight, each charged unless it turns out to be free. A crash charges them.
+    pub reserved: u32,
+    /// Rounds that can be charged yet. At zero, conversations rest.
+    pub left: u32,
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub use clock::CLOCK_SLACK_MS;
 pub use conversation::{BareMeeting, ConversationSecret, PartnerError, Role};
 pub use documents::DocumentRefusal;
 pub use event::{ConversationId, Event, Input, OpenError, Opening, Outcome, Output, RoundRefusal};
-pub use ledger::Ledger;
+pub use ledger::{Budget, Ledger};
 pub use reliability::{MessageId, ReceiveError, SendError};
 pub use schedule::{Level, Start};
 

@@ -115,6 +115,34 @@ mod tests {
     }
 
     #[test]
+    fn without_the_key_every_round_of_a_block_is_as_likely_and_blocks_are_independent() {
+        const KEYS: u32 = 16_384;
+        let mut counts = vec![[0_u32; 128]; 2];
+        // Whether the second block's meeting is in the same eighth as the first's.
+        let mut alike = 0;
+        for key in 0..KEYS {
+            let mut seed = [0; 32];
+            seed[..4].copy_from_slice(&key.to_be_bytes());
+            let mut schedule = Schedule::new(Key(seed), Start::Sparse);
+            schedule.level = Level::SPARSEST;
+            let at = [0, 1].map(|block: u64| {
+                (0..128).find(|round| schedule.meets(Round(128 * block + round))).unwrap() as usize
+            });
+            counts[0][at[0]] += 1;
+            counts[1][at[1]] += 1;
+            alike += u32::from(at[0] / 16 == at[1] / 16);
+        }
+        for counts in counts {
+            let mean = f64::from(KEYS) / 128.0;
+            let chi = counts.iter().map(|n| (f64::from(*n) - mean).powi(2) / mean).sum::<f64>();
+            // 127 degrees of freedom, five standard deviations.
+            assert!((chi - 127.0).abs() < 5.0 * (2.0 * 127.0_f64).sqrt(), "{chi}");
+        }
+        let (mean, deviation) = (f64::from(KEYS) / 8.0, (f64::from(KEYS) * 7.0 / 64.0).sqrt());
+        assert!((f64::from(alike) - mean).abs() < 5.0 * deviation, "{alike}");
+    }
+
+    #[test]
     fn an_hours_outage_costs_fewer_than_20_units() {
         let mut worst = 0;
         for key in 0..=255 {

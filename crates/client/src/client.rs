@@ -2,14 +2,15 @@
 
 use std::fmt;
 
-use antiphon_client_core::{Ledger, OpenError, Opening};
+use antiphon_client_core::{Budget, Ledger, OpenError, Opening};
+use antiphon_transport::clock::SystemClock;
 use antiphon_transport::entropy::entropy;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::driver::{Command, Driver, Handles};
 use crate::event::{Event, Events, Status};
-use crate::state_file::StateFile;
+use crate::state_file::{StateFile, StateOrigin};
 use crate::{ClientConfig, ConnectError, Conversation};
 
 /// Commands waiting for the client's task.
@@ -39,6 +40,7 @@ pub struct Client {
     commands: mpsc::Sender<Command>,
     events: broadcast::WeakSender<Event>,
     status: watch::Receiver<Status>,
+    origin: StateOrigin,
     task: Task,
 }
 
@@ -58,17 +60,24 @@ impl Client {
     /// # Errors
     /// See [`ConnectError`].
     pub async fn connect(config: ClientConfig) -> Result<Self, ConnectError> {
-        let network = config.network.id();
-        let (state, restored) = match &config.state {
+        let (state, restored, origin) = match &config.state {
             Some(file) => {
-                let (state, restored) = StateFile::open(file, network)?;
-                (Some(state), restored)
+                let (witness, now) = (config.witness.clone(), SystemClock::now());
+                let opened = StateFile::open(file, witness, &config.network, now, &mut entropy())?;
+                let (state, restored, origin) = opened;
+                (Some(state), restored, origin)
             }
             None => {
                 tracing::warn!("no state file: a restart forgets what conversations have cost");
-                (None, None)
+                (None, None, StateOrigin::Fresh)
             }
         };
+        if origin == StateOrigin::Restored {
+            tracing::warn!(
+                "the state file is not known to be the newest: the client takes part from the next \
+                 epoch on, and its ledger is used up"
+            );
+        }
         let (commands, inbound) = mpsc::channel(COMMANDS);
         let (events, _) = broadcast::channel(EVENTS);
         let weak_events = events.downgrade();
@@ -77,7 +86,7 @@ impl Client {
         let (driver, status) = Driver::new(config, state, restored, handles, entropy);
         let task = Task(tokio::spawn(driver.run()));
         connected.await.map_err(|_| ConnectError::RuntimeGone)??;
-        Ok(Self { commands, events: weak_events, status, task })
+        Ok(Self { commands, events: weak_events, status, origin, task })
     }
 
     /// Opens a conversation. It takes part from the next round on. Both ends agree on all options but
@@ -104,6 +113,17 @@ impl Client {
     /// What conversations have cost.
     pub fn ledger(&self) -> Ledger {
         self.status.borrow().ledger
+    }
+
+    /// How much of what the guarantee covers is spent, reserved and left. Conversations rest when
+    /// nothing is left, and [`Event::Resting`] says so.
+    pub fn budget(&self) -> Budget {
+        self.status.borrow().budget
+    }
+
+    /// What the client started from. Tell its user of a restored state.
+    pub fn origin(&self) -> StateOrigin {
+        self.origin
     }
 
     /// How the client stands at the moment.

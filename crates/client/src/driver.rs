@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use antiphon_client_core::{
     Checkpoint, Client as Core, ClientConfig as CoreConfig, ConversationId, DocumentRefusal, Input,
-    Output, RoundMark,
+    Output,
 };
 use antiphon_routing::VerifiedEpoch;
 use antiphon_transport::clock::SystemClock;
@@ -54,8 +54,6 @@ pub(crate) struct Driver {
     line: Line,
     /// Frames that leave at their time.
     submissions: VecDeque<(Instant, Bytes)>,
-    /// The newest mark that the core gave out.
-    mark: Option<RoundMark>,
     /// The round whose checkpoint could not be written.
     unsaved: Option<Round>,
     /// Whether to take part in no further round.
@@ -76,6 +74,9 @@ pub(crate) struct Driver {
     failed: BTreeSet<IdentityKey>,
     /// The epoch of the round opened last.
     serving: Option<Arc<VerifiedEpoch>>,
+    /// Rounds in a row for which gateways brought nothing, and the newest of them.
+    unanswered: u32,
+    last_unanswered: Option<Round>,
     /// Documents refused on this link.
     refusals: u32,
     /// When to give up a gateway that opens no round.
@@ -100,6 +101,7 @@ impl Driver {
         let core = Core::new(core_config, restored, entropy());
         let (status, shown) = watch::channel(Status {
             ledger: *core.ledger(),
+            budget: core.budget(),
             epoch: None,
             last_round: core.last_round(),
             gateway: None,
@@ -118,7 +120,6 @@ impl Driver {
             conversations: BTreeMap::new(),
             line: Line::new(),
             submissions: VecDeque::new(),
-            mark: restored.map(|kept| kept.mark),
             unsaved: None,
             stopping: false,
             over: false,
@@ -129,6 +130,8 @@ impl Driver {
             prefer: None,
             failed: BTreeSet::new(),
             serving: None,
+            unanswered: 0,
+            last_unanswered: None,
             refusals: 0,
             quiet_until: now,
             move_by: None,
@@ -145,6 +148,7 @@ impl Driver {
                 break;
             }
             self.move_if_due().await;
+            self.leave_if_silent().await;
             let submission = self.submissions.front().map(|(at, _)| *at);
             let connecting = self.ready.is_some().then_some(self.connect_by);
             let linked = self.line.gateway().is_some();
@@ -243,7 +247,6 @@ impl Driver {
 
     async fn persist(&mut self, checkpoint: Checkpoint) {
         let round = checkpoint.mark.round;
-        self.mark = Some(checkpoint.mark);
         self.unsaved = None;
         if let Err(error) = self.write(checkpoint).await {
             tracing::error!(%error, "cannot write the state file: nothing is submitted");
@@ -259,10 +262,9 @@ impl Driver {
 
     /// With no round in flight, the ledger holds no reserve: a restart need not pay for it.
     async fn save_outcome(&mut self) {
-        let ledger = *self.core().ledger();
-        let Some(mark) = self.mark else { return };
-        let (charged, extended) = (ledger.charged(), ledger.extended());
-        if let Err(error) = self.write(Checkpoint { mark, charged, extended }).await {
+        let checkpoint = self.core().checkpoint();
+        let Some(checkpoint) = checkpoint else { return };
+        if let Err(error) = self.write(checkpoint).await {
             tracing::warn!(%error, "cannot write the state file: the last round counts as charged");
         }
     }
@@ -278,6 +280,7 @@ impl Driver {
         let core = self.core();
         let status = Status {
             ledger: *core.ledger(),
+            budget: core.budget(),
             epoch: core.newest_epoch().map(|epoch| epoch.epoch()),
             last_round: core.last_round(),
             gateway: self.line.gateway(),

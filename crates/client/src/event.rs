@@ -1,7 +1,7 @@
 //! What a client tells its application beside messages.
 
 use antiphon_client_core::{
-    ConversationId, DocumentRefusal, Ledger, Level, Outcome, PartnerError, RoundRefusal,
+    Budget, ConversationId, DocumentRefusal, Ledger, Level, Outcome, PartnerError, RoundRefusal,
 };
 use antiphon_wire::{Epoch, IdentityKey, Round};
 use tokio::sync::broadcast;
@@ -139,6 +139,8 @@ impl Events {
 pub struct Status {
     /// What conversations have cost.
     pub ledger: Ledger,
+    /// What is spent, reserved for rounds in flight, and left.
+    pub budget: Budget,
     /// The newest epoch whose document was verified.
     pub epoch: Option<Epoch>,
     /// The newest round that onions were made for.

@@ -10,10 +10,12 @@ mod event;
 mod inbox;
 mod options;
 mod state_file;
+mod storage;
+mod witness;
 
 pub use antiphon_client_core::{
-    ConversationId, ConversationSecret, DocumentRefusal, Ledger, Level, MessageId, OpenError,
-    Opening as ConversationOptions, Outcome, PartnerError, Role, RoundRefusal, Start,
+    Budget, ConversationId, ConversationSecret, DocumentRefusal, Ledger, Level, MessageId,
+    OpenError, Opening as ConversationOptions, Outcome, PartnerError, Role, RoundRefusal, Start,
 };
 pub use antiphon_wire::{Epoch, IdentityKey, NetworkFile, Round};
 pub use client::{Client, ClientGone, OpenConversationError};
@@ -24,4 +26,5 @@ pub use conversation::{
 };
 pub use event::{Event, Events, Status};
 pub use options::{ClientConfig, Coordinator, Gateway};
-pub use state_file::StateError;
+pub use state_file::{StateError, StateOrigin};
+pub use witness::{FileWitness, StateWitness, Witnessed};

@@ -1,9 +1,12 @@
 //! What a client is made with.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_wire::{IdentityKey, NetworkFile};
+
+use crate::StateWitness;
 
 /// Where clients ask for the first epoch document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +40,9 @@ pub struct ClientConfig {
     /// has to be there. Without one, a restart forgets what conversations have cost, and a restart
     /// within a round uses the round twice.
     pub state: Option<PathBuf>,
+    /// What proves that the state file is the newest, and not out of a backup. `None` stands for a
+    /// [`FileWitness`](crate::FileWitness) in the state file's name with `.witness` behind it.
+    pub witness: Option<Arc<dyn StateWitness>>,
     /// Bytes of messages queued to be sent, per conversation, counting each message 64 bytes longer
     /// than it is.
     pub queue_bytes: u32,
@@ -60,6 +66,7 @@ impl ClientConfig {
             coordinator,
             gateway: Gateway::Auto,
             state: None,
+            witness: None,
             queue_bytes: 32 << 20,
             inbox_bytes: 32 << 20,
             message_bytes: 16 << 20,

@@ -1,15 +1,24 @@
 //! The file that holds a client's checkpoint.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use antiphon_client_core::Checkpoint;
-use antiphon_wire::{Decode as _, Digest, Encode as _};
+use antiphon_wire::{Decode as _, Digest, Encode as _, NetworkFile, Timestamp};
+use rand::CryptoRng;
 
-const MAGIC: [u8; 8] = *b"antiphc1";
-/// Magic, the network file's id, the checkpoint, and a hash of the three.
-const FILE_BYTES: usize = 8 + 32 + 24 + 32;
+use crate::storage::{Disk, Storage, beside};
+use crate::witness::{FileWitness, StateWitness, Witnessed};
+
+#[cfg(test)]
+mod crashes;
+
+/// The last character is the version of the format.
+const MAGIC: [u8; 8] = *b"antiphc2";
+/// Magic, the network file's id, instance and number, the checkpoint, and a hash of all that.
+const FILE_BYTES: usize = 8 + 32 + 16 + 8 + 32 + 32;
 
 /// Why a state file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,12 +41,20 @@ pub enum StateError {
     },
     /// It holds something else.
     #[error(
-        "{file} is no state file, or damaged; removing it starts afresh, but forgets what \
-         conversations have cost and which round was used last"
+        "{file} is no state file, or damaged: put it right or remove it; without it, the client \
+         begins like one restored from a backup, in the next epoch and with its ledger used up"
     )]
     Damaged {
         /// The file.
         file: PathBuf,
+    },
+    /// Its witness cannot be asked or written.
+    #[error("cannot use the witness of the state file {file}: {source}")]
+    Witness {
+        /// The state file.
+        file: PathBuf,
+        /// What the witness said.
+        source: io::Error,
     },
     /// It was written for another network.
     #[error("the state file {file} belongs to another network file; give each network its own")]
@@ -47,144 +64,293 @@ pub enum StateError {
     },
 }
 
+/// What a client started from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateOrigin {
+    /// Nothing: a new client, or one without a state file.
+    Fresh,
+    /// The newest state, as its witness recalls it.
+    Newest,
+    /// A state that may not be the newest, such as one from a backup. The client takes part from the
+    /// next epoch on, and its ledger starts used up.
+    Restored,
+}
+
 /// A client's state file, locked against other processes while this lives.
 #[derive(Debug)]
 pub(crate) struct StateFile {
-    file: PathBuf,
-    network: Digest,
+    records: Records<Disk>,
     /// Beside the file, since a replaced file would lose its lock.
     _lock: File,
 }
 
 impl StateFile {
-    /// Takes the file, and what it holds if there is one.
+    /// Takes the file, and says what to start from. Without a `witness`, there is one in a file
+    /// beside it.
     pub(crate) fn open(
         file: &Path,
-        network: Digest,
-    ) -> Result<(Self, Option<Checkpoint>), StateError> {
+        witness: Option<Arc<dyn StateWitness>>,
+        network: &NetworkFile,
+        now: Timestamp,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(Self, Option<Checkpoint>, StateOrigin), StateError> {
         let failed = |source| StateError::Read { file: file.to_owned(), source };
+        let in_use = || StateError::InUse { file: file.to_owned() };
+        let unwitnessed = |source| StateError::Witness { file: file.to_owned(), source };
         let lock = beside(file, ".lock");
         let lock = OpenOptions::new().write(true).create(true).truncate(false).open(lock);
         let lock = lock.map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(StateError::InUse { file: file.to_owned() });
-            }
+            Err(TryLockError::WouldBlock) => return Err(in_use()),
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let restored = match File::open(file) {
-            Ok(content) => {
-                let mut bytes = Vec::with_capacity(FILE_BYTES + 1);
-                let mut content = content.take(FILE_BYTES as u64 + 1);
-                content.read_to_end(&mut bytes).map_err(failed)?;
-                let (of, checkpoint) =
-                    parse(&bytes).ok_or_else(|| StateError::Damaged { file: file.to_owned() })?;
-                if of != network {
-                    return Err(StateError::OtherNetwork { file: file.to_owned() });
-                }
-                Some(checkpoint)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed(error)),
+        let witness = match witness {
+            Some(witness) => witness,
+            None => match FileWitness::open(&beside(file, ".witness")) {
+                Ok(witness) => Arc::new(witness),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(in_use()),
+                Err(source) => return Err(unwitnessed(source)),
+            },
         };
-        Ok((Self { file: file.to_owned(), network, _lock: lock }, restored))
+        let opened = Records::open(Disk(file.to_owned()), witness, network, now, rng);
+        let (records, restored, origin) = opened.map_err(|error| match error {
+            OpenError::Storage(source) => failed(source),
+            OpenError::Witness(source) => unwitnessed(source),
+            OpenError::Damaged => StateError::Damaged { file: file.to_owned() },
+            OpenError::OtherNetwork => StateError::OtherNetwork { file: file.to_owned() },
+        })?;
+        Ok((Self { records, _lock: lock }, restored, origin))
     }
 
-    /// Replaces what the file holds. It is on disk when this returns; a crash meanwhile leaves the
-    /// old content or the new.
+    /// Replaces what the file holds. It is on disk, and its witness knows, when this returns; a crash
+    /// meanwhile leaves the old content or the new.
     pub(crate) fn write(&self, checkpoint: &Checkpoint) -> io::Result<()> {
-        let temporary = beside(&self.file, ".new");
-        let mut file = File::create(&temporary)?;
-        file.write_all(&render(&self.network, checkpoint))?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, &self.file)?;
-        // The rename itself lasts once the folder is on disk.
-        #[cfg(unix)]
-        File::open(self.file.parent().filter(|path| *path != "").unwrap_or(Path::new(".")))?
-            .sync_all()?;
-        Ok(())
+        self.records.write(checkpoint)
     }
 }
 
-fn beside(file: &Path, suffix: &str) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
+#[derive(Debug)]
+enum OpenError {
+    Storage(io::Error),
+    Witness(io::Error),
+    Damaged,
+    OtherNetwork,
 }
 
-fn render(network: &Digest, checkpoint: &Checkpoint) -> Vec<u8> {
+/// A state file's contents over time, and the witness of the newest.
+#[derive(Debug)]
+struct Records<S> {
+    storage: S,
+    witness: Arc<dyn StateWitness>,
+    network: Digest,
+    /// What was written last, or tried.
+    last: Mutex<Witnessed>,
+}
+
+impl<S: Storage> Records<S> {
+    fn open(
+        storage: S,
+        witness: Arc<dyn StateWitness>,
+        network: &NetworkFile,
+        now: Timestamp,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(Self, Option<Checkpoint>, StateOrigin), OpenError> {
+        let bytes = storage.read(FILE_BYTES as u64 + 1).map_err(OpenError::Storage)?;
+        let found = match bytes {
+            Some(bytes) => {
+                let (of, record, checkpoint) = parse(&bytes).ok_or(OpenError::Damaged)?;
+                if of != network.id() {
+                    return Err(OpenError::OtherNetwork);
+                }
+                Some((record, checkpoint))
+            }
+            None => None,
+        };
+        let recalled = witness.recall().map_err(OpenError::Witness)?;
+        let mut fresh = [0; 16];
+        rng.fill_bytes(&mut fresh);
+        let begin = |number| Witnessed { instance: fresh, number };
+        let records = |last| Self {
+            storage,
+            witness: Arc::clone(&witness),
+            network: network.id(),
+            last: Mutex::new(last),
+        };
+        match (found, recalled) {
+            // Nothing was submitted before number 1 was kept.
+            (None, None | Some(Witnessed { number: 0, .. })) => {
+                let first = recalled.unwrap_or(begin(0));
+                witness.keep(first).map_err(OpenError::Witness)?;
+                Ok((records(first), None, StateOrigin::Fresh))
+            }
+            // What the witness does not know yet was not submitted, but is no older.
+            (Some((record, checkpoint)), Some(newest))
+                if record.instance == newest.instance && record.number >= newest.number =>
+            {
+                Ok((records(record), Some(checkpoint), StateOrigin::Newest))
+            }
+            (found, recalled) => {
+                let kept = found.map_or_else(Checkpoint::default, |(_, checkpoint)| checkpoint);
+                let checkpoint = kept.of_a_backup(&network.policy, now);
+                let known = found.map(|(record, _)| record.number);
+                let known = known.max(recalled.map(|newest| newest.number)).unwrap_or(0);
+                // No older content fits the new instance.
+                let records = records(begin(known));
+                records.write(&checkpoint).map_err(OpenError::Storage)?;
+                Ok((records, Some(checkpoint), StateOrigin::Restored))
+            }
+        }
+    }
+
+    fn write(&self, checkpoint: &Checkpoint) -> io::Result<()> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        // Used up even if this fails: what is on disk then may be either.
+        last.number = last.number.saturating_add(1);
+        let new = self.storage.create(&render(&self.network, *last, checkpoint))?;
+        self.storage.sync(&new)?;
+        self.storage.rename(new)?;
+        self.storage.sync_folder()?;
+        self.witness.keep(*last)
+    }
+}
+
+fn render(network: &Digest, record: Witnessed, checkpoint: &Checkpoint) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     network.encode(&mut bytes);
+    bytes.extend(record.instance);
+    bytes.extend(record.number.to_be_bytes());
     checkpoint.encode(&mut bytes);
     Digest::of(&bytes).encode(&mut bytes);
     bytes
 }
 
-fn parse(bytes: &[u8]) -> Option<(Digest, Checkpoint)> {
+fn parse(bytes: &[u8]) -> Option<(Digest, Witnessed, Checkpoint)> {
     let (content, hash) = bytes.split_last_chunk::<32>()?;
     if Digest::of(content).0 != *hash {
         return None;
     }
     let rest = content.strip_prefix(&MAGIC)?;
-    let (network, checkpoint) = rest.split_first_chunk::<32>()?;
-    Some((Digest(*network), Checkpoint::from_bytes(checkpoint).ok()?))
+    let (network, rest) = rest.split_first_chunk::<32>()?;
+    let (instance, rest) = rest.split_first_chunk::<16>()?;
+    let (number, checkpoint) = rest.split_first_chunk::<8>()?;
+    let record = Witnessed { instance: *instance, number: u64::from_be_bytes(*number) };
+    Some((Digest(*network), record, Checkpoint::from_bytes(checkpoint).ok()?))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use antiphon_client_core::RoundMark;
-    use antiphon_wire::{Epoch, Round};
+    use antiphon_wire::{Epoch, IdentityKey, Operator, Policy, Round};
     use proptest::prelude::*;
+    use rand::SeedableRng as _;
+    use rand_chacha::ChaCha20Rng;
 
     use super::*;
 
     const NETWORK: Digest = Digest([3; 32]);
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn network(weight: u32) -> NetworkFile {
+        let operator = Operator { name: "a".to_owned(), key: IdentityKey([1; 32]), weight };
+        NetworkFile::new(vec![operator], Policy::default()).unwrap()
+    }
 
     fn checkpoint(round: u64) -> Checkpoint {
         let mark = RoundMark { epoch: Epoch(2), round: Round(round) };
-        Checkpoint { mark, charged: 7, extended: 1 }
+        Checkpoint { mark, charged: 7, extended: 1, epochs_after: Timestamp(5) }
+    }
+
+    fn record() -> Witnessed {
+        Witnessed { instance: [4; 16], number: 9 }
+    }
+
+    type Opened = Result<(StateFile, Option<Checkpoint>, StateOrigin), StateError>;
+
+    fn open(path: &Path) -> Opened {
+        open_of(path, &network(1))
+    }
+
+    fn open_of(path: &Path, network: &NetworkFile) -> Opened {
+        static OPENED: AtomicU64 = AtomicU64::new(0);
+        let seed = OPENED.fetch_add(1, Ordering::Relaxed);
+        StateFile::open(path, None, network, NOW, &mut ChaCha20Rng::seed_from_u64(seed))
     }
 
     #[test]
     fn what_was_written_last_is_restored() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
-        let (state, restored) = StateFile::open(&path, NETWORK).unwrap();
-        assert_eq!(restored, None);
+        let (state, restored, origin) = open(&path).unwrap();
+        assert_eq!((restored, origin), (None, StateOrigin::Fresh));
         state.write(&checkpoint(8)).unwrap();
         state.write(&checkpoint(9)).unwrap();
         drop(state);
-        let (_, restored) = StateFile::open(&path, NETWORK).unwrap();
-        assert_eq!(restored, Some(checkpoint(9)));
+        let (_, restored, origin) = open(&path).unwrap();
+        assert_eq!((restored, origin), (Some(checkpoint(9)), StateOrigin::Newest));
     }
 
     #[test]
     fn a_state_file_serves_one_client_of_one_network_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
-        let (state, _) = StateFile::open(&path, NETWORK).unwrap();
+        let (state, ..) = open(&path).unwrap();
         state.write(&checkpoint(8)).unwrap();
-        assert!(matches!(StateFile::open(&path, NETWORK), Err(StateError::InUse { .. })));
+        assert!(matches!(open(&path), Err(StateError::InUse { .. })));
         drop(state);
-        let other = StateFile::open(&path, Digest([4; 32]));
-        assert!(matches!(other, Err(StateError::OtherNetwork { .. })));
-        std::fs::write(&path, b"antiphc1").unwrap();
-        assert!(matches!(StateFile::open(&path, NETWORK), Err(StateError::Damaged { .. })));
+        assert!(matches!(open_of(&path, &network(2)), Err(StateError::OtherNetwork { .. })));
+        std::fs::write(&path, b"antiphc2").unwrap();
+        assert!(matches!(open(&path), Err(StateError::Damaged { .. })));
+    }
+
+    #[test]
+    fn copies_and_old_and_lost_files_count_as_restored_from_a_backup() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name| folder.path().join(name);
+        let used_up = |opened: Opened, round: u64| {
+            let (_, restored, origin) = opened.unwrap();
+            let restored = restored.unwrap();
+            assert_eq!(origin, StateOrigin::Restored);
+            let allowance = network(1).policy.disturbed_rounds / 2 + restored.extended;
+            assert_eq!((restored.mark.round, restored.charged), (Round(round), allowance));
+            assert!(restored.epochs_after > NOW);
+        };
+        let (state, ..) = open(&path("state")).unwrap();
+        state.write(&checkpoint(8)).unwrap();
+        std::fs::copy(path("state"), path("old")).unwrap();
+        std::fs::copy(path("state.witness"), path("old.witness")).unwrap();
+        state.write(&checkpoint(9)).unwrap();
+        drop(state);
+        // Elsewhere, with and without a copy of the witness.
+        std::fs::copy(path("state"), path("other")).unwrap();
+        used_up(open(&path("other")), 9);
+        used_up(open(&path("old")), 8);
+        // In its old place, by itself and with its witness.
+        std::fs::copy(path("other"), path("copy")).unwrap();
+        std::fs::rename(path("copy"), path("state")).unwrap();
+        used_up(open(&path("state")), 9);
+        let (state, restored, origin) = open(&path("state")).unwrap();
+        assert_eq!(origin, StateOrigin::Newest);
+        assert!(restored.unwrap().epochs_after > NOW, "it stays so until a later epoch");
+        drop(state);
+        std::fs::remove_file(path("state")).unwrap();
+        used_up(open(&path("state")), 0);
     }
 
     proptest! {
         #[test]
         fn any_damage_is_noticed(at in 0..FILE_BYTES, flip in 1..=255u8) {
-            let mut bytes = render(&NETWORK, &checkpoint(5));
+            let mut bytes = render(&NETWORK, record(), &checkpoint(5));
             prop_assert_eq!(bytes.len(), FILE_BYTES);
-            prop_assert_eq!(parse(&bytes), Some((NETWORK, checkpoint(5))));
+            prop_assert_eq!(parse(&bytes), Some((NETWORK, record(), checkpoint(5))));
             bytes[at] ^= flip;
             prop_assert_eq!(parse(&bytes), None);
         }
 
         #[test]
-        fn other_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
+        fn other_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..160)) {
             prop_assert_eq!(parse(&bytes), None);
         }
     }

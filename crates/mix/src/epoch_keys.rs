@@ -9,7 +9,7 @@ use antiphon_wire::{
     Contribution, Digest, Epoch, EpochDocument, IdentityKey, KeyRole, OperatorIndex, Round,
     possession_context,
 };
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{SigningKey, VerifyingKey};
 use rand::CryptoRng;
 
 use crate::noise::NoiseMaker;
@@ -112,6 +112,7 @@ impl OfferedKeys {
         let context = EpochContext {
             me,
             identities: epoch.shards().iter().map(|shard| shard.identity).collect(),
+            keys: epoch.shards().iter().map(|shard| key_of(&shard.identity)).collect(),
             identity: identity.clone(),
             peel: Arc::new(PeelKey::plain(&self.onion)),
             onion: self.onion,
@@ -121,6 +122,10 @@ impl OfferedKeys {
         };
         Some(EpochKeys { context: Arc::new(context), seals: self.seals })
     }
+}
+
+fn key_of(identity: &IdentityKey) -> Option<VerifyingKey> {
+    VerifyingKey::from_bytes(&identity.0).ok().filter(|key| !key.is_weak())
 }
 
 impl EpochKeys {

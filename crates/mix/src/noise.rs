@@ -79,6 +79,14 @@ impl Checked {
         Self { at: Vec::new(), sealed: Zeroizing::default() }
     }
 
+    /// Nothing yet, with room for what is drawn from `onions` onions: half of them, and four
+    /// deviations more. What outgrows its room leaves a copy behind.
+    fn of_up_to(onions: usize, onion_bytes: usize) -> Self {
+        let room = onions.min(onions / 2 + 2 * onions.isqrt() + 1);
+        let sealed = Zeroizing::new(Vec::with_capacity(room * onion_bytes));
+        Self { at: Vec::with_capacity(room), sealed }
+    }
+
     /// Draws from more noise.
     fn draw(
         &mut self,

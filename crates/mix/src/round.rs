@@ -5,6 +5,7 @@ mod blocks;
 mod closed;
 mod deadlines;
 mod gateway;
+mod headers;
 mod inbound;
 mod links;
 mod results;
@@ -21,7 +22,7 @@ use antiphon_verify::{SealBoard, SealKeeper};
 use antiphon_wire::{
     IdentityKey, Layer, Reason, Round, RoundCounts, RoundOutcome, ShardIndex, Timestamp,
 };
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{SigningKey, VerifyingKey};
 use rand_chacha::ChaCha20Rng;
 
 use crate::buffers::BufferPool;
@@ -36,6 +37,8 @@ pub(crate) use closed::{Admitted, Closed};
 use deadlines::Deadlines;
 use gateway::Submissions;
 pub(crate) use gateway::SubmitError;
+pub(crate) use headers::CheckedHeaders;
+use headers::Headers;
 use returning::Returning;
 use sealing::Sealing;
 
@@ -45,6 +48,8 @@ pub(crate) struct EpochContext {
     pub(crate) epoch: Arc<VerifiedEpoch>,
     pub(crate) me: ShardIndex,
     pub(crate) identities: Vec<IdentityKey>,
+    /// The identities as keys, to check what they sign; `None` for what is no usable key.
+    pub(crate) keys: Arc<[Option<VerifyingKey>]>,
     pub(crate) identity: SigningKey,
     pub(crate) onion: OnionSecretKey,
     pub(crate) peel: Arc<PeelKey>,
@@ -120,6 +125,7 @@ pub(crate) struct RoundMachine {
     arriving: Vec<Option<Arriving>>,
     /// Layers 0 to L, from when their onions have gone on until their replies have.
     returning: Vec<Option<Returning>>,
+    headers: Headers,
     /// Parts of a layer's onions or replies that are still to be sent.
     parts: usize,
     sealing: Sealing,
@@ -175,14 +181,15 @@ impl RoundMachine {
             round,
             service: service::named(epoch.parameters().service)?,
             limits,
-            pool,
             rng,
             opened: None,
             stage: Stage::Submissions,
-            submissions: Submissions::default(),
+            submissions: Submissions::new(pool.clone()),
+            pool,
             noise: None,
             arriving,
             returning: (0..=geometry.layers()).map(|_| None).collect(),
+            headers: Headers::new(shards),
             parts: 0,
             sealing: Sealing::new(keeper, seals, shards),
             asked_for_keys: None,

@@ -1,6 +1,7 @@
 //! Computation that a shard hands out, so that it can run on any core while the shard goes on.
 
 mod exchange;
+mod headers;
 mod leave;
 mod peel;
 mod reply;
@@ -19,12 +20,13 @@ use crate::epoch_keys::{KeyRequest, OfferedKeys};
 use crate::noise::{NoiseBatch, NoiseJob};
 
 pub(crate) use exchange::{ExchangeJob, Exchanged};
+pub(crate) use headers::HeadersJob;
 pub(crate) use leave::{GatherJob, LeaveJob, Left, Origin, first_hop};
 pub(crate) use peel::PeelJob;
 pub(crate) use reply::{ReplyJob, reply_jobs};
 pub(crate) use seal::{FilterJob, JudgeJob, Judged};
 
-use crate::round::Block;
+use crate::round::{Block, CheckedHeaders};
 use crate::routed::Batch;
 
 /// Onions of a layer that one job gathers or answers: with more, several cores share the layer.
@@ -57,6 +59,7 @@ pub(crate) enum Job {
 /// A piece of a round's work.
 #[derive(Debug)]
 pub(crate) enum Step {
+    Headers(HeadersJob),
     Peel(Box<PeelJob>),
     Leave(Box<LeaveJob>),
     Gather(GatherJob),
@@ -95,6 +98,7 @@ pub(crate) enum Done {
 /// gateway.
 #[derive(Debug)]
 pub(crate) enum StepResult {
+    Checked(CheckedHeaders),
     Peeled { layer: u8, block: Block },
     Left(Box<Left>),
     Gathered { layer: u8, batches: Vec<Batch> },
@@ -137,6 +141,7 @@ impl Work {
     pub fn name(&self) -> &'static str {
         match &self.0 {
             Job::Round { step, .. } => match step {
+                Step::Headers(_) => "headers",
                 Step::Peel(_) => "peel",
                 Step::Leave(_) | Step::Gather(_) => "shuffle",
                 Step::Filter(_) | Step::Judge(_) => "filter",
@@ -160,6 +165,7 @@ impl WorkDone {
 impl Step {
     fn run(self) -> StepResult {
         match self {
+            Self::Headers(job) => job.run(),
             Self::Peel(job) => job.run(),
             Self::Leave(job) => StepResult::Left(Box::new(job.run())),
             Self::Gather(job) => job.run(),

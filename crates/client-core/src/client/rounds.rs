@@ -57,6 +57,9 @@ impl Client {
             return Ok(());
         }
         let document = self.documents.of_round(epoch, round)?;
+        if document.document().starts_at <= self.epochs_after {
+            return Err(RoundRefusal::AfterRestore);
+        }
         let least_ms = self.config.network.policy.least_round_interval_ms;
         plausible(document.document(), least_ms, round, now)?;
         let keys = onions::keys(&document, round)?;
@@ -90,8 +93,9 @@ impl Client {
         };
         let mark = RoundMark { epoch, round };
         let charged = self.ledger.charged_with_reserve(reserved + u32::from(counts));
-        let extended = self.ledger.extended();
-        self.outputs.push_back(Output::Persist(Checkpoint { mark, charged, extended }));
+        let (extended, epochs_after) = (self.ledger.extended(), self.epochs_after);
+        let checkpoint = Checkpoint { mark, charged, extended, epochs_after };
+        self.outputs.push_back(Output::Persist(checkpoint));
         self.outputs.push_back(Output::Submit { epoch, round, onions: onions.clone() });
         self.outputs.extend(events.into_iter().map(Output::Event));
         let due = now.plus_ms(longest_ms(&document, closes_in_ms));
@@ -108,6 +112,8 @@ impl Client {
             for (onion, body) in replies.chunks_exact_mut(body_bytes).enumerate() {
                 flight.reply_keys.open(onion, body);
             }
+        } else {
+            self.event(Event::Unanswered { round });
         }
         self.settle(at, RoundResult::Replies(&mut replies), Outcome::Disturbed);
     }
@@ -130,6 +136,7 @@ impl Client {
 
     pub(super) fn refused(&mut self, epoch: Epoch, round: Round) {
         if let Some(at) = self.position(epoch, round) {
+            self.event(Event::Unanswered { round });
             self.settle(at, RoundResult::Nothing, Outcome::Disturbed);
         }
     }
@@ -142,6 +149,8 @@ impl Client {
 
     pub(super) fn settle_overdue(&mut self, now: Timestamp) {
         while let Some(at) = self.in_flight.iter().position(|flight| flight.due <= now) {
+            let round = self.in_flight[at].round;
+            self.event(Event::Unanswered { round });
             self.settle(at, RoundResult::Nothing, Outcome::Disturbed);
         }
     }
@@ -161,7 +170,7 @@ impl Client {
     }
 
     /// Rounds in flight that may be charged yet.
-    fn reserved(&self) -> u32 {
+    pub(super) fn reserved(&self) -> u32 {
         // At most MOST_IN_FLIGHT.
         self.in_flight.iter().filter(|flight| flight.counts).count() as u32
     }

@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
 use super::*;
-use crate::{ConversationSecret, Outcome, Role, RoundRefusal, Start};
+use crate::{Budget, CLOCK_SLACK_MS, ConversationSecret, Outcome, Role, RoundRefusal, Start};
 use mix::{Mix, STARTS_AT};
 
 fn client(mix: &Mix, seed: u64, restored: Option<Checkpoint>) -> Client {
@@ -160,7 +160,10 @@ fn the_checkpoint_comes_before_the_onions_it_covers() {
         let mark = RoundMark { epoch: Epoch(1), round: Round(round) };
         // The round itself is counted until its outcome is known.
         let charged = round as u32 + 1;
-        assert_eq!(outputs[0], Output::Persist(Checkpoint { mark, charged, extended: 0 }));
+        assert_eq!(
+            outputs[0],
+            Output::Persist(Checkpoint { mark, charged, ..Checkpoint::default() })
+        );
         assert!(matches!(outputs[1], Output::Submit { .. }));
         reply(&mut client, &mix, round, Vec::new());
     }
@@ -183,10 +186,58 @@ fn a_repeated_opening_gets_the_same_bytes_until_the_round_has_ended() {
 fn a_restored_client_starts_after_its_mark_with_its_ledger() {
     let mix = Mix::new(5, 0, 1);
     let mark = RoundMark { epoch: Epoch(5), round: Round(7) };
-    let mut client = client(&mix, 1, Some(Checkpoint { mark, charged: 9, extended: 0 }));
+    let mut client =
+        client(&mix, 1, Some(Checkpoint { mark, charged: 9, ..Checkpoint::default() }));
     document(&mut client, &mix);
     assert_eq!(client.ledger().left(), 1);
     assert!(open(&mut client, &mix, 6).is_empty());
     assert!(open(&mut client, &mix, 7).is_empty());
     onions(&open(&mut client, &mix, 8));
+}
+
+#[test]
+fn a_backup_starts_used_up_and_with_an_epoch_that_nothing_can_have_used() {
+    let (old, next) = (Mix::new(5, 0, 1), Mix::new(6, 100, 1));
+    let mark = RoundMark { epoch: Epoch(5), round: Round(7) };
+    let kept = Checkpoint { mark, charged: 2, extended: 3, ..Checkpoint::default() };
+    // Documents of both epochs start at one time; the state is restored when they have.
+    let backup = kept.of_a_backup(&old.network.policy, STARTS_AT);
+    let mut restored = client(&old, 1, Some(backup));
+    assert_eq!(restored.budget(), Budget { total: 13, spent: 13, reserved: 0, left: 0 });
+    document(&mut restored, &old);
+    document(&mut restored, &next);
+    assert_eq!(refused(&open(&mut restored, &old, 8)), Some(RoundRefusal::AfterRestore));
+    assert_eq!(refused(&open(&mut restored, &next, 100)), Some(RoundRefusal::AfterRestore));
+    // Early enough, nothing of the epoch can have been used.
+    let before = Timestamp(STARTS_AT.0 - CLOCK_SLACK_MS - 1);
+    let backup = kept.of_a_backup(&old.network.policy, before);
+    let mut restored = client(&old, 1, Some(backup));
+    document(&mut restored, &next);
+    let outputs = open(&mut restored, &next, 100);
+    onions(&outputs);
+    // It stays so over restarts.
+    let Output::Persist(kept) = outputs[0] else { panic!("nothing is kept") };
+    assert_eq!((kept.epochs_after, kept.charged), (backup.epochs_after, 13));
+    restored.continue_at_a_price(2);
+    assert_eq!(restored.budget().left, 2);
+}
+
+#[test]
+fn a_silent_gateway_is_told_of_and_a_wrong_reply_is_not() {
+    let mix = Mix::new(1, 0, 1);
+    let mut client = client(&mix, 1, None);
+    document(&mut client, &mix);
+    let told = |outputs: &[Output]| {
+        outputs.iter().any(|o| matches!(o, Output::Event(Event::Unanswered { .. })))
+    };
+    open(&mut client, &mix, 0);
+    assert!(!told(&reply(&mut client, &mix, 0, vec![7; 512])));
+    open(&mut client, &mix, 1);
+    assert!(told(&reply(&mut client, &mix, 1, vec![7; 511])));
+    open(&mut client, &mix, 2);
+    client.handle(time(&mix, 2), Input::Refused { epoch: Epoch(1), round: Round(2) });
+    assert!(told(&drain(&mut client)));
+    open(&mut client, &mix, 3);
+    client.handle(client.next_deadline().unwrap(), Input::Tick);
+    assert!(told(&drain(&mut client)));
 }

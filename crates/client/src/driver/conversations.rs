@@ -117,7 +117,14 @@ impl Driver {
                 self.conversations.remove(&conversation);
                 self.emit(Event::Closed { conversation });
             }
+            CoreEvent::Unanswered { round } => {
+                self.unanswered = self.unanswered.saturating_add(1);
+                self.last_unanswered = Some(round);
+            }
             CoreEvent::RoundEnded { round, outcome } => {
+                if self.last_unanswered != Some(round) {
+                    self.unanswered = 0;
+                }
                 let ledger = *self.core().ledger();
                 self.emit(Event::RoundEnded { round, outcome, ledger });
                 self.close_dropped();

@@ -26,6 +26,9 @@ const QUIET: Duration = Duration::from_secs(60);
 const QUIET_INTERVALS: u32 = 12;
 /// Documents refused from one gateway before it is left: checking them costs time.
 const MOST_REFUSALS: u32 = 8;
+/// Rounds in a row for which a gateway may bring nothing before it is left. Only what anyone on the
+/// link sees as well counts: a client that left for what replies hold would show that it talks.
+const MOST_UNANSWERED: u32 = 3;
 /// Gateways that fail in a row before the coordinator is asked for newer documents.
 const ASK_AFTER: u32 = 3;
 
@@ -165,7 +168,15 @@ impl Driver {
             } else if self.failures == 0 {
                 self.prefer = Some(gateway);
             }
+            let cut_short = self.core().next_deadline().is_some();
+            let unanswered = self.unanswered + u32::from(cut_short);
             self.leave(gateway, reason.clone()).await;
+            self.unanswered = unanswered;
+            if unanswered >= MOST_UNANSWERED {
+                self.failed.insert(gateway);
+                self.prefer = None;
+                self.unanswered = 0;
+            }
         } else {
             self.emit(Event::AttemptFailed { reason: reason.clone() });
         }
@@ -212,6 +223,14 @@ impl Driver {
     /// Whether no moment between two rounds came in time.
     fn is_leaving(&self) -> bool {
         self.move_by.is_some_and(|by| by <= Instant::now())
+    }
+
+    /// Leaves a gateway that brings nothing, for another one, whether conversations are open or not.
+    pub(super) async fn leave_if_silent(&mut self) {
+        let elsewhere = self.config.gateway == Gateway::Auto && !self.stopping;
+        if elsewhere && self.unanswered >= MOST_UNANSWERED && self.line.gateway().is_some() {
+            self.lost("it brought nothing for several rounds".to_owned(), true).await;
+        }
     }
 
     pub(super) async fn leave_quiet_gateway(&mut self) {

@@ -3,12 +3,15 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 mod mix;
+mod relay;
+mod traffic;
 mod world;
 
 use antiphon_client::{
     Client, ConnectError, ConversationOptions, ConversationSecret, DocumentRefusal, Epoch, Event,
-    Outcome, ReceiveError, Role, Round, SendError, Start, StateError,
+    Outcome, ReceiveError, Role, Round, RoundRefusal, SendError, Start, StateError, StateOrigin,
 };
+use antiphon_wire::{Blob, ToClient};
 use mix::Mix;
 use world::{Served, World, event, within};
 
@@ -159,6 +162,69 @@ async fn a_gateway_that_breaks_the_protocol_is_left_for_another() {
     served.open(1, 10).await;
     served.onions(1, 10).await;
     drop(client);
+}
+
+#[tokio::test]
+async fn a_gateway_that_brings_nothing_is_left_and_one_that_brings_wrong_replies_is_not() {
+    for talking in [false, true] {
+        let mut world = World::new();
+        let (client, shard, mut served) = world.connect(world.config(None, None)).await;
+        let open = match talking {
+            true => Some(client.open(options(Role::First)).await.unwrap()),
+            false => None,
+        };
+        let mut events = client.events();
+        // To leave for what replies hold would show that a conversation is open.
+        for round in 10..20 {
+            served.open(1, round).await;
+            served.onions(1, round).await;
+            served.reply(1, round, vec![round as u8; 512]).await;
+            assert_eq!(event(&mut events, ended).await, (Round(round), Outcome::Disturbed));
+        }
+        assert_eq!(client.budget().left, if talking { 0 } else { 10 });
+        for round in 20..23 {
+            served.open(1, round).await;
+            served.onions(1, round).await;
+            let refused = ToClient::Refused {
+                epoch: Epoch(1),
+                round: Round(round),
+                reason: Blob(b"late".to_vec()),
+            };
+            served.send(refused).await;
+            assert_eq!(event(&mut events, ended).await, (Round(round), Outcome::Disturbed));
+        }
+        let (other, _served) = world.gateway().await;
+        assert_ne!(other, shard);
+        drop(open);
+    }
+}
+
+#[tokio::test]
+async fn a_restored_backup_waits_for_the_next_epoch_with_its_ledger_used_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let (state, backup) = (folder.path().join("state"), folder.path().join("backup"));
+    let mut world = World::new();
+    let config = world.config(None, Some(&state));
+    let (client, _, mut served) = world.connect(config.clone()).await;
+    assert_eq!(client.origin(), StateOrigin::Fresh);
+    for round in 10..13 {
+        served.open(1, round).await;
+        served.onions(1, round).await;
+        if round == 10 {
+            std::fs::copy(&state, &backup).unwrap();
+        }
+    }
+    drop(client);
+    std::fs::rename(&backup, &state).unwrap();
+    let (client, _, served) = world.connect(config).await;
+    assert_eq!((client.origin(), client.budget().left), (StateOrigin::Restored, 0));
+    let mut events = client.events();
+    served.open(1, 12).await;
+    let refused = |e: &Event| match e {
+        Event::RoundRefused { error, .. } => Some(*error),
+        _ => None,
+    };
+    assert_eq!(event(&mut events, refused).await, RoundRefusal::AfterRestore);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use ed25519_dalek::SigningKey;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
-pub(crate) const ROUNDS: u64 = 60;
+pub(crate) const ROUNDS: u64 = 140;
 
 /// One epoch of a network of three operators with a shard each.
 pub(crate) struct Mix {

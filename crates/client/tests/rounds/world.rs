@@ -39,8 +39,13 @@ fn listen(seed: u8) -> Server {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::behind(|address| address)
+    }
+
+    /// Gateways that clients reach at the addresses that `relay` gives for theirs.
+    pub(crate) fn behind(relay: impl Fn(SocketAddr) -> SocketAddr) -> Self {
         let gateways = [1, 2, 3].map(listen);
-        let addresses = [0, 1, 2].map(|i: usize| Some(gateways[i].local_addr().unwrap()));
+        let addresses = [0, 1, 2].map(|i: usize| Some(relay(gateways[i].local_addr().unwrap())));
         Self { coordinator: listen(50), mix: Mix::new(1, 10, &addresses), gateways }
     }
 

@@ -3,6 +3,7 @@
 //! `cargo run --release -p antiphon-mix --example round -- CLIENTS SHARDS ROUNDS`
 
 mod costs;
+#[expect(dead_code, reason = "a test replays what a shard heard")]
 mod network;
 
 use std::error::Error;

@@ -13,16 +13,18 @@ use antiphon_wire::{
     OperatorList, Parameters, PeerMessage, Policy, Round, SERVICE_CONVERSATION, SUITE_1, Signed,
     SignedDocument, Timestamp, ToClient, ToCoordinator, ToShard,
 };
+use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 
 use crate::costs::Costs;
 
-const NOW: Timestamp = Timestamp(1_700_000_000_000);
+pub(crate) const NOW: Timestamp = Timestamp(1_700_000_000_000);
 const EPOCH: Epoch = Epoch(1);
 /// Bytes of a link's frame.
 const FRAME_BYTES: usize = 64 << 10;
+const SEED: u64 = 1;
 /// A deadline that never passes, since the clock stands still, in milliseconds.
 const LONG: u32 = 10_000;
 
@@ -34,6 +36,29 @@ pub(crate) struct Network {
     inputs: VecDeque<(usize, Input)>,
     clients: usize,
     answered: usize,
+    /// What the first shard has heard, `None` for the end of its own work, until the end of the setup, and while `records` is set.
+    pub(crate) first_hears: Vec<Option<Input>>,
+    /// While set, the first shard has its work done after everything else: it is the slowest.
+    pub(crate) records: bool,
+    late: VecDeque<(usize, Input)>,
+}
+
+/// A copy of what comes from outside.
+pub(crate) fn copy(input: &Input) -> Option<Input> {
+    Some(match input {
+        Input::WorkDone(_) => return None,
+        Input::CoordinatorLinked => Input::CoordinatorLinked,
+        Input::Coordinator(message) => Input::Coordinator(message.clone()),
+        Input::Peer { from, message } => Input::Peer { from: *from, message: message.clone() },
+        Input::PeerChunk { from, batch, bytes } => {
+            let bytes = Bytes::copy_from_slice(bytes);
+            Input::PeerChunk { from: *from, batch: *batch, bytes }
+        }
+        Input::ClientJoined(client) => Input::ClientJoined(*client),
+        Input::Client { from, message } => Input::Client { from: *from, message: message.clone() },
+        Input::ClientLeft(client) => Input::ClientLeft(*client),
+        Input::Tick => Input::Tick,
+    })
 }
 
 fn key(kind: u8, position: usize) -> SigningKey {
@@ -50,17 +75,13 @@ impl Network {
         rounds: usize,
         policy: Policy,
     ) -> Result<Self, Box<dyn Error>> {
-        let operators = (0..shards).map(|i| Operator {
-            name: format!("operator {i}"),
-            key: IdentityKey::of(&key(1, i)),
-            weight: 1,
-        });
-        let file = Arc::new(NetworkFile::new(operators.collect(), policy)?);
-        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let file = network_file(shards, policy)?;
+        let mut rng = ChaCha20Rng::seed_from_u64(SEED);
         let machines = (0..shards).map(|i| shard(i, &file, &mut rng)).collect::<Vec<_>>();
         let identities: Vec<_> = machines.iter().map(Shard::identity).collect();
         let signed = |document| SignedDocument { document, signatures: Vec::new() };
-        let mut network = Starting { shards: machines, inputs: VecDeque::new() };
+        let mut network =
+            Starting { shards: machines, inputs: VecDeque::new(), first_hears: Vec::new() };
 
         let (first_round, last_round) = (Round(1), Round(rounds as u64));
         let mut offers = Vec::new();
@@ -132,6 +153,9 @@ impl Network {
             inputs: VecDeque::new(),
             clients,
             answered: 0,
+            first_hears: network.first_hears,
+            records: true,
+            late: VecDeque::new(),
         };
         for i in 0..shards {
             let publish = ToShard::Publish { document: document.clone() };
@@ -142,6 +166,7 @@ impl Network {
             network.inputs.push_back((client % shards, joined));
         }
         network.work_off(&mut Costs::default());
+        network.records = false;
         Ok(network)
     }
 
@@ -211,7 +236,10 @@ impl Network {
     }
 
     fn work_off(&mut self, costs: &mut Costs) {
-        while let Some((i, input)) = self.inputs.pop_front() {
+        while let Some((i, input)) = self.inputs.pop_front().or_else(|| self.late.pop_front()) {
+            if i == 0 && self.records {
+                self.first_hears.push(copy(&input));
+            }
             let part = match &input {
                 Input::PeerChunk { .. } => "machine: batches",
                 Input::Peer { .. } => "machine: other messages",
@@ -232,7 +260,9 @@ impl Network {
         match output {
             Output::Work(work) => {
                 let done = costs.count(work.name(), || work.run());
-                self.inputs.push_back((i, Input::WorkDone(done)));
+                let late = i == 0 && self.records;
+                let inputs = if late { &mut self.late } else { &mut self.inputs };
+                inputs.push_back((i, Input::WorkDone(done)));
             }
             Output::Peer { to, message } => {
                 let Some(to) = position(&to) else { return };
@@ -258,10 +288,26 @@ impl Network {
     }
 }
 
+fn network_file(shards: usize, policy: Policy) -> Result<Arc<NetworkFile>, Box<dyn Error>> {
+    let operators = (0..shards).map(|i| Operator {
+        name: format!("operator {i}"),
+        key: IdentityKey::of(&key(1, i)),
+        weight: 1,
+    });
+    Ok(Arc::new(NetworkFile::new(operators.collect(), policy)?))
+}
+
+/// The first shard of a network of `shards`, alone: told the same, it does the same.
+pub(crate) fn first_shard(shards: usize, policy: Policy) -> Result<Shard, Box<dyn Error>> {
+    let file = network_file(shards, policy)?;
+    Ok(shard(0, &file, &mut ChaCha20Rng::seed_from_u64(SEED)))
+}
+
 /// Shards before there is an epoch.
 struct Starting {
     shards: Vec<Shard>,
     inputs: VecDeque<Input>,
+    first_hears: Vec<Option<Input>>,
 }
 
 impl Starting {
@@ -270,6 +316,9 @@ impl Starting {
         let mut said = Vec::new();
         self.inputs.push_back(input);
         while let Some(input) = self.inputs.pop_front() {
+            if i == 0 {
+                self.first_hears.push(copy(&input));
+            }
             self.shards[i].handle(NOW, input);
             while let Some(output) = self.shards[i].poll() {
                 match output {

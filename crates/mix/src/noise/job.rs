@@ -85,7 +85,7 @@ impl NoiseJob {
         let batch = NoiseBatch {
             entries: Vec::with_capacity(onions),
             onions: Vec::with_capacity(onions * geometry.onion_bytes(Layer::FIRST)),
-            checked: Checked::none(),
+            checked: Checked::of_up_to(onions, geometry.onion_bytes(geometry.seal_layer())),
             took: Duration::ZERO,
         };
         Some(Building { keys, deposits, batch })

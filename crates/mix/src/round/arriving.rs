@@ -146,20 +146,25 @@ impl Arriving {
         self.peeled.push(block);
     }
 
-    /// The first sender whose batch is not complete.
+    /// The first sender whose batch is not in.
     pub(crate) fn first_missing(&self) -> Option<ShardIndex> {
-        let position = self.senders.iter().position(|sender| !sender.is_complete())?;
+        let position = self.senders.iter().position(|sender| !sender.is_in())?;
         Some(ShardIndex(position as u16))
     }
 
-    /// Whether every batch is complete.
-    pub(crate) fn is_received(&self) -> bool {
-        self.senders.iter().all(Inbound::is_complete)
+    /// Signatures of headers have been checked.
+    pub(crate) fn checked(&mut self, sender: ShardIndex, signed: bool) {
+        self.senders[sender.position()].checked(signed);
     }
 
-    /// Whether every batch is complete and every onion peeled, or waiting at the seal.
+    /// Whether every batch is in.
+    pub(crate) fn is_received(&self) -> bool {
+        self.senders.iter().all(Inbound::is_in)
+    }
+
+    /// Whether every batch is in and signed, and every onion peeled, or waiting at the seal.
     pub(crate) fn is_complete(&self) -> bool {
-        self.is_idle() && self.is_received()
+        self.is_idle() && self.senders.iter().all(Inbound::is_complete)
     }
 
     /// Whether no peeling is going on, or due.

@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use antiphon_wire::{Digest, Geometry};
 
 use crate::ClientId;
+use crate::buffers::{Buffer, BufferPool};
 use crate::work::first_hop;
+
+/// Bytes of a block of entries, about.
+const BLOCK_BYTES: usize = 128 << 10;
 
 /// Why onions were not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,8 +27,9 @@ pub(crate) enum SubmitError {
 }
 
 /// The submissions of a round, one for each client.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Submissions {
+    pool: BufferPool,
     clients: Vec<ClientId>,
     /// The submission of each client, by its hash: sending the same again, even over another link,
     /// is no second submission.
@@ -32,11 +37,25 @@ pub(crate) struct Submissions {
     by_client: BTreeMap<ClientId, usize>,
     /// Clients of this gateway that have not handed in theirs.
     awaited: BTreeSet<ClientId>,
-    /// All entries, one after the other.
-    entries: Vec<u8>,
+    /// All entries, one after the other. Only the last block has room.
+    entries: Vec<Buffer>,
+    entry_count: usize,
 }
 
 impl Submissions {
+    /// Nothing yet; entries are kept in buffers of `pool`.
+    pub(crate) fn new(pool: BufferPool) -> Self {
+        Self {
+            pool,
+            clients: Vec::new(),
+            by_digest: BTreeMap::new(),
+            by_client: BTreeMap::new(),
+            awaited: BTreeSet::new(),
+            entries: Vec::new(),
+            entry_count: 0,
+        }
+    }
+
     pub(crate) fn take(
         &mut self,
         client: ClientId,
@@ -72,8 +91,23 @@ impl Submissions {
         self.by_client.insert(client, self.clients.len());
         self.by_digest.insert(digest, self.clients.len());
         self.clients.push(client);
-        self.entries.extend_from_slice(onions);
+        self.keep(onions, entry_bytes);
         Ok(())
+    }
+
+    /// Keeps entries in blocks, which need no copying when there are more than ever before.
+    fn keep(&mut self, mut entries: &[u8], entry_bytes: usize) {
+        self.entry_count += entries.len() / entry_bytes;
+        let block_bytes = (BLOCK_BYTES / entry_bytes).max(1) * entry_bytes;
+        while !entries.is_empty() {
+            if self.entries.last().is_none_or(|block| block.len() >= block_bytes) {
+                self.entries.push(self.pool.take(block_bytes));
+            }
+            let Some(block) = self.entries.last_mut() else { return };
+            let (fitting, rest) = entries.split_at(entries.len().min(block_bytes - block.len()));
+            block.extend_from_slice(fitting);
+            entries = rest;
+        }
     }
 
     /// Expects onions of a client.
@@ -99,12 +133,13 @@ impl Submissions {
     }
 
     /// How many onions clients handed in.
-    pub(crate) fn onions(&self, geometry: Geometry) -> usize {
-        self.entries.len() / geometry.entry_bytes()
+    pub(crate) fn onions(&self) -> usize {
+        self.entry_count
     }
 
-    /// Hands over the clients' entries, one after the other: a next hop and an onion each.
-    pub(crate) fn take_entries(&mut self) -> Vec<u8> {
+    /// Hands over the clients' entries, in whole ones one after the other: a next hop and an onion
+    /// each.
+    pub(crate) fn take_entries(&mut self) -> Vec<Buffer> {
         std::mem::take(&mut self.entries)
     }
 }

@@ -23,9 +23,12 @@ pub(crate) enum BatchFault {
 #[derive(Debug, Default)]
 pub(crate) struct Inbound {
     header: Option<BatchHeader>,
-    hasher: blake3::Hasher,
+    /// While it comes in: there are many batches, and a hash in the making takes 2 kB.
+    hasher: Option<Box<blake3::Hasher>>,
     received: u32,
     complete: bool,
+    /// Whether its sender has signed the header.
+    signed: bool,
     broken: bool,
 }
 
@@ -58,7 +61,7 @@ impl Inbound {
         if items > (header.count - first) as usize {
             return self.fail(BatchFault::TooLong);
         }
-        self.hasher.update(bytes);
+        self.hasher.get_or_insert_default().update(bytes);
         self.received += items as u32;
         self.finish_if_all_there()?;
         Ok(first)
@@ -68,13 +71,15 @@ impl Inbound {
     pub(crate) fn take_own(&mut self, items: u32) {
         self.received = items;
         self.complete = true;
+        self.signed = true;
     }
 
     fn finish_if_all_there(&mut self) -> Result<bool, BatchFault> {
         let Some(header) = self.header.filter(|header| header.count == self.received) else {
             return Ok(false);
         };
-        if *self.hasher.finalize().as_bytes() != header.hash.0 {
+        let hasher = self.hasher.take().unwrap_or_default();
+        if *hasher.finalize().as_bytes() != header.hash.0 {
             return self.fail(BatchFault::OtherHash);
         }
         self.complete = true;
@@ -83,17 +88,32 @@ impl Inbound {
 
     fn fail<T>(&mut self, fault: BatchFault) -> Result<T, BatchFault> {
         self.broken = true;
+        self.hasher = None;
         Err(fault)
     }
 
+    /// The signature of the header has been checked.
+    pub(crate) fn checked(&mut self, signed: bool) {
+        self.signed = signed;
+        if !signed {
+            self.complete = false;
+            self.broken = true;
+        }
+    }
+
     /// Whether all is in and is what the header says.
-    pub(crate) fn is_complete(&self) -> bool {
+    pub(crate) fn is_in(&self) -> bool {
         self.complete
+    }
+
+    /// Whether all is in, and known to be signed.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete && self.signed
     }
 
     /// Items of the batch, as its header says; 0 if it never came complete.
     pub(crate) fn count(&self) -> u32 {
-        if self.complete { self.received } else { 0 }
+        if self.is_complete() { self.received } else { 0 }
     }
 }
 
@@ -122,10 +142,29 @@ mod tests {
         let mut batch = Inbound::default();
         assert_eq!(batch.open(&header(&[7; 12], 3), 10), Ok(false));
         assert_eq!(batch.take(&[7; 4], 4), Ok(0));
-        assert!(!batch.is_complete());
+        assert!(!batch.is_in());
         assert_eq!(batch.take(&[7; 8], 4), Ok(1));
+        assert!(batch.is_in() && !batch.is_complete(), "the signature is still to be checked");
+        batch.checked(true);
         assert!(batch.is_complete());
         assert_eq!(batch.take(&[7; 4], 4), Err(BatchFault::TooLong));
+    }
+
+    #[test]
+    fn what_nobody_signed_is_missing_whenever_it_comes() {
+        for early in [true, false] {
+            let mut batch = Inbound::default();
+            assert_eq!(batch.open(&header(&[7; 12], 3), 10), Ok(false));
+            if early {
+                batch.checked(false);
+                assert_eq!(batch.take(&[7; 12], 4), Err(BatchFault::TooLong));
+            } else {
+                assert_eq!(batch.take(&[7; 12], 4), Ok(0));
+                batch.checked(false);
+            }
+            assert!(!batch.is_in() && !batch.is_complete());
+            assert_eq!(batch.count(), 0);
+        }
     }
 
     #[test]

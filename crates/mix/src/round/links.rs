@@ -1,17 +1,19 @@
 //! What a round sends to and takes from the other shards.
 
+use std::sync::Arc;
+
 use antiphon_wire::{
-    BatchHeader, Direction, FilterStatement, Layer, PROTOCOL_VERSION, PeerMessage, Reason,
-    SealStatement, ShardIndex, Signed, Timestamp, Verdict,
+    BadSignature, BatchHeader, Direction, FilterStatement, Layer, PROTOCOL_VERSION, PeerMessage,
+    Reason, SealStatement, ShardIndex, Signed, Timestamp, Verdict,
 };
 
 use bytes::Bytes;
 
 use crate::round::arriving::Arriving;
 use crate::round::inbound::BatchFault;
-use crate::round::{Effects, RoundMachine};
+use crate::round::{CheckedHeaders, Effects, RoundMachine};
 use crate::routed::Batch;
-use crate::work::{Job, PeelJob, Step, Work};
+use crate::work::{HeadersJob, Job, PeelJob, Step, Work};
 use crate::{Notice, Output};
 
 impl RoundMachine {
@@ -146,14 +148,17 @@ impl RoundMachine {
         }
     }
 
-    fn accept_header(&mut self, header: &BatchHeader, effects: &mut Effects) {
+    /// Whether it starts a batch that is wanted.
+    fn accept_header(&mut self, header: &BatchHeader, effects: &mut Effects) -> bool {
         let opened = match header.direction {
             Direction::Forward => self.layer_mut(header.layer).map(|layer| layer.open(header)),
             Direction::Reply => self
                 .returning_mut(header.layer)
                 .map(|layer| layer.open(header).map(|()| Vec::new())),
         };
+        let wanted = matches!(opened, Some(Ok(_)));
         self.accepted(opened, header.sender, header.layer, header.direction, effects);
+        wanted
     }
 
     fn accept_chunk(
@@ -220,17 +225,55 @@ impl RoundMachine {
         if !expected {
             return;
         }
-        match signed.verify(&self.context.identities[from.position()]) {
-            Ok(header) => {
-                let header = *header;
-                if header.direction == Direction::Forward {
-                    self.tracer.first_bytes(header.layer);
-                }
-                self.accept_header(&header, effects);
-            }
-            Err(error) => self.fault(from, &error, effects),
+        if claimed.direction == Direction::Forward {
+            self.tracer.first_bytes(claimed.layer);
+        }
+        if self.accept_header(claimed, effects)
+            && let Some(headers) = self.headers.take(signed.clone())
+        {
+            self.check_headers(headers, claimed.layer, claimed.direction, effects);
         }
         self.advance(now, effects);
+    }
+
+    fn check_headers(
+        &self,
+        headers: Vec<Signed<BatchHeader>>,
+        layer: Layer,
+        direction: Direction,
+        effects: &mut Effects,
+    ) {
+        let keys = Arc::clone(&self.context.keys);
+        self.work(Step::Headers(HeadersJob { keys, layer, direction, headers }), effects);
+    }
+
+    /// Has those headers checked that have come, though others are missing.
+    pub(super) fn check_rest(&mut self, layer: Layer, direction: Direction, effects: &mut Effects) {
+        if let Some(headers) = self.headers.rest(layer, direction) {
+            self.check_headers(headers, layer, direction, effects);
+        }
+    }
+
+    /// Signatures of headers have been checked. A batch whose header its sender has not signed
+    /// counts as missing.
+    pub(super) fn headers_checked(&mut self, checked: &CheckedHeaders, effects: &mut Effects) {
+        let CheckedHeaders { layer, direction, signed } = checked;
+        self.headers.checked(*layer, *direction);
+        for &(sender, signed) in signed {
+            match direction {
+                Direction::Forward => {
+                    self.layer_mut(*layer).into_iter().for_each(|of| of.checked(sender, signed));
+                }
+                Direction::Reply => {
+                    let of = self.returning_mut(*layer);
+                    of.into_iter().for_each(|of| of.checked(sender, signed));
+                }
+            }
+            if !signed {
+                let signer = self.context.identities[sender.position()];
+                self.fault(sender, &BadSignature { signer }, effects);
+            }
+        }
     }
 
     /// Part of another shard's batch.

@@ -75,6 +75,11 @@ impl Returning {
         Ok(())
     }
 
+    /// Signatures of headers have been checked.
+    pub(crate) fn checked(&mut self, sender: ShardIndex, signed: bool) {
+        self.inbound[sender.position()].checked(signed);
+    }
+
     /// Takes in what this very shard answers.
     pub(crate) fn take_own(&mut self, me: ShardIndex, bytes: Bytes) {
         self.inbound[me.position()].take_own((bytes.len() / self.body_bytes) as u32);

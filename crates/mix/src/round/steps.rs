@@ -5,7 +5,7 @@ use std::sync::Arc;
 use antiphon_onion::{PeelKey, ReplyKey};
 use antiphon_verify::Standing;
 use antiphon_wire::{
-    Layer, PeerMessage, Reason, RoundOutcome, Signed, Timestamp, ToClient, Verdict,
+    Direction, Layer, PeerMessage, Reason, RoundOutcome, Signed, Timestamp, ToClient, Verdict,
 };
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
@@ -64,8 +64,7 @@ impl RoundMachine {
             }
             return;
         };
-        let geometry = self.context.epoch.geometry();
-        self.counts.user_onions = self.submissions.onions(geometry) as u32;
+        self.counts.user_onions = self.submissions.onions() as u32;
         self.counts.noise_onions = noise.entries.len() as u32;
         self.tracer.noise_took(noise.took);
         self.sealing.checked = Some(noise.checked);
@@ -269,8 +268,10 @@ impl RoundMachine {
             }
             let rest = self.layer_mut(last).and_then(Arriving::cut_off);
             self.peel(rest.into_iter().collect(), effects);
+            self.check_rest(last, Direction::Forward, effects);
         }
-        if !self.layer(last).is_some_and(Arriving::is_idle) {
+        let checking = self.headers.is_checking(last, Direction::Forward);
+        if checking || !self.layer(last).is_some_and(Arriving::is_idle) {
             return;
         }
         let Some(arriving) = self.take_layer(last) else { return };
@@ -287,6 +288,13 @@ impl RoundMachine {
             self.returning[usize::from(layer)].as_ref().is_none_or(Returning::is_complete);
         let due = complete || self.past(now, |deadlines| deadlines.replies(layer));
         if !due || self.parts > 0 {
+            return;
+        }
+        let from = Layer(layer).next();
+        if !complete {
+            self.check_rest(from, Direction::Reply, effects);
+        }
+        if self.headers.is_checking(from, Direction::Reply) {
             return;
         }
         self.stage = layer.checked_sub(1).map_or(Stage::Answering, Stage::Replies);

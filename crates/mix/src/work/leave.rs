@@ -18,7 +18,7 @@ pub(crate) enum Origin {
     /// A layer that is closed.
     Layer(Closed),
     /// Clients, whose entries are a next hop and an onion, and this shard's noise.
-    Gateway { entries: Vec<u8>, noise_entries: Vec<ShardIndex>, noise: Vec<u8> },
+    Gateway { entries: Vec<Buffer>, noise_entries: Vec<ShardIndex>, noise: Vec<u8> },
 }
 
 #[derive(Debug)]
@@ -86,25 +86,33 @@ impl GatherJob {
 
 /// The clients' onions and the noise, as they go to layer 1. Clients' slots come first.
 fn gateway(
-    entries: Vec<u8>,
+    entries: Vec<Buffer>,
     noise_entries: &[ShardIndex],
     noise: Vec<u8>,
     geometry: Geometry,
 ) -> Admitted {
     let entry_bytes = geometry.entry_bytes();
-    let users = entries
-        .chunks_exact(entry_bytes)
-        .enumerate()
-        .map(|(i, entry)| (first_hop(entry), 0, i * entry_bytes + NEXT_HOP_BYTES));
     let onion_bytes = entry_bytes - NEXT_HOP_BYTES;
-    let noises = noise_entries.iter().enumerate().map(|(i, &next)| (next, 1, i * onion_bytes));
-    let leaving: Vec<_> = users
-        .chain(noises)
-        .enumerate()
-        .map(|(slot, (next, source, at))| Leaving { slot: slot as Slot, next, source, at })
-        .collect();
+    let users = entries.iter().map(|block| block.len() / entry_bytes).sum::<usize>();
+    let mut leaving: Vec<Leaving> = Vec::with_capacity(users + noise_entries.len());
+    for (source, block) in entries.iter().enumerate() {
+        leaving.extend(block.chunks_exact(entry_bytes).enumerate().map(|(i, entry)| Leaving {
+            slot: 0,
+            next: first_hop(entry),
+            source: source as u32,
+            at: i * entry_bytes + NEXT_HOP_BYTES,
+        }));
+    }
+    let source = entries.len() as u32;
+    leaving.extend(noise_entries.iter().enumerate().map(|(i, &next)| Leaving {
+        slot: 0,
+        next,
+        source,
+        at: i * onion_bytes,
+    }));
+    leaving.iter_mut().zip(0..).for_each(|(onion, slot)| onion.slot = slot);
     let starts = vec![0, leaving.len() as Slot];
-    let sources = vec![Buffer::from(entries), Buffer::from(noise)];
+    let sources = entries.into_iter().chain([Buffer::from(noise)]).collect();
     Admitted { starts, reply_keys: Vec::new(), leaving, sources }
 }
 

@@ -18,7 +18,7 @@ fn disturbed_and_charged_rounds_cost_a_unit_while_a_conversation_is_open() {
     let mut client = client(&mix, 1, None);
     document(&mut client, &mix);
     open(&mut client, &mix, 0);
-    assert_eq!(reply(&mut client, &mix, 0, Vec::new()), [ended(0, Outcome::Disturbed)]);
+    assert_eq!(reply(&mut client, &mix, 0, vec![0; 512]), [ended(0, Outcome::Disturbed)]);
     assert_eq!(client.ledger().charged(), 0);
 
     client.open_conversation(&opening(Role::First)).unwrap();

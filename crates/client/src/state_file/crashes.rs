@@ -1,0 +1,390 @@
+//! Crashes at every step of every write, restarts, and an adversary that repeats rounds meanwhile.
+
+#[path = "../../tests/rounds/mix.rs"]
+mod mix;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use antiphon_client_core::{
+    Client, ClientConfig, ConversationSecret, Event, Input, Opening, Outcome, Output, Role,
+    RoundRefusal, Start,
+};
+use antiphon_wire::{Epoch, Round};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha20Rng;
+
+use super::*;
+use mix::Mix;
+
+/// Schedules of crashes tried, and rounds of each.
+const SCHEDULES: u64 = 16;
+const LENGTH: u64 = 60;
+
+/// A disk and a witness that lose power.
+#[derive(Debug)]
+struct Machine {
+    rng: ChaCha20Rng,
+    /// Steps until the power goes; `None`: it stays.
+    power: Option<u32>,
+    /// What is in place for good.
+    lasting: Option<Vec<u8>>,
+    /// What was put in place since, and whether its bytes were on disk.
+    moved: Option<(Vec<u8>, bool)>,
+    /// What was written beside it, and whether it is on disk.
+    new: Option<(Vec<u8>, bool)>,
+    witness: Option<Witnessed>,
+}
+
+#[derive(Clone, Debug)]
+struct Shared(Arc<Mutex<Machine>>);
+
+impl Shared {
+    fn new(seed: u64) -> Self {
+        let rng = ChaCha20Rng::seed_from_u64(seed);
+        let machine =
+            Machine { rng, power: None, lasting: None, moved: None, new: None, witness: None };
+        Self(Arc::new(Mutex::new(machine)))
+    }
+
+    /// Takes a step, unless the power goes: then it is taken or not.
+    fn step<T>(&self, step: impl FnOnce(&mut Machine) -> T) -> io::Result<T> {
+        let mut machine = self.0.lock().unwrap();
+        let gone = || io::Error::other("no power");
+        match machine.power {
+            Some(0) => return Err(gone()),
+            Some(left) => machine.power = Some(left - 1),
+            None => {}
+        }
+        let last = machine.power == Some(0);
+        if last && machine.rng.random() {
+            return Err(gone());
+        }
+        let done = step(&mut machine);
+        if last { Err(gone()) } else { Ok(done) }
+    }
+
+    /// The power goes, and what was not on disk for sure is there or not. It comes back for `steps`.
+    fn crash(&self, steps: Option<u32>) {
+        let mut machine = self.0.lock().unwrap();
+        machine.power = steps;
+        machine.new = None;
+        if let Some((mut bytes, synced)) = machine.moved.take()
+            && machine.rng.random()
+        {
+            if !synced {
+                bytes.truncate(machine.rng.random_range(0..bytes.len()));
+            }
+            machine.lasting = Some(bytes);
+        }
+    }
+
+    fn content(&self) -> Option<Vec<u8>> {
+        let machine = self.0.lock().unwrap();
+        machine.moved.as_ref().map(|(bytes, _)| bytes).or(machine.lasting.as_ref()).cloned()
+    }
+
+    fn open(&self, mix: &Mix, now: Timestamp, seed: u64) -> Result<Opened, OpenError> {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        Records::open(self.clone(), Arc::new(self.clone()), &mix.network, now, &mut rng)
+    }
+}
+
+type Opened = (Records<Shared>, Option<Checkpoint>, StateOrigin);
+
+impl Storage for Shared {
+    type New = ();
+
+    fn read(&self, _: u64) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.content())
+    }
+
+    fn create(&self, bytes: &[u8]) -> io::Result<()> {
+        self.step(|machine| machine.new = Some((bytes.to_vec(), false)))
+    }
+
+    fn sync(&self, (): &()) -> io::Result<()> {
+        self.step(|machine| {
+            if let Some((_, synced)) = &mut machine.new {
+                *synced = true;
+            }
+        })
+    }
+
+    fn rename(&self, (): ()) -> io::Result<()> {
+        self.step(|machine| machine.moved = machine.new.take())
+    }
+
+    fn sync_folder(&self) -> io::Result<()> {
+        self.step(|machine| {
+            if let Some((bytes, _)) = machine.moved.take() {
+                machine.lasting = Some(bytes);
+            }
+        })
+    }
+}
+
+impl StateWitness for Shared {
+    fn recall(&self) -> io::Result<Option<Witnessed>> {
+        Ok(self.0.lock().unwrap().witness)
+    }
+
+    fn keep(&self, newest: Witnessed) -> io::Result<()> {
+        self.step(|machine| machine.witness = Some(newest))
+    }
+}
+
+/// What the adversary and an honest bookkeeper have seen of a client, over all its lives.
+struct World {
+    mix: Mix,
+    rng: ChaCha20Rng,
+    /// Every round submitted, with its bytes.
+    submitted: BTreeMap<u64, Vec<u8>>,
+    /// Rounds in flight of this life in which a conversation could meet.
+    counting: BTreeSet<Round>,
+    /// Rounds disturbed while a conversation could meet.
+    disturbed: u32,
+    /// Rounds reserved in what was written last.
+    reserve: u32,
+    /// Rounds charged that ended well or never left, as a crash came too soon.
+    lost: u32,
+}
+
+/// One life of a client.
+struct Life {
+    core: Client,
+    records: Records<Shared>,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let address = Some("127.0.0.1:1".parse().unwrap());
+        Self {
+            mix: Mix::new(1, 10, &[address; 3]),
+            rng: ChaCha20Rng::seed_from_u64(seed),
+            submitted: BTreeMap::new(),
+            counting: BTreeSet::new(),
+            disturbed: 0,
+            reserve: 0,
+            lost: 0,
+        }
+    }
+
+    fn time(&self, round: u64) -> Timestamp {
+        let document = &self.mix.signed.document;
+        let since = round - document.first_round.0;
+        document.starts_at.plus_ms(since * u64::from(document.parameters.interval_ms))
+    }
+
+    fn begin(&mut self, opened: Opened, now: Timestamp) -> Life {
+        let (records, restored, _) = opened;
+        let rng = ChaCha20Rng::seed_from_u64(self.rng.random());
+        let mut core = Client::new(ClientConfig::new(self.mix.network.clone()), restored, rng);
+        core.handle(now, Input::Document(Box::new(self.mix.signed.clone())));
+        while core.poll().is_some() {}
+        Life { core, records }
+    }
+
+    /// Opens a round and does what the client says, as the driver does. Returns the onions that left,
+    /// and whether something could not be written.
+    fn open(&mut self, life: &mut Life, now: Timestamp, round: u64) -> (Option<Vec<u8>>, bool) {
+        let input = Input::Opened { epoch: Epoch(1), round: Round(round), closes_in_ms: 500 };
+        life.core.handle(now, input);
+        let (mut left, mut failed) = (None, false);
+        while let Some(output) = life.core.poll() {
+            match output {
+                Output::Persist(checkpoint) => failed = life.records.write(&checkpoint).is_err(),
+                Output::Submit { round: Round(round), onions, .. } if !failed => {
+                    let before = self.submitted.entry(round).or_insert_with(|| onions.clone());
+                    assert_eq!(*before, onions, "round {round} is used twice");
+                    left = Some(onions);
+                }
+                Output::Event(Event::RoundEnded { round, outcome }) => self.ended(round, outcome),
+                _ => {}
+            }
+        }
+        (left, failed)
+    }
+
+    /// Opens a round, and notes whether it counts.
+    fn open_and_count(
+        &mut self,
+        life: &mut Life,
+        now: Timestamp,
+        round: u64,
+    ) -> (Option<Vec<u8>>, bool) {
+        // Rounds that are overdue end first.
+        life.core.handle(now, Input::Tick);
+        self.drain(life);
+        let (before, mark) = (life.core.budget().reserved, life.core.last_round());
+        let (onions, failed) = self.open(life, now, round);
+        let reserved = life.core.budget().reserved;
+        if reserved > before {
+            self.counting.insert(Round(round));
+        }
+        if life.core.last_round() != mark {
+            self.reserve = reserved.max(if failed { self.reserve } else { 0 });
+        }
+        (onions, failed)
+    }
+
+    /// Ends a round in one of several ways.
+    fn end(&mut self, life: &mut Life, now: Timestamp, round: u64, onions: Vec<u8>) {
+        let (epoch, round) = (Epoch(1), Round(round));
+        match self.rng.random_range(0..4) {
+            0 => {
+                let replies = Vec::new();
+                life.core.handle(now, Input::Replies { epoch, round, replies });
+            }
+            1 => life.core.handle(now, Input::Refused { epoch, round }),
+            // Nothing comes of it, or only later.
+            2 => {}
+            _ => {
+                let replies = self.mix.exchange(round, &[onions]).remove(0);
+                life.core.handle(now, Input::Replies { epoch, round, replies });
+            }
+        }
+        self.drain(life);
+    }
+
+    fn drain(&mut self, life: &mut Life) {
+        while let Some(output) = life.core.poll() {
+            if let Output::Event(Event::RoundEnded { round, outcome }) = output {
+                self.ended(round, outcome);
+            }
+        }
+    }
+
+    fn ended(&mut self, round: Round, outcome: Outcome) {
+        let counts = self.counting.remove(&round);
+        self.disturbed += u32::from(counts && outcome != Outcome::Undisturbed);
+    }
+}
+
+/// A client's lives up to the end of an epoch. Returns units charged, at the end and at least.
+fn lives(seed: u64) -> (u32, u32) {
+    let mut world = World::new(seed);
+    let machine = Shared::new(seed);
+    let mut round = 10;
+    let mut charged = 0;
+    while round < 10 + LENGTH {
+        let steps = world.rng.random_range(0..60);
+        machine.crash(Some(steps));
+        let now = world.time(round);
+        let opened = match machine.open(&world.mix, now, seed ^ round) {
+            Ok(opened) => opened,
+            Err(OpenError::Storage(_) | OpenError::Witness(_)) => {
+                round += 1;
+                continue;
+            }
+            Err(error) => panic!("seed {seed}: {error:?}"),
+        };
+        assert_ne!(opened.2, StateOrigin::Restored, "seed {seed}: no backup was restored");
+        let mut life = world.begin(opened, now);
+        charged = life.core.ledger().charged();
+        assert!(charged >= world.disturbed, "seed {seed}: {charged} < {}", world.disturbed);
+        assert!(charged <= world.disturbed + world.lost, "seed {seed}: too much is charged");
+        if world.rng.random_ratio(3, 4) {
+            // The rounds in which it meets nobody are undisturbed if nobody disturbs them.
+            let secret = ConversationSecret([9; 32]);
+            let opening = Opening::new(secret, Role::First, Start::Sparse);
+            life.core.open_conversation(&opening).unwrap();
+        }
+        let rounds = world.rng.random_range(1..12);
+        let mut down = false;
+        for _ in 0..rounds {
+            let now = world.time(round);
+            // An earlier round once more.
+            let again = world.rng.random_range(10..=round);
+            let (_, failed) = world.open_and_count(&mut life, now, again);
+            down = failed;
+            if failed {
+                break;
+            }
+            let (onions, failed) = world.open_and_count(&mut life, now, round);
+            down = failed;
+            if failed {
+                break;
+            }
+            if let Some(onions) = onions {
+                assert_eq!(onions.len(), 2 * world.mix.entry_bytes());
+                world.end(&mut life, now, round, onions);
+            }
+            round += 1;
+        }
+        // Those without an outcome are disturbed if the adversary wants, and charged for sure.
+        let counting = std::mem::take(&mut world.counting);
+        let left = counting.iter().filter(|round| world.submitted.contains_key(&round.0)).count();
+        world.disturbed += left as u32;
+        if !down && world.rng.random() {
+            life.core.handle(world.time(round), Input::LinkLost);
+            down = life.records.write(&life.core.checkpoint().unwrap_or_default()).is_err();
+        } else {
+            down = true;
+        }
+        // Rounds that ended well, but not on disk, or that were on disk and never left.
+        world.lost += if down { world.reserve.saturating_sub(left as u32) } else { 0 };
+        world.reserve = 0;
+    }
+    (charged, world.disturbed)
+}
+
+#[test]
+fn no_crash_forgets_a_disturbed_round_or_uses_a_round_twice() {
+    let mut charged_most = 0;
+    for seed in 0..SCHEDULES {
+        let (charged, _) = lives(seed);
+        charged_most = charged_most.max(charged);
+    }
+    assert_eq!(charged_most, 10, "some use their ledger up");
+}
+
+#[test]
+fn a_crash_at_any_step_of_a_write_leaves_the_old_or_the_new_and_never_a_backup() {
+    let world = World::new(1);
+    let now = world.time(10);
+    let checkpoint = |charged| Checkpoint { charged, ..Checkpoint::default() };
+    for (steps, seed) in (0..7).flat_map(|steps| (0..8).map(move |seed| (steps, seed))) {
+        let machine = Shared::new(seed);
+        let (records, ..) = machine.open(&world.mix, now, 1).unwrap();
+        records.write(&checkpoint(1)).unwrap();
+        machine.0.lock().unwrap().power = Some(steps);
+        let written = records.write(&checkpoint(2)).is_ok();
+        assert_eq!(written, steps > 5);
+        machine.crash(None);
+        let (_, restored, origin) = machine.open(&world.mix, now, 2).unwrap();
+        assert_eq!(origin, StateOrigin::Newest, "{steps} steps");
+        let charged = restored.unwrap().charged;
+        assert!(charged == 2 || charged == 1 && !written, "{steps} steps");
+    }
+}
+
+#[test]
+fn a_backup_put_back_is_used_up_and_takes_no_part_in_rounds_that_may_be_used() {
+    let mut world = World::new(5);
+    let machine = Shared::new(5);
+    let opened = machine.open(&world.mix, world.time(10), 1).unwrap();
+    let mut life = world.begin(opened, world.time(10));
+    let secret = ConversationSecret([9; 32]);
+    life.core.open_conversation(&Opening::new(secret, Role::First, Start::Dense)).unwrap();
+    world.open(&mut life, world.time(10), 10);
+    let backup = machine.content();
+    for round in 11..14 {
+        assert!(world.open(&mut life, world.time(round), round).0.is_some());
+    }
+    machine.0.lock().unwrap().lasting = backup;
+    for seed in 2..4 {
+        let opened = machine.open(&world.mix, world.time(14), seed).unwrap();
+        // Put back once, it stays what it is.
+        let origin = if seed == 2 { StateOrigin::Restored } else { StateOrigin::Newest };
+        assert_eq!(opened.2, origin);
+        let mut life = world.begin(opened, world.time(14));
+        assert_eq!((life.core.budget().spent, life.core.budget().left), (10, 0));
+        let input = Input::Opened { epoch: Epoch(1), round: Round(12), closes_in_ms: 500 };
+        life.core.handle(world.time(14), input);
+        let outputs: Vec<_> = std::iter::from_fn(|| life.core.poll()).collect();
+        let error = RoundRefusal::AfterRestore;
+        let refused = Event::RoundRefused { epoch: Epoch(1), round: Round(12), error };
+        assert_eq!(outputs, [Output::Event(refused)]);
+    }
+}

@@ -1,0 +1,70 @@
+//! Where a state file's bytes live, step by step, so that tests can fail at each.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+/// A place whose content is replaced as a whole: `create`, `sync`, `rename`, `sync_folder`.
+pub(crate) trait Storage {
+    /// New content that is not in place yet.
+    type New;
+
+    /// The content, cut off after `limit` bytes; `None` if there is none.
+    fn read(&self, limit: u64) -> io::Result<Option<Vec<u8>>>;
+    /// Writes new content beside the old.
+    fn create(&self, bytes: &[u8]) -> io::Result<Self::New>;
+    /// Waits until the new content is on disk.
+    fn sync(&self, new: &Self::New) -> io::Result<()>;
+    /// Puts it in place.
+    fn rename(&self, new: Self::New) -> io::Result<()>;
+    /// Waits until that is on disk as well.
+    fn sync_folder(&self) -> io::Result<()>;
+}
+
+/// A file.
+#[derive(Debug)]
+pub(crate) struct Disk(pub(crate) PathBuf);
+
+impl Storage for Disk {
+    type New = File;
+
+    fn read(&self, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        match File::open(&self.0) {
+            Ok(file) => {
+                let mut bytes = Vec::new();
+                file.take(limit).read_to_end(&mut bytes)?;
+                Ok(Some(bytes))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn create(&self, bytes: &[u8]) -> io::Result<File> {
+        let mut file = File::create(beside(&self.0, ".new"))?;
+        file.write_all(bytes)?;
+        Ok(file)
+    }
+
+    fn sync(&self, new: &File) -> io::Result<()> {
+        new.sync_all()
+    }
+
+    fn rename(&self, new: File) -> io::Result<()> {
+        drop(new);
+        std::fs::rename(beside(&self.0, ".new"), &self.0)
+    }
+
+    fn sync_folder(&self) -> io::Result<()> {
+        #[cfg(unix)]
+        File::open(self.0.parent().filter(|path| *path != "").unwrap_or(Path::new(".")))?
+            .sync_all()?;
+        Ok(())
+    }
+}
+
+pub(crate) fn beside(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}

@@ -1,0 +1,188 @@
+//! What proves that a state file is the newest one, and no copy from a backup.
+
+use std::fmt;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::UNIX_EPOCH;
+
+use antiphon_wire::Digest;
+
+/// Which content of which state file is the newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Witnessed {
+    /// Drawn at random when a state file is begun.
+    pub instance: [u8; 16],
+    /// Counts what was written to it.
+    pub number: u64,
+}
+
+/// A memory that no backup brings back: a keychain entry that stays on the device, a counter in
+/// secure hardware, or a [`FileWitness`]. It serves one state file.
+///
+/// A state file that is older than what its witness recalls, or whose witness recalls nothing, counts
+/// as restored from a backup: the client skips to the next epoch and its ledger starts used up.
+pub trait StateWitness: fmt::Debug + Send + Sync {
+    /// What was kept last; `None` if nothing, or nothing that can be relied on.
+    ///
+    /// # Errors
+    /// If it cannot be asked. The client does not start then.
+    fn recall(&self) -> io::Result<Option<Witnessed>>;
+
+    /// Keeps `newest` in place of what was kept before. When this returns it has to outlast a crash;
+    /// a crash meanwhile leaves the old or the new. Called once a round, before onions leave.
+    ///
+    /// # Errors
+    /// If it cannot be kept. Nothing is submitted then.
+    fn keep(&self, newest: Witnessed) -> io::Result<()>;
+}
+
+const MAGIC: [u8; 8] = *b"antiphw1";
+/// Magic, origin, instance, number, and a hash of them.
+const SLOT_BYTES: usize = 8 + 24 + 16 + 8 + 32;
+/// Slots are in sectors of their own, so that a torn write damages one only.
+const SLOT_APART: u64 = 4096;
+
+/// A witness in a file that knows its own place: the file's number in its file system and the time
+/// it was made. A copy of it, or one taken out of a backup, recalls nothing.
+///
+/// It does not notice an old content written over it in place, nor the image of a whole disk that is
+/// put back: against those, use a witness outside the disk.
+#[derive(Debug)]
+pub struct FileWitness {
+    file: Mutex<File>,
+    origin: [u8; 24],
+}
+
+impl FileWitness {
+    /// Opens a witness, making its file if there is none, and locks it.
+    ///
+    /// # Errors
+    /// If it cannot be opened. `WouldBlock` if another process has it open.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
+            TryLockError::Error(error) => error,
+        })?;
+        let origin = origin(&file)?;
+        Ok(Self { file: Mutex::new(file), origin })
+    }
+
+    fn slot(&self, newest: Witnessed) -> Vec<u8> {
+        let mut slot = MAGIC.to_vec();
+        slot.extend(self.origin);
+        slot.extend(newest.instance);
+        slot.extend(newest.number.to_be_bytes());
+        let hash = Digest::of(&slot);
+        slot.extend(hash.0);
+        slot
+    }
+
+    fn read(&self, slot: &[u8]) -> Option<Witnessed> {
+        let (content, hash) = slot.split_last_chunk::<32>()?;
+        let (rest, number) = content.split_last_chunk::<8>()?;
+        let (head, instance) = rest.split_last_chunk::<16>()?;
+        let ours = head.strip_prefix(&MAGIC)? == self.origin && Digest::of(content).0 == *hash;
+        ours.then_some(Witnessed { instance: *instance, number: u64::from_be_bytes(*number) })
+    }
+}
+
+impl StateWitness for FileWitness {
+    fn recall(&self) -> io::Result<Option<Witnessed>> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut newest = None;
+        for slot in 0..2 {
+            let mut bytes = Vec::new();
+            file.seek(SeekFrom::Start(slot * SLOT_APART))?;
+            (&mut *file).take(SLOT_BYTES as u64).read_to_end(&mut bytes)?;
+            let found = self.read(&bytes);
+            newest = match (newest, found) {
+                (Some(Witnessed { number, .. }), Some(found)) if number < found.number => {
+                    Some(found)
+                }
+                (known, found) => known.or(found),
+            };
+        }
+        Ok(newest)
+    }
+
+    fn keep(&self, newest: Witnessed) -> io::Result<()> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        file.seek(SeekFrom::Start(newest.number % 2 * SLOT_APART))?;
+        file.write_all(&self.slot(newest))?;
+        file.sync_data()
+    }
+}
+
+/// What a copy of the file does not share with it.
+fn origin(file: &File) -> io::Result<[u8; 24]> {
+    let metadata = file.metadata()?;
+    let made = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    #[cfg(unix)]
+    let number = std::os::unix::fs::MetadataExt::ino(&metadata);
+    #[cfg(not(unix))]
+    let number = 0_u64;
+    let mut origin = [0; 24];
+    origin[..8].copy_from_slice(&number.to_be_bytes());
+    origin[8..].copy_from_slice(&made.map_or(0, |since| since.as_nanos()).to_be_bytes());
+    Ok(origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn witnessed(number: u64) -> Witnessed {
+        Witnessed { instance: [7; 16], number }
+    }
+
+    #[test]
+    fn what_was_kept_last_is_recalled_and_a_torn_write_leaves_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("witness");
+        let witness = FileWitness::open(&path).unwrap();
+        assert_eq!(witness.recall().unwrap(), None);
+        for number in 0..6 {
+            witness.keep(witnessed(number)).unwrap();
+            assert_eq!(witness.recall().unwrap(), Some(witnessed(number)));
+        }
+        let in_use = FileWitness::open(&path).unwrap_err();
+        assert_eq!(in_use.kind(), io::ErrorKind::WouldBlock);
+        drop(witness);
+        let mut torn = OpenOptions::new().write(true).open(&path).unwrap();
+        torn.seek(SeekFrom::Start(SLOT_APART + 40)).unwrap();
+        torn.write_all(b"torn").unwrap();
+        drop(torn);
+        let witness = FileWitness::open(&path).unwrap();
+        assert_eq!(witness.recall().unwrap(), Some(witnessed(4)));
+    }
+
+    #[test]
+    fn a_copy_recalls_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name| folder.path().join(name);
+        let witness = FileWitness::open(&path("witness")).unwrap();
+        witness.keep(witnessed(3)).unwrap();
+        drop(witness);
+        std::fs::copy(path("witness"), path("copy")).unwrap();
+        assert_eq!(FileWitness::open(&path("copy")).unwrap().recall().unwrap(), None);
+        // Even in the place of the first.
+        std::fs::rename(path("copy"), path("witness")).unwrap();
+        assert_eq!(FileWitness::open(&path("witness")).unwrap().recall().unwrap(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn other_bytes_recall_nothing(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("witness");
+            std::fs::write(&path, bytes).unwrap();
+            prop_assert_eq!(FileWitness::open(&path).unwrap().recall().unwrap(), None);
+        }
+    }
+}
