@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod adversary;
+pub mod attack;
+pub mod ideal;
 mod network;
 mod party;
 mod promises;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 mod account;
+mod attack;
 mod keygen;
 mod load;
 mod plan;
@@ -56,6 +57,7 @@ fn help_teaches_every_command() {
         "load",
         "plan",
         "account",
+        "attack",
         "speed",
         "keygen",
         "keygen network",
@@ -64,7 +66,7 @@ fn help_teaches_every_command() {
         let help = done(here, &format!("{command} --help"));
         assert!(help.contains("  antiphon "), "{command} has an example: {help}");
     }
-    for command in ["", "client", "load", "plan", "account", "speed", "keygen"] {
+    for command in ["", "client", "load", "plan", "account", "attack", "speed", "keygen"] {
         assert!(done(here, &format!("{command} --help")).contains("Exit codes:"));
     }
     assert!(done(here, "--version").starts_with("antiphon "));

@@ -9,6 +9,8 @@ use super::Opened;
 pub struct Held {
     /// The layer it is at, from 1 to the seal layer.
     pub layer: u8,
+    /// Its place among all onions of the layer.
+    pub place: usize,
     /// The shard it is at.
     pub shard: ShardIndex,
     /// Whose it is, user and which of the two, if no honest shard has touched it.

@@ -109,8 +109,7 @@ impl IdealNetwork {
         attacker: &mut impl Attacker,
         rng: &mut impl CryptoRng,
     ) -> View {
-        let mut submitted = true;
-        let onions = self.submit(partners, attacker, &mut submitted, rng);
+        let onions = self.submit(partners, attacker, rng);
         let mut walk = Walk::enter(&onions, partners.len());
         let mut dropped = false;
         for layer in 1..=self.setup.mixing_hops {
@@ -159,7 +158,6 @@ impl IdealNetwork {
         &self,
         partners: &[Option<usize>],
         attacker: &mut impl Attacker,
-        all: &mut bool,
         rng: &mut impl CryptoRng,
     ) -> Onions {
         let mut onions = Onions::new(self.setup.mixing_hops);
@@ -177,8 +175,6 @@ impl IdealNetwork {
                 if attacker.submits(user, which) {
                     let owner = Owner::User(user, which);
                     onions.add(Onion { owner, enters, dead_drop }, &self.paths, rng);
-                } else {
-                    *all = false;
                 }
             }
         }
@@ -202,6 +198,7 @@ impl IdealNetwork {
         attacker: &mut impl Attacker,
     ) -> Option<usize> {
         let places: Vec<usize> = (0..walk.order.len())
+            .filter(|&place| walk.order[place] != DROPPED)
             .filter(|&place| self.is_malicious(walk.last().at[place]))
             .collect();
         let held: Vec<Held> = places
@@ -317,6 +314,7 @@ impl Walk {
         let at_seal = layer == network.setup.mixing_hops;
         Held {
             layer,
+            place,
             shard: self.last().at[place],
             known,
             from_honest: !network.is_malicious(self.last().from[place]),
@@ -334,7 +332,8 @@ impl Walk {
     ) -> bool {
         let mut dropped = false;
         for place in 0..self.order.len() {
-            if network.is_malicious(self.last().at[place])
+            if self.order[place] != DROPPED
+                && network.is_malicious(self.last().at[place])
                 && !attacker.keeps(&self.held(network, onions, place, layer))
             {
                 self.order[place] = DROPPED;

@@ -3,8 +3,8 @@
 use antiphon_dp_noise::PairSampler;
 use antiphon_routing::PathSampler;
 use antiphon_wire::ShardIndex;
+use rand::CryptoRng;
 use rand::seq::SliceRandom as _;
-use rand::{CryptoRng, Rng as _};
 
 /// Who built an onion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -82,6 +82,7 @@ impl IdealSetup {
             counted.map(|operator| u64::from(operator.weight)).sum()
         };
         let parts = weight(false) * u64::from(Ppm::WHOLE) / weight(true).max(1);
-        u32::try_from(parts).ok().and_then(Ppm::new).unwrap_or(Ppm::ONE)
+        // A part is no more than the whole.
+        Ppm::new(parts as u32).unwrap_or_default()
     }
 }

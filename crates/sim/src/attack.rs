@@ -1,0 +1,23 @@
+//! Adversaries that try: how well each can tell who talks to whom, and how well it could at most.
+//!
+//! A [`Strategy`] plays against an [`IdealNetwork`](crate::ideal::IdealNetwork) in one of two worlds,
+//! chosen by a fair coin, and names the likelier one. [`measure`] counts how often it is right: twice
+//! that, less one, is its advantage, which can be no more than the total variation between what it sees in the two
+//! worlds. Beside it stands the bound that the network's guarantee gives for the same case.
+
+mod bound;
+mod cases;
+mod count;
+mod game;
+mod interval;
+mod measure;
+mod strategies;
+mod worlds;
+
+pub use bound::Bound;
+pub use count::PairCountLaw;
+pub use game::{Case, Game, Strategy};
+pub use interval::{CONFIDENCE, Interval, clopper_pearson};
+pub use measure::{AttackError, MAX_ROUNDS, MAX_TRIALS, Measurement, Options, measure};
+pub use strategies::{all, named};
+pub use worlds::{Against, Kept, Partners, UnknownWorlds};

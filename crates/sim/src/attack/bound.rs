@@ -1,0 +1,54 @@
+//! What the guarantee allows in a case.
+
+use antiphon_dp_noise::{Account, AccountError, Mechanism};
+use antiphon_routing::MixingPopulation;
+
+use super::{Against, Case};
+
+/// A bound on any adversary's advantage, in two parts that add up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bound {
+    /// The total variation that the noise leaves over the charged rounds, from the accountant. For equal
+    /// priors an advantage is at most (e^eps - 1 + 2 delta) / (e^eps + 1) for every (eps, delta)
+    /// that holds, and the least of these is delta at eps = 0.
+    pub noise: f64,
+    /// `delta_mix` over the rounds in which onions are followed: the proven figure.
+    pub mixing: f64,
+}
+
+impl Bound {
+    /// The bound on the intact network of a case.
+    ///
+    /// # Errors
+    /// If the case has no honest shard, or too little noise for its attempts.
+    pub fn of(case: &Case, against: Against) -> Result<Self, AccountError> {
+        let honest = case.setup.honest_shards();
+        let noise = if case.charged_rounds == 0 {
+            0.0
+        } else {
+            Account::new(Mechanism::ConstantVolume(vec![case.setup.noise; honest]))?
+                .with_left_out_attempts(case.left_out_attempts)?
+                .delta(0.0, case.charged_rounds, against.step())
+        };
+        let sigma = case.setup.noise.sigma().pairs();
+        let population = MixingPopulation {
+            f: case.setup.malicious_share(),
+            onions: u64::from(case.setup.noise.volume()) * honest as u64,
+            honest_shards: honest as u32,
+        };
+        let once = population
+            .conversation_given(sigma * libm::sqrt(honest as f64), case.setup.mixing_hops)
+            .proven;
+        let worlds = match against {
+            Against::Idle => 1.0,
+            Against::Pattern => 2.0,
+        };
+        let mixing = (once * worlds * f64::from(case.followed_rounds)).min(1.0);
+        Ok(Self { noise, mixing })
+    }
+
+    /// Both parts; an advantage is never more than one.
+    pub fn total(&self) -> f64 {
+        (self.noise + self.mixing).min(1.0)
+    }
+}

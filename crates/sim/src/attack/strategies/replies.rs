@@ -1,0 +1,87 @@
+//! Replies that do not come back.
+
+use super::super::cases::two_of_five;
+use crate::attack::count::log_ratio;
+use crate::attack::worlds::user_pairs;
+use crate::attack::{Against, Case, Game, Partners, Strategy};
+use crate::ideal::{Attacker, Broken};
+
+/// Malicious dead-drop shards send nothing back, and gateways look who is left without.
+pub(super) struct MissingReplies;
+
+struct Silent;
+
+impl Attacker for Silent {
+    fn answers(&mut self, _: u128) -> bool {
+        false
+    }
+}
+
+/// The probability that exactly these onions are answered: a dead drop's two share their fate, and
+/// each dead drop is at a malicious shard with probability `f`.
+fn likely(partners: &Partners, answered: &[[bool; 2]], f: f64) -> f64 {
+    let mut likely = 1.0;
+    let mut met = |one: bool, other: bool| {
+        likely *= match (one, other) {
+            (true, true) => 1.0 - f,
+            (false, false) => f,
+            _ => 0.0,
+        };
+    };
+    for (user, partner) in partners.iter().enumerate() {
+        match partner {
+            None => met(answered[user][0], answered[user][1]),
+            Some(partner) if user < *partner => {
+                (0..2).for_each(|onion| met(answered[user][onion], answered[*partner][onion]));
+            }
+            Some(_) => {}
+        }
+    }
+    likely
+}
+
+impl Strategy for MissingReplies {
+    fn name(&self) -> &'static str {
+        "missing-replies"
+    }
+
+    fn about(&self) -> &'static str {
+        "malicious dead-drop shards send nothing back; gateways look who is left without"
+    }
+
+    fn notices(&self) -> &'static [Broken] {
+        &[Broken::NoFill]
+    }
+
+    fn case(&self, against: Against, rounds: u32) -> Case {
+        let setup = two_of_five(64, 3).with_users(against.users());
+        Case {
+            setup,
+            charged_rounds: rounds,
+            followed_rounds: 0,
+            left_out_attempts: 0,
+            trials: 4000,
+        }
+    }
+
+    fn play(&self, game: &mut Game<'_>) -> f64 {
+        let f = game.network.setup().malicious_share().as_f64();
+        let fills = game.network.broken() != Some(Broken::NoFill);
+        let pairs =
+            game.worlds.each_ref().map(|world| user_pairs(world, &vec![[true; 2]; world.len()]));
+        let mut sum = 0.0;
+        for _ in 0..game.rounds {
+            let view = game.round(&mut Silent);
+            if !fills {
+                let of = |world: usize| likely(&game.worlds[world], &view.replies, f);
+                sum += log_ratio(of(1), of(0));
+            }
+            if let Some(opened) = view.opened {
+                let seen = opened.counts.pairs;
+                let law = |world: usize| game.noise.plus(pairs[world]).of(seen);
+                sum += log_ratio(law(1), law(0));
+            }
+        }
+        sum
+    }
+}
