@@ -113,7 +113,7 @@ impl StateFile {
                 Err(source) => return Err(unwitnessed(source)),
             },
         };
-        let opened = Records::open(Disk(file.to_owned()), witness, network, now, rng);
+        let opened = Records::open(Disk(file.to_owned()), &witness, network, now, rng);
         let (records, restored, origin) = opened.map_err(|error| match error {
             OpenError::Storage(source) => failed(source),
             OpenError::Witness(source) => unwitnessed(source),
@@ -151,7 +151,7 @@ struct Records<S> {
 impl<S: Storage> Records<S> {
     fn open(
         storage: S,
-        witness: Arc<dyn StateWitness>,
+        witness: &Arc<dyn StateWitness>,
         network: &NetworkFile,
         now: Timestamp,
         rng: &mut impl CryptoRng,
@@ -173,7 +173,7 @@ impl<S: Storage> Records<S> {
         let begin = |number| Witnessed { instance: fresh, number };
         let records = |last| Self {
             storage,
-            witness: Arc::clone(&witness),
+            witness: Arc::clone(witness),
             network: network.id(),
             last: Mutex::new(last),
         };

@@ -31,6 +31,9 @@ use rosters::Rosters;
 /// How long a shard that stops waits for its running round.
 const LAST_ROUND: Duration = Duration::from_secs(60);
 
+/// Results of work and inputs from peers handled in a row, at most.
+const AT_A_TIME: usize = 64;
+
 /// Why a running shard failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -142,6 +145,24 @@ impl EventLoop {
                     give_up = Instant::now() + LAST_ROUND;
                     None
                 }
+            };
+            if let Some(input) = input {
+                self.handle(input).await?;
+            }
+            self.catch_up(sources).await?;
+        }
+        Ok(())
+    }
+
+    /// Handles what many wait to have handled, without asking after the rest in between.
+    async fn catch_up(&mut self, sources: &mut Sources) -> Result<(), RunError> {
+        for _ in 0..AT_A_TIME {
+            let input = match sources.results.try_recv() {
+                Ok(done) => Some(Input::WorkDone(done)),
+                Err(_) => match sources.peers.try_recv() {
+                    Ok(input) => self.peer_input(input),
+                    Err(_) => return Ok(()),
+                },
             };
             if let Some(input) = input {
                 self.handle(input).await?;

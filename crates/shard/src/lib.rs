@@ -10,6 +10,7 @@ pub mod metrics;
 mod notice;
 mod outbound;
 mod peers;
+mod poll_once;
 mod server;
 mod state_file;
 mod tamper;

@@ -1,18 +1,24 @@
 //! A link that this shard dialled to another shard, to send over. It is dialled again when lost.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use antiphon_transport::entropy::entropy;
-use antiphon_transport::{CloseReason, Dialer, Link, LinkSender, PeerIdentity, SendError};
+use antiphon_transport::{
+    BulkReceipt, CloseReason, Dialer, Link, LinkSender, PeerIdentity, SendError,
+};
 use antiphon_wire::IdentityKey;
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::backoff::Backoff;
+use crate::poll_once::poll_once;
 
 /// Control frames that wait for a peer at most.
 const FRAMES: usize = 256;
@@ -124,45 +130,88 @@ async fn run(dialer: Arc<Dialer>, identity: IdentityKey, address: SocketAddr, mu
 async fn carry(link: Link, queues: &mut Queues) -> Ended {
     // Peers say nothing on links that they did not dial.
     let (sender, _receiver) = link.split();
-    let mut under_way = JoinSet::new();
+    let mut closed = pin!(sender.closed());
+    let mut sending = Batches::default();
     let (mut frames_open, mut batches_open) = (true, true);
     while frames_open || batches_open {
         tokio::select! {
             biased;
-            _ = sender.closed() => return Ended::Lost,
-            Some(sent) = under_way.join_next() => count_lost(&sent),
+            _ = closed.as_mut() => return Ended::Lost,
+            Some(sent) = sending.waiting.join_next() => sending.sent(sent.ok()),
             frame = queues.frames.recv(), if frames_open => match frame {
-                Some(frame) => count_lost(&Ok(sender.send(frame).await)),
+                Some(frame) => {
+                    if sender.send(frame).await.is_err() {
+                        crate::metrics::message_lost();
+                    }
+                }
                 None => frames_open = false,
             },
-            batch = queues.batches.recv(), if batches_open && under_way.len() < AT_ONCE => {
-                match batch {
-                    Some(batch) => drop(under_way.spawn(send_batch(sender.clone(), batch))),
-                    None => batches_open = false,
+            batch = queues.batches.recv(), if batches_open && sending.has_room() => {
+                let mut next = batch;
+                batches_open = next.is_some();
+                while let Some(batch) = next {
+                    sending.send(&sender, batch);
+                    next = sending.has_room().then(|| queues.batches.try_recv().ok()).flatten();
                 }
             }
         }
     }
-    while let Some(sent) = under_way.join_next().await {
-        count_lost(&sent);
-    }
+    sending.finish().await;
     // If the link is gone instead, there is nothing left to do either.
     let _ = sender.finish().await;
     sender.close(CloseReason::Done);
     Ended::Finished
 }
 
-/// Done only when the peer has received all of it, so that a link is never closed over a batch.
-async fn send_batch(sender: LinkSender, frames: Vec<Bytes>) -> Result<(), SendError> {
-    let mut bulk = sender.open_bulk().await?;
-    bulk.send(frames).await?;
-    bulk.finish_and_wait().await
+/// Batches on their way over one link.
+#[derive(Default)]
+struct Batches {
+    /// Those for which there was no room at once.
+    waiting: JoinSet<Result<BulkReceipt, SendError>>,
+    /// Of those that are sent. No more than the peer has room for.
+    receipts: VecDeque<BulkReceipt>,
 }
 
-fn count_lost(sent: &Result<Result<(), SendError>, JoinError>) {
-    if !matches!(sent, Ok(Ok(()))) {
-        crate::metrics::message_lost();
+impl Batches {
+    fn has_room(&self) -> bool {
+        self.waiting.len() < AT_ONCE
     }
+
+    /// Mostly there is room, and no task is needed.
+    fn send(&mut self, sender: &LinkSender, frames: Vec<Bytes>) {
+        match poll_once(send_batch(sender.clone(), frames)) {
+            (_, Poll::Ready(sent)) => self.sent(Some(sent)),
+            (rest, Poll::Pending) => drop(self.waiting.spawn(rest)),
+        }
+    }
+
+    fn sent(&mut self, sent: Option<Result<BulkReceipt, SendError>>) {
+        match sent {
+            Some(Ok(receipt)) => self.receipts.push_back(receipt),
+            _ => crate::metrics::message_lost(),
+        }
+        while self.receipts.front().is_some_and(BulkReceipt::is_there) {
+            self.receipts.pop_front();
+        }
+    }
+
+    /// Done only when the peer has received all of it, so that a link is never closed over a batch.
+    async fn finish(mut self) {
+        while let Some(sent) = self.waiting.join_next().await {
+            self.sent(sent.ok());
+        }
+        for receipt in self.receipts {
+            if receipt.wait().await.is_err() {
+                crate::metrics::message_lost();
+            }
+        }
+    }
+}
+
+async fn send_batch(sender: LinkSender, frames: Vec<Bytes>) -> Result<BulkReceipt, SendError> {
+    let mut bulk = sender.open_bulk().await?;
+    bulk.send(frames).await?;
+    Ok(bulk.finish_for_receipt())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use quinn::{ReadError, StoppedError, WriteError};
@@ -163,6 +164,17 @@ impl Sending {
                 })
             }
             Self::Tcp(stream) => stream.stopped(),
+        }
+    }
+
+    /// Whether what [`Sending::stopped`] waits for is there, as far as is known without asking.
+    pub(crate) fn is_settled(&self) -> bool {
+        match self {
+            Self::Quic(stream) => {
+                let stopped = pin!(lock(stream).stopped());
+                stopped.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+            }
+            Self::Tcp(stream) => stream.is_settled(),
         }
     }
 }

@@ -23,7 +23,8 @@ pub use frame::{FrameDecoder, FrameTooLarge, HEADER_BYTES, encode_frames};
 pub use identity::{Identity, PeerIdentity};
 pub use limits::{Limits, Transport};
 pub use link::{
-    BulkReceiver, BulkSender, Incoming, Link, LinkReceiver, LinkSender, RecvError, SendError,
+    BulkReceipt, BulkReceiver, BulkSender, Incoming, Link, LinkReceiver, LinkSender, RecvError,
+    SendError,
 };
 pub use persistent::{PeerEvent, Persistence, Persistent, QueueFull};
 pub use server::{Accept, BindError, Server, ServerStats};

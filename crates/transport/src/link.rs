@@ -16,7 +16,7 @@ use crate::identity::PeerIdentity;
 use crate::server::Permit;
 
 pub use recv::{BulkReceiver, Incoming, LinkReceiver, RecvError};
-pub use send::{BulkSender, LinkSender, SendError};
+pub use send::{BulkReceipt, BulkSender, LinkSender, SendError};
 
 /// A connection and how many links it has. It closes with the last of them.
 #[derive(Clone)]

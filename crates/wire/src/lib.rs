@@ -28,4 +28,4 @@ pub use round::{
     BatchHeader, Direction, FilterStatement, Finding, PeerMessage, Reason, SealAct, SealSecret,
     SealStatement, Verdict,
 };
-pub use signed::{BadSignature, Digest, IdentityKey, Signable, Signature, Signed};
+pub use signed::{BadSignature, Digest, IdentityKey, Signable, Signature, Signed, verify_together};

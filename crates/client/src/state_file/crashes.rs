@@ -86,7 +86,8 @@ impl Shared {
 
     fn open(&self, mix: &Mix, now: Timestamp, seed: u64) -> Result<Opened, OpenError> {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
-        Records::open(self.clone(), Arc::new(self.clone()), &mix.network, now, &mut rng)
+        let witness: Arc<dyn StateWitness> = Arc::new(self.clone());
+        Records::open(self.clone(), &witness, &mix.network, now, &mut rng)
     }
 }
 

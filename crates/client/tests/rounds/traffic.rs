@@ -157,7 +157,7 @@ async fn a_captured_link_looks_the_same_idle_and_talking() {
         drop(much.send(vec![7; 20_000]).await.unwrap());
     }
     // Now and then a round goes wrong for one or for all.
-    let lose = |round: u64, client: usize| round % 25 == 0 || round % 40 == client as u64;
+    let lose = |round: u64, client: usize| round.is_multiple_of(25) || round % 40 == client as u64;
     let begun = play(&world, &mut served, 110, lose).await;
     let seen = capture.clients();
     assert_eq!(seen.len(), 4);

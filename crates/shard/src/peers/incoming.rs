@@ -1,11 +1,15 @@
 //! What comes over one peer's link, turned into inputs of the machine.
 
+use std::task::Poll;
+
 use antiphon_mix::{BatchKey, Input};
 use antiphon_transport::{BulkReceiver, CloseReason, Incoming, LinkReceiver, LinkSender};
 use antiphon_wire::{BatchHeader, Decode as _, IdentityKey, PeerMessage};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+
+use crate::poll_once::poll_once;
 
 /// The longest frame of a batch, in bytes: senders cut them to 128 KiB at most, unless one item is longer.
 const MOST_CHUNK_BYTES: usize = 256 << 10;
@@ -59,12 +63,19 @@ pub(super) async fn receive(
                 }
             },
             Ok(Some(Incoming::Bulk(bulk))) => {
-                let (inputs, link) = (inputs.clone(), link.clone());
-                bulks.spawn(async move {
-                    if let Err(error) = batch(peer, bulk, inputs, most_items).await {
-                        close(&link, error);
+                // A small batch is there as a whole.
+                match poll_once(batch(peer, bulk, inputs.clone(), most_items)) {
+                    (_, Poll::Ready(Ok(()))) => {}
+                    (_, Poll::Ready(Err(error))) => close(link, error),
+                    (rest, Poll::Pending) => {
+                        let link = link.clone();
+                        bulks.spawn(async move {
+                            if let Err(error) = rest.await {
+                                close(&link, error);
+                            }
+                        });
                     }
-                });
+                }
             }
             Ok(None) | Err(_) => break,
         }

@@ -214,12 +214,14 @@ impl BulkSender {
     /// # Errors
     ///
     /// [`SendError::Stopped`] if it did not want all of it, [`SendError::Lost`].
-    pub async fn finish_and_wait(mut self) -> Result<(), SendError> {
+    pub async fn finish_and_wait(self) -> Result<(), SendError> {
+        self.finish_for_receipt().wait().await
+    }
+
+    /// The batch is complete; what this returns tells when the other side has received all of it.
+    pub fn finish_for_receipt(mut self) -> BulkReceipt {
         self.mark_finished();
-        match self.stream.stopped().await? {
-            None => Ok(()),
-            Some(_) => Err(SendError::Stopped),
-        }
+        BulkReceipt(self)
     }
 
     fn mark_finished(&mut self) {
@@ -239,6 +241,30 @@ impl Drop for BulkSender {
         if !self.finished {
             // Without this, the stream would end as if the batch were complete.
             self.stream.reset(CloseReason::Abandoned);
+        }
+    }
+}
+
+/// Tells when the other side has received all of a batch. Dropped, nothing happens to the batch.
+#[derive(Debug)]
+pub struct BulkReceipt(BulkSender);
+
+impl BulkReceipt {
+    /// Whether [`BulkReceipt::wait`] would return at once. The other side may take its time to say
+    /// so unless somebody waits.
+    pub fn is_there(&self) -> bool {
+        self.0.stream.is_settled()
+    }
+
+    /// Waits until the other side has received all of the batch.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Stopped`] if it did not want all of it, [`SendError::Lost`].
+    pub async fn wait(self) -> Result<(), SendError> {
+        match self.0.stream.stopped().await? {
+            None => Ok(()),
+            Some(_) => Err(SendError::Stopped),
         }
     }
 }

@@ -3,14 +3,14 @@
 use std::future::poll_fn;
 use std::io::{self, BufRead as _, IoSlice, Write};
 use std::net::Shutdown;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use rustls::Connection as Tls;
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::ends::Shared;
 use super::record::{RECORD_BYTES, Record};
@@ -62,8 +62,9 @@ pub(super) fn start(
 
 async fn receive(io: Arc<Io>, mut unread: BytesMut, idle_timeout: Duration) {
     let mut arrivals = Arrivals::default();
-    let ended = io.shared.closed();
-    tokio::pin!(ended);
+    let mut ended = pin!(io.shared.closed());
+    let mut alarm = pin!(sleep(idle_timeout));
+    let mut heard = Instant::now();
     let lost = loop {
         let mut violated = false;
         let fed = feed(&mut io.tls(), &mut unread, &mut |chunk| {
@@ -83,12 +84,18 @@ async fn receive(io: Arc<Io>, mut unread: BytesMut, idle_timeout: Duration) {
                 let _ = timeout(LINGER, discard(&io.tcp, unread)).await;
                 return;
             }
-            read = timeout(idle_timeout, read(&io.tcp, &mut unread)) => match read {
-                Err(_) => break LinkLost::TimedOut,
-                Ok(Ok(0)) => break LinkLost::Transport("the other side hung up".to_owned()),
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => break LinkLost::Transport(error.to_string()),
+            read = read(&io.tcp, &mut unread) => match read {
+                Ok(0) => break LinkLost::Transport("the other side hung up".to_owned()),
+                Ok(_) => heard = Instant::now(),
+                Err(error) => break LinkLost::Transport(error.to_string()),
             },
+            // Set again only when it goes off: that is cheaper than at every read.
+            () = alarm.as_mut() => {
+                if heard.elapsed() >= idle_timeout {
+                    break LinkLost::TimedOut;
+                }
+                alarm.as_mut().reset(heard + idle_timeout);
+            }
         }
     };
     io.shared.streams().end(lost, None);
@@ -216,64 +223,56 @@ async fn send(io: Arc<Io>, keep_alive: Option<Duration>) {
 
 /// Writes what there is to write until the link is over, and a goodbye.
 async fn carry(io: &Io, keep_alive: Option<Duration>) -> io::Result<()> {
+    let mut alarm = pin!(sleep(keep_alive.unwrap_or_default()));
+    let mut spoke = Instant::now();
     loop {
-        let next = poll_fn(|cx| io.shared.streams().poll_next(cx));
-        let mut next = match keep_alive {
-            None => next.await,
-            Some(interval) => {
-                timeout(interval, next).await.unwrap_or(Some(Next::Record(Record::Ping)))
+        // Small things go together.
+        let several = tokio::select! {
+            biased;
+            several = poll_fn(|cx| io.shared.streams().poll_several(WRITE_BYTES, cx)) => several,
+            () = alarm.as_mut(), if keep_alive.is_some() => {
+                let interval = keep_alive.unwrap_or_default();
+                let quiet = spoke.elapsed() >= interval;
+                alarm.as_mut().reset(if quiet { Instant::now() } else { spoke } + interval);
+                if !quiet {
+                    continue;
+                }
+                vec![Next::Record(Record::Ping)]
             }
         };
-        // Small things go together.
-        let mut bytes = 0;
-        while let Some(something) = next {
-            bytes += io.write(&something)?;
-            if bytes >= WRITE_BYTES {
-                break;
-            }
-            let more = poll_fn(|cx| Poll::Ready(io.shared.streams().poll_next(cx))).await;
-            next = match more {
-                Poll::Ready(more) => more,
-                Poll::Pending => break,
-            };
-        }
+        spoke = Instant::now();
+        io.write(&several)?;
+        drop(several);
         io.flush().await?;
         if io.shared.streams().lost().is_some() {
             break;
         }
     }
     if let Some(reason) = io.shared.streams().farewell() {
-        io.write(&Next::Record(Record::Close { code: reason.number() }))?;
+        io.write(&[Next::Record(Record::Close { code: reason.number() })])?;
     }
     io.tls().send_close_notify();
     io.flush().await
 }
 
 impl Io {
-    /// Encrypts something; how many bytes it was.
-    fn write(&self, next: &Next) -> io::Result<usize> {
-        match next {
-            Next::Record(record) => {
-                self.tls().writer().write_all(&record.encode())?;
-                Ok(RECORD_BYTES)
-            }
-            Next::Data { stream, pieces } => {
-                let len: usize = pieces.iter().map(Bytes::len).sum();
-                // Pieces are cut so that this fits.
-                let announced = u32::try_from(len).map_err(io::Error::other)?;
-                let header = Record::Data { stream: *stream, len: announced }.encode();
-                let mut slices = vec![IoSlice::new(&header)];
-                slices.extend(pieces.iter().map(|piece| IoSlice::new(piece)));
-                // All of it: the session's buffer has no limit, and this task sees to it that it
-                // stays small.
-                let mut left = &mut slices[..];
-                while !left.is_empty() {
-                    let written = self.tls().writer().write_vectored(left)?;
-                    IoSlice::advance_slices(&mut left, written);
-                }
-                Ok(RECORD_BYTES + len)
-            }
+    /// Encrypts things to send, in as few TLS records as they fit in.
+    fn write(&self, several: &[Next]) -> io::Result<()> {
+        let heads: Vec<_> = several.iter().map(Next::head).collect();
+        let mut slices = Vec::with_capacity(2 * heads.len());
+        for (next, head) in several.iter().zip(&heads) {
+            slices.push(IoSlice::new(head));
+            slices.extend(next.pieces().iter().map(|piece| IoSlice::new(piece)));
         }
+        // All of it: the session's buffer has no limit, and this task sees to it that it stays
+        // small.
+        let mut left = &mut slices[..];
+        let mut tls = self.tls();
+        while !left.is_empty() {
+            let written = tls.writer().write_vectored(left)?;
+            IoSlice::advance_slices(&mut left, written);
+        }
+        Ok(())
     }
 
     async fn flush(&self) -> io::Result<()> {

@@ -133,6 +133,10 @@ impl Sending {
         let (shared, stream) = (Arc::clone(&self.shared), self.stream);
         Box::pin(poll_fn(move |cx| shared.streams().poll_stopped(stream, cx)))
     }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        self.shared.streams().is_settled(self.stream)
+    }
 }
 
 impl Drop for Sending {

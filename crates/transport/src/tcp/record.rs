@@ -29,7 +29,8 @@ pub(crate) enum Record {
     Received { stream: u32 },
     /// The receiver is through with the stream: there is room for another.
     Released { stream: u32 },
-    /// To be answered with `Pong`, so that both know that the other is there.
+    /// To be answered with `Pong` at once, after all that has been put off: so that both know that the
+    /// other is there, and what it has.
     Ping,
     /// The answer.
     Pong,

@@ -1,7 +1,11 @@
-use std::task::Waker;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
 
+use bytes::BytesMut;
 use proptest::prelude::*;
 
+use super::outgoing::TURN_BYTES;
 use super::*;
 
 const OURS: Capacity = Capacity { window: 100, max_bulks: 2 };
@@ -121,4 +125,74 @@ fn small_pieces_are_put_together() {
     let cx = Context::from_waker(Waker::noop());
     assert!(streams.poll_read(CONTROL, &mut pieces, &cx).is_ready());
     assert_eq!(pieces, [Bytes::from_iter(0..100_u8)]);
+}
+
+#[derive(Default)]
+struct Alarm(AtomicUsize);
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A bulk of the other side's that is opened, finished and read.
+fn bulk_from_peer(streams: &mut Streams, stream: u32) {
+    streams.take(Record::Open { stream }).unwrap();
+    streams.take(Record::Finish { stream }).unwrap();
+    streams.release(stream, CloseReason::Done);
+}
+
+#[test]
+fn acknowledgements_wait_for_each_other_but_not_for_ever() {
+    let ours = Capacity { max_bulks: 8, ..OURS };
+    for question in [None, Some(Record::Ping)] {
+        let mut streams = Streams::new(ours, THEIRS);
+        let alarm = Arc::new(Alarm::default());
+        let waker = Waker::from(Arc::clone(&alarm));
+        let woken = || alarm.0.load(Ordering::Relaxed) > 0;
+        assert!(streams.poll_several(1000, &Context::from_waker(&waker)).is_pending());
+        bulk_from_peer(&mut streams, 1);
+        assert!(!woken(), "one bulk is not worth a packet");
+        match question {
+            // The other side can have eight on their way: it hears of these before it has to wait.
+            None => bulk_from_peer(&mut streams, 2),
+            Some(question) => streams.take(question).unwrap(),
+        }
+        assert!(woken());
+        let Poll::Ready(said) = streams.poll_several(1000, &Context::from_waker(&waker)) else {
+            panic!("nothing to say");
+        };
+        assert_eq!(said[0].head(), Record::Received { stream: 1 }.encode());
+        assert_eq!(said[1].head(), Record::Released { stream: 1 }.encode());
+    }
+}
+
+#[test]
+fn who_waits_for_an_acknowledgement_asks_for_it_once_all_is_sent() {
+    let cx = Context::from_waker(Waker::noop());
+    for waits_early in [true, false] {
+        let mut streams = Streams::new(OURS, THEIRS);
+        let Poll::Ready(Ok(stream)) = streams.poll_open(&cx) else { panic!("no room") };
+        streams.finish(stream);
+        let mut said = Vec::new();
+        let mut say = |streams: &mut Streams| {
+            while let Poll::Ready(several) = streams.poll_several(1, &cx) {
+                said.extend(several.iter().map(Next::head));
+            }
+        };
+        if !waits_early {
+            say(&mut streams);
+        }
+        assert!(!streams.is_settled(stream));
+        for _ in 0..2 {
+            assert!(streams.poll_stopped(stream, &cx).is_pending());
+        }
+        say(&mut streams);
+        let expected = [Record::Open { stream }, Record::Finish { stream }, Record::Ping];
+        assert_eq!(said, expected.map(Record::encode));
+        streams.take(Record::Received { stream }).unwrap();
+        assert!(streams.is_settled(stream));
+        assert!(matches!(streams.poll_stopped(stream, &cx), Poll::Ready(Ok(None))));
+    }
 }

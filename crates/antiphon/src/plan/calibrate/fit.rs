@@ -7,7 +7,7 @@ use super::Run;
 use crate::plan::PlanError;
 
 /// Overheads by least squares of relative errors, none below zero. See
-/// [`Overheads`](antiphon_sim::scale::Overheads) for their meaning.
+/// [`Overheads`] for their meaning.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct Fitted {
     pub(super) batch_us: f64,
