@@ -111,7 +111,9 @@ impl MixingPopulation {
     }
 
     /// `delta_mix` of one undisturbed round: the total variation between what the adversary sees
-    /// when the two ends of a conversation talk and when both idle, Theorem 2.
+    /// when the two ends of a conversation talk and when both idle, Theorem 2. Proven for rounds in
+    /// which the four onions arrive, and the noise. A round counts once it is attempted: an
+    /// adversary can abort those in which it saw little.
     ///
     /// Noise that is paired could tell where its partner is, so single noise onions count, half of
     /// the noise more or less. This averages over the draw, for M spread evenly over the honest
@@ -120,21 +122,20 @@ impl MixingPopulation {
         self.conversation_given(self.even_deviation(), hops)
     }
 
-    /// [`Self::conversation`], given the standard deviation of the number of noise pairs that all
-    /// honest shards draw together: the root of the sum of their sigma squared.
+    /// [`Self::conversation`], given the deviation of the number of noise pairs that all honest
+    /// shards draw together: the root of the sum of their sigma squared, or more.
     pub fn conversation_given(&self, pair_deviation: f64, hops: u8) -> MixingBound {
         self.counting_noise(pair_deviation, |alike| self.pairing(alike, hops))
     }
 
     /// What mixing adds in a disturbed round to the differential privacy of its counts: the total
-    /// variation between what the adversary sees and what it would see if the places of a
-    /// conversation's four onions were uniform, four times Theorem 1.
+    /// variation between what the adversary sees in the two worlds when noise and users make
+    /// equally many pairs, four times Theorem 1.
     ///
     /// Once an onion of a couple is dropped, following the other one tells all, so this is of
-    /// first order. A mechanism that is (epsilon, delta)-private with uniform places has
-    /// (1 + exp(epsilon)) times this more in delta. M as in [`Self::conversation`]. Proven for
-    /// onions dropped before their first honest hop, or by a choice that does not depend on what
-    /// was seen of the routes.
+    /// first order. If the counts are (epsilon, delta)-private, what the adversary sees is
+    /// (epsilon, delta + this)-private. M as in [`Self::conversation`]. Proven for drops chosen
+    /// without regard to what was seen of the routes, and counted once a round is attempted.
     pub fn disturbed(&self, hops: u8) -> MixingBound {
         self.disturbed_given(self.even_deviation(), hops)
     }
@@ -142,9 +143,11 @@ impl MixingPopulation {
     /// [`Self::disturbed`], given the deviation of [`Self::conversation_given`].
     pub fn disturbed_given(&self, pair_deviation: f64, hops: u8) -> MixingBound {
         self.counting_noise(pair_deviation, |alike| {
-            // The fourth onion, with the three others' routes given away.
-            let one = Self { onions: alike.saturating_add(1), ..*self };
-            (f64::from(ONIONS_PER_CONVERSATION) * one.followed(hops)).min(1.0)
+            // A couple of users' onions is compared with a couple of noise, in both worlds among
+            // two more onions than are alike. Of each couple one is followed first, then the other
+            // among one place less.
+            let among = |more| Self { onions: alike.saturating_add(more), ..*self }.followed(hops);
+            (2.0 * (among(1) + among(2))).min(1.0)
         })
     }
 
@@ -198,7 +201,7 @@ impl MixingPopulation {
             .exponents(self.onions as f64)
             .map(|moments| one_onion::bound(moments, hops))
             .fold(1.0, f64::min);
-        by_moments.min(self.sharpest_part(hops).second_moment(hops))
+        by_moments.min(self.second_moment(hops))
     }
 
     /// The standard deviation of the number of pairs that shards of equal volume draw together.
@@ -245,18 +248,6 @@ impl MixingPopulation {
     fn exponents(&self, places: f64) -> impl Iterator<Item = Moments> {
         let (f, honest_shards) = (self.f.as_f64(), f64::from(self.honest_shards));
         (21..=40u32).map(move |p| Moments { f, honest_shards, places, p: f64::from(p) / 20.0 })
-    }
-
-    /// The part of this population whose [second moment](Self::second_moment) is least. A bound
-    /// holds for any part of the noise: were the adversary told the paths of the rest, it could
-    /// only do better. With q = f + H/M, M q^m is least at M = H (m-1) / f.
-    fn sharpest_part(&self, hops: u8) -> Self {
-        let f = self.f.as_f64();
-        let least = f64::from(self.honest_shards) * (f64::from(hops) - 1.0) / f;
-        if hops < 2 || f == 0.0 || least >= self.onions as f64 {
-            return *self;
-        }
-        Self { onions: libm::ceil(least).max(1.0) as u64, ..*self }
     }
 
     /// 0.5 sqrt(M q^m): the plain second moment of one onion. Proven, and loose.

@@ -6,6 +6,8 @@ mod network;
 mod permutations;
 #[path = "mixing/posterior.rs"]
 mod posterior;
+#[path = "mixing/routes.rs"]
+mod routes;
 
 use antiphon_routing::{MixingPopulation, OperatorSlice, PathSampler, Ppm};
 use antiphon_wire::ShardIndex;
@@ -14,6 +16,7 @@ use permutations::{AllOnions, Noise, ONIONS};
 use posterior::{Couples, FourOnions, OneOnion, layer};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
+use routes::Tiny;
 
 fn population(f: u32, onions: usize, honest_shards: usize) -> MixingPopulation {
     MixingPopulation {
@@ -60,6 +63,21 @@ fn pairing(population: MixingPopulation, alike: usize, hops: u8, runs: u32, seed
         sum += four.distance();
     }
     sum / f64::from(runs)
+}
+
+#[test]
+fn what_is_seen_tells_no_more_than_the_posterior_given_the_trace() {
+    // The model itself, against an enumeration that knows nothing of it: users alone and with
+    // one other onion, honest shards alike or not, many malicious hops or few.
+    for (onions, hops, honest) in
+        [(4, 2, &[0.8][..]), (4, 2, &[0.4, 0.3]), (5, 2, &[0.6, 0.1]), (5, 2, &[0.5])]
+    {
+        let tiny = Tiny { onions, hops, honest };
+        let (by_routes, by_posterior) = (tiny.by_routes(), tiny.by_posterior());
+        let case = format!("{onions} onions, {hops} hops, {honest:?}");
+        assert!((by_routes - by_posterior).abs() < 1e-9, "{case}: {by_routes} {by_posterior}");
+        assert!(by_routes > 0.01, "{case}: {by_routes}");
+    }
 }
 
 #[test]

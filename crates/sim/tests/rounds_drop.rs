@@ -58,7 +58,7 @@ fn detected(count: usize) -> (usize, usize) {
     let target = Target::onions(0, 2, Layer(1));
     let which = Which::Random(count, 5);
     let mut network = Network::with_adversary(setup, EveryOther(DropOnions { target, which }));
-    network.run_ms(72_000);
+    network.run_ms(96_000);
     let attacked: Vec<_> =
         network.record.rounds().filter(|report| report.round.0 % 2 == 0).collect();
     let aborted = |result: &RoundResult| matches!(result, RoundResult::Aborted { .. });

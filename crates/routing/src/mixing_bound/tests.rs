@@ -147,16 +147,3 @@ fn no_number_of_hops_helps_without_honest_noise_or_honest_shards() {
         }
     }
 }
-
-#[test]
-fn the_sharpest_part_is_a_part_with_the_least_second_moment() {
-    let whole = population(200_000, 6464, 4);
-    let part = whole.sharpest_part(14);
-    assert_eq!(part.onions, 260);
-    for onions in 1..=whole.onions {
-        let other = MixingPopulation { onions, ..whole };
-        assert!(part.second_moment(14) <= other.second_moment(14) * (1.0 + 1e-12));
-    }
-    let small = population(200_000, 100, 4);
-    assert_eq!(small.sharpest_part(14), small);
-}
