@@ -55,10 +55,10 @@ pub struct Overheads {
 impl Overheads {
     /// As fitted on the reference machine.
     pub const REFERENCE: Self = Self {
-        batch_us: 135.0,
+        batch_us: 25.0,
         step_us: 60.0,
-        client_us: 85.0,
-        harness_us: 50.0,
+        client_us: 35.0,
+        harness_us: 40.0,
         serial_close: 0.5,
         client_bytes: 30_000.0,
     };
