@@ -116,7 +116,7 @@ fn promises(figures: &Figures, table: &mut Table) {
     table.row(
         "mixing adds, in all",
         &short(figures.delta_mix_disturbed_budget),
-        format!("the same over {} disturbed rounds", figures.disturbed_rounds_budget),
+        format!("to delta, over {} attempts", figures.disturbed_rounds_budget),
     );
     table.section("Undisturbed rounds: delta_mix, total variation");
     table.row(
