@@ -5,7 +5,7 @@ use std::sync::Arc;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{
     BatchHeader, Direction, FromClient, IdentityKey, Layer, PeerMessage, Round, RoundCounts,
-    RoundOutcome, Signed, ToClient, ToCoordinator, ToShard,
+    RoundOutcome, SignedHeader, ToClient, ToCoordinator, ToShard,
 };
 
 use crate::SignerState;
@@ -95,7 +95,7 @@ pub enum Output {
         /// Which shard.
         to: IdentityKey,
         /// Goes ahead.
-        header: Signed<BatchHeader>,
+        header: SignedHeader,
         /// The onions or replies. Drop it when it is sent: the buffer is used again.
         bytes: Bytes,
         /// Bytes of one onion or reply: chunks must be multiples of it.

@@ -12,13 +12,16 @@ mod routed;
 mod service;
 mod shard;
 mod signer;
+mod steps;
 mod trace;
 mod work;
 
 pub use io::{BatchKey, ClientId, Input, Notice, Output};
 pub use limits::Limits;
+pub use noise::noise_deposits;
 pub use service::{DeadDrops, PairCounts, Service};
 pub use shard::{Shard, ShardConfig};
 pub use signer::{SignerError, SignerState};
+pub use steps::{LeavingLayer, answer_layer, close_layer, shuffle};
 pub use trace::{LayerTrace, RoundTrace};
 pub use work::{Priority, Work, WorkDone};

@@ -7,9 +7,9 @@ use std::time::Duration;
 use antiphon_dp_noise::{DistributionError, PairDistribution, PairSampler, Sigma};
 use antiphon_wire::{DEAD_DROP_BYTES, ShardEntry, ShardIndex};
 use rand::CryptoRng;
-use rand::seq::SliceRandom as _;
 use zeroize::Zeroizing;
 
+use crate::steps::shuffle;
 pub(crate) use job::NoiseJob;
 
 /// Makes one shard's noise in one epoch.
@@ -48,29 +48,43 @@ impl NoiseMaker {
         Ok(Self { sampler: PairSampler::new(distribution) })
     }
 
-    /// V deposits in random order: D pairs of equal dead drops, the rest alone, all bodies random.
+    /// One round's deposits.
     pub(crate) fn deposits(
         &self,
         deposit_bytes: usize,
         rng: &mut impl CryptoRng,
     ) -> Zeroizing<Vec<u8>> {
-        let volume = self.sampler.distribution().volume() as usize;
-        let pairs = self.sampler.sample(rng) as usize;
-        let mut order: Zeroizing<Vec<usize>> = Zeroizing::new((0..volume).collect());
-        order.shuffle(rng);
-        let mut deposits = Zeroizing::new(vec![0; volume * deposit_bytes]);
-        rng.fill_bytes(&mut deposits);
-        // The first 2D of the shuffled positions are paired up. Every pair is copied or put back, so
-        // that the work does not tell D.
-        for (number, pair) in order.chunks_exact(2).enumerate() {
-            let copied = u8::from(number < pairs) * 0xff;
-            let (from, to) = (pair[0] * deposit_bytes, pair[1] * deposit_bytes);
-            for i in 0..DEAD_DROP_BYTES {
-                deposits[to + i] = (deposits[from + i] & copied) | (deposits[to + i] & !copied);
-            }
-        }
-        deposits
+        noise_deposits(&self.sampler, deposit_bytes, rng)
     }
+}
+
+/// One shard's noise for a round: V deposits of `deposit_bytes` bytes one after the other, in random
+/// order, of which the sampler's number of pairs have equal dead drops and the rest one each; all
+/// bodies are random.
+///
+/// # Panics
+/// If a deposit is too short for a dead drop.
+pub fn noise_deposits(
+    sampler: &PairSampler,
+    deposit_bytes: usize,
+    rng: &mut impl CryptoRng,
+) -> Zeroizing<Vec<u8>> {
+    let volume = sampler.distribution().volume() as usize;
+    let pairs = sampler.sample(rng) as usize;
+    let mut order: Zeroizing<Vec<usize>> = Zeroizing::new((0..volume).collect());
+    shuffle(&mut order, rng);
+    let mut deposits = Zeroizing::new(vec![0; volume * deposit_bytes]);
+    rng.fill_bytes(&mut deposits);
+    // The first 2D of the shuffled positions are paired up. Every pair is copied or put back, so
+    // that the work does not tell D.
+    for (number, pair) in order.chunks_exact(2).enumerate() {
+        let copied = u8::from(number < pairs) * 0xff;
+        let (from, to) = (pair[0] * deposit_bytes, pair[1] * deposit_bytes);
+        for i in 0..DEAD_DROP_BYTES {
+            deposits[to + i] = (deposits[from + i] & copied) | (deposits[to + i] & !copied);
+        }
+    }
+    deposits
 }
 
 impl Checked {

@@ -32,8 +32,8 @@ use crate::trace::Tracer;
 use crate::{ClientId, Limits, Output};
 
 use arriving::Arriving;
-pub(crate) use blocks::Block;
-pub(crate) use closed::{Admitted, Closed};
+pub(crate) use blocks::{Block, Run};
+pub(crate) use closed::{Admitted, Arrived, Closed, admit};
 use deadlines::Deadlines;
 use gateway::Submissions;
 pub(crate) use gateway::SubmitError;

@@ -6,9 +6,9 @@ use std::ops::Range;
 use antiphon_wire::{Digest, ShardIndex};
 use bytes::Bytes;
 use rand::CryptoRng;
-use rand::seq::SliceRandom as _;
 
 use crate::buffers::{Buffer, BufferPool};
+use crate::steps::shuffle;
 
 /// Where in a layer an onion came in, counted over all senders in their order.
 pub(crate) type Slot = u32;
@@ -37,12 +37,12 @@ pub(crate) struct Routes {
 
 /// Onions in the order in which they leave, still where they came in.
 #[derive(Debug)]
-pub(crate) struct Gathering {
+pub(crate) struct Gathering<S = Buffer> {
     /// Source and byte of each onion, grouped by receiver.
     places: Vec<(u32, usize)>,
     /// Where each receiver's group starts; one more at the end.
     starts: Vec<u32>,
-    sources: Vec<Buffer>,
+    sources: Vec<S>,
     item_bytes: usize,
 }
 
@@ -62,15 +62,15 @@ impl Routes {
 
     /// Shuffles `leaving` with `rng` and groups it by receiver. Onions for shards that do not exist
     /// go nowhere.
-    pub(crate) fn draw(
+    pub(crate) fn draw<S>(
         mut leaving: Vec<Leaving>,
         shards: usize,
-        sources: Vec<Buffer>,
+        sources: Vec<S>,
         item_bytes: usize,
         rng: &mut impl CryptoRng,
-    ) -> (Self, Gathering) {
+    ) -> (Self, Gathering<S>) {
         leaving.retain(|onion| onion.next.position() < shards);
-        leaving.shuffle(rng);
+        shuffle(&mut leaving, rng);
         let mut starts = vec![0u32; shards + 1];
         for onion in &leaving {
             starts[onion.next.position() + 1] += 1;
@@ -91,6 +91,11 @@ impl Routes {
         (Self { slots, starts }, gathering)
     }
 
+    /// The slots of all onions that went on, receiver by receiver.
+    pub(crate) fn into_slots(self) -> Vec<Slot> {
+        self.slots
+    }
+
     /// The slots of the onions that went to `receiver`, in the order of its batch.
     pub(crate) fn to(&self, receiver: ShardIndex) -> &[Slot] {
         let i = receiver.position();
@@ -101,7 +106,7 @@ impl Routes {
     }
 }
 
-impl Gathering {
+impl<S: AsRef<[u8]>> Gathering<S> {
     /// The receivers in parts of about `most` onions.
     pub(crate) fn parts(&self, most: u32) -> Vec<Range<usize>> {
         parts(&self.starts, most)
@@ -117,7 +122,7 @@ impl Gathering {
             &self.places[self.starts[receiver] as usize..self.starts[receiver + 1] as usize];
         let mut batch = BatchWriter::new(pool, places.len() * self.item_bytes);
         for &(source, at) in places {
-            batch.push(&self.sources[source as usize][at..at + self.item_bytes]);
+            batch.push(&self.sources[source as usize].as_ref()[at..at + self.item_bytes]);
         }
         batch.finish(ShardIndex(receiver as u16))
     }

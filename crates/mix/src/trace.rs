@@ -50,6 +50,7 @@ pub struct LayerTrace {
     pub peel_cpu: Duration,
     /// Leaving out copies, shuffling, and gathering onions into batches.
     pub shuffle: Duration,
-    /// From handing out the batches until the links have taken them; zero if that is not known.
+    /// From handing out the batches for the next layer until the operating system has taken the last of
+    /// them. A machine does not know: the process around it fills it in. Zero at layer L.
     pub send: Duration,
 }

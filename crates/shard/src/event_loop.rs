@@ -23,6 +23,7 @@ use crate::clients::{ClientEvent, ClientLink};
 use crate::coordinator::CoordinatorEvent;
 use crate::outbound::Outbound;
 use crate::peers::PeerLinks;
+use crate::send_times::SendTimes;
 use crate::server::Phase;
 use crate::workers::Workers;
 use crate::{ShardNotice, StateFileError, Tamper};
@@ -92,6 +93,7 @@ pub(crate) struct EventLoop {
     gone: Vec<ClientId>,
     /// The last message encoded for clients, since many get the same.
     encoded: Option<(Arc<ToClient>, Bytes)>,
+    send_times: SendTimes,
     stopping: bool,
     /// What traces are measured from.
     started: Instant,
@@ -109,6 +111,7 @@ impl EventLoop {
             clients: HashMap::new(),
             gone: Vec::new(),
             encoded: None,
+            send_times: SendTimes::default(),
             stopping: false,
             started: Instant::now(),
         }

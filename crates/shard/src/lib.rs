@@ -11,6 +11,7 @@ mod notice;
 mod outbound;
 mod peers;
 mod poll_once;
+mod send_times;
 mod server;
 mod state_file;
 mod tamper;

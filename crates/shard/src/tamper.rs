@@ -1,6 +1,6 @@
 //! Shards that misbehave on purpose, for demonstrations and tests of what is done about them.
 
-use antiphon_wire::{BatchHeader, Digest, Direction, Layer, Round, Signed};
+use antiphon_wire::{BatchHeader, Digest, Direction, Layer, Round, SignedHeader};
 use ed25519_dalek::SigningKey;
 use rand::{Rng, RngExt as _};
 
@@ -24,12 +24,12 @@ pub trait Tamper: Send {
 
 impl OutgoingBatch {
     /// The header for the bytes as they are now, signed again.
-    pub(crate) fn sign(&mut self, identity: &SigningKey) -> Signed<BatchHeader> {
+    pub(crate) fn sign(&mut self, identity: &SigningKey) -> SignedHeader {
         let items = self.bytes.len() / self.item_bytes.max(1);
         // Tampering only shrinks what had a u32 count; more than that no peer takes anyway.
         self.header.count = u32::try_from(items).unwrap_or(u32::MAX);
         self.header.hash = Digest::of(&self.bytes);
-        Signed::new(self.header, identity)
+        SignedHeader::new(self.header, identity)
     }
 }
 

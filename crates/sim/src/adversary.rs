@@ -15,7 +15,7 @@ mod seals;
 mod target;
 mod verdicts;
 
-use antiphon_wire::{BatchHeader, Digest, Signed, Timestamp};
+use antiphon_wire::{Digest, SignedHeader, Timestamp};
 use ed25519_dalek::SigningKey;
 
 use crate::party::{Payload, Sent};
@@ -85,14 +85,14 @@ impl Keys {
     pub fn other_batch(
         &self,
         position: usize,
-        header: &Signed<BatchHeader>,
+        header: &SignedHeader,
         bytes: Vec<u8>,
         item_bytes: usize,
     ) -> Payload {
         let mut header = *header.claimed();
         header.count = (bytes.len() / item_bytes) as u32;
         header.hash = Digest::of(&bytes);
-        let header = Signed::new(header, self.shard(position));
+        let header = SignedHeader::new(header, self.shard(position));
         Payload::Batch { header, bytes, item_bytes }
     }
 }

@@ -1,8 +1,6 @@
 //! Who sends what to whom.
 
-use antiphon_wire::{
-    BatchHeader, FromClient, PeerMessage, Signed, ToClient, ToCoordinator, ToShard,
-};
+use antiphon_wire::{FromClient, PeerMessage, SignedHeader, ToClient, ToCoordinator, ToShard};
 
 /// A process of the simulated network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,7 +25,7 @@ pub enum Payload {
     /// A batch between shards.
     Batch {
         /// Its header.
-        header: Signed<BatchHeader>,
+        header: SignedHeader,
         /// The onions or replies.
         bytes: Vec<u8>,
         /// Bytes of one of them.

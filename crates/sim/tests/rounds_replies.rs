@@ -64,3 +64,27 @@ fn late_replies_within_the_deadline_hurt_nobody() {
         verdict.all_clients(Outcome::Undisturbed);
     }
 }
+
+/// How long the round takes.
+fn latency_ms(attack: impl Adversary + 'static) -> u64 {
+    let verdict = Talk::start(quick(3), InRounds::one(ROUND, attack)).judge(ROUND);
+    assert_eq!(verdict.report.result, RoundResult::Delivered);
+    verdict.report.latency_ms
+}
+
+/// Waiting for the deadline would only show for longer that something is missing.
+#[test]
+fn replies_that_are_known_to_be_useless_are_not_waited_for() {
+    use HeaderLie::*;
+    for target in targets() {
+        let whole = latency_ms(Delay { target, ms: Some(0) });
+        let never = latency_ms(Delay::forever(target));
+        assert!(never > whole + 200, "{never} ms instead of {whole}");
+        for lie in [Bytes, CountTooLow, Ragged, Signature] {
+            let spoilt = latency_ms(LyingHeader { target, lie });
+            assert!(spoilt.abs_diff(whole) < 50, "{lie:?}: {spoilt} ms instead of {whole}");
+        }
+        let short = latency_ms(DropOnions { target, which: Which::First(1) });
+        assert!(short.abs_diff(whole) < 50, "{short} ms instead of {whole}");
+    }
+}

@@ -34,8 +34,10 @@ pub struct FrameTooLarge {
 ///
 /// [`FrameTooLarge`] if any frame is longer than `max` (or than a `u32` can say).
 pub fn encode_frames(frames: &[Bytes], max: usize) -> Result<Vec<Bytes>, FrameTooLarge> {
-    let mut pieces = Vec::new();
-    let mut run = BytesMut::new();
+    let mut pieces = Vec::with_capacity(2 * frames.len());
+    let copied = |frame: &Bytes| if frame.len() <= COPY_UP_TO { frame.len() } else { 0 };
+    let all: usize = frames.iter().map(|frame| HEADER_BYTES + copied(frame)).sum();
+    let mut run = BytesMut::with_capacity(all.min(RUN_BYTES));
     for frame in frames {
         let too_large = FrameTooLarge { len: frame.len(), max };
         let header = u32::try_from(frame.len()).map_err(|_| too_large)?;

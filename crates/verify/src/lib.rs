@@ -13,4 +13,6 @@ pub use filter::{
     SealFilter, false_positive_at_worst_fill, filter_bytes, most_ones_accepted,
 };
 pub use seal::{SealBoard, SealKeeper, StatementError, WrongProof};
-pub use statement::{AllSatisfied, Standing, VerdictBoard, VerdictError, filters_digest};
+pub use statement::{
+    AllSatisfied, Standing, VerdictBoard, VerdictError, filter_digest, filters_digest,
+};

@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 
 use crate::{Epoch, Layer, OperatorIndex, Round, ShardIndex, Timestamp};
 
+/// Room for most messages, in bytes: a batch header among a hundred.
+const USUAL_BYTES: usize = 400;
+
 /// Why bytes are not what they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
@@ -34,7 +37,8 @@ pub trait Encode {
 
     /// The byte form alone.
     fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+        // Most messages fit, so that it need not grow step by step.
+        let mut out = Vec::with_capacity(USUAL_BYTES);
         self.encode(&mut out);
         out
     }

@@ -9,6 +9,7 @@ mod ids;
 mod network;
 mod round;
 mod signed;
+mod signed_header;
 
 pub use client::{FromClient, ToClient};
 pub use codec::{Blob, Decode, DecodeError, Encode, Reader};
@@ -29,3 +30,4 @@ pub use round::{
     SealStatement, Verdict,
 };
 pub use signed::{BadSignature, Digest, IdentityKey, Signable, Signature, Signed, verify_together};
+pub use signed_header::{HeaderList, SignedHeader};

@@ -1,7 +1,7 @@
 //! What shards say to each other in a round, and sign.
 
 use crate::codec::{Decode, DecodeError, Encode, Reader, choice, record};
-use crate::{Blob, Digest, Epoch, Layer, Round, ShardIndex, Signable, Signed};
+use crate::{Blob, Digest, Epoch, Layer, Round, ShardIndex, Signable, Signed, SignedHeader};
 
 /// Which way a batch travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,7 +29,8 @@ impl Decode for Direction {
 }
 
 record! {
-    /// What goes ahead of the onions or replies that one shard sends another for one layer.
+    /// What goes ahead of the onions or replies that one shard sends another for one layer; signed,
+    /// a [`SignedHeader`].
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct BatchHeader {
         /// [`PROTOCOL_VERSION`](crate::PROTOCOL_VERSION).
@@ -51,10 +52,6 @@ record! {
         /// The hash of all that follows.
         pub hash: Digest,
     }
-}
-
-impl Signable for BatchHeader {
-    const CONTEXT: &'static str = "antiphon v1 batch header";
 }
 
 record! {
@@ -248,7 +245,7 @@ choice! {
         /// Opens a batch.
         0 = Batch {
             /// The header.
-            header: Signed<BatchHeader>,
+            header: SignedHeader,
         },
         /// The sender's filter.
         1 = Filter {

@@ -130,6 +130,11 @@ impl<T: Signable> Signed<T> {
         Self { unverified: content, signature }
     }
 
+    /// Puts a signature beside what it is said to be over.
+    pub(crate) const fn with_signature(content: T, signature: Signature) -> Self {
+        Self { unverified: content, signature }
+    }
+
     /// What is claimed, for finding out whose key to check it with.
     pub const fn claimed(&self) -> &T {
         &self.unverified

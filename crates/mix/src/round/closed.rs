@@ -1,11 +1,11 @@
 //! One layer's onions when all are in and peeled.
 
-use antiphon_onion::{ReplyKey, RoundContext, ephemeral_of, inner_offset};
-use antiphon_wire::Layer;
+use antiphon_onion::{Peeled, ReplyKey, RoundContext, ephemeral_of, inner_offset};
+use antiphon_wire::{Geometry, Layer};
 
 use crate::buffers::Buffer;
 use crate::copies::{copies, remove_all};
-use crate::round::blocks::Block;
+use crate::round::blocks::{Block, Run};
 use crate::routed::{Leaving, Slot};
 
 /// A layer whose onions are all in and peeled.
@@ -57,40 +57,65 @@ impl Closed {
         self.starts
     }
 
-    /// Admits what opened, once for each ephemeral key: a garbled copy, which does not open, must
-    /// not shadow the real onion.
+    /// Admits what opened, once for each ephemeral key.
     pub(crate) fn admit(self) -> Admitted {
-        let geometry = self.context.geometry;
-        let onion_bytes = geometry.onion_bytes(self.layer);
-        let inner = inner_offset(geometry, self.layer);
-        let mut reply_keys = vec![ReplyKey::default(); self.slots()];
-        let mut leaving: Vec<Leaving> = Vec::with_capacity(self.slots());
-        for (source, block) in self.blocks.iter().enumerate() {
-            let mut i = 0;
-            for run in &block.runs {
-                let (start, end) =
-                    (self.starts[run.sender.position()], self.starts[run.sender.position() + 1]);
-                // A batch that never completed counts as empty.
-                let counts = start < end;
-                for slot in (start + run.first..).take(run.count as usize) {
-                    if let Some(key) = block.peeled.reply_key(i).filter(|_| counts) {
-                        reply_keys[slot as usize].clone_from(key);
-                        let next = block.peeled.next_hop(i).unwrap_or_default();
-                        let at = i * onion_bytes + inner;
-                        leaving.push(Leaving { slot, next, source: source as u32, at });
-                    }
-                    i += 1;
-                }
-            }
-        }
-        let ephemeral = |i: usize| {
-            let Leaving { source, at, .. } = leaving[i];
-            let onion = &self.blocks[source as usize].onions[at - inner..][..onion_bytes];
-            ephemeral_of(onion).as_slice()
-        };
-        let again = copies(leaving.len(), ephemeral);
-        remove_all(&mut leaving, &again);
+        let arrived = self.blocks.iter().map(|block| Arrived {
+            onions: &block.onions,
+            runs: &block.runs,
+            peeled: &block.peeled,
+        });
+        let arrived: Vec<_> = arrived.collect();
+        let (reply_keys, leaving) =
+            admit(self.context.geometry, self.layer, &self.starts, &arrived);
         let sources = self.blocks.into_iter().map(|block| block.onions).collect();
         Admitted { starts: self.starts, reply_keys, leaving, sources }
     }
+}
+
+/// Peeled onions of a layer, and where in their senders' batches they came.
+pub(crate) struct Arrived<'a> {
+    pub(crate) onions: &'a [u8],
+    pub(crate) runs: &'a [Run],
+    pub(crate) peeled: &'a Peeled,
+}
+
+/// Admits what opened, once for each ephemeral key: a garbled copy, which does not open, must not
+/// shadow the real onion. Returns for each slot the key of its reply, of no use where the onion was
+/// dropped, and the onions that go on; their sources are those of `arrived`, in order.
+pub(crate) fn admit(
+    geometry: Geometry,
+    layer: Layer,
+    starts: &[Slot],
+    arrived: &[Arrived<'_>],
+) -> (Vec<ReplyKey>, Vec<Leaving>) {
+    let onion_bytes = geometry.onion_bytes(layer);
+    let inner = inner_offset(geometry, layer);
+    let slots = starts.last().copied().unwrap_or(0) as usize;
+    let mut reply_keys = vec![ReplyKey::default(); slots];
+    let mut leaving: Vec<Leaving> = Vec::with_capacity(slots);
+    for (source, Arrived { runs, peeled, .. }) in arrived.iter().enumerate() {
+        let mut i = 0;
+        for run in *runs {
+            let (start, end) = (starts[run.sender.position()], starts[run.sender.position() + 1]);
+            // A batch that never completed counts as empty.
+            let counts = start < end;
+            for slot in (start + run.first..).take(run.count as usize) {
+                if let Some(key) = peeled.reply_key(i).filter(|_| counts) {
+                    reply_keys[slot as usize].clone_from(key);
+                    let next = peeled.next_hop(i).unwrap_or_default();
+                    let at = i * onion_bytes + inner;
+                    leaving.push(Leaving { slot, next, source: source as u32, at });
+                }
+                i += 1;
+            }
+        }
+    }
+    let ephemeral = |i: usize| {
+        let Leaving { source, at, .. } = leaving[i];
+        let onion = &arrived[source as usize].onions[at - inner..][..onion_bytes];
+        ephemeral_of(onion).as_slice()
+    };
+    let again = copies(leaving.len(), ephemeral);
+    remove_all(&mut leaving, &again);
+    (reply_keys, leaving)
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use antiphon_wire::{BatchHeader, Direction, Layer, ShardIndex, Signed};
+use antiphon_wire::{Direction, Layer, ShardIndex, SignedHeader};
 
 /// Signatures checked at a time, at most.
 const MOST: usize = 64;
@@ -20,7 +20,7 @@ pub(crate) struct Headers {
 #[derive(Debug, Default)]
 struct OfLayer {
     came: usize,
-    waiting: Vec<Signed<BatchHeader>>,
+    waiting: Vec<SignedHeader>,
     at_work: usize,
 }
 
@@ -39,7 +39,7 @@ impl Headers {
     }
 
     /// Takes in a sender's first header for its layer. Returns those to check, once there are enough.
-    pub(crate) fn take(&mut self, header: Signed<BatchHeader>) -> Option<Vec<Signed<BatchHeader>>> {
+    pub(crate) fn take(&mut self, header: SignedHeader) -> Option<Vec<SignedHeader>> {
         let (layer, direction) = (header.claimed().layer, header.claimed().direction);
         let of = self.of.entry((layer, direction)).or_default();
         of.came += 1;
@@ -49,11 +49,7 @@ impl Headers {
     }
 
     /// Returns those that wait to be checked, since no more will come; `None` if there are none.
-    pub(crate) fn rest(
-        &mut self,
-        layer: Layer,
-        direction: Direction,
-    ) -> Option<Vec<Signed<BatchHeader>>> {
+    pub(crate) fn rest(&mut self, layer: Layer, direction: Direction) -> Option<Vec<SignedHeader>> {
         let of = self.of.get_mut(&(layer, direction))?;
         let rest = std::mem::take(&mut of.waiting);
         of.at_work += usize::from(!rest.is_empty());
@@ -75,14 +71,14 @@ impl Headers {
 
 #[cfg(test)]
 mod tests {
-    use antiphon_wire::{Digest, Epoch, Round};
+    use antiphon_wire::{BatchHeader, Digest, Epoch, Round};
     use ed25519_dalek::SigningKey;
 
     use super::*;
 
     const LAYER: Layer = Layer(2);
 
-    fn header(sender: u16, direction: Direction) -> Signed<BatchHeader> {
+    fn header(sender: u16, direction: Direction) -> SignedHeader {
         let header = BatchHeader {
             version: 1,
             epoch: Epoch(1),
@@ -94,7 +90,7 @@ mod tests {
             count: 0,
             hash: Digest::of(&[]),
         };
-        Signed::new(header, &SigningKey::from_bytes(&[1; 32]))
+        SignedHeader::new(header, &SigningKey::from_bytes(&[1; 32]))
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub(crate) enum BatchFault {
     Ragged,
     #[error("more than the header says")]
     TooLong,
+    #[error("a reply batch of another length than what is to be answered")]
+    OtherCount,
     #[error("other bytes than the header's hash says")]
     OtherHash,
 }
@@ -74,6 +76,12 @@ impl Inbound {
         self.signed = true;
     }
 
+    /// Counts the batch as missing, whatever comes of it.
+    pub(crate) fn refuse(&mut self, fault: BatchFault) -> Result<(), BatchFault> {
+        self.complete = false;
+        self.fail(fault)
+    }
+
     fn finish_if_all_there(&mut self) -> Result<bool, BatchFault> {
         let Some(header) = self.header.filter(|header| header.count == self.received) else {
             return Ok(false);
@@ -104,6 +112,11 @@ impl Inbound {
     /// Whether all is in and is what the header says.
     pub(crate) fn is_in(&self) -> bool {
         self.complete
+    }
+
+    /// Whether nothing that can still come changes it, but for the check of its signature.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.complete || self.broken
     }
 
     /// Whether all is in, and known to be signed.

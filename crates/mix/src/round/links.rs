@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use antiphon_wire::{
     BadSignature, BatchHeader, Direction, FilterStatement, Layer, PROTOCOL_VERSION, PeerMessage,
-    Reason, SealStatement, ShardIndex, Signed, Timestamp, Verdict,
+    Reason, SealStatement, ShardIndex, Signed, SignedHeader, Timestamp, Verdict,
 };
 
 use bytes::Bytes;
@@ -48,9 +48,7 @@ impl RoundMachine {
             self.sealing.sent(&batches);
         }
         let item_bytes = geometry.onion_bytes(layer);
-        for batch in batches {
-            self.send_batch(batch, layer, Direction::Forward, item_bytes, effects);
-        }
+        self.send_batches(batches, layer, Direction::Forward, item_bytes, effects);
     }
 
     /// Sends back replies for the onions of `layer`.
@@ -61,37 +59,42 @@ impl RoundMachine {
         effects: &mut Effects,
     ) {
         let item_bytes = self.context.epoch.geometry().body_bytes();
-        for batch in batches {
-            self.send_batch(batch, layer, Direction::Reply, item_bytes, effects);
-        }
+        self.send_batches(batches, layer, Direction::Reply, item_bytes, effects);
     }
 
-    fn send_batch(
+    /// Sends batches under one signature: to sign each would cost more than all else that is done for
+    /// a batch.
+    fn send_batches(
         &mut self,
-        batch: Batch,
+        mut batches: Vec<Batch>,
         layer: Layer,
         direction: Direction,
         item_bytes: usize,
         effects: &mut Effects,
     ) {
-        let Batch { to, bytes, hash } = batch;
-        if to == self.context.me {
-            return self.accept_own(layer, direction, bytes, effects);
-        }
-        let header = BatchHeader {
+        let me = self.context.me;
+        let own = batches.iter().position(|batch| batch.to == me);
+        let own = own.map(|position| batches.remove(position));
+        let header = |batch: &Batch| BatchHeader {
             version: PROTOCOL_VERSION,
             epoch: self.context.epoch.epoch(),
             round: self.round,
             layer,
             direction,
-            sender: self.context.me,
-            receiver: to,
-            count: (bytes.len() / item_bytes) as u32,
-            hash,
+            sender: me,
+            receiver: batch.to,
+            count: (batch.bytes.len() / item_bytes) as u32,
+            hash: batch.hash,
         };
-        let header = Signed::new(header, &self.context.identity);
-        let to = self.context.identities[to.position()];
-        effects.outputs.push_back(Output::Batch { to, header, bytes, item_bytes });
+        let headers = batches.iter().map(header).collect();
+        let headers = SignedHeader::sign_all(headers, &self.context.identity);
+        for (header, Batch { to, bytes, .. }) in headers.into_iter().zip(batches) {
+            let to = self.context.identities[to.position()];
+            effects.outputs.push_back(Output::Batch { to, header, bytes, item_bytes });
+        }
+        if let Some(own) = own {
+            self.accept_own(layer, direction, own.bytes, effects);
+        }
     }
 
     fn accept_own(
@@ -212,7 +215,7 @@ impl RoundMachine {
         &mut self,
         now: Timestamp,
         from: ShardIndex,
-        signed: &Signed<BatchHeader>,
+        signed: &SignedHeader,
         effects: &mut Effects,
     ) {
         let claimed = signed.claimed();
@@ -238,7 +241,7 @@ impl RoundMachine {
 
     fn check_headers(
         &self,
-        headers: Vec<Signed<BatchHeader>>,
+        headers: Vec<SignedHeader>,
         layer: Layer,
         direction: Direction,
         effects: &mut Effects,

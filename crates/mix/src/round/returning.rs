@@ -53,12 +53,10 @@ impl Returning {
 
     /// Starts the batch of a shard that onions went to. It must be as long as what went there.
     pub(crate) fn open(&mut self, header: &BatchHeader) -> Result<(), BatchFault> {
-        let most = self.routes.to(header.sender).len() as u32;
-        self.inbound[header.sender.position()].open(header, most)?;
-        if header.count != most {
-            return Err(BatchFault::TooLong);
-        }
-        Ok(())
+        let wanted = self.routes.to(header.sender).len() as u32;
+        let inbound = &mut self.inbound[header.sender.position()];
+        inbound.open(header, wanted)?;
+        if header.count == wanted { Ok(()) } else { inbound.refuse(BatchFault::OtherCount) }
     }
 
     /// Takes in part of a batch.
@@ -91,6 +89,12 @@ impl Returning {
         self.inbound.iter().all(Inbound::is_complete)
     }
 
+    /// Whether there is nothing to wait for: every shard that onions went to has answered, or has sent
+    /// what cannot become an answer.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.inbound.iter().all(Inbound::is_settled)
+    }
+
     /// What is to be sent back; of what never came complete, nothing.
     pub(crate) fn close(self) -> Answering {
         let Self { routes, reply_keys, starts, inbound, bodies, body_bytes, pool } = self;
@@ -104,5 +108,92 @@ impl Returning {
             Some((routes.to(ShardIndex(i as u16)), bytes))
         });
         Answering::new(reply_keys, starts, body_bytes, bodies, pool)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use antiphon_wire::{Digest, Direction, Epoch, Layer, Round};
+    use rand::SeedableRng as _;
+    use rand_chacha::ChaCha20Rng;
+
+    use super::*;
+    use crate::routed::Leaving;
+
+    const BODY: usize = 16;
+
+    fn header(sender: u16, bodies: &[u8]) -> BatchHeader {
+        BatchHeader {
+            version: 1,
+            epoch: Epoch(1),
+            round: Round(1),
+            layer: Layer(2),
+            direction: Direction::Reply,
+            sender: ShardIndex(sender),
+            receiver: ShardIndex(9),
+            count: (bodies.len() / BODY) as u32,
+            hash: Digest::of(bodies),
+        }
+    }
+
+    /// Two onions went to shard 0, one to shard 1.
+    fn returning(rng: &mut ChaCha20Rng) -> Returning {
+        let leaving = [0, 0, 1].into_iter().zip(0..).map(|(next, slot)| Leaving {
+            slot,
+            next: ShardIndex(next),
+            source: 0,
+            at: 0,
+        });
+        let (routes, _) = Routes::draw(leaving.collect(), 2, vec![[0; BODY]], BODY, rng);
+        Returning::new(routes, Vec::new(), vec![0, 3], BODY, 2, BufferPool::default())
+    }
+
+    #[test]
+    fn nothing_is_waited_for_that_cannot_become_an_answer() {
+        let spoilt: [(&[u8], &[u8]); 4] = [
+            (&[1; BODY], &[]),                // Too few bodies.
+            (&[1; 3 * BODY], &[]),            // Too many.
+            (&[1; 2 * BODY], &[2; 2 * BODY]), // Other ones than were hashed.
+            (&[1; 2 * BODY], &[1; BODY - 1]), // No whole ones.
+        ];
+        for (said, sent) in spoilt {
+            let mut rng = ChaCha20Rng::seed_from_u64(1);
+            let mut returning = returning(&mut rng);
+            let opened = returning.open(&header(0, said));
+            assert!(opened.is_err() || returning.take(ShardIndex(0), sent).is_err());
+            assert!(!returning.is_settled(), "the other shard may still answer");
+            returning.open(&header(1, &[3; BODY])).unwrap();
+            returning.take(ShardIndex(1), &[3; BODY]).unwrap();
+            returning.checked(ShardIndex(1), true);
+            // A signature does not make it better, nor does a second try.
+            returning.checked(ShardIndex(0), true);
+            assert!(returning.take(ShardIndex(0), &[1; 2 * BODY]).is_err());
+            assert!(returning.open(&header(0, &[1; 2 * BODY])).is_err());
+            assert!(returning.is_settled() && !returning.is_complete());
+            let answer = returning.close().answer(0..1, &mut rng).remove(0);
+            assert_eq!(answer.bytes.len(), 3 * BODY);
+            let bodies: Vec<_> = answer.bytes.chunks(BODY).collect();
+            assert_eq!(bodies[2], [3; BODY]);
+            for filled in &bodies[..2] {
+                assert!([1, 2, 3].iter().all(|byte| *filled != [*byte; BODY]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_batch_that_nobody_signed_is_filled_at_once() {
+        let mut rng = ChaCha20Rng::seed_from_u64(2);
+        let mut returning = returning(&mut rng);
+        for (sender, bodies) in [(0, &[1; 2 * BODY][..]), (1, &[3; BODY])] {
+            returning.open(&header(sender, bodies)).unwrap();
+            returning.take(ShardIndex(sender), bodies).unwrap();
+        }
+        assert!(returning.is_settled() && !returning.is_complete());
+        returning.checked(ShardIndex(0), false);
+        returning.checked(ShardIndex(1), true);
+        assert!(returning.is_settled() && !returning.is_complete());
+        let answer = returning.close().answer(0..1, &mut rng).remove(0);
+        assert_ne!(answer.bytes[..BODY], [1; BODY]);
+        assert_eq!(answer.bytes[2 * BODY..], [3; BODY]);
     }
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use antiphon_verify::{
     FilterKey, FilterPrecision, SealBoard, SealFilter, SealKeeper, Standing, VerdictBoard,
-    VerdictError,
+    VerdictError, filter_digest,
 };
 use antiphon_wire::{
-    Blob, FilterStatement, Finding, IdentityKey, Reason, Round, SealStatement, ShardIndex, Signed,
-    Verdict,
+    Blob, Digest, FilterStatement, Finding, IdentityKey, Reason, Round, SealStatement, ShardIndex,
+    Signed, Verdict,
 };
 
 use bytes::Bytes;
@@ -22,8 +22,9 @@ use crate::work::{JudgeJob, Judged};
 #[derive(Debug)]
 pub(crate) struct Sealing {
     shards: usize,
-    /// Of all shards; none when they have been handed out to be tested.
-    filters: Vec<Option<(FilterStatement, SealFilter)>>,
+    /// Of all shards, each with the hash of its statement; none when they have been handed out to be
+    /// tested.
+    filters: Vec<Option<(Digest, SealFilter)>>,
     verdicts: Option<VerdictBoard>,
     /// Verdicts that came before this shard had all filters; at most one from each.
     early: Vec<Signed<Verdict>>,
@@ -68,7 +69,7 @@ impl Sealing {
             bits: Blob(filter.as_bytes().to_vec()),
         };
         if let Some(place) = self.filters.get_mut(context.me.position()) {
-            *place = Some((statement.clone(), filter));
+            *place = Some((filter_digest(&statement), filter));
         }
         statement
     }
@@ -104,7 +105,7 @@ impl Sealing {
         let key = filter_key(context, statement.round, shard).ok_or(bad)?;
         let filter = SealFilter::parse(key, statement.onions, most_onions, &statement.bits.0)
             .map_err(|_| bad)?;
-        *place = Some((statement.clone(), filter));
+        *place = Some((filter_digest(statement), filter));
         Ok(())
     }
 
@@ -119,7 +120,7 @@ impl Sealing {
 
     /// Bytes of all filters received.
     pub(crate) fn filter_bytes(&self) -> usize {
-        self.filters.iter().flatten().map(|(statement, _)| statement.bits.0.len()).sum()
+        self.filters.iter().flatten().map(|(_, filter)| filter.as_bytes().len()).sum()
     }
 
     /// The work of testing the filters. `None` until all of them are in.

@@ -284,9 +284,11 @@ impl RoundMachine {
     }
 
     fn close_replies(&mut self, now: Timestamp, layer: u8, effects: &mut Effects) {
-        let complete =
-            self.returning[usize::from(layer)].as_ref().is_none_or(Returning::is_complete);
-        let due = complete || self.past(now, |deadlines| deadlines.replies(layer));
+        let returning = self.returning[usize::from(layer)].as_ref();
+        let complete = returning.is_none_or(Returning::is_complete);
+        // What is known to be useless is filled at once: that shows no more than its sender knows.
+        let settled = returning.is_none_or(Returning::is_settled);
+        let due = settled || self.past(now, |deadlines| deadlines.replies(layer));
         if !due || self.parts > 0 {
             return;
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use antiphon_wire::{BatchHeader, Direction, IdentityKey, Layer, Signed, verify_together};
+use antiphon_wire::{Direction, IdentityKey, Layer, SignedHeader, verify_together};
 use ed25519_dalek::VerifyingKey;
 
 use super::StepResult;
@@ -16,16 +16,16 @@ pub(crate) struct HeadersJob {
     pub(crate) layer: Layer,
     pub(crate) direction: Direction,
     /// From different senders.
-    pub(crate) headers: Vec<Signed<BatchHeader>>,
+    pub(crate) headers: Vec<SignedHeader>,
 }
 
 impl HeadersJob {
     pub(super) fn run(self) -> StepResult {
         let Self { keys, layer, direction, headers } = self;
-        let key_of = |header: &Signed<BatchHeader>| {
-            keys.get(header.claimed().sender.position()).copied().flatten()
-        };
-        let together = headers.iter().map(|header| Some((header, key_of(header)?)));
+        let key_of =
+            |header: &SignedHeader| keys.get(header.claimed().sender.position()).copied().flatten();
+        let lists: Vec<_> = headers.iter().map(SignedHeader::list).collect();
+        let together = lists.iter().zip(&headers).map(|(list, of)| Some((list, key_of(of)?)));
         let all = together.collect::<Option<Vec<_>>>().is_some_and(|all| verify_together(&all));
         let signed = headers.iter().map(|header| {
             let key = key_of(header).map(|key| IdentityKey(key.to_bytes()));

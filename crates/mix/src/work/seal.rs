@@ -1,7 +1,7 @@
 //! A shard's own filter, and what it finds in everyone's.
 
 use antiphon_verify::{FilterKey, SealFilter, filters_digest};
-use antiphon_wire::{Digest, FilterStatement, ShardIndex};
+use antiphon_wire::{Digest, ShardIndex};
 use bytes::Bytes;
 
 use super::StepResult;
@@ -22,8 +22,8 @@ pub(crate) struct FilterJob {
 /// where each must be.
 #[derive(Debug)]
 pub(crate) struct JudgeJob {
-    /// Of all shards, in their order.
-    pub(crate) filters: Vec<(FilterStatement, SealFilter)>,
+    /// Of all shards, in their order, each with the hash of its statement.
+    pub(crate) filters: Vec<(Digest, SealFilter)>,
     pub(crate) checked: Checked,
     /// What was sent to each shard for the seal layer.
     pub(crate) sent: Vec<Bytes>,
@@ -55,7 +55,7 @@ impl FilterJob {
 impl JudgeJob {
     pub(super) fn run(self) -> Judged {
         let mut missing = None;
-        for (position, (statement, filter)) in self.filters.iter().enumerate() {
+        for (position, (_, filter)) in self.filters.iter().enumerate() {
             let at = ShardIndex(position as u16);
             let own = self
                 .checked
@@ -71,13 +71,13 @@ impl JudgeJob {
                 .count();
             // Whoever declares fewer onions than it was sent has a filter of smaller size, in which
             // a false positive is likelier.
-            let declared = statement.onions as usize;
+            let declared = filter.onions() as usize;
             let absent = absent.max(undeclared(sent, self.onion_bytes, declared));
             if absent > 0 && missing.is_none() {
                 missing = Some((at, absent as u32));
             }
         }
-        let filters = filters_digest(self.filters.iter().map(|(statement, _)| statement));
+        let filters = filters_digest(self.filters.iter().map(|(digest, _)| *digest));
         Judged { filters, missing }
     }
 }

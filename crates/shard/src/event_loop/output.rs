@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use antiphon_mix::{ClientId, Output, SignerState};
+use antiphon_mix::{ClientId, Notice, Output, SignerState};
 use antiphon_transport::CloseReason;
 use antiphon_wire::{Encode as _, IdentityKey, PeerMessage, ToClient};
 use bytes::Bytes;
@@ -38,6 +38,7 @@ impl EventLoop {
                         (batch.sign(&self.hands.identity), batch.bytes.into())
                     }
                 };
+                let bytes = self.send_times.hand_out(header.claimed(), bytes);
                 let header = Bytes::from(PeerMessage::Batch { header }.to_bytes());
                 let link = self.outbound.get(&to);
                 let sent = link.map(|link| link.send_batch(header, bytes, item_bytes));
@@ -60,7 +61,12 @@ impl EventLoop {
                 self.rosters.add(&epoch, &self.machine.identity());
                 self.relink();
             }
-            Output::Notice(notice) => self.notify(notice.into()),
+            Output::Notice(mut notice) => {
+                if let Notice::RoundTraced(trace) = &mut notice {
+                    self.send_times.fill(trace);
+                }
+                self.notify(notice.into());
+            }
         }
         Ok(())
     }

@@ -137,7 +137,9 @@ fn take(room: u64, chunk: &Bytes) -> Result<u64, Malformed> {
 
 #[cfg(test)]
 mod tests {
-    use antiphon_wire::{Digest, Direction, Encode as _, Epoch, Layer, Round, ShardIndex, Signed};
+    use antiphon_wire::{
+        Digest, Direction, Encode as _, Epoch, Layer, Round, ShardIndex, SignedHeader,
+    };
     use ed25519_dalek::SigningKey;
     use proptest::prelude::*;
 
@@ -155,7 +157,7 @@ mod tests {
             count,
             hash: Digest::of(&[]),
         };
-        let header = Signed::new(header, &SigningKey::from_bytes(&[1; 32]));
+        let header = SignedHeader::new(header, &SigningKey::from_bytes(&[1; 32]));
         PeerMessage::Batch { header }.to_bytes()
     }
 

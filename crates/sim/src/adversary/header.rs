@@ -1,6 +1,6 @@
 //! Batches that are not what their headers say.
 
-use antiphon_wire::{Signed, Timestamp};
+use antiphon_wire::{SignedHeader, Timestamp};
 
 use crate::adversary::{Adversary, Keys, Target, target};
 use crate::party::{Payload, Sent};
@@ -68,7 +68,7 @@ impl Adversary for LyingHeader {
                 HeaderLie::Round => claims.round = claims.round.next(),
                 HeaderLie::Twice => {}
             }
-            *header = Signed::new(claims, keys.shard(signer));
+            *header = SignedHeader::new(claims, keys.shard(signer));
         }
         vec![(0, sent)]
     }

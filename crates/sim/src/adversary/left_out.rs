@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use antiphon_verify::{FilterKey, FilterPrecision, SealFilter, filters_digest};
+use antiphon_verify::{FilterKey, FilterPrecision, SealFilter, filter_digest, filters_digest};
 use antiphon_wire::{
     FilterStatement, Finding, Layer, PeerMessage, Round, ShardIndex, Signed, Timestamp,
 };
@@ -119,8 +119,9 @@ impl Adversary for LeftOut {
                 let mut claims = *verdict.claimed();
                 if matches!(claims.finding, Finding::Satisfied { .. }) {
                     let filters = if from_us { &self.shown } else { &self.seen };
-                    claims.finding =
-                        Finding::Satisfied { filters: filters_digest(filters.values()) };
+                    claims.finding = Finding::Satisfied {
+                        filters: filters_digest(filters.values().map(filter_digest)),
+                    };
                     *verdict = Signed::new(claims, keys.shard(from));
                 }
             }

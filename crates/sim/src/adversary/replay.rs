@@ -1,6 +1,6 @@
 //! Onions of another time or place.
 
-use antiphon_wire::{Digest, Round, Signed, Timestamp};
+use antiphon_wire::{Digest, Round, SignedHeader, Timestamp};
 
 use crate::adversary::{Adversary, Keys, Target, round_of};
 use crate::party::{Payload, Sent};
@@ -64,7 +64,7 @@ impl Adversary for Replay {
                     let mut claims = *header.claimed();
                     claims.count = (onions.len() / item_bytes) as u32;
                     claims.hash = Digest::of(&onions);
-                    let header = Signed::new(claims, keys.shard(self.target.from));
+                    let header = SignedHeader::new(claims, keys.shard(self.target.from));
                     sent.payload =
                         Payload::Batch { header, bytes: onions, item_bytes: *item_bytes };
                 }

@@ -242,8 +242,9 @@ async fn carry(io: &Io, keep_alive: Option<Duration>) -> io::Result<()> {
         };
         spoke = Instant::now();
         io.write(&several)?;
-        drop(several);
         io.flush().await?;
+        // Bytes are let go when the system has them: their owners may be waiting for it.
+        drop(several);
         if io.shared.streams().lost().is_some() {
             break;
         }

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use antiphon_wire::{
-    BatchHeader, Blob, Digest, Direction, Epoch, EpochDocument, FilterStatement, Finding,
-    IdentityKey, KeyRole, Layer, OperatorIndex, OperatorList, PROTOCOL_VERSION, Parameters, Reason,
-    Round, SUITE_1, SealAct, SealStatement, ShardEntry, ShardIndex, Signable, Signed, Timestamp,
-    Verdict, possession_context,
+    BatchHeader, Blob, Digest, Direction, Encode as _, Epoch, EpochDocument, FilterStatement,
+    Finding, HeaderList, IdentityKey, KeyRole, Layer, OperatorIndex, OperatorList,
+    PROTOCOL_VERSION, Parameters, Reason, Round, SUITE_1, SealAct, SealStatement, ShardEntry,
+    ShardIndex, Signable, Signed, SignedHeader, Timestamp, Verdict, possession_context,
 };
 use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use crate::strategies::*;
 
 const CONTEXTS: [&str; 6] = [
-    BatchHeader::CONTEXT,
+    HeaderList::CONTEXT,
     FilterStatement::CONTEXT,
     Verdict::CONTEXT,
     SealStatement::CONTEXT,
@@ -177,14 +177,30 @@ fn document() -> EpochDocument {
 /// A header's signed bytes, written out once by hand from the description of the format.
 #[test]
 fn a_batch_header_is_signed_as_described() {
-    let mut expected = b"antiphon v1 batch header\0".to_vec();
+    let mut expected = Vec::new();
     for field in [&[0, 1][..], &[0, 0, 0, 0, 0, 0, 0, 2], &[0, 0, 0, 0, 0, 0, 0, 3], &[4], &[1]] {
         expected.extend_from_slice(field);
     }
     for field in [&[0, 5][..], &[0, 6], &[0, 0, 0, 7], &[8; 32]] {
         expected.extend_from_slice(field);
     }
-    assert_eq!(header().signed_bytes(), expected);
+    assert_eq!(header().to_bytes(), expected);
+    // The list of this header and of one for another receiver.
+    let other = BatchHeader { receiver: ShardIndex(9), ..header() };
+    let leaves = [header(), other].map(|header| Digest::of(&header.to_bytes()).0);
+    let root = Digest::of(&leaves.concat());
+    let signed = SignedHeader::sign_all(vec![header(), other], &SigningKey::from_bytes(&[7; 32]));
+    for signed in &signed {
+        let list = *signed.list().claimed();
+        assert_eq!(list, HeaderList { root });
+        assert_eq!(list.signed_bytes(), [b"antiphon v1 batch headers\0", &root.0[..]].concat());
+    }
+    // The header, the side and the sibling, and the signature.
+    let bytes = signed[1].to_bytes();
+    assert_eq!(bytes[..60], other.to_bytes());
+    assert_eq!(bytes[60..66], [0, 1, 0, 0, 0, 1]);
+    assert_eq!(bytes[66..98], leaves[0]);
+    assert_eq!(bytes.len(), 98 + 64);
 }
 
 /// Anything that changes one of these breaks running networks: it needs a new protocol version.
@@ -201,8 +217,9 @@ fn signed_bytes_stay_what_they_are() {
     let verdict = Verdict { epoch: Epoch(2), round: Round(3), shard: ShardIndex(4), finding };
     let reason =
         Reason::MissingOnions { complainant: ShardIndex(5), at: ShardIndex(6), missing: 7 };
+    let signed = SignedHeader::new(header(), &SigningKey::from_bytes(&[7; 32]));
     let found = [
-        fingerprint(&header()),
+        fingerprint(signed.list().claimed()),
         fingerprint(&filter),
         fingerprint(&verdict),
         fingerprint(&statement(SealAct::Released { secret: antiphon_wire::SealSecret([5; 32]) })),
@@ -211,12 +228,12 @@ fn signed_bytes_stay_what_they_are() {
         fingerprint(&document()),
     ];
     assert_eq!(found, VECTORS);
-    let signature = header().sign_with(&SigningKey::from_bytes(&[7; 32]));
-    assert_eq!(hex::encode(signature.0), HEADER_SIGNATURE);
+    let bytes = signed.to_bytes();
+    assert_eq!(hex::encode(&bytes[bytes.len() - 64..]), HEADER_SIGNATURE);
 }
 
 const VECTORS: [&str; 7] = [
-    "13710b6e159fed7e68dd0893148ee5c37691cb0e180b68433f5a9b46691dde56",
+    "0248d232634f40477e904fa181a4760296504312fd095fac5b042beab61ec1fb",
     "b61977ed9efc226e90636623381b7078af443d8d4b746c1316485ea5e424866f",
     "964cbe7c4ba304c94d6ae6778db0b47719a8032ac27519549fd7b619b7590d5c",
     "ac7d65d1e35324efd9381d33c3c9064beffbd5f342ed40422bcd4f36a66ab517",
@@ -224,4 +241,4 @@ const VECTORS: [&str; 7] = [
     "22202f79115f73f38284b66c40e7b2c42dc2124fc7d651222325a0ae0ebc8398",
     "b56b54ab8dfaceaa28fb3349e1deda4e8e06ec7cc218d4dc8bcf407bf04e0895",
 ];
-const HEADER_SIGNATURE: &str = "b7b71465434b7adc3f07951ba4bbc894d78a407dd13ae5dbbed8a37f5e460ef071276bf908c262c992d4798c4d501ba95eea77148bb45d85ac7f02bf33fb830d";
+const HEADER_SIGNATURE: &str = "11c29a4fd1cd0de2a816ac7cc84bbddee3c6e616720d3959de5f6858af9e8f92ebbccca349055145fa243d0ab96d7500412349956d7cffaa7ec33c1de353eb00";

@@ -105,7 +105,7 @@ pub(crate) fn to_client() -> impl Strategy<Value = ToClient> {
 
 pub(crate) fn peer_message() -> impl Strategy<Value = PeerMessage> {
     prop_oneof![
-        signed(batch_header()).prop_map(|header| PeerMessage::Batch { header }),
+        signed_header().prop_map(|header| PeerMessage::Batch { header }),
         signed(filter_statement()).prop_map(|filter| PeerMessage::Filter { filter }),
         signed(verdict()).prop_map(|verdict| PeerMessage::Verdict { verdict }),
         vec(signed(seal_statement()), 0..4)

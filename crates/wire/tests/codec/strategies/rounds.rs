@@ -2,8 +2,10 @@
 
 use antiphon_wire::{
     BatchHeader, Direction, FilterStatement, Finding, Reason, SealAct, SealSecret, SealStatement,
-    Verdict,
+    SignedHeader, Verdict,
 };
+use ed25519_dalek::SigningKey;
+use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
@@ -22,6 +24,13 @@ pub(crate) fn batch_header() -> impl Strategy<Value = BatchHeader> {
             count,
             hash,
         })
+}
+
+pub(crate) fn signed_header() -> impl Strategy<Value = SignedHeader> {
+    (vec(batch_header(), 1..20), any::<prop::sample::Index>()).prop_map(|(headers, one)| {
+        let mut all = SignedHeader::sign_all(headers, &SigningKey::from_bytes(&[7; 32]));
+        all.swap_remove(one.index(all.len()))
+    })
 }
 
 pub(crate) fn filter_statement() -> impl Strategy<Value = FilterStatement> {

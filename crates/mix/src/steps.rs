@@ -1,0 +1,164 @@
+//! What a shard does with a layer, as functions to call by themselves: rounds are made of the same
+//! code, and simulations and benchmarks use it instead of repeating it.
+
+use antiphon_onion::{Peeled, ReplyKey};
+use antiphon_wire::{Geometry, Layer, ShardIndex};
+use bytes::Bytes;
+use rand::CryptoRng;
+use rand::seq::SliceRandom as _;
+
+use crate::answering::Answering;
+use crate::buffers::BufferPool;
+use crate::round::{Arrived, Run, admit};
+use crate::routed::Routes;
+
+/// A layer on its way out.
+#[derive(Debug)]
+pub struct LeavingLayer {
+    /// One batch of onions for each shard of the next layer.
+    pub batches: Vec<Bytes>,
+    /// For each onion that leaves, batch after batch, its position among those that came.
+    pub came_from: Vec<u32>,
+    /// For each onion that came, the key of its reply; of no use if it was dropped.
+    pub reply_keys: Vec<ReplyKey>,
+}
+
+/// The permutation that hides which onion is which: uniform over all orders, if `rng` is.
+pub fn shuffle<T>(items: &mut [T], rng: &mut impl CryptoRng) {
+    items.shuffle(rng);
+}
+
+/// Closes `layer` over `onions`, peeled in place as `peeled` says: drops those that did not open, that
+/// came twice, or that are for none of the `shards` shards; shuffles the rest; and gathers it into a
+/// batch for each shard, which is hashed for its header on the way. For layers below L.
+///
+/// # Panics
+/// If `peeled` is not about these onions, or nothing comes after `layer`.
+pub fn close_layer(
+    geometry: Geometry,
+    layer: Layer,
+    shards: usize,
+    onions: &[u8],
+    peeled: &Peeled,
+    rng: &mut impl CryptoRng,
+) -> LeavingLayer {
+    let count = peeled.len() as u32;
+    let run = Run { sender: ShardIndex(0), first: 0, count };
+    let arrived = Arrived { onions, runs: &[run], peeled };
+    let (reply_keys, leaving) = admit(geometry, layer, &[0, count], &[arrived]);
+    let item_bytes = geometry.onion_bytes(layer.next());
+    let (routes, gathering) = Routes::draw(leaving, shards, vec![onions], item_bytes, rng);
+    let batches = gathering.gather(0..shards, &BufferPool::default());
+    LeavingLayer {
+        batches: batches.into_iter().map(|batch| batch.bytes).collect(),
+        came_from: routes.into_slots(),
+        reply_keys,
+    }
+}
+
+/// Answers a layer: puts `replies`, which came back in the order in which its onions left, into the
+/// order in which they came, each under the stream of its key. Onions that did not leave get random
+/// bytes. `reply_keys` and `came_from` are those of [`close_layer`]; bodies have `body_bytes` bytes.
+///
+/// # Panics
+/// If they are not of one layer.
+pub fn answer_layer(
+    reply_keys: Vec<ReplyKey>,
+    came_from: &[u32],
+    replies: Bytes,
+    body_bytes: usize,
+    rng: &mut impl CryptoRng,
+) -> Bytes {
+    let starts = vec![0, reply_keys.len() as u32];
+    let bodies = std::iter::once((came_from, replies));
+    let answering = Answering::new(reply_keys, starts, body_bytes, bodies, BufferPool::default());
+    let mut batches = answering.answer(0..1, rng).into_iter();
+    batches.next().map(|batch| batch.bytes).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use antiphon_onion::{
+        Hop, HopKey, JointSealKey, Keep, OnionSecretKey, PeelKey, RoundContext, SealSecretKey,
+        build_batch, inner_of, peel_batch,
+    };
+    use antiphon_wire::{Epoch, Round};
+    use rand::SeedableRng as _;
+    use rand_chacha::ChaCha20Rng;
+
+    use super::*;
+
+    const SHARDS: usize = 3;
+
+    /// Onions for layer 1, which go on to shards 0, 1, 2, 3 and again; they are all for one key.
+    fn onions(context: RoundContext, count: usize, rng: &mut ChaCha20Rng) -> (PeelKey, Vec<u8>) {
+        let secret = OnionSecretKey::generate(rng);
+        let joint = JointSealKey::sum([&SealSecretKey::generate(rng).public_key()]).unwrap();
+        let plain = HopKey::plain(&secret.public_key());
+        let sealed = HopKey::sealed(&secret.public_key(), &joint).unwrap();
+        let geometry = context.geometry;
+        let mut paths = Vec::new();
+        for onion in 0..count {
+            paths.extend(geometry.all_layers().map(|layer| {
+                let key = if layer == geometry.seal_layer() { &sealed } else { &plain };
+                Hop { shard: ShardIndex((onion % (SHARDS + 1)) as u16), key }
+            }));
+        }
+        let deposits = vec![7; count * geometry.deposit_bytes()];
+        let mut onions = vec![0; count * geometry.onion_bytes(Layer::FIRST)];
+        build_batch(context, &paths, &deposits, Keep::NOTHING, rng, &mut onions).unwrap();
+        (PeelKey::plain(&secret), onions)
+    }
+
+    #[test]
+    fn every_onion_that_opens_leaves_once_for_its_next_hop() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let geometry = Geometry::new(3, 64).unwrap();
+        let context = RoundContext { geometry, epoch: Epoch(1), round: Round(1) };
+        let (key, mut onions) = onions(context, 40, &mut rng);
+        let onion_bytes = geometry.onion_bytes(Layer::FIRST);
+        // Two that came before, one that does not open, and a garbled copy of another.
+        onions.extend_from_within(..2 * onion_bytes);
+        onions[4 * onion_bytes + 100] ^= 1;
+        onions.extend_from_within(5 * onion_bytes..6 * onion_bytes);
+        onions[42 * onion_bytes + 100] ^= 1;
+        let mut peeled = Peeled::default();
+        peel_batch(&key, context, Layer::FIRST, &mut onions, &mut peeled).unwrap();
+
+        let left = close_layer(geometry, Layer::FIRST, SHARDS, &onions, &peeled, &mut rng);
+        assert_eq!(left.batches.len(), SHARDS);
+        assert_eq!(left.reply_keys.len(), 43);
+        let mut came_from = left.came_from.clone();
+        assert!(!came_from.is_sorted());
+        came_from.iter_mut().for_each(|i| *i %= 40);
+        came_from.sort_unstable();
+        // Every fourth is for a shard that does not exist.
+        let expected: Vec<u32> = (0..40).filter(|i| i % 4 != 3 && *i != 4).collect();
+        assert_eq!(came_from, expected);
+        let mut positions = left.came_from.iter();
+        for (shard, batch) in (0..).zip(&left.batches) {
+            for inner in batch.chunks_exact(geometry.onion_bytes(Layer(2))) {
+                let i = *positions.next().unwrap() as usize;
+                let onion = &onions[i * onion_bytes..][..onion_bytes];
+                assert_eq!(inner, inner_of(geometry, Layer::FIRST, onion));
+                assert_eq!(i % 40 % 4, shard);
+            }
+        }
+        assert_eq!(positions.next(), None);
+    }
+
+    #[test]
+    fn a_shuffle_is_uniform() {
+        let mut rng = ChaCha20Rng::seed_from_u64(2);
+        let mut seen = [0u32; 24];
+        for _ in 0..24_000 {
+            let mut items = [0, 1, 2, 3];
+            shuffle(&mut items, &mut rng);
+            let lehmer = |i: usize| items[i + 1..].iter().filter(|&&item| item < items[i]).count();
+            seen[6 * lehmer(0) + 2 * lehmer(1) + lehmer(2)] += 1;
+        }
+        // Chi-square with 23 degrees of freedom.
+        let chi: f64 = seen.iter().map(|&n| (f64::from(n) - 1000.0).powi(2) / 1000.0).sum();
+        assert!(chi < 60.0, "chi-square {chi}");
+    }
+}
