@@ -17,6 +17,7 @@ mod suspension;
 mod voters;
 
 pub use coordinator::{Coordinator, Input, Output};
+pub use documents::{Work, WorkDone};
 pub use notice::{Notice, RoundReport, RoundResult, RoundTotals};
 pub use quorum::Presence;
 pub use roster::RegistrationError;

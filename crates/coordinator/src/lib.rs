@@ -6,5 +6,5 @@ pub mod server;
 
 pub use crate::core::{
     Coordinator, CoordinatorConfig, Input, Notice, Output, Presence, RegistrationError,
-    RoundReport, RoundResult, RoundTotals, State,
+    RoundReport, RoundResult, RoundTotals, State, Work, WorkDone,
 };

@@ -22,8 +22,21 @@ pub(crate) struct Attempt {
 
 #[derive(Debug)]
 pub(crate) enum Phase {
-    Calling { contributions: BTreeMap<IdentityKey, Contribution> },
-    Proposing { proposal: Box<Proposed> },
+    Calling {
+        contributions: BTreeMap<IdentityKey, Contribution>,
+    },
+    /// A document is put together of these.
+    Composing {
+        work: u64,
+        contributions: BTreeMap<IdentityKey, Contribution>,
+    },
+    Proposing {
+        proposal: Box<Proposed>,
+    },
+    /// All have signed, and the signed document is checked.
+    Verifying {
+        work: u64,
+    },
 }
 
 /// A proposal and the shards' answers to it.
@@ -72,11 +85,20 @@ impl Attempt {
         }
     }
 
+    /// The number of the work that the attempt waits for.
+    pub(crate) fn work(&self) -> Option<u64> {
+        match self.phase {
+            Phase::Composing { work, .. } | Phase::Verifying { work } => Some(work),
+            Phase::Calling { .. } | Phase::Proposing { .. } => None,
+        }
+    }
+
     /// Whether all that was asked has been answered.
     pub(crate) fn is_answered(&self) -> bool {
         match &self.phase {
             Phase::Calling { contributions } => contributions.len() >= self.members.len(),
             Phase::Proposing { proposal } => proposal.answers.len() >= self.members.len(),
+            Phase::Composing { .. } | Phase::Verifying { .. } => false,
         }
     }
 
@@ -88,7 +110,16 @@ impl Attempt {
                 self.members.retain(|member| member != identity);
                 true
             }
-            Phase::Proposing { .. } => !self.members.contains(identity),
+            // What is being put together is of no use with it in.
+            Phase::Composing { contributions, .. } if contributions.contains_key(identity) => {
+                let mut contributions = std::mem::take(contributions);
+                contributions.remove(identity);
+                self.members.retain(|member| member != identity);
+                self.phase = Phase::Calling { contributions };
+                true
+            }
+            Phase::Composing { .. } => true,
+            Phase::Proposing { .. } | Phase::Verifying { .. } => !self.members.contains(identity),
         }
     }
 }

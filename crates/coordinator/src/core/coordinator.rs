@@ -1,6 +1,7 @@
 //! The machine: what comes in, what goes out, and in which order.
 
 mod epochs;
+mod proposals;
 mod rounds;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,7 +14,7 @@ use antiphon_wire::{
 
 use super::attempt::Attempt;
 use super::disputes::Disputes;
-use super::documents::{Documents, Routing};
+use super::documents::{Work, WorkDone};
 use super::notice::Notice;
 use super::open_round::OpenRound;
 use super::pace::Pace;
@@ -27,7 +28,6 @@ const LONGEST_TEXT: usize = 200;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all of them are messages")]
 pub enum Input {
     /// A link to a shard is up, and the other side proved this identity. Another link of the same
     /// shard is gone with it.
@@ -47,6 +47,8 @@ pub enum Input {
         /// The shard.
         identity: IdentityKey,
     },
+    /// What came of an [`Output::Work`].
+    WorkDone(WorkDone),
     /// Time passed.
     Tick,
 }
@@ -66,6 +68,9 @@ pub enum Output {
     /// Hand this document to all clients. The one handed out before stays of use to new clients
     /// until its rounds are over.
     Publish(Arc<SignedDocument>),
+    /// Compute this beside everything else, and bring what comes of it as [`Input::WorkDone`].
+    /// There is never more than one that has not been brought.
+    Work(Work),
     /// Tell those who watch.
     Notice(Notice),
 }
@@ -75,7 +80,6 @@ pub enum Output {
 pub struct Coordinator {
     config: CoordinatorConfig,
     network: NetworkFile,
-    documents: Box<dyn Documents>,
     state: State,
     now: Timestamp,
     roster: Roster,
@@ -85,6 +89,10 @@ pub struct Coordinator {
     stopping: bool,
 
     attempt: Option<Attempt>,
+    /// Whether work is being done, for the attempt or for one before it.
+    working: bool,
+    /// The number of the newest work.
+    works: u64,
     /// Attempts that failed in a row.
     failures: u32,
     retry_at: Timestamp,
@@ -119,17 +127,6 @@ impl Coordinator {
     pub fn new(
         config: CoordinatorConfig,
         network: NetworkFile,
-        state: State,
-        now: Timestamp,
-    ) -> Self {
-        let documents = Box::new(Routing { network: network.clone() });
-        Self::with_documents(config, network, documents, state, now)
-    }
-
-    pub(crate) fn with_documents(
-        config: CoordinatorConfig,
-        network: NetworkFile,
-        documents: Box<dyn Documents>,
         mut state: State,
         now: Timestamp,
     ) -> Self {
@@ -139,7 +136,6 @@ impl Coordinator {
             pace: Pace::new(config.in_flight()),
             config,
             network,
-            documents,
             state,
             now,
             roster: Roster::default(),
@@ -147,6 +143,8 @@ impl Coordinator {
             unsaved: false,
             stopping: false,
             attempt: None,
+            working: false,
+            works: 0,
             failures: 0,
             retry_at: now,
             gathered: false,
@@ -181,6 +179,7 @@ impl Coordinator {
                 }
             }
             Input::Message { identity, message } => self.message(identity, message),
+            Input::WorkDone(done) => self.work_done(done),
             Input::Tick => {}
         }
         self.finish();

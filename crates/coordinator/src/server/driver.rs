@@ -8,12 +8,12 @@ use antiphon_transport::clock::SystemClock;
 use antiphon_wire::{Encode, Epoch, IdentityKey, SignedDocument, ToClient, ToCoordinator, ToShard};
 use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc, watch};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::sleep;
 
 use super::store::Store;
 use super::{ServerError, StoreError};
-use crate::{Coordinator, Input, Notice, Output};
+use crate::{Coordinator, Input, Notice, Output, WorkDone};
 
 /// What a shard's link brings. `link` tells a shard's links apart, newer ones being higher.
 #[expect(clippy::large_enum_variant, reason = "nearly all of them are messages")]
@@ -37,6 +37,8 @@ pub(super) struct Driver {
     notices: broadcast::Sender<Notice>,
     /// The message encoded last: most go to many shards in a row.
     encoded: Option<(Arc<ToShard>, Bytes)>,
+    /// What is computed meanwhile, on a thread of its own.
+    work: Option<JoinHandle<WorkDone>>,
 }
 
 impl Driver {
@@ -46,7 +48,8 @@ impl Driver {
         documents: watch::Sender<Documents>,
         notices: broadcast::Sender<Notice>,
     ) -> Self {
-        Self { coordinator, store, links: HashMap::new(), documents, notices, encoded: None }
+        let links = HashMap::new();
+        Self { coordinator, store, links, documents, notices, encoded: None, work: None }
     }
 
     /// Runs until told to stop and no round is open any more, or the state cannot be kept.
@@ -69,6 +72,11 @@ impl Driver {
                     Some(event) => on_thread(driver, |driver| driver.take(event)).await?,
                     None => return Ok(()),
                 },
+                done = finished(&mut driver.work) => {
+                    let done = done.map_err(|_| ServerError::Ended)?;
+                    driver.work = None;
+                    on_thread(driver, |driver| driver.handle(Input::WorkDone(done))).await?
+                }
                 () = sleep(wait) => {
                     on_thread(driver, |driver| driver.handle(Input::Tick)).await?
                 }
@@ -124,6 +132,8 @@ impl Driver {
                     let _ = self.notices.send(notice);
                 }
                 Output::Send { to, message } => self.send(to, &message),
+                // Within the runtime that `run` was spawned on.
+                Output::Work(work) => self.work = Some(spawn_blocking(|| work.run())),
             }
         }
         self.encoded = None;
@@ -156,6 +166,14 @@ impl Driver {
             let surplus = documents.len().saturating_sub(2);
             documents.drain(..surplus);
         });
+    }
+}
+
+/// What came of the work, if there is any; otherwise this waits for ever.
+async fn finished(work: &mut Option<JoinHandle<WorkDone>>) -> Result<WorkDone, JoinError> {
+    match work {
+        Some(work) => work.await,
+        None => std::future::pending().await,
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod epochs;
+mod planning;
 mod restarts;
 mod rounds;
 mod shard;

@@ -120,8 +120,12 @@ proptest! {
     /// The world checks at every step that numbers rise, are saved first, and that rounds keep
     /// their distance.
     #[test]
-    fn no_number_is_ever_used_twice(steps in prop::collection::vec(step(), 1..40)) {
+    fn no_number_is_ever_used_twice(
+        steps in prop::collection::vec(step(), 1..40),
+        work_ms in prop::option::of(0..3000u64),
+    ) {
         let mut world = World::new(4);
+        world.work_ms = work_ms;
         for step in steps {
             match step {
                 Step::Run(ms) => world.run_ms(ms),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use antiphon_coordinator::{
-    Coordinator, CoordinatorConfig, Input, Notice, Output, RoundReport, State,
+    Coordinator, CoordinatorConfig, Input, Notice, Output, RoundReport, State, Work,
 };
 use antiphon_wire::{
     Epoch, IdentityKey, NetworkFile, Operator, OperatorIndex, OperatorList, Policy, Round,
@@ -53,6 +53,10 @@ pub(crate) struct World {
     pub(crate) opened: Vec<(Epoch, Round, Timestamp)>,
     pub(crate) called: Vec<Epoch>,
     pub(crate) saved: State,
+    /// How long work takes, in milliseconds; without, it is done at once.
+    pub(crate) work_ms: Option<u64>,
+    /// The work that is being done, and when it will be.
+    pub(crate) work: Option<(Timestamp, Work)>,
     mail: BTreeMap<(Timestamp, u64), (IdentityKey, ToCoordinator)>,
     sent: u64,
     rng: ChaCha20Rng,
@@ -105,6 +109,8 @@ impl World {
             opened: Vec::new(),
             called: Vec::new(),
             saved: State::default(),
+            work_ms: None,
+            work: None,
             mail: BTreeMap::new(),
             sent: 0,
             rng: ChaCha20Rng::seed_from_u64(7),
@@ -133,6 +139,7 @@ impl World {
     /// The coordinator's process is replaced by one that knows only what was saved.
     pub(crate) fn restart_coordinator(&mut self) {
         self.mail.clear();
+        self.work = None;
         // Through its text, as a file would hold it.
         let text = serde_json::to_string(&self.saved).unwrap();
         let state = serde_json::from_str(&text).unwrap();
@@ -156,11 +163,15 @@ impl World {
             let mail = self.mail.keys().next().map(|(at, _)| *at);
             let tick = self.coordinator.next_deadline();
             assert!(tick.is_none_or(|at| at > self.now), "a deadline in the past");
-            let Some(at) = mail.into_iter().chain(tick).min().filter(|at| *at <= until) else {
-                break;
-            };
+            let work = self.work.as_ref().map(|(at, _)| *at);
+            let next = mail.into_iter().chain(tick).chain(work).min();
+            let Some(at) = next.filter(|at| *at <= until) else { break };
             // Mail can be overdue after a jump of the clock.
             self.now = self.now.max(at);
+            if let Some((_, work)) = self.work.take_if(|(done, _)| *done == at) {
+                self.input(Input::WorkDone(work.run()));
+                continue;
+            }
             match self.mail.first_entry().filter(|entry| entry.key().0 == at) {
                 Some(entry) => {
                     let (from, message) = entry.remove();
@@ -179,6 +190,13 @@ impl World {
                 Output::Publish(document) => self.published.push(document),
                 Output::Notice(notice) => self.notices.push((self.now, notice)),
                 Output::Send { to, message } => self.deliver(to, Arc::unwrap_or_clone(message)),
+                Output::Work(work) => match self.work_ms {
+                    None => self.coordinator.handle(self.now, Input::WorkDone(work.run())),
+                    Some(ms) => {
+                        let before = self.work.replace((self.now.plus_ms(ms), work));
+                        assert!(before.is_none(), "two works at a time");
+                    }
+                },
             }
         }
     }

@@ -141,7 +141,13 @@ impl Network {
         coordinator.handle(now, input);
         let mut outputs = Vec::new();
         while let Some(output) = coordinator.poll() {
-            outputs.push(output);
+            match output {
+                // Work takes no virtual time.
+                CoordinatorOutput::Work(work) => {
+                    coordinator.handle(now, CoordinatorInput::WorkDone(work.run()));
+                }
+                output => outputs.push(output),
+            }
         }
         let deadline = coordinator.next_deadline();
         for output in outputs {
@@ -154,7 +160,7 @@ impl Network {
                     }
                 }
                 // Clients get documents from their gateways.
-                CoordinatorOutput::Publish(_) => {}
+                CoordinatorOutput::Publish(_) | CoordinatorOutput::Work(_) => {}
                 CoordinatorOutput::Notice(notice) => self.record.coordinator.push((now, notice)),
             }
         }

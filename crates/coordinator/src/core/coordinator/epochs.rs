@@ -1,16 +1,13 @@
-//! When to plan an epoch, with whom, and what becomes of the plan.
+//! When to plan an epoch, and with whom.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use antiphon_routing::{Draft, Offer};
-use antiphon_wire::{
-    Contribution, Epoch, EpochDocument, IdentityKey, Round, SignedDocument, Timestamp, ToShard,
-};
+use antiphon_wire::{Epoch, EpochDocument, IdentityKey, Round, SignedDocument, Timestamp, ToShard};
 
-use super::{Coordinator, Output, identities, lists};
-use crate::core::attempt::{Attempt, Phase, Proposed};
-use crate::core::documents::Fault;
+use super::{Coordinator, Output, lists};
+use crate::core::attempt::{Attempt, Phase};
+use crate::core::documents;
 use crate::core::notice::Notice;
 use crate::core::quorum::{self, Selection};
 
@@ -35,7 +32,7 @@ impl Coordinator {
             if signed.document.expires_at <= now {
                 return Err("it has expired".to_owned());
             }
-            self.documents.verify(signed)
+            documents::verify(signed, &self.network)
         };
         let now = self.now;
         let next = self.state.next().map(|signed| (signed.document.epoch, usable(signed, now)));
@@ -132,7 +129,7 @@ impl Coordinator {
     }
 
     /// Ends the attempt. Without a shard less to wait for, the next one waits ever longer.
-    fn fail(&mut self, reason: &str, at_once: bool) {
+    pub(super) fn fail(&mut self, reason: &str, at_once: bool) {
         let Some(attempt) = self.attempt.take() else { return };
         self.notice(Notice::EpochFailed { epoch: attempt.epoch, reason: reason.to_owned() });
         if !at_once {
@@ -143,14 +140,14 @@ impl Coordinator {
     }
 
     /// Whether an epoch with just these shards would do.
-    fn select(&self, attempt: &Attempt, shards: &BTreeSet<IdentityKey>) -> Selection {
+    pub(super) fn select(&self, attempt: &Attempt, shards: &BTreeSet<IdentityKey>) -> Selection {
         let least = self.config.least_shards;
         quorum::select(&self.roster, &self.network, attempt.epoch, least, shards)
     }
 
     /// Suspends shards that failed an attempt, if a quorum remains without them: no delay may take
     /// the roster below it. Returns whether one does.
-    fn suspend_if_spare(&mut self, failed: &[(IdentityKey, String)]) -> bool {
+    pub(super) fn suspend_if_spare(&mut self, failed: &[(IdentityKey, String)]) -> bool {
         let Some(attempt) = &self.attempt else { return false };
         let mut rest: BTreeSet<_> = attempt.members.iter().copied().collect();
         for (shard, _) in failed {
@@ -163,129 +160,6 @@ impl Coordinator {
             }
         }
         spare
-    }
-
-    /// Moves the epoch on its way forward, if it is time.
-    pub(super) fn step_attempt(&mut self) -> bool {
-        let Some(attempt) = &self.attempt else { return false };
-        if !attempt.is_answered() && self.now < attempt.deadline {
-            return false;
-        }
-        match &attempt.phase {
-            Phase::Calling { .. } => self.propose(),
-            Phase::Proposing { proposal } => match proposal.signed() {
-                Some(signed) => self.publish(signed),
-                None => {
-                    let unsigned = proposal.unsigned();
-                    let reason = unsigned
-                        .first()
-                        .map(|(shard, reason)| format!("shard {shard} {reason}"))
-                        .unwrap_or_default();
-                    let spare = self.suspend_if_spare(&unsigned);
-                    self.fail(&reason, spare);
-                }
-            },
-        }
-        true
-    }
-
-    /// Puts a document together from the keys that came.
-    fn propose(&mut self) {
-        let Some(attempt) = &self.attempt else { return };
-        let Phase::Calling { contributions } = &attempt.phase else { return };
-        let here: BTreeSet<_> = contributions.keys().copied().collect();
-        let missing: Vec<_> = attempt
-            .members
-            .iter()
-            .filter(|member| !here.contains(member))
-            .map(|member| (*member, "sent no keys in time".to_owned()))
-            .collect();
-        let selection = self.select(attempt, &here);
-        if !selection.is_quorum {
-            let reason = format!("no quorum sent keys: {}", selection.presence);
-            return self.fail(&reason, false);
-        }
-        let lists = quorum::lists(&self.roster, attempt.epoch);
-        let mut offers = Vec::with_capacity(selection.shards.len());
-        for shard in &selection.shards {
-            let (Some(member), Some(keys)) = (self.roster.member(shard), contributions.get(shard))
-            else {
-                continue;
-            };
-            let Some(list) = lists.get(&member.operator()) else { continue };
-            let mut registration = member.registration.clone();
-            registration.list = (*list).clone();
-            offers.push(Offer { registration, contribution: keys.clone() });
-        }
-        let proposed = self.documents.propose(self.draft(attempt), &offers);
-        if let Some(attempt) = &mut self.attempt {
-            attempt.members.retain(|member| here.contains(member));
-        }
-        for (shard, reason) in missing {
-            self.suspend(shard, &reason);
-        }
-        match proposed {
-            Ok((document, contributions)) => self.send_proposal(document, contributions),
-            Err(Fault { shard: Some(shard), reason }) => {
-                if self.suspend_if_spare(&[(shard, reason.clone())]) {
-                    self.leave_out(&shard, &reason);
-                } else {
-                    self.fail(&reason, false);
-                }
-            }
-            Err(Fault { shard: None, reason }) => self.fail(&reason, false),
-        }
-    }
-
-    fn send_proposal(&mut self, document: EpochDocument, contributions: Vec<Contribution>) {
-        let deadline = self.now.plus_ms(self.config.endorse_ms.into());
-        let Some(attempt) = &mut self.attempt else { return };
-        attempt.members = document.shards.iter().map(|shard| shard.identity).collect();
-        attempt.deadline = deadline;
-        attempt.phase = Phase::Proposing { proposal: Box::new(Proposed::new(document.clone())) };
-        let members = attempt.members.clone();
-        self.send_all(&members, ToShard::Propose { document, contributions });
-    }
-
-    fn draft(&self, attempt: &Attempt) -> Draft {
-        let interval = u64::from(self.config.interval_in(&self.network));
-        let before = attempt.first_round.0.saturating_sub(self.state.next_round().0);
-        Draft {
-            epoch: attempt.epoch,
-            first_round: attempt.first_round,
-            last_round: attempt.last_round,
-            starts_at: self.due().max(self.now).plus_ms(before.saturating_mul(interval)),
-            previous: self.state.previous(),
-            parameters: self.config.parameters(&self.network),
-        }
-    }
-
-    fn publish(&mut self, signed: SignedDocument) {
-        if let Err(reason) = self.documents.verify(&signed) {
-            return self.fail(&reason, false);
-        }
-        let Some(attempt) = self.attempt.take() else { return };
-        let shards = identities(&signed);
-        let presence = self.select(&attempt, &shards.iter().copied().collect()).presence;
-        let digest = signed.document.digest();
-        let signed = Arc::new(signed);
-        self.state.announce(Arc::clone(&signed), digest);
-        self.state.suspensions.published(&shards);
-        self.broken = false;
-        self.resuming = false;
-        self.failures = 0;
-        self.persist();
-        // Shards that are left out hear of it too: their clients have to find other gateways.
-        let everybody: Vec<_> = self.roster.members().map(|(identity, _)| *identity).collect();
-        self.send_all(&everybody, ToShard::Publish { document: SignedDocument::clone(&signed) });
-        self.notice(Notice::EpochPublished {
-            epoch: attempt.epoch,
-            first_round: attempt.first_round,
-            last_round: attempt.last_round,
-            layers: signed.document.parameters.layers,
-            presence,
-        });
-        self.outputs.push_back(Output::Publish(signed));
     }
 
     /// Plans an epoch, if one is needed and enough shards are here.
@@ -390,7 +264,8 @@ impl Coordinator {
     }
 
     pub(super) fn epoch_deadlines(&self) -> impl Iterator<Item = Timestamp> {
-        let attempt = self.attempt.as_ref().map(|attempt| attempt.deadline);
+        let attempt = self.attempt.as_ref().filter(|_| !self.working);
+        let attempt = attempt.map(|attempt| attempt.deadline);
         let gather = (self.resuming || !self.gathered).then_some(self.gather_until);
         let ahead = self.state.current().map(|signed| self.ahead_at(&signed.document));
         [attempt, gather, ahead, Some(self.retry_at)].into_iter().flatten()
