@@ -1,23 +1,24 @@
-//! What an epoch costs, and the noise of a round: a default network of five operators with a shard
-//! each.
+//! What an epoch costs, and a round for those who build onions: shards their noise, clients two onions.
+//! Default networks, a shard for each operator.
 #![allow(missing_docs)] // criterion_group! makes a public function.
 
 use antiphon_dp_noise::{PairDistribution, PairSampler, Sigma};
-use antiphon_onion::{Keep, build_batch};
-use antiphon_routing::VerifiedEpoch;
+use antiphon_onion::{Hop, Keep, Kernel, build_batch};
+use antiphon_routing::{RoundKeys, VerifiedEpoch};
 use antiphon_sim::Setup;
 use antiphon_sim::scripted::Scripted;
 use antiphon_wire::{Layer, NetworkFile, Policy, Round, SignedDocument};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use rand::{Rng as _, SeedableRng as _};
+use rand::{CryptoRng, Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 
-const SHARDS: usize = 5;
+/// A client's onions in a round.
+const CLIENT_ONIONS: usize = 2;
 const NOISE_ONIONS: usize = 64;
 
 /// A document of `rounds` rounds under the default policy, and the file it is checked against.
-fn document(rounds: u64) -> (SignedDocument, NetworkFile) {
-    let mut setup = Setup::small(SHARDS, 0);
+fn document(shards: usize, rounds: u64) -> (SignedDocument, NetworkFile) {
+    let mut setup = Setup::small(shards, 0);
     setup.policy = Policy::default();
     let mut shards = Scripted::new(setup);
     (shards.signed(1, (1, rounds)), shards.file.as_ref().clone())
@@ -27,7 +28,7 @@ fn verification(c: &mut Criterion) {
     let mut group = c.benchmark_group("verify an epoch document");
     group.sample_size(10);
     for rounds in [60, 720] {
-        let (document, file) = document(rounds);
+        let (document, file) = document(5, rounds);
         group.bench_function(BenchmarkId::new("rounds", rounds), |b| {
             b.iter(|| VerifiedEpoch::verify(document.clone(), &file));
         });
@@ -36,7 +37,7 @@ fn verification(c: &mut Criterion) {
 }
 
 fn noise(c: &mut Criterion) {
-    let (document, file) = document(1);
+    let (document, file) = document(5, 1);
     let epoch =
         VerifiedEpoch::verify(document, &file).expect("honest shards have signed it").with_tables();
     let mut rng = ChaCha20Rng::seed_from_u64(1);
@@ -62,11 +63,7 @@ fn noise(c: &mut Criterion) {
     group.bench_function(BenchmarkId::new("build", NOISE_ONIONS), |b| {
         b.iter(|| {
             rng.fill_bytes(&mut deposits);
-            let mut paths = Vec::with_capacity(hops);
-            for deposit in deposits.chunks_exact(geometry.deposit_bytes()) {
-                let dead_drop = deposit.first_chunk().expect("a deposit starts with a dead drop");
-                keys.draw_path(dead_drop, &mut rng, &mut paths);
-            }
+            let paths = draw(&keys, &deposits, &mut rng);
             let keep = Keep { sealed: true, ephemerals: false };
             build_batch(keys.context(), &paths, &deposits, keep, &mut rng, &mut onions)
         });
@@ -74,5 +71,60 @@ fn noise(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, verification, noise);
+/// All that onions cost a client in a round: the round's keys, paths, two onions built and two replies
+/// opened.
+fn client(c: &mut Criterion) {
+    let mut group = c.benchmark_group("client round");
+    for shards in [5, 50] {
+        let (document, file) = document(shards, 1);
+        for kernel in Kernel::ALL.iter().copied().filter(|kernel| kernel.is_available()) {
+            kernel.select().expect("only kernels that this machine has are measured");
+            for tables in [true, false] {
+                let epoch = VerifiedEpoch::verify(document.clone(), &file)
+                    .expect("honest shards have signed it");
+                let epoch = if tables { epoch.with_tables() } else { epoch };
+                let mut rng = ChaCha20Rng::seed_from_u64(1);
+                let geometry = epoch.geometry();
+                let mut deposits = vec![0; CLIENT_ONIONS * geometry.deposit_bytes()];
+                rng.fill_bytes(&mut deposits);
+                let mut onions = vec![0; CLIENT_ONIONS * geometry.onion_bytes(Layer::FIRST)];
+                let mut replies = vec![0; CLIENT_ONIONS * geometry.body_bytes()];
+                let name = if tables { "with tables" } else { "without tables" };
+                group.bench_function(BenchmarkId::new(format!("{kernel}/{name}"), shards), |b| {
+                    b.iter(|| {
+                        let keys = epoch
+                            .round_keys(Round(1))
+                            .expect("round 1 is the epoch's")
+                            .expect("the shards' keys do not cancel each other");
+                        let paths = draw(&keys, &deposits, &mut rng);
+                        let (context, keep) = (keys.context(), Keep::NOTHING);
+                        let built =
+                            build_batch(context, &paths, &deposits, keep, &mut rng, &mut onions)
+                                .expect("the lengths fit");
+                        let each = replies.chunks_exact_mut(geometry.body_bytes());
+                        each.enumerate().for_each(|(onion, body)| built.replies.open(onion, body));
+                    });
+                });
+            }
+        }
+    }
+    group.finish();
+}
+
+/// A path for each of the deposits.
+fn draw<'k>(
+    keys: &'k RoundKeys<&VerifiedEpoch>,
+    deposits: &[u8],
+    rng: &mut impl CryptoRng,
+) -> Vec<Hop<'k>> {
+    let geometry = keys.context().geometry;
+    let mut paths = Vec::new();
+    for deposit in deposits.chunks_exact(geometry.deposit_bytes()) {
+        let dead_drop = deposit.first_chunk().expect("a deposit starts with a dead drop");
+        keys.draw_path(dead_drop, rng, &mut paths);
+    }
+    paths
+}
+
+criterion_group!(benches, verification, noise, client);
 criterion_main!(benches);

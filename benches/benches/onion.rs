@@ -1,7 +1,8 @@
-//! The cryptography of a hop: Diffie-Hellman, peeling, building, replies.
+//! The cryptography of a hop: Diffie-Hellman, key derivation, AEAD, peeling, building, replies.
 #![allow(missing_docs)] // criterion_group! makes a public function.
 
 use antiphon_benches::network::{Network, Towards};
+use antiphon_onion::suite::HopKdf;
 use antiphon_onion::{
     Keep, Kernel, OnionSecretKey, PeelKey, Peeled, ReplyKey, apply_reply_streams, dh, peel_batch,
 };
@@ -47,6 +48,38 @@ fn diffie_hellman(c: &mut Criterion) {
     group.finish();
 }
 
+/// One hop of one onion after the Diffie-Hellman.
+fn suite(c: &mut Criterion) {
+    let mut rng = ChaCha20Rng::seed_from_u64(4);
+    let network = Network::new(1, false, &mut rng).expect("the defaults make a network");
+    let context = network.context();
+    let mut values = [[0; 32]; 3];
+    rng.fill_bytes(values.as_flattened_mut());
+    let [shared, hop, ephemeral] = values;
+    let mut kdf = HopKdf::new(context);
+    let keys = kdf.derive(&shared, Layer::FIRST, &hop, &ephemeral);
+
+    let mut group = c.benchmark_group("suite");
+    group.bench_function("key derivation", |b| {
+        b.iter(|| kdf.derive(&shared, Layer::FIRST, &hop, &ephemeral));
+    });
+    for layer in [Layer::FIRST, context.geometry.last_layer()] {
+        // What is left without the ephemeral key and the tag, of 32 and 16 bytes.
+        let bytes = context.geometry.onion_bytes(layer) - 48;
+        let mut data = vec![0; bytes];
+        rng.fill_bytes(&mut data);
+        let name = format!("{bytes} bytes");
+        group.bench_function(BenchmarkId::new("seal", &name), |b| b.iter(|| keys.seal(&mut data)));
+        let tag = keys.seal(&mut data);
+        group.bench_function(BenchmarkId::new("open", &name), |b| {
+            let open =
+                |data: &mut Vec<u8>| assert!(keys.open(&tag, data), "it is as it was sealed");
+            b.iter_batched_ref(|| data.clone(), open, BatchSize::SmallInput);
+        });
+    }
+    group.finish();
+}
+
 fn peel(c: &mut Criterion) {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let network = Network::new(5, true, &mut rng).expect("the defaults make a network");
@@ -78,15 +111,16 @@ fn peel(c: &mut Criterion) {
 
 fn build(c: &mut Criterion) {
     let mut group = c.benchmark_group("build");
-    for (onions, tables) in [(2, true), (2, false), (64, true), (64, false)] {
-        let mut rng = ChaCha20Rng::seed_from_u64(2);
-        let network = Network::new(5, tables, &mut rng).expect("the defaults make a network");
-        let paths = network.paths(onions, Towards::AllShards, &mut rng);
-        let deposits = network.deposits(onions, &mut rng);
-        let mut out = Vec::new();
-        group.throughput(Throughput::Elements(paths.len() as u64));
-        for kernel in kernels() {
-            select(kernel);
+    for kernel in kernels() {
+        // Tables are made for the kernel that is selected.
+        select(kernel);
+        for (onions, tables) in [(2, true), (2, false), (64, true), (64, false)] {
+            let mut rng = ChaCha20Rng::seed_from_u64(2);
+            let network = Network::new(5, tables, &mut rng).expect("the defaults make a network");
+            let paths = network.paths(onions, Towards::AllShards, &mut rng);
+            let deposits = network.deposits(onions, &mut rng);
+            let mut out = Vec::new();
+            group.throughput(Throughput::Elements(paths.len() as u64));
             let name = if tables { "with tables" } else { "without tables" };
             group.bench_function(BenchmarkId::new(format!("{kernel}/{name}"), onions), |b| {
                 b.iter(|| network.build(&paths, &deposits, Keep::NOTHING, &mut rng, &mut out));
@@ -111,5 +145,5 @@ fn replies(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, diffie_hellman, peel, build, replies);
+criterion_group!(benches, diffie_hellman, suite, peel, build, replies);
 criterion_main!(benches);

@@ -18,7 +18,7 @@ use clap::Parser;
 
 use crate::measure::{Contender, Failure, take_turns};
 use crate::nacl::Nacl;
-use crate::ours::Ours;
+use crate::ours::{Building, Ours};
 use crate::outfox::Outfox;
 use crate::report::{KernelReport, Ratios, Report};
 use crate::sphinx::Sphinx;
@@ -77,7 +77,6 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 fn measure(budget: Duration) -> Result<Report, Failure> {
     let ours = Ours::new()?;
-    let paths = ours.paths();
     let payload_bytes = ours.geometry().deposit_bytes();
     let sphinx = Sphinx::new(payload_bytes)?;
     let outfox = Outfox::new(payload_bytes)?;
@@ -85,6 +84,8 @@ fn measure(budget: Duration) -> Result<Report, Failure> {
 
     let kernels: Vec<Kernel> =
         Kernel::ALL.iter().copied().filter(|kernel| kernel.is_available()).collect();
+    let buildings = kernels.iter().map(|kernel| Building::new(*kernel));
+    let buildings: Vec<_> = buildings.collect::<Result<_, _>>()?;
     let mut contenders: Vec<Contender<'_>> = vec![
         sphinx.process(),
         sphinx.build(),
@@ -93,8 +94,8 @@ fn measure(budget: Duration) -> Result<Report, Failure> {
         nacl.open(),
         nacl.build(),
     ];
-    for &kernel in &kernels {
-        contenders.extend([ours.dh(kernel), ours.peel(kernel), ours.build(kernel, &paths)]);
+    for (&kernel, building) in kernels.iter().zip(&buildings) {
+        contenders.extend([ours.dh(kernel), ours.peel(kernel), building.build()]);
     }
     let repetitions = take_turns(&mut contenders, budget)?;
     let best: Vec<f64> = contenders.iter().map(Contender::best_us).collect();

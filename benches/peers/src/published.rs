@@ -6,7 +6,7 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
 use serde::Serialize;
 
-use crate::measure::{Failure, timed};
+use crate::measure::Failure;
 use crate::ours::{lost, pass_layers};
 
 /// Onions in the comparison.
@@ -35,8 +35,7 @@ pub(crate) fn three_hops() -> Result<ThreeHops, Failure> {
     let mut rng = ChaCha20Rng::seed_from_u64(2);
     let network = Network::new(5, true, &mut rng)?;
     let onions = network.onions(ONIONS, &mut rng)?;
-    let (time, arrived) = timed(|| pass_layers(&network, onions, &mut rng));
-    let arrived = arrived?;
+    let (time, arrived) = pass_layers(&network, onions, &mut rng)?;
     if arrived != ONIONS {
         return Err(lost(ONIONS, arrived));
     }

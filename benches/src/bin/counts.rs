@@ -6,10 +6,9 @@
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use antiphon_benches::close::close;
 use antiphon_benches::network::{Network, SetupError, Towards};
 use antiphon_dp_noise::{Budget, OperatorShare, PairSampler, solve};
-use antiphon_mix::{DeadDrops, Service as _};
+use antiphon_mix::{DeadDrops, LeavingLayer, Service as _, answer_layer, close_layer};
 use antiphon_onion::{Keep, Kernel, Peeled, ReplyKey, apply_reply_streams, peel_batch};
 use antiphon_verify::{FilterKey, FilterPrecision, SealFilter};
 use antiphon_wire::{Epoch, Layer, Policy, Round, ShardIndex};
@@ -26,7 +25,8 @@ type Step = (&'static str, fn(usize) -> Result<(), Failure>, usize);
 const STEPS: &[Step] = &[
     ("peel", peel, 128),
     ("build", build, 16),
-    ("close", close_layer, 512),
+    ("close", close, 512),
+    ("answer", answer, 512),
     ("filter_build", filter_build, 256),
     ("filter_test", filter_test, 256),
     ("exchange", exchange, 512),
@@ -124,16 +124,43 @@ fn build(onions: usize) -> Result<(), Failure> {
     Ok(result?)
 }
 
-fn close_layer(onions: usize) -> Result<(), Failure> {
+fn close(onions: usize) -> Result<(), Failure> {
     let (network, mut rng) = network()?;
-    let mut bytes = network.onions(onions, &mut rng)?;
-    let context = network.context();
-    let mut peeled = Peeled::default();
-    peel_batch(network.peel_key(Layer::FIRST), context, Layer::FIRST, &mut bytes, &mut peeled)?;
+    let (bytes, peeled) = peeled(&network, onions, &mut rng)?;
+    let geometry = network.context().geometry;
     twice(|| {
-        close(context.geometry, Layer::FIRST, network.shards(), &bytes, &peeled, &mut rng);
+        close_layer(geometry, Layer::FIRST, network.shards(), &bytes, &peeled, &mut rng);
     });
     Ok(())
+}
+
+fn answer(onions: usize) -> Result<(), Failure> {
+    let (network, mut rng) = network()?;
+    let (bytes, peeled) = peeled(&network, onions, &mut rng)?;
+    let geometry = network.context().geometry;
+    let LeavingLayer { came_from, reply_keys, .. } =
+        close_layer(geometry, Layer::FIRST, network.shards(), &bytes, &peeled, &mut rng);
+    let replies = vec![0; came_from.len() * geometry.body_bytes()];
+    let mut copies = vec![(reply_keys.clone(), replies.clone()), (reply_keys, replies)];
+    twice(|| {
+        if let Some((keys, replies)) = copies.pop() {
+            answer_layer(keys, &came_from, replies.into(), geometry.body_bytes(), &mut rng);
+        }
+    });
+    Ok(())
+}
+
+/// Onions of layer 1, peeled.
+fn peeled(
+    network: &Network,
+    onions: usize,
+    rng: &mut ChaCha20Rng,
+) -> Result<(Vec<u8>, Peeled), Failure> {
+    let mut bytes = network.onions(onions, rng)?;
+    let mut peeled = Peeled::default();
+    let key = network.peel_key(Layer::FIRST);
+    peel_batch(key, network.context(), Layer::FIRST, &mut bytes, &mut peeled)?;
+    Ok((bytes, peeled))
 }
 
 fn filter_build(onions: usize) -> Result<(), Failure> {

@@ -29,6 +29,19 @@ pub enum DocumentRefusal {
     Conflict(Epoch),
 }
 
+/// Hops built to a shard after which the slowest kernel has gained from a table what making it cost.
+const HOPS_FOR_A_TABLE: u64 = 100;
+
+/// The epoch with tables for building onions, if it is long enough that they pay for themselves.
+fn with_tables(epoch: VerifiedEpoch) -> VerifiedEpoch {
+    let document = epoch.document();
+    let onions = 2 * u64::from(document.parameters.pairs_per_client);
+    let hops = onions * u64::from(epoch.geometry().mixing_hops());
+    let built = document.rounds().saturating_mul(hops);
+    let shards = document.shards.len() as u64;
+    if built >= HOPS_FOR_A_TABLE * shards { epoch.with_tables() } else { epoch }
+}
+
 pub(crate) struct Documents {
     /// No older epoch than this is taken up.
     floor: Epoch,
@@ -74,7 +87,7 @@ impl Documents {
         if now >= signed.document.expires_at {
             return Err(DocumentRefusal::Expired);
         }
-        let epoch = Arc::new(VerifiedEpoch::verify(signed, network)?);
+        let epoch = Arc::new(with_tables(VerifiedEpoch::verify(signed, network)?));
         let place = if self.current.is_some() { &mut self.next } else { &mut self.current };
         *place = Some(Arc::clone(&epoch));
         Ok(Some(epoch))

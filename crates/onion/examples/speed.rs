@@ -1,5 +1,6 @@
 //! Prints, for every kernel this machine has, microseconds of processor time per Diffie-Hellman, per
-//! built hop and per peeled onion on one core: the least of several rounds, in each of which all
+//! built hop, per peeled onion and per round of a client (the sealed keys of all shards, two onions
+//! built, two replies opened) on one core: the least of several rounds, in each of which all
 //! kernels take their turn. x25519-dalek, which knows of no batches, is there for comparison.
 //!
 //! `cargo run --release -p antiphon-onion --example speed [-- ROUNDS]`
@@ -19,6 +20,8 @@ use rustix::time::{ClockId, clock_gettime};
 
 const ONIONS: usize = 256;
 const SHARDS: usize = 8;
+/// What a client sends a round.
+const CLIENT_ONIONS: usize = 2;
 
 fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let rounds = match std::env::args().nth(1).map(|rounds| rounds.parse()) {
@@ -112,10 +115,10 @@ impl Fixture {
         })
     }
 
-    /// The hops of all onions, every first one at shard 0, so that one shard can peel them.
-    fn paths<'a>(&self, plain: &'a [HopKey], sealed: &'a [HopKey]) -> Vec<Hop<'a>> {
+    /// The hops of `onions` onions, every first one at shard 0, so that one shard can peel them.
+    fn paths<'a>(&self, onions: usize, plain: &'a [HopKey], sealed: &'a [HopKey]) -> Vec<Hop<'a>> {
         let geometry = self.context.geometry;
-        let layers = (0..ONIONS).flat_map(|_| geometry.all_layers());
+        let layers = (0..onions).flat_map(|_| geometry.all_layers());
         let hops = self.choices.iter().zip(layers).map(|(choice, layer)| {
             let shard = if layer == Layer::FIRST { 0 } else { *choice };
             let keys = if layer == geometry.seal_layer() { sealed } else { plain };
@@ -150,10 +153,8 @@ fn measure(
     let tables: Vec<_> = shards.iter().map(key).collect();
     let tables: Vec<_> =
         best.time("table, a key", SHARDS, || tables.into_iter().map(HopKey::with_table).collect());
-    let sealed = shards
-        .iter()
-        .map(|shard| HopKey::sealed(&shard.public_key(), joint))
-        .collect::<Result<Vec<_>, _>>()?;
+    let publics: Vec<_> = shards.iter().map(OnionSecretKey::public_key).collect();
+    let sealed = HopKey::sealed_each(&publics, joint)?;
 
     let geometry = context.geometry;
     let out = &mut vec![0; ONIONS * geometry.onion_bytes(Layer::FIRST)];
@@ -161,9 +162,26 @@ fn measure(
     for (name, plain) in
         [("building, a hop, without tables", &bare), ("building, a hop, with tables", &tables)]
     {
-        let paths = fixture.paths(plain, &sealed);
+        let paths = fixture.paths(ONIONS, plain, &sealed);
         best.time(name, paths.len(), || {
             build_batch(*context, &paths, &deposits, Keep::ALL, rng, out)
+        })?;
+    }
+
+    let onion_bytes = geometry.onion_bytes(Layer::FIRST);
+    let replies = &mut vec![0; CLIENT_ONIONS * geometry.body_bytes()];
+    for (name, plain) in
+        [("a client's round, without tables", &bare), ("a client's round, with tables", &tables)]
+    {
+        let out = &mut vec![0; CLIENT_ONIONS * onion_bytes];
+        let deposits = &deposits[..CLIENT_ONIONS * geometry.deposit_bytes()];
+        best.time(name, 1, || {
+            let sealed = HopKey::sealed_each(&publics, joint)?;
+            let paths = fixture.paths(CLIENT_ONIONS, plain, &sealed);
+            let built = build_batch(*context, &paths, deposits, Keep::NOTHING, rng, out)?;
+            let bodies = replies.chunks_exact_mut(geometry.body_bytes());
+            bodies.enumerate().for_each(|(onion, body)| built.replies.open(onion, body));
+            Ok::<_, Box<dyn std::error::Error>>(())
         })?;
     }
 

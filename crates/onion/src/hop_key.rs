@@ -1,7 +1,9 @@
 //! What a sender encrypts to and what a receiver opens with.
 
 use curve25519_dalek::edwards::EdwardsPoint;
+use curve25519_dalek::montgomery::MontgomeryPoint;
 use curve25519_dalek::scalar::Scalar;
+use curve25519_dalek::traits::IsIdentity;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::dh::{Kernel, KeyTable, Multiplier};
@@ -31,6 +33,30 @@ impl HopKey {
     pub fn sealed(key: &OnionPublicKey, joint: &JointSealKey) -> Result<Self, KeyError> {
         let sum = key.group_point().point() + joint.group_point().point();
         Ok(Self::new(&GroupPoint::from_torsion_free(sum)?, true))
+    }
+
+    /// The keys of the seal layer of all these shards, in their order: [`HopKey::sealed`] of each, but
+    /// with one field inversion for all, which leaves little of what a key costs.
+    ///
+    /// # Errors
+    /// If one of the keys and the joint key cancel each other.
+    pub fn sealed_each(
+        keys: &[OnionPublicKey],
+        joint: &JointSealKey,
+    ) -> Result<Vec<Self>, KeyError> {
+        let joint = joint.group_point().point();
+        let sums: Vec<_> = keys.iter().map(|key| key.group_point().point() + joint).collect();
+        if sums.iter().any(EdwardsPoint::is_identity) {
+            return Err(KeyError::Identity);
+        }
+        let us = EdwardsPoint::to_montgomery_batch(&sums);
+        let key = |(point, u): (EdwardsPoint, MontgomeryPoint)| Self {
+            point,
+            u: u.to_bytes(),
+            sealed: true,
+            table: None,
+        };
+        Ok(sums.into_iter().zip(us).map(key).collect())
     }
 
     fn new(key: &GroupPoint, sealed: bool) -> Self {

@@ -10,7 +10,7 @@ mod layout;
 mod peel;
 mod possession;
 mod reply;
-mod suite;
+pub mod suite;
 
 pub use build::{BuildError, Built, Hop, Keep, build_batch, rebuild_batch};
 pub use context::RoundContext;

@@ -1,4 +1,9 @@
 //! Suite 1: how a shared secret becomes keys, and what is done with them.
+//!
+//! These are the inner steps of [`build_batch`](crate::build_batch) and
+//! [`peel_batch`](crate::peel_batch), one hop at a time, for measuring and checking. A hop's keys come
+//! of an ephemeral key that is used once, and so are good for one onion: nonces derive like keys and
+//! are not counted.
 
 mod gcm;
 pub(crate) mod stream;
@@ -16,9 +21,9 @@ const HOP_CONTEXT: &str = "Antiphon 2026 onion suite 1 hop";
 static HOP_HASHER: LazyLock<blake3::Hasher> =
     LazyLock::new(|| blake3::Hasher::new_derive_key(HOP_CONTEXT));
 
-/// The keys of one hop of one onion.
+/// The keys of one hop of one onion: seal or open one ciphertext with them.
 #[derive(Zeroize, ZeroizeOnDrop)]
-pub(crate) struct HopKeys {
+pub struct HopKeys {
     /// AEAD key 32, nonce 12, reply-stream key 32.
     material: [u8; 76],
 }
@@ -30,14 +35,14 @@ impl HopKeys {
         (key, rest.first_chunk().expect("44 bytes follow the key"))
     }
 
-    /// Encrypts `plaintext` in place and returns the tag.
-    pub(crate) fn seal(&self, plaintext: &mut [u8]) -> [u8; TAG_BYTES] {
+    /// Encrypts `plaintext` in place, AES-256-GCM, and returns the tag.
+    pub fn seal(&self, plaintext: &mut [u8]) -> [u8; TAG_BYTES] {
         let (key, nonce) = self.key_and_nonce();
         gcm::seal(key, nonce, plaintext)
     }
 
     /// Decrypts `ciphertext` in place if the tag holds; leaves it as it is otherwise.
-    pub(crate) fn open(&self, tag: &[u8; TAG_BYTES], ciphertext: &mut [u8]) -> bool {
+    pub fn open(&self, tag: &[u8; TAG_BYTES], ciphertext: &mut [u8]) -> bool {
         let (key, nonce) = self.key_and_nonce();
         gcm::open(key, nonce, tag, ciphertext)
     }
@@ -49,18 +54,20 @@ impl HopKeys {
 }
 
 /// Derives the keys of many hops of one round.
-pub(crate) struct HopKdf {
+pub struct HopKdf {
     hasher: blake3::Hasher,
     context: RoundContext,
 }
 
 impl HopKdf {
-    pub(crate) fn new(context: RoundContext) -> Self {
+    /// Keys of hops in this round.
+    pub fn new(context: RoundContext) -> Self {
         Self { hasher: HOP_HASHER.clone(), context }
     }
 
     /// BLAKE3 over shared secret, epoch, round, layer, the hop's key and the ephemeral key as sent.
-    pub(crate) fn derive(
+    /// `shared` must not be all zeros, which both sides refuse.
+    pub fn derive(
         &mut self,
         shared: &[u8; 32],
         layer: Layer,
@@ -88,5 +95,17 @@ impl HopKdf {
 impl Drop for HopKdf {
     fn drop(&mut self) {
         self.hasher.zeroize();
+    }
+}
+
+impl std::fmt::Debug for HopKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HopKeys(..)")
+    }
+}
+
+impl std::fmt::Debug for HopKdf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HopKdf").field("context", &self.context).finish_non_exhaustive()
     }
 }

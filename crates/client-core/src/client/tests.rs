@@ -1,5 +1,6 @@
 mod hostile;
 mod mix;
+mod outages;
 mod rules;
 
 use antiphon_wire::{Epoch, Round, Timestamp};

@@ -44,12 +44,29 @@ fn second_encodings_are_refused() {
 }
 
 #[test]
+fn sealed_keys_of_many_shards_are_those_of_each() {
+    let mut rng = rng(4);
+    let seal = SealSecretKey::generate(&mut rng);
+    let joint = JointSealKey::sum([&seal.public_key()]).unwrap();
+    let keys: Vec<_> = (0..5).map(|_| OnionSecretKey::generate(&mut rng).public_key()).collect();
+    let together = HopKey::sealed_each(&keys, &joint).unwrap();
+    assert_eq!(together.len(), keys.len());
+    for (key, sealed) in keys.iter().zip(&together) {
+        assert_eq!(sealed.u(), HopKey::sealed(key, &joint).unwrap().u());
+        assert!(sealed.is_sealed());
+    }
+    assert!(HopKey::sealed_each(&[], &joint).unwrap().is_empty());
+}
+
+#[test]
 fn keys_that_cancel_each_other_are_refused_on_both_sides() {
     let seal = SealSecretKey::generate(&mut rng(2));
     let opposite = (-Scalar::from_canonical_bytes(seal.to_bytes()).unwrap()).to_bytes();
     let onion = OnionSecretKey::from_bytes(opposite).unwrap();
     let joint = JointSealKey::sum([&seal.public_key()]).unwrap();
     assert_eq!(HopKey::sealed(&onion.public_key(), &joint).unwrap_err(), KeyError::Identity);
+    let among = [OnionSecretKey::generate(&mut rng(3)).public_key(), onion.public_key()];
+    assert_eq!(HopKey::sealed_each(&among, &joint).unwrap_err(), KeyError::Identity);
     assert_eq!(PeelKey::sealed(&onion, [&seal]).unwrap_err(), KeyError::Identity);
 
     let other = SealSecretKey::from_bytes(opposite).unwrap();

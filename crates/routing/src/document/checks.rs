@@ -150,7 +150,7 @@ pub(crate) fn content(
         return Err(DocumentError::TooFewHops { found, needed: rules.mixing_hops });
     }
     noise(document, network, &groups, &rules)?;
-    seal_keys(document)?;
+    let joint_seal_keys = seal_keys(document)?;
     let onion_keys = onion_keys(document)?;
     Ok(CheckedContent {
         digest: document.digest(),
@@ -159,6 +159,7 @@ pub(crate) fn content(
         paths: sampler(network, &groups)?,
         hop_keys: onion_keys.iter().map(HopKey::plain).collect(),
         onion_keys,
+        joint_seal_keys,
     })
 }
 
@@ -338,14 +339,18 @@ fn noise(
     Ok(())
 }
 
-fn seal_keys(document: &EpochDocument) -> Result<(), DocumentError> {
-    for (position, &key) in document.joint_seal_keys.iter().enumerate() {
-        JointSealKey::from_bytes(key).map_err(|error| DocumentError::SealKey {
-            round: Round(document.first_round.0 + position as u64),
-            error,
-        })?;
-    }
-    Ok(())
+fn seal_keys(document: &EpochDocument) -> Result<Vec<JointSealKey>, DocumentError> {
+    document
+        .joint_seal_keys
+        .iter()
+        .enumerate()
+        .map(|(position, &key)| {
+            JointSealKey::from_bytes(key).map_err(|error| DocumentError::SealKey {
+                round: Round(document.first_round.0 + position as u64),
+                error,
+            })
+        })
+        .collect()
 }
 
 fn onion_keys(document: &EpochDocument) -> Result<Vec<OnionPublicKey>, DocumentError> {
