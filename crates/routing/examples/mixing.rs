@@ -46,9 +46,9 @@ fn population(f: f64, onions: u64, honest_shards: u32) -> MixingPopulation {
 fn bounds() {
     println!("Bounds at f = {F}, {HOPS} mixing hops; least hops for 1e-9 and 1e-12 a round\n");
     println!(
-        "| shards | K, ε, δ | one onion | undisturbed | conjectured | disturbed | 1e-9 | 1e-12 |"
+        "| shards | K, ε, δ | one onion | undisturbed | conjectured | disturbed | half-way | 1e-9 | 1e-12 |"
     );
-    println!("|---:|---|---:|---:|---:|---:|---:|---:|");
+    println!("|---:|---|---:|---:|---:|---:|---:|---:|---:|");
     for (shards, budget, onions, honest) in ROWS {
         let row = population(F, onions, honest);
         let one = row.one_onion(HOPS);
@@ -58,11 +58,12 @@ fn bounds() {
             Err(error) => error.to_string(),
         };
         println!(
-            "| {shards} | {budget} | {:.1e} | {:.1e} | {:.1e} | {:.1e} | {} | {} |",
+            "| {shards} | {budget} | {:.1e} | {:.1e} | {:.1e} | {:.1e} | {:.1e} | {} | {} |",
             one.proven,
             all.proven,
             all.conjectured,
             row.disturbed(HOPS).proven,
+            row.disturbed_halfway(HOPS).proven,
             hops(1e-9),
             hops(1e-12)
         );

@@ -9,6 +9,7 @@
 //!
 //! The conjectured figures need more than is proven: see [`BoundKind::Conjectured`].
 
+mod halfway;
 mod joint;
 mod moments;
 mod one_onion;
@@ -25,6 +26,19 @@ pub const ONIONS_PER_CONVERSATION: u8 = 4;
 /// Noise pairs are cut off at this many standard deviations or more, in every shard: four of them
 /// make a quarter of its volume.
 const CUT_IN_DEVIATIONS: f64 = 4.0;
+
+/// The onions whose places a disturbed round can depend on when onions are dropped half-way: the
+/// users' four, and a couple of noise for either world that can show one pair more.
+const FOLLOWED_HALFWAY: f64 = 8.0;
+
+/// Noise onions that the adversary cannot tell apart, with all other noise given away.
+#[derive(Clone, Copy, Debug)]
+enum Alike {
+    /// The single ones of all shards: M - 2D.
+    Single(u64),
+    /// One of each pair of the shard that drew most, which matches them at random: D/H at least.
+    OfPairs(u64),
+}
 
 /// What an onion is certain to be mixed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +139,10 @@ impl MixingPopulation {
     /// [`Self::conversation`], given the deviation of the number of noise pairs that all honest
     /// shards draw together: the root of the sum of their sigma squared, or more.
     pub fn conversation_given(&self, pair_deviation: f64, hops: u8) -> MixingBound {
-        self.counting_noise(pair_deviation, |alike| self.pairing(alike, hops))
+        let fewest = self.fewest_alike();
+        self.counting_noise(pair_deviation, fewest, |alike| match alike {
+            Alike::Single(onions) | Alike::OfPairs(onions) => self.pairing(onions, hops),
+        })
     }
 
     /// What mixing adds in a disturbed round to the differential privacy of its counts: the total
@@ -142,12 +159,43 @@ impl MixingPopulation {
 
     /// [`Self::disturbed`], given the deviation of [`Self::conversation_given`].
     pub fn disturbed_given(&self, pair_deviation: f64, hops: u8) -> MixingBound {
-        self.counting_noise(pair_deviation, |alike| {
+        self.counting_noise(pair_deviation, self.fewest_alike(), |alike| {
             // A couple of users' onions is compared with a couple of noise, in both worlds among
             // two more onions than are alike. Of each couple one is followed first, then the other
             // among one place less.
-            let among = |more| Self { onions: alike.saturating_add(more), ..*self }.followed(hops);
-            (2.0 * (among(1) + among(2))).min(1.0)
+            let (onions, views) = match alike {
+                Alike::Single(onions) => (onions, 2.0),
+                // The couple that is not paired stands out too.
+                Alike::OfPairs(onions) => (onions, 4.0),
+            };
+            let among = |more| Self { onions: onions.saturating_add(more), ..*self }.followed(hops);
+            (views * (among(1) + among(2))).min(1.0)
+        })
+    }
+
+    /// [`Self::disturbed`], for onions dropped anywhere on the way, by any rule from the routes seen
+    /// so far: eight times Theorem 3.
+    ///
+    /// Proven, with one proviso. Given how many pairs are drawn, the two worlds are this close
+    /// beside a factor for noise that is lost unnoticed, which is 1 if none is. The documentation
+    /// has it.
+    pub fn disturbed_halfway(&self, hops: u8) -> MixingBound {
+        self.disturbed_halfway_given(self.even_deviation(), hops)
+    }
+
+    /// [`Self::disturbed_halfway`], given the deviation of [`Self::conversation_given`].
+    pub fn disturbed_halfway_given(&self, pair_deviation: f64, hops: u8) -> MixingBound {
+        self.counting_noise(pair_deviation, 0.0, |alike| match alike {
+            Alike::Single(onions) => {
+                // Two couples of noise are given away with the users' other onions.
+                let places = onions.saturating_sub(4) as f64;
+                let one = self
+                    .exponents(places)
+                    .map(|moments| halfway::bound(moments, hops))
+                    .fold(1.0, f64::min);
+                (FOLLOWED_HALFWAY * one).min(1.0)
+            }
+            Alike::OfPairs(_) => 1.0,
         })
     }
 
@@ -210,31 +258,42 @@ impl MixingPopulation {
         self.onions as f64 / 4.0 / CUT_IN_DEVIATIONS / shards
     }
 
+    /// M / (2H+1): the M - 2D single noise onions, or the D/H pairs of the shard that drew most, are
+    /// at least so many.
+    fn fewest_alike(&self) -> f64 {
+        self.onions as f64 / (2.0 * f64::from(self.honest_shards) + 1.0)
+    }
+
     /// A bound that is proven for alike noise: on average over how much that is, and as if all
-    /// noise were.
-    fn counting_noise(&self, pair_deviation: f64, bound: impl Fn(u64) -> f64) -> MixingBound {
-        let conjectured = bound(self.onions);
-        let proven = self.average_over_pairs(pair_deviation, bound).max(conjectured);
+    /// noise were. With `fewest` or less single noise, one of each pair counts.
+    fn counting_noise(
+        &self,
+        pair_deviation: f64,
+        fewest: f64,
+        bound: impl Fn(Alike) -> f64,
+    ) -> MixingBound {
+        let conjectured = bound(Alike::Single(self.onions));
+        let proven = self.average_over_pairs(pair_deviation, fewest, bound).max(conjectured);
         MixingBound { proven, conjectured }
     }
 
     /// `bound` on average over D, the number of noise pairs. It has mean M/4 and is as unlikely
     /// to exceed that by t `deviation` as a Gaussian: exp(-t^2 / 2), for discrete Gaussians and
     /// their cuts.
-    ///
-    /// Alike are the M - 2D single onions, or else one of each pair of the shard that drew most:
-    /// D/H at least. One or the other is M / (2H+1).
-    fn average_over_pairs(&self, deviation: f64, bound: impl Fn(u64) -> f64) -> f64 {
+    fn average_over_pairs(&self, deviation: f64, fewest: f64, bound: impl Fn(Alike) -> f64) -> f64 {
         const STEP: f64 = 0.25;
         let onions = self.onions as f64;
-        let fewest = onions / (2.0 * f64::from(self.honest_shards) + 1.0);
         let (mut sum, mut before, mut t) = (0.0, 0.0, 0.0);
         loop {
             let exceeded = libm::exp(-0.5 * t * t);
             t += STEP;
             // Beyond ten deviations, of which no draw comes near, the worst number is as good.
             let singles = if t > 10.0 { fewest } else { onions / 2.0 - 2.0 * t * deviation };
-            let alike = libm::floor(singles.max(fewest)) as u64;
+            let alike = if singles > fewest {
+                Alike::Single(libm::floor(singles) as u64)
+            } else {
+                Alike::OfPairs(libm::floor(fewest) as u64)
+            };
             let here = bound(alike).max(before);
             sum += (here - before) * exceeded;
             before = here;

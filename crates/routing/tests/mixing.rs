@@ -1,5 +1,7 @@
 //! The mixing bounds against simulations that could refute them.
 
+#[path = "mixing/dropped.rs"]
+mod dropped;
 #[path = "mixing/network.rs"]
 mod network;
 #[path = "mixing/permutations.rs"]
@@ -9,12 +11,15 @@ mod posterior;
 #[path = "mixing/routes.rs"]
 mod routes;
 
+use std::collections::HashMap;
+
 use antiphon_routing::{MixingPopulation, OperatorSlice, PathSampler, Ppm};
 use antiphon_wire::ShardIndex;
+use dropped::Dropping;
 use network::{Guesses, Network};
 use permutations::{AllOnions, Noise, ONIONS};
 use posterior::{Couples, FourOnions, OneOnion, layer};
-use rand::SeedableRng as _;
+use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use routes::Tiny;
 
@@ -184,5 +189,79 @@ fn paired_noise_hides_no_worse_than_single_noise_in_tiny_networks() {
             known += onions.distance(Noise::Known);
         }
         assert!(paired <= single && single <= known, "{paired} {single} {known}");
+    }
+}
+
+/// Tiny networks in which one place was dropped at some time, chosen at random.
+fn droppings(seed: u64) -> impl Iterator<Item = Dropping> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    (0..60).map(move |_| {
+        let (mut network, when) = (Dropping::new(), rng.random_range(0..3));
+        for hop in 0..3 {
+            if hop == when {
+                network.drop(rng.random_range(0..dropped::ONIONS));
+            }
+            network.pass(&layer(dropped::ONIONS, 0.4, 2, &mut rng), 2);
+        }
+        network
+    })
+}
+
+#[test]
+fn views_with_the_same_pairs_differ_by_the_figures_of_the_onions_exchanged() {
+    for network in droppings(8) {
+        // All users' onions are left, and one of two noise onions: both places of an exchange are
+        // seen.
+        let (mut idle, mut talking) = (HashMap::new(), HashMap::new());
+        network.see([&[0, 1, 2, 3], &[]], &[(0, 1), (2, 3)], 1.0, &mut idle);
+        network.see([&[0, 1, 2, 3], &[]], &[(0, 2), (1, 3)], 1.0, &mut talking);
+        let figures: f64 = [[0, 1, 2, 3], [1, 0, 2, 3], [2, 0, 1, 3], [3, 0, 1, 2]]
+            .iter()
+            .map(|four| network.figure(four[0], &four[1..], &[]))
+            .sum();
+        // n = 3 places: (n-1)/(n-2) = 2.
+        assert!(dropped::distance(&idle, &talking) <= 2.0 * figures + 1e-12);
+
+        // The first is dropped: its partner is single, and the other couple is left.
+        let (mut idle, mut talking) = (HashMap::new(), HashMap::new());
+        network.see([&[1, 2, 3], &[0]], &[(2, 3)], 1.0, &mut idle);
+        network.see([&[1, 2, 3], &[0]], &[(1, 3)], 1.0, &mut talking);
+        let figures = network.figure(1, &[2, 3], &[0]) + network.figure(2, &[1, 3], &[0]);
+        // n = 4 places.
+        assert!(dropped::distance(&idle, &talking) <= 1.5 * figures + 1e-12);
+    }
+}
+
+#[test]
+fn a_couple_of_users_is_exchanged_for_one_of_noise_that_is_left() {
+    let users = [0, 1];
+    for network in droppings(9) {
+        // One pair is drawn in all: the users' in one world, any of the noise in the other.
+        let [mut idle, mut talking, mut idle_left, mut talking_left] =
+            std::array::from_fn(|_| HashMap::new());
+        network.see([&users, &[]], &[(0, 1)], 1.0, &mut idle);
+        let mut figures = 0.0;
+        let pairs = (2..6).flat_map(|one| (one + 1..6).map(move |other| (one, other)));
+        for (one, other) in pairs {
+            let four = [0, 1, one, other];
+            network.see([&users, &[]], &[(one, other)], 1.0 / 6.0, &mut talking);
+            network.see([&four, &[]], &[(0, 1)], 1.0 / 6.0, &mut idle_left);
+            network.see([&four, &[]], &[(one, other)], 1.0 / 6.0, &mut talking_left);
+            for onion in four {
+                let others: Vec<_> = four.into_iter().filter(|&each| each != onion).collect();
+                figures += network.figure(onion, &others, &[]) / 6.0;
+            }
+        }
+        // Nothing or one of four single onions was lost, and all of one pair or nothing.
+        for (view, &mass) in &idle {
+            let left = idle_left.get(view).copied().unwrap_or(0.0);
+            assert!(left <= mass + 1e-12 && left >= mass * (1.0 - 1.0 / 3.0_f64).powi(2) - 1e-12);
+        }
+        for (view, &left) in &talking_left {
+            assert!(left <= talking[view] + 1e-12);
+        }
+        let weight = |seen: &HashMap<_, f64>| seen.values().sum::<f64>();
+        assert!((weight(&idle_left) - weight(&talking_left)).abs() < 1e-12);
+        assert!(dropped::distance(&idle_left, &talking_left) <= 2.0 * figures + 1e-12);
     }
 }

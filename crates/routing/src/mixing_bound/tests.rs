@@ -1,4 +1,5 @@
 mod exact;
+mod halfway;
 
 use super::*;
 
@@ -111,6 +112,30 @@ fn a_disturbed_round_tells_what_following_four_onions_tells() {
 }
 
 #[test]
+fn dropping_half_way_costs_a_few_times_what_dropping_at_the_gateway_does() {
+    let table = [7.1e-4, 1.34e-4, 2.04e-4, 1.07e-2, 1.13e-3];
+    for (row, written) in reference_rows().into_iter().zip(table) {
+        let (halfway, gateway) = (row.disturbed_halfway(14), row.disturbed(14));
+        assert!(halfway.proven > gateway.proven && halfway.proven < 13.0 * gateway.proven);
+        let found = halfway.proven;
+        assert!((found / written - 1.0).abs() < 0.05, "{row:?}: {found:e}, not {written:e}");
+        assert!(row.disturbed_halfway(16).proven < halfway.proven);
+    }
+    assert_eq!(population(200_000, 100, 4).disturbed_halfway(14).proven, 1.0);
+}
+
+#[test]
+fn one_of_each_pair_counts_double_when_a_round_is_disturbed() {
+    // Draws so wild that single noise is never certain: the couple that is not paired stands out.
+    let row = population(200_000, 6464, 1);
+    let (fewest, hops) = (6464 / 3, 24);
+    let among = |onions| MixingPopulation { onions, ..row }.one_onion(hops).proven;
+    let least = 4.0 * (among(fewest + 1) + among(fewest + 2));
+    let found = row.disturbed_given(1e9, hops).proven;
+    assert!((found / least - 1.0).abs() < 1e-9, "{found:e} {least:e}");
+}
+
+#[test]
 fn rounds_and_patterns_add_up_to_at_most_one() {
     let row = population(200_000, 6464, 4);
     let one = row.conversation(14);
@@ -145,5 +170,6 @@ fn no_number_of_hops_helps_without_honest_noise_or_honest_shards() {
         for kind in [BoundKind::Proven, BoundKind::Conjectured] {
             assert!(hopeless.least_mixing_hops(1e-30, kind).is_err(), "{hopeless:?}");
         }
+        assert_eq!(hopeless.disturbed_halfway(14).proven, 1.0);
     }
 }

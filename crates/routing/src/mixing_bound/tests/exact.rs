@@ -5,10 +5,10 @@ use super::super::moments::Moments;
 use super::super::{joint, one_onion};
 
 /// The exponents that the bounds are taken at, or nearly.
-const EXPONENTS: [f64; 6] = [1.05, 1.25, 1.5, 1.75, 1.9, 2.0];
+pub(super) const EXPONENTS: [f64; 6] = [1.05, 1.25, 1.5, 1.75, 1.9, 2.0];
 
 /// Probabilities of honest shards; malicious ones have the rest.
-const NETWORKS: [&[f64]; 8] = [
+pub(super) const NETWORKS: [&[f64]; 8] = [
     &[0.8],
     &[0.3],
     &[1.0],
@@ -19,20 +19,20 @@ const NETWORKS: [&[f64]; 8] = [
     &[0.7, 0.02, 0.02],
 ];
 
-fn moments(network: &[f64], places: usize, p: f64) -> Moments {
+pub(super) fn moments(network: &[f64], places: usize, p: f64) -> Moments {
     let f = (1.0 - network.iter().sum::<f64>()).max(0.0);
     Moments { f, honest_shards: network.len() as f64, places: places as f64, p }
 }
 
 /// Functions on `k`-tuples of different places.
-struct Space {
+pub(super) struct Space {
     places: usize,
     k: usize,
-    tuples: Vec<Vec<usize>>,
+    pub(super) tuples: Vec<Vec<usize>>,
 }
 
 impl Space {
-    fn new(places: usize, k: usize) -> Self {
+    pub(super) fn new(places: usize, k: usize) -> Self {
         let mut tuples = vec![Vec::new()];
         for _ in 0..k {
             let longer = |tuple: Vec<usize>| {
@@ -48,8 +48,12 @@ impl Space {
         digits.fold(0, |index, digit| index * base + digit)
     }
 
+    pub(super) fn places(&self) -> usize {
+        self.places
+    }
+
     /// Averages over tuples whose places are in the same classes.
-    fn pass(&self, values: &[f64], layer: &Layer) -> Vec<f64> {
+    pub(super) fn pass(&self, values: &[f64], layer: &Layer) -> Vec<f64> {
         let kinds = layer.kinds;
         let mut sums = vec![(0.0, 0.0); kinds.pow(self.k as u32)];
         let keys: Vec<_> = self
@@ -85,7 +89,7 @@ impl Space {
     }
 
     /// Functions to try: a single tuple, differences of two, and some with many values.
-    fn samples(&self) -> Vec<Vec<f64>> {
+    pub(super) fn samples(&self) -> Vec<Vec<f64>> {
         let count = self.tuples.len();
         let mut single = vec![0.0; count];
         single[0] = 1.0;
@@ -104,14 +108,14 @@ impl Space {
 }
 
 /// Which places are averaged over together, and how likely that is.
-struct Layer {
-    probability: f64,
-    class: Vec<usize>,
-    kinds: usize,
+pub(super) struct Layer {
+    pub(super) probability: f64,
+    pub(super) class: Vec<usize>,
+    pub(super) kinds: usize,
 }
 
 /// All that one layer can be.
-fn layers(network: &[f64], places: usize) -> Vec<Layer> {
+pub(super) fn layers(network: &[f64], places: usize) -> Vec<Layer> {
     let shards = network.len();
     let f = (1.0 - network.iter().sum::<f64>()).max(0.0);
     let of = |mut code: usize| {
@@ -128,7 +132,7 @@ fn layers(network: &[f64], places: usize) -> Vec<Layer> {
     (0..(shards + 1).pow(places as u32)).map(of).filter(|each| each.probability > 0.0).collect()
 }
 
-fn norm(values: &[f64], p: f64) -> f64 {
+pub(super) fn norm(values: &[f64], p: f64) -> f64 {
     if p == 1.0 {
         return values.iter().map(|value| value.abs()).sum();
     }
@@ -155,7 +159,7 @@ fn expected_norms(
     sums
 }
 
-fn at_most(found: f64, bound: f64, case: &str) {
+pub(super) fn at_most(found: f64, bound: f64, case: &str) {
     assert!(found <= bound * (1.0 + 1e-9) + 1e-12, "{case}: {found} > {bound}");
 }
 
