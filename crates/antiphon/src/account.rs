@@ -3,11 +3,16 @@
 mod answer;
 mod noise;
 mod text;
-mod values;
 
-use antiphon_dp_noise::{Account, AccountError};
+use std::iter::repeat_n;
+
+use antiphon_dp_noise::{
+    Account, AccountError, Budget, BudgetError, Cut, MAX_VOLUME, Mechanism, OperatorShare,
+    PairDistribution, Sigma, SolveError, Step, solve_beyond,
+};
 use clap::Args;
 
+use crate::cli::values;
 use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::output::{self, JsonTarget, OutputError};
 
@@ -20,7 +25,7 @@ use noise::{NoiseArguments, NoiseError};
     after_long_help = EXIT_CODES,
     long_about = "\
 Show what an amount of noise hides: give two of --disturbed, --delta and --epsilon, and the third \
-is computed.
+is computed. Give all three and no noise, and the least volume is computed that keeps them.
 
 The noise is that of the honest shards alone. Epsilon and delta bound what an adversary learns about \
 whether two users talk, over all disturbed rounds together; beside them stands the figure for \
@@ -34,6 +39,10 @@ Examples:
       delta at an epsilon of 0.693
   antiphon account --honest 4 --sigma 101 --volume 1616 --epsilon ln4 --delta 1e-4
       for how many disturbed rounds it lasts
+  antiphon account --honest 4 --sigma 101 --volume 1616 --disturbed 1000 --delta 1e-6 --attempts 100
+      epsilon if noise onions are dropped, or onions left out of filters, a hundred times
+  antiphon account --honest 80 --disturbed 1000 --epsilon ln2 --delta 1e-6 --least-cut 2
+      the least volume of a shard whose cut lies at two sigma or beyond
   antiphon account --mechanism poisson --honest 80 --mean 3100 --disturbed 1000 --delta 1e-6
       the same for noise as Stadium adds it
   antiphon account --mechanism laplace --honest 1 --mean 13800 --scale 300 --disturbed 1 --delta 1e-6
@@ -51,24 +60,39 @@ pub(crate) struct AccountArguments {
     /// How far an adversary's belief may move: a number, or ln2, ln4, ...
     #[arg(long, value_name = "EPSILON", value_parser = values::epsilon)]
     epsilon: Option<f64>,
+    /// How near the cut may lie, in sigmas, where the least volume is asked for; 0: a flat distribution
+    #[arg(long, value_name = "SIGMAS", value_parser = values::cut)]
+    least_cut: Option<Cut>,
     /// Noise deposits missing unnoticed in every disturbed round
     #[arg(long, value_name = "R", default_value_t = 0)]
     lost_noise: u32,
-    /// Attempts, in all, of malicious seal shards to leave onions out of their filters unnoticed
+    /// Rounds, in all, in which noise onions are dropped or onions left out of filters, noticed or not
     #[arg(
         long,
         value_name = "A",
         default_value_t = 0,
-        value_parser = clap::value_parser!(u32).range(0..=1_000_000)
+        value_parser = clap::value_parser!(u32).range(0..=100_000)
+    )]
+    attempts: u32,
+    /// With --attempts: the rate of false positives of the fullest filter accepted [default: 2^-20]
+    #[arg(long, value_name = "P", requires = "attempts", value_parser = values::false_positives)]
+    false_positive: Option<f64>,
+    /// Attempts to leave onions out alone, without what is lost of the noise
+    #[arg(
+        long,
+        value_name = "A",
+        default_value_t = 0,
+        conflicts_with = "attempts",
+        value_parser = clap::value_parser!(u32).range(0..=100_000)
     )]
     left_out_attempts: u32,
-    /// The rate of false positives of the fullest filter accepted; comes out of delta every round
-    #[arg(long, value_name = "P", default_value_t = 0.0)]
-    false_positive: f64,
     /// Write the figures as JSON to this file, or to standard output in place of the text: -
     #[arg(long, value_name = "PATH")]
     json: Option<JsonTarget>,
 }
+
+/// The rate of false positives that filters are made for.
+const NOMINAL_RATE: f64 = 1.0 / (1 << 20) as f64;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -76,14 +100,30 @@ enum Question {
     Epsilon { disturbed: u32, delta: f64 },
     Delta { disturbed: u32, epsilon: f64 },
     Rounds { epsilon: f64, delta: f64 },
+    Volume { disturbed: u32, epsilon: f64, delta: f64 },
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AccountCommandError {
     /// Not two of the three.
-    #[error("give two of --disturbed, --delta and --epsilon; the third is computed")]
+    #[error(
+        "give two of --disturbed, --delta and --epsilon, and the third is computed; or all three \
+         without --sigma and --volume, and the least volume is"
+    )]
     Question,
+    /// A rule for the cut of noise that is given.
+    #[error(
+        "--least-cut is for the least volume: give --disturbed, --delta and --epsilon, and neither \
+         --sigma nor --volume"
+    )]
+    CutOfGiven,
+    /// The budget makes no sense.
+    #[error(transparent)]
+    Budget(#[from] BudgetError),
+    /// No volume is enough.
+    #[error("{0}{1}")]
+    Volume(SolveError, String),
     /// The noise makes no sense.
     #[error(transparent)]
     Noise(#[from] NoiseError),
@@ -93,7 +133,7 @@ pub(crate) enum AccountCommandError {
     /// More is given away outright than delta allows.
     #[error(
         "no epsilon holds at delta = {delta:e} over {disturbed} disturbed rounds: with probability \
-         {least:.2e} the noise runs into its ends or what is set aside happens. {instead}"
+         {least:.2e} the noise runs into its ends, which shows outright. {instead}"
     )]
     NoEpsilon {
         /// The delta asked for.
@@ -123,8 +163,12 @@ pub(crate) enum AccountCommandError {
 impl Exits for AccountCommandError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Question | Self::Noise(_) | Self::Extras(_) => Exit::Usage,
-            Self::NoEpsilon { .. } | Self::NoRound { .. } => Exit::Failed,
+            Self::Question
+            | Self::CutOfGiven
+            | Self::Noise(_)
+            | Self::Extras(_)
+            | Self::Budget(_) => Exit::Usage,
+            Self::NoEpsilon { .. } | Self::NoRound { .. } | Self::Volume(..) => Exit::Failed,
             Self::Output(error) => error.exit(),
         }
     }
@@ -133,10 +177,16 @@ impl Exits for AccountCommandError {
 /// Answers and prints.
 pub(crate) fn run(arguments: &AccountArguments) -> Result<(), AccountCommandError> {
     let question = arguments.question()?;
-    let account = Account::new(arguments.noise.mechanism()?)?
+    let mechanism = match question {
+        Question::Volume { disturbed, epsilon, delta } => {
+            arguments.least(&Budget::new(epsilon, delta, disturbed)?)?
+        }
+        _ => arguments.noise.mechanism()?,
+    };
+    let account = Account::new(mechanism)?
         .with_lost_noise(arguments.lost_noise)?
         .with_left_out_attempts(arguments.left_out_attempts)?
-        .with_false_positives(arguments.false_positive)?;
+        .with_attempts(arguments.attempts, arguments.false_positive())?;
     let answer = Answer::of(question, &account, arguments)?;
     output::deliver(arguments.json.as_ref(), &answer, &text::render(&answer))?;
     Ok(())
@@ -144,11 +194,49 @@ pub(crate) fn run(arguments: &AccountArguments) -> Result<(), AccountCommandErro
 
 impl AccountArguments {
     fn question(&self) -> Result<Question, AccountCommandError> {
-        match (self.disturbed, self.delta, self.epsilon) {
-            (Some(disturbed), Some(delta), None) => Ok(Question::Epsilon { disturbed, delta }),
-            (Some(disturbed), None, Some(epsilon)) => Ok(Question::Delta { disturbed, epsilon }),
-            (None, Some(delta), Some(epsilon)) => Ok(Question::Rounds { epsilon, delta }),
-            _ => Err(AccountCommandError::Question),
+        let given = self.noise.sigma.is_some() || self.noise.volume.is_some();
+        let question = match (self.disturbed, self.delta, self.epsilon) {
+            (Some(disturbed), Some(delta), None) => Question::Epsilon { disturbed, delta },
+            (Some(disturbed), None, Some(epsilon)) => Question::Delta { disturbed, epsilon },
+            (None, Some(delta), Some(epsilon)) => Question::Rounds { epsilon, delta },
+            (Some(disturbed), Some(delta), Some(epsilon)) if !given && self.noise.is_gaussian() => {
+                Question::Volume { disturbed, epsilon, delta }
+            }
+            _ => return Err(AccountCommandError::Question),
+        };
+        if self.least_cut.is_some() && !matches!(question, Question::Volume { .. }) {
+            return Err(AccountCommandError::CutOfGiven);
         }
+        Ok(question)
+    }
+
+    /// The noise of the least volume that keeps a budget.
+    fn least(&self, budget: &Budget) -> Result<Mechanism, AccountCommandError> {
+        let honest = self.noise.honest()?;
+        let shards = u16::try_from(honest).map_err(|_| NoiseError::TooMany(honest))?;
+        let nearest = self.least_cut.unwrap_or(Cut::FOUR_SIGMA);
+        let solved = solve_beyond(budget, &[OperatorShare { weight: 1, shards }], 0, nearest);
+        let noise = solved
+            .map_err(|error| AccountCommandError::Volume(error, self.nearest_possible(budget)))?;
+        let each = noise.per_operator.into_iter().flat_map(|each| repeat_n(each, honest as usize));
+        Ok(Mechanism::ConstantVolume(each.collect()))
+    }
+
+    /// What the most noise keeps, to go behind an explanation.
+    fn nearest_possible(&self, budget: &Budget) -> String {
+        let widest = PairDistribution::new(MAX_VOLUME, Sigma::MAX);
+        let account = self.noise.honest().ok().zip(widest.ok()).and_then(|(honest, shard)| {
+            Account::new(Mechanism::ConstantVolume(vec![shard; honest as usize])).ok()
+        });
+        let (delta, disturbed) = (budget.delta(), budget.disturbed_rounds());
+        let least = account.map(|account| account.epsilon(delta, disturbed, Step::One));
+        match least.filter(|least| least.is_finite()) {
+            Some(least) => format!(". Possible instead: an epsilon of {least:.4}"),
+            None => String::new(),
+        }
+    }
+
+    fn false_positive(&self) -> f64 {
+        self.false_positive.unwrap_or(NOMINAL_RATE)
     }
 }

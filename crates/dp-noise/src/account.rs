@@ -1,29 +1,31 @@
 //! The account of a mechanism, with everything beside the noise that an adversary may try.
 
+mod attempts;
 mod left_out;
 
 use thiserror::Error;
 
 use crate::accountant::margin;
 use crate::budget::{Budget, BudgetError};
-use crate::composition::{ComposedLoss, Repeated, composed};
+use crate::composition::{Aim, ComposedLoss, Repeated, composed};
 use crate::mechanism::{MAX_LOST_NOISE, Mechanism};
 use crate::privacy_loss::{PrivacyLoss, Step};
 
+use attempts::Attempts;
 pub use left_out::LeftOut;
 
 /// What the honest shards' noise hides, over any number of disturbed rounds.
 ///
 /// By default it counts the noise alone. All results are upper bounds, as those of
 /// [`epsilon`](fn@crate::epsilon), with which they agree to the last bit for a constant volume
-/// and no extras. The margin of 5e-5 a round belongs to the constant volume, which documents carry
-/// and others verify; the other mechanisms go without.
+/// and no extras. The margin of 5e-5 a round is counted twice for the other mechanisms, of which the
+/// adversary sees two counts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
     mechanism: Mechanism,
     lost_noise: u32,
     left_out: Option<LeftOut>,
-    false_positive: f64,
+    attempts: Option<Attempts>,
 }
 
 /// Why an account cannot be made.
@@ -52,10 +54,22 @@ pub enum AccountError {
         /// Users' onions among them.
         users: u32,
     },
-    /// A rate of false positives that is no probability below one.
-    #[error("a rate of false positives must lie from 0 to below 1, got {0}")]
+    /// A rate of false positives that is none, or that no filter has.
+    #[error(
+        "a rate of false positives lies from 0 to 0.25, got {0}; filters are made for 2^-20, about \
+         1e-6"
+    )]
     FalsePositive(f64),
+    /// Both a fixed number of lost deposits and attempts, which count what is lost.
+    #[error(
+        "attempts count how many noise deposits are lost in which round: give either them or a \
+         number lost in every round"
+    )]
+    LostTwice,
 }
+
+/// The onions of the two users in question.
+const USERS: u32 = 4;
 
 impl Account {
     /// The account of a mechanism's noise alone.
@@ -66,7 +80,7 @@ impl Account {
         if mechanism.shards() == 0 {
             return Err(AccountError::NobodyHonest);
         }
-        Ok(Self { mechanism, lost_noise: 0, left_out: None, false_positive: 0.0 })
+        Ok(Self { mechanism, lost_noise: 0, left_out: None, attempts: None })
     }
 
     /// In every disturbed round up to `deposits` noise deposits go missing unnoticed, from
@@ -97,25 +111,33 @@ impl Account {
         self.left_out = None;
         if attempts > 0 {
             self.fixed_volume()?;
-            self.left_out = Some(LeftOut::new(attempts, self.mechanism.volume() as u64, 4)?);
+            self.left_out = Some(LeftOut::new(attempts, self.mechanism.volume() as u64, USERS)?);
         }
         Ok(self)
     }
 
-    /// A filter claims an onion it does not hold with this probability: that of the fullest filter
-    /// accepted. What it costs is set aside from delta: `rate` for every disturbed round.
-    ///
-    /// However many noise onions the adversary drops in a round, the probability that a checked one
-    /// was among them and all of those passed is at most the rate: for n dropped onions it is
-    /// ((1 + rate)/2)^n - 2^-n, which is convex in the rate, 0 at 0 and below 1 at 1.
+    /// In all, there are `attempts` rounds in which noise onions are dropped or onions left out,
+    /// noticed or not, any number of them in each; a filter claims an onion that it does not hold with
+    /// probability `false_positive`, that of the fullest filter accepted. Counts what the adversary
+    /// is told as [`Self::with_left_out_attempts`] does, and all that is lost unnoticed.
     ///
     /// # Errors
-    /// [`AccountError::FalsePositive`] for what is no probability below one.
-    pub fn with_false_positives(mut self, rate: f64) -> Result<Self, AccountError> {
-        if !(0.0..1.0).contains(&rate) {
-            return Err(AccountError::FalsePositive(rate));
+    /// Those of [`Self::with_left_out_attempts`]; [`AccountError::FalsePositive`] for a rate out of
+    /// range; [`AccountError::LostTwice`] together with lost noise.
+    pub fn with_attempts(
+        mut self,
+        attempts: u32,
+        false_positive: f64,
+    ) -> Result<Self, AccountError> {
+        self.attempts = None;
+        if attempts > 0 {
+            self.fixed_volume()?;
+            let onions = self.mechanism.volume() as u64;
+            self.attempts = Some(Attempts::new(attempts, onions, USERS, false_positive)?);
         }
-        self.false_positive = rate;
+        if self.attempts.is_some() && self.lost_noise > 0 {
+            return Err(AccountError::LostTwice);
+        }
         Ok(self)
     }
 
@@ -125,23 +147,17 @@ impl Account {
         &self.mechanism
     }
 
-    /// The delta set aside for false positives over `rounds` disturbed rounds.
-    #[must_use]
-    pub fn set_aside(&self, rounds: u32) -> f64 {
-        self.false_positive * f64::from(rounds)
-    }
-
     /// An upper bound on epsilon at `delta` over `rounds` disturbed rounds; 0 if `delta` covers
     /// everything, infinite if there is none.
     #[must_use]
     pub fn epsilon(&self, delta: f64, rounds: u32, step: Step) -> f64 {
-        self.round(step).compose(delta, rounds).epsilon(delta)
+        self.round(step).compose(Aim::Delta(delta), rounds).epsilon(delta)
     }
 
     /// An upper bound on delta at `epsilon` over `rounds` disturbed rounds.
     #[must_use]
     pub fn delta(&self, epsilon: f64, rounds: u32, step: Step) -> f64 {
-        self.round(step).compose(1e-9, rounds).delta(epsilon)
+        self.round(step).compose(Aim::Epsilon(epsilon), rounds).delta(epsilon)
     }
 
     /// The most disturbed rounds whose epsilon at `delta` is no more than `epsilon`; 0 if one is
@@ -152,7 +168,7 @@ impl Account {
     pub fn rounds(&self, epsilon: f64, delta: f64, step: Step) -> Result<u32, BudgetError> {
         Budget::new(epsilon, delta, 1)?;
         let round = self.round(step);
-        let keeps = |rounds| round.compose(delta, rounds).epsilon(delta) <= epsilon;
+        let keeps = |rounds| round.compose(Aim::Delta(delta), rounds).epsilon(delta) <= epsilon;
         let mut beyond = 1;
         while keeps(beyond) {
             if beyond >= Budget::MAX_DISTURBED_ROUNDS {
@@ -182,35 +198,44 @@ impl Account {
     }
 
     fn round(&self, step: Step) -> Round {
+        let levels = match self.attempts {
+            Some(_) => self.mechanism.losses(step),
+            None => self
+                .mechanism
+                .loss(step, self.lost_noise)
+                .into_iter()
+                .map(|loss| (0, loss))
+                .collect(),
+        };
         Round {
-            loss: self.mechanism.loss(step, self.lost_noise),
+            levels,
+            attempts: self.attempts,
             left_out: self.left_out.map(LeftOut::repeated),
-            false_positive: self.false_positive,
-            documented: self.fixed_volume().is_ok(),
+            counts: if self.fixed_volume().is_ok() { 1.0 } else { 2.0 },
         }
     }
 }
 
 /// What one round tells, ready to be composed.
 struct Round {
-    loss: Option<PrivacyLoss>,
+    /// With up to so many deposits lost; empty if nothing is hidden.
+    levels: Vec<(u32, PrivacyLoss)>,
+    attempts: Option<Attempts>,
     left_out: Option<Repeated>,
-    false_positive: f64,
-    /// Whether it is the noise of documents, with the margin.
-    documented: bool,
+    /// How many counts are seen: each has a margin.
+    counts: f64,
 }
 
 impl Round {
-    /// Composes with tails that are small beside `delta`.
-    fn compose(&self, delta: f64, rounds: u32) -> ComposedLoss {
-        let Some(loss) = self.loss.clone() else { return ComposedLoss::nothing_hidden() };
+    /// Composes with errors that are small beside what is asked for.
+    fn compose(&self, aim: Aim, rounds: u32) -> ComposedLoss {
+        let Some((_, first)) = self.levels.first() else { return ComposedLoss::nothing_hidden() };
         let rounds = rounds.max(1);
-        let tail = (1e-5 * delta).clamp(1e-30, 1e-3);
-        let margin = if self.documented { margin(rounds) } else { 0.0 };
-        let noise = Repeated { loss, times: rounds };
-        let parts = core::iter::once(noise).chain(self.left_out.clone());
-        composed(parts.collect(), tail)
-            .raised(margin)
-            .failing(self.false_positive * f64::from(rounds))
+        let (mut parts, failing) = match self.attempts {
+            Some(attempts) => attempts.losses(&self.levels, rounds, aim.tail()),
+            None => (vec![Repeated { loss: first.clone(), times: rounds }], 0.0),
+        };
+        parts.extend(self.left_out.clone());
+        composed(parts, self.counts * margin(rounds), aim).failing(failing)
     }
 }

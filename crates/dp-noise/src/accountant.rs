@@ -1,20 +1,18 @@
 //! What an adversary learns from the count of pairs, over many rounds.
 
-use crate::composition::{ComposedLoss, Repeated, composed};
+use crate::composition::{Aim, ComposedLoss, Repeated, composed};
 use crate::distribution::PairDistribution;
 use crate::honest_sum::HonestSum;
 use crate::privacy_loss::{PrivacyLoss, Step};
 
-/// Added to the loss of every round, on top of a bound that is tight without it.
+/// Added to the loss of every round for each count that is seen, on top of a bound that is tight
+/// without it.
 ///
 /// It is half the grid of Google's dp-accounting at its default discretisation of 1e-4, which
 /// rounds losses up by that much on average. With it, results agree with that tool's to a tenth of
 /// a per cent, so that a document can be verified with either. It is not needed
 /// for the guarantee: at the default budget, noise solved without it has 7 % less volume.
-const MARGIN_PER_ROUND: f64 = 5e-5;
-
-/// The margin stops growing here; beyond, it would swamp what it is a margin of.
-const MARGIN_ROUNDS: u32 = 10_000;
+pub(crate) const MARGIN_PER_ROUND: f64 = 5e-5;
 
 /// An upper bound on the epsilon at `delta` that an adversary reaches in `rounds` rounds, in each
 /// of which it sees m plus the pairs of every shard in `honest` and tells apart two values of m
@@ -22,9 +20,8 @@ const MARGIN_ROUNDS: u32 = 10_000;
 ///
 /// `honest` has one item per honest shard. The result is 0 if `delta` alone covers everything and
 /// infinite if no epsilon does (no shards, or cuts so near that they show). All rounding is
-/// upwards: less than one part in a thousand from the grid, and on purpose 5e-5 a round, up to
-/// 0.05, as dp-accounting has it. Rounding errors of the transform, about 1e-13 a round, are
-/// counted into delta, so deltas below about 1e-10 over 1000 rounds come out infinite.
+/// upwards: less than one part in a thousand from the grid, and on purpose 5e-5 a round, as
+/// dp-accounting has it. Tails of about 1e-21 a round are counted into delta.
 #[must_use]
 pub fn epsilon(
     honest: impl IntoIterator<Item = PairDistribution>,
@@ -33,11 +30,11 @@ pub fn epsilon(
     step: Step,
 ) -> f64 {
     let Some(sum) = HonestSum::of_shards(honest) else { return f64::INFINITY };
-    compose(&sum, delta, rounds, step).epsilon(delta)
+    compose(&sum, rounds, step, Aim::Delta(delta)).epsilon(delta)
 }
 
 /// An upper bound on the delta at `epsilon`; otherwise as [`fn@epsilon`]. One without any honest
-/// shard. Not resolved below about 1e-13 a round.
+/// shard. Not resolved below about 1e-20 a round.
 #[must_use]
 pub fn delta(
     honest: impl IntoIterator<Item = PairDistribution>,
@@ -46,20 +43,19 @@ pub fn delta(
     step: Step,
 ) -> f64 {
     let Some(sum) = HonestSum::of_shards(honest) else { return 1.0 };
-    compose(&sum, 1e-9, rounds, step).delta(epsilon)
+    compose(&sum, rounds, step, Aim::Epsilon(epsilon)).delta(epsilon)
 }
 
-/// Composes with tails that are small beside `delta`.
-pub(crate) fn compose(sum: &HonestSum, delta: f64, rounds: u32, step: Step) -> ComposedLoss {
-    let tail = (1e-5 * delta).clamp(1e-30, 1e-3);
+/// Composes with errors that are small beside what is asked for.
+pub(crate) fn compose(sum: &HonestSum, rounds: u32, step: Step, aim: Aim) -> ComposedLoss {
     let rounds = rounds.max(1);
     let loss = PrivacyLoss::of_round(sum, step);
-    composed(vec![Repeated { loss, times: rounds }], tail).raised(margin(rounds))
+    composed(vec![Repeated { loss, times: rounds }], margin(rounds), aim)
 }
 
 /// What is added to the loss of so many rounds together.
 pub(crate) fn margin(rounds: u32) -> f64 {
-    MARGIN_PER_ROUND * f64::from(rounds.min(MARGIN_ROUNDS))
+    MARGIN_PER_ROUND * f64::from(rounds)
 }
 
 #[cfg(test)]
@@ -80,7 +76,7 @@ mod tests {
             let shard = PairDistribution::new(volume, sigma).unwrap();
             let sum = HonestSum::of_shards(core::iter::repeat_n(shard, shards)).unwrap();
             let loss = PrivacyLoss::of_round(&sum, Step::One);
-            let loss = composed(vec![Repeated { loss, times: rounds }], 1e-5 * delta);
+            let loss = composed(vec![Repeated { loss, times: rounds }], 0.0, Aim::Delta(delta));
             let ratio = loss.epsilon(delta) / exact;
             assert!((0.9999..1.001).contains(&ratio), "{ratio}");
             let margin = epsilon(core::iter::repeat_n(shard, shards), delta, rounds, Step::One)
@@ -93,7 +89,7 @@ mod tests {
     fn plain(shard: PairDistribution, shards: usize, delta: f64, rounds: u32) -> f64 {
         let sum = HonestSum::of_shards(core::iter::repeat_n(shard, shards)).unwrap();
         let loss = PrivacyLoss::of_round(&sum, Step::One);
-        composed(vec![Repeated { loss, times: rounds }], 1e-5 * delta).epsilon(delta)
+        composed(vec![Repeated { loss, times: rounds }], 0.0, Aim::Delta(delta)).epsilon(delta)
     }
 
     fn dist(volume: u32, units: u32) -> PairDistribution {

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::accountant::compose;
 use crate::budget::Budget;
+use crate::composition::Aim;
 use crate::distribution::PairDistribution;
 use crate::honest_sum::HonestSum;
 use crate::privacy_loss::Step;
@@ -117,12 +118,13 @@ pub fn check(
         return Err(CheckError::Cut(at));
     }
     let (delta, rounds) = (budget.delta(), budget.disturbed_rounds());
+    let aim = Aim::Delta(delta);
     let mut achieved = Achieved { epsilon: 0.0, delta: 0.0, epsilon_of_patterns: 0.0 };
     for honest in worst_cases(allocation, shares, malicious_weight) {
         let sum = HonestSum::of_counts(&honest)
             .ok_or(ShareError::NobodyHonest { malicious: malicious_weight })?;
-        let one = compose(&sum, delta, rounds, Step::One);
-        let two = compose(&sum, delta, rounds, Step::Two);
+        let one = compose(&sum, rounds, Step::One, aim);
+        let two = compose(&sum, rounds, Step::Two, aim);
         achieved.epsilon = achieved.epsilon.max(one.epsilon(delta));
         achieved.delta = achieved.delta.max(one.delta(budget.epsilon()));
         achieved.epsilon_of_patterns = achieved.epsilon_of_patterns.max(two.epsilon(delta));

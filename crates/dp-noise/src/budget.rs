@@ -24,14 +24,6 @@ pub enum BudgetError {
     /// No round, or more than [`Budget::MAX_DISTURBED_ROUNDS`].
     #[error("disturbed rounds must lie between 1 and {max}, got {0}", max = Budget::MAX_DISTURBED_ROUNDS)]
     DisturbedRounds(u32),
-    /// The amount to set aside leaves nothing of delta.
-    #[error("setting aside {extra} leaves nothing of delta = {delta}")]
-    NothingLeft {
-        /// The amount to be set aside.
-        extra: f64,
-        /// The delta it should come out of.
-        delta: f64,
-    },
 }
 
 impl Budget {
@@ -72,18 +64,6 @@ impl Budget {
     pub fn disturbed_rounds(&self) -> u32 {
         self.disturbed_rounds
     }
-
-    /// The budget left for the noise once `extra_delta` is set aside for something else, such as
-    /// the false positives of noise verification over all covered rounds.
-    ///
-    /// # Errors
-    /// [`BudgetError::NothingLeft`] unless `0 <= extra_delta < delta`.
-    pub fn set_aside(self, extra_delta: f64) -> Result<Self, BudgetError> {
-        if !(extra_delta >= 0.0 && extra_delta < self.delta) {
-            return Err(BudgetError::NothingLeft { extra: extra_delta, delta: self.delta });
-        }
-        Self::new(self.epsilon, self.delta - extra_delta, self.disturbed_rounds)
-    }
 }
 
 impl Default for Budget {
@@ -107,13 +87,5 @@ mod tests {
         }
         assert_eq!(Budget::new(1.0, 0.5, 0), Err(BudgetError::DisturbedRounds(0)));
         assert!(Budget::new(1.0, 0.5, u32::MAX).is_err());
-    }
-
-    #[test]
-    fn setting_aside_comes_out_of_delta() {
-        let budget = Budget::default().set_aside(4e-7).unwrap();
-        assert!((budget.delta() - 6e-7).abs() < 1e-18);
-        assert!(Budget::default().set_aside(1e-6).is_err());
-        assert!(Budget::default().set_aside(f64::NAN).is_err());
     }
 }

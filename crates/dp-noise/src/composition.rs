@@ -3,9 +3,41 @@
 //! Follows Koskela, Jälkö and Honkela (AISTATS 2020) for composing by Fourier transform and
 //! Doroshenko, Ghazi, Kamath, Kumar and Manurangsi (PETS 2022, "Connect the dots") for rounding to
 //! a grid. All roundings are upwards in what is learnt, never downwards.
+//!
+//! A transform's rounding errors are absolute, and a delta of 1e-12 would drown in those of a
+//! thousand rounds. So the losses are tilted first: each probability is multiplied by exp(t loss)
+//! and scaled back to a total of one, which puts the bulk where delta is decided, and afterwards
+//! divided by the same. What the errors add is then small beside delta, whatever delta is.
 
 use crate::fft::{Complex, transform};
-use crate::privacy_loss::{PrivacyLoss, log_mgf};
+use crate::privacy_loss::{PrivacyLoss, log_mgf, tilted_mean};
+
+/// What a composition is to answer: it is accurate there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Aim {
+    /// The epsilon at this delta.
+    Delta(f64),
+    /// The delta at this epsilon.
+    Epsilon(f64),
+}
+
+impl Aim {
+    /// A probability that may be given away beside what is asked for.
+    pub(crate) fn tail(self) -> f64 {
+        match self {
+            Self::Delta(delta) => (1e-5 * delta).clamp(1e-30, 1e-3),
+            Self::Epsilon(_) => 1e-20,
+        }
+    }
+
+    /// The same for losses that are raised by `margin` afterwards.
+    fn before(self, margin: f64) -> Self {
+        match self {
+            Self::Delta(delta) => Self::Delta(delta),
+            Self::Epsilon(epsilon) => Self::Epsilon(epsilon - margin),
+        }
+    }
+}
 
 /// A loss and how often it is suffered.
 #[derive(Clone, Debug)]
@@ -14,9 +46,15 @@ pub(crate) struct Repeated {
     pub(crate) times: u32,
 }
 
-/// All of `parts` added up, each as often as it says and at least once; tails of about `tail` are
-/// counted as lost outright.
-pub(crate) fn composed(mut parts: Vec<Repeated>, tail: f64) -> ComposedLoss {
+/// All of `parts` added up, each as often as it says and at least once, and raised by `margin`,
+/// which can only overstate what is learnt. Tails that are small beside the aim are counted as lost
+/// outright.
+pub(crate) fn composed(parts: Vec<Repeated>, margin: f64, aim: Aim) -> ComposedLoss {
+    added_up(parts, aim.before(margin)).raised(margin)
+}
+
+fn added_up(mut parts: Vec<Repeated>, aim: Aim) -> ComposedLoss {
+    let tail = aim.tail();
     if let [Repeated { loss, times: 1 }] = parts.as_slice() {
         return ComposedLoss::once(loss);
     }
@@ -76,16 +114,38 @@ pub(crate) fn composed(mut parts: Vec<Repeated>, tail: f64) -> ComposedLoss {
         tilts.iter().map(|&t| bound(t)).fold(1.0, f64::min)
     };
 
+    // A loss beyond the grid comes back at its lower end, too likely by exp(tilt) of the grid's width.
+    // That has to be negligible as far up as the mean: epsilon lies above it, unless delta is large.
+    let width = points as f64 * spacing;
+    let mean: f64 =
+        parts.iter().map(|part| f64::from(part.times) * tilted_mean(&part.loss.atoms, 0.0)).sum();
+    let back = width + mean.max(0.0);
+    let log_beyond = |t: f64| {
+        let of = |part: &Repeated| f64::from(part.times) * log_mgf(&part.loss.atoms, t);
+        parts.iter().map(of).sum::<f64>() - t * back
+    };
+    let log_beyond = tilts.iter().flat_map(|&t| [t, 2.0 * t]).map(log_beyond).fold(0.0, f64::min);
+    let most_tilt = if most <= back {
+        f64::INFINITY
+    } else {
+        ((libm::log(tail) - log_beyond) / width).max(0.0)
+    };
+    let tilt = tilt(&parts, high - low, aim).min(most_tilt);
     let n = points as f64;
+    let mut log_total = 0.0;
     let mut product: Option<Vec<Complex>> = None;
     let mut rounding = 0.0;
     for (grid, times) in &grids {
         let mut values = vec![Complex::ZERO; points];
         let mut norm = 0.0;
-        for &(index, p) in grid {
+        let losses: Vec<_> = grid.iter().map(|&(i, p)| (i as f64 * spacing, p)).collect();
+        let log_scale = log_mgf(&losses, tilt);
+        for (&(index, _), &(loss, p)) in grid.iter().zip(&losses) {
+            let p = p * libm::exp(tilt * loss - log_scale);
             values[wrap(index, points)].re += p;
             norm += p * p;
         }
+        log_total += f64::from(*times) * log_scale;
         transform(&mut values);
         for value in &mut values {
             *value = value.pow(*times);
@@ -109,12 +169,43 @@ pub(crate) fn composed(mut parts: Vec<Repeated>, tail: f64) -> ComposedLoss {
     // The second transform leaves index i at n - i, n times too large. Top of the grid first.
     let atoms = (0..points as i64)
         .map(|down| {
-            let p = (values[wrap(down - top, points)].re / n).max(0.0);
-            ((top - down) as f64 * spacing, p)
+            let (loss, p) =
+                ((top - down) as f64 * spacing, values[wrap(down - top, points)].re / n);
+            (loss, p.max(0.0) * libm::exp(log_total - tilt * loss))
         })
+        .take_while(|atom| atom.1.is_finite())
         .collect();
-    ComposedLoss { atoms, outright: infinite + beyond_top + rounding }
+    let rounding = Rounding { log_at_zero: libm::log(rounding) + log_total, tilt };
+    ComposedLoss { atoms, outright: infinite + beyond_top, rounding, most }
 }
+
+/// The exponent that puts the bulk of the sum where the aim is: for an epsilon, there; for a delta,
+/// where Chernoff's bound has that probability.
+fn tilt(parts: &[Repeated], range: f64, aim: Aim) -> f64 {
+    let enough = |t: f64| {
+        let (mut log_all, mut mean) = (0.0, 0.0);
+        for Repeated { loss, times } in parts {
+            log_all += f64::from(*times) * log_mgf(&loss.atoms, t);
+            mean += f64::from(*times) * tilted_mean(&loss.atoms, t);
+        }
+        match aim {
+            Aim::Delta(delta) => log_all - t * mean <= libm::log(delta),
+            Aim::Epsilon(epsilon) => mean >= epsilon,
+        }
+    };
+    // Up to here neither the probabilities nor the errors between two points of the grid grow out
+    // of bounds. It is reached where the greatest loss alone is likelier than delta.
+    let mut high = MOST_TILT / range.max(1e-9);
+    let mut low = 0.0;
+    for _ in 0..20 {
+        let middle = 0.5 * (low + high);
+        if enough(middle) { high = middle } else { low = middle }
+    }
+    high
+}
+
+/// The greatest exponent by which two probabilities are tilted against each other.
+const MOST_TILT: f64 = 600.0;
 
 /// The loss of seeing two independent counts at once: exactly if they have few values, and else a
 /// little overstated, both going on a grid that is fine beside their spread.
@@ -182,39 +273,64 @@ fn wrap(index: i64, points: usize) -> usize {
     index.rem_euclid(points as i64) as usize
 }
 
-/// Exponents for Chernoff's bound around the best one for a Gaussian of this spread.
+/// Exponents for Chernoff's bound: around the best one for a Gaussian of this spread, and below it for
+/// losses with long tails, as near cuts have.
 fn tilts(spread: f64, tail: f64) -> Vec<f64> {
     let best = (-2.0 * libm::log(tail)).sqrt() / spread.max(1e-9);
-    [0.25, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.4].iter().map(|x| x * best).collect()
+    const SHARES: [f64; 16] =
+        [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.25, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15, 1.4];
+    SHARES.iter().map(|x| x * best).collect()
 }
 
 /// The loss of all rounds together.
 pub(crate) struct ComposedLoss {
     /// (loss, probability), the greatest loss first.
     atoms: Vec<(f64, f64)>,
-    /// Probability of a loss without bound, and all that was cut off or rounded away.
+    /// Probability of a loss without bound, and all that was cut off.
     outright: f64,
+    rounding: Rounding,
+    /// No loss but an unbounded one is greater.
+    most: f64,
+}
+
+/// What rounding errors of the transform may add to delta: less, the greater epsilon is.
+#[derive(Clone, Copy, Debug)]
+struct Rounding {
+    /// ln of it at epsilon 0; minus infinity without any.
+    log_at_zero: f64,
+    tilt: f64,
+}
+
+impl Rounding {
+    const NONE: Self = Self { log_at_zero: f64::NEG_INFINITY, tilt: 0.0 };
+
+    fn at(self, epsilon: f64) -> f64 {
+        libm::exp(self.log_at_zero - self.tilt * epsilon)
+    }
 }
 
 impl ComposedLoss {
     pub(crate) fn nothing_hidden() -> Self {
-        Self { atoms: Vec::new(), outright: 1.0 }
+        Self { atoms: Vec::new(), outright: 1.0, rounding: Rounding::NONE, most: f64::INFINITY }
     }
 
     fn nothing_learnt() -> Self {
-        Self { atoms: vec![(0.0, 1.0)], outright: 0.0 }
+        Self { atoms: vec![(0.0, 1.0)], outright: 0.0, rounding: Rounding::NONE, most: 0.0 }
     }
 
     /// A single round, exactly.
     fn once(loss: &PrivacyLoss) -> Self {
-        Self { atoms: loss.atoms.iter().rev().copied().collect(), outright: loss.infinite }
+        let atoms = loss.atoms.iter().rev().copied().collect();
+        let most = loss.atoms.last().map_or(0.0, |last| last.0);
+        Self { atoms, outright: loss.infinite, rounding: Rounding::NONE, most }
     }
 
-    /// The same with every loss raised by `margin`, which can only overstate what is learnt.
-    pub(crate) fn raised(mut self, margin: f64) -> Self {
+    fn raised(mut self, margin: f64) -> Self {
         for atom in &mut self.atoms {
             atom.0 += margin;
         }
+        self.most += margin;
+        self.rounding.log_at_zero += self.rounding.tilt * margin;
         self
     }
 
@@ -226,10 +342,14 @@ impl ComposedLoss {
 
     /// The least epsilon at `delta`; infinite if there is none.
     pub(crate) fn epsilon(&self, delta: f64) -> f64 {
-        let room = delta - self.outright;
-        if room <= 0.0 {
+        if delta <= self.outright {
             return f64::INFINITY;
         }
+        self.crossing(delta).min(self.most.max(0.0))
+    }
+
+    fn crossing(&self, delta: f64) -> f64 {
+        let room = |epsilon: f64| delta - self.outright - self.rounding.at(epsilon.max(0.0));
         // Going down: `mass` has a loss above, `discounted` is its sum of exp(here - loss).
         let (mut mass, mut discounted, mut here) = (0.0, 0.0, 0.0);
         for &(loss, p) in &self.atoms {
@@ -237,6 +357,7 @@ impl ComposedLoss {
                 discounted *= libm::exp(loss - here);
             }
             here = loss;
+            let room = room(loss);
             if mass - discounted > room {
                 // delta(epsilon) = mass - exp(epsilon - loss) discounted crosses just above here.
                 return (loss + libm::log((mass - room) / discounted)).max(0.0);
@@ -247,6 +368,8 @@ impl ComposedLoss {
             mass += p;
             discounted += p;
         }
+        // The rest of the atoms lies below zero or shows nothing.
+        let room = room(0.0);
         if mass > room { (here + libm::log((mass - room) / discounted)).max(0.0) } else { 0.0 }
     }
 
@@ -254,6 +377,6 @@ impl ComposedLoss {
     pub(crate) fn delta(&self, epsilon: f64) -> f64 {
         let above = self.atoms.iter().take_while(|atom| atom.0 > epsilon);
         let finite: f64 = above.map(|&(loss, p)| -p * libm::expm1(epsilon - loss)).sum();
-        (self.outright + finite).min(1.0)
+        (self.outright + finite + self.rounding.at(epsilon)).min(1.0)
     }
 }

@@ -25,4 +25,4 @@ pub use distribution::{DistributionError, MAX_VOLUME, PairDistribution, Sigma};
 pub use mechanism::{LaplaceNoise, MAX_LOST_NOISE, Mechanism, MechanismError, PoissonNoise};
 pub use privacy_loss::Step;
 pub use sampler::PairSampler;
-pub use solve::{SolveError, solve};
+pub use solve::{Cut, SolveError, solve, solve_beyond};

@@ -101,6 +101,17 @@ impl Mechanism {
     }
 }
 
+impl Mechanism {
+    /// The loss of one round with up to so many deposits of a constant volume missing unnoticed, for
+    /// ever more of them; empty for the other mechanisms and without any shard.
+    pub(crate) fn losses(&self, step: Step) -> Vec<(u32, PrivacyLoss)> {
+        match self {
+            Self::ConstantVolume(shards) => constant_volume::losses(shards, step),
+            Self::Poisson { .. } | Self::Laplace { .. } => Vec::new(),
+        }
+    }
+}
+
 /// The loss of seeing singles and pairs: where pairs move up, singles move down by twice that, or
 /// the other way round, as the adversary likes.
 fn both_counts(singles: &HonestSum, pairs: &HonestSum, step: Step) -> PrivacyLoss {

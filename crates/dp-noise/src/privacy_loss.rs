@@ -163,7 +163,25 @@ impl PrivacyLoss {
 
 /// ln of the sum of p exp(t loss).
 pub(crate) fn log_mgf(atoms: &[(f64, f64)], t: f64) -> f64 {
-    libm::log(atoms.iter().map(|&(loss, p)| p * libm::exp(t * loss)).sum())
+    let most = greatest(atoms, t);
+    most + libm::log(atoms.iter().map(|&(loss, p)| p * libm::exp(t * loss - most)).sum())
+}
+
+/// The mean loss once every probability is multiplied by exp(t loss): the slope of [`log_mgf`].
+pub(crate) fn tilted_mean(atoms: &[(f64, f64)], t: f64) -> f64 {
+    let most = greatest(atoms, t);
+    let (mut total, mut sum) = (0.0, 0.0);
+    for &(loss, p) in atoms {
+        let weight = p * libm::exp(t * loss - most);
+        total += weight;
+        sum += weight * loss;
+    }
+    sum / total
+}
+
+/// The greatest exponent: taken out first, so that nothing overflows.
+fn greatest(atoms: &[(f64, f64)], t: f64) -> f64 {
+    atoms.iter().map(|atom| t * atom.0).fold(f64::NEG_INFINITY, f64::max)
 }
 
 /// Losses nearer than this are taken for one, the greater.

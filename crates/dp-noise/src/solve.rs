@@ -2,24 +2,61 @@
 
 use thiserror::Error;
 
-use crate::accountant::compose;
+use crate::accountant::{MARGIN_PER_ROUND, compose, margin};
 use crate::allocation::{
     NoiseAllocation, OperatorShare, ShareError, total_weight, validate, worst_cases,
 };
 use crate::budget::Budget;
+use crate::composition::Aim;
 use crate::distribution::{MAX_VOLUME, PairDistribution, Sigma};
 use crate::honest_sum::HonestSum;
 use crate::privacy_loss::Step;
 
-/// Distances of the cut that are tried, in quarter sigmas: from four sigma to eight.
-const CUTS: core::ops::RangeInclusive<u32> = 16..=32;
+/// The distance of the cut from the mean, in quarter sigmas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cut(u32);
+
+impl Cut {
+    /// What epoch documents must have at least.
+    pub const FOUR_SIGMA: Self = Self(16);
+    /// The furthest that the solver tries.
+    pub const MOST: Self = Self(32);
+
+    /// So many quarters of sigma; 0 stands for a flat distribution, in which every number of pairs is
+    /// as likely as another. `None` beyond [`Self::MOST`].
+    #[must_use]
+    pub const fn from_quarters(quarters: u32) -> Option<Self> {
+        if quarters > Self::MOST.0 { None } else { Some(Self(quarters)) }
+    }
+
+    /// The width for a volume that ends at this cut, in 1/1024 pair.
+    fn units(self, volume: u32) -> u64 {
+        let volume = u64::from(volume) * u64::from(Sigma::UNITS_PER_PAIR);
+        // Twice the volume is as good as flat.
+        volume.checked_div(u64::from(self.0)).unwrap_or(2 * volume)
+    }
+}
 
 /// Why no noise was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Error)]
 pub enum SolveError {
     /// The operators themselves are unusable.
     #[error(transparent)]
     Share(#[from] ShareError),
+    /// The margin alone takes all of epsilon, whatever the noise.
+    #[error(
+        "the margin of {each} a round is {margin} over {rounds} disturbed rounds, which leaves nothing \
+         of epsilon {epsilon}: ask for a larger epsilon, or for fewer than {fewer} rounds",
+        each = MARGIN_PER_ROUND, fewer = (epsilon / MARGIN_PER_ROUND).ceil()
+    )]
+    Margin {
+        /// The epsilon asked for.
+        epsilon: f64,
+        /// The rounds asked for.
+        rounds: u32,
+        /// The margin over so many.
+        margin: f64,
+    },
     /// No volume up to [`MAX_VOLUME`] a shard keeps the budget.
     #[error("no volume up to {MAX_VOLUME} a shard keeps this budget; relax it or add operators")]
     OutOfReach,
@@ -35,26 +72,49 @@ pub enum SolveError {
 /// count alone.
 ///
 /// # Errors
-/// [`SolveError::Share`] for unusable operators, [`SolveError::OutOfReach`] if the budget cannot
-/// be kept.
+/// [`SolveError::Share`] for unusable operators, [`SolveError::Margin`] and
+/// [`SolveError::OutOfReach`] if the budget cannot be kept.
 pub fn solve(
     budget: &Budget,
     shares: &[OperatorShare],
     malicious_weight: u64,
 ) -> Result<NoiseAllocation, SolveError> {
+    solve_beyond(budget, shares, malicious_weight, Cut::FOUR_SIGMA)
+}
+
+/// The same with another rule for the nearest cut than that of epoch documents, to compare.
+///
+/// # Errors
+/// As [`solve`].
+pub fn solve_beyond(
+    budget: &Budget,
+    shares: &[OperatorShare],
+    malicious_weight: u64,
+    nearest: Cut,
+) -> Result<NoiseAllocation, SolveError> {
     validate(shares, malicious_weight)?;
+    let (epsilon, rounds) = (budget.epsilon(), budget.disturbed_rounds());
+    if margin(rounds) >= epsilon {
+        return Err(SolveError::Margin { epsilon, rounds, margin: margin(rounds) });
+    }
     let problem = Problem { budget, shares, malicious_weight };
     let mut best: Option<NoiseAllocation> = None;
-    for cut in CUTS {
+    let mut worse = 0;
+    // Beyond four sigma the volume falls and rises once; before, steps of four deposits show.
+    let patience = if nearest < Cut::FOUR_SIGMA { 3 } else { 1 };
+    for cut in (nearest.0..=Cut::MOST.0).map(Cut) {
         let found = problem.least_variance(cut);
         match (&best, found) {
             (Some(least), Some(found))
                 if found.total_volume(shares) < least.total_volume(shares) =>
             {
-                best = Some(found);
+                (best, worse) = (Some(found), 0);
             }
-            (Some(_), _) => break,
+            (Some(_), _) => worse += 1,
             (None, found) => best = found,
+        }
+        if worse == patience {
+            break;
         }
     }
     best.ok_or(SolveError::OutOfReach)
@@ -68,8 +128,8 @@ struct Problem<'a> {
 
 impl Problem<'_> {
     /// The allocation of the least variance per unit of weight that keeps the budget with this
-    /// cut (in quarter sigmas), to one part in ten thousand.
-    fn least_variance(&self, cut: u32) -> Option<NoiseAllocation> {
+    /// cut, to one part in ten thousand.
+    fn least_variance(&self, cut: Cut) -> Option<NoiseAllocation> {
         // A Gaussian of this width would do, give or take a factor of two.
         let tail = (-2.0 * libm::log(self.budget.delta())).sqrt();
         let rounds = f64::from(self.budget.disturbed_rounds());
@@ -115,16 +175,18 @@ impl Problem<'_> {
     }
 
     /// Divides `variance` pairs squared per unit of weight; `None` beyond [`MAX_VOLUME`].
-    fn allocate(&self, variance: f64, cut: u32) -> Option<NoiseAllocation> {
+    fn allocate(&self, variance: f64, cut: Cut) -> Option<NoiseAllocation> {
         let each = |share: &OperatorShare| {
             let sigma = (variance * f64::from(share.weight) / f64::from(share.shards)).sqrt();
-            // V/4 = cut/4 sigma, so V = cut sigma, and sigma = V / cut.
-            let quarter = (f64::from(cut) * sigma / 4.0).ceil().max(1.0);
+            // V/4 = cut/4 sigma, so V = cut sigma, and sigma = V / cut. A flat distribution is given
+            // the volume of which it has that width, about V / sqrt(48).
+            let in_volume = if cut.0 == 0 { 48.0_f64.sqrt() } else { f64::from(cut.0) };
+            let quarter = (in_volume * sigma / 4.0).ceil().max(1.0);
             if quarter > f64::from(MAX_VOLUME / 4) {
                 return None;
             }
             let volume = 4 * quarter as u32;
-            let units = u64::from(volume) * u64::from(Sigma::UNITS_PER_PAIR) / u64::from(cut);
+            let units = cut.units(volume).min(Sigma::MAX.units().into());
             let sigma = Sigma::from_units(u32::try_from(units).ok()?).ok()?;
             PairDistribution::new(volume, sigma).ok()
         };
@@ -141,7 +203,7 @@ impl Problem<'_> {
         let (delta, rounds) = (self.budget.delta(), self.budget.disturbed_rounds());
         worst_cases(allocation, self.shares, self.malicious_weight).iter().all(|honest| {
             HonestSum::of_counts(honest).is_some_and(|sum| {
-                let loss = compose(&sum, delta, rounds, Step::One);
+                let loss = compose(&sum, rounds, Step::One, Aim::Delta(delta));
                 loss.epsilon(delta) <= self.budget.epsilon()
             })
         })

@@ -118,15 +118,34 @@ fn left_out_onions_cost_little_and_more_with_every_attempt() {
 }
 
 #[test]
-fn false_positives_come_out_of_delta() {
-    let rate = 1e-10;
-    let account = default_network().with_false_positives(rate).unwrap();
-    assert!((account.set_aside(1000) - 1e-7).abs() < 1e-20);
-    let with = account.epsilon(1e-6, 1000, Step::One);
-    let without = default_network().epsilon(1e-6 - 1e-7, 1000, Step::One);
-    assert!((with / without - 1.0).abs() < 1e-6, "{with} {without}");
-    let usual = default_network().with_false_positives(1.0 / f64::from(1 << 20)).unwrap();
-    assert_eq!(usual.epsilon(1e-6, 1000, Step::One), f64::INFINITY);
+fn false_positives_only_make_more_onions_as_good_as_unchecked() {
+    let at = |attempts, rate| {
+        default_network().with_attempts(attempts, rate).unwrap().epsilon(1e-6, 1000, Step::One)
+    };
+    let alone = default_network().epsilon(1e-6, 1000, Step::One);
+    assert_eq!(at(0, 0.01), alone);
+    let (none, usual, many) = (at(1000, 0.0), at(1000, 1.0 / f64::from(1 << 20)), at(1000, 0.01));
+    assert!(alone < none && none < usual && usual < many && many.is_finite());
+    // A rate of 2^-20 adds a relative 1e-6 to the base of one half.
+    assert!(usual / none - 1.0 < 1e-6, "{none} {usual}");
+}
+
+#[test]
+fn attempts_cost_what_is_told_and_little_for_what_is_lost() {
+    for (account, shards) in
+        [(constant(dist(1616, 103_424), 4), 4), (constant(dist(364, 23_296), 20), 20)]
+    {
+        let mut before = 0.0;
+        for attempts in [1, 100, 3000] {
+            let told = account.clone().with_left_out_attempts(attempts).unwrap();
+            let told = told.epsilon(1e-6, 500, Step::One);
+            let all = account.clone().with_attempts(attempts, 1e-6).unwrap();
+            let all = all.epsilon(1e-6, 500, Step::One);
+            assert!(told < all && all < 1.02 * told, "{shards}, {attempts}: {told} {all}");
+            assert!(all > before);
+            before = all;
+        }
+    }
 }
 
 #[test]
@@ -135,8 +154,11 @@ fn what_cannot_be_counted_is_refused() {
     assert_eq!(none, Err(AccountError::NobodyHonest));
     let account = default_network();
     assert_eq!(account.clone().with_lost_noise(13), Err(AccountError::LostNoise(13)));
-    assert!(account.clone().with_false_positives(1.0).is_err());
-    assert!(account.with_false_positives(f64::NAN).is_err());
+    for rate in [-0.1, 0.3, 1.0, f64::NAN] {
+        assert!(account.clone().with_attempts(1, rate).is_err());
+    }
+    let lost = account.with_lost_noise(1).unwrap();
+    assert_eq!(lost.with_attempts(1, 0.0), Err(AccountError::LostTwice));
     let small = constant(dist(12, 614), 1);
     assert!(matches!(
         small.with_left_out_attempts(1),
@@ -155,11 +177,12 @@ fn vuvuzelas_theorem_is_an_upper_bound() {
         let each = LaplaceNoise::new(mean, scale).unwrap();
         let account = Account::new(Mechanism::Laplace { shards: 1, each }).unwrap();
         let (formula_epsilon, formula_delta) = each.vuvuzela_bound();
-        let computed = account.delta(formula_epsilon + 1e-9, 1, Step::One);
+        // Beside the margin of one round for each of two counts.
+        let computed = account.delta(formula_epsilon + 1.01e-4, 1, Step::One);
         // Sums drop up to 1e-22 at an end and count it as lost.
         assert!(computed <= formula_delta + 1e-21, "{mean}, {scale}: {computed} > {formula_delta}");
         let computed = account.epsilon(formula_delta.max(1e-12), 1, Step::One);
-        assert!(computed <= formula_epsilon + 1e-9, "{mean}, {scale}: {computed}");
+        assert!(computed <= formula_epsilon + 1.01e-4, "{mean}, {scale}: {computed}");
     }
 }
 
@@ -194,7 +217,8 @@ fn poisson_noise_of_one_round_is_exact() {
                 }
                 worst = worst.max(exact);
             }
-            let bound = account.delta(epsilon, 1, step);
+            // Beside the margin of one round for each of two counts.
+            let bound = account.delta(epsilon + 1e-4, 1, step);
             assert!((bound / worst - 1.0).abs() < 1e-9, "{bound} for {worst}");
         }
     }

@@ -91,14 +91,12 @@ impl Point {
         let step = if self.step == 1 { Step::One } else { Step::Two };
         let account = Account::new(self.mechanism()).unwrap();
         let computed = account.epsilon(self.delta, self.disturbed_rounds, step);
-        // The other tool rounds the loss of a round up to its grid of 1e-4: by half of that on
-        // average, and by all of it at worst. Only the constant volume has a margin for it, and of
-        // the other mechanisms the two counts are rounded one by one.
-        let rounding = match self.mechanism.as_str() {
-            "gaussian" => 0.0,
-            _ => 2.0 * 1e-4 * f64::from(self.disturbed_rounds),
-        };
-        let (least, most) = (0.995 * (self.epsilon - rounding), 1.03 * self.epsilon);
+        // Where the two directions differ, as for few Poisson deposits, the adversary chooses one afresh in
+        // every round; the other tool composes each by itself.
+        let above = if self.mechanism == "poisson" && self.delta > 0.01 { 1.05 } else { 1.03 };
+        // Over 100,000 rounds half a grid step is not exactly what the other tool rounds up by.
+        let below = if self.disturbed_rounds > 10_000 { 0.99 } else { 0.995 };
+        let (least, most) = (below * self.epsilon, above * self.epsilon);
         if (least..=most).contains(&computed) {
             return Ok(());
         }
@@ -124,6 +122,15 @@ fn a_broad_grid_of_all_mechanisms_agrees_with_dp_accounting() {
     for point in points {
         assert_eq!(point.agrees(), Ok(()));
     }
+}
+
+#[test]
+fn awkward_corners_agree_with_dp_accounting() {
+    let corners: Grid = serde_json::from_str(include_str!("../vectors/corners.json")).unwrap();
+    assert!(corners.cases.len() > 200);
+    let wrong: Vec<String> =
+        corners.cases.iter().filter_map(|point| point.agrees().err()).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 /// Runs where Python 3 and a network are, if asked: ANTIPHON_REGENERATE=1.

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use antiphon_dp_noise::{
-    Budget, CheckError, NoiseAllocation, OperatorShare, PairDistribution, ShareError, Sigma,
-    SolveError, Step, check, epsilon, solve,
+    Budget, CheckError, Cut, NoiseAllocation, OperatorShare, PairDistribution, ShareError, Sigma,
+    SolveError, Step, check, epsilon, solve, solve_beyond,
 };
 
 fn equal(operators: usize) -> Vec<OperatorShare> {
@@ -121,6 +121,37 @@ fn a_very_easy_budget_needs_the_least_volume() {
 }
 
 #[test]
+fn without_the_four_sigma_rule_less_volume_would_do() {
+    let budget = Budget::new(4.0_f64.ln(), 1e-4, 245).unwrap();
+    let volume = |quarters| {
+        let cut = Cut::from_quarters(quarters).unwrap();
+        let noise = solve_beyond(&budget, &equal(80), 0, cut).unwrap();
+        let honest = vec![noise.per_operator[0]; 80];
+        assert!(epsilon(honest, 1e-4, 245, Step::One) <= budget.epsilon());
+        noise.per_operator[0].volume()
+    };
+    let volumes = [16, 12, 8, 4, 0].map(volume);
+    assert!(volumes.is_sorted_by(|a, b| a >= b), "{volumes:?}");
+    assert_eq!((volumes[0], volumes[4]), (68, 28));
+    assert_eq!(
+        solve(&budget, &equal(80), 0),
+        solve_beyond(&budget, &equal(80), 0, Cut::FOUR_SIGMA)
+    );
+}
+
+#[test]
+fn small_deltas_do_not_drown_in_rounding_errors() {
+    let volume = |delta| {
+        let budget = Budget::new(2.0_f64.ln(), delta, 1000).unwrap();
+        f64::from(solve(&budget, &equal(5), 1).unwrap().per_operator[0].volume())
+    };
+    let volumes = [1e-6, 1e-9, 1e-12, 1e-15].map(volume);
+    assert!(volumes.is_sorted(), "{volumes:?}");
+    // Sigma grows as the root of ln(1/delta), roughly, and the cut goes with it.
+    assert!((1.4..2.1).contains(&(volumes[3] / volumes[0])), "{volumes:?}");
+}
+
+#[test]
 fn bad_input_is_named() {
     let budget = Budget::default();
     assert_eq!(
@@ -129,8 +160,12 @@ fn bad_input_is_named() {
     );
     let idle = [OperatorShare { weight: 1, shards: 1 }, OperatorShare { weight: 1, shards: 0 }];
     assert_eq!(solve(&budget, &idle, 0), Err(SolveError::Share(ShareError::Empty(1))));
-    let hopeless = Budget::new(1e-4, 1e-6, 1000).unwrap();
+    let hopeless = Budget::new(0.06, 1e-6, 1000).unwrap();
     assert_eq!(solve(&hopeless, &equal(5), 1), Err(SolveError::OutOfReach));
+    let margin = Budget::new(0.04, 1e-6, 1000).unwrap();
+    let error = solve(&margin, &equal(5), 1).unwrap_err();
+    assert!(matches!(error, SolveError::Margin { margin: 0.05, .. }), "{error}");
+    assert!(error.to_string().contains("fewer than 800 rounds"), "{error}");
 
     let noise = solve(&budget, &equal(5), 1).unwrap();
     assert_eq!(

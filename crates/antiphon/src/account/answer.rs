@@ -12,7 +12,7 @@ const BEYOND_ALL: f64 = 1e12;
 /// All that is handed over. Fields that do not apply are left out.
 #[derive(Debug, Serialize)]
 pub(super) struct Answer {
-    /// Which of the figures was computed: epsilon, delta or rounds.
+    /// Which of the figures was computed: epsilon, delta, rounds or volume.
     pub(super) computed: &'static str,
     pub(super) mechanism: Kind,
     pub(super) honest: u32,
@@ -47,9 +47,15 @@ pub(super) struct Answer {
     pub(super) rounds_two_step: Option<u32>,
     pub(super) lost_noise: u32,
     pub(super) left_out_attempts: u32,
-    pub(super) false_positive: f64,
-    /// The part of delta that false positives take.
-    pub(super) delta_set_aside: f64,
+    pub(super) attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) false_positive: Option<f64>,
+    /// The epsilon of the noise alone, where there are attempts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) epsilon_of_noise: Option<f64>,
+    /// How much smaller epsilon would be without any false positives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) epsilon_of_false_positives: Option<f64>,
     /// Vuvuzela's theorem for one honest shard and one round, in place of an exact computation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) vuvuzela_epsilon: Option<f64>,
@@ -74,6 +80,9 @@ impl Answer {
             Question::Delta { disturbed, epsilon } => {
                 ("delta", disturbed, epsilon, account.delta(epsilon, disturbed, Step::One))
             }
+            Question::Volume { disturbed, delta, .. } => {
+                ("volume", disturbed, account.epsilon(delta, disturbed, Step::One), delta)
+            }
             Question::Rounds { epsilon, delta } => {
                 let rounds = rounds(account, epsilon, delta, Step::One);
                 if rounds == 0 {
@@ -85,6 +94,19 @@ impl Answer {
         let between = account.epsilon(delta, disturbed, Step::Two);
         let asked_for_rounds = computed == "rounds";
         let noise = &arguments.noise;
+        // What the attempts and their false positives add, at the same delta.
+        let tried = arguments.attempts > 0;
+        let reached = if tried { account.epsilon(delta, disturbed, Step::One) } else { epsilon };
+        let without = |account: Result<Account, _>| {
+            let epsilon = account.ok()?.epsilon(delta, disturbed, Step::One);
+            (tried && reached.is_finite()).then_some(epsilon)
+        };
+        let alone = without(account.clone().with_attempts(0, 0.0));
+        let exact = without(account.clone().with_attempts(arguments.attempts, 0.0));
+        let shard = match account.mechanism() {
+            Mechanism::ConstantVolume(shards) => shards.first(),
+            Mechanism::Poisson { .. } | Mechanism::Laplace { .. } => None,
+        };
         let (formula, cut) = match account.mechanism() {
             Mechanism::Laplace { shards: 1, each } => (Some(each.vuvuzela_bound()), None),
             Mechanism::ConstantVolume(shards) => {
@@ -101,8 +123,8 @@ impl Answer {
             computed,
             mechanism: noise.mechanism,
             honest: account.mechanism().shards(),
-            sigma: noise.sigma,
-            volume: noise.volume,
+            sigma: noise.sigma.or(shard.map(|shard| shard.sigma().pairs())),
+            volume: shard.map(|shard| shard.volume()),
             mean: noise.mean,
             mean_pairs,
             scale: noise.scale,
@@ -117,8 +139,10 @@ impl Answer {
             rounds_two_step: asked_for_rounds.then(|| rounds(account, epsilon, delta, Step::Two)),
             lost_noise: arguments.lost_noise,
             left_out_attempts: arguments.left_out_attempts,
-            false_positive: arguments.false_positive,
-            delta_set_aside: account.set_aside(disturbed),
+            attempts: arguments.attempts,
+            false_positive: tried.then(|| arguments.false_positive()),
+            epsilon_of_noise: alone,
+            epsilon_of_false_positives: exact.map(|exact| (reached - exact).max(0.0)),
             vuvuzela_epsilon: formula.map(|(epsilon, _)| epsilon),
             vuvuzela_delta: formula.map(|(_, delta)| delta),
         })
@@ -139,9 +163,6 @@ fn no_epsilon(account: &Account, delta: f64, disturbed: u32) -> AccountCommandEr
     let fewer = rounds(account, 100.0, delta, Step::One);
     if fewer > 0 {
         ways.push(format!("at most {fewer} disturbed rounds"));
-    }
-    if account.set_aside(disturbed) > delta / 2.0 {
-        ways.push("filters of a lower rate of false positives".to_owned());
     }
     ways.push("more volume or more shards".to_owned());
     let instead = format!("Possible instead: {}", ways.join("; "));

@@ -162,7 +162,13 @@ impl NoiseArguments {
         }
     }
 
-    fn honest(&self) -> Result<u32, NoiseError> {
+    /// Whether it is the product's own.
+    pub(super) fn is_gaussian(&self) -> bool {
+        self.mechanism == Kind::Gaussian
+    }
+
+    /// How many shards are honest.
+    pub(super) fn honest(&self) -> Result<u32, NoiseError> {
         let most = self.shards.or(self.honest).unwrap_or(0);
         if most > MOST_SHARDS {
             return Err(NoiseError::TooMany(most));

@@ -9,7 +9,8 @@ pub(super) fn render(answer: &Answer) -> String {
         ("honest shards", answer.honest.to_string()),
     ];
     let mut row = |label, value: Option<String>| rows.extend(value.map(|value| (label, value)));
-    row("volume of a shard", answer.volume.map(|volume| volume.to_string()));
+    let found = if answer.computed == "volume" { "  <- computed" } else { "" };
+    row("volume of a shard", answer.volume.map(|volume| format!("{volume}{found}")));
     row("sigma of a shard", answer.sigma.map(|sigma| format!("{sigma} pairs")));
     row("mean singles of a shard", answer.mean.map(|mean| mean.to_string()));
     row("mean pairs of a shard", answer.mean_pairs.map(|mean| mean.to_string()));
@@ -19,17 +20,22 @@ pub(super) fn render(answer: &Answer) -> String {
     row("lost noise a round", some(answer.lost_noise));
     row("left-out attempts", some(answer.left_out_attempts));
     row(
-        "delta set aside",
-        (answer.false_positive > 0.0).then(|| {
-            format!(
-                "{:.3e}, for false positives at {:e} a round",
-                answer.delta_set_aside, answer.false_positive
-            )
-        }),
+        "attempts",
+        answer
+            .false_positive
+            .map(|rate| format!("{}, with false positives at {rate:.3e}", answer.attempts)),
     );
     let mark = |name: &str| if answer.computed == name { "  <- computed" } else { "" };
     row("disturbed rounds K", Some(format!("{}{}", answer.disturbed, mark("rounds"))));
     row("epsilon", Some(format!("{:.6}{}", answer.epsilon, mark("epsilon"))));
+    row(
+        "  of the noise alone",
+        answer.epsilon_of_noise.map(|epsilon| format!("{epsilon:.6}, without any attempts")),
+    );
+    row(
+        "  of false positives",
+        answer.epsilon_of_false_positives.map(|epsilon| format!("{epsilon:.1e} of epsilon")),
+    );
     row("delta", Some(format!("{:.4e}{}", answer.delta, mark("delta"))));
     let patterns = match answer.epsilon_two_step {
         Some(epsilon) => format!("{epsilon:.6} at that delta"),

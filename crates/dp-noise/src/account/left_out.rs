@@ -18,11 +18,18 @@ use crate::privacy_loss::PrivacyLoss;
 /// ln g_k has probability b^k (1 - b) under P and (b x)^k (1 - b x) under Q. Negative losses
 /// mirror them, and the rest tells nothing. (A complaint tells less: where it is the likelier
 /// outcome in one world, it is so by the same difference, and it is more frequent than silence.)
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// Whoever leaves an onion out of a filter of its own making sees whether the filter claims it all
+/// the same, and such an onion is not left out: false positives make no difference. Where onions of
+/// unknown makers are dropped instead, they do: a missing noise onion goes unnoticed with
+/// probability (1 + p)/2, so that is what b takes the place of 1/2, while a user's onion is then told
+/// from noise by a factor of 2/(1 + p) at most, less than 2; x is kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LeftOut {
     attempts: u32,
     onions: u64,
     users: u32,
+    false_positive: f64,
 }
 
 impl LeftOut {
@@ -34,16 +41,34 @@ impl LeftOut {
         if onions < 16 * u64::from(users) {
             return Err(AccountError::TooFewOnions { onions, users });
         }
-        Ok(Self { attempts, onions, users })
+        Ok(Self { attempts, onions, users, false_positive: 0.0 })
+    }
+
+    /// Onions may also be dropped before filters that claim what they do not hold at this rate.
+    ///
+    /// # Errors
+    /// [`AccountError::FalsePositive`] for a rate that is none or above a quarter.
+    pub fn with_false_positives(mut self, rate: f64) -> Result<Self, AccountError> {
+        if !(0.0..=0.25).contains(&rate) {
+            return Err(AccountError::FalsePositive(rate));
+        }
+        self.false_positive = rate;
+        Ok(self)
+    }
+
+    /// b: how likely it is at most, for each onion left out, that nobody complains.
+    pub(super) fn unnoticed(self) -> f64 {
+        let share = f64::from(self.users) / self.onions as f64;
+        0.5 * (1.0 + self.false_positive) * libm::exp(share)
     }
 
     pub(super) fn repeated(self) -> Repeated {
         Repeated { loss: self.loss(), times: self.attempts }
     }
 
-    fn loss(self) -> PrivacyLoss {
+    pub(super) fn loss(self) -> PrivacyLoss {
         let each = 2.0 * f64::from(self.users) / self.onions as f64;
-        let (b, x) = (0.5 * libm::exp(each / 2.0), libm::exp(-each));
+        let (b, x) = (self.unnoticed(), libm::exp(-each));
         let offset = libm::log((1.0 - b) / (1.0 - b * x));
         let (mut positive, mut negative) = (Vec::new(), Vec::new());
         let mut rest = 1.0;
@@ -81,12 +106,15 @@ mod tests {
 
     #[test]
     fn the_pair_dominates_silence_and_complaint_for_every_number_left_out() {
-        for (onions, users) in [(64, 4), (6464, 4), (1000, 2)] {
-            let loss = LeftOut::new(1, onions, users).unwrap().loss();
+        for (onions, users, rate) in
+            [(64, 4, 0.0), (6464, 4, 0.0), (1000, 2, 0.0), (6464, 4, 0.01), (100, 4, 0.2)]
+        {
+            let loss = LeftOut::new(1, onions, users).unwrap();
+            let loss = loss.with_false_positives(rate).unwrap().loss();
             let share = f64::from(users) / onions as f64;
             for k in 1..=40 {
                 // The most and the least that silence can be likely, in one world and the other.
-                let high = libm::pow(0.5 * libm::exp(share), f64::from(k));
+                let high = libm::pow(0.5 * (1.0 + rate) * libm::exp(share), f64::from(k));
                 let low = high * libm::exp(-2.0 * share * f64::from(k));
                 for (p, q) in [(high, low), (low, high)] {
                     for step in 0..400 {

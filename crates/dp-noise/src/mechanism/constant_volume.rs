@@ -10,6 +10,12 @@ use crate::privacy_loss::{PrivacyLoss, Step};
 /// over the shards grow quickly.
 pub const MAX_LOST_NOISE: u32 = 12;
 
+/// The ways to spread lost deposits that are all tried where any number may be lost.
+const MOST_WAYS: u64 = 100;
+
+/// The parts of the shards that still count where more are lost than are spread in every way.
+const PARTS: [(u32, u32); 4] = [(9, 10), (3, 4), (1, 2), (1, 4)];
+
 /// The loss of a round, with up to `lost` noise deposits missing from whichever honest shards the
 /// adversary likes; `None` without any shard.
 pub(super) fn loss(shards: &[PairDistribution], step: Step, lost: u32) -> Option<PrivacyLoss> {
@@ -17,24 +23,88 @@ pub(super) fn loss(shards: &[PairDistribution], step: Step, lost: u32) -> Option
         let sum = HonestSum::of_shards(shards.iter().copied())?;
         return Some(PrivacyLoss::of_round(&sum, step));
     }
+    up_to_each(&counted(shards), step, lost).pop()
+}
+
+/// The loss of a round with up to so many deposits missing, for ever more of them.
+///
+/// Up to a number r every way to spread them over the shards is tried. Beyond, only some of the
+/// shards count, and the adversary is told what the others drew, which can only help it: of k lost
+/// deposits the c shards out of h that lost least have lost at most c k / h together, and
+/// that is no more than r if c is small enough.
+pub(super) fn losses(shards: &[PairDistribution], step: Step) -> Vec<(u32, PrivacyLoss)> {
+    let counts = counted(shards);
+    let exact = spreadable(&counts);
+    let mut levels: Vec<(u32, PrivacyLoss)> = (0..).zip(up_to_each(&counts, step, exact)).collect();
+    for (part, of) in PARTS {
+        let kept: BTreeMap<PairDistribution, u32> =
+            counts.iter().map(|(&shard, &count)| (shard, count * part / of)).collect();
+        let kept: BTreeMap<_, _> = kept.into_iter().filter(|kept| kept.1 > 0).collect();
+        // Of k lost, fewer than exact + 1 from those that are kept.
+        let most = ((exact + 1) * of).div_ceil(part) - 1;
+        if let Some(loss) = up_to_each(&kept, step, exact).pop() {
+            levels.push((most, loss));
+        }
+    }
+    levels
+}
+
+fn counted(shards: &[PairDistribution]) -> BTreeMap<PairDistribution, u32> {
     let mut counts: BTreeMap<PairDistribution, u32> = BTreeMap::new();
     for &shard in shards {
         *counts.entry(shard).or_insert(0) += 1;
     }
-    let groups: Vec<Group> = wide_enough(&counts)
+    counts
+}
+
+/// The most lost deposits that can be spread in [`MOST_WAYS`] at most.
+fn spreadable(counts: &BTreeMap<PairDistribution, u32>) -> u32 {
+    let most = 4 * MAX_LOST_NOISE;
+    let mut ways = vec![0_u64; most as usize + 1];
+    ways[0] = 1;
+    for &count in counts.values() {
+        // Partitions into at most `count` parts are those into parts of at most `count`.
+        for part in 1..=count.min(most) as usize {
+            for lost in part..ways.len() {
+                ways[lost] = ways[lost].saturating_add(ways[lost - part]);
+            }
+        }
+    }
+    let mut total = 0_u64;
+    let within = ways.iter().take_while(|&&ways| {
+        total = total.saturating_add(ways);
+        total <= MOST_WAYS
+    });
+    (within.count() as u32).saturating_sub(1)
+}
+
+/// The loss with at most 0, 1, 2, ... `lost` deposits missing; empty without any shard.
+fn up_to_each(counts: &BTreeMap<PairDistribution, u32>, step: Step, lost: u32) -> Vec<PrivacyLoss> {
+    let groups: Vec<Group> = wide_enough(counts)
         .into_iter()
         .map(|(shard, count)| Group::of(shard, count, lost))
         .collect();
-    let mut worst: Option<PrivacyLoss> = None;
-    let mut add = |sum: &HonestSum| {
+    let mut exactly: Vec<Option<PrivacyLoss>> = vec![None; lost as usize + 1];
+    let mut add = |left: u32, sum: &HonestSum| {
         let loss = PrivacyLoss::either_way(sum, step.pairs());
-        worst = Some(match worst.take() {
+        let worst = &mut exactly[(lost - left) as usize];
+        *worst = Some(match worst.take() {
             None => loss,
             Some(so_far) => so_far.or(loss),
         });
     };
     spread(&groups, lost, None, &mut add);
-    worst
+    let mut up_to = Vec::new();
+    let mut worst: Option<PrivacyLoss> = None;
+    // With a small volume there may be nothing to lose any more.
+    for exactly in exactly {
+        worst = match (worst, exactly) {
+            (Some(worst), Some(loss)) => Some(worst.or(loss)),
+            (worst, loss) => worst.or(loss),
+        };
+        up_to.extend(worst.clone());
+    }
+    up_to
 }
 
 /// Shards of one distribution.
@@ -76,11 +146,17 @@ fn thin(pmf: &[f64], deposits: u32) -> Vec<f64> {
         .collect()
 }
 
-/// Calls `add` with the honest sum for every way to take up to `lost` deposits.
-fn spread(groups: &[Group], lost: u32, sum: Option<&HonestSum>, add: &mut impl FnMut(&HonestSum)) {
+/// Calls `add` for every way to take up to `lost` deposits, with how many fewer they are and the
+/// honest sum.
+fn spread(
+    groups: &[Group],
+    lost: u32,
+    sum: Option<&HonestSum>,
+    add: &mut impl FnMut(u32, &HonestSum),
+) {
     let Some((group, rest)) = groups.split_first() else {
         if let Some(sum) = sum {
-            add(sum);
+            add(lost, sum);
         }
         return;
     };
@@ -95,7 +171,7 @@ fn within_group(
     part: u32,
     touched: u32,
     sum: Option<&HonestSum>,
-    add: &mut impl FnMut(&HonestSum),
+    add: &mut impl FnMut(u32, &HonestSum),
 ) {
     let join = |other: Option<&HonestSum>| match (sum, other) {
         (Some(a), Some(b)) => Some(a.plus(b)),
@@ -152,7 +228,7 @@ mod tests {
         let counts = [dist(12, 614), dist(16, 700)];
         let groups: Vec<Group> = counts.iter().map(|&d| Group::of(d, 2, 3)).collect();
         let mut ways = 0;
-        spread(&groups, 3, None, &mut |_| ways += 1);
+        spread(&groups, 3, None, &mut |_, _| ways += 1);
         // Up to three, on two pairs of equal shards. In one pair: 1, 1, 2 and 2 ways to take 0, 1,
         // 2 and 3; in both: 1, 2, 5 and 8.
         assert_eq!(ways, 1 + 2 + 5 + 8);
