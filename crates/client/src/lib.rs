@@ -7,6 +7,7 @@ mod connect_error;
 mod conversation;
 mod driver;
 mod event;
+mod formats;
 mod inbox;
 mod options;
 mod state_file;
@@ -25,6 +26,7 @@ pub use conversation::{
     Undelivered,
 };
 pub use event::{Event, Events, Status};
+pub use formats::Witnessed;
 pub use options::{ClientConfig, Coordinator, Gateway};
 pub use state_file::{StateError, StateOrigin};
-pub use witness::{FileWitness, StateWitness, Witnessed};
+pub use witness::{FileWitness, StateWitness};

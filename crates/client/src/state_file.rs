@@ -6,19 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use antiphon_client_core::Checkpoint;
-use antiphon_wire::{Decode as _, Digest, Encode as _, NetworkFile, Timestamp};
+use antiphon_wire::{Digest, NetworkFile, Timestamp};
 use rand::CryptoRng;
 
+use crate::formats::{STATE_BYTES, StateContent, Witnessed};
 use crate::storage::{Disk, Storage, beside};
-use crate::witness::{FileWitness, StateWitness, Witnessed};
+use crate::witness::{FileWitness, StateWitness};
 
 #[cfg(test)]
 mod crashes;
-
-/// The last character is the version of the format.
-const MAGIC: [u8; 8] = *b"antiphc2";
-/// Magic, the network file's id, instance and number, the checkpoint, and a hash of all that.
-const FILE_BYTES: usize = 8 + 32 + 16 + 8 + 32 + 32;
 
 /// Why a state file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -156,14 +152,14 @@ impl<S: Storage> Records<S> {
         now: Timestamp,
         rng: &mut impl CryptoRng,
     ) -> Result<(Self, Option<Checkpoint>, StateOrigin), OpenError> {
-        let bytes = storage.read(FILE_BYTES as u64 + 1).map_err(OpenError::Storage)?;
+        let bytes = storage.read(STATE_BYTES as u64 + 1).map_err(OpenError::Storage)?;
         let found = match bytes {
             Some(bytes) => {
-                let (of, record, checkpoint) = parse(&bytes).ok_or(OpenError::Damaged)?;
-                if of != network.id() {
+                let content = StateContent::parse(&bytes).ok_or(OpenError::Damaged)?;
+                if content.network != network.id() {
                     return Err(OpenError::OtherNetwork);
                 }
-                Some((record, checkpoint))
+                Some((content.record, content.checkpoint))
             }
             None => None,
         };
@@ -207,35 +203,14 @@ impl<S: Storage> Records<S> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         // Used up even if this fails: what is on disk then may be either.
         last.number = last.number.saturating_add(1);
-        let new = self.storage.create(&render(&self.network, *last, checkpoint))?;
+        let content =
+            StateContent { network: self.network, record: *last, checkpoint: *checkpoint };
+        let new = self.storage.create(&content.render())?;
         self.storage.sync(&new)?;
         self.storage.rename(new)?;
         self.storage.sync_folder()?;
         self.witness.keep(*last)
     }
-}
-
-fn render(network: &Digest, record: Witnessed, checkpoint: &Checkpoint) -> Vec<u8> {
-    let mut bytes = MAGIC.to_vec();
-    network.encode(&mut bytes);
-    bytes.extend(record.instance);
-    bytes.extend(record.number.to_be_bytes());
-    checkpoint.encode(&mut bytes);
-    Digest::of(&bytes).encode(&mut bytes);
-    bytes
-}
-
-fn parse(bytes: &[u8]) -> Option<(Digest, Witnessed, Checkpoint)> {
-    let (content, hash) = bytes.split_last_chunk::<32>()?;
-    if Digest::of(content).0 != *hash {
-        return None;
-    }
-    let rest = content.strip_prefix(&MAGIC)?;
-    let (network, rest) = rest.split_first_chunk::<32>()?;
-    let (instance, rest) = rest.split_first_chunk::<16>()?;
-    let (number, checkpoint) = rest.split_first_chunk::<8>()?;
-    let record = Witnessed { instance: *instance, number: u64::from_be_bytes(*number) };
-    Some((Digest(*network), record, Checkpoint::from_bytes(checkpoint).ok()?))
 }
 
 #[cfg(test)]
@@ -244,13 +219,11 @@ mod tests {
 
     use antiphon_client_core::RoundMark;
     use antiphon_wire::{Epoch, IdentityKey, Operator, Policy, Round};
-    use proptest::prelude::*;
     use rand::SeedableRng as _;
     use rand_chacha::ChaCha20Rng;
 
     use super::*;
 
-    const NETWORK: Digest = Digest([3; 32]);
     const NOW: Timestamp = Timestamp(1_000_000);
 
     fn network(weight: u32) -> NetworkFile {
@@ -261,10 +234,6 @@ mod tests {
     fn checkpoint(round: u64) -> Checkpoint {
         let mark = RoundMark { epoch: Epoch(2), round: Round(round) };
         Checkpoint { mark, charged: 7, extended: 1, epochs_after: Timestamp(5) }
-    }
-
-    fn record() -> Witnessed {
-        Witnessed { instance: [4; 16], number: 9 }
     }
 
     type Opened = Result<(StateFile, Option<Checkpoint>, StateOrigin), StateError>;
@@ -337,21 +306,5 @@ mod tests {
         drop(state);
         std::fs::remove_file(path("state")).unwrap();
         used_up(open(&path("state")), 0);
-    }
-
-    proptest! {
-        #[test]
-        fn any_damage_is_noticed(at in 0..FILE_BYTES, flip in 1..=255u8) {
-            let mut bytes = render(&NETWORK, record(), &checkpoint(5));
-            prop_assert_eq!(bytes.len(), FILE_BYTES);
-            prop_assert_eq!(parse(&bytes), Some((NETWORK, record(), checkpoint(5))));
-            bytes[at] ^= flip;
-            prop_assert_eq!(parse(&bytes), None);
-        }
-
-        #[test]
-        fn other_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..160)) {
-            prop_assert_eq!(parse(&bytes), None);
-        }
     }
 }

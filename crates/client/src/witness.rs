@@ -7,16 +7,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
-use antiphon_wire::Digest;
-
-/// Which content of which state file is the newest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Witnessed {
-    /// Drawn at random when a state file is begun.
-    pub instance: [u8; 16],
-    /// Counts what was written to it.
-    pub number: u64,
-}
+use crate::formats::{SLOT_BYTES, Slot, Witnessed};
 
 /// A memory that no backup brings back: a keychain entry that stays on the device, a counter in
 /// secure hardware, or a [`FileWitness`]. It serves one state file.
@@ -38,9 +29,6 @@ pub trait StateWitness: fmt::Debug + Send + Sync {
     fn keep(&self, newest: Witnessed) -> io::Result<()>;
 }
 
-const MAGIC: [u8; 8] = *b"antiphw1";
-/// Magic, origin, instance, number, and a hash of them.
-const SLOT_BYTES: usize = 8 + 24 + 16 + 8 + 32;
 /// Slots are in sectors of their own, so that a torn write damages one only.
 const SLOT_APART: u64 = 4096;
 
@@ -70,24 +58,6 @@ impl FileWitness {
         let origin = origin(&file)?;
         Ok(Self { file: Mutex::new(file), origin })
     }
-
-    fn slot(&self, newest: Witnessed) -> Vec<u8> {
-        let mut slot = MAGIC.to_vec();
-        slot.extend(self.origin);
-        slot.extend(newest.instance);
-        slot.extend(newest.number.to_be_bytes());
-        let hash = Digest::of(&slot);
-        slot.extend(hash.0);
-        slot
-    }
-
-    fn read(&self, slot: &[u8]) -> Option<Witnessed> {
-        let (content, hash) = slot.split_last_chunk::<32>()?;
-        let (rest, number) = content.split_last_chunk::<8>()?;
-        let (head, instance) = rest.split_last_chunk::<16>()?;
-        let ours = head.strip_prefix(&MAGIC)? == self.origin && Digest::of(content).0 == *hash;
-        ours.then_some(Witnessed { instance: *instance, number: u64::from_be_bytes(*number) })
-    }
 }
 
 impl StateWitness for FileWitness {
@@ -98,7 +68,8 @@ impl StateWitness for FileWitness {
             let mut bytes = Vec::new();
             file.seek(SeekFrom::Start(slot * SLOT_APART))?;
             (&mut *file).take(SLOT_BYTES as u64).read_to_end(&mut bytes)?;
-            let found = self.read(&bytes);
+            let found = Slot::parse(&bytes).filter(|slot| slot.origin == self.origin);
+            let found = found.map(|slot| slot.newest);
             newest = match (newest, found) {
                 (Some(Witnessed { number, .. }), Some(found)) if number < found.number => {
                     Some(found)
@@ -112,7 +83,7 @@ impl StateWitness for FileWitness {
     fn keep(&self, newest: Witnessed) -> io::Result<()> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(newest.number % 2 * SLOT_APART))?;
-        file.write_all(&self.slot(newest))?;
+        file.write_all(&Slot { origin: self.origin, newest }.render())?;
         file.sync_data()
     }
 }
