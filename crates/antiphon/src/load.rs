@@ -20,9 +20,11 @@ use clap::{ArgGroup, Args};
 use rand::Rng as _;
 
 use crate::cli::guarantee::GuaranteeArguments;
+use crate::cli::network::of_equals;
 use crate::cli::values;
 use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::output::{self, JsonTarget, OutputError};
+use crate::plan::{Figures, PlanError};
 use crate::signals::stop_requested;
 
 use progress::Bar;
@@ -56,7 +58,7 @@ Examples:
 )]
 pub(crate) struct LoadArguments {
     /// Run so many shards in this process, each with an operator of its own
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=200))]
+    #[arg(long, value_name = "N", value_parser = local::shards)]
     local_shards: Option<u16>,
     /// Use the network of this client's configuration; docs/samples/client.toml is one. Its state file
     /// and conversation are left alone
@@ -122,6 +124,8 @@ pub(crate) enum LoadCommandError {
     #[error("--kernel: {0}")]
     Kernel(String),
     #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
     Network(#[from] EmbeddedError),
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -140,6 +144,7 @@ impl Exits for LoadCommandError {
         match self {
             Self::Config(_) | Self::Kernel(_) | Self::Load(LoadError::Memory(_)) => Exit::Usage,
             Self::Load(LoadError::Interrupted) => Exit::Interrupted,
+            Self::Plan(error) => error.exit(),
             _ => Exit::Failed,
         }
     }
@@ -150,6 +155,9 @@ pub(crate) fn run(arguments: &LoadArguments) -> Result<(), LoadCommandError> {
     if let Some(kernel) = arguments.kernel {
         kernel.select().map_err(|error| LoadCommandError::Kernel(error.to_string()))?;
     }
+    // Nothing is measured in vain.
+    arguments.json.as_ref().map_or(Ok(()), JsonTarget::check)?;
+    arguments.report.as_deref().map_or(Ok(()), antiphon_load::make_folder)?;
     let report = arguments.measure()?;
     output::deliver(arguments.json.as_ref(), &report, &text::render(&report))?;
     if let Some(folder) = &arguments.report {
@@ -169,7 +177,11 @@ impl LoadArguments {
         let report = match (self.local_shards, &self.network) {
             (Some(shards), _) => {
                 let network = self.local.network(shards, &self.guarantee, &options);
-                check_memory(&options, &network.policy, Some(shards))?;
+                let in_flight = network.coordinator.rounds_in_flight;
+                check_memory(&options, &network.policy, Some((shards, in_flight)))?;
+                // A guarantee that no noise keeps would leave the network without an epoch.
+                let equals = of_equals(shards, network.policy.clone()).map_err(PlanError::from)?;
+                Figures::of(&equals, 1, None)?;
                 let network = EmbeddedNetwork::start(&network, |_| None)?;
                 antiphon_load::run(&options, &Target::Embedded(&network), &bar, stop)
             }

@@ -51,6 +51,17 @@ impl FromStr for JsonTarget {
 }
 
 impl JsonTarget {
+    /// Finds out whether the target can be written before the work for it is done. Leaves what is there.
+    pub(crate) fn check(&self) -> Result<(), OutputError> {
+        let Self::File(path) = self else { return Ok(()) };
+        let checked = if path.is_dir() {
+            Err(io::Error::from(io::ErrorKind::IsADirectory))
+        } else {
+            beside(path).and_then(|beside| File::create(&beside).and(fs::remove_file(beside)))
+        };
+        checked.map_err(|source| OutputError::File { path: path.clone(), source })
+    }
+
     /// Writes `value`, indented and with a line end.
     pub(crate) fn write(&self, value: &impl Serialize) -> Result<(), OutputError> {
         let text = serde_json::to_string_pretty(value).map(|text| text + "\n");
@@ -88,10 +99,7 @@ pub(crate) fn print(text: &str) -> Result<(), OutputError> {
 
 /// Puts `content` in the place of the file at `path` in one step.
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let name = path.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
-    let mut beside = name.to_owned();
-    beside.push(format!(".{}.part", process::id()));
-    let beside = path.with_file_name(beside);
+    let beside = beside(path)?;
     let written = File::create(&beside)
         .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&beside, path));
@@ -100,6 +108,14 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&beside);
     }
     written
+}
+
+/// A file of this process next to the one at `path`.
+fn beside(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or_else(|| io::Error::other("it names no file"))?;
+    let mut beside = name.to_owned();
+    beside.push(format!(".{}.part", process::id()));
+    Ok(path.with_file_name(beside))
 }
 
 #[cfg(test)]
@@ -114,6 +130,20 @@ mod tests {
         JsonTarget::File(path.clone()).write(&[1, 2]).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "[\n  1,\n  2\n]\n");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_found_beforehand() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("out.json");
+        fs::write(&path, "kept").unwrap();
+        let check = |path: &Path| JsonTarget::File(path.to_owned()).check();
+        check(&path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "kept");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+        for bad in [directory.path(), &path.join("below"), Path::new(""), Path::new("..")] {
+            assert!(check(bad).is_err(), "{}", bad.display());
+        }
     }
 
     #[test]

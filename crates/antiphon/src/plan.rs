@@ -1,37 +1,34 @@
 //! `antiphon plan`: what a network costs and what it promises.
 
-mod axis;
 mod calibrate;
 mod curve;
+mod error;
 mod figures;
 mod network;
+mod possible;
 mod scale;
 mod scale_arguments;
 mod scale_text;
 mod text;
 mod worst_case;
 
-use std::io;
 use std::path::PathBuf;
 
-use antiphon_dp_noise::{CheckError, ShareError, SolveError};
-use antiphon_routing::{PathLengthError, RulesError};
-use antiphon_sim::scale::{ScenarioError, SearchError};
-use antiphon_wire::{NetworkFile, NetworkFileError, Policy};
+use antiphon_wire::NetworkFile;
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::guarantee::GuaranteeArguments;
+use crate::cli::network::NetworkArguments;
 use crate::cli::values;
-use crate::exit::{EXIT_CODES, Exit, Exits};
-use crate::output::{self, JsonTarget, OutputError};
-use crate::speed::{AtInterval, SpeedError, SpeedReport};
+use crate::exit::EXIT_CODES;
+use crate::output::{self, JsonTarget};
+use crate::speed::{AtInterval, SpeedReport};
 
-use calibrate::CalibrationError;
 use curve::Curve;
+pub(crate) use error::PlanError;
 pub(crate) use figures::Figures;
 use scale::ScaleFigures;
-use scale_arguments::ScaleArguments;
+use scale_arguments::{CurveOver, ScaleArguments};
 
 /// Show what a network costs and what it promises
 #[derive(Debug, Args)]
@@ -66,14 +63,8 @@ Examples:
       latency from 0.1 to 32 million users, beside Karaoke's"
 )]
 pub(crate) struct PlanArguments {
-    /// Operators of equal weight, with one shard each unless --shards-per-operator says more
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 5,
-        value_parser = clap::value_parser!(u16).range(1..=1000)
-    )]
-    shards: u16,
+    #[command(flatten)]
+    equals: NetworkArguments,
     /// Shards that each operator runs
     #[arg(
         long,
@@ -82,8 +73,6 @@ pub(crate) struct PlanArguments {
         value_parser = clap::value_parser!(u16).range(1..=64)
     )]
     shards_per_operator: u16,
-    #[command(flatten)]
-    guarantee: GuaranteeArguments,
     /// Take operators, weights and policy from this network file
     #[arg(
         long,
@@ -101,107 +90,6 @@ pub(crate) struct PlanArguments {
     json: Option<JsonTarget>,
 }
 
-/// Why there is no plan.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PlanError {
-    /// The network file cannot be read.
-    #[error("cannot read the network file {path}: {source}")]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The network file makes no sense.
-    #[error("network file {path}: {source}")]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: NetworkFileError,
-    },
-    /// The values on the command line make no network.
-    #[error(transparent)]
-    Policy(#[from] NetworkFileError),
-    /// The operators make no epoch.
-    #[error(transparent)]
-    Rules(#[from] RulesError),
-    /// No noise is enough.
-    #[error(transparent)]
-    Noise(#[from] SolveError),
-    /// The noise found is refused.
-    #[error(transparent)]
-    Check(#[from] CheckError),
-    /// No path is long enough.
-    #[error(transparent)]
-    MixTarget(#[from] PathLengthError),
-    /// The round cannot be predicted.
-    #[error(transparent)]
-    Scenario(#[from] ScenarioError),
-    /// No load is small enough.
-    #[error(transparent)]
-    Search(#[from] SearchError),
-    /// This machine cannot be measured.
-    #[error(transparent)]
-    Speed(#[from] Box<SpeedError>),
-    /// The machine's figures cannot be read.
-    #[error("cannot read the speed file {path}: {source}")]
-    ReadSpeed {
-        /// Which file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The machine's figures are none.
-    #[error("{path} is not what `antiphon speed --json` writes: {source}")]
-    SpeedFile {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: serde_json::Error,
-    },
-    /// The plot cannot be written.
-    #[error("cannot write {path}: {source}")]
-    Plot {
-        /// Which file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// The model cannot be compared with runs.
-    #[error(transparent)]
-    Calibration(#[from] CalibrationError),
-    /// The plan is made but cannot be handed over.
-    #[error(transparent)]
-    Output(#[from] OutputError),
-}
-
-impl Exits for PlanError {
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Read { .. }
-            | Self::File { .. }
-            | Self::Policy(_)
-            | Self::Scenario(_)
-            | Self::Search(SearchError::Scenario(_))
-            | Self::ReadSpeed { .. }
-            | Self::SpeedFile { .. }
-            | Self::Noise(SolveError::Share(ShareError::Empty(_) | ShareError::TooMany(_))) => {
-                Exit::Usage
-            }
-            Self::Rules(_)
-            | Self::Noise(_)
-            | Self::Check(_)
-            | Self::MixTarget(_)
-            | Self::Search(SearchError::Unreachable { .. })
-            | Self::Plot { .. }
-            | Self::Calibration(_) => Exit::Failed,
-            Self::Speed(error) => error.exit(),
-            Self::Output(error) => error.exit(),
-        }
-    }
-}
-
 /// All that a plan hands over.
 #[derive(Debug, Serialize)]
 struct Plan {
@@ -214,9 +102,14 @@ struct Plan {
 /// Makes the plan and prints it.
 pub(crate) fn run(arguments: &PlanArguments) -> Result<(), PlanError> {
     if let Some(folder) = &arguments.scale.calibrate {
-        return calibrate::run(folder, arguments);
+        return if arguments.scale.fit {
+            calibrate::refit(folder, arguments)
+        } else {
+            calibrate::run(folder, arguments)
+        };
     }
     if let Some(over) = arguments.scale.curve {
+        arguments.check_curve(over)?;
         let curve = Curve::of(over, arguments)?;
         if let Some(path) = &arguments.scale.plot {
             curve.plot(path)?;
@@ -240,27 +133,33 @@ pub(crate) fn run(arguments: &PlanArguments) -> Result<(), PlanError> {
     Ok(())
 }
 
-/// The users that a machine serves as one of so many shards, each of an operator of its own.
+/// The users that a machine serves as one of the shards of `network`, with rounds at the interval.
 pub(crate) fn carried(
     report: &SpeedReport,
-    shards: u16,
-    guarantee: &GuaranteeArguments,
+    network: &Figures,
     interval_s: f64,
 ) -> Result<AtInterval, PlanError> {
-    let network = network::of_equals(shards, policy(guarantee))?;
-    scale::carried(report, &Figures::of(&network, 1, None)?, interval_s)
+    scale::carried(report, network, interval_s)
 }
 
 impl PlanArguments {
+    /// Refuses what a curve varies by itself.
+    fn check_curve(&self, over: CurveOver) -> Result<(), PlanError> {
+        match over {
+            CurveOver::Users if self.scale.users.is_some() => Err(PlanError::Arguments(
+                "--curve users goes from 0.1 to 32 million users by itself: leave --users out",
+            )),
+            CurveOver::Shards if self.network.is_some() => Err(PlanError::Arguments(
+                "--curve shards goes from 10 to 1000 equal operators by itself: leave --network out",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn network_file(&self) -> Result<NetworkFile, PlanError> {
         match &self.network {
             Some(path) => network::read(path),
-            None => Ok(network::of_equals(self.shards, policy(&self.guarantee))?),
+            None => Ok(self.equals.file()?),
         }
     }
-}
-
-/// The policy that asks for a guarantee. Nothing but the rule for f decides about the hops.
-fn policy(guarantee: &GuaranteeArguments) -> Policy {
-    guarantee.policy(Policy { least_mixing_hops: 2, ..Policy::default() })
 }

@@ -17,13 +17,13 @@ use antiphon_onion::{BuildError, KeyError, PeelError};
 use antiphon_transport::{BindError, DialError};
 use clap::Args;
 
-use crate::cli::guarantee::GuaranteeArguments;
+use crate::cli::network::NetworkArguments;
 use crate::cli::values;
 use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::output::{self, JsonTarget, OutputError};
-use crate::plan::PlanError;
+use crate::plan::{self, Figures, PlanError};
 
-pub(crate) use report::{AtInterval, KernelSpeed, SpeedReport};
+pub(crate) use report::{AtInterval, KernelSpeed, SpeedReport, processor};
 use stopwatch::Stopwatch;
 
 /// Measure what this machine can do, in a few seconds
@@ -33,7 +33,7 @@ use stopwatch::Stopwatch;
     long_about = "\
 Measure what this machine can do, in a few seconds: how fast it peels and builds onions with each \
 kernel of its processor, what filters, signatures and links cost, and how many users a shard on it \
-can serve.
+can serve as one of --shards, each of an operator of its own.
 
 Costs are processor time of one thread, the least of several repetitions, so that other programs \
 disturb little. `antiphon plan --speed FILE` predicts a network of such machines.
@@ -50,16 +50,8 @@ pub(crate) struct SpeedArguments {
     /// Seconds between the starts of two rounds
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = values::seconds)]
     interval: f64,
-    /// Shards of the network that this machine is one of, each run by an operator of its own
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 5,
-        value_parser = clap::value_parser!(u16).range(1..=1000)
-    )]
-    shards: u16,
     #[command(flatten)]
-    guarantee: GuaranteeArguments,
+    network: NetworkArguments,
     /// Fewer repetitions: about two seconds, and a less certain result
     #[arg(long)]
     quick: bool,
@@ -130,10 +122,11 @@ impl Exits for SpeedError {
 
 /// Measures and prints.
 pub(crate) fn run(arguments: &SpeedArguments) -> Result<(), SpeedError> {
+    // What cannot be planned or written is found before anything is measured.
+    let network = Figures::of(&arguments.network.file().map_err(PlanError::from)?, 1, None)?;
+    arguments.json.as_ref().map_or(Ok(()), JsonTarget::check)?;
     let mut report = measure(arguments.quick)?;
-    let carried =
-        crate::plan::carried(&report, arguments.shards, &arguments.guarantee, arguments.interval)?;
-    report.at_interval = Some(carried);
+    report.at_interval = Some(plan::carried(&report, &network, arguments.interval)?);
     output::deliver(arguments.json.as_ref(), &report, &text::render(&report))?;
     Ok(())
 }

@@ -196,14 +196,16 @@ impl Book {
 
     /// How many clients wait for an answer.
     pub(crate) fn waiting(&self) -> usize {
-        let submitted = Fate::Submitted as u8;
-        self.fates.iter().filter(|fate| fate.load(Ordering::Acquire) == submitted).count()
+        self.count(Fate::Submitted)
     }
 
     /// How many clients have not heard of the round.
     pub(crate) fn absent(&self) -> usize {
-        let absent = Fate::Absent as u8;
-        self.fates.iter().filter(|fate| fate.load(Ordering::Acquire) == absent).count()
+        self.count(Fate::Absent)
+    }
+
+    fn count(&self, fate: Fate) -> usize {
+        self.fates.iter().filter(|of| of.load(Ordering::Acquire) == fate as u8).count()
     }
 
     /// What became of the round. A client that waits for an answer has waited in vain.

@@ -82,6 +82,7 @@ pub struct EmbeddedNetwork {
     coordinator_identity: IdentityKey,
     coordinator: CoordinatorServer,
     shards: Vec<ShardServer>,
+    rounds_in_flight: u8,
     _state: TempDir,
     /// Taken when the network is dropped.
     runtime: Option<Runtime>,
@@ -137,6 +138,7 @@ impl EmbeddedNetwork {
             coordinator_identity,
             coordinator,
             shards,
+            rounds_in_flight: options.coordinator.rounds_in_flight,
             _state: state,
             runtime: Some(runtime),
         })
@@ -155,6 +157,11 @@ impl EmbeddedNetwork {
     /// Where clients get the first document.
     pub fn client_address(&self) -> SocketAddr {
         self.coordinator.client_addr()
+    }
+
+    /// How many rounds may run at the same time.
+    pub fn rounds_in_flight(&self) -> u8 {
+        self.rounds_in_flight
     }
 
     /// What the coordinator reports from here on.

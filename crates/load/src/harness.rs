@@ -35,8 +35,8 @@ const LINK_WITHIN: Duration = Duration::from_secs(30);
 const LINK_EACH: Duration = Duration::from_millis(20);
 /// How often progress is looked at.
 const LOOK: Duration = Duration::from_millis(100);
-/// Rounds whose onions are in memory at the same time, at least: one that runs and one to come.
-const LEAST_AHEAD: u64 = 2;
+/// Rounds to come whose onions are in memory beside those that run, at least.
+const LEAST_AHEAD: u64 = 1;
 
 /// What to run.
 #[derive(Clone, Debug)]
@@ -137,25 +137,29 @@ pub fn run<S: Future<Output = ()>>(
 }
 
 /// Whether `clients` can be simulated at all, as far as can be told before the network says more.
-/// `embedded` is the number of shards, if they run in this process.
+/// `embedded` is the number of shards, and of rounds that may run at the same time, if they run in this
+/// process.
 ///
 /// # Errors
 /// If memory does not hold them.
 pub fn check_memory(
     options: &LoadOptions,
     policy: &Policy,
-    embedded: Option<u16>,
+    embedded: Option<(u16, u8)>,
 ) -> Result<(), LoadError> {
+    let in_flight = embedded.map_or(1, |(_, in_flight)| in_flight.into());
     let least_layers = policy.least_mixing_hops.saturating_add(1).max(3);
     let needs = MemoryNeeds {
         clients: options.clients.into(),
         onions_per_client: 2,
         geometry: Geometry::new(least_layers, 256)?,
         links_per_connection: options.links_per_connection.into(),
-        embedded: embedded.map(|shards| (shards.into(), 0)),
+        embedded: embedded.map(|(shards, _)| (shards.into(), 0)),
+        rounds_in_flight: in_flight,
     };
     let available = memory::available().unwrap_or(u64::MAX);
-    needs.rounds_that_fit(options.least_ahead(), LEAST_AHEAD, available)?;
+    let least = options.least_ahead(in_flight);
+    needs.rounds_that_fit(least, least, available)?;
     Ok(())
 }
 
@@ -164,8 +168,8 @@ impl LoadOptions {
         u64::from(self.warmup) + u64::from(self.rounds)
     }
 
-    fn least_ahead(&self) -> u64 {
-        LEAST_AHEAD.min(self.all_rounds())
+    fn least_ahead(&self, in_flight: u64) -> u64 {
+        (LEAST_AHEAD + in_flight).min(self.all_rounds())
     }
 }
 
@@ -247,18 +251,24 @@ impl Harness<'_> {
     fn ahead(&self, epoch: &VerifiedEpoch) -> Result<(MemoryNeeds, u64), LoadError> {
         let noise = noise_per_round(epoch);
         let shards = epoch.shards().len() as u64;
+        // What a network elsewhere does at the same time is its own matter.
+        let in_flight = match self.target {
+            Target::Embedded(network) => network.rounds_in_flight().max(1).into(),
+            Target::Real(_) => 1,
+        };
         let needs = MemoryNeeds {
             clients: self.options.clients.into(),
             onions_per_client: 2 * u64::from(epoch.parameters().pairs_per_client),
             geometry: epoch.geometry(),
             links_per_connection: self.options.links_per_connection.into(),
             embedded: matches!(self.target, Target::Embedded(_)).then_some((shards, noise)),
+            rounds_in_flight: in_flight,
         };
         // A system that does not say how much it has is taken at its word when it runs out.
         let available = memory::available().unwrap_or(u64::MAX);
         let options = self.options;
-        let ahead =
-            needs.rounds_that_fit(options.least_ahead(), options.all_rounds(), available)?;
+        let least = options.least_ahead(in_flight);
+        let ahead = needs.rounds_that_fit(least, options.all_rounds(), available)?;
         Ok((needs, ahead))
     }
 

@@ -37,6 +37,8 @@ pub struct MemoryNeeds {
     pub links_per_connection: u64,
     /// Shards of the network in this process, and the noise onions of one round of all of them.
     pub embedded: Option<(u64, u64)>,
+    /// Rounds of that network that may run at the same time, at least 1.
+    pub rounds_in_flight: u64,
 }
 
 /// Why a run is refused.
@@ -83,15 +85,16 @@ impl MemoryNeeds {
         }
     }
 
-    /// What all shards together hold of one onion at the peak of a round, in bytes.
+    /// What all shards together hold of one onion of each running round at the peak, in bytes.
     fn bytes_per_onion_in_shards(&self) -> u64 {
-        LAYER_COPIES * self.geometry.entry_bytes() as u64
-            + REPLY_STATE_BYTES * u64::from(self.geometry.layers())
+        self.rounds_in_flight
+            * (LAYER_COPIES * self.geometry.entry_bytes() as u64
+                + REPLY_STATE_BYTES * u64::from(self.geometry.layers()))
     }
 
     fn fixed(&self) -> u64 {
         let shards = self.embedded.map_or(0, |(shards, noise)| {
-            // The noise of the round and that of the next one.
+            // The noise of the running rounds and as much for those to come.
             shards * SHARD_BYTES + 2 * noise * self.bytes_per_onion_in_shards()
         });
         BASE_BYTES + shards
@@ -164,6 +167,7 @@ mod tests {
             geometry: Geometry::new(15, 256).unwrap(),
             links_per_connection: 256,
             embedded: None,
+            rounds_in_flight: 1,
         }
     }
 
@@ -193,6 +197,8 @@ mod tests {
     fn an_embedded_network_takes_more() {
         let embedded = MemoryNeeds { embedded: Some((5, 5 * 1616)), ..needs(1000) };
         assert!(embedded.bytes(2) > needs(1000).bytes(2) + 5 * SHARD_BYTES);
+        let overlapping = MemoryNeeds { rounds_in_flight: 4, ..embedded };
+        assert!(overlapping.bytes(5) > embedded.bytes(5));
     }
 
     #[test]

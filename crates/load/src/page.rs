@@ -4,24 +4,12 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use resvg::tiny_skia::{Pixmap, Transform};
-use resvg::usvg::fontdb::Database;
-use resvg::usvg::{Options, Tree};
 
 use crate::Report;
-use crate::plots::{self, Plot, escaped};
+use crate::drawing::{DrawError, alone, escaped, png};
+use crate::plots::{self, Plot};
 
-/// DejaVu Sans, reduced to what plots say. Its licence is beside it.
-const FONT: &[u8] = include_bytes!("../assets/plot.ttf");
-const FONT_FAMILY: &str = "DejaVu Sans";
-/// Pixels of a PNG for each unit of its drawing.
-const ENLARGED: f32 = 2.0;
-
-/// The colours of the plots as PNG: those of the page in the light.
-const LIGHT: &str = include_str!("../assets/light.css");
-/// The page's own, light and dark.
+/// The page's colours, light and dark.
 const PAGE: &str = include_str!("../assets/page.css");
 
 /// Why a report cannot be written.
@@ -36,12 +24,12 @@ pub enum PageError {
         source: io::Error,
     },
     /// A plot cannot be drawn.
-    #[error("the plot {plot} cannot be drawn: {why}")]
+    #[error("the plot {plot} cannot be drawn: {source}")]
     Draw {
         /// Which plot.
         plot: &'static str,
         /// Why.
-        why: String,
+        source: DrawError,
     },
 }
 
@@ -51,11 +39,7 @@ pub enum PageError {
 /// # Errors
 /// If a file cannot be written.
 pub fn write_page(report: &Report, folder: &Path) -> Result<Vec<PathBuf>, PageError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| PageError::Write { path, source }
-    };
-    fs::create_dir_all(folder).map_err(failed(folder))?;
+    make_folder(folder)?;
     let plots = plots::all(report);
     let mut written = Vec::new();
     let mut write = |name: String, content: &[u8]| {
@@ -65,33 +49,28 @@ pub fn write_page(report: &Report, folder: &Path) -> Result<Vec<PathBuf>, PageEr
         Ok(())
     };
     write("report.html".to_owned(), page(report, &plots).as_bytes())?;
-    let mut fonts = Database::new();
-    fonts.load_font_data(FONT.to_vec());
-    let fonts = Arc::new(fonts);
     for plot in &plots {
-        write(format!("{}.png", plot.name), &png(plot, &fonts)?)?;
+        let painted = png(&alone(plot.title, &plot.svg));
+        let painted = painted.map_err(|source| PageError::Draw { plot: plot.name, source })?;
+        write(format!("{}.png", plot.name), &painted)?;
     }
     Ok(written)
 }
 
-/// A plot as PNG, in light colours.
-fn png(plot: &Plot, fonts: &Arc<Database>) -> Result<Vec<u8>, PageError> {
-    let failed = |why: String| PageError::Draw { plot: plot.name, why };
-    let options = Options {
-        font_family: FONT_FAMILY.to_owned(),
-        fontdb: Arc::clone(fonts),
-        style_sheet: Some(LIGHT.to_owned()),
-        ..Options::default()
-    };
-    let titled = plots::titled(plot);
-    let tree = Tree::from_str(&titled, &options).map_err(|error| failed(error.to_string()))?;
-    let size = tree.size();
-    let pixels = |length: f32| (length * ENLARGED).ceil() as u32;
-    let mut pixmap = Pixmap::new(pixels(size.width()), pixels(size.height()))
-        .ok_or_else(|| failed("it has no size".to_owned()))?;
-    let transform = Transform::from_scale(ENLARGED, ENLARGED);
-    resvg::render(&tree, transform, &mut pixmap.as_mut());
-    pixmap.encode_png().map_err(|error| failed(error.to_string()))
+/// Makes the folder that a report goes to, and finds out whether files can be written there: before a
+/// run that takes long, say.
+///
+/// # Errors
+/// If that cannot be.
+pub fn make_folder(folder: &Path) -> Result<(), PageError> {
+    fs::create_dir_all(folder).map_err(failed(folder))?;
+    let probe = folder.join(format!(".{}.part", std::process::id()));
+    fs::write(&probe, "").and_then(|()| fs::remove_file(&probe)).map_err(failed(folder))
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> PageError {
+    let path = path.to_owned();
+    move |source| PageError::Write { path, source }
 }
 
 fn page(report: &Report, plots: &[Plot]) -> String {
@@ -213,19 +192,6 @@ mod tests {
     }
 
     #[test]
-    fn text_in_a_png_has_its_glyphs_without_the_systems_fonts() {
-        let mut fonts = Database::new();
-        fonts.load_font_data(FONT.to_vec());
-        assert_eq!(fonts.faces().next().unwrap().families[0].0, FONT_FAMILY);
-        let drawn = |title| {
-            let svg = plots::all(&sample())[0].svg.clone();
-            let plot = Plot { name: "test", title, about: String::new(), svg };
-            png(&plot, &Arc::new(fonts.clone())).unwrap()
-        };
-        assert_ne!(drawn("A title"), drawn("Another title"));
-    }
-
-    #[test]
     fn a_run_without_traces_or_delivered_rounds_has_a_page_too() {
         let folder = tempfile::tempdir().unwrap();
         let mut report = sample();
@@ -246,5 +212,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let error = write_page(&sample(), &file.path().join("inside")).unwrap_err().to_string();
         assert!(error.contains("inside"), "{error}");
+        let error = make_folder(file.path()).unwrap_err().to_string();
+        assert!(error.contains(&file.path().display().to_string()), "{error}");
     }
 }

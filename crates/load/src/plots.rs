@@ -1,14 +1,11 @@
 //! The plots of a report, as SVG. Colours come from the style sheet of whoever shows them.
 
-mod axis;
 mod bars;
-mod canvas;
 mod latency;
 mod phases;
 mod work;
 
 use crate::Report;
-pub(crate) use canvas::escaped;
 
 /// One plot.
 #[derive(Clone, Debug)]
@@ -36,9 +33,4 @@ pub(crate) fn all(report: &Report) -> Vec<Plot> {
     .into_iter()
     .flatten()
     .collect()
-}
-
-/// A plot with its title above it, for those who see it alone.
-pub(crate) fn titled(plot: &Plot) -> String {
-    canvas::titled(plot.title, &plot.svg)
 }

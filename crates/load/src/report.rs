@@ -44,6 +44,11 @@ pub struct Report {
     pub latency_ms: Option<Percentiles>,
     /// Over all clients of the delivered rounds: from the opening to the client's own replies.
     pub client_latency_ms: Option<Percentiles>,
+    /// From the opening of the first measured round to the last replies of any of them: with several
+    /// rounds in flight, less than their latencies together.
+    pub duration_s: Option<f64>,
+    /// Messages that arrived over that time.
+    pub messages_per_s: Option<f64>,
     /// Clients' onions and noise.
     pub onions_total: u64,
     /// Onions that were peeled, over all layers.
@@ -98,6 +103,8 @@ pub struct Round {
     /// Why, if it was not delivered and the network says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// When it was opened, from the opening of the first measured round.
+    pub opened_ms: Option<f64>,
     /// From the coordinator's opening to the last client's replies; for a real network, from when
     /// the first client hears of the opening.
     pub latency_ms: Option<f64>,
@@ -205,6 +212,7 @@ pub(crate) fn sample() -> Report {
             round: number,
             outcome: if aborted { Outcome::Aborted } else { Outcome::Delivered },
             reason: aborted.then(|| "no batch from shard <3> for layer 4 in time".to_owned()),
+            opened_ms: Some(5000.0 * (number - 4) as f64),
             latency_ms: (!aborted).then_some(1700.0 + 37.0 * (number % 5) as f64),
             coordinator_latency_ms: Some(1760),
             submitted: 10_000,
@@ -238,6 +246,8 @@ pub(crate) fn sample() -> Report {
         rounds: (4..16).map(round).collect(),
         latency_ms: client_latencies.percentiles(),
         client_latency_ms: client_latencies.percentiles(),
+        duration_s: Some(56.8),
+        messages_per_s: Some(1936.6),
         onions_total: 12 * 28_080,
         hop_operations: 12 * 28_080 * 15,
         peel_us_per_onion: Some(9.5),

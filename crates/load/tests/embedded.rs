@@ -14,7 +14,10 @@ use antiphon_wire::{Direction, Layer, Policy};
 const LINKS: u32 = 16;
 
 /// A network whose rounds are short: few hops, little noise.
-fn network(tamper: impl FnMut(u16) -> Option<Box<dyn Tamper>>) -> EmbeddedNetwork {
+fn network(
+    rounds_in_flight: u8,
+    tamper: impl FnMut(u16) -> Option<Box<dyn Tamper>>,
+) -> EmbeddedNetwork {
     let policy = Policy {
         malicious_ppm: 0,
         epsilon: 4.0,
@@ -25,9 +28,9 @@ fn network(tamper: impl FnMut(u16) -> Option<Box<dyn Tamper>>) -> EmbeddedNetwor
     };
     let coordinator = CoordinatorConfig {
         epoch_rounds: 100,
-        interval_ms: 300,
+        interval_ms: if rounds_in_flight > 1 { 100 } else { 300 },
         submit_ms: 1500,
-        rounds_in_flight: 1,
+        rounds_in_flight,
         layer_ms: 20_000,
         verify_ms: 20_000,
         reply_ms: 20_000,
@@ -54,7 +57,7 @@ fn options(clients: u32) -> LoadOptions {
 }
 
 fn measure(options: &LoadOptions, tamper: impl FnMut(u16) -> Option<Box<dyn Tamper>>) -> Report {
-    let network = network(tamper);
+    let network = network(1, tamper);
     run(options, &Target::Embedded(&network), &Silent, || Ok(pending())).unwrap()
 }
 
@@ -98,6 +101,39 @@ fn clients_come_and_go_and_arrive_when_they_like() {
     // Whoever joins too late for a round is late, and says so.
     let part: u64 = report.rounds.iter().map(|round| round.submitted + round.late).sum();
     assert_eq!(part, 4 * 60);
+}
+
+#[test]
+fn rounds_overlap_and_lose_nothing() {
+    let network = network(4, |_| None);
+    // Clients that come over most of the window leave the network time for other rounds.
+    let spread = LoadOptions { arrivals: Arrivals::Uniform, ..options(60) };
+    let options = LoadOptions { rounds: 10, warmup: 2, ..spread };
+    let target = Target::Embedded(&network);
+    let report = run(&options, &target, &Silent, || Ok(pending())).unwrap();
+    assert_eq!((report.delivered(), report.lost_messages, report.idle_disturbed), (10, 0, 0));
+    let rounds = &report.rounds;
+    // On a busy machine who comes last may be late, and says so.
+    assert!(rounds.iter().all(|round| round.submitted + round.late == 60 && round.submitted > 30));
+    let answered: u64 = rounds.iter().map(|round| round.answered).sum();
+    assert_eq!((answered, report.client_latencies.len()), (600 - report.late, 600 - report.late));
+    let opened: Vec<_> = rounds.iter().map(|round| round.opened_ms.unwrap()).collect();
+    let ends = rounds.iter().map(|round| round.opened_ms.unwrap() + round.latency_ms.unwrap());
+    let ended: Vec<_> = ends.collect();
+    assert!(opened[0] == 0.0 && opened.is_sorted(), "{opened:?}");
+    assert!((1..10).any(|number| opened[number] < ended[number - 1]), "{opened:?} {ended:?}");
+    // What a round takes is its own, and the run is shorter than all rounds behind each other.
+    let latencies: f64 = rounds.iter().map(|round| round.latency_ms.unwrap()).sum();
+    let duration = report.duration_s.unwrap();
+    let last = ended.iter().copied().fold(0.0, f64::max);
+    assert!((duration - last / 1000.0).abs() < 1e-9 && last < latencies, "{last} {latencies}");
+    let arrived = report.messages_per_s.unwrap() * duration;
+    assert!((arrived - report.messages as f64).abs() < 1e-6 && arrived > 300.0, "{arrived}");
+    for round in rounds {
+        let phases = round.phases.as_ref().unwrap();
+        assert_eq!((phases.shards, phases.layers.len()), (3, 4));
+        assert_eq!(phases.hop_operations(), (2 * round.submitted + round.noise_onions) * 4);
+    }
 }
 
 /// Garbles all replies on their way to the gateways.

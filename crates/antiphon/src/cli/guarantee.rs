@@ -25,7 +25,7 @@ pub(crate) struct GuaranteeArguments {
         long,
         value_name = "PROBABILITY",
         default_value = "1e-6",
-        value_parser = values::probability
+        value_parser = values::delta
     )]
     delta: f64,
     /// K: the disturbed rounds of a conversation that epsilon and delta cover together

@@ -3,11 +3,17 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use antiphon_dp_noise::Cut;
 use antiphon_routing::Ppm;
 use antiphon_wire::IdentityKey;
 
 /// The largest epsilon that a network file may have.
 const MAX_EPSILON: f64 = 100.0;
+
+/// The most users that are planned for.
+const MOST_USERS: u64 = 100_000_000_000;
+/// The most operators of a network file.
+const MOST_OPERATORS: u16 = 1000;
 
 /// A malicious fraction, from 0 to below 0.5.
 pub(crate) fn malicious(text: &str) -> Result<Ppm, String> {
@@ -15,11 +21,20 @@ pub(crate) fn malicious(text: &str) -> Result<Ppm, String> {
     parts
         .filter(|parts| (0.0..f64::from(Ppm::WHOLE / 2)).contains(parts))
         .and_then(|parts| Ppm::new(parts as u32))
-        .ok_or_else(|| "give a fraction from 0 to below 0.5, such as 0.2".to_owned())
+        .ok_or_else(|| {
+            "the protocol holds as long as fewer than half are malicious: give a fraction from 0 to \
+             below 0.5, such as 0.2"
+                .to_owned()
+        })
 }
 
 /// An epsilon: a number, or `ln2`, `ln 4`, `ln(3)`.
 pub(crate) fn epsilon(text: &str) -> Result<f64, String> {
+    if is_zero(text) {
+        return Err("epsilon 0 would take noise without end, as some is always learnt; give a \
+                    number above 0, such as 0.1 or ln2"
+            .to_owned());
+    }
     let value = match text.trim().strip_prefix("ln") {
         Some(rest) => {
             let rest = rest.trim();
@@ -40,6 +55,57 @@ pub(crate) fn probability(text: &str) -> Result<f64, String> {
     number(text)
         .filter(|value| *value > 0.0 && *value < 1.0)
         .ok_or_else(|| "give a probability strictly between 0 and 1, such as 1e-6".to_owned())
+}
+
+/// The probability with which epsilon may fail.
+pub(crate) fn delta(text: &str) -> Result<f64, String> {
+    if is_zero(text) {
+        return Err(
+            "delta 0 is out of reach, as noise of a bounded volume runs into its ends now \
+                    and then; give a probability above 0, such as 1e-6"
+                .to_owned(),
+        );
+    }
+    probability(text)
+}
+
+/// Operators of equal weight that make a network: two at least.
+pub(crate) fn operators(text: &str) -> Result<u16, String> {
+    match text.trim().parse() {
+        Ok(0) => Err(format!("without operators there is no network; give 2 to {MOST_OPERATORS}")),
+        Ok(1) => Err(LONE_OPERATOR.to_owned()),
+        Ok(operators @ 2..=MOST_OPERATORS) => Ok(operators),
+        _ => Err(format!("give a number of operators from 2 to {MOST_OPERATORS}, such as 5")),
+    }
+}
+
+/// Why one operator makes no network, and what does.
+pub(crate) const LONE_OPERATOR: &str = "a single operator has to be trusted with everything: it sees \
+    both ends of every path, and no noise hides anything from it. Possible instead: 2 operators if \
+    neither of them is malicious, or 3 and more, of whom one may be: --shards 3 --malicious 0.34";
+
+/// Users of a network.
+pub(crate) fn users(text: &str) -> Result<u64, String> {
+    let users = text.trim().parse().ok().filter(|users| (1..=MOST_USERS).contains(users));
+    users.ok_or_else(|| {
+        format!("give a whole number of users from 1 to {MOST_USERS}, such as 2000000")
+    })
+}
+
+/// A distance of the cut of noise, in quarters of a sigma.
+pub(crate) fn cut(text: &str) -> Result<Cut, String> {
+    let quarters = number(text).map(|sigmas| 4.0 * sigmas);
+    quarters
+        .filter(|quarters| (0.0..1e3).contains(quarters) && quarters.fract() == 0.0)
+        .and_then(|quarters| Cut::from_quarters(quarters as u32))
+        .ok_or_else(|| "give a number of sigmas from 0 to 8 in quarters, such as 2.5".to_owned())
+}
+
+/// A rate of false positives.
+pub(crate) fn false_positives(text: &str) -> Result<f64, String> {
+    number(text)
+        .filter(|rate| (0.0..=0.25).contains(rate))
+        .ok_or_else(|| "give a rate from 0 to 0.25, such as 1e-6".to_owned())
 }
 
 /// Seconds above zero, up to a day.
@@ -95,6 +161,10 @@ pub(crate) fn public_key(text: &str) -> Result<IdentityKey, String> {
     })
 }
 
+fn is_zero(text: &str) -> bool {
+    text.trim().parse() == Ok(0.0)
+}
+
 fn number(text: &str) -> Option<f64> {
     text.trim().parse().ok().filter(|value: &f64| value.is_finite())
 }
@@ -143,6 +213,31 @@ mod tests {
         }
         for text in ["", "ln", "ln1", "ln0", "ln(2", "0", "-1", "nan", "inf", "101", "two"] {
             assert!(epsilon(text).unwrap_err().contains("ln2"), "{text}");
+        }
+    }
+
+    #[test]
+    fn zero_is_explained() {
+        for text in ["0", "0.0", " -0 ", "0e5"] {
+            assert!(epsilon(text).unwrap_err().contains("noise without end"), "{text}");
+            assert!(delta(text).unwrap_err().contains("runs into its ends"), "{text}");
+        }
+        assert_eq!(delta("1e-6"), Ok(1e-6));
+        for text in ["1", "-0.1", "nan", "1e-400x"] {
+            assert!(delta(text).unwrap_err().contains("strictly between"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_network_takes_operators_and_users() {
+        assert_eq!((operators("2"), operators("1000")), (Ok(2), Ok(1000)));
+        assert!(operators("1").unwrap_err().contains("--shards 3 --malicious 0.34"));
+        for text in ["0", "1001", "-1", "2.5", "", "99999999999"] {
+            assert!(operators(text).unwrap_err().contains("2 to 1000"), "{text}");
+        }
+        assert_eq!((users("1"), users("100000000000")), (Ok(1), Ok(MOST_USERS)));
+        for text in ["0", "100000000001", "18446744073709551616", "1e6", "-5", "many", ""] {
+            assert!(users(text).unwrap_err().contains("from 1 to 100000000000"), "{text}");
         }
     }
 

@@ -12,14 +12,30 @@ use crate::cli::values;
 /// Rounds of an epoch beyond four times those of the test: the first ones go by while clients join.
 const SPARE_ROUNDS: u32 = 240;
 
+/// The most shards in one process.
+const MOST_SHARDS: u16 = 200;
+
+/// The shards of a network in this process.
+pub(super) fn shards(text: &str) -> Result<u16, String> {
+    match values::operators(text) {
+        Ok(shards) if shards > MOST_SHARDS => {
+            Err(format!("this process runs at most {MOST_SHARDS}"))
+        }
+        Err(_) if text.trim() != "1" => {
+            Err(format!("give a number of shards from 2 to {MOST_SHARDS}, such as 5"))
+        }
+        shards => shards,
+    }
+}
+
 /// What is measured, where the network is of this process.
 #[derive(Debug, Args)]
 pub(super) struct LocalArguments {
     /// Mixing hops, if they are more than the malicious fraction asks for
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=99), help_heading = "With --local-shards")]
     hops: Option<u8>,
-    /// The least time between the openings of two rounds [default: 2 s and half a millisecond for each
-    /// client]
+    /// The least time between the openings of two rounds [default: 1 s and a third of a millisecond for
+    /// each client]
     #[arg(long, value_name = "SECONDS", value_parser = values::span, help_heading = "With --local-shards")]
     interval: Option<f64>,
     /// Rounds that may run at the same time
@@ -40,7 +56,7 @@ impl LocalArguments {
         options: &LoadOptions,
     ) -> EmbeddedOptions {
         let clients = options.clients;
-        let interval_ms = self.interval.map_or(2000 + clients / 2, ms);
+        let interval_ms = self.interval.map_or(1000 + clients / 3, ms);
         let least = self.hops.unwrap_or(2);
         let policy = guarantee.policy(Policy {
             least_mixing_hops: least,
@@ -48,16 +64,16 @@ impl LocalArguments {
             ..Policy::default()
         });
         // Shards share the cores, so that a step of one waits for those of all others.
-        let patience_ms = 20_000 + clients + 200 * u32::from(shards);
+        let patience_ms = clients.saturating_add(20_000 + 200 * u32::from(shards));
         let coordinator = CoordinatorConfig {
             epoch_rounds: SPARE_ROUNDS + 4 * (options.rounds + options.warmup),
             interval_ms,
             rounds_in_flight: self.rounds_in_flight,
-            submit_ms: self.window.map_or(2000 + clients, ms),
+            submit_ms: self.window.map_or(clients.saturating_add(2000), ms),
             layer_ms: patience_ms,
             verify_ms: patience_ms,
             reply_ms: patience_ms,
-            ready_ms: 60_000 + patience_ms,
+            ready_ms: patience_ms.saturating_add(60_000),
             ..CoordinatorConfig::default()
         };
         let mut network = EmbeddedOptions::new(shards, policy, coordinator);

@@ -26,6 +26,13 @@ pub(super) fn render(report: &Report) -> String {
     };
     row("latency, rounds", percentiles(report.latency_ms));
     row("latency, clients", percentiles(report.client_latency_ms));
+    if let (Some(seconds), Some(rate)) = (report.duration_s, report.messages_per_s) {
+        let rounds = report.rounds.len();
+        row(
+            "throughput",
+            format!("{rounds} rounds in {seconds:.1} s; {rate:.0} messages a second"),
+        );
+    }
     let peel =
         report.peel_us_per_onion.map_or("not known".to_owned(), |us| format!("{us:.1} us each"));
     row(

@@ -1,6 +1,9 @@
 //! The model beside what `antiphon load` measures on this machine.
 
+mod compare;
 mod fit;
+mod grid;
+mod measured;
 mod page;
 mod runs;
 
@@ -8,53 +11,30 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use antiphon_sim::scale::{MachineFigures, predict};
-use serde::Serialize;
+use antiphon_load::drawing;
 
-use super::scale::Machines;
-use super::{Figures, PlanArguments, PlanError, network, policy};
+use super::{PlanArguments, PlanError};
 use crate::output::{self, JsonTarget};
-use crate::speed::{self, SpeedReport};
+use crate::speed;
 
+use compare::{Calibration, Run};
 use fit::Fitted;
-use runs::Measured;
+use grid::GRID;
+use measured::Measurements;
 
-/// Shards and clients of every run.
-const GRID: [(u16, u32); 12] = [
-    (3, 1000),
-    (3, 5000),
-    (3, 20_000),
-    (5, 1000),
-    (5, 5000),
-    (5, 10_000),
-    (5, 20_000),
-    (10, 1000),
-    (10, 10_000),
-    (10, 20_000),
-    (20, 1000),
-    (20, 20_000),
-];
+/// Points that a fit needs: more than it has unknowns.
+const LEAST_TO_FIT: usize = 4;
 
 /// Why the model was not compared.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CalibrationError {
-    /// The folder.
-    #[error("cannot use the folder {path}: {source}")]
+    /// The folder, or a file in it.
+    #[error("cannot use {path}: {source}")]
     Folder {
         /// Which one.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
-    },
-    /// The load test did not start, or failed.
-    #[error("`antiphon load` for {shards} shards and {clients} clients: {what}")]
-    Run {
-        /// Of the run.
-        shards: u16,
-        /// Of the run.
-        clients: u32,
-        /// What went wrong.
-        what: String,
     },
     /// What a run before left cannot be read.
     #[error("{path} is not what was left there before ({source}): delete it, and start again")]
@@ -64,118 +44,111 @@ pub(crate) enum CalibrationError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// Two machines in one comparison.
+    #[error(
+        "{path} was measured on another machine ({there}; this one: {here}): use another folder"
+    )]
+    Elsewhere {
+        /// Which file.
+        path: PathBuf,
+        /// Its processor.
+        there: String,
+        /// This machine's.
+        here: String,
+    },
+    /// Too little to fit anything to.
+    #[error(
+        "{there} of the points that are fitted to are measured in {path}; {LEAST_TO_FIT} are needed: run \
+         `antiphon plan --calibrate` without --fit"
+    )]
+    TooFew {
+        /// Which file.
+        path: PathBuf,
+        /// How many there are.
+        there: usize,
+    },
+    /// The drawing.
+    #[error("the plot cannot be drawn: {0}")]
+    Draw(#[from] drawing::DrawError),
+    /// Some runs failed, even when tried again.
+    #[error("{failed} of {points} runs failed, as said above; start again to try those alone", points = GRID.len())]
+    Failed {
+        /// How many.
+        failed: usize,
+    },
 }
 
-/// One run, predicted and measured.
-#[derive(Clone, Debug, Serialize)]
-struct Compared {
-    shards: u16,
-    clients: u32,
-    predicted_latency_ms: f64,
-    /// The median.
-    measured_latency_ms: f64,
-    /// Predicted over measured.
-    ratio: f64,
-    /// Of all shards, for one round.
-    predicted_server_cpu_s: f64,
-    measured_server_cpu_s: Option<f64>,
-    /// With the fitted overheads.
-    fitted_latency_ms: f64,
-    predicted_bytes_per_client_up: f64,
-    predicted_bytes_per_client_down: f64,
-    measured: Measured,
-}
-
-/// All runs.
-#[derive(Clone, Debug, Serialize)]
-struct Calibration {
-    machine: SpeedReport,
-    runs: Vec<Compared>,
-    /// What these runs themselves say that the overheads are.
-    fitted: Fitted,
-}
-
-/// Runs what has not been run yet, compares, and writes `calibration.md`, `.svg` and `.json` to
-/// `folder`. Prints the table.
+/// Runs what has not been run yet, compares, and writes `measured.json`, `calibration.json`, `.md`,
+/// `.svg` and `.png` to `folder`. Prints the table.
 pub(super) fn run(folder: &Path, arguments: &PlanArguments) -> Result<(), PlanError> {
     fs::create_dir_all(folder)
         .map_err(|source| CalibrationError::Folder { path: folder.to_owned(), source })?;
-    let machine = machine(&folder.join("speed.json"))?;
-    let figures = machine.figures();
-    let mut runs = Vec::new();
-    for (shards, clients) in GRID {
-        let equals = network::of_equals(shards, policy(&arguments.guarantee))?;
-        let plan = Figures::of(&equals, 1, None)?;
-        let measured = Measured::of(folder, shards, clients)?;
-        let here = Machines::this(&machine, None, arguments.scale.interval);
-        runs.push(Run { shards, clients, plan, measured, here });
-    }
-    let fitted = Fitted::of(&runs, &figures)?;
-    let compared =
-        runs.iter().map(|run| run.compare(&figures, &fitted)).collect::<Result<_, _>>()?;
-    let calibration = Calibration { machine, runs: compared, fitted };
+    let kept = JsonTarget::File(folder.join("measured.json"));
+    kept.check()?;
+    let path = folder.join("measured.json");
+    let mut measurements = match Measurements::read(&path)? {
+        Some(measurements) => measurements,
+        None => {
+            eprintln!("measuring this machine's steps");
+            let machine = speed::measure(false).map_err(Box::new)?;
+            Measurements { machine, runs: Vec::new() }
+        }
+    };
+    kept.write(&measurements)?;
+    let failed = runs::complete(&path, &kept, &mut measurements)?;
+
+    let calibration = compared(&measurements, arguments)?;
     let text = page::markdown(&calibration);
-    for (name, content) in
-        [("calibration.md", &text), ("calibration.svg", &page::plot(&calibration))]
-    {
+    let svg = page::plot(&calibration);
+    let png = drawing::png(&svg).map_err(CalibrationError::from)?;
+    let files: [(&str, &[u8]); 3] = [
+        ("calibration.md", text.as_bytes()),
+        ("calibration.svg", svg.as_bytes()),
+        ("calibration.png", &png),
+    ];
+    for (name, content) in files {
         let path = folder.join(name);
         fs::write(&path, content).map_err(|source| PlanError::Plot { path, source })?;
     }
-    let json = JsonTarget::File(folder.join("calibration.json"));
-    json.write(&calibration)?;
+    JsonTarget::File(folder.join("calibration.json")).write(&calibration)?;
     output::deliver(arguments.json.as_ref(), &calibration, &text)?;
+    if failed > 0 {
+        return Err(CalibrationError::Failed { failed }.into());
+    }
     Ok(())
 }
 
-/// This machine's figures; those in `path`, if they have been measured before.
-fn machine(path: &Path) -> Result<SpeedReport, PlanError> {
-    if path.exists() {
-        return super::scale::read(path);
+/// Prints the overheads that what is in `folder` says, as the model's source has them.
+pub(super) fn refit(folder: &Path, arguments: &PlanArguments) -> Result<(), PlanError> {
+    let path = folder.join("measured.json");
+    let Some(measurements) = Measurements::read(&path)? else {
+        return Err(CalibrationError::TooFew { path, there: 0 }.into());
+    };
+    let fitted_to = measurements.runs.iter().filter(|run| !grid::judges(run.shards, run.clients));
+    let there = fitted_to.count();
+    if there < LEAST_TO_FIT {
+        return Err(CalibrationError::TooFew { path, there }.into());
     }
-    let report = speed::measure(false).map_err(Box::new)?;
-    JsonTarget::File(path.to_owned()).write(&report)?;
-    Ok(report)
+    let calibration = compared(&measurements, arguments)?;
+    output::deliver(arguments.json.as_ref(), &calibration, &page::source(&calibration))?;
+    Ok(())
 }
 
-/// A run and the network that it was of.
-struct Run {
-    shards: u16,
-    clients: u32,
-    plan: Figures,
-    measured: Measured,
-    here: Machines,
-}
-
-impl Run {
-    fn predict(
-        &self,
-        figures: &MachineFigures,
-    ) -> Result<antiphon_sim::scale::Prediction, PlanError> {
-        Ok(predict(&self.here.scenario(&self.plan, self.clients.into()), figures)?)
-    }
-
-    fn compare(&self, figures: &MachineFigures, fitted: &Fitted) -> Result<Compared, PlanError> {
-        let round = self.predict(figures)?;
-        let measured = self.measured.latency_ms.p50;
-        Ok(Compared {
-            shards: self.shards,
-            clients: self.clients,
-            predicted_latency_ms: round.latency_ms,
-            measured_latency_ms: measured,
-            ratio: round.latency_ms / measured,
-            predicted_server_cpu_s: self.server_cpu(figures)?,
-            measured_server_cpu_s: self.measured.server_cpu_per_round(),
-            fitted_latency_ms: self.predict(&fitted.applied(figures))?.latency_ms,
-            predicted_bytes_per_client_up: round.bytes_per_client_up,
-            predicted_bytes_per_client_down: round.bytes_per_client_down,
-            measured: self.measured.clone(),
-        })
-    }
-
-    /// CPU seconds of all shards for one round, without the harness.
-    fn server_cpu(&self, figures: &MachineFigures) -> Result<f64, PlanError> {
-        let mut figures = *figures;
-        figures.overheads.harness_us = 0.0;
-        Ok(self.predict(&figures)?.cpu_s_per_shard * f64::from(self.shards))
-    }
+/// The runs that there are beside their predictions.
+fn compared(
+    measurements: &Measurements,
+    arguments: &PlanArguments,
+) -> Result<Calibration, PlanError> {
+    let runs = measurements
+        .runs
+        .iter()
+        .map(|measured| Run::of(measured, &measurements.machine, arguments))
+        .collect::<Result<Vec<_>, _>>()?;
+    let fitted_to: Vec<_> = runs.iter().filter(|run| !run.judges()).collect();
+    let fitted = if fitted_to.len() < LEAST_TO_FIT {
+        None
+    } else {
+        Some(Fitted::of(&fitted_to, &measurements.machine.figures())?)
+    };
+    Calibration::new(measurements.machine.clone(), &runs, fitted)
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::scale::{Assumptions, Machines, RoundFigures};
 use super::scale_arguments::CurveOver;
-use super::{Figures, PlanArguments, PlanError, network, policy};
+use super::{Figures, PlanArguments, PlanError};
 
 /// Users of a curve over users.
 const USERS: [u64; 9] =
@@ -82,7 +82,7 @@ impl Curve {
             CurveOver::Shards => {
                 let users = arguments.scale.users.unwrap_or(USERS_OVER_SHARDS);
                 let of = |shards| -> Result<Point, PlanError> {
-                    let equals = network::of_equals(shards, policy(&arguments.guarantee))?;
+                    let equals = arguments.equals.with_operators(shards)?;
                     point(&plan(&equals)?, users)
                 };
                 SHARDS.iter().map(|&shards| of(shards)).collect()

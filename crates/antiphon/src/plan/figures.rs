@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use antiphon_dp_noise::{OperatorShare, check, solve};
+use antiphon_dp_noise::{OperatorShare, SolveError, check, solve};
 use antiphon_routing::{
     BoundKind, EpochRules, MixingBound, MixingPopulation, p_fewer_than_two_honest,
 };
@@ -10,6 +10,7 @@ use antiphon_wire::{NetworkFile, OperatorIndex};
 use serde::Serialize;
 
 use super::PlanError;
+use super::possible::OutOfReach;
 use super::worst_case::{Contributor, Honest};
 
 /// The interval that figures over a time assume.
@@ -101,6 +102,9 @@ impl Figures {
         shards_per_operator: u16,
         mix_target: Option<f64>,
     ) -> Result<Self, PlanError> {
+        if network.operators.len() == 1 {
+            return Err(PlanError::LoneOperator);
+        }
         // At most 1000 operators, as a network file has.
         let everyone: Vec<_> =
             (0..network.operators.len()).map(|index| OperatorIndex(index as u16)).collect();
@@ -110,7 +114,13 @@ impl Figures {
             .iter()
             .map(|operator| OperatorShare { weight: operator.weight, shards: shards_per_operator })
             .collect();
-        let noise = solve(&rules.budget, &shares, rules.malicious_weight)?;
+        let noise = match solve(&rules.budget, &shares, rules.malicious_weight) {
+            Ok(noise) => noise,
+            Err(SolveError::Share(error)) => return Err(error.into()),
+            Err(SolveError::OutOfReach | SolveError::Margin { .. }) => {
+                return Err(OutOfReach::of(&rules, &shares).into());
+            }
+        };
         let achieved = check(&noise, &shares, rules.malicious_weight, &rules.budget)?;
 
         let contributors: Vec<_> = noise

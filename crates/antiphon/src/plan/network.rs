@@ -1,9 +1,9 @@
-//! The network that is planned for.
+//! The network of a file.
 
 use std::fs;
 use std::path::Path;
 
-use antiphon_wire::{IdentityKey, NetworkFile, NetworkFileError, Operator, Policy};
+use antiphon_wire::NetworkFile;
 
 use super::PlanError;
 
@@ -12,17 +12,4 @@ pub(super) fn read(path: &Path) -> Result<NetworkFile, PlanError> {
     let text = fs::read_to_string(path)
         .map_err(|source| PlanError::Read { path: path.to_owned(), source })?;
     NetworkFile::parse(&text).map_err(|source| PlanError::File { path: path.to_owned(), source })
-}
-
-/// A network of so many equal operators that do not exist yet.
-pub(super) fn of_equals(operators: u16, policy: Policy) -> Result<NetworkFile, NetworkFileError> {
-    let operators = (0..operators)
-        .map(|index| {
-            // No key is checked in a plan; they only have to differ.
-            let mut key = [0; 32];
-            key[..2].copy_from_slice(&index.to_be_bytes());
-            Operator { name: format!("operator {}", index + 1), key: IdentityKey(key), weight: 1 }
-        })
-        .collect();
-    NetworkFile::new(operators, policy)
 }

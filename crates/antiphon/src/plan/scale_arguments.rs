@@ -2,19 +2,27 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 
 use crate::cli::values;
 
 /// The load, the machines and the links.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "How long a round takes")]
+#[command(
+    group(ArgGroup::new("prediction").multiple(true).args(["users", "target_latency_s", "curve"])),
+    next_help_heading = "How long a round takes"
+)]
 pub(crate) struct ScaleArguments {
     /// Predict the round of so many users
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000_000))]
+    #[arg(long, value_name = "N", value_parser = values::users)]
     pub(crate) users: Option<u64>,
     /// Cores of each shard's machine [default: 36, or this machine's with --this-machine]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=4096),
+        requires = "prediction"
+    )]
     pub(crate) cores: Option<u32>,
     /// Each shard's link, in each direction, in gigabits a second
     #[arg(
@@ -22,6 +30,7 @@ pub(crate) struct ScaleArguments {
         value_name = "GBPS",
         default_value = "10",
         value_parser = values::gbps,
+        requires = "prediction",
         conflicts_with = "this_machine"
     )]
     pub(crate) link_gbps: f64,
@@ -31,18 +40,25 @@ pub(crate) struct ScaleArguments {
         value_name = "MS",
         default_value = "50",
         value_parser = values::delay_ms,
+        requires = "prediction",
         conflicts_with = "this_machine"
     )]
     pub(crate) delay_ms: f64,
     /// Seconds between the starts of two rounds
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = values::seconds)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "5",
+        value_parser = values::seconds,
+        requires = "prediction"
+    )]
     pub(crate) interval: f64,
     /// What the machines can do: the file of `antiphon speed --json FILE` [default: a core of an AMD
     /// EPYC (Zen 4) at 2.6 GHz]
-    #[arg(long, value_name = "FILE", conflicts_with = "this_machine")]
+    #[arg(long, value_name = "FILE", requires = "prediction", conflicts_with = "this_machine")]
     pub(crate) speed: Option<PathBuf>,
     /// Measure this machine first, and put all shards, the coordinator and the clients on it
-    #[arg(long)]
+    #[arg(long, requires = "prediction")]
     pub(crate) this_machine: bool,
     /// Find the most users whose rounds take at most so many seconds
     #[arg(long, value_name = "SECONDS", value_parser = values::seconds)]
@@ -50,14 +66,18 @@ pub(crate) struct ScaleArguments {
     /// Predict a row of rounds in place of one, beside what was published of Karaoke
     #[arg(long, value_name = "OVER", conflicts_with_all = ["this_machine", "target_latency_s"])]
     pub(crate) curve: Option<CurveOver>,
-    /// Run `antiphon load` on this machine with 3 to 20 shards and 1000 to 20000 clients, and compare.
-    /// What is in the folder already is not run again
+    /// Run `antiphon load` on this machine with 3 to 20 shards and 1000 to 20000 clients, and compare:
+    /// ten minutes. What is in the folder already is not run again
     #[arg(
         long,
         value_name = "DIR",
-        conflicts_with_all = ["curve", "users", "target_latency_s", "speed"]
+        conflicts_with_all = ["prediction", "network", "shards", "shards_per_operator", "mix_target"]
     )]
     pub(crate) calibrate: Option<PathBuf>,
+    /// Run nothing: print the overheads of the model that fit the runs in the folder, as
+    /// crates/sim/src/scale/overheads.in has them
+    #[arg(long, requires = "calibrate")]
+    pub(crate) fit: bool,
     /// Draw the curve: a file that ends in .svg
     #[arg(long, value_name = "FILE", requires = "curve", value_parser = values::svg_file)]
     pub(crate) plot: Option<PathBuf>,

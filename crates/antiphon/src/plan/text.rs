@@ -88,6 +88,15 @@ fn noise(figures: &Figures, table: &mut Table) {
             &"",
             "f is less than any one operator's weight, so all noise is taken for honest",
         );
+        if let Some(lightest) = figures.noise_by_operator.iter().map(|each| each.weight).min() {
+            let hundredths = (u64::from(lightest) * 100).div_ceil(figures.total_weight);
+            let instead = if hundredths < 50 {
+                format!("--malicious 0.{hundredths:02} takes one operator for malicious")
+            } else {
+                "one malicious operator takes three operators at least".to_owned()
+            };
+            table.row("", &"", instead);
+        }
     }
 }
 

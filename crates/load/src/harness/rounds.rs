@@ -52,6 +52,8 @@ pub(super) struct Measured<'a> {
     shared: Arc<Shared>,
     prebuilt: u64,
     rounds: Vec<Round>,
+    /// When the first of all rounds was opened.
+    start: Option<Instant>,
     client_latencies: Latencies,
     /// Of the round that ended last.
     last_latencies: Latencies,
@@ -71,6 +73,7 @@ impl<'a> Measured<'a> {
             shared: Arc::clone(&fleet.shared),
             prebuilt: 0,
             rounds: Vec::new(),
+            start: None,
             client_latencies: Latencies::default(),
             last_latencies: Latencies::default(),
         }
@@ -169,9 +172,14 @@ impl<'a> Measured<'a> {
         };
 
         // Clients count from when the first of them heard; the coordinator's own word came before.
-        let before_us = opening.zip(seen.and_then(|seen| seen.opened)).map(|(opening, opened)| {
+        let opened = seen.and_then(|seen| seen.opened).or(opening.map(|opening| opening.at));
+        let before_us = opening.zip(opened).map(|(opening, opened)| {
             opening.at.saturating_duration_since(opened).as_micros() as u64
         });
+        self.start = self.start.or(opened);
+        let opened_ms = opened
+            .zip(self.start)
+            .map(|(opened, start)| opened.saturating_duration_since(start).as_secs_f64() * 1e3);
         self.last_latencies = Latencies::default();
         let mut last_us = None;
         for micros in book.iter().flat_map(|book| book.answered_us()) {
@@ -199,6 +207,7 @@ impl<'a> Measured<'a> {
             round: number.0,
             outcome,
             reason,
+            opened_ms,
             latency_ms: last_us.map(|micros| micros as f64 / 1000.0),
             coordinator_latency_ms: report.map(|report| report.latency_ms),
             submitted: totals.submitted,
@@ -220,8 +229,9 @@ impl<'a> Measured<'a> {
         cpu: Result<CpuSeconds, NoCpuTimes>,
         estimated_bytes: u64,
     ) -> Report {
-        let Self { options, epoch, rounds, .. } = self;
+        let Self { options, epoch, mut rounds, .. } = self;
         let embedded = self.observed.is_some();
+        let duration_s = from_the_first(&mut rounds);
         let mut latencies = Latencies::default();
         let delivered = rounds.iter().filter(|round| round.outcome == Outcome::Delivered);
         for latency in delivered.filter_map(|round| round.latency_ms) {
@@ -257,6 +267,10 @@ impl<'a> Measured<'a> {
             warmup: options.warmup,
             latency_ms: latencies.percentiles(),
             client_latency_ms: self.client_latencies.percentiles(),
+            duration_s,
+            messages_per_s: duration_s.map(|seconds| {
+                (sum(|round| round.messages) - sum(|round| round.lost_messages)) as f64 / seconds
+            }),
             onions_total: sum(|round| round.user_onions + round.noise_onions),
             hop_operations: sum(|round| round.hop_operations),
             peel_us_per_onion: (peeled > 0).then(|| peel_ms * 1000.0 / peeled as f64),
@@ -280,6 +294,20 @@ impl<'a> Measured<'a> {
             rounds,
         }
     }
+}
+
+/// Makes the openings of `rounds` count from that of the first one. Returns the seconds from there to
+/// the last replies, if there are any.
+fn from_the_first(rounds: &mut [Round]) -> Option<f64> {
+    let first = rounds.iter().find_map(|round| round.opened_ms)?;
+    let mut end: Option<f64> = None;
+    for round in rounds {
+        round.opened_ms = round.opened_ms.map(|ms| ms - first);
+        if let (Some(opened), Some(latency)) = (round.opened_ms, round.latency_ms) {
+            end = Some(end.unwrap_or(0.0).max(opened + latency));
+        }
+    }
+    end.map(|ms| ms * 1e-3)
 }
 
 /// The longest that a round can take: every deadline of the epoch, there and back.

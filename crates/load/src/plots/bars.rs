@@ -1,7 +1,6 @@
 //! Horizontal bars made of parts.
 
-use super::axis::{Area, Scale};
-use super::canvas::{Anchor, Canvas, WIDTH};
+use crate::drawing::{Anchor, Area, Canvas, Scale, WIDTH};
 
 /// One bar: its name, its parts in order as indices into the series, and what stands at its end.
 pub(super) struct Bar {
@@ -25,11 +24,11 @@ pub(super) fn bars(label: &str, series: &[(&str, &str)], bars: &[Bar], unit: &st
         canvas.text("name", Anchor::End, (area.left - 10.0, y + 19.0), &bar.name);
         let mut done = 0.0;
         for &(class, value) in &bar.parts {
-            let (from, to) = (area.x(done / scale.end()), area.x((done + value) / scale.end()));
+            let (from, to) = (area.x(scale.place(done)), area.x(scale.place(done + value)));
             canvas.rect(series[class].0, (from, y), (to - from, row - 16.0));
             done += value;
         }
-        let end = area.x(done / scale.end());
+        let end = area.x(scale.place(done));
         canvas.text("value", Anchor::Start, (end + 8.0, y + 19.0), &bar.total);
     }
     canvas.finish()

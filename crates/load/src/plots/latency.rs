@@ -1,8 +1,7 @@
 //! How long rounds take.
 
 use super::Plot;
-use super::axis::{Area, Scale};
-use super::canvas::{Anchor, Canvas, WIDTH};
+use crate::drawing::{Anchor, Area, Canvas, Scale, WIDTH};
 use crate::report::{Outcome, Report, Round};
 
 /// Rounds whose numbers all fit below the axis.
@@ -68,7 +67,7 @@ fn series(
 ) {
     let place = |(position, round): (usize, &Round)| {
         let x = AREA.x((position as f64 + 0.5) / rounds.len() as f64);
-        Some((x, AREA.y(value(round)? / scale.end())))
+        Some((x, AREA.y(scale.place(value(round)?))))
     };
     let points: Vec<_> = rounds.iter().enumerate().filter_map(place).collect();
     canvas.polyline(line, &points);
@@ -102,7 +101,7 @@ pub(super) fn distribution(report: &Report) -> Option<Plot> {
             let along = f64::from(step) / f64::from(steps);
             let quantile = 1.0 - 10_f64.powf(-along * nines);
             let seconds = latencies.quantile_ms(quantile) / 1000.0;
-            (AREA.x(along), AREA.y(seconds / scale.end()))
+            (AREA.x(along), AREA.y(scale.place(seconds)))
         })
         .collect();
     canvas.polyline("line s0", &points);

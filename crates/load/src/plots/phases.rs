@@ -1,8 +1,7 @@
 //! Where the time of a round goes.
 
 use super::Plot;
-use super::axis::{Area, Scale};
-use super::canvas::{Anchor, Canvas, WIDTH};
+use crate::drawing::{Anchor, Area, Canvas, Scale, WIDTH};
 use crate::phases::Phases;
 use crate::report::Report;
 
@@ -36,7 +35,7 @@ pub(super) fn layers(report: &Report) -> Option<Plot> {
         let mut done = 0.0;
         for (part, value) in parts.iter().enumerate() {
             let class = if parts.len() == 1 { SERIES[5].0 } else { SERIES[part].0 };
-            let (low, high) = (AREA.y(done / scale.end()), AREA.y((done + value) / scale.end()));
+            let (low, high) = (AREA.y(scale.place(done)), AREA.y(scale.place(done + value)));
             canvas.rect(class, (x + 0.15 * width, high), (0.7 * width, low - high));
             done += value;
         }

@@ -53,15 +53,9 @@ pub struct Overheads {
 }
 
 impl Overheads {
-    /// As fitted on the reference machine.
-    pub const REFERENCE: Self = Self {
-        batch_us: 25.0,
-        step_us: 60.0,
-        client_us: 35.0,
-        harness_us: 40.0,
-        serial_close: 0.5,
-        client_bytes: 30_000.0,
-    };
+    /// As fitted on the reference machine by `antiphon plan --calibrate DIR --fit`, whose output the file
+    /// is.
+    pub const REFERENCE: Self = include!("overheads.in");
 
     /// For a core that takes `times` as long for everything.
     pub fn scaled(self, times: f64) -> Self {

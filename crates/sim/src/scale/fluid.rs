@@ -68,6 +68,15 @@ impl Arrivals {
         self.envelope.get(low).copied().map_or(0.0, value)
     }
 
+    /// The same over the moments from `from` to `until` alone.
+    pub(super) fn finish_between(&self, whole: f64, (from, until): (f64, f64)) -> f64 {
+        let first = self.points.partition_point(|point| point.0 < from);
+        let within = self.points[first..].iter().take_while(|point| point.0 <= until);
+        let ends = [from, until.max(from)].map(|end| (end, self.to_come(end)));
+        let all = within.copied().chain(ends);
+        all.map(|(moment, share)| moment + share * whole).fold(f64::NEG_INFINITY, f64::max)
+    }
+
     /// The share still to come just before `moment`.
     pub(super) fn to_come(&self, moment: f64) -> f64 {
         let next = self.points.partition_point(|point| point.0 < moment);
@@ -145,6 +154,11 @@ mod tests {
             let all = arrivals.points.iter().map(|(moment, share)| moment + share * whole);
             let latest = all.fold(0.0, f64::max);
             prop_assert!((arrivals.finish(whole) - latest).abs() < 1e-9 * latest.max(1.0));
+            // Over all moments it is the same; over some, no later, and never before they are over.
+            let everywhere = arrivals.finish_between(whole, (0.0, 20.0));
+            prop_assert!((everywhere - latest.max(whole).max(20.0)).abs() < 1e-9 * everywhere);
+            let some = arrivals.finish_between(whole, (3.0, 7.0));
+            prop_assert!((7.0..=everywhere).contains(&some), "{some} of {everywhere}");
         }
 
         #[test]

@@ -77,6 +77,9 @@ pub enum ScenarioError {
     /// No load.
     #[error("no users: give 1 at least")]
     Users,
+    /// Batches are counted by 32 bits.
+    #[error("{0:.0} onions a shard in a round: at most 4294967295; take more shards")]
+    Onions(f64),
     /// Shards are numbered by 16 bits.
     #[error("{0} shards: a network has from 1 to 65535")]
     Shards(u32),

@@ -234,6 +234,7 @@ fn nonsense_is_refused() {
     let good = scenario(1, 1);
     for (bad, words) in [
         (Scenario { users: 0, ..good }, "no users"),
+        (Scenario { users: 2_147_483_648, ..good }, "onions a shard"),
         (Scenario { shards: 0, ..good }, "from 1 to 65535"),
         (Scenario { shards: 65_536, ..good }, "from 1 to 65535"),
         (Scenario { layers: 2, ..good }, "layers"),
@@ -290,8 +291,7 @@ proptest! {
             Scenario { placement: fewer_cores, ..network },
         ] {
             let takes = latency(&harder, &figures);
-            // With another number of cores, wake-ups hide another sliver of the work.
-            prop_assert!(takes >= usual * (1.0 - 1e-3), "{takes} of {usual}: {harder:?}");
+            prop_assert!(takes >= usual * (1.0 - 1e-12), "{takes} of {usual}: {harder:?}");
         }
         let parts = predict(&network, &figures).unwrap().phases;
         prop_assert!(parts.named().iter().all(|(_, ms)| *ms >= -1e-9), "{parts:?}");

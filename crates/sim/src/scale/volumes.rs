@@ -42,6 +42,10 @@ impl Volumes {
         let users_per_shard = scenario.users as f64 / shards;
         let noise_per_shard = f64::from(scenario.noise_per_shard);
         let pairs = f64::from(scenario.pairs);
+        let onions_per_shard = 2.0 * pairs * users_per_shard + noise_per_shard;
+        if onions_per_shard > f64::from(u32::MAX) {
+            return Err(ScenarioError::Onions(onions_per_shard));
+        }
         Ok(Self {
             geometry,
             shards,
@@ -50,7 +54,7 @@ impl Volumes {
             filter_bits: scenario.filter_bits,
             together: matches!(scenario.placement, Placement::Together { .. }),
             users_per_shard,
-            onions_per_shard: 2.0 * pairs * users_per_shard + noise_per_shard,
+            onions_per_shard,
         })
     }
 
@@ -75,7 +79,8 @@ impl Volumes {
 
     /// Bytes of one shard's filter.
     pub(super) fn filter_bytes(&self) -> f64 {
-        let onions = self.onions_per_shard.min(f64::from(u32::MAX)) as u32;
+        // `of` takes no more than fit.
+        let onions = self.onions_per_shard as u32;
         FilterPrecision::new(self.filter_bits)
             .map_or(0.0, |precision| filter_bytes(onions, precision) as f64)
     }

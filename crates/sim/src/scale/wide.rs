@@ -69,19 +69,17 @@ impl Round<'_> {
             let (last_in, all_taken) = match &arrivals {
                 Some(arrivals) => {
                     let share = 1.0 / self.ready.len() as f64;
-                    let whole = size * step.bytes / bytes_per_s;
+                    let last_in = arrivals.finish(size * step.bytes / bytes_per_s);
                     let from = (self.busy[shard], self.ready[shard]);
-                    (arrivals.finish(whole), machine.take(arrivals, from, share))
+                    (last_in, machine.take(arrivals, last_in, from, share))
                 }
                 None => {
                     let came = self.ready[shard] + delay;
-                    let last = came + size * step.bytes / bytes_per_s;
-                    (last, came + machine.shared() + machine.alone())
+                    let last_in = came + size * step.bytes / bytes_per_s;
+                    let all_taken = came + machine.shared() + machine.alone();
+                    (last_in, machine.with_last_piece(all_taken, last_in))
                 }
             };
-            let piece = machine.last_piece();
-            let all_taken =
-                (all_taken + piece * (1.0 - 1.0 / machine.cores).max(0.0)).max(last_in + piece);
             arrived = arrived.max(last_in);
             taken = taken.max(all_taken);
             let wake = self.figures.overheads.step_us * 1e-6;
@@ -128,23 +126,30 @@ impl Machine<'_> {
         self.step.alone / self.speed
     }
 
-    /// When all is taken in, a share `own` of which is this shard's own. Its cores are `busy` with what
-    /// was before, and it is `ready` to send, and to look at signatures, when that is closed.
-    fn take(&self, arrivals: &Arrivals, (busy, ready): (f64, f64), own: f64) -> f64 {
+    /// When all is taken in, a share `own` of which is this shard's own; the rest is in at `last_in`. Its
+    /// cores are `busy` with what was before, and it is `ready` to send, and to look at signatures,
+    /// when that is closed.
+    ///
+    /// Cores that take what is there are done at the latest of all moments and the work that was still
+    /// to come at each; from `busy` on, everything was.
+    fn take(&self, arrivals: &Arrivals, last_in: f64, (busy, ready): (f64, f64), own: f64) -> f64 {
         let work = self.shared();
         let from_others = work * (1.0 - own);
-        let with_own = ready + work * own + from_others * arrivals.to_come(ready);
-        let by_cores = arrivals.finish(from_others).max(with_own).max(busy + work);
-        by_cores.max(arrivals.finish(self.alone())).max(ready + self.alone())
+        let until_ready = arrivals.finish_between(from_others, (busy, ready)) + work * own;
+        let by_cores = arrivals.finish(from_others).max(until_ready).max(busy + work);
+        let alone = arrivals.finish(self.alone()).max(ready + self.alone());
+        self.with_last_piece(by_cores, last_in).max(alone)
     }
 
-    /// Seconds for the last piece to come, which one core takes alone.
-    fn last_piece(&self) -> f64 {
+    /// When cores are done that, all at work, would be done at `all_taken`: one of them takes the last
+    /// piece alone.
+    fn with_last_piece(&self, all_taken: f64, last_in: f64) -> f64 {
         if self.step.items == 0.0 {
-            return 0.0;
+            return all_taken.max(last_in);
         }
         let pieces = (self.size * self.step.items / CHUNK).max(1.0);
-        self.size * self.step.taking / pieces / self.speed
+        let piece = self.size * self.step.taking / pieces / self.speed;
+        (all_taken + piece * (1.0 - 1.0 / self.cores).max(0.0)).max(last_in + piece)
     }
 
     fn close(&self, core_scaling: f64) -> f64 {

@@ -1,89 +1,156 @@
-//! Runs of `antiphon load`, kept as files.
+//! Runs of `antiphon load`, one after another.
 
 use std::env;
-use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::CalibrationError;
+use super::grid::GRID;
+use super::measured::{Measured, Measurements};
+use crate::output::JsonTarget;
+use crate::plan::PlanError;
+use crate::speed;
 
 /// Rounds that are measured in each run.
-const ROUNDS: u32 = 7;
+const ROUNDS: u32 = 5;
+/// How often a run that fails is tried.
+const TRIES: u32 = 2;
 
-/// What is taken from a run's report.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Measured {
-    pub(super) clients: u32,
-    /// Measured rounds.
-    pub(super) rounds: Vec<Round>,
-    pub(super) latency_ms: Percentiles,
-    pub(super) server_cpu_s: Option<f64>,
-    pub(super) client_cpu_s: Option<f64>,
-    pub(super) peel_us_per_onion: Option<f64>,
-    pub(super) peak_rss_bytes: Option<u64>,
-    pub(super) bytes_per_client_up: f64,
-    pub(super) bytes_per_client_down: f64,
-    pub(super) lost_messages: u64,
+/// Of the JSON of `antiphon load`, what is taken from it.
+#[derive(Clone, Debug, Deserialize)]
+struct Report {
+    rounds: Vec<Round>,
+    latency_ms: Option<Percentiles>,
+    server_cpu_s: Option<f64>,
+    client_cpu_s: Option<f64>,
+    peel_us_per_onion: Option<f64>,
+    peak_rss_bytes: Option<u64>,
+    bytes_per_client_up: f64,
+    bytes_per_client_down: f64,
+    late: u64,
 }
 
-/// A round of a run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Round {
-    pub(super) latency_ms: Option<f64>,
+/// A round of it.
+#[derive(Clone, Debug, Deserialize)]
+struct Round {
+    outcome: String,
+    latency_ms: Option<f64>,
 }
 
 /// Of the rounds.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(super) struct Percentiles {
-    pub(super) p50: f64,
-    pub(super) max: f64,
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Percentiles {
+    p50: f64,
 }
 
-impl Measured {
-    /// The run in `folder`, which is made if it is not there yet.
-    pub(super) fn of(folder: &Path, shards: u16, clients: u32) -> Result<Self, CalibrationError> {
-        let path = folder.join(format!("load-{shards}-{clients}.json"));
-        if !path.exists() {
-            eprintln!("{shards} shards, {clients} clients ...");
-            load(&path, shards, clients).map_err(|what| CalibrationError::Run {
-                shards,
-                clients,
-                what,
-            })?;
+/// Makes the runs of the grid that are missing, keeps each as soon as it is made, and says how it goes.
+/// Returns how many failed.
+pub(super) fn complete(
+    path: &Path,
+    kept: &JsonTarget,
+    measurements: &mut Measurements,
+) -> Result<usize, PlanError> {
+    let missing: Vec<_> = GRID
+        .into_iter()
+        .map(|(shards, clients, _)| (shards, clients))
+        .filter(|&(shards, clients)| measurements.run(shards, clients).is_none())
+        .collect();
+    if missing.is_empty() {
+        return Ok(0);
+    }
+    let (there, here) = (&measurements.machine.processor, speed::processor());
+    if *there != here {
+        let there = there.clone();
+        return Err(CalibrationError::Elsewhere { path: path.to_owned(), there, here }.into());
+    }
+    let start = Instant::now();
+    let all: u32 = missing.iter().map(|point| expected_s(*point)).sum();
+    eprintln!(
+        "{} of {} runs to make, about {} min; nothing else should run meanwhile",
+        missing.len(),
+        GRID.len(),
+        all.div_ceil(60)
+    );
+    let (mut done, mut failed) = (0, 0);
+    for (number, &(shards, clients)) in (1..).zip(&missing) {
+        let what = format!("[{number}/{}] {shards} shards, {clients} clients", missing.len());
+        let mut run = tried(shards, clients);
+        for _ in 1..TRIES {
+            if let Err(why) = &run {
+                eprintln!("{what}: {why}; once more");
+                run = tried(shards, clients);
+            }
         }
-        let text = fs::read_to_string(&path)
-            .map_err(|source| CalibrationError::Folder { path: path.clone(), source })?;
-        serde_json::from_str(&text).map_err(|source| CalibrationError::Left { path, source })
+        done += expected_s((shards, clients));
+        let left = start.elapsed().mul_f64(f64::from(all - done) / f64::from(done));
+        match run {
+            Ok(run) => {
+                let seconds = run.median_latency_ms * 1e-3;
+                eprintln!("{what}: {seconds:.2} s a round; about {} left", in_minutes(left));
+                measurements.add(run);
+                kept.write(measurements)?;
+            }
+            Err(why) => {
+                eprintln!("{what}: {why}; given up");
+                failed += 1;
+            }
+        }
     }
+    Ok(failed)
+}
 
-    /// CPU seconds of the network for one round.
-    pub(super) fn server_cpu_per_round(&self) -> Option<f64> {
-        self.server_cpu_s.map(|seconds| seconds / self.rounds.len().max(1) as f64)
-    }
+/// About how long a run takes on the reference machine: start, links, building, rounds.
+fn expected_s((shards, clients): (u16, u32)) -> u32 {
+    10 + u32::from(shards) + clients / 350
+}
 
-    /// The same of the harness.
-    pub(super) fn client_cpu_per_round(&self) -> Option<f64> {
-        self.client_cpu_s.map(|seconds| seconds / self.rounds.len().max(1) as f64)
+fn in_minutes(left: Duration) -> String {
+    let seconds = left.as_secs();
+    format!("{}:{:02} min", seconds / 60, seconds % 60)
+}
+
+/// A run, unless it is of no use.
+fn tried(shards: u16, clients: u32) -> Result<Measured, String> {
+    let report = load(shards, clients)?;
+    let delivered = report.rounds.iter().filter(|round| round.outcome == "delivered").count();
+    let Some(Percentiles { p50 }) = report.latency_ms.filter(|_| delivered == ROUNDS as usize)
+    else {
+        return Err(format!("{delivered} of {ROUNDS} rounds were delivered"));
+    };
+    if report.late > 0 {
+        return Err(format!("clients were late {} times", report.late));
     }
+    let each = |seconds: Option<f64>| seconds.map(|seconds| seconds / f64::from(ROUNDS));
+    Ok(Measured {
+        shards,
+        clients,
+        latencies_ms: report.rounds.iter().filter_map(|round| round.latency_ms).collect(),
+        median_latency_ms: p50,
+        server_cpu_s: each(report.server_cpu_s),
+        client_cpu_s: each(report.client_cpu_s),
+        peel_us_per_onion: report.peel_us_per_onion,
+        peak_rss_bytes: report.peak_rss_bytes,
+        bytes_per_client_up: report.bytes_per_client_up,
+        bytes_per_client_down: report.bytes_per_client_down,
+    })
 }
 
 /// Runs this very program in a process of its own, so that nothing is left over from run to run.
-fn load(path: &Path, shards: u16, clients: u32) -> Result<(), String> {
+fn load(shards: u16, clients: u32) -> Result<Report, String> {
     let program = env::current_exe().map_err(|error| error.to_string())?;
     let output = Command::new(program)
         .args(["load", "--local-shards", &shards.to_string(), "--clients", &clients.to_string()])
-        .args(["--rounds", &ROUNDS.to_string(), "--json"])
-        .arg(path)
-        .stdout(Stdio::null())
+        .args(["--rounds", &ROUNDS.to_string(), "--json", "-"])
+        .stdin(Stdio::null())
         .output()
         .map_err(|error| error.to_string())?;
-    if output.status.success() {
-        return Ok(());
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(said.lines().last().unwrap_or("it failed without a word").to_owned());
     }
-    // Nothing that failed is taken for a result the next time.
-    let _ = fs::remove_file(path);
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(said.lines().last().unwrap_or("it failed without a word").to_owned())
+    serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
 }

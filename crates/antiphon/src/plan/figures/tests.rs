@@ -2,12 +2,12 @@ use antiphon_routing::Ppm;
 use antiphon_wire::{IdentityKey, Operator, Policy};
 
 use super::*;
+use crate::cli::network::of_equals;
 use crate::cli::values;
-use crate::plan::network;
 
 fn plan(shards: u16, policy: &Policy, mix_target: Option<f64>) -> Figures {
     let policy = Policy { least_mixing_hops: 2, ..policy.clone() };
-    Figures::of(&network::of_equals(shards, policy).unwrap(), 1, mix_target).unwrap()
+    Figures::of(&of_equals(shards, policy).unwrap(), 1, mix_target).unwrap()
 }
 
 #[test]

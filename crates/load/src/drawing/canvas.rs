@@ -2,14 +2,17 @@
 
 use std::fmt::Write as _;
 
-/// The width of every plot.
-pub(super) const WIDTH: f64 = 760.0;
+/// The width of every drawing.
+pub const WIDTH: f64 = 760.0;
 
 /// Where a text is held.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Anchor {
+pub enum Anchor {
+    /// At its start.
     Start,
+    /// In its middle.
     Middle,
+    /// At its end.
     End,
 }
 
@@ -25,7 +28,7 @@ impl Anchor {
 
 /// A drawing that grows.
 #[derive(Debug)]
-pub(super) struct Canvas {
+pub struct Canvas {
     shapes: String,
     height: f64,
     label: String,
@@ -33,25 +36,28 @@ pub(super) struct Canvas {
 
 impl Canvas {
     /// An empty drawing of this height; `label` says what it shows to those who cannot see it.
-    pub(super) fn new(height: f64, label: &str) -> Self {
+    pub fn new(height: f64, label: &str) -> Self {
         Self { shapes: String::new(), height, label: escaped(label) }
     }
 
-    pub(super) fn rect(&mut self, class: &str, (x, y): (f64, f64), (width, height): (f64, f64)) {
+    /// A rectangle, from its upper left corner.
+    pub fn rect(&mut self, class: &str, (x, y): (f64, f64), (width, height): (f64, f64)) {
         let (width, height) = (width.max(0.0), height.max(0.0));
         self.push(format_args!(
             r#"<rect class="{class}" x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height:.1}"/>"#
         ));
     }
 
-    pub(super) fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
+    /// A straight line.
+    pub fn line(&mut self, class: &str, from: (f64, f64), to: (f64, f64)) {
         self.push(format_args!(
             r#"<line class="{class}" x1="{:.1}" y1="{:.1}" x2="{:.1}" y2="{:.1}"/>"#,
             from.0, from.1, to.0, to.1
         ));
     }
 
-    pub(super) fn polyline(&mut self, class: &str, points: &[(f64, f64)]) {
+    /// A line through all `points`.
+    pub fn polyline(&mut self, class: &str, points: &[(f64, f64)]) {
         let mut list = String::new();
         for (x, y) in points {
             // Writing to a string does not fail.
@@ -60,11 +66,13 @@ impl Canvas {
         self.push(format_args!(r#"<polyline class="{class}" points="{}"/>"#, list.trim_end()));
     }
 
-    pub(super) fn dot(&mut self, class: &str, (x, y): (f64, f64)) {
+    /// A dot.
+    pub fn dot(&mut self, class: &str, (x, y): (f64, f64)) {
         self.push(format_args!(r#"<circle class="{class}" cx="{x:.1}" cy="{y:.1}" r="4"/>"#));
     }
 
-    pub(super) fn text(&mut self, class: &str, anchor: Anchor, (x, y): (f64, f64), text: &str) {
+    /// A line of text, held at a point of its base line.
+    pub fn text(&mut self, class: &str, anchor: Anchor, (x, y): (f64, f64), text: &str) {
         self.push(format_args!(
             r#"<text class="{class}" text-anchor="{}" x="{x:.1}" y="{y:.1}">{}</text>"#,
             anchor.name(),
@@ -73,7 +81,7 @@ impl Canvas {
     }
 
     /// Names of series in a row, from `at` on to the right.
-    pub(super) fn legend(&mut self, (x, y): (f64, f64), series: &[(&str, &str)]) {
+    pub fn legend(&mut self, (x, y): (f64, f64), series: &[(&str, &str)]) {
         let mut x = x;
         for (class, name) in series {
             self.rect(class, (x, y - 9.0), (10.0, 10.0));
@@ -90,7 +98,7 @@ impl Canvas {
     }
 
     /// The drawing as an SVG element.
-    pub(super) fn finish(self) -> String {
+    pub fn finish(self) -> String {
         let Self { shapes, height, label } = self;
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
@@ -103,16 +111,16 @@ impl Canvas {
 /// Room for a title above a drawing.
 const TITLE: f64 = 36.0;
 
-/// `drawing`, a finished one, with a title above it.
-pub(super) fn titled(title: &str, drawing: &str) -> String {
+/// `drawing`, a finished one, with a title above it and a style sheet.
+pub(super) fn titled(title: &str, drawing: &str, style: &str) -> String {
     let height = drawing.split("height=\"").nth(1).and_then(|rest| rest.split('"').next());
     let height = height.and_then(|height| height.parse().ok()).unwrap_or(WIDTH) + TITLE;
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
-         width=\"{WIDTH}\" height=\"{height}\">\n\
+         width=\"{WIDTH}\" height=\"{height}\">\n<style>\n{style}</style>\n\
          <rect class=\"paper\" width=\"{WIDTH}\" height=\"{height}\"/>\n\
          <text class=\"title\" x=\"16\" y=\"28\">{}</text>\n\
-         <g transform=\"translate(0 {TITLE})\">\n{drawing}\n</g></svg>",
+         <g transform=\"translate(0 {TITLE})\">\n{drawing}\n</g></svg>\n",
         escaped(title)
     )
 }

@@ -1,0 +1,127 @@
+//! Why there is no plan.
+
+use std::io;
+use std::path::PathBuf;
+
+use antiphon_dp_noise::{CheckError, ShareError};
+use antiphon_routing::{PathLengthError, RulesError};
+use antiphon_sim::scale::{ScenarioError, SearchError};
+use antiphon_wire::NetworkFileError;
+
+use super::calibrate::CalibrationError;
+use super::possible::OutOfReach;
+use crate::cli::values::LONE_OPERATOR;
+use crate::exit::{Exit, Exits};
+use crate::output::OutputError;
+use crate::speed::SpeedError;
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PlanError {
+    /// Options that say nothing together.
+    #[error("{0}")]
+    Arguments(&'static str),
+    /// The network file cannot be read.
+    #[error("cannot read the network file {path}: {source}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The network file makes no sense.
+    #[error("network file {path}: {source}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: NetworkFileError,
+    },
+    /// The values on the command line make no network.
+    #[error(transparent)]
+    Policy(#[from] NetworkFileError),
+    /// The operators make no epoch.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// Nobody to share the trust with.
+    #[error("{LONE_OPERATOR}")]
+    LoneOperator,
+    /// The operators have no noise to share.
+    #[error(transparent)]
+    Shares(#[from] ShareError),
+    /// No noise is enough.
+    #[error(transparent)]
+    OutOfReach(#[from] OutOfReach),
+    /// The noise found is refused.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    /// No path is long enough.
+    #[error(transparent)]
+    MixTarget(#[from] PathLengthError),
+    /// The round cannot be predicted.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    /// No load is small enough.
+    #[error(transparent)]
+    Search(#[from] SearchError),
+    /// This machine cannot be measured.
+    #[error(transparent)]
+    Speed(#[from] Box<SpeedError>),
+    /// The machine's figures cannot be read.
+    #[error("cannot read the speed file {path}: {source}")]
+    ReadSpeed {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The machine's figures are none.
+    #[error("{path} is not what `antiphon speed --json` writes: {source}")]
+    SpeedFile {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// The plot cannot be written.
+    #[error("cannot write {path}: {source}")]
+    Plot {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The model cannot be compared with runs.
+    #[error(transparent)]
+    Calibration(#[from] CalibrationError),
+    /// The plan is made but cannot be handed over.
+    #[error(transparent)]
+    Output(#[from] OutputError),
+}
+
+impl Exits for PlanError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Read { .. }
+            | Self::File { .. }
+            | Self::Policy(_)
+            | Self::Scenario(_)
+            | Self::Search(SearchError::Scenario(_))
+            | Self::ReadSpeed { .. }
+            | Self::SpeedFile { .. }
+            | Self::LoneOperator
+            | Self::Arguments(_)
+            | Self::Shares(ShareError::Empty(_) | ShareError::TooMany(_)) => Exit::Usage,
+            Self::Rules(_)
+            | Self::Shares(_)
+            | Self::OutOfReach(_)
+            | Self::Check(_)
+            | Self::MixTarget(_)
+            | Self::Search(SearchError::Unreachable { .. })
+            | Self::Plot { .. }
+            | Self::Calibration(_) => Exit::Failed,
+            Self::Speed(error) => error.exit(),
+            Self::Output(error) => error.exit(),
+        }
+    }
+}
