@@ -1,15 +1,24 @@
 //! `antiphon attack`: adversaries against simulated networks, and what they learn.
 
+mod progress;
 mod report;
+mod table;
 mod text;
 
-use antiphon_sim::attack::{self, Against, AttackError, Measurement, Options, Strategy};
+use std::path::PathBuf;
+use std::{fs, io};
+
+use antiphon_sim::attack::{
+    self, Against, AttackError, Measurement, Options, Play, Size, Strategy, suite,
+};
 use antiphon_sim::ideal::Broken;
 use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 
 use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::output::{self, JsonTarget, OutputError};
 
+use progress::Progress;
 use report::{Listed, Report};
 
 /// Attack simulated networks and measure what an adversary learns
@@ -26,7 +35,11 @@ network guarantees for the same case. The network is small and its noise little,
 is large enough to be put to the test; that it holds there says that the arithmetic behind it does.
 
 A broken network lacks one defence. An attack that cannot tell it from an intact one proves nothing: \
-`caught` means that the advantage exceeds the bound, at the lower end of its 99 % interval.
+`caught` means that the advantage exceeds the bound, at the lower end of its interval. The intervals \
+of one run hold all at once with a confidence of 99 %.
+
+An intact network whose bound is exceeded is a failure, and with --all a broken one that goes \
+unnoticed, too: exit code 1.
 
 Examples:
   antiphon attack --list
@@ -34,36 +47,78 @@ Examples:
   antiphon attack --strategy drop-one-each
   antiphon attack --strategy drop-noise --broken no-verification
   antiphon attack --strategy repeated --rounds 100 --trials 10000 --json -
-  antiphon attack --all"
+  antiphon attack --strategy drop-one-each --shards 100 --users 2000 --hops 14
+  antiphon attack --all
+  antiphon attack --all --large --seed 1,2,3 --json attacks.json
+  antiphon attack --table attacks.json"
 )]
 pub(crate) struct AttackArguments {
     /// What the adversary does; see --list
-    #[arg(long, value_name = "NAME", required_unless_present_any = ["list", "all"])]
-    strategy: Option<String>,
+    #[arg(
+        long, value_name = "NAME", required_unless_present_any = ["list", "all", "table"],
+        value_parser = strategy_parser(), hide_possible_values = true
+    )]
+    strategy: Option<&'static str>,
     /// The defence that the network lacks; none by default
-    #[arg(long, value_name = "VARIANT", conflicts_with = "all")]
+    #[arg(
+        long, value_name = "VARIANT", conflicts_with = "all", value_parser = broken_parser(),
+        hide_possible_values = true
+    )]
     broken: Option<Broken>,
-    /// The worlds to tell apart: idle, A talks to B or both are idle; pattern, A-B and C-D or A-C and B-D
-    #[arg(long, value_name = "WORLDS", default_value_t = Against::Idle)]
-    against: Against,
+    /// The worlds to tell apart: idle, A talks to B or both are idle; pattern, A-B and C-D or A-C and B-D.
+    /// By default idle, and both with --all
+    #[arg(long, value_name = "WORLDS", value_parser = against_parser(), hide_possible_values = true)]
+    against: Option<Against>,
     /// How often to play; by default as often as takes a few seconds
     #[arg(long, value_name = "N")]
     trials: Option<u64>,
     /// Rounds of one trial; by default what suits the strategy
     #[arg(long, value_name = "K", conflicts_with = "all")]
     rounds: Option<u32>,
-    /// Where all randomness comes from
-    #[arg(long, value_name = "SEED", default_value_t = 1)]
-    seed: u64,
+    /// Shards of the network, with the strategy's malicious share; by default a handful
+    #[arg(long, value_name = "N", conflicts_with = "all")]
+    shards: Option<u16>,
+    /// Users, those in question included
+    #[arg(long, value_name = "N", conflicts_with = "all")]
+    users: Option<usize>,
+    /// Mixing hops of a path
+    #[arg(long, value_name = "M", conflicts_with = "all")]
+    hops: Option<u8>,
+    /// Where all randomness comes from; several, to measure again with each
+    #[arg(long, value_name = "SEEDS", default_value = "1", value_delimiter = ',')]
+    seed: Vec<u64>,
     /// Run every strategy on the intact network and on those it has to notice
     #[arg(long, conflicts_with_all = ["strategy", "list"])]
     all: bool,
+    /// With --all: on networks of 100 shards and 2000 users as well
+    #[arg(long, requires = "all")]
+    large: bool,
     /// List the strategies and the broken networks
     #[arg(long, conflicts_with = "strategy")]
     list: bool,
+    /// Print what --all stored as JSON as a table in Markdown
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["strategy", "all", "list", "json"])]
+    table: Option<PathBuf>,
     /// Write the figures as JSON to this file, or to standard output in place of the text: -
     #[arg(long, value_name = "PATH")]
     json: Option<JsonTarget>,
+}
+
+/// Names with what they stand for: clap says which one is near a mistyped one.
+fn strategy_parser() -> impl clap::builder::TypedValueParser<Value = &'static str> {
+    let names = || attack::all().into_iter().map(|strategy| strategy.profile().name);
+    PossibleValuesParser::new(names().map(PossibleValue::new)).map(move |name| {
+        // The parser lets no other through.
+        names().find(|known| *known == name).unwrap_or_default()
+    })
+}
+
+fn broken_parser() -> impl clap::builder::TypedValueParser<Value = Broken> {
+    PossibleValuesParser::new(Broken::ALL.map(Broken::name)).try_map(|name| name.parse())
+}
+
+fn against_parser() -> impl clap::builder::TypedValueParser<Value = Against> {
+    PossibleValuesParser::new(["idle", "pattern"]).try_map(|name| name.parse())
 }
 
 /// Why there is no measurement.
@@ -75,62 +130,129 @@ pub(crate) enum AttackCommandError {
     /// It is there but cannot be handed over.
     #[error(transparent)]
     Output(#[from] OutputError),
+    /// What was stored cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Stored {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says, or what is no measurement.
+        source: io::Error,
+    },
+    /// A bound is exceeded, or something that is broken goes unnoticed.
+    #[error("{} of {of} measurements are not as they should be:\n  {}", wrong.len(), wrong.join("\n  "))]
+    NotAsTheyShouldBe {
+        /// Which, and how.
+        wrong: Vec<String>,
+        /// Of how many.
+        of: usize,
+    },
 }
 
 impl Exits for AttackCommandError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Attack(_) => Exit::Usage,
+            Self::Attack(_) | Self::Stored { .. } => Exit::Usage,
             Self::Output(error) => error.exit(),
+            Self::NotAsTheyShouldBe { .. } => Exit::Failed,
         }
     }
 }
 
 /// Measures and prints.
 pub(crate) fn run(arguments: &AttackArguments) -> Result<(), AttackCommandError> {
+    let AttackArguments { against, trials, large, ref seed, .. } = *arguments;
     let json = arguments.json.as_ref();
     if arguments.list {
         let strategies: Vec<Listed> = attack::all().into_iter().map(Listed::of).collect();
-        output::deliver(json, &strategies, &text::list())?;
-    } else if let Some(name) = &arguments.strategy {
-        let strategy = attack::named(name)?;
-        let measured = arguments.measure(strategy, arguments.broken)?;
-        output::deliver(json, &Report::of(&measured), &text::one(strategy, &measured))?;
-    } else {
-        let mut reports = Vec::new();
-        if json != Some(&JsonTarget::Stdout) {
-            output::print(&text::head())?;
+        return Ok(output::deliver(json, &strategies, &text::list())?);
+    }
+    if let Some(path) = &arguments.table {
+        let read = fs::read(path).and_then(|bytes| Ok(serde_json::from_slice(&bytes)?));
+        let reports: Vec<Report> =
+            read.map_err(|source| AttackCommandError::Stored { path: path.clone(), source })?;
+        return Ok(output::print(&table::markdown(&reports))?);
+    }
+    match arguments.strategy {
+        Some(name) => one(attack::named(name)?, &arguments.options(), json),
+        None => many(&suite(against, seed, trials, large), json),
+    }
+}
+
+impl AttackArguments {
+    /// One for each seed.
+    fn options(&self) -> Vec<Options> {
+        let options = Options {
+            broken: self.broken,
+            against: self.against.unwrap_or(Against::Idle),
+            trials: self.trials,
+            rounds: self.rounds,
+            size: Size { shards: self.shards, users: self.users, mixing_hops: self.hops },
+            comparisons: self.seed.len() as u32,
+            ..Options::default()
+        };
+        self.seed.iter().map(|&seed| Options { seed, ..options }).collect()
+    }
+}
+
+/// One strategy, in words.
+fn one(
+    strategy: &'static dyn Strategy,
+    seeds: &[Options],
+    json: Option<&JsonTarget>,
+) -> Result<(), AttackCommandError> {
+    let mut measured = Vec::new();
+    for options in seeds {
+        let progress = Progress::start(1);
+        measured.push(progress.measure(&Play { strategy, options: *options })?);
+        progress.finish();
+    }
+    let texts: Vec<String> = measured.iter().map(|one| text::one(strategy, one)).collect();
+    let reports: Vec<Report> =
+        measured.iter().map(|one| Report::of(one, seeds.len() as u32)).collect();
+    match &reports[..] {
+        [only] => output::deliver(json, only, &texts.concat())?,
+        several => output::deliver(json, &several, &texts.join("\n"))?,
+    }
+    // A broken network may stay unnoticed here: few trials, or not what the strategy is for.
+    verdict(&measured, |measured| measured.caught() && measured.broken.is_none())
+}
+
+/// Many, in a table.
+fn many(plays: &[Play], json: Option<&JsonTarget>) -> Result<(), AttackCommandError> {
+    let prints = json != Some(&JsonTarget::Stdout);
+    if prints {
+        output::print(&text::head())?;
+    }
+    let progress = Progress::start(plays.len());
+    let mut measured = Vec::new();
+    for play in plays {
+        let one = progress.measure(play)?;
+        if prints {
+            progress.beside(|| output::print(&text::row(&one)))?;
         }
-        for (strategy, broken) in pairings(arguments.against) {
-            let measured = arguments.measure(strategy, broken)?;
-            if json != Some(&JsonTarget::Stdout) {
-                output::print(&text::row(&measured))?;
-            }
-            reports.push(Report::of(&measured));
-        }
-        json.map_or(Ok(()), |target| target.write(&reports))?;
+        measured.push(one);
+    }
+    progress.finish();
+    if let Some(target) = json {
+        let reports: Vec<Report> =
+            measured.iter().map(|one| Report::of(one, plays.len() as u32)).collect();
+        target.write(&reports)?;
+    }
+    verdict(&measured, |measured| !measured.as_it_should_be())?;
+    if prints {
+        output::print(&text::summary(measured.len()))?;
     }
     Ok(())
 }
 
-/// Every strategy, intact and with what it has to notice.
-fn pairings(against: Against) -> Vec<(&'static dyn Strategy, Option<Broken>)> {
-    let fits =
-        |strategy: &&'static dyn Strategy| against == Against::Idle || strategy.tells_patterns();
-    let variants = |strategy: &'static dyn Strategy| {
-        let broken = strategy.notices().iter().map(|broken| Some(*broken));
-        std::iter::once(None).chain(broken).map(move |broken| (strategy, broken))
-    };
-    attack::all().into_iter().filter(fits).flat_map(variants).collect()
-}
-
-impl AttackArguments {
-    fn measure(
-        &self,
-        strategy: &dyn Strategy,
-        broken: Option<Broken>,
-    ) -> Result<Measurement, AttackError> {
-        let Self { against, trials, rounds, seed, .. } = *self;
-        attack::measure(strategy, &Options { broken, against, trials, rounds, seed })
+fn verdict(
+    measured: &[Measurement],
+    is_wrong: impl Fn(&Measurement) -> bool,
+) -> Result<(), AttackCommandError> {
+    let wrong: Vec<String> =
+        measured.iter().filter(|one| is_wrong(one)).map(text::complaint).collect();
+    if wrong.is_empty() {
+        return Ok(());
     }
+    Err(AttackCommandError::NotAsTheyShouldBe { wrong, of: measured.len() })
 }

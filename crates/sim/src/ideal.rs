@@ -4,9 +4,8 @@
 //! An onion is a record of its path, its deposit and a name for its sealed bytes; whoever has the
 //! keys of a hop can open that hop and no other. What decides what is learnt is the product's own:
 //! routes and dead-drop shards come from `antiphon_routing::PathSampler`, the number of
-//! noise pairs from `antiphon_dp_noise::PairSampler`, filters from `antiphon_verify`, the exchange
-//! from `antiphon_mix`. Shards shuffle as `antiphon-mix` does, with `rand`'s shuffle of everything
-//! they hold; noise is paired up as there. Links carry counts and batches, and nothing else.
+//! noise pairs from `antiphon_dp_noise::PairSampler`, filters from `antiphon_verify`, noise deposits,
+//! shuffle and exchange from `antiphon_mix`. Links carry counts and batches, and nothing else.
 
 mod attacker;
 mod broken;

@@ -3,12 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use antiphon_sim::attack::{
-    Against, AttackError, MAX_TRIALS, Measurement, Options, Strategy, all, measure, named,
+    Against, AttackError, MAX_TRIALS, Measurement, Options, Size, Strategy, all, measure, named,
+    suite,
 };
 use antiphon_sim::ideal::Broken;
-
-const INTACT: Options =
-    Options { broken: None, against: Against::Idle, trials: None, rounds: None, seed: 1 };
 
 fn played(name: &str, options: &Options) -> Measurement {
     let measured = measure(named(name).unwrap(), options).unwrap();
@@ -18,23 +16,58 @@ fn played(name: &str, options: &Options) -> Measurement {
 
 /// Whether the guarantee holds in this many trials, and is one.
 fn holds(name: &str, against: Against, trials: u64) {
-    let measured = played(name, &Options { against, trials: Some(trials), ..INTACT });
+    let measured = played(name, &Options { against, trials: Some(trials), ..Options::default() });
     assert!(!measured.caught(), "{measured:?}");
     assert!(measured.bound.total() < 0.5, "{measured:?}");
 }
 
 fn notices(name: &str, broken: Broken, trials: u64) {
-    let options = Options { broken: Some(broken), trials: Some(trials), ..INTACT };
+    let options = Options { broken: Some(broken), trials: Some(trials), ..Options::default() };
     let measured = played(name, &options);
     assert!(measured.caught(), "{measured:?}");
 }
 
 #[test]
 fn following_onions_tells_no_more_than_delta_mix() {
-    for name in ["passive", "n-minus-one", "sybil"] {
+    for name in ["passive", "n-minus-one", "sybil", "joint"] {
         holds(name, Against::Idle, 500);
     }
     holds("n-minus-one", Against::Pattern, 500);
+}
+
+#[test]
+fn four_onions_followed_jointly_are_found_as_often_as_their_likelihoods_say() {
+    // Two hops, so that there is much to find.
+    let size = Size { mixing_hops: Some(2), ..Size::default() };
+    let measured = played("joint", &Options { size, trials: Some(1500), ..Options::default() });
+    assert!(measured.expected > 0.2, "{measured:?}");
+    assert!((measured.ci_low..=measured.ci_high).contains(&measured.expected), "{measured:?}");
+}
+
+#[test]
+fn an_onion_that_is_dropped_leaves_another_to_follow() {
+    holds("drop-follow", Against::Idle, 300);
+    notices("drop-follow", Broken::NoShuffle, 100);
+    notices("drop-follow", Broken::NoNoise, 100);
+}
+
+#[test]
+fn documents_that_are_accepted_keep_what_the_policy_promises() {
+    for name in ["thin-noise", "short-paths", "absent"] {
+        holds(name, Against::Idle, 300);
+        notices(name, Broken::NoPolicy, 300);
+    }
+}
+
+#[test]
+fn large_networks_can_be_attacked() {
+    let size = Size { shards: Some(100), users: Some(2000), mixing_hops: Some(14) };
+    for (name, broken) in [("passive", None), ("drop-one-each", Some(Broken::NoNoise))] {
+        let options = Options { size, broken, trials: Some(20), ..Options::default() };
+        let measured = played(name, &options);
+        assert_eq!((measured.shards, measured.users, measured.mixing_hops), (100, 2000, 14));
+        assert_eq!(measured.caught(), broken.is_some());
+    }
 }
 
 #[test]
@@ -50,11 +83,11 @@ fn counting_pairs_tells_no_more_than_the_noise_leaves() {
 
 #[test]
 fn the_best_guess_from_one_count_is_as_good_as_the_bound_says_and_no_better() {
-    let measured = played("drop-one-each", &Options { trials: Some(10_000), ..INTACT });
+    let measured = played("drop-one-each", &Options { trials: Some(10_000), ..Options::default() });
     assert!(
         measured.ci_low <= measured.bound.total() && measured.bound.total() <= measured.ci_high
     );
-    let twice = Options { against: Against::Pattern, trials: Some(10_000), ..INTACT };
+    let twice = Options { against: Against::Pattern, trials: Some(10_000), ..Options::default() };
     let measured = played("drop-both", &twice);
     assert!(
         measured.ci_low <= measured.bound.total() && measured.bound.total() <= measured.ci_high
@@ -68,7 +101,7 @@ fn what_is_verified_cannot_be_dropped_and_what_is_aborted_says_nothing() {
     holds("aborts", Against::Idle, 300);
     holds("equivocation", Against::Idle, 1000);
     // Nothing is opened, so nothing is learnt.
-    let measured = played("drop-noise", &Options { trials: Some(150), ..INTACT });
+    let measured = played("drop-noise", &Options { trials: Some(150), ..Options::default() });
     assert!(measured.ci_low < 0.0 && 0.0 < measured.ci_high, "{measured:?}");
 }
 
@@ -108,19 +141,51 @@ fn other_missing_defences_are_noticed() {
 #[test]
 fn every_strategy_has_a_broken_network_to_notice() {
     for strategy in all() {
-        assert!(!strategy.notices().is_empty(), "{}", strategy.name());
-        assert_eq!(named(strategy.name()).unwrap().name(), strategy.name());
+        let profile = strategy.profile();
+        assert!(!profile.notices.is_empty(), "{}", profile.name);
+        assert_eq!(named(profile.name).unwrap().profile().name, profile.name);
     }
     for broken in Broken::ALL {
-        assert!(all().iter().any(|strategy| strategy.notices().contains(&broken)), "{broken}");
+        assert!(
+            all().iter().any(|strategy| strategy.profile().notices.contains(&broken)),
+            "{broken}"
+        );
         assert_eq!(broken.name().parse(), Ok(broken));
     }
 }
 
 #[test]
-fn the_same_seed_gives_the_same_figures() {
-    let options = Options { trials: Some(200), ..INTACT };
-    assert_eq!(played("drop-one-each", &options), played("drop-one-each", &options));
+fn the_same_seed_gives_the_same_figures_on_any_number_of_cores() {
+    let options = Options { trials: Some(200), ..Options::default() };
+    let measured = played("drop-one-each", &options);
+    assert_eq!(measured, played("drop-one-each", &options));
+    assert_eq!(measured.right, 123);
+    let other = played("drop-one-each", &Options { seed: 2, ..options });
+    assert_ne!(measured.right, other.right);
+}
+
+#[test]
+fn a_suite_has_every_strategy_and_every_broken_network_and_says_how_many_it_compares() {
+    let plays = suite(None, &[1, 2], Some(10), true);
+    for play in &plays {
+        assert_eq!(play.options.comparisons as usize, plays.len());
+    }
+    for strategy in all() {
+        for broken in strategy.profile().notices {
+            for seed in [1, 2] {
+                let found = plays.iter().any(|play| {
+                    play.strategy.profile().name == strategy.profile().name
+                        && play.options.broken == Some(*broken)
+                        && play.options.seed == seed
+                });
+                assert!(found, "{} {broken}", strategy.profile().name);
+            }
+        }
+    }
+    // Looking at many makes each interval wider.
+    let one = Options { trials: Some(100), ..Options::default() };
+    let many = Options { comparisons: 100, ..one };
+    assert!(played("drop-both", &many).ci_low < played("drop-both", &one).ci_low);
 }
 
 #[test]
@@ -128,14 +193,28 @@ fn what_cannot_be_measured_is_refused() {
     let refused = |strategy: &dyn Strategy, options| measure(strategy, &options).unwrap_err();
     let passive = named("passive").unwrap();
     for trials in [0, MAX_TRIALS + 1] {
-        let options = Options { trials: Some(trials), ..INTACT };
+        let options = Options { trials: Some(trials), ..Options::default() };
         assert_eq!(refused(passive, options), AttackError::Trials(trials));
     }
-    let options = Options { rounds: Some(0), ..INTACT };
+    for (size, error) in [
+        (Size { shards: Some(1), ..Size::default() }, AttackError::Shards(1)),
+        (Size { shards: Some(4), ..Size::default() }, AttackError::MaliciousShare(4)),
+        (Size { users: Some(1), ..Size::default() }, AttackError::Users { users: 1, least: 2 }),
+        (Size { mixing_hops: Some(1), ..Size::default() }, AttackError::MixingHops(1)),
+    ] {
+        assert_eq!(refused(passive, Options { size, ..Options::default() }), error);
+    }
+    let size = Size { shards: Some(100), ..Size::default() };
+    let own = named("thin-noise").unwrap();
+    assert_eq!(
+        refused(own, Options { size, ..Options::default() }),
+        AttackError::OneSize("thin-noise")
+    );
+    let options = Options { rounds: Some(0), ..Options::default() };
     assert_eq!(refused(passive, options), AttackError::Rounds(0));
-    let options = Options { against: Against::Pattern, ..INTACT };
+    let options = Options { against: Against::Pattern, ..Options::default() };
     assert_eq!(refused(named("left-out").unwrap(), options), AttackError::IdleOnly("left-out"));
-    let unknown = named("bribe").map(Strategy::name).unwrap_err().to_string();
+    let unknown = named("bribe").map(|_| ()).unwrap_err().to_string();
     assert!(unknown.contains("bribe") && unknown.contains("drop-one-each"), "{unknown}");
     let unknown = "no-door".parse::<Broken>().unwrap_err().to_string();
     assert!(unknown.contains("no-door") && unknown.contains("no-noise"), "{unknown}");

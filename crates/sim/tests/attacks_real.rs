@@ -92,7 +92,7 @@ fn real(talking: bool) -> (Vec<Seen>, PairDistribution) {
 }
 
 fn ideal(talking: bool, noise: PairDistribution) -> Vec<Seen> {
-    let setup = IdealSetup::equal(SHARDS, 0, 3, noise).with_users(CLIENTS);
+    let setup = IdealSetup::equal(SHARDS, 0, 3, noise).with_users(CLIENTS, 0);
     let network = IdealNetwork::new(setup, None).unwrap();
     let mut partners = vec![None; CLIENTS];
     if talking {

@@ -2,48 +2,63 @@
 
 use antiphon_sim::attack::{CONFIDENCE, Measurement, Strategy};
 use antiphon_sim::ideal::Broken;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One measurement.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Report {
-    strategy: &'static str,
+    pub(super) strategy: String,
     /// The missing defence; null for an intact network.
-    broken: Option<&'static str>,
+    pub(super) broken: Option<String>,
     /// The worlds told apart: idle or pattern.
-    against: String,
-    trials: u64,
+    pub(super) against: String,
+    pub(super) shards: usize,
+    pub(super) users: usize,
+    pub(super) mixing_hops: u8,
+    pub(super) seed: u64,
+    pub(super) trials: u64,
     /// Rounds a trial.
-    rounds: u32,
+    pub(super) rounds: u32,
     /// Right guesses.
-    right: u64,
-    advantage: f64,
-    ci_low: f64,
-    ci_high: f64,
-    confidence: f64,
+    pub(super) right: u64,
+    pub(super) advantage: f64,
+    pub(super) ci_low: f64,
+    pub(super) ci_high: f64,
+    /// The advantage that the adversary expects by its own likelihoods.
+    pub(super) expected: f64,
+    /// Of all intervals of the run at once.
+    pub(super) confidence: f64,
+    /// How many those are.
+    pub(super) comparisons: u32,
     /// The intact network's guarantee: the sum of the two below, at most 1.
-    bound: f64,
+    pub(super) bound: f64,
     /// What the noise leaves over the charged rounds: delta at epsilon 0.
-    bound_noise: f64,
-    /// `delta_mix`, proven.
-    bound_mixing: f64,
+    pub(super) bound_noise: f64,
+    /// What mixing leaves where onions are followed, proven.
+    pub(super) bound_mixing: f64,
     /// Whether `ci_low` exceeds `bound`.
-    caught: bool,
+    pub(super) caught: bool,
 }
 
 impl Report {
-    pub(super) fn of(measured: &Measurement) -> Self {
+    pub(super) fn of(measured: &Measurement, comparisons: u32) -> Self {
         Self {
-            strategy: measured.strategy,
-            broken: measured.broken.map(Broken::name),
+            strategy: measured.strategy.to_owned(),
+            broken: measured.broken.map(|broken| broken.name().to_owned()),
             against: measured.against.to_string(),
+            shards: measured.shards,
+            users: measured.users,
+            mixing_hops: measured.mixing_hops,
+            seed: measured.seed,
             trials: measured.trials,
             rounds: measured.rounds,
             right: measured.right,
             advantage: measured.advantage,
             ci_low: measured.ci_low,
             ci_high: measured.ci_high,
+            expected: measured.expected,
             confidence: CONFIDENCE,
+            comparisons,
             bound: measured.bound.total(),
             bound_noise: measured.bound.noise,
             bound_mixing: measured.bound.mixing,
@@ -63,16 +78,20 @@ pub(super) struct Listed {
     rounds: u32,
     /// Whether it can tell patterns of conversations apart, too.
     patterns: bool,
+    /// Whether its network can have another size.
+    scales: bool,
 }
 
 impl Listed {
     pub(super) fn of(strategy: &'static dyn Strategy) -> Self {
+        let profile = strategy.profile();
         Self {
-            strategy: strategy.name(),
-            about: strategy.about(),
-            notices: strategy.notices().iter().map(|broken| broken.name()).collect(),
-            rounds: strategy.rounds(),
-            patterns: strategy.tells_patterns(),
+            strategy: profile.name,
+            about: profile.about,
+            notices: profile.notices.iter().copied().map(Broken::name).collect(),
+            rounds: profile.rounds,
+            patterns: profile.patterns.is_some(),
+            scales: profile.scales,
         }
     }
 }

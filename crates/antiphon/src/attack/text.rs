@@ -8,25 +8,41 @@ use antiphon_sim::ideal::Broken;
 /// The heading of a table.
 pub(super) fn head() -> String {
     format!(
-        "{:<16} {:<16} {:>7} {:>6} {:>10} {:>18} {:>8}\n",
-        "strategy", "network", "trials", "rounds", "advantage", "99 % interval", "bound"
+        "{:<16} {:<16} {:<8} {:>6} {:>6} {:>6} {:>7} {:>10} {:>18} {:>8}\n",
+        "strategy",
+        "network",
+        "worlds",
+        "shards",
+        "users",
+        "rounds",
+        "trials",
+        "advantage",
+        "interval",
+        "bound"
     )
 }
 
 /// One row of it.
 pub(super) fn row(measured: &Measurement) -> String {
     format!(
-        "{:<16} {:<16} {:>7} {:>6} {:>10.4} {:>8.4} to {:>6.4} {:>8.4}{}\n",
+        "{:<16} {:<16} {:<8} {:>6} {:>6} {:>6} {:>7} {:>10.4} {:>8.4} to {:>6.4} {:>8.4}{}\n",
         measured.strategy,
-        measured.broken.map_or("intact", Broken::name),
-        measured.trials,
+        network(measured),
+        measured.against.to_string(),
+        measured.shards,
+        measured.users,
         measured.rounds,
+        measured.trials,
         measured.advantage,
         measured.ci_low,
         measured.ci_high,
         measured.bound.total(),
         if measured.caught() { "  caught" } else { "" },
     )
+}
+
+fn network(measured: &Measurement) -> &'static str {
+    measured.broken.map_or("intact", Broken::name)
 }
 
 /// One measurement, in words.
@@ -41,20 +57,47 @@ pub(super) fn one(strategy: &dyn Strategy, measured: &Measurement) -> String {
         (false, Some(_)) => "The attack stays within what the intact network guarantees.",
         (false, None) => "The guarantee holds against this attack.",
     };
+    let profile = strategy.profile();
     format!(
         "{}: {}\n\
-         told apart: {worlds}; {} trials of {} rounds\n\n\
+         told apart: {worlds}; {} mixing hops; seed {}\n\n\
          {}{}\n\
-         The bound is {:.4} for the noise over the charged rounds, and {:.4} for mixing (proven).\n\
+         By its own likelihoods the adversary expects {:.4}.\n\
+         The bound is {:.2e} for the noise over the charged rounds, and {:.2e} for mixing (proven).\n\
          {verdict}\n",
-        strategy.name(),
-        strategy.about(),
-        measured.trials,
-        measured.rounds,
+        profile.name,
+        profile.about,
+        measured.mixing_hops,
+        measured.seed,
         head(),
         row(measured),
+        measured.expected,
         measured.bound.noise,
         measured.bound.mixing,
+    )
+}
+
+/// What is not as it should be, one measurement a line.
+pub(super) fn complaint(measured: &Measurement) -> String {
+    let what = if measured.broken.is_some() { "does not exceed" } else { "exceeds" };
+    format!(
+        "{} on {} ({}, {} shards, seed {}): from {:.4} to {:.4}, {what} the bound of {:.4}",
+        measured.strategy,
+        network(measured),
+        measured.against,
+        measured.shards,
+        measured.seed,
+        measured.ci_low,
+        measured.ci_high,
+        measured.bound.total(),
+    )
+}
+
+/// What came of many.
+pub(super) fn summary(all: usize) -> String {
+    format!(
+        "\nAll {all} are as they should be: intact networks keep their bounds, broken ones are caught.\n\
+         The intervals hold all at once with a confidence of 99 %.\n"
     )
 }
 
@@ -62,9 +105,10 @@ pub(super) fn one(strategy: &dyn Strategy, measured: &Measurement) -> String {
 pub(super) fn list() -> String {
     let mut text = "Strategies\n".to_owned();
     for strategy in attack::all() {
-        let variants: Vec<&str> = strategy.notices().iter().map(|broken| broken.name()).collect();
+        let profile = strategy.profile();
+        let variants: Vec<&str> = profile.notices.iter().map(|broken| broken.name()).collect();
         // Writing to a string does not fail.
-        let _ = writeln!(text, "  {:<16} {}", strategy.name(), strategy.about());
+        let _ = writeln!(text, "  {:<16} {}", profile.name, profile.about);
         let _ = writeln!(text, "  {:<16} has to notice: {}", "", variants.join(", "));
     }
     text += "\nBroken networks\n";

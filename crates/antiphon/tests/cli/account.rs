@@ -86,13 +86,39 @@ fn the_other_mechanisms_take_their_own_parameters() {
 #[test]
 fn what_else_may_be_tried_adds_to_epsilon() {
     let base = number(&json(&format!("{DEFAULT} --disturbed 1000 --delta 1e-6")), "epsilon");
-    for more in ["--lost-noise 2", "--left-out-attempts 100", "--false-positive 1e-10"] {
+    for more in ["--lost-noise 2", "--left-out-attempts 100", "--attempts 100"] {
         let account = json(&format!("{DEFAULT} --disturbed 1000 --delta 1e-6 {more}"));
         let epsilon = number(&account, "epsilon");
         assert!(epsilon > base && epsilon < 1.03 * base, "{more}: {epsilon}");
     }
-    let account = json(&format!("{DEFAULT} --disturbed 1000 --delta 1e-6 --false-positive 1e-10"));
-    assert!((number(&account, "delta_set_aside") - 1e-7).abs() < 1e-15);
+    let account = json(&format!("{DEFAULT} --disturbed 1000 --delta 1e-6 --attempts 100"));
+    assert_eq!(number(&account, "false_positive"), 1.0 / f64::from(1 << 20));
+    assert_eq!(number(&account, "epsilon_of_noise"), base);
+    assert!(number(&account, "epsilon_of_false_positives") < 1e-6);
+}
+
+#[test]
+fn the_least_volume_is_what_the_plan_solves_for() {
+    let budget = "--disturbed 245 --epsilon ln4 --delta 1e-4";
+    let least = json(&format!("account --honest 80 {budget}"));
+    assert_eq!((&least["computed"], &least["volume"]), (&"volume".into(), &68.into()));
+    assert_eq!(number(&least, "sigma"), 4.25);
+    assert!(number(&least, "epsilon") <= 4.0_f64.ln());
+    let nearer = json(&format!("account --honest 80 {budget} --least-cut 2"));
+    assert_eq!(nearer["volume"], 40);
+    let here = Path::new(".");
+    let margin = "account --honest 80 --disturbed 1000 --delta 1e-6 --epsilon 0.04";
+    refused(here, margin, 1, "fewer than 800 rounds");
+    let wide = "account --honest 1 --disturbed 10000 --delta 1e-6 --epsilon 0.6";
+    refused(here, wide, 1, "Possible instead: an epsilon of");
+    refused(here, &format!("{DEFAULT} {budget}"), 2, "two of");
+    refused(
+        here,
+        &format!("{DEFAULT} --disturbed 9 --delta 1e-6 --least-cut 2"),
+        2,
+        "least volume",
+    );
+    refused(here, &format!("account --honest 4 {budget} --least-cut 9"), 2, "from 0 to 8");
 }
 
 #[test]
@@ -147,8 +173,14 @@ fn impossible_targets_are_told_what_is_possible() {
             "up to 12",
         ),
         (
-            "--honest 4 --sigma 101 --volume 1616 --disturbed 9 --delta 1e-6 --false-positive 2",
-            "below 1",
+            "--honest 4 --sigma 101 --volume 1616 --disturbed 9 --delta 1e-6 --attempts 1 \
+             --false-positive 2",
+            "from 0 to 0.25",
+        ),
+        (
+            "--honest 4 --sigma 101 --volume 1616 --disturbed 9 --delta 1e-6 --attempts 1 \
+             --lost-noise 1",
+            "give either",
         ),
     ];
     for (arguments, words) in cases {
@@ -163,12 +195,6 @@ fn what_the_noise_cannot_keep_is_exit_code_1() {
     refused(here, &format!("{lone} --disturbed 1000 --delta 1e-6"), 1, "Possible instead: a delta");
     refused(here, &format!("{lone} --epsilon ln2 --delta 1e-6"), 1, "more delta");
     refused(here, &format!("{DEFAULT} --epsilon 0.0001 --delta 1e-6"), 1, "one takes 0.0");
-    refused(
-        here,
-        &format!("{DEFAULT} --disturbed 1000 --delta 1e-6 --false-positive 1e-6"),
-        1,
-        "lower rate of false positives",
-    );
     // The answer itself is printed; only its file cannot be.
     let run = run(here, &format!("{DEFAULT} --disturbed 9 --delta 1e-6 --json /nowhere/a.json"));
     assert_eq!(run.code, 1);

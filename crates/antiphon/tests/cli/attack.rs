@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::{done, refused};
+use crate::{done, refused, run};
 
 #[test]
 fn the_json_has_the_names_that_others_read() {
@@ -34,15 +34,57 @@ fn an_intact_network_is_within_its_bound() {
 }
 
 #[test]
+fn what_is_not_as_it_should_be_is_named_and_fails() {
+    // Ten trials cannot tell.
+    let arguments = "attack --all --against pattern --trials 10";
+    let run = run(Path::new("."), arguments);
+    assert_eq!(run.code, 1, "{}", run.err);
+    assert!(run.err.contains("aborts on early-open (pattern, 5 shards, seed 1)"), "{}", run.err);
+    assert!(run.out.contains("drop-both"), "{}", run.out);
+}
+
+#[test]
+fn the_book_shows_what_is_stored() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let page = std::fs::read_to_string(docs.join("src/results/attacks.md")).unwrap();
+    for stored in ["idle", "pattern", "large"] {
+        let table = done(&docs.join("results/attacks"), &format!("attack --table {stored}.json"));
+        assert!(page.contains(&table), "the page is not made from {stored}.json:\n{table}");
+    }
+}
+
+#[test]
+fn several_seeds_and_other_sizes_can_be_asked_for() {
+    let arguments = "attack --strategy drop-one-each --shards 10 --users 40 --hops 4 \
+                     --seed 1,2 --trials 50 --json -";
+    let json: Value = serde_json::from_str(&done(Path::new("."), arguments)).unwrap();
+    for (at, seed) in [(0, 1), (1, 2)] {
+        assert_eq!(json[at]["seed"], seed);
+        assert_eq!(json[at]["comparisons"], 2);
+        assert_eq!(json[at]["shards"], 10);
+        assert_eq!(json[at]["users"], 40);
+        assert_eq!(json[at]["mixing_hops"], 4);
+    }
+}
+
+#[test]
 fn unknown_names_list_what_there_is() {
     let here = Path::new(".");
-    refused(here, "attack --strategy bribe", 2, "n-minus-one, sybil, drop-one-each");
+    refused(here, "attack --strategy bribe", 2, "n-minus-one, sybil, joint, drop-one-each");
+    refused(here, "attack --strategy drop-one-ech", 2, "'drop-one-each'");
+    refused(here, "attack --strategy passive --broken no-shufle", 2, "'no-shuffle'");
     refused(here, "attack --strategy passive --broken no-door", 2, "no-verification, no-noise");
-    refused(here, "attack --strategy passive --against all", 2, "idle or pattern");
+    refused(here, "attack --strategy passive --against all", 2, "idle, pattern");
     refused(here, "attack --strategy passive --trials 0", 2, "from 1 to");
     refused(here, "attack --strategy passive --rounds 0", 2, "from 1 to");
     refused(here, "attack --strategy left-out --against pattern", 2, "against idle");
     refused(here, "attack", 2, "--strategy");
+    refused(here, "attack --strategy passive --users 1", 2, "from 2 to");
+    refused(here, "attack --strategy passive --shards 2", 2, "none would be malicious");
+    refused(here, "attack --strategy passive --hops 1", 2, "mixing hops");
+    refused(here, "attack --strategy absent --shards 100", 2, "its size cannot be chosen");
+    refused(here, "attack --strategy passive --large", 2, "--all");
+    refused(here, "attack --table nowhere.json", 2, "nowhere.json");
     let list = done(here, "attack --list");
     assert!(list.contains("drop-noise") && list.contains("early-open"), "{list}");
 }

@@ -30,7 +30,14 @@ fn a_run_tells_its_figures_to_people_and_programs_and_draws_them() {
         assert_eq!(report[name], value, "{name}: {report}");
     }
     assert_eq!(report["lost_messages"], 0);
-    for name in ["onions_total", "hop_operations", "bytes_per_client_up", "bytes_per_client_down"] {
+    for name in [
+        "onions_total",
+        "hop_operations",
+        "bytes_per_client_up",
+        "bytes_per_client_down",
+        "duration_s",
+        "messages_per_s",
+    ] {
         assert!(report[name].as_f64().unwrap() > 0.0, "{name}: {report}");
     }
     if cfg!(target_os = "linux") {
@@ -44,6 +51,7 @@ fn a_run_tells_its_figures_to_people_and_programs_and_draws_them() {
     let round = &report["rounds"][0];
     assert_eq!(round["outcome"], "delivered");
     assert!(round["latency_ms"].as_f64().unwrap() > 0.0);
+    assert_eq!(round["opened_ms"], 0.0);
     let phases = &round["phases"];
     assert_eq!(phases["layers"].as_array().unwrap().len(), 4, "{round}");
     for name in ["submit", "verification", "exchange", "replies"] {
@@ -59,7 +67,16 @@ fn what_cannot_be_run_is_refused_with_what_would_be_right() {
     let here = Path::new(".");
     refused(here, "load", 2, "--local-shards");
     refused(here, "load --local-shards 3 --network client.toml", 2, "cannot be used with");
-    refused(here, "load --local-shards 1", 2, "2..=200");
+    refused(here, "load --local-shards 0", 2, "from 2 to 200");
+    refused(here, "load --local-shards 201", 2, "at most 200");
+    refused(here, "load --local-shards 1", 2, "both ends of every path");
+    refused(here, "load --local-shards 3 --clients 0", 2, "1..=4294967295");
+    refused(here, "load --local-shards 3 --epsilon 0", 2, "noise without end");
+    refused(here, "load --local-shards 3 --epsilon 1e-9", 1, "Possible instead");
+    // Nothing is measured for what cannot be written.
+    refused(here, "load --local-shards 3 --json /nowhere/load.json", 1, "/nowhere/load.json");
+    refused(here, "load --local-shards 3 --json .", 1, "cannot write .");
+    refused(here, "load --local-shards 3 --report Cargo.toml", 1, "Cargo.toml");
     refused(here, "load --local-shards 3 --arrivals poisson", 2, "exponential");
     refused(here, "load --local-shards 3 --talking 1.5", 2, "from 0 to 1");
     refused(here, "load --local-shards 3 --kernel abacus", 2, "portable");
@@ -69,14 +86,18 @@ fn what_cannot_be_run_is_refused_with_what_would_be_right() {
 #[test]
 fn more_clients_than_memory_holds_are_refused_with_how_many_fit() {
     let words = "clients need about";
-    refused(Path::new("."), "load --local-shards 3 --clients 4000000000", 2, words);
-    refused(Path::new("."), "load --local-shards 3 --clients 4000000000", 2, "ask for at most");
+    for clients in ["4000000000", "4294967295"] {
+        let arguments = format!("load --local-shards 3 --clients {clients}");
+        refused(Path::new("."), &arguments, 2, words);
+        refused(Path::new("."), &arguments, 2, "ask for at most");
+    }
 }
 
 #[test]
 fn a_network_that_is_not_there_or_not_described_is_named() {
     let folder = tempfile::tempdir().unwrap();
     refused(folder.path(), "load --network nowhere.toml", 2, "nowhere.toml");
+    refused(folder.path(), "load --network .", 2, "cannot read .");
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
     write("odd.toml", "colour = 3");
     refused(folder.path(), "load --network odd.toml", 2, "colour");

@@ -72,7 +72,8 @@ fn wrong_values_are_told_what_would_be_right() {
     refused(here, "plan --malicious 0.5", 2, "below 0.5, such as 0.2");
     refused(here, "plan --epsilon ln1", 2, "ln2");
     refused(here, "plan --delta 1", 2, "1e-6");
-    refused(here, "plan --shards 0", 2, "1..=1000");
+    refused(here, "plan --network .", 2, "cannot read the network file .");
+    refused(here, "plan --shards 0", 2, "2 to 1000");
     refused(here, "plan --disturbed 0", 2, "1..=1000000");
     refused(here, "plan --mix-target 0", 2, "probability");
     refused(here, "plan --network missing.toml", 2, "missing.toml");
@@ -80,9 +81,50 @@ fn wrong_values_are_told_what_would_be_right() {
 }
 
 #[test]
+fn impossible_targets_are_told_what_is_possible() {
+    let here = Path::new(".");
+    refused(here, "plan --epsilon 0", 2, "noise without end");
+    refused(here, "plan --epsilon=-1", 2, "above 0");
+    refused(here, "plan --epsilon nan", 2, "ln2");
+    refused(here, "plan --delta 0", 2, "runs into its ends");
+    for malicious in ["0.5", "1", "nan"] {
+        let arguments = format!("plan --malicious {malicious}");
+        refused(here, &arguments, 2, "as long as fewer than half are malicious");
+    }
+    // Nobody to share the trust with, however many shards the one operator runs.
+    let lone = "both ends of every path";
+    for arguments in ["--shards 1", "--shards 1 --malicious 0", "--shards 1 --users 1000"] {
+        refused(here, &format!("plan {arguments}"), 2, lone);
+    }
+    refused(here, "plan --shards 1 --shards-per-operator 5", 2, lone);
+    let directory = tempfile::tempdir().unwrap();
+    let file = format!("keygen network --operator o={} --out n.toml", "01".repeat(32));
+    done(directory.path(), &file);
+    refused(directory.path(), "plan --network n.toml", 2, lone);
+    // What is offered instead is possible.
+    done(here, "plan --shards 2");
+    let three = done(here, "plan --shards 3 --malicious 0.34 --json -");
+    let three: Value = serde_json::from_str(&three).unwrap();
+    assert_eq!((&three["malicious_shards"], &three["honest_shards"]), (&1.into(), &2.into()));
+    let text = done(here, "plan --shards 3");
+    assert!(text.contains("--malicious 0.34"), "{text}");
+}
+
+#[test]
+fn budgets_out_of_reach_come_with_budgets_within() {
+    let here = Path::new(".");
+    let run = run(here, "plan --epsilon 0.01");
+    assert_eq!((run.code, run.out.as_str()), (1, ""), "{}", run.err);
+    let (_, instead) = run.err.split_once("Possible instead: ").unwrap();
+    assert!(instead.contains("--epsilon 0.") && instead.contains("--disturbed "), "{instead}");
+    let fewer = instead.split(", or ").find(|way| way.starts_with("--disturbed")).unwrap();
+    done(here, &format!("plan --epsilon 0.01 {}", fewer.trim()));
+    refused(here, "plan --delta 1e-300", 1, "Possible instead: a larger --delta");
+}
+
+#[test]
 fn what_cannot_be_reached_is_exit_code_1() {
     let here = Path::new(".");
-    refused(here, "plan --epsilon 0.0001", 1, "relax it or add operators");
     refused(here, "plan --mix-target 1e-300", 1, "raise the target");
     // The plan itself is printed; only its file cannot be.
     let run = run(here, "plan --json /nowhere/plan.json");

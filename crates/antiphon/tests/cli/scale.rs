@@ -113,28 +113,44 @@ fn a_curve_stands_beside_what_was_published() {
 #[test]
 fn nonsense_is_told_what_would_be_right() {
     let here = Path::new(".");
-    refused(here, "plan --users 0", 2, "1..=");
-    refused(here, "plan --users many", 2, "invalid digit");
+    for users in ["0", "many", "1e6", "18446744073709551616", "100000000001"] {
+        refused(here, &format!("plan --users {users}"), 2, "a whole number of users from 1 to");
+    }
+    // The model counts a shard's onions as the protocol does.
+    refused(here, "plan --users 100000000000 --shards 5", 2, "take more shards");
     refused(here, "plan --users 1 --cores 0", 2, "1..=4096");
     refused(here, "plan --users 1 --link-gbps 0", 2, "above 0");
     refused(here, "plan --users 1 --delay-ms -1", 2, "unexpected argument");
     refused(here, "plan --users 1 --delay-ms=-1", 2, "from 0");
     refused(here, "plan --users 1 --interval 0", 2, "above 0");
-    refused(here, "plan --users 1 --shards 65536", 2, "65536");
+    refused(here, "plan --users 1 --shards 65536", 2, "from 2 to 1000");
     refused(here, "plan --users 1 --target-latency-s 0", 2, "above 0");
     refused(here, "plan --users 1 --speed missing.json", 2, "missing.json");
     refused(here, "plan --users 1 --this-machine --delay-ms 5", 2, "cannot be used with");
     refused(here, "plan --curve users --plot curve.png", 2, ".svg");
+    refused(here, "plan --curve users --plot /nowhere/curve.svg", 1, "/nowhere/curve.svg");
+    // What would say nothing is not passed over in silence.
+    for option in ["--speed s.json", "--cores 5", "--link-gbps 5", "--delay-ms 5", "--this-machine"]
+    {
+        refused(here, &format!("plan {option}"), 2, "--users <N>");
+    }
+    refused(here, "plan --curve users --users 5", 2, "leave --users out");
+    refused(here, "plan --curve shards --network n.toml", 2, "leave --network out");
+    refused(here, "plan --calibrate . --shards 3", 2, "cannot be used with");
+    refused(here, "plan --fit", 2, "--calibrate <DIR>");
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("speed.json"), "{\"cores\": 2}").unwrap();
     refused(directory.path(), "plan --users 1 --speed speed.json", 2, "antiphon speed --json");
+    refused(directory.path(), "plan --users 1 --speed .", 2, "cannot read the speed file .");
 }
 
 #[test]
 fn a_calibration_compares_what_is_there_and_runs_nothing_twice() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
-    done(here, "speed --quick --json speed.json");
+    let speed: Value = serde_json::from_str(&done(here, "speed --quick --json -")).unwrap();
+    // Runs as the model has them, give or take 5 %: a fit finds the overheads of the model again.
+    let mut runs = Vec::new();
     for (shards, clients) in [
         (3, 1000),
         (3, 5000),
@@ -149,32 +165,57 @@ fn a_calibration_compares_what_is_there_and_runs_nothing_twice() {
         (20, 1000),
         (20, 20_000),
     ] {
-        let seconds = 0.5 + f64::from(clients) * 2e-4 + f64::from(shards * shards) * 5e-3;
-        let run = serde_json::json!({
+        let ms = 1e3 * (0.4 + f64::from(clients) * 2e-4 + f64::from(shards * shards) * 4e-3);
+        runs.push(serde_json::json!({
+            "shards": shards,
             "clients": clients,
-            "rounds": [{ "latency_ms": seconds * 1e3 }, { "latency_ms": seconds * 1e3 }],
-            "latency_ms": { "p50": seconds * 1e3, "p90": 0.0, "p99": 0.0, "max": seconds * 1e3 },
-            "server_cpu_s": 4.0 * seconds,
-            "client_cpu_s": 0.1,
+            "latencies_ms": [ms, ms, ms],
+            "median_latency_ms": ms,
+            "server_cpu_s": 1.8e-3 * ms,
+            "client_cpu_s": 3e-5 * f64::from(clients),
+            "peel_us_per_onion": 6.0,
             "peak_rss_bytes": 1,
             "bytes_per_client_up": 2100.0,
             "bytes_per_client_down": 640.0,
-            "lost_messages": 0,
-        });
-        fs::write(here.join(format!("load-{shards}-{clients}.json")), run.to_string()).unwrap();
+        }));
     }
+    let keep = |runs: &[Value]| {
+        let all = serde_json::json!({ "machine": speed, "runs": runs });
+        fs::write(here.join("measured.json"), all.to_string()).unwrap();
+    };
+    keep(&runs);
     let table = done(here, "plan --calibrate .");
-    assert!(table.contains("| 20 | 20000 |") && table.contains("Overheads by these runs"));
+    assert!(table.contains("| 20 | 20000 |") && table.contains("Fitted to these very runs"));
     assert_eq!(fs::read_to_string(here.join("calibration.md")).unwrap(), table);
     let json: Value =
         serde_json::from_str(&fs::read_to_string(here.join("calibration.json")).unwrap()).unwrap();
-    for run in json["runs"].as_array().unwrap() {
+    let compared = json["runs"].as_array().unwrap();
+    for run in compared {
         let of = |name: &str| run[name].as_f64().unwrap();
         let ratio = of("predicted_latency_ms") / of("measured_latency_ms");
         assert!((of("ratio") - ratio).abs() < 1e-9);
     }
+    assert_eq!(compared.iter().filter(|run| run["judges"] == true).count(), 4);
     assert!(fs::read_to_string(here.join("calibration.svg")).unwrap().starts_with("<svg"));
+    assert!(fs::read(here.join("calibration.png")).unwrap().starts_with(b"\x89PNG"));
 
-    fs::write(here.join("load-3-1000.json"), "{}").unwrap();
-    refused(here, "plan --calibrate .", 1, "load-3-1000.json");
+    // The fit gives what the model's source takes, and does not depend on the runs that judge.
+    let source = done(here, "plan --calibrate . --fit");
+    let figures: String = source.lines().filter(|line| !line.starts_with("//")).collect();
+    assert!(figures.starts_with("Overheads {") && figures.contains("harness_us: "), "{source}");
+    let fits: Vec<_> = runs
+        .iter()
+        .zip(compared)
+        .filter(|(_, compared)| compared["judges"] == false)
+        .map(|(run, _)| run.clone())
+        .collect();
+    keep(&fits);
+    let again = done(here, "plan --calibrate . --fit");
+    assert_eq!(again.lines().filter(|line| !line.starts_with("//")).collect::<String>(), figures);
+
+    keep(&fits[..3]);
+    refused(here, "plan --calibrate . --fit", 1, "4 are needed");
+    fs::write(here.join("measured.json"), "{}").unwrap();
+    refused(here, "plan --calibrate .", 1, "measured.json");
+    refused(here, "plan --calibrate measured.json", 1, "measured.json");
 }

@@ -59,6 +59,12 @@ fn the_json_has_the_names_that_others_read() {
 fn wrong_values_are_told_what_would_be_right() {
     let here = Path::new(".");
     refused(here, "speed --interval 0", 2, "seconds");
-    refused(here, "speed --shards 0", 2, "1..=1000");
+    refused(here, "speed --shards 0", 2, "2 to 1000");
+    refused(here, "speed --shards 1", 2, "both ends of every path");
+    refused(here, "speed --epsilon 0", 2, "noise without end");
+    // Nothing is measured for what cannot be planned or written.
+    refused(here, "speed --epsilon 1e-9", 1, "Possible instead");
+    refused(here, "speed --json /nowhere/speed.json", 1, "/nowhere/speed.json");
+    refused(here, "speed --json .", 1, "cannot write .");
     refused(here, "speed --epsilon ln1", 2, "ln2");
 }

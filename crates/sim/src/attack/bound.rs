@@ -10,9 +10,11 @@ use super::{Against, Case};
 pub struct Bound {
     /// The total variation that the noise leaves over the charged rounds, from the accountant. For equal
     /// priors an advantage is at most (e^eps - 1 + 2 delta) / (e^eps + 1) for every (eps, delta)
-    /// that holds, and the least of these is delta at eps = 0.
+    /// that holds, and the least of these is delta at eps = 0. Where the adversary chooses among
+    /// documents: that of the policy's epsilon and delta.
     pub noise: f64,
-    /// `delta_mix` over the rounds in which onions are followed: the proven figure.
+    /// What mixing leaves over the rounds in which onions are followed, as proven: `delta_mix`, and the
+    /// figure of first order where others are dropped.
     pub mixing: f64,
 }
 
@@ -25,6 +27,8 @@ impl Bound {
         let honest = case.setup.honest_shards();
         let noise = if case.charged_rounds == 0 {
             0.0
+        } else if let Some(promised) = case.promised {
+            promised
         } else {
             Account::new(Mechanism::ConstantVolume(vec![case.setup.noise; honest]))?
                 .with_left_out_attempts(case.left_out_attempts)?
@@ -36,14 +40,16 @@ impl Bound {
             onions: u64::from(case.setup.noise.volume()) * honest as u64,
             honest_shards: honest as u32,
         };
-        let once = population
-            .conversation_given(sigma * libm::sqrt(honest as f64), case.setup.mixing_hops)
-            .proven;
+        let (deviation, hops) = (sigma * libm::sqrt(honest as f64), case.setup.mixing_hops);
+        let once = population.conversation_given(deviation, hops).proven;
+        let disturbed = population.disturbed_given(deviation, hops).proven;
         let worlds = match against {
             Against::Idle => 1.0,
             Against::Pattern => 2.0,
         };
-        let mixing = (once * worlds * f64::from(case.followed_rounds)).min(1.0);
+        let mixing = once * f64::from(case.followed_rounds)
+            + disturbed * f64::from(case.followed_after_drop);
+        let mixing = (worlds * mixing).min(1.0);
         Ok(Self { noise, mixing })
     }
 

@@ -21,3 +21,8 @@ pub(super) fn counting(volume: u32) -> IdealSetup {
 pub(super) fn two_of_five(volume: u32, mixing_hops: u8) -> IdealSetup {
     IdealSetup::equal(5, 2, mixing_hops, noise(volume))
 }
+
+/// Four operators, one of them malicious, with so little noise that onions can be followed jointly.
+pub(super) fn one_of_four(mixing_hops: u8) -> IdealSetup {
+    IdealSetup::equal(4, 1, mixing_hops, noise(16))
+}

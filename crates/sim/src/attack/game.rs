@@ -2,6 +2,7 @@
 
 use rand_chacha::ChaCha8Rng;
 
+use super::count::log_ratio;
 use super::worlds::user_pairs;
 use super::{Against, Kept, PairCountLaw, Partners};
 use crate::ideal::{Attacker, Broken, IdealNetwork, IdealSetup, View};
@@ -13,39 +14,75 @@ pub struct Case {
     pub setup: IdealSetup,
     /// Rounds that clients are charged in one trial, at most.
     pub charged_rounds: u32,
-    /// Rounds in which onions are followed.
+    /// Rounds in which onions are followed, and none is dropped.
     pub followed_rounds: u32,
+    /// Rounds in which onions are dropped and others followed.
+    pub followed_after_drop: u32,
     /// Attempts to leave an onion out of a filter.
     pub left_out_attempts: u32,
     /// Trials that resolve the bound and take a few seconds.
     pub trials: u64,
+    /// What a policy promises, where the networks that come about are chosen by the adversary.
+    pub promised: Option<f64>,
+}
+
+impl Case {
+    /// Rounds that are disturbed, and what the counts say.
+    pub(super) fn charged(setup: IdealSetup, charged_rounds: u32, trials: u64) -> Self {
+        Self {
+            setup,
+            charged_rounds,
+            followed_rounds: 0,
+            followed_after_drop: 0,
+            left_out_attempts: 0,
+            trials,
+            promised: None,
+        }
+    }
+
+    /// Rounds that are left alone, and where onions may be.
+    pub(super) fn followed(setup: IdealSetup, followed_rounds: u32, trials: u64) -> Self {
+        Self { followed_rounds, ..Self::charged(setup, 0, trials) }
+    }
+}
+
+/// What there is to say of a strategy.
+#[derive(Clone, Copy, Debug)]
+pub struct Profile {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it tries, in a line.
+    pub about: &'static str,
+    /// The broken networks that it has to notice.
+    pub notices: &'static [Broken],
+    /// Rounds in a trial, unless asked for others.
+    pub rounds: u32,
+    /// If it can also tell patterns of conversations apart: the broken networks it has to notice then.
+    pub patterns: Option<&'static [Broken]>,
+    /// Whether its network can have another size.
+    pub scales: bool,
+}
+
+impl Profile {
+    /// The broken networks it has to notice, if it can tell these worlds apart.
+    pub fn notices_against(&self, against: Against) -> Option<&'static [Broken]> {
+        match against {
+            Against::Idle => Some(self.notices),
+            Against::Pattern => self.patterns,
+        }
+    }
 }
 
 /// A way to attack.
 pub trait Strategy: Sync {
-    /// Its name on the command line.
-    fn name(&self) -> &'static str;
-
-    /// What it tries, in a line.
-    fn about(&self) -> &'static str;
-
-    /// The broken networks that it has to notice.
-    fn notices(&self) -> &'static [Broken];
-
-    /// Whether it can also tell patterns of conversations apart.
-    fn tells_patterns(&self) -> bool {
-        true
-    }
-
-    /// Rounds in a trial, unless asked for others.
-    fn rounds(&self) -> u32 {
-        1
-    }
+    /// What there is to say of it.
+    fn profile(&self) -> &Profile;
 
     /// What it is tried on.
     fn case(&self, against: Against, rounds: u32) -> Case;
 
-    /// Networks of parts of the case's roster, if a broken network lets them run beside each other.
+    /// Networks that can come about beside that of the case, or instead of it: of parts of its
+    /// roster, or by documents that somebody proposes.
     fn parts(&self, case: &Case, broken: Option<Broken>) -> Vec<IdealSetup> {
         let _ = (case, broken);
         Vec::new()
@@ -56,34 +93,66 @@ pub trait Strategy: Sync {
     fn play(&self, game: &mut Game<'_>) -> f64;
 }
 
+/// A network and the law of the noise pairs that its honest shards add together.
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) network: IdealNetwork,
+    pub(super) noise: PairCountLaw,
+}
+
 /// One trial: a network in one of two worlds.
 #[derive(Debug)]
 pub struct Game<'a> {
     /// The network, whose inner workings a strategy does not look at.
-    pub(super) network: &'a IdealNetwork,
+    pub(super) field: &'a Field,
     pub(super) against: Against,
     pub(super) worlds: &'a [Partners; 2],
     pub(super) truth: usize,
     pub(super) rounds: u32,
-    /// The law of the noise pairs of all honest shards.
-    pub(super) noise: &'a PairCountLaw,
-    /// Smaller networks that parts of the same roster form, if the case has any.
-    pub(super) parts: &'a [IdealNetwork],
+    /// Other networks, if the case has any.
+    pub(super) parts: &'a [Field],
     /// Attempts in all, and rounds so far.
     pub(super) attempts: u32,
     pub(super) played: u64,
     pub(super) rng: ChaCha8Rng,
 }
 
-impl Game<'_> {
+impl<'a> Game<'a> {
     /// Runs a round.
     pub fn round(&mut self, attacker: &mut impl Attacker) -> View {
+        self.round_on(self.field, attacker)
+    }
+
+    /// Runs a round of one of several networks.
+    pub(super) fn round_on(&mut self, field: &Field, attacker: &mut impl Attacker) -> View {
         self.played += 1;
-        self.network.round(self.played, &self.worlds[self.truth], attacker, &mut self.rng)
+        field.network.round(self.played, &self.worlds[self.truth], attacker, &mut self.rng)
+    }
+
+    pub(super) fn setup(&self) -> &'a IdealSetup {
+        self.field.network.setup()
+    }
+
+    /// The users of the network.
+    pub(super) fn users(&self) -> usize {
+        self.worlds[0].len()
     }
 
     /// The pairs that users' onions make in each world, if these arrive.
     pub fn user_pairs(&self, kept: &Kept) -> [u32; 2] {
         [0, 1].map(|world| user_pairs(&self.worlds[world], kept))
+    }
+
+    /// How much likelier a round's count of pairs is in the second world, if these onions of users
+    /// arrive. Without a count: not at all.
+    pub(super) fn weigh_count(&self, field: &Field, kept: &Kept, view: &View) -> f64 {
+        let pairs = self.user_pairs(kept);
+        view.opened.as_ref().map_or(0.0, |opened| {
+            let law = |world: usize| match opened.counts.pairs.checked_sub(pairs[world]) {
+                Some(of_noise) => field.noise.of(of_noise),
+                None => 0.0,
+            };
+            log_ratio(law(1), law(0))
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! Exact confidence intervals for a proportion.
 
-/// The confidence of every interval: two-sided, so that each end is wrong at most half as often as
-/// the rest.
+/// The confidence of intervals, of all that are looked at together: two-sided, so that each end is
+/// wrong at most half as often as the rest.
 pub const CONFIDENCE: f64 = 0.99;
 
 /// From one value to another.
@@ -14,9 +14,10 @@ pub struct Interval {
 }
 
 /// The interval of Clopper and Pearson (Biometrika 26, 1934) for the probability of what happened
-/// `happened` times of `trials`: it covers the truth with at least [`CONFIDENCE`], whatever it is.
-pub fn clopper_pearson(happened: u64, trials: u64) -> Interval {
-    let tail = (1.0 - CONFIDENCE) / 2.0;
+/// `happened` times of `trials`. With `comparisons` like it, all cover the truth at once with at least
+/// [`CONFIDENCE`], whatever it is, as each misses it that many times more rarely.
+pub fn clopper_pearson(happened: u64, trials: u64, comparisons: u32) -> Interval {
+    let tail = (1.0 - CONFIDENCE) / 2.0 / f64::from(comparisons.max(1));
     let (k, n) = (happened as f64, trials as f64);
     // P(X >= k) at p is the regularised incomplete beta function of k, n - k + 1 at p.
     let low =
@@ -83,7 +84,7 @@ mod tests {
     #[test]
     fn the_tails_are_those_of_the_binomial() {
         // By summing the binomial, for 8 of 20.
-        let Interval { low, high } = clopper_pearson(8, 20);
+        let Interval { low, high } = clopper_pearson(8, 20, 1);
         let mass = |k: i32, p: f64| {
             let choose = (1..=k).fold(1.0, |c, i| c * f64::from(21 - i) / f64::from(i));
             choose * p.powi(k) * (1.0 - p).powi(20 - k)
@@ -95,9 +96,9 @@ mod tests {
 
     #[test]
     fn the_ends_are_closed_and_large_counts_are_normal() {
-        assert_eq!(clopper_pearson(0, 10).low, 0.0);
-        assert_eq!(clopper_pearson(10, 10).high, 1.0);
-        let Interval { low, high } = clopper_pearson(500_000, 1_000_000);
+        assert_eq!(clopper_pearson(0, 10, 1).low, 0.0);
+        assert_eq!(clopper_pearson(10, 10, 1).high, 1.0);
+        let Interval { low, high } = clopper_pearson(500_000, 1_000_000, 1);
         let expected = 2.575_829 * 0.0005;
         assert!(((high - 0.5) / expected - 1.0).abs() < 0.01, "{high}");
         assert!(((0.5 - low) / expected - 1.0).abs() < 0.01, "{low}");

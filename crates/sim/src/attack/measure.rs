@@ -1,18 +1,39 @@
 //! Playing many times.
 
-use antiphon_dp_noise::AccountError;
-use antiphon_routing::SamplerError;
-use rand::{Rng as _, SeedableRng as _};
-use rand_chacha::ChaCha8Rng;
+mod prepared;
 
-use super::{Against, Bound, Game, PairCountLaw, Strategy, clopper_pearson};
-use crate::ideal::{Broken, IdealNetwork};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use antiphon_dp_noise::AccountError;
+use antiphon_routing::{MOST_MIXING_HOPS, SamplerError};
+
+use super::{Against, Bound, Interval, Strategy, clopper_pearson};
+use crate::ideal::Broken;
+use prepared::{Outcome, Prepared};
 
 /// The most trials of one measurement.
 pub const MAX_TRIALS: u64 = 100_000_000;
 
 /// The most rounds of one trial.
 pub const MAX_ROUNDS: u32 = 100_000;
+
+/// The most shards of a network to attack.
+pub const MAX_SHARDS: u16 = 1000;
+
+/// The most users of a network to attack.
+pub const MAX_USERS: usize = 1_000_000;
+
+/// A network of another size than the strategy's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Shards; as many as the strategy's own network has if `None`.
+    pub shards: Option<u16>,
+    /// Users, those in question included.
+    pub users: Option<usize>,
+    /// Mixing hops.
+    pub mixing_hops: Option<u8>,
+}
 
 /// How to measure.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +46,28 @@ pub struct Options {
     pub trials: Option<u64>,
     /// How many rounds a trial; as many as the strategy likes if `None`.
     pub rounds: Option<u32>,
+    /// How large a network.
+    pub size: Size,
     /// Where all randomness comes from.
     pub seed: u64,
+    /// How many measurements are looked at together. Their intervals hold all at once with
+    /// [`CONFIDENCE`](super::CONFIDENCE) (Bonferroni).
+    pub comparisons: u32,
+}
+
+impl Default for Options {
+    /// An intact network of the strategy's own size, a conversation or silence, one measurement.
+    fn default() -> Self {
+        Self {
+            broken: None,
+            against: Against::Idle,
+            trials: None,
+            rounds: None,
+            size: Size::default(),
+            seed: 1,
+            comparisons: 1,
+        }
+    }
 }
 
 /// What came of it.
@@ -38,6 +79,14 @@ pub struct Measurement {
     pub broken: Option<Broken>,
     /// Which worlds.
     pub against: Against,
+    /// Shards of the network.
+    pub shards: usize,
+    /// Its users.
+    pub users: usize,
+    /// Its mixing hops.
+    pub mixing_hops: u8,
+    /// The seed.
+    pub seed: u64,
     /// Trials.
     pub trials: u64,
     /// Rounds of each.
@@ -50,6 +99,9 @@ pub struct Measurement {
     pub ci_low: f64,
     /// The upper end of its interval.
     pub ci_high: f64,
+    /// The mean advantage that the adversary expects by its own likelihoods, which is less scattered. It
+    /// is that of the best guess if they are exact.
+    pub expected: f64,
     /// What the intact network guarantees.
     pub bound: Bound,
 }
@@ -58,6 +110,11 @@ impl Measurement {
     /// Whether the advantage exceeds the bound for certain.
     pub fn caught(&self) -> bool {
         self.ci_low > self.bound.total()
+    }
+
+    /// Whether it is as it has to be: a broken network is caught, an intact one is not.
+    pub fn as_it_should_be(&self) -> bool {
+        self.caught() == self.broken.is_some()
     }
 }
 
@@ -81,6 +138,26 @@ pub enum AttackError {
     /// The strategy is for one pair of worlds only.
     #[error("{0} tells a conversation from silence only: use it against idle")]
     IdleOnly(&'static str),
+    /// The strategy brings its own network.
+    #[error("{0} plays with documents of its own network: its size cannot be chosen")]
+    OneSize(&'static str),
+    /// Too few or too many shards.
+    #[error("a network to attack has from 2 to {MAX_SHARDS} shards, not {0}")]
+    Shards(u16),
+    /// No operator of the smaller network is malicious, or all are.
+    #[error("of {0} shards none would be malicious, or all: take more")]
+    MaliciousShare(u16),
+    /// Too few or too many users.
+    #[error("a network to attack has from {least} to {MAX_USERS} users, not {users}")]
+    Users {
+        /// What was asked for.
+        users: usize,
+        /// Those in question.
+        least: usize,
+    },
+    /// Too few or too many mixing hops.
+    #[error("a path has from 2 to {MOST_MIXING_HOPS} mixing hops, not {0}")]
+    MixingHops(u8),
     /// There is nobody to draw hops from.
     #[error(transparent)]
     Roster(#[from] SamplerError),
@@ -89,71 +166,61 @@ pub enum AttackError {
     Account(#[from] AccountError),
 }
 
-/// Measures the advantage of `strategy`.
+/// Measures the advantage of `strategy`, on all cores. The same options give the same figures.
 ///
 /// # Errors
 /// If the options are out of range for it.
 pub fn measure(strategy: &dyn Strategy, options: &Options) -> Result<Measurement, AttackError> {
-    let Options { broken, against, seed, .. } = *options;
-    let rounds = options.rounds.unwrap_or_else(|| strategy.rounds());
-    if !(1..=MAX_ROUNDS).contains(&rounds) {
-        return Err(AttackError::Rounds(rounds));
-    }
-    if against == Against::Pattern && !strategy.tells_patterns() {
-        return Err(AttackError::IdleOnly(strategy.name()));
-    }
-    let case = strategy.case(against, rounds);
-    let trials = options.trials.unwrap_or(case.trials);
-    if !(1..=MAX_TRIALS).contains(&trials) {
-        return Err(AttackError::Trials(trials));
-    }
-    let bound = Bound::of(&case, against)?;
-    let worlds = against.worlds(case.setup.users);
-    let adding = if broken == Some(Broken::NoNoise) { 0 } else { case.setup.honest_shards() };
-    let noise = PairCountLaw::honest_sum(case.setup.noise, adding);
-    let network = IdealNetwork::new(case.setup.clone(), broken)?;
-    let parts =
-        strategy.parts(&case, broken).into_iter().map(|part| IdealNetwork::new(part, broken));
-    let parts: Vec<IdealNetwork> = parts.collect::<Result<_, _>>()?;
-    let mut right = 0;
-    for trial in 0..trials {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(trial);
-        let truth = (rng.next_u32() & 1) as usize;
-        let coin = (rng.next_u32() & 1) as usize;
-        let mut game = Game {
-            network: &network,
-            against,
-            worlds: &worlds,
-            truth,
-            rounds,
-            noise: &noise,
-            parts: &parts,
-            attempts: case.left_out_attempts,
-            played: 0,
-            rng,
-        };
-        let likelier = strategy.play(&mut game);
-        let guess = if likelier > 0.0 {
-            1
-        } else if likelier < 0.0 {
-            0
-        } else {
-            coin
-        };
-        right += u64::from(guess == truth);
-    }
-    let share = clopper_pearson(right, trials);
+    measure_watched(strategy, options, &|_, _| ())
+}
+
+/// The same, telling `watcher` which trial is done, of how many.
+///
+/// # Errors
+/// If the options are out of range for it.
+pub fn measure_watched(
+    strategy: &dyn Strategy,
+    options: &Options,
+    watcher: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Measurement, AttackError> {
+    let prepared = Prepared::new(strategy, options)?;
+    let trials = prepared.trials;
+    let next = AtomicU64::new(0);
+    let play = || {
+        let mut sum = Outcome::default();
+        loop {
+            let trial = next.fetch_add(1, Ordering::Relaxed);
+            if trial >= trials {
+                return sum;
+            }
+            sum = sum.and(prepared.play(strategy, options.seed, trial));
+            watcher(trial, trials);
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let Outcome { right, expected } = thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(play)).collect();
+        let own = play();
+        // A panic in a trial is a bug, and goes on here.
+        let join = |other: thread::ScopedJoinHandle<'_, _>| other.join().expect("none panics");
+        others.into_iter().map(join).fold(own, Outcome::and)
+    });
+    let Interval { low, high } = clopper_pearson(right, trials, options.comparisons);
     Ok(Measurement {
-        strategy: strategy.name(),
-        broken,
-        against,
+        strategy: strategy.profile().name,
+        broken: options.broken,
+        against: options.against,
+        shards: prepared.setup.shards().len(),
+        users: prepared.setup.users,
+        mixing_hops: prepared.setup.mixing_hops,
+        seed: options.seed,
         trials,
-        rounds,
+        rounds: prepared.rounds,
         right,
         advantage: 2.0 * right as f64 / trials as f64 - 1.0,
-        ci_low: 2.0 * share.low - 1.0,
-        ci_high: 2.0 * share.high - 1.0,
-        bound,
+        ci_low: 2.0 * low - 1.0,
+        ci_high: 2.0 * high - 1.0,
+        expected: expected as f64 / Outcome::WHOLE / trials as f64,
+        bound: prepared.bound,
     })
 }

@@ -4,32 +4,27 @@ mod aborts;
 mod dropping;
 mod equivocation;
 mod following;
-mod last_shards;
 mod layers;
 mod left_out;
 mod noise;
+mod proposals;
 mod replies;
 
 use super::{AttackError, Strategy};
 
 /// All strategies, in the order in which they are shown.
-pub fn all() -> [&'static dyn Strategy; 14] {
-    [
-        &following::Passive,
-        &following::NMinusOne,
-        &following::Sybil,
-        &dropping::DropOneEach,
-        &dropping::DropBoth,
-        &dropping::Repeated,
-        &dropping::Withholder,
-        &layers::DropLayers,
-        &noise::DropNoise,
-        &last_shards::LastShards,
-        &left_out::LeftOut,
-        &replies::MissingReplies,
-        &aborts::Aborts,
-        &equivocation::Equivocation,
-    ]
+pub fn all() -> Vec<&'static dyn Strategy> {
+    let mut all: Vec<&'static dyn Strategy> = Vec::new();
+    all.extend(following::FOLLOWING.iter().map(|one| one as &dyn Strategy));
+    all.extend(dropping::DROPPING.iter().map(|one| one as &dyn Strategy));
+    all.push(&layers::DropLayers);
+    all.push(&noise::DropNoise);
+    all.push(&left_out::LeftOut);
+    all.push(&replies::MissingReplies);
+    all.push(&aborts::Aborts);
+    all.push(&equivocation::Equivocation);
+    all.extend(proposals::PROPOSALS.iter().map(|one| one as &dyn Strategy));
+    all
 }
 
 /// The strategy with this name.
@@ -37,10 +32,14 @@ pub fn all() -> [&'static dyn Strategy; 14] {
 /// # Errors
 /// [`AttackError::UnknownStrategy`] names those there are.
 pub fn named(name: &str) -> Result<&'static dyn Strategy, AttackError> {
-    all().into_iter().find(|strategy| strategy.name() == name).ok_or_else(|| {
+    all().into_iter().find(|strategy| strategy.profile().name == name).ok_or_else(|| {
         AttackError::UnknownStrategy {
             name: name.to_owned(),
-            there: all().map(Strategy::name).join(", "),
+            there: all()
+                .iter()
+                .map(|strategy| strategy.profile().name)
+                .collect::<Vec<_>>()
+                .join(", "),
         }
     })
 }

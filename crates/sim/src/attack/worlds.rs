@@ -76,6 +76,21 @@ pub(super) fn user_pairs(partners: &Partners, kept: &Kept) -> u32 {
     pairs
 }
 
+/// The onions that share dead drops in a world, by number, two a user, among the first `onions`.
+pub(super) fn couples(partners: &Partners, onions: usize) -> Vec<(usize, usize)> {
+    let mut couples = Vec::new();
+    for (user, partner) in partners[..onions / 2].iter().enumerate() {
+        match partner {
+            None => couples.push((2 * user, 2 * user + 1)),
+            Some(partner) if user < *partner => {
+                couples.extend([0, 1].map(|onion| (2 * user + onion, 2 * partner + onion)));
+            }
+            Some(_) => {}
+        }
+    }
+    couples
+}
+
 impl fmt::Display for Against {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -22,11 +22,13 @@ pub enum Broken {
     WeightByShard,
     /// Documents need no quorum, and shards sign several for one round.
     NoQuorum,
+    /// Neither shards nor clients recompute what a document's parameters have to be.
+    NoPolicy,
 }
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NoVerification,
         Self::NoNoise,
         Self::EarlyOpen,
@@ -35,6 +37,7 @@ impl Broken {
         Self::NoShuffle,
         Self::WeightByShard,
         Self::NoQuorum,
+        Self::NoPolicy,
     ];
 
     /// Its name on the command line.
@@ -48,6 +51,7 @@ impl Broken {
             Self::NoShuffle => "no-shuffle",
             Self::WeightByShard => "weight-by-shard",
             Self::NoQuorum => "no-quorum",
+            Self::NoPolicy => "no-policy",
         }
     }
 
@@ -62,6 +66,7 @@ impl Broken {
             Self::NoShuffle => "onions leave a shard in the order in which they came",
             Self::WeightByShard => "hops are drawn by shard, whoever runs it",
             Self::NoQuorum => "documents need no quorum",
+            Self::NoPolicy => "nobody recomputes what a document's parameters have to be",
         }
     }
 }

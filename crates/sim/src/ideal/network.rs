@@ -1,11 +1,10 @@
 //! A round of an ideal network, layer by layer.
 
 use antiphon_dp_noise::PairSampler;
-use antiphon_mix::{DeadDrops, PairCounts, Service as _};
+use antiphon_mix::{DeadDrops, PairCounts, Service as _, shuffle};
 use antiphon_routing::{OperatorSlice, PathSampler, SamplerError};
 use antiphon_wire::{Round, ShardIndex};
 use rand::CryptoRng;
-use rand::seq::SliceRandom as _;
 
 use super::attacker::{Attacker, Held};
 use super::onions::{Onion, Onions, Owner, random_dead_drop};
@@ -113,7 +112,7 @@ impl IdealNetwork {
         let mut walk = Walk::enter(&onions, partners.len());
         let mut dropped = false;
         for layer in 1..=self.setup.mixing_hops {
-            walk.step(self, |onion| onions.hop(onion, layer), rng);
+            walk.step(self, &onions, |onion| onions.hop(onion, layer), rng);
             dropped |= walk.drop(self, &onions, layer, attacker);
         }
         let seal_layer = self.setup.mixing_hops;
@@ -163,6 +162,7 @@ impl IdealNetwork {
         let mut onions = Onions::new(self.setup.mixing_hops);
         let gateway = self.malicious.iter().position(|malicious| *malicious).unwrap_or(0);
         let enters = ShardIndex(gateway as u16);
+        let in_question = partners.len() - self.setup.bystanders.min(partners.len());
         let mut meeting: Vec<Option<[u128; 2]>> = vec![None; partners.len()];
         for (user, partner) in partners.iter().enumerate() {
             let dead_drops = match partner {
@@ -174,7 +174,8 @@ impl IdealNetwork {
             for (which, dead_drop) in dead_drops.into_iter().enumerate() {
                 if attacker.submits(user, which) {
                     let owner = Owner::User(user, which);
-                    onions.add(Onion { owner, enters, dead_drop }, &self.paths, rng);
+                    let hidden = user < in_question;
+                    onions.add(Onion { owner, enters, dead_drop, hidden }, &self.paths, rng);
                 }
             }
         }
@@ -218,7 +219,7 @@ impl IdealNetwork {
     ) -> Opened {
         let dead_drop = |onion: u32| onions.list[onion as usize].dead_drop;
         let last = |onion| self.paths.dead_drop_shard(&dead_drop(onion).to_be_bytes());
-        walk.step(self, last, rng);
+        walk.step(self, onions, last, rng);
         let dead_drops: Vec<u128> = walk.order.iter().map(|&onion| dead_drop(onion)).collect();
         let at: Vec<bool> = walk.last().at.iter().map(|at| self.is_malicious(*at)).collect();
         let at_malicious = count(dead_drops.iter().zip(&at).filter(|d| *d.1).map(|d| *d.0));
@@ -261,7 +262,9 @@ impl Walk {
                 trace.users[user][which] = Some(place);
             }
         }
-        trace.layers.push(TraceLayer { from: at.clone(), next: vec![None; at.len()], at });
+        let hidden = onions.list.iter().map(|onion| onion.hidden).collect();
+        let next = vec![None; at.len()];
+        trace.layers.push(TraceLayer { from: at.clone(), at, next, hidden });
         let order = (0..onions.list.len() as u32).collect();
         Self { order, followed: vec![true; onions.list.len()], trace }
     }
@@ -271,34 +274,40 @@ impl Walk {
         &self.trace.layers[self.trace.layers.len() - 1]
     }
 
-    /// Every shard shuffles what it holds and sends it on. One shuffle of all onions is, within each
-    /// batch, as uniform as one for every shard.
+    /// Every shard shuffles what it holds and sends it on.
     fn step(
         &mut self,
         network: &IdealNetwork,
+        onions: &Onions,
         to: impl Fn(u32) -> ShardIndex,
         rng: &mut impl CryptoRng,
     ) {
-        let mut places: Vec<u32> = (0..self.order.len() as u32).collect();
-        // Dropped onions leave nothing behind.
-        places.retain(|&place| self.order[place as usize] != DROPPED);
-        places.shuffle(rng);
         let top = self.trace.layers.len() - 1;
         let layer = &mut self.trace.layers[top];
-        let mut after = TraceLayer::default();
-        let mut order = Vec::with_capacity(places.len());
-        for &place in &places {
-            let place = place as usize;
-            let onion = self.order[place];
-            let holder = layer.at[place];
-            if network.sees_through(holder) {
-                layer.next[place] = Some(order.len() as u32);
-            } else {
-                self.followed[onion as usize] = false;
+        let mut held: Vec<Vec<u32>> = vec![Vec::new(); network.malicious.len()];
+        for (place, at) in (0..).zip(&layer.at) {
+            // Dropped onions leave nothing behind.
+            if self.order[place as usize] != DROPPED {
+                held[at.position()].push(place);
             }
-            after.from.push(holder);
-            after.at.push(to(onion));
-            order.push(onion);
+        }
+        let mut after = TraceLayer::default();
+        let mut order = Vec::with_capacity(self.order.len());
+        for (holder, places) in (0..).map(ShardIndex).zip(&mut held) {
+            let seen_through = network.sees_through(holder);
+            shuffle(places, rng);
+            for &place in &*places {
+                let onion = self.order[place as usize];
+                if seen_through {
+                    layer.next[place as usize] = Some(order.len() as u32);
+                } else {
+                    self.followed[onion as usize] = false;
+                }
+                after.from.push(holder);
+                after.at.push(to(onion));
+                after.hidden.push(onions.list[onion as usize].hidden);
+                order.push(onion);
+            }
         }
         after.next = vec![None; order.len()];
         self.order = order;

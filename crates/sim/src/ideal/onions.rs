@@ -1,10 +1,10 @@
 //! The onions of a round, as who built them knows them.
 
 use antiphon_dp_noise::PairSampler;
+use antiphon_mix::noise_deposits;
 use antiphon_routing::PathSampler;
-use antiphon_wire::ShardIndex;
+use antiphon_wire::{DEAD_DROP_BYTES, ShardIndex};
 use rand::CryptoRng;
-use rand::seq::SliceRandom as _;
 
 /// Who built an onion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(super) struct Onion {
     /// The gateway.
     pub(super) enters: ShardIndex,
     pub(super) dead_drop: u128,
+    /// Whether it is a user's in question or single noise.
+    pub(super) hidden: bool,
 }
 
 /// All onions of a round and their mixing hops.
@@ -59,18 +61,20 @@ impl Onions {
         all_checked: bool,
         rng: &mut impl CryptoRng,
     ) {
-        let volume = sampler.distribution().volume() as usize;
-        let pairs = sampler.sample(rng) as usize;
-        let mut order: Vec<usize> = (0..volume).collect();
-        order.shuffle(rng);
-        let mut dead_drops: Vec<u128> = (0..volume).map(|_| random_dead_drop(rng)).collect();
-        for pair in order.chunks_exact(2).take(pairs) {
-            dead_drops[pair[1]] = dead_drops[pair[0]];
-        }
+        let deposits = noise_deposits(sampler, DEAD_DROP_BYTES, rng);
+        // The deposits are dead drops and nothing else.
+        let (dead_drops, _) = deposits.as_chunks::<DEAD_DROP_BYTES>();
+        let dead_drops: Vec<u128> = dead_drops.iter().map(|id| u128::from_be_bytes(*id)).collect();
+        let mut sorted = dead_drops.clone();
+        sorted.sort_unstable();
+        let mut paired: Vec<u128> =
+            sorted.windows(2).filter(|two| two[0] == two[1]).map(|two| two[0]).collect();
+        paired.dedup();
         for dead_drop in dead_drops {
             let checked = all_checked || rng.next_u32() & 1 == 1;
+            let hidden = paired.binary_search(&dead_drop).is_err();
             let owner = Owner::Noise { shard, checked };
-            self.add(Onion { owner, enters: shard, dead_drop }, paths, rng);
+            self.add(Onion { owner, enters: shard, dead_drop, hidden }, paths, rng);
         }
     }
 }

@@ -26,6 +26,8 @@ pub struct IdealSetup {
     pub noise: PairDistribution,
     /// Users, two onions each.
     pub users: usize,
+    /// The last of them, whose onions are not in question.
+    pub bystanders: usize,
 }
 
 impl IdealSetup {
@@ -39,13 +41,36 @@ impl IdealSetup {
         let operators = (0..operators)
             .map(|i| IdealOperator { weight: 1, shards: 1, malicious: i < malicious })
             .collect();
-        Self { operators, mixing_hops, noise, users: 2 }
+        Self { operators, mixing_hops, noise, users: 2, bystanders: 0 }
     }
 
-    /// The same with so many users.
+    /// The same with so many users in question, and so many others.
     #[must_use]
-    pub fn with_users(mut self, users: usize) -> Self {
-        self.users = users;
+    pub fn with_users(mut self, in_question: usize, bystanders: usize) -> Self {
+        self.users = in_question + bystanders;
+        self.bystanders = bystanders;
+        self
+    }
+
+    /// The same with so many shards. If all operators run as many, there are more or fewer operators, the
+    /// malicious share of them rounded down; else the one that runs most makes up for it.
+    #[must_use]
+    pub fn with_shards(mut self, shards: u16) -> Self {
+        let each = self.operators.first().map_or(1, |operator| operator.shards.max(1));
+        if self.operators.iter().all(|operator| operator.shards == each) {
+            let operators = usize::from((shards / each).max(1));
+            let malicious = self.operators.iter().filter(|operator| operator.malicious).count();
+            let malicious = malicious * operators / self.operators.len().max(1);
+            let weight = self.operators.first().map_or(1, |operator| operator.weight);
+            self.operators = (0..operators)
+                .map(|i| IdealOperator { weight, shards: each, malicious: i < malicious })
+                .collect();
+        } else {
+            let others: u16 = self.operators.iter().map(|operator| operator.shards).sum();
+            if let Some(most) = self.operators.iter_mut().max_by_key(|operator| operator.shards) {
+                most.shards = shards.saturating_sub(others - most.shards).max(1);
+            }
+        }
         self
     }
 

@@ -2,8 +2,7 @@
 
 use super::super::cases::counting;
 use super::dropping::without_one_each;
-use crate::attack::count::log_ratio;
-use crate::attack::{Against, Case, Game, Kept, Strategy};
+use crate::attack::{Against, Case, Game, Kept, Profile, Strategy};
 use crate::ideal::{Attacker, Broken, Opened, Outcome};
 
 /// Rounds it tries for each that it lets pass.
@@ -29,36 +28,24 @@ impl Attacker for Complainer {
 }
 
 impl Strategy for Aborts {
-    fn name(&self) -> &'static str {
-        "aborts"
-    }
-
-    fn about(&self) -> &'static str {
-        "drops one each and aborts 15 rounds in 16 with false complaints, which are free"
-    }
-
-    fn notices(&self) -> &'static [Broken] {
-        &[Broken::EarlyOpen]
-    }
-
-    fn rounds(&self) -> u32 {
-        32
-    }
-
-    fn case(&self, against: Against, rounds: u32) -> Case {
-        let setup = counting(32).with_users(against.users());
-        Case {
-            setup,
-            charged_rounds: rounds.div_ceil(TRIES),
-            followed_rounds: 0,
-            left_out_attempts: 0,
-            trials: 1500,
+    fn profile(&self) -> &Profile {
+        &Profile {
+            name: "aborts",
+            about: "drops one each and aborts 15 rounds in 16 with false complaints, which are free",
+            notices: &[Broken::EarlyOpen],
+            rounds: 32,
+            patterns: Some(&[Broken::EarlyOpen]),
+            scales: true,
         }
     }
 
+    fn case(&self, against: Against, rounds: u32) -> Case {
+        let setup = counting(32).with_users(against.users(), 0);
+        Case::charged(setup, rounds.div_ceil(TRIES), 1500)
+    }
+
     fn play(&self, game: &mut Game<'_>) -> f64 {
-        let kept = without_one_each(game.worlds[0].len());
-        let laws = game.user_pairs(&kept).map(|pairs| game.noise.plus(pairs));
+        let kept = without_one_each(game.users(), game.against);
         let mut attacker = Complainer { kept, lets_pass: false };
         let mut sum = 0.0;
         let mut charged = 0;
@@ -66,10 +53,7 @@ impl Strategy for Aborts {
             attacker.lets_pass = round % TRIES == 0;
             let view = game.round(&mut attacker);
             charged += u32::from(view.outcome != Outcome::FreeAbort);
-            if let Some(opened) = view.opened {
-                let seen = opened.counts.pairs;
-                sum += log_ratio(laws[1].of(seen), laws[0].of(seen));
-            }
+            sum += game.weigh_count(game.field, &attacker.kept, &view);
         }
         debug_assert!(charged <= game.rounds.div_ceil(TRIES));
         sum

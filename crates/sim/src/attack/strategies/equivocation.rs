@@ -1,82 +1,62 @@
 //! Two documents for one epoch.
 
-use super::super::cases::counting;
-use super::dropping::users_alone;
-use crate::attack::count::log_ratio;
-use crate::attack::{Against, Case, Game, PairCountLaw, Strategy};
-use crate::ideal::{Broken, IdealOperator, IdealSetup};
+use super::super::documents::{Candidate, HONEST, Proposer};
+use super::dropping::Dropper;
+use crate::attack::{Against, Case, Game, Kept, Profile, Strategy};
+use crate::ideal::{Broken, IdealSetup};
 
 /// Shows A one document and B another, each with half of the honest operators, and sees in each half
-/// whether somebody is missing there.
+/// whether somebody is missing there. Of four users, A and B see one and C and D another.
 ///
 /// Neither half is a quorum of more than (1+f)/2 of the weight, so nobody takes part in either.
 pub(super) struct Equivocation;
 
+/// Both for the same epoch and the same rounds.
+const HALVES: [Candidate; 2] = [
+    Candidate { present: &[0, 1, 2], change: Some(|_| ()) },
+    Candidate { present: &[0, 3, 4], change: Some(|_| ()) },
+];
+
+/// Those who are shown one of the documents.
+fn shown(against: Against, users: usize, document: usize) -> Kept {
+    let each = against.users() / 2;
+    (0..users).map(|user| [user / each == document; 2]).collect()
+}
+
 impl Strategy for Equivocation {
-    fn name(&self) -> &'static str {
-        "equivocation"
-    }
-
-    fn about(&self) -> &'static str {
-        "shows A one epoch document and B another, each with half of the honest operators"
-    }
-
-    fn notices(&self) -> &'static [Broken] {
-        &[Broken::NoQuorum]
-    }
-
-    fn tells_patterns(&self) -> bool {
-        false
-    }
-
-    fn case(&self, against: Against, rounds: u32) -> Case {
-        let setup = counting(16).with_users(against.users());
-        Case {
-            setup,
-            // A is charged one and B another.
-            charged_rounds: 2 * rounds,
-            followed_rounds: 0,
-            left_out_attempts: 0,
-            trials: 10_000,
+    fn profile(&self) -> &Profile {
+        &Profile {
+            name: "equivocation",
+            about: "shows A one epoch document and B another, each with half of the honest operators",
+            notices: &[Broken::NoQuorum],
+            rounds: 1,
+            patterns: Some(&[Broken::NoQuorum]),
+            scales: false,
         }
     }
 
+    fn case(&self, against: Against, rounds: u32) -> Case {
+        // A is charged one and B another.
+        let charged = 2 * rounds;
+        let honest = Proposer::new(charged).propose(&[HONEST], false, true);
+        let setup = honest.into_iter().next().expect("an honest document is accepted");
+        Case::charged(setup.with_users(against.users(), 0), charged, 10_000)
+    }
+
     fn parts(&self, case: &Case, broken: Option<Broken>) -> Vec<IdealSetup> {
-        let operators = &case.setup.operators;
-        let weight = |list: &[_]| -> u64 {
-            list.iter().map(|operator: &IdealOperator| u64::from(operator.weight)).sum()
-        };
-        let malicious: Vec<_> = operators.iter().copied().filter(|o| o.malicious).collect();
-        let honest: Vec<_> = operators.iter().copied().filter(|o| !o.malicious).collect();
-        honest
-            .chunks(honest.len().div_ceil(2).max(1))
-            .map(|half| [&malicious, half].concat())
-            .filter(|half| {
-                // More than (1+f)/2 of the weight, or it is no document.
-                let quorum = 2 * weight(half) > weight(operators) + weight(&malicious);
-                quorum || broken == Some(Broken::NoQuorum)
-            })
-            .map(|half| IdealSetup { operators: half, ..case.setup.clone() })
-            .collect()
+        let checks = broken != Some(Broken::NoQuorum);
+        let halves = Proposer::new(case.charged_rounds).propose(&HALVES, true, checks);
+        halves.into_iter().map(|setup| setup.with_users(case.setup.users, 0)).collect()
     }
 
     fn play(&self, game: &mut Game<'_>) -> f64 {
         let mut sum = 0.0;
-        for round in 0..u64::from(game.rounds) {
-            for (user, part) in game.parts.iter().enumerate() {
-                let setup = part.setup();
-                let adding = match part.broken() {
-                    Some(Broken::NoNoise) => 0,
-                    _ => setup.honest_shards(),
-                };
-                let noise = PairCountLaw::honest_sum(setup.noise, adding);
-                let mut alone = users_alone(game.worlds[0].len(), user);
-                let view = part.round(round, &game.worlds[game.truth], &mut alone, &mut game.rng);
-                let pairs = game.user_pairs(&alone.kept);
-                if let Some(opened) = view.opened {
-                    let law = |world: usize| noise.plus(pairs[world]).of(opened.counts.pairs);
-                    sum += log_ratio(law(1), law(0));
-                }
+        for _ in 0..game.rounds {
+            for (number, half) in game.parts.iter().enumerate() {
+                let kept = shown(game.against, game.users(), number);
+                let mut dropper = Dropper::keeping(kept);
+                let view = game.round_on(half, &mut dropper);
+                sum += game.weigh_count(half, &dropper.kept, &view);
             }
         }
         sum

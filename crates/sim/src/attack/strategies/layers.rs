@@ -3,8 +3,7 @@
 use rand::Rng as _;
 
 use super::super::cases::two_of_five;
-use crate::attack::count::log_ratio;
-use crate::attack::{Against, Case, Game, Kept, Strategy};
+use crate::attack::{Against, Case, Game, Kept, Profile, Strategy};
 use crate::ideal::{Attacker, Broken, Held};
 
 /// Drops one onion of A and the one of B that would meet it, at a random layer.
@@ -31,42 +30,29 @@ impl Attacker for AtLayer {
 }
 
 impl Strategy for DropLayers {
-    fn name(&self) -> &'static str {
-        "drop-layers"
-    }
-
-    fn about(&self) -> &'static str {
-        "drops an onion of A and one of B at a random mixing layer, where it can follow them"
-    }
-
-    fn notices(&self) -> &'static [Broken] {
-        &[Broken::NoNoise]
-    }
-
-    fn case(&self, against: Against, rounds: u32) -> Case {
-        let setup = two_of_five(64, 2).with_users(against.users());
-        Case {
-            setup,
-            charged_rounds: rounds,
-            followed_rounds: 0,
-            left_out_attempts: 0,
-            trials: 20_000,
+    fn profile(&self) -> &Profile {
+        &Profile {
+            name: "drop-layers",
+            about: "drops an onion of A and one of B at a random mixing layer, where it can follow them",
+            notices: &[Broken::NoNoise],
+            rounds: 1,
+            patterns: Some(&[]),
+            scales: true,
         }
     }
 
+    fn case(&self, against: Against, rounds: u32) -> Case {
+        Case::charged(two_of_five(64, 2).with_users(against.users(), 0), rounds, 20_000)
+    }
+
     fn play(&self, game: &mut Game<'_>) -> f64 {
-        let users = game.worlds[0].len();
-        let hops = u32::from(game.network.setup().mixing_hops);
+        let hops = u32::from(game.setup().mixing_hops);
         let mut sum = 0.0;
         for _ in 0..game.rounds {
             let layer = (1 + game.rng.next_u32() % hops) as u8;
-            let mut attacker = AtLayer { layer, kept: vec![[true; 2]; users] };
+            let mut attacker = AtLayer { layer, kept: vec![[true; 2]; game.users()] };
             let view = game.round(&mut attacker);
-            let pairs = game.user_pairs(&attacker.kept);
-            if let Some(opened) = view.opened {
-                let law = |world: usize| game.noise.plus(pairs[world]).of(opened.counts.pairs);
-                sum += log_ratio(law(1), law(0));
-            }
+            sum += game.weigh_count(game.field, &attacker.kept, &view);
         }
         sum
     }

@@ -5,7 +5,7 @@ use rand::Rng as _;
 use super::super::cases::two_of_five;
 use super::dropping::without_one_each;
 use crate::attack::count::log_ratio;
-use crate::attack::{Against, Case, Game, Kept, Strategy};
+use crate::attack::{Against, Case, Game, Kept, Profile, Strategy};
 use crate::ideal::{Attacker, Broken, Held};
 
 /// Drops one each at the gateway; then a malicious seal shard leaves one onion out of its filter that a
@@ -38,45 +38,31 @@ impl Attacker for Oracle {
 }
 
 impl Strategy for LeftOut {
-    fn name(&self) -> &'static str {
-        "left-out"
-    }
-
-    fn about(&self) -> &'static str {
-        "a malicious seal shard leaves an onion out of its filter until nobody complains"
-    }
-
-    fn notices(&self) -> &'static [Broken] {
-        &[Broken::NoCover]
-    }
-
-    fn tells_patterns(&self) -> bool {
-        false
-    }
-
-    fn rounds(&self) -> u32 {
-        60
-    }
-
-    fn case(&self, against: Against, rounds: u32) -> Case {
-        let setup = two_of_five(32, 3).with_users(against.users());
-        Case {
-            setup,
-            charged_rounds: 1,
-            followed_rounds: 0,
-            left_out_attempts: rounds,
-            trials: 1500,
+    fn profile(&self) -> &Profile {
+        &Profile {
+            name: "left-out",
+            about: "a malicious seal shard leaves an onion out of its filter until nobody complains",
+            notices: &[Broken::NoCover],
+            rounds: 60,
+            // The account of attempts counts four onions, those of one conversation.
+            patterns: None,
+            scales: true,
         }
     }
 
+    fn case(&self, against: Against, rounds: u32) -> Case {
+        let setup = two_of_five(32, 3).with_users(against.users(), 0);
+        Case { left_out_attempts: rounds, ..Case::charged(setup, 1, 3000) }
+    }
+
     fn play(&self, game: &mut Game<'_>) -> f64 {
-        let setup = game.network.setup();
+        let setup = game.setup();
         let noise_onions = f64::from(setup.noise.volume()) * setup.honest_shards() as f64;
-        let kept = without_one_each(game.worlds[0].len());
+        let kept = without_one_each(game.users(), game.against);
         let user_onions = kept.iter().flatten().filter(|kept| **kept).count() as f64;
         let pairs = game.user_pairs(&kept);
         // Of noise, only cover goes without a complaint.
-        let covered = match game.network.broken() {
+        let covered = match game.field.network.broken() {
             Some(Broken::NoCover) => 0.0,
             Some(Broken::NoVerification) => noise_onions,
             _ => noise_onions / 2.0,
@@ -95,7 +81,7 @@ impl Strategy for LeftOut {
                 Some(opened.dead_drops.iter().filter(|other| **other == dead_drop).count() == 2)
             });
             let likely = |world: usize| {
-                let count = game.noise.plus(pairs[world]).of(opened.counts.pairs);
+                let count = game.field.noise.plus(pairs[world]).of(opened.counts.pairs);
                 let noise_pairs = f64::from(opened.counts.pairs.saturating_sub(pairs[world]));
                 let noise_paired = (2.0 * noise_pairs / noise_onions.max(1.0)).min(1.0);
                 let users_paired = 2.0 * f64::from(pairs[world]) / user_onions;

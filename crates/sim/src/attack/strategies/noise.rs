@@ -3,7 +3,7 @@
 use super::super::cases::two_of_five;
 use super::dropping::without_one_each;
 use crate::attack::count::log_ratio;
-use crate::attack::{Against, Case, Game, Kept, Strategy};
+use crate::attack::{Against, Case, Game, Kept, Profile, Strategy};
 use crate::ideal::{Attacker, Broken, Held};
 
 /// Drops one onion of A and one of B at the gateway, all other users, and at every malicious shard
@@ -38,49 +38,36 @@ impl Attacker for NoiseDropper {
 }
 
 impl Strategy for DropNoise {
-    fn name(&self) -> &'static str {
-        "drop-noise"
-    }
-
-    fn about(&self) -> &'static str {
-        "malicious shards drop all noise they hold; one onion of A and of B is missing as well"
-    }
-
-    fn notices(&self) -> &'static [Broken] {
-        &[Broken::NoVerification, Broken::EarlyOpen]
-    }
-
-    fn rounds(&self) -> u32 {
-        10
-    }
-
-    fn case(&self, against: Against, rounds: u32) -> Case {
-        let setup = two_of_five(128, 2).with_users(against.users());
-        Case {
-            setup,
-            charged_rounds: rounds,
-            followed_rounds: 0,
-            left_out_attempts: 0,
-            trials: 2000,
+    fn profile(&self) -> &Profile {
+        &Profile {
+            name: "drop-noise",
+            about: "malicious shards drop all noise they hold; one onion of A and of B is missing as well",
+            notices: &[Broken::NoVerification, Broken::EarlyOpen],
+            rounds: 10,
+            patterns: Some(&[]),
+            scales: true,
         }
     }
 
+    fn case(&self, against: Against, rounds: u32) -> Case {
+        Case::charged(two_of_five(128, 2).with_users(against.users(), 0), rounds, 2000)
+    }
+
     fn play(&self, game: &mut Game<'_>) -> f64 {
-        let setup = game.network.setup();
+        let setup = game.setup();
         let hops = setup.mixing_hops;
         let honest = 1.0 - setup.malicious_share().as_f64();
         let malicious = setup.shards();
-        let users = game.worlds[0].len();
         // Noise enters at honest shards: a pair arrives if no hop of its two onions is malicious.
-        let noise = game.noise.thinned(libm::pow(honest, 2.0 * f64::from(hops)));
+        let noise = game.field.noise.thinned(libm::pow(honest, 2.0 * f64::from(hops)));
         let mut sum = 0.0;
         for _ in 0..game.rounds {
             let mut attacker = NoiseDropper {
-                kept: without_one_each(users),
+                kept: without_one_each(game.users(), game.against),
                 hops,
                 malicious: malicious.clone(),
                 // Unless a malicious shard says otherwise, the first hop is honest.
-                unseen: vec![[hops - 1; 2]; users],
+                unseen: vec![[hops - 1; 2]; game.users()],
             };
             let view = game.round(&mut attacker);
             let Some(opened) = view.opened else { continue };

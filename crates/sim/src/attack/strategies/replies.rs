@@ -2,8 +2,7 @@
 
 use super::super::cases::two_of_five;
 use crate::attack::count::log_ratio;
-use crate::attack::worlds::user_pairs;
-use crate::attack::{Against, Case, Game, Partners, Strategy};
+use crate::attack::{Against, Case, Game, Partners, Profile, Strategy};
 use crate::ideal::{Attacker, Broken};
 
 /// Malicious dead-drop shards send nothing back, and gateways look who is left without.
@@ -41,34 +40,25 @@ fn likely(partners: &Partners, answered: &[[bool; 2]], f: f64) -> f64 {
 }
 
 impl Strategy for MissingReplies {
-    fn name(&self) -> &'static str {
-        "missing-replies"
-    }
-
-    fn about(&self) -> &'static str {
-        "malicious dead-drop shards send nothing back; gateways look who is left without"
-    }
-
-    fn notices(&self) -> &'static [Broken] {
-        &[Broken::NoFill]
-    }
-
-    fn case(&self, against: Against, rounds: u32) -> Case {
-        let setup = two_of_five(64, 3).with_users(against.users());
-        Case {
-            setup,
-            charged_rounds: rounds,
-            followed_rounds: 0,
-            left_out_attempts: 0,
-            trials: 4000,
+    fn profile(&self) -> &Profile {
+        &Profile {
+            name: "missing-replies",
+            about: "malicious dead-drop shards send nothing back; gateways look who is left without",
+            notices: &[Broken::NoFill],
+            rounds: 1,
+            patterns: Some(&[Broken::NoFill]),
+            scales: true,
         }
     }
 
+    fn case(&self, against: Against, rounds: u32) -> Case {
+        Case::charged(two_of_five(64, 3).with_users(against.users(), 0), rounds, 4000)
+    }
+
     fn play(&self, game: &mut Game<'_>) -> f64 {
-        let f = game.network.setup().malicious_share().as_f64();
-        let fills = game.network.broken() != Some(Broken::NoFill);
-        let pairs =
-            game.worlds.each_ref().map(|world| user_pairs(world, &vec![[true; 2]; world.len()]));
+        let f = game.setup().malicious_share().as_f64();
+        let fills = game.field.network.broken() != Some(Broken::NoFill);
+        let kept = vec![[true; 2]; game.users()];
         let mut sum = 0.0;
         for _ in 0..game.rounds {
             let view = game.round(&mut Silent);
@@ -76,11 +66,7 @@ impl Strategy for MissingReplies {
                 let of = |world: usize| likely(&game.worlds[world], &view.replies, f);
                 sum += log_ratio(of(1), of(0));
             }
-            if let Some(opened) = view.opened {
-                let seen = opened.counts.pairs;
-                let law = |world: usize| game.noise.plus(pairs[world]).of(seen);
-                sum += log_ratio(law(1), law(0));
-            }
+            sum += game.weigh_count(game.field, &kept, &view);
         }
         sum
     }
