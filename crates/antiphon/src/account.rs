@@ -224,12 +224,18 @@ impl AccountArguments {
 
     /// What the most noise keeps, to go behind an explanation.
     fn nearest_possible(&self, budget: &Budget) -> String {
-        let widest = PairDistribution::new(MAX_VOLUME, Sigma::MAX);
-        let account = self.noise.honest().ok().zip(widest.ok()).and_then(|(honest, shard)| {
-            Account::new(Mechanism::ConstantVolume(vec![shard; honest as usize])).ok()
-        });
         let (delta, disturbed) = (budget.delta(), budget.disturbed_rounds());
-        let least = account.map(|account| account.epsilon(delta, disturbed, Step::One));
+        let Ok(honest) = self.noise.honest() else { return String::new() };
+        // With one shard or two the ends of the distribution show unless they are far away.
+        let least = (4..=8)
+            .filter_map(|cut| {
+                let sigma = Sigma::from_units(Sigma::MAX.units() / cut * 4).ok()?;
+                let shard = PairDistribution::new(MAX_VOLUME, sigma).ok()?;
+                let shards = vec![shard; honest as usize];
+                let account = Account::new(Mechanism::ConstantVolume(shards)).ok()?;
+                Some(account.epsilon(delta, disturbed, Step::One))
+            })
+            .min_by(f64::total_cmp);
         match least.filter(|least| least.is_finite()) {
             Some(least) => format!(". Possible instead: an epsilon of {least:.4}"),
             None => String::new(),

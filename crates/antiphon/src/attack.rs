@@ -91,7 +91,7 @@ pub(crate) struct AttackArguments {
     #[arg(long, conflicts_with_all = ["strategy", "list"])]
     all: bool,
     /// With --all: on networks of 100 shards and 2000 users as well
-    #[arg(long, requires = "all")]
+    #[arg(long, conflicts_with_all = ["strategy", "list", "table"])]
     large: bool,
     /// List the strategies and the broken networks
     #[arg(long, conflicts_with = "strategy")]

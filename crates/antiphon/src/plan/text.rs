@@ -122,11 +122,14 @@ fn promises(figures: &Figures, table: &mut Table) {
         &short(figures.delta_mix_disturbed),
         format!("{proven}, conditions in the book; total variation, beside epsilon and delta"),
     );
+    let attempts = format!("to delta, over {} attempts", figures.disturbed_rounds_budget);
+    table.row("mixing adds, in all", &short(figures.delta_mix_disturbed_budget), attempts.as_str());
     table.row(
-        "mixing adds, in all",
-        &short(figures.delta_mix_disturbed_budget),
-        format!("to delta, over {} attempts", figures.disturbed_rounds_budget),
+        "  dropped half-way",
+        &short(figures.delta_mix_halfway),
+        format!("{proven}; if onions are dropped by what was seen of their routes"),
     );
+    table.row("  the same, in all", &short(figures.delta_mix_halfway_budget), attempts);
     table.section("Undisturbed rounds: delta_mix, total variation");
     table.row(
         "delta_mix a round",

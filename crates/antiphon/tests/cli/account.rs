@@ -67,7 +67,8 @@ fn the_other_mechanisms_take_their_own_parameters() {
     let laplace = json(
         "account --mechanism laplace --honest 1 --mean 240 --scale 12 --disturbed 1 --delta 1e-6",
     );
-    assert!(number(&laplace, "epsilon") <= number(&laplace, "vuvuzela_epsilon") + 1e-9);
+    // Two counts are seen, with a margin of 5e-5 each.
+    assert!(number(&laplace, "epsilon") <= number(&laplace, "vuvuzela_epsilon") + 1e-4 + 1e-9);
     assert_eq!(laplace["mean_pairs"], 120.0);
     assert!(laplace.get("sigma").is_none() && laplace.get("volume").is_none());
 

@@ -83,7 +83,7 @@ fn unknown_names_list_what_there_is() {
     refused(here, "attack --strategy passive --shards 2", 2, "none would be malicious");
     refused(here, "attack --strategy passive --hops 1", 2, "mixing hops");
     refused(here, "attack --strategy absent --shards 100", 2, "its size cannot be chosen");
-    refused(here, "attack --strategy passive --large", 2, "--all");
+    refused(here, "attack --strategy passive --large", 2, "cannot be used with");
     refused(here, "attack --table nowhere.json", 2, "nowhere.json");
     let list = done(here, "attack --list");
     assert!(list.contains("drop-noise") && list.contains("early-open"), "{list}");
