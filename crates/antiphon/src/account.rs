@@ -87,7 +87,7 @@ pub(crate) struct AccountArguments {
     )]
     left_out_attempts: u32,
     /// Write the figures as JSON to this file, or to standard output in place of the text: -
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "-")]
     json: Option<JsonTarget>,
 }
 

@@ -61,7 +61,7 @@ pub(crate) struct ClientArguments {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     timeout: Option<u64>,
     /// Write a report as JSON; `-` is standard output
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "-")]
     json: Option<JsonTarget>,
 }
 

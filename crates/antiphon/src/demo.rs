@@ -86,7 +86,7 @@ pub(crate) struct DemoArguments {
     #[arg(long, value_name = "SHARD")]
     drop_noise: Option<u16>,
     /// Write a report as JSON; `-` is standard output
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "-")]
     json: Option<JsonTarget>,
 }
 

@@ -105,7 +105,7 @@ pub(crate) struct LoadArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     links_per_connection: Option<u32>,
     /// Write the figures as JSON; `-` is standard output, in place of the text
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "-")]
     json: Option<JsonTarget>,
     /// Write a page with plots, report.html, and the plots as PNG into this folder
     #[arg(long, value_name = "DIR")]

@@ -56,7 +56,7 @@ pub(crate) struct SpeedArguments {
     #[arg(long)]
     quick: bool,
     /// Write the figures as JSON to this file, or to standard output in place of the text: -
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "-")]
     json: Option<JsonTarget>,
 }
 

@@ -85,6 +85,13 @@ fn the_other_mechanisms_take_their_own_parameters() {
 }
 
 #[test]
+fn json_without_a_path_goes_to_standard_output() {
+    let given = format!("{DEFAULT} --json --disturbed 1000 --delta 1e-6");
+    let account: Value = serde_json::from_str(&done(Path::new("."), &given)).unwrap();
+    assert_eq!(account, json(&format!("{DEFAULT} --disturbed 1000 --delta 1e-6")));
+}
+
+#[test]
 fn what_else_may_be_tried_adds_to_epsilon() {
     let base = number(&json(&format!("{DEFAULT} --disturbed 1000 --delta 1e-6")), "epsilon");
     for more in ["--lost-noise 2", "--left-out-attempts 100", "--attempts 100"] {
