@@ -12,9 +12,10 @@ use antiphon_dp_noise::{
 };
 use clap::Args;
 
+use crate::cli::json::JsonArguments;
 use crate::cli::values;
 use crate::exit::{EXIT_CODES, Exit, Exits};
-use crate::output::{self, JsonTarget, OutputError};
+use crate::output::OutputError;
 
 use answer::Answer;
 use noise::{NoiseArguments, NoiseError};
@@ -86,9 +87,8 @@ pub(crate) struct AccountArguments {
         value_parser = clap::value_parser!(u32).range(0..=100_000)
     )]
     left_out_attempts: u32,
-    /// Write the figures as JSON to this file, or to standard output in place of the text: -
-    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "-")]
-    json: Option<JsonTarget>,
+    #[command(flatten)]
+    json: JsonArguments,
 }
 
 /// The rate of false positives that filters are made for.
@@ -188,7 +188,7 @@ pub(crate) fn run(arguments: &AccountArguments) -> Result<(), AccountCommandErro
         .with_left_out_attempts(arguments.left_out_attempts)?
         .with_attempts(arguments.attempts, arguments.false_positive())?;
     let answer = Answer::of(question, &account, arguments)?;
-    output::deliver(arguments.json.as_ref(), &answer, &text::render(&answer))?;
+    arguments.json.deliver(&answer, &text::render(&answer))?;
     Ok(())
 }
 

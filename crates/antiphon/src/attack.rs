@@ -15,8 +15,9 @@ use antiphon_sim::ideal::Broken;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 
+use crate::cli::json::JsonArguments;
 use crate::exit::{EXIT_CODES, Exit, Exits};
-use crate::output::{self, JsonTarget, OutputError};
+use crate::output::{self, OutputError};
 
 use progress::Progress;
 use report::{Listed, Report};
@@ -99,9 +100,8 @@ pub(crate) struct AttackArguments {
     /// Print what --all stored as JSON as a table in Markdown
     #[arg(long, value_name = "PATH", conflicts_with_all = ["strategy", "all", "list", "json"])]
     table: Option<PathBuf>,
-    /// Write the figures as JSON to this file, or to standard output in place of the text: -
-    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "-")]
-    json: Option<JsonTarget>,
+    #[command(flatten)]
+    json: JsonArguments,
 }
 
 /// Names with what they stand for: clap says which one is near a mistyped one.
@@ -161,10 +161,10 @@ impl Exits for AttackCommandError {
 /// Measures and prints.
 pub(crate) fn run(arguments: &AttackArguments) -> Result<(), AttackCommandError> {
     let AttackArguments { against, trials, large, ref seed, .. } = *arguments;
-    let json = arguments.json.as_ref();
+    let json = &arguments.json;
     if arguments.list {
         let strategies: Vec<Listed> = attack::all().into_iter().map(Listed::of).collect();
-        return Ok(output::deliver(json, &strategies, &text::list())?);
+        return Ok(json.deliver(&strategies, &text::list())?);
     }
     if let Some(path) = &arguments.table {
         let read = fs::read(path).and_then(|bytes| Ok(serde_json::from_slice(&bytes)?));
@@ -198,7 +198,7 @@ impl AttackArguments {
 fn one(
     strategy: &'static dyn Strategy,
     seeds: &[Options],
-    json: Option<&JsonTarget>,
+    json: &JsonArguments,
 ) -> Result<(), AttackCommandError> {
     let mut measured = Vec::new();
     for options in seeds {
@@ -210,39 +210,29 @@ fn one(
     let reports: Vec<Report> =
         measured.iter().map(|one| Report::of(one, seeds.len() as u32)).collect();
     match &reports[..] {
-        [only] => output::deliver(json, only, &texts.concat())?,
-        several => output::deliver(json, &several, &texts.join("\n"))?,
+        [only] => json.deliver(only, &texts.concat())?,
+        several => json.deliver(&several, &texts.join("\n"))?,
     }
     // A broken network may stay unnoticed here: few trials, or not what the strategy is for.
     verdict(&measured, |measured| measured.caught() && measured.broken.is_none())
 }
 
 /// Many, in a table.
-fn many(plays: &[Play], json: Option<&JsonTarget>) -> Result<(), AttackCommandError> {
-    let prints = json != Some(&JsonTarget::Stdout);
-    if prints {
-        output::print(&text::head())?;
-    }
+fn many(plays: &[Play], json: &JsonArguments) -> Result<(), AttackCommandError> {
+    json.print(&text::head())?;
     let progress = Progress::start(plays.len());
     let mut measured = Vec::new();
     for play in plays {
         let one = progress.measure(play)?;
-        if prints {
-            progress.beside(|| output::print(&text::row(&one)))?;
-        }
+        progress.beside(|| json.print(&text::row(&one)))?;
         measured.push(one);
     }
     progress.finish();
-    if let Some(target) = json {
-        let reports: Vec<Report> =
-            measured.iter().map(|one| Report::of(one, plays.len() as u32)).collect();
-        target.write(&reports)?;
-    }
+    let reports: Vec<Report> =
+        measured.iter().map(|one| Report::of(one, plays.len() as u32)).collect();
+    json.write(&reports)?;
     verdict(&measured, |measured| !measured.as_it_should_be())?;
-    if prints {
-        output::print(&text::summary(measured.len()))?;
-    }
-    Ok(())
+    Ok(json.print(&text::summary(measured.len()))?)
 }
 
 fn verdict(

@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod guarantee;
+pub(crate) mod json;
 pub(crate) mod network;
 pub(crate) mod values;
 

@@ -18,8 +18,9 @@ use clap::{ArgGroup, Args};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
+use crate::cli::json::JsonArguments;
 use crate::exit::{EXIT_CODES, Exit, Exits};
-use crate::output::{self, JsonTarget, OutputError};
+use crate::output::OutputError;
 use crate::signals::stop_requested;
 
 use arrivals::{Arrivals, WriteError};
@@ -60,9 +61,8 @@ pub(crate) struct ClientArguments {
     /// Give up after so long [default: never, once connected]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     timeout: Option<u64>,
-    /// Write a report as JSON; `-` is standard output
-    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "-")]
-    json: Option<JsonTarget>,
+    #[command(flatten)]
+    json: JsonArguments,
 }
 
 /// Why the job is not done.
@@ -177,7 +177,7 @@ impl ClientArguments {
         ended: Result<End, SessionError>,
         report: &Report,
     ) -> Result<(), ClientError> {
-        output::deliver(self.json.as_ref(), report, &report.text())?;
+        self.json.deliver(report, &report.text())?;
         match ended? {
             _ if report.done => Ok(()),
             End::TimedOut => Err(ClientError::TimedOut {

@@ -25,8 +25,9 @@ use tokio::runtime::Runtime;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
+use crate::cli::json::JsonArguments;
 use crate::exit::{EXIT_CODES, Exit, Exits};
-use crate::output::{self, JsonTarget, OutputError};
+use crate::output::OutputError;
 use crate::plan::{Figures, PlanError};
 use crate::signals::stop_requested;
 
@@ -85,9 +86,8 @@ pub(crate) struct DemoArguments {
     /// A shard, from 0, that drops some onions of every round
     #[arg(long, value_name = "SHARD")]
     drop_noise: Option<u16>,
-    /// Write a report as JSON; `-` is standard output
-    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "-")]
-    json: Option<JsonTarget>,
+    #[command(flatten)]
+    json: JsonArguments,
 }
 
 /// Why a demonstration fails.
@@ -150,7 +150,12 @@ impl Demo<'_> {
         let mut notices = network.subscribe();
         let figures = Figures::of(network.file(), 1, None)?;
         let about = NetworkReport::new(&figures, self.arguments.clients.into());
-        self.say(&live::opening(&about, figures.sigma, &self.file_name(), self.file.len()))?;
+        self.arguments.json.print(&live::opening(
+            &about,
+            figures.sigma,
+            &self.file_name(),
+            self.file.len(),
+        ))?;
 
         let progress = self.progress();
         progress.set_message("the shards agree on an epoch");
@@ -175,11 +180,9 @@ impl Demo<'_> {
         }
         progress.finish_and_clear();
         let messages = *messages.borrow();
-        self.say(&live::closing(&rounds, &messages, self.file.len()))?;
+        self.arguments.json.print(&live::closing(&rounds, &messages, self.file.len()))?;
         let seen = rounds.len();
-        if let Some(target) = &self.arguments.json {
-            target.write(&Report { network: about, rounds, messages })?;
-        }
+        self.arguments.json.write(&Report { network: about, rounds, messages })?;
         // Clients and shards leave in the middle of a round: nothing of them is needed any more.
         drop((clients, network));
         if messages.intact { Ok(()) } else { Err(DemoError::NotDelivered(seen)) }
@@ -231,7 +234,7 @@ impl Demo<'_> {
                     let shards = usize::from(self.arguments.shards);
                     let round = Round::new(&report, shards);
                     let line = live::round(&round, shards) + "\n";
-                    progress.suspend(|| self.say(&line))?;
+                    progress.suspend(|| self.arguments.json.print(&line))?;
                     rounds.push(round);
                 }
                 Ok(notice) => tracing::info!("{notice}"),
@@ -264,11 +267,6 @@ impl Demo<'_> {
         }
         progress.enable_steady_tick(Duration::from_millis(120));
         progress
-    }
-
-    /// Prints for people, unless standard output is for the report.
-    fn say(&self, text: &str) -> Result<(), OutputError> {
-        if self.arguments.json == Some(JsonTarget::Stdout) { Ok(()) } else { output::print(text) }
     }
 }
 

@@ -20,10 +20,11 @@ use clap::{ArgGroup, Args};
 use rand::Rng as _;
 
 use crate::cli::guarantee::GuaranteeArguments;
+use crate::cli::json::JsonArguments;
 use crate::cli::network::of_equals;
 use crate::cli::values;
 use crate::exit::{EXIT_CODES, Exit, Exits};
-use crate::output::{self, JsonTarget, OutputError};
+use crate::output::OutputError;
 use crate::plan::{Figures, PlanError};
 use crate::signals::stop_requested;
 
@@ -104,9 +105,8 @@ pub(crate) struct LoadArguments {
     /// [default: 256 with --local-shards, 1 with --network]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     links_per_connection: Option<u32>,
-    /// Write the figures as JSON; `-` is standard output, in place of the text
-    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "-")]
-    json: Option<JsonTarget>,
+    #[command(flatten)]
+    json: JsonArguments,
     /// Write a page with plots, report.html, and the plots as PNG into this folder
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
@@ -156,10 +156,10 @@ pub(crate) fn run(arguments: &LoadArguments) -> Result<(), LoadCommandError> {
         kernel.select().map_err(|error| LoadCommandError::Kernel(error.to_string()))?;
     }
     // Nothing is measured in vain.
-    arguments.json.as_ref().map_or(Ok(()), JsonTarget::check)?;
+    arguments.json.check()?;
     arguments.report.as_deref().map_or(Ok(()), antiphon_load::make_folder)?;
     let report = arguments.measure()?;
-    output::deliver(arguments.json.as_ref(), &report, &text::render(&report))?;
+    arguments.json.deliver(&report, &text::render(&report))?;
     if let Some(folder) = &arguments.report {
         antiphon_load::write_page(&report, folder)?;
     }

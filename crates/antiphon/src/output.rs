@@ -78,19 +78,6 @@ impl JsonTarget {
     }
 }
 
-/// Hands over a result: the JSON where it is wanted, and the text to standard output unless the
-/// JSON goes there.
-pub(crate) fn deliver(
-    json: Option<&JsonTarget>,
-    value: &impl Serialize,
-    text: &str,
-) -> Result<(), OutputError> {
-    if json != Some(&JsonTarget::Stdout) {
-        print(text)?;
-    }
-    json.map_or(Ok(()), |target| target.write(value))
-}
-
 /// Prints `text` to standard output as it is.
 pub(crate) fn print(text: &str) -> Result<(), OutputError> {
     let mut out = io::stdout().lock();

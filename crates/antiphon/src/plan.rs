@@ -18,10 +18,10 @@ use antiphon_wire::NetworkFile;
 use clap::Args;
 use serde::Serialize;
 
+use crate::cli::json::JsonArguments;
 use crate::cli::network::NetworkArguments;
 use crate::cli::values;
 use crate::exit::EXIT_CODES;
-use crate::output::{self, JsonTarget};
 use crate::speed::{AtInterval, SpeedReport};
 
 use curve::Curve;
@@ -85,9 +85,8 @@ pub(crate) struct PlanArguments {
     mix_target: Option<f64>,
     #[command(flatten)]
     scale: ScaleArguments,
-    /// Write the figures as JSON to this file, or to standard output in place of the text: -
-    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "-")]
-    json: Option<JsonTarget>,
+    #[command(flatten)]
+    json: JsonArguments,
 }
 
 /// All that a plan hands over.
@@ -114,7 +113,7 @@ pub(crate) fn run(arguments: &PlanArguments) -> Result<(), PlanError> {
         if let Some(path) = &arguments.scale.plot {
             curve.plot(path)?;
         }
-        output::deliver(arguments.json.as_ref(), &curve, &curve.render())?;
+        arguments.json.deliver(&curve, &curve.render())?;
         return Ok(());
     }
     let network = arguments.network_file()?;
@@ -129,7 +128,7 @@ pub(crate) fn run(arguments: &PlanArguments) -> Result<(), PlanError> {
         text += "\n";
         text += &scale_text::render(scale);
     }
-    output::deliver(arguments.json.as_ref(), &Plan { figures, scale }, &text)?;
+    arguments.json.deliver(&Plan { figures, scale }, &text)?;
     Ok(())
 }
 

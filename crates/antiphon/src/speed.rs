@@ -17,10 +17,11 @@ use antiphon_onion::{BuildError, KeyError, PeelError};
 use antiphon_transport::{BindError, DialError};
 use clap::Args;
 
+use crate::cli::json::JsonArguments;
 use crate::cli::network::NetworkArguments;
 use crate::cli::values;
 use crate::exit::{EXIT_CODES, Exit, Exits};
-use crate::output::{self, JsonTarget, OutputError};
+use crate::output::OutputError;
 use crate::plan::{self, Figures, PlanError};
 
 pub(crate) use report::{AtInterval, KernelSpeed, SpeedReport, processor};
@@ -55,9 +56,8 @@ pub(crate) struct SpeedArguments {
     /// Fewer repetitions: about two seconds, and a less certain result
     #[arg(long)]
     quick: bool,
-    /// Write the figures as JSON to this file, or to standard output in place of the text: -
-    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "-")]
-    json: Option<JsonTarget>,
+    #[command(flatten)]
+    json: JsonArguments,
 }
 
 /// Why a machine's speed cannot be told.
@@ -124,10 +124,10 @@ impl Exits for SpeedError {
 pub(crate) fn run(arguments: &SpeedArguments) -> Result<(), SpeedError> {
     // What cannot be planned or written is found before anything is measured.
     let network = Figures::of(&arguments.network.file().map_err(PlanError::from)?, 1, None)?;
-    arguments.json.as_ref().map_or(Ok(()), JsonTarget::check)?;
+    arguments.json.check()?;
     let mut report = measure(arguments.quick)?;
     report.at_interval = Some(plan::carried(&report, &network, arguments.interval)?);
-    output::deliver(arguments.json.as_ref(), &report, &text::render(&report))?;
+    arguments.json.deliver(&report, &text::render(&report))?;
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use antiphon_load::drawing;
 
 use super::{PlanArguments, PlanError};
-use crate::output::{self, JsonTarget};
+use crate::output::JsonTarget;
 use crate::speed;
 
 use compare::{Calibration, Run};
@@ -111,7 +111,7 @@ pub(super) fn run(folder: &Path, arguments: &PlanArguments) -> Result<(), PlanEr
         fs::write(&path, content).map_err(|source| PlanError::Plot { path, source })?;
     }
     JsonTarget::File(folder.join("calibration.json")).write(&calibration)?;
-    output::deliver(arguments.json.as_ref(), &calibration, &text)?;
+    arguments.json.deliver(&calibration, &text)?;
     if failed > 0 {
         return Err(CalibrationError::Failed { failed }.into());
     }
@@ -130,7 +130,7 @@ pub(super) fn refit(folder: &Path, arguments: &PlanArguments) -> Result<(), Plan
         return Err(CalibrationError::TooFew { path, there }.into());
     }
     let calibration = compared(&measurements, arguments)?;
-    output::deliver(arguments.json.as_ref(), &calibration, &page::source(&calibration))?;
+    arguments.json.deliver(&calibration, &page::source(&calibration))?;
     Ok(())
 }
 
