@@ -57,8 +57,9 @@ pub fn close_layer(
 }
 
 /// Answers a layer: puts `replies`, which came back in the order in which its onions left, into the
-/// order in which they came, each under the stream of its key. Onions that did not leave get random
-/// bytes. `reply_keys` and `came_from` are those of [`close_layer`]; bodies have `body_bytes` bytes.
+/// order in which they came, each under the stream of its key. Onions that did not leave, or whose whole
+/// reply is not among `replies`, get random bytes. `reply_keys` and `came_from` are those of
+/// [`close_layer`]; bodies have `body_bytes` bytes.
 ///
 /// # Panics
 /// If they are not of one layer.
@@ -80,7 +81,7 @@ pub fn answer_layer(
 mod tests {
     use antiphon_onion::{
         Hop, HopKey, JointSealKey, Keep, OnionSecretKey, PeelKey, RoundContext, SealSecretKey,
-        build_batch, inner_of, peel_batch,
+        apply_reply_stream, build_batch, inner_of, peel_batch,
     };
     use antiphon_wire::{Epoch, Round};
     use rand::SeedableRng as _;
@@ -145,6 +146,49 @@ mod tests {
             }
         }
         assert_eq!(positions.next(), None);
+    }
+
+    #[test]
+    fn replies_go_back_in_the_order_of_the_onions_and_gaps_are_filled() {
+        const BODY: usize = 16;
+        let keys: Vec<ReplyKey> = (1..=6).map(|i| ReplyKey::from_bytes([i; 32])).collect();
+        // Onions 1 and 5 did not leave.
+        let came_from = [3, 0, 4, 2];
+        let body = |onion: u8| [onion; BODY];
+        let answer = |replies: &[u8], seed| {
+            let mut rng = ChaCha20Rng::seed_from_u64(seed);
+            let replies = Bytes::copy_from_slice(replies);
+            let answer = answer_layer(keys.clone(), &came_from, replies, BODY, &mut rng);
+            assert_eq!(answer.len(), 6 * BODY);
+            answer
+        };
+        let whole = came_from.map(|onion| body(onion as u8)).concat();
+        // All are there; the last one is cut short; one too many; none at all.
+        let more = [&whole[..], &body(9)].concat();
+        let cases: [(&[u8], &[u8]); 4] = [
+            (&whole, &[0, 2, 3, 4]),
+            (&whole[..4 * BODY - 1], &[0, 3, 4]),
+            (&more, &[0, 2, 3, 4]),
+            (&[], &[]),
+        ];
+        for (replies, answered) in cases {
+            let (one, other) = (answer(replies, 1), answer(replies, 2));
+            let slots = one.chunks(BODY).zip(other.chunks(BODY));
+            for (onion, (found, otherwise)) in (0..).zip(slots) {
+                if answered.contains(&onion) {
+                    let mut found = found.to_vec();
+                    apply_reply_stream(&keys[usize::from(onion)], &mut found);
+                    assert_eq!(found, body(onion));
+                } else {
+                    assert_ne!(found, otherwise);
+                }
+            }
+            // What is filled in does not repeat itself either.
+            let mut slots: Vec<&[u8]> = one.chunks(BODY).collect();
+            slots.sort_unstable();
+            slots.dedup();
+            assert_eq!(slots.len(), 6);
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ mod send_times;
 mod server;
 mod state_file;
 mod tamper;
+#[cfg(test)]
+mod test_header;
 mod workers;
 
 pub use config::{CoordinatorAddress, ServerLimits, ShardServerConfig};

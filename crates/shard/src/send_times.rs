@@ -77,23 +77,9 @@ impl SendTimes {
 #[cfg(test)]
 mod tests {
     use antiphon_mix::LayerTrace;
-    use antiphon_wire::{Digest, Epoch, ShardIndex};
 
     use super::*;
-
-    fn header(round: u64, layer: u8, direction: Direction) -> BatchHeader {
-        BatchHeader {
-            version: 1,
-            epoch: Epoch(1),
-            round: Round(round),
-            layer: Layer(layer),
-            direction,
-            sender: ShardIndex(0),
-            receiver: ShardIndex(1),
-            count: 1,
-            hash: Digest::default(),
-        }
-    }
+    use crate::test_header::header;
 
     fn trace(round: u64) -> RoundTrace {
         let layer = |layer| LayerTrace { layer: Layer(layer), ..LayerTrace::default() };

@@ -77,25 +77,16 @@ impl<R: Rng + Send> Tamper for DropOnions<R> {
 
 #[cfg(test)]
 mod tests {
-    use antiphon_wire::{Epoch, IdentityKey, ShardIndex};
+    use antiphon_wire::IdentityKey;
     use rand::SeedableRng as _;
     use rand_chacha::ChaCha20Rng;
 
     use super::*;
+    use crate::test_header::header;
 
     fn batch(round: u64, layer: u8, direction: Direction) -> OutgoingBatch {
         let bytes: Vec<u8> = (0..40).collect();
-        let header = BatchHeader {
-            version: 1,
-            epoch: Epoch(1),
-            round: Round(round),
-            layer: Layer(layer),
-            direction,
-            sender: ShardIndex(0),
-            receiver: ShardIndex(1),
-            count: 10,
-            hash: Digest::of(&bytes),
-        };
+        let header = header(round, layer, direction);
         OutgoingBatch { header, bytes, item_bytes: 4 }
     }
 

@@ -14,17 +14,26 @@ fn played(name: &str, options: &Options) -> Measurement {
     measured
 }
 
+fn in_trials(trials: u64) -> Options {
+    Options { trials: Some(trials), ..Options::default() }
+}
+
 /// Whether the guarantee holds in this many trials, and is one.
-fn holds(name: &str, against: Against, trials: u64) {
-    let measured = played(name, &Options { against, trials: Some(trials), ..Options::default() });
+fn holds(name: &str, against: Against, trials: u64) -> Measurement {
+    let measured = played(name, &Options { against, ..in_trials(trials) });
     assert!(!measured.caught(), "{measured:?}");
     assert!(measured.bound.total() < 0.5, "{measured:?}");
+    measured
 }
 
 fn notices(name: &str, broken: Broken, trials: u64) {
-    let options = Options { broken: Some(broken), trials: Some(trials), ..Options::default() };
-    let measured = played(name, &options);
+    let measured = played(name, &Options { broken: Some(broken), ..in_trials(trials) });
     assert!(measured.caught(), "{measured:?}");
+}
+
+/// Whether the advantage may well be this one.
+fn agrees(measured: &Measurement, advantage: f64) {
+    assert!((measured.ci_low..=measured.ci_high).contains(&advantage), "{measured:?}");
 }
 
 #[test]
@@ -39,9 +48,9 @@ fn following_onions_tells_no_more_than_delta_mix() {
 fn four_onions_followed_jointly_are_found_as_often_as_their_likelihoods_say() {
     // Two hops, so that there is much to find.
     let size = Size { mixing_hops: Some(2), ..Size::default() };
-    let measured = played("joint", &Options { size, trials: Some(1500), ..Options::default() });
+    let measured = played("joint", &Options { size, ..in_trials(1500) });
     assert!(measured.expected > 0.2, "{measured:?}");
-    assert!((measured.ci_low..=measured.ci_high).contains(&measured.expected), "{measured:?}");
+    agrees(&measured, measured.expected);
 }
 
 #[test]
@@ -63,8 +72,7 @@ fn documents_that_are_accepted_keep_what_the_policy_promises() {
 fn large_networks_can_be_attacked() {
     let size = Size { shards: Some(100), users: Some(2000), mixing_hops: Some(14) };
     for (name, broken) in [("passive", None), ("drop-one-each", Some(Broken::NoNoise))] {
-        let options = Options { size, broken, trials: Some(20), ..Options::default() };
-        let measured = played(name, &options);
+        let measured = played(name, &Options { size, broken, ..in_trials(20) });
         assert_eq!((measured.shards, measured.users, measured.mixing_hops), (100, 2000, 14));
         assert_eq!(measured.caught(), broken.is_some());
     }
@@ -83,26 +91,20 @@ fn counting_pairs_tells_no_more_than_the_noise_leaves() {
 
 #[test]
 fn the_best_guess_from_one_count_is_as_good_as_the_bound_says_and_no_better() {
-    let measured = played("drop-one-each", &Options { trials: Some(10_000), ..Options::default() });
-    assert!(
-        measured.ci_low <= measured.bound.total() && measured.bound.total() <= measured.ci_high
-    );
-    let twice = Options { against: Against::Pattern, trials: Some(10_000), ..Options::default() };
-    let measured = played("drop-both", &twice);
-    assert!(
-        measured.ci_low <= measured.bound.total() && measured.bound.total() <= measured.ci_high
-    );
+    for (name, against) in [("drop-one-each", Against::Idle), ("drop-both", Against::Pattern)] {
+        let measured = holds(name, against, 10_000);
+        agrees(&measured, measured.bound.total());
+    }
 }
 
 #[test]
 fn what_is_verified_cannot_be_dropped_and_what_is_aborted_says_nothing() {
-    holds("drop-noise", Against::Idle, 150);
+    let measured = holds("drop-noise", Against::Idle, 150);
+    // Nothing is opened, so nothing is learnt.
+    agrees(&measured, 0.0);
     holds("left-out", Against::Idle, 400);
     holds("aborts", Against::Idle, 300);
     holds("equivocation", Against::Idle, 1000);
-    // Nothing is opened, so nothing is learnt.
-    let measured = played("drop-noise", &Options { trials: Some(150), ..Options::default() });
-    assert!(measured.ci_low < 0.0 && 0.0 < measured.ci_high, "{measured:?}");
 }
 
 #[test]
@@ -156,7 +158,7 @@ fn every_strategy_has_a_broken_network_to_notice() {
 
 #[test]
 fn the_same_seed_gives_the_same_figures_on_any_number_of_cores() {
-    let options = Options { trials: Some(200), ..Options::default() };
+    let options = in_trials(200);
     let measured = played("drop-one-each", &options);
     assert_eq!(measured, played("drop-one-each", &options));
     assert_eq!(measured.right, 123);
@@ -183,7 +185,7 @@ fn a_suite_has_every_strategy_and_every_broken_network_and_says_how_many_it_comp
         }
     }
     // Looking at many makes each interval wider.
-    let one = Options { trials: Some(100), ..Options::default() };
+    let one = in_trials(100);
     let many = Options { comparisons: 100, ..one };
     assert!(played("drop-both", &many).ci_low < played("drop-both", &one).ci_low);
 }
@@ -193,8 +195,7 @@ fn what_cannot_be_measured_is_refused() {
     let refused = |strategy: &dyn Strategy, options| measure(strategy, &options).unwrap_err();
     let passive = named("passive").unwrap();
     for trials in [0, MAX_TRIALS + 1] {
-        let options = Options { trials: Some(trials), ..Options::default() };
-        assert_eq!(refused(passive, options), AttackError::Trials(trials));
+        assert_eq!(refused(passive, in_trials(trials)), AttackError::Trials(trials));
     }
     for (size, error) in [
         (Size { shards: Some(1), ..Size::default() }, AttackError::Shards(1)),

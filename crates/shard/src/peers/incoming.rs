@@ -137,26 +137,15 @@ fn take(room: u64, chunk: &Bytes) -> Result<u64, Malformed> {
 
 #[cfg(test)]
 mod tests {
-    use antiphon_wire::{
-        Digest, Direction, Encode as _, Epoch, Layer, Round, ShardIndex, SignedHeader,
-    };
+    use antiphon_wire::{Direction, Encode as _, Epoch, Round, SignedHeader};
     use ed25519_dalek::SigningKey;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::test_header;
 
     fn header_frame(count: u32) -> Vec<u8> {
-        let header = BatchHeader {
-            version: 1,
-            epoch: Epoch(1),
-            round: Round(1),
-            layer: Layer(1),
-            direction: Direction::Forward,
-            sender: ShardIndex(0),
-            receiver: ShardIndex(1),
-            count,
-            hash: Digest::of(&[]),
-        };
+        let header = BatchHeader { count, ..test_header::header(1, 1, Direction::Forward) };
         let header = SignedHeader::new(header, &SigningKey::from_bytes(&[1; 32]));
         PeerMessage::Batch { header }.to_bytes()
     }

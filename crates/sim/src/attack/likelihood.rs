@@ -4,6 +4,8 @@
 //! documentation ("Mixing") tells it. Left are single noise and the onions in question, which make all
 //! pairs that are left.
 
+#[cfg(test)]
+mod brute_force;
 mod joint;
 mod posterior;
 
