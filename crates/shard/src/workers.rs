@@ -38,6 +38,8 @@ struct Queue {
     /// Threads that may take work for epochs now, which is long: one stays free for rounds, if there
     /// is more than one.
     epoch_slots: usize,
+    /// Threads that wait for work.
+    idle: usize,
     closed: bool,
 }
 
@@ -74,6 +76,7 @@ impl Workers {
         let queue = Queue {
             waiting: BTreeMap::new(),
             epoch_slots: (threads.get() - 1).max(1),
+            idle: 0,
             closed: false,
         };
         let shared = Arc::new(Shared { queue: Mutex::new(queue), wake: Condvar::new() });
@@ -92,8 +95,7 @@ impl Workers {
         let mut queue = self.shared.lock();
         queue.waiting.entry(work.priority()).or_default().push_back(work);
         let (urgent, background) = queue.lengths();
-        drop(queue);
-        self.shared.wake.notify_one();
+        self.shared.wake_one(queue);
         crate::metrics::work_queued(urgent, background);
     }
 }
@@ -128,9 +130,10 @@ impl Shared {
             let started = thread_time();
             let done = work.run().taking(thread_time().saturating_sub(started));
             if long {
-                self.lock().epoch_slots += 1;
+                let mut queue = self.lock();
+                queue.epoch_slots += 1;
                 // What waits for a slot may go on now.
-                self.wake.notify_one();
+                self.wake_one(queue);
             }
             if results.send(done).is_err() {
                 return;
@@ -148,7 +151,19 @@ impl Shared {
             if let Some(work) = queue.pop() {
                 return Some(work);
             }
+            queue.idle += 1;
             queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue.idle -= 1;
+        }
+    }
+
+    /// Lets go of the queue and wakes a thread, if one waits: a thread that works looks by itself, and
+    /// waking nobody is a system call all the same.
+    fn wake_one(&self, queue: MutexGuard<'_, Queue>) {
+        let waiting = queue.idle > 0;
+        drop(queue);
+        if waiting {
+            self.wake.notify_one();
         }
     }
 }
