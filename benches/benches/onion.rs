@@ -2,11 +2,11 @@
 #![allow(missing_docs)] // criterion_group! makes a public function.
 
 use antiphon_benches::network::{Network, Towards};
-use antiphon_onion::suite::HopKdf;
+use antiphon_onion::suite::{HopKdf, open_batch, seal_batch};
 use antiphon_onion::{
     Keep, Kernel, OnionSecretKey, PeelKey, Peeled, ReplyKey, apply_reply_streams, dh, peel_batch,
 };
-use antiphon_wire::Layer;
+use antiphon_wire::{Layer, TAG_BYTES};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
@@ -48,7 +48,7 @@ fn diffie_hellman(c: &mut Criterion) {
     group.finish();
 }
 
-/// One hop of one onion after the Diffie-Hellman.
+/// A hop after the Diffie-Hellman.
 fn suite(c: &mut Criterion) {
     let mut rng = ChaCha20Rng::seed_from_u64(4);
     let network = Network::new(1, false, &mut rng).expect("the defaults make a network");
@@ -57,25 +57,41 @@ fn suite(c: &mut Criterion) {
     rng.fill_bytes(values.as_flattened_mut());
     let [shared, hop, ephemeral] = values;
     let mut kdf = HopKdf::new(context);
-    let keys = kdf.derive(&shared, Layer::FIRST, &hop, &ephemeral);
+    let keys: Vec<_> = (0..ONIONS)
+        .map(|onion| kdf.derive(&[onion as u8 + 1; 32], Layer::FIRST, &hop, &ephemeral))
+        .collect();
 
     let mut group = c.benchmark_group("suite");
     group.bench_function("key derivation", |b| {
         b.iter(|| kdf.derive(&shared, Layer::FIRST, &hop, &ephemeral));
     });
+    group.throughput(Throughput::Elements(ONIONS as u64));
     for layer in [Layer::FIRST, context.geometry.last_layer()] {
         // What is left without the ephemeral key and the tag, of 32 and 16 bytes.
         let bytes = context.geometry.onion_bytes(layer) - 48;
-        let mut data = vec![0; bytes];
+        let mut data = vec![0; ONIONS * bytes];
         rng.fill_bytes(&mut data);
+        let mut tags = [[0; TAG_BYTES]; ONIONS];
         let name = format!("{bytes} bytes");
-        group.bench_function(BenchmarkId::new("seal", &name), |b| b.iter(|| keys.seal(&mut data)));
-        let tag = keys.seal(&mut data);
-        group.bench_function(BenchmarkId::new("open", &name), |b| {
-            let open =
-                |data: &mut Vec<u8>| assert!(keys.open(&tag, data), "it is as it was sealed");
-            b.iter_batched_ref(|| data.clone(), open, BatchSize::SmallInput);
-        });
+        for kernel in kernels() {
+            let seal = |data: &mut Vec<u8>, tags: &mut [_]| {
+                let mut texts: Vec<_> = data.chunks_exact_mut(bytes).collect();
+                seal_batch(kernel, &keys, &mut texts, tags);
+            };
+            group.bench_function(BenchmarkId::new(format!("{kernel}/seal"), &name), |b| {
+                b.iter(|| seal(&mut data, &mut tags));
+            });
+            seal(&mut data, &mut tags);
+            let open = |data: &mut Vec<u8>| {
+                let mut texts: Vec<_> = data.chunks_exact_mut(bytes).collect();
+                let mut opened = [true; ONIONS];
+                open_batch(kernel, &keys, &tags, &mut texts, &mut opened);
+                assert_eq!(opened, [true; ONIONS], "they are as they were sealed");
+            };
+            group.bench_function(BenchmarkId::new(format!("{kernel}/open"), &name), |b| {
+                b.iter_batched_ref(|| data.clone(), open, BatchSize::SmallInput);
+            });
+        }
     }
     group.finish();
 }

@@ -1,12 +1,12 @@
 //! Building onions, by the batch: two for a client, thousands for a shard's noise.
 
-use antiphon_wire::{Geometry, Layer, ShardIndex};
+use antiphon_wire::{Geometry, Layer, ShardIndex, TAG_BYTES};
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::dh::{self, Kernel};
 use crate::layout::{CIPHERTEXT, EPHEMERAL, NEXT_HOP, TAG, layer_offset};
-use crate::suite::HopKdf;
+use crate::suite::{self, AT_ONCE, HopKdf, HopKeys};
 use crate::{EphemeralSecrets, HopKey, ReplyKeys, RoundContext};
 
 /// How many hops go into one Diffie-Hellman: enough that most vectors of eight hops go to one shard,
@@ -196,6 +196,7 @@ impl<'a> Batch<'a> {
         let kernel = Kernel::selected();
 
         let mut kdf = HopKdf::new(context);
+        let mut keys: [_; AT_ONCE] = std::array::from_fn(|_| HopKeys::empty());
         let room = at_once.min(self.onions) * depth;
         let mut chunk_secrets = Zeroizing::new(vec![[0; 32]; room]);
         let mut ephemerals = vec![[0; 32]; room];
@@ -216,33 +217,49 @@ impl<'a> Batch<'a> {
                 &mut shared[..hops],
             );
 
-            for (i, path) in paths().enumerate() {
-                let onion = start + i;
-                let slot = &mut out[onion * onion_bytes..][..onion_bytes];
-                slot[onion_bytes - deposit_bytes..]
-                    .copy_from_slice(&self.deposits[onion * deposit_bytes..][..deposit_bytes]);
+            let slots =
+                out[start * onion_bytes..][..count * onion_bytes].chunks_mut(AT_ONCE * onion_bytes);
+            for (group, slots) in (0..).step_by(AT_ONCE).zip(slots) {
+                let count = slots.len() / onion_bytes;
+                for (i, slot) in slots.chunks_exact_mut(onion_bytes).enumerate() {
+                    let deposit = (start + group + i) * deposit_bytes;
+                    slot[onion_bytes - deposit_bytes..]
+                        .copy_from_slice(&self.deposits[deposit..][..deposit_bytes]);
+                }
                 for layer in geometry.all_layers().rev().take(depth) {
                     let position = usize::from(layer.0 - 1);
-                    let hop = i * depth + position - skipped;
-                    if shared[hop] == [0; 32] {
-                        return Err(BuildError::ZeroSecret(layer));
+                    let offset = layer_offset(self.first, layer);
+                    let mut texts: [&mut [u8]; AT_ONCE] = Default::default();
+                    for (i, slot) in slots.chunks_exact_mut(onion_bytes).enumerate() {
+                        let hop = (group + i) * depth + position - skipped;
+                        let path = &self.paths[(start + group + i) * layers..][..layers];
+                        if shared[hop] == [0; 32] {
+                            return Err(BuildError::ZeroSecret(layer));
+                        }
+                        let bytes = &mut slot[offset..];
+                        if let Some(next) = path.get(position + 1) {
+                            bytes[NEXT_HOP].copy_from_slice(&next.shard.0.to_be_bytes());
+                        }
+                        bytes[EPHEMERAL].copy_from_slice(&ephemerals[hop]);
+                        let u = path[position].key.u();
+                        kdf.derive_into(&shared[hop], layer, u, &ephemerals[hop], &mut keys[i]);
+                        if let Some(replies) = replies.as_deref_mut() {
+                            replies.set(start + group + i, position, keys[i].reply_key());
+                        }
+                        texts[i] = &mut bytes[CIPHERTEXT..];
                     }
-                    let bytes = &mut slot[layer_offset(self.first, layer)..];
-                    if let Some(next) = path.get(position + 1) {
-                        bytes[NEXT_HOP].copy_from_slice(&next.shard.0.to_be_bytes());
-                    }
-                    let keys =
-                        kdf.derive(&shared[hop], layer, path[position].key.u(), &ephemerals[hop]);
-                    let tag = keys.seal(&mut bytes[CIPHERTEXT..]);
-                    bytes[EPHEMERAL].copy_from_slice(&ephemerals[hop]);
-                    bytes[TAG].copy_from_slice(&tag);
-                    if let Some(replies) = replies.as_deref_mut() {
-                        replies.set(onion, position, keys.reply_key());
-                    }
-                    if let Some(sealed) = sealed.as_deref_mut()
-                        && layer == geometry.seal_layer()
-                    {
-                        sealed[onion * sealed_bytes..][..sealed_bytes].copy_from_slice(bytes);
+                    let mut tags = [[0; TAG_BYTES]; AT_ONCE];
+                    let tags = &mut tags[..count];
+                    suite::seal_batch(kernel, &keys[..count], &mut texts[..count], tags);
+                    for (i, slot) in slots.chunks_exact_mut(onion_bytes).enumerate() {
+                        let bytes = &mut slot[offset..];
+                        bytes[TAG].copy_from_slice(&tags[i]);
+                        if let Some(sealed) = sealed.as_deref_mut()
+                            && layer == geometry.seal_layer()
+                        {
+                            let onion = start + group + i;
+                            sealed[onion * sealed_bytes..][..sealed_bytes].copy_from_slice(bytes);
+                        }
                     }
                 }
             }

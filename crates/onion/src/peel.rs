@@ -1,11 +1,11 @@
 //! Peeling: a shard opens its layer of a batch of onions, in place.
 
-use antiphon_wire::{Layer, ShardIndex};
+use antiphon_wire::{Layer, NEXT_HOP_BYTES, ShardIndex, TAG_BYTES};
 use zeroize::Zeroizing;
 
 use crate::dh::{self, CHUNK, Kernel};
-use crate::layout::{CIPHERTEXT, NEXT_HOP, TAG, ephemeral_of};
-use crate::suite::HopKdf;
+use crate::layout::{CIPHERTEXT, TAG, ephemeral_of};
+use crate::suite::{self, AT_ONCE, HopKdf, HopKeys};
 use crate::{PeelKey, ReplyKey, RoundContext};
 
 /// What peeling tells about each onion. Reused from batch to batch, it does not allocate.
@@ -137,6 +137,7 @@ pub fn peel_batch(
     let mut kdf = HopKdf::new(context);
     let mut ephemerals = [[0; 32]; CHUNK];
     let mut shared = Zeroizing::new([[0; 32]; CHUNK]);
+    let mut keys: [_; AT_ONCE] = std::array::from_fn(|_| HopKeys::empty());
     for (chunk, onions) in onions.chunks_mut(CHUNK * onion_bytes).enumerate() {
         let count = onions.len() / onion_bytes;
         for (ephemeral, onion) in ephemerals.iter_mut().zip(onions.chunks_exact(onion_bytes)) {
@@ -144,20 +145,26 @@ pub fn peel_batch(
         }
         dh::receive_batch(kernel, key.multiplier(), &ephemerals[..count], &mut shared[..count]);
 
-        for (i, onion) in onions.chunks_exact_mut(onion_bytes).enumerate() {
-            if shared[i] == [0; 32] {
-                continue;
+        let batches = onions.chunks_mut(AT_ONCE * onion_bytes);
+        for (start, onions) in (0..).step_by(AT_ONCE).zip(batches) {
+            let count = onions.len() / onion_bytes;
+            let index = chunk * CHUNK + start;
+            let opened = &mut out.opened[index..][..count];
+            let mut tags = [[0; TAG_BYTES]; AT_ONCE];
+            let mut texts: [&mut [u8]; AT_ONCE] = Default::default();
+            for (i, onion) in onions.chunks_exact_mut(onion_bytes).enumerate() {
+                let shared = &shared[start + i];
+                kdf.derive_into(shared, layer, key.u(), &ephemerals[start + i], &mut keys[i]);
+                opened[i] = *shared != [0; 32];
+                tags[i].copy_from_slice(&onion[TAG]);
+                texts[i] = &mut onion[CIPHERTEXT..];
             }
-            let keys = kdf.derive(&shared[i], layer, key.u(), &ephemerals[i]);
-            let mut tag = [0; TAG.end - TAG.start];
-            tag.copy_from_slice(&onion[TAG]);
-            if keys.open(&tag, &mut onion[CIPHERTEXT..]) {
-                let index = chunk * CHUNK + i;
-                out.opened[index] = true;
-                out.reply_keys[index] = ReplyKey::from_bytes(*keys.reply_key());
+            suite::open_batch(kernel, &keys[..count], &tags[..count], &mut texts[..count], opened);
+            for i in (0..count).filter(|i| opened[*i]) {
+                out.reply_keys[index + i] = ReplyKey::from_bytes(*keys[i].reply_key());
                 if !out.last_layer {
-                    let next = &onion[NEXT_HOP];
-                    out.next_hops[index] = ShardIndex(u16::from_be_bytes([next[0], next[1]]));
+                    let next = &texts[i][..NEXT_HOP_BYTES];
+                    out.next_hops[index + i] = ShardIndex(u16::from_be_bytes([next[0], next[1]]));
                 }
             }
         }

@@ -1,14 +1,13 @@
 //! Replies: one stream per hop, no tag, no growth.
 
-use aes::Aes256;
-use aes::cipher::KeyInit;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::suite::stream;
+use crate::Kernel;
+use crate::suite::{self, AT_ONCE, Cipher, KEY_BYTES, NONCE_BYTES};
 
 /// The key of one hop's reply stream. Good for one reply.
 #[derive(Clone, Default, Zeroize, ZeroizeOnDrop)]
-pub struct ReplyKey([u8; 32]);
+pub struct ReplyKey([u8; KEY_BYTES]);
 
 impl ReplyKey {
     /// The key of these bytes, from where [`ReplyKey::as_bytes`] put them.
@@ -19,6 +18,10 @@ impl ReplyKey {
     /// The key, 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    fn cipher(&self) -> Cipher<'_> {
+        Cipher { key: &self.0, nonce: &[0; NONCE_BYTES] }
     }
 }
 
@@ -31,7 +34,7 @@ impl std::fmt::Debug for ReplyKey {
 /// Adds or removes one hop's reply stream: AES-256-CTR from a counter of zero, which is safe because
 /// each key meets one reply.
 pub fn apply_reply_stream(key: &ReplyKey, body: &mut [u8]) {
-    stream::apply(&Aes256::new(&key.0.into()), &[0; 12], 0, body);
+    suite::apply(Kernel::selected(), &[key.cipher()], &mut [body]);
 }
 
 /// Applies one reply stream per body to bodies of `body_bytes` bytes that lie behind each other.
@@ -40,8 +43,14 @@ pub fn apply_reply_stream(key: &ReplyKey, body: &mut [u8]) {
 /// If there is not exactly one body per key.
 pub fn apply_reply_streams(keys: &[ReplyKey], bodies: &mut [u8], body_bytes: usize) {
     assert_eq!(keys.len() * body_bytes, bodies.len(), "one key per body");
-    for (key, body) in keys.iter().zip(bodies.chunks_exact_mut(body_bytes.max(1))) {
-        apply_reply_stream(key, body);
+    let kernel = Kernel::selected();
+    let mut bodies = bodies.chunks_exact_mut(body_bytes.max(1));
+    for keys in keys.chunks(AT_ONCE) {
+        let ciphers: [_; AT_ONCE] = std::array::from_fn(|i| keys[i.min(keys.len() - 1)].cipher());
+        let mut bodies: [_; AT_ONCE] = std::array::from_fn(|i| {
+            if i < keys.len() { bodies.next().unwrap_or_default() } else { &mut [] }
+        });
+        suite::apply(kernel, &ciphers[..keys.len()], &mut bodies[..keys.len()]);
     }
 }
 

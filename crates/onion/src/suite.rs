@@ -1,19 +1,25 @@
 //! Suite 1: how a shared secret becomes keys, and what is done with them.
 //!
 //! These are the inner steps of [`build_batch`](crate::build_batch) and
-//! [`peel_batch`](crate::peel_batch), one hop at a time, for measuring and checking. A hop's keys come
-//! of an ephemeral key that is used once, and so are good for one onion: nonces derive like keys and
-//! are not counted.
+//! [`peel_batch`](crate::peel_batch), a few hops at a time, for measuring and checking. A hop's keys
+//! come of an ephemeral key that is used once, and so are good for one onion: nonces derive like keys
+//! and are not counted.
 
+mod cipher;
 mod gcm;
-pub(crate) mod stream;
+mod stream;
+// The wide kernel calls what is compiled for particular processors; each call has its reason.
+#[allow(unsafe_code)]
+#[cfg_attr(any(not(target_arch = "x86_64"), antiphon_no_simd), path = "suite/absent.rs")]
+mod wide;
 
 use std::sync::LazyLock;
 
 use antiphon_wire::{Layer, TAG_BYTES};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::RoundContext;
+pub(crate) use self::cipher::{AT_ONCE, Cipher, KEY_BYTES, NONCE_BYTES, apply};
+use crate::{Kernel, RoundContext};
 
 /// The BLAKE3 context string of a hop's keys.
 const HOP_CONTEXT: &str = "Antiphon 2026 onion suite 1 hop";
@@ -29,22 +35,15 @@ pub struct HopKeys {
 }
 
 impl HopKeys {
-    fn key_and_nonce(&self) -> (&[u8; 32], &[u8; 12]) {
+    /// Room for keys.
+    pub(crate) fn empty() -> Self {
+        Self { material: [0; 76] }
+    }
+
+    fn cipher(&self) -> Cipher<'_> {
         let (key, rest) =
             self.material.split_first_chunk::<32>().expect("the material has 76 bytes");
-        (key, rest.first_chunk().expect("44 bytes follow the key"))
-    }
-
-    /// Encrypts `plaintext` in place, AES-256-GCM, and returns the tag.
-    pub fn seal(&self, plaintext: &mut [u8]) -> [u8; TAG_BYTES] {
-        let (key, nonce) = self.key_and_nonce();
-        gcm::seal(key, nonce, plaintext)
-    }
-
-    /// Decrypts `ciphertext` in place if the tag holds; leaves it as it is otherwise.
-    pub fn open(&self, tag: &[u8; TAG_BYTES], ciphertext: &mut [u8]) -> bool {
-        let (key, nonce) = self.key_and_nonce();
-        gcm::open(key, nonce, tag, ciphertext)
+        Cipher { key, nonce: rest.first_chunk().expect("44 bytes follow the key") }
     }
 
     /// The key of the hop's reply stream.
@@ -53,16 +52,68 @@ impl HopKeys {
     }
 }
 
+/// Encrypts each text in place under keys of its own, AES-256-GCM, and sets its tag.
+///
+/// # Panics
+/// If there is not one text and one tag a key, or texts differ in length.
+pub fn seal_batch(
+    kernel: Kernel,
+    keys: &[HopKeys],
+    texts: &mut [&mut [u8]],
+    tags: &mut [[u8; TAG_BYTES]],
+) {
+    assert!(keys.len() == texts.len() && keys.len() == tags.len(), "one text a key");
+    for ((keys, texts), tags) in
+        keys.chunks(AT_ONCE).zip(texts.chunks_mut(AT_ONCE)).zip(tags.chunks_mut(AT_ONCE))
+    {
+        cipher::seal(kernel, &ciphers_of(keys)[..keys.len()], texts, tags);
+    }
+}
+
+/// Decrypts in place each text whose `opened` is set and whose tag holds; leaves every other as it is
+/// and clears its `opened`.
+///
+/// # Panics
+/// If there is not one text, tag and `opened` a key, or texts differ in length.
+pub fn open_batch(
+    kernel: Kernel,
+    keys: &[HopKeys],
+    tags: &[[u8; TAG_BYTES]],
+    texts: &mut [&mut [u8]],
+    opened: &mut [bool],
+) {
+    assert!(keys.len() == texts.len() && keys.len() == tags.len(), "one text a key");
+    assert_eq!(keys.len(), opened.len(), "one answer a text");
+    for (((keys, tags), texts), opened) in keys
+        .chunks(AT_ONCE)
+        .zip(tags.chunks(AT_ONCE))
+        .zip(texts.chunks_mut(AT_ONCE))
+        .zip(opened.chunks_mut(AT_ONCE))
+    {
+        cipher::open(kernel, &ciphers_of(keys)[..keys.len()], tags, texts, opened);
+    }
+}
+
+/// The ciphers of at most [`AT_ONCE`] hops; those left over go along with the last.
+fn ciphers_of(keys: &[HopKeys]) -> [Cipher<'_>; AT_ONCE] {
+    std::array::from_fn(|i| keys[i.min(keys.len() - 1)].cipher())
+}
+
 /// Derives the keys of many hops of one round.
 pub struct HopKdf {
     hasher: blake3::Hasher,
     context: RoundContext,
+    input: [u8; 113],
+    output: Option<blake3::OutputReader>,
 }
 
 impl HopKdf {
     /// Keys of hops in this round.
     pub fn new(context: RoundContext) -> Self {
-        Self { hasher: HOP_HASHER.clone(), context }
+        let mut input = [0; 113];
+        input[32..40].copy_from_slice(&context.epoch.0.to_be_bytes());
+        input[40..48].copy_from_slice(&context.round.0.to_be_bytes());
+        Self { hasher: HOP_HASHER.clone(), context, input, output: None }
     }
 
     /// BLAKE3 over shared secret, epoch, round, layer, the hop's key and the ephemeral key as sent.
@@ -74,27 +125,36 @@ impl HopKdf {
         hop_u: &[u8; 32],
         ephemeral: &[u8; 32],
     ) -> HopKeys {
-        let mut input = [0; 113];
-        input[..32].copy_from_slice(shared);
-        input[32..40].copy_from_slice(&self.context.epoch.0.to_be_bytes());
-        input[40..48].copy_from_slice(&self.context.round.0.to_be_bytes());
-        input[48] = layer.0;
-        input[49..81].copy_from_slice(hop_u);
-        input[81..].copy_from_slice(ephemeral);
-        let mut keys = HopKeys { material: [0; 76] };
-        self.hasher.reset();
-        self.hasher.update(&input);
-        let mut output = self.hasher.finalize_xof();
-        output.fill(&mut keys.material);
-        output.zeroize();
-        input.zeroize();
+        let mut keys = HopKeys::empty();
+        self.derive_into(shared, layer, hop_u, ephemeral, &mut keys);
         keys
+    }
+
+    /// [`HopKdf::derive`] to where other keys were.
+    pub(crate) fn derive_into(
+        &mut self,
+        shared: &[u8; 32],
+        layer: Layer,
+        hop_u: &[u8; 32],
+        ephemeral: &[u8; 32],
+        keys: &mut HopKeys,
+    ) {
+        self.input[..32].copy_from_slice(shared);
+        self.input[48] = layer.0;
+        self.input[49..81].copy_from_slice(hop_u);
+        self.input[81..].copy_from_slice(ephemeral);
+        self.hasher.reset();
+        self.hasher.update(&self.input);
+        // Here one output overwrites the other; the last is erased with the rest.
+        self.output.insert(self.hasher.finalize_xof()).fill(&mut keys.material);
     }
 }
 
 impl Drop for HopKdf {
     fn drop(&mut self) {
         self.hasher.zeroize();
+        self.input.zeroize();
+        self.output.zeroize();
     }
 }
 

@@ -1,0 +1,25 @@
+//! Stands in for the wide kernel where processors cannot have it.
+
+use antiphon_wire::TAG_BYTES;
+
+use super::Cipher;
+
+pub(super) const TEXTS: usize = 16;
+
+const ABSENT: &str = "the kernel is not available here, and says so";
+
+pub(super) fn is_available() -> bool {
+    false
+}
+
+pub(super) fn seal(_: &[Cipher<'_>], _: &mut [&mut [u8]], _: &mut [[u8; TAG_BYTES]]) {
+    unreachable!("{ABSENT}")
+}
+
+pub(super) fn open(_: &[Cipher<'_>], _: &[[u8; TAG_BYTES]], _: &mut [&mut [u8]], _: &mut [bool]) {
+    unreachable!("{ABSENT}")
+}
+
+pub(super) fn apply(_: &[Cipher<'_>], _: &mut [&mut [u8]]) {
+    unreachable!("{ABSENT}")
+}

@@ -1,0 +1,81 @@
+//! AES-256-GCM and AES-256 in counter mode of many texts, each under a key of its own: all at a time
+//! where the machine has the means, else one by one.
+
+use antiphon_wire::TAG_BYTES;
+
+use super::{gcm, stream, wide};
+use crate::dh::Kernel;
+
+pub(crate) const KEY_BYTES: usize = 32;
+pub(crate) const NONCE_BYTES: usize = 12;
+
+/// How many texts are worked on at a time, at most.
+pub(crate) const AT_ONCE: usize = wide::TEXTS;
+
+/// What one text is encrypted with. Good for one text.
+#[derive(Clone, Copy)]
+pub(crate) struct Cipher<'a> {
+    pub(crate) key: &'a [u8; KEY_BYTES],
+    pub(crate) nonce: &'a [u8; NONCE_BYTES],
+}
+
+/// Encrypts each text in place, AES-256-GCM, and sets its tag. Texts are equally long, and at most
+/// [`AT_ONCE`].
+pub(crate) fn seal(
+    kernel: Kernel,
+    ciphers: &[Cipher<'_>],
+    texts: &mut [&mut [u8]],
+    tags: &mut [[u8; TAG_BYTES]],
+) {
+    assert!(ciphers.len() == texts.len() && ciphers.len() == tags.len(), "one text a key");
+    assert_alike(texts);
+    if has_wide(kernel) {
+        return wide::seal(ciphers, texts, tags);
+    }
+    for ((cipher, text), tag) in ciphers.iter().zip(texts).zip(tags) {
+        *tag = gcm::seal(cipher, text);
+    }
+}
+
+/// Decrypts in place each text whose `opened` is set and whose tag holds; leaves every other as it is
+/// and clears its `opened`. Texts are equally long, and at most [`AT_ONCE`].
+pub(crate) fn open(
+    kernel: Kernel,
+    ciphers: &[Cipher<'_>],
+    tags: &[[u8; TAG_BYTES]],
+    texts: &mut [&mut [u8]],
+    opened: &mut [bool],
+) {
+    assert!(ciphers.len() == texts.len() && ciphers.len() == tags.len(), "one text a key");
+    assert_eq!(ciphers.len(), opened.len(), "one answer a text");
+    assert_alike(texts);
+    if has_wide(kernel) {
+        return wide::open(ciphers, tags, texts, opened);
+    }
+    for (((cipher, tag), text), opened) in ciphers.iter().zip(tags).zip(texts).zip(opened) {
+        *opened = *opened && gcm::open(cipher, tag, text);
+    }
+}
+
+/// Adds to each text its stream from counter 0 on. At most [`AT_ONCE`] texts.
+pub(crate) fn apply(kernel: Kernel, ciphers: &[Cipher<'_>], texts: &mut [&mut [u8]]) {
+    assert_eq!(ciphers.len(), texts.len(), "one text a key");
+    if has_wide(kernel) {
+        return wide::apply(ciphers, texts);
+    }
+    for (cipher, text) in ciphers.iter().zip(texts) {
+        stream::apply(&stream::cipher(cipher), cipher.nonce, 0, text);
+    }
+}
+
+fn assert_alike(texts: &[&mut [u8]]) {
+    assert!(texts.windows(2).all(|pair| pair[0].len() == pair[1].len()), "texts are equally long");
+}
+
+/// Whether this kernel of the Diffie-Hellman is accompanied by the wide units of AES and GHASH.
+fn has_wide(kernel: Kernel) -> bool {
+    kernel == Kernel::Ifma && wide::is_available()
+}
+
+#[cfg(test)]
+mod tests;
