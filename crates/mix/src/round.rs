@@ -37,8 +37,8 @@ pub(crate) use closed::{Admitted, Arrived, Closed, admit};
 use deadlines::Deadlines;
 use gateway::Submissions;
 pub(crate) use gateway::SubmitError;
-pub(crate) use headers::CheckedHeaders;
 use headers::Headers;
+pub(crate) use headers::UnsignedHeader;
 use returning::Returning;
 use sealing::Sealing;
 
@@ -47,7 +47,7 @@ use sealing::Sealing;
 pub(crate) struct EpochContext {
     pub(crate) epoch: Arc<VerifiedEpoch>,
     pub(crate) me: ShardIndex,
-    pub(crate) identities: Vec<IdentityKey>,
+    pub(crate) identities: Arc<[IdentityKey]>,
     /// The identities as keys, to check what they sign; `None` for what is no usable key.
     pub(crate) keys: Arc<[Option<VerifyingKey>]>,
     pub(crate) identity: SigningKey,
@@ -189,7 +189,7 @@ impl RoundMachine {
             noise: None,
             arriving,
             returning: (0..=geometry.layers()).map(|_| None).collect(),
-            headers: Headers::new(shards),
+            headers: Headers::default(),
             parts: 0,
             sealing: Sealing::new(keeper, seals, shards),
             asked_for_keys: None,
@@ -309,6 +309,7 @@ impl RoundMachine {
             }
             _ if self.parts > 0 => return None,
             Stage::Batches(layer) => deadlines.batches(layer),
+            Stage::Filters if self.headers.is_checking() => return None,
             Stage::Filters => deadlines.filters(),
             Stage::Verdicts => deadlines.verdicts(),
             Stage::Keys => match self.asked_for_keys {
@@ -351,6 +352,8 @@ impl RoundMachine {
         self.arriving.iter_mut().for_each(|layer| *layer = None);
         self.returning.iter_mut().for_each(|layer| *layer = None);
         self.noise = None;
+        // Unchecked: they would be evidence, and whoever is shown evidence checks it.
+        self.headers = Headers::default();
         self.parts = 0;
         self.sealing.forget();
         let wait = u64::from(self.context.epoch.parameters().verify_ms);

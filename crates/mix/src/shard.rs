@@ -22,7 +22,7 @@ use crate::epoch_keys::{EpochKeys, OfferedKeys};
 use crate::io::{Input, Notice, Output};
 use crate::noise::NoiseBatch;
 use crate::round::RoundMachine;
-use crate::work::{Done, WorkDone};
+use crate::work::{Done, StepResult, WorkDone};
 use crate::{Limits, SignerState};
 use clients::Clients;
 
@@ -109,7 +109,7 @@ impl Shard {
         match input {
             Input::CoordinatorLinked => self.register(),
             Input::Coordinator(message) => self.coordinator(now, message),
-            Input::Peer { from, message } => self.peer(now, from, &message),
+            Input::Peer { from, message } => self.peer(now, from, message),
             Input::PeerChunk { from, batch, bytes } => self.chunk(now, from, batch, &bytes),
             Input::ClientJoined(client) => self.client_joined(now, client),
             Input::Client { from, message } => self.client(now, from, message),
@@ -177,6 +177,10 @@ impl Shard {
     fn work_done(&mut self, now: Timestamp, WorkDone { done, took }: WorkDone) {
         match done {
             Done::Round { epoch, round, result } => {
+                // Also of a round that is forgotten.
+                if let StepResult::Checked(unsigned) = &result {
+                    self.report_unsigned(unsigned);
+                }
                 self.with_round(now, round, |machine, effects| {
                     if machine.context().epoch.epoch() == epoch {
                         machine.work_done(now, result, took, effects);

@@ -26,7 +26,7 @@ pub(crate) use peel::PeelJob;
 pub(crate) use reply::{ReplyJob, reply_jobs};
 pub(crate) use seal::{FilterJob, JudgeJob, Judged};
 
-use crate::round::{Block, CheckedHeaders};
+use crate::round::{Block, UnsignedHeader};
 use crate::routed::Batch;
 
 /// Onions of a layer that one job gathers or answers: with more, several cores share the layer.
@@ -41,7 +41,8 @@ pub struct Work(pub(crate) Job);
 pub enum Priority {
     /// A running round waits for it. Takes about a millisecond.
     Round(Round),
-    /// Noise for a round to come, in pieces of about a millisecond: for idle moments.
+    /// Noise for a round to come, in pieces of about a millisecond, and before that what is left to do
+    /// for a round that is over: for idle moments.
     Noise(Round),
     /// Keys and documents of epochs to come. May take seconds.
     Epoch,
@@ -60,6 +61,8 @@ pub(crate) enum Job {
 #[derive(Debug)]
 pub(crate) enum Step {
     Headers(HeadersJob),
+    /// Headers of a round that is over.
+    Evidence(HeadersJob),
     Peel(Box<PeelJob>),
     Leave(Box<LeaveJob>),
     Gather(GatherJob),
@@ -98,7 +101,7 @@ pub(crate) enum Done {
 /// gateway.
 #[derive(Debug)]
 pub(crate) enum StepResult {
-    Checked(CheckedHeaders),
+    Checked(Vec<UnsignedHeader>),
     Peeled { layer: u8, block: Block },
     Left(Box<Left>),
     Gathered { layer: u8, batches: Vec<Batch> },
@@ -131,6 +134,7 @@ impl Work {
     /// How urgent it is.
     pub fn priority(&self) -> Priority {
         match &self.0 {
+            Job::Round { round, step: Step::Evidence(_), .. } => Priority::Noise(*round),
             Job::Round { round, .. } => Priority::Round(*round),
             Job::Noise(job) => Priority::Noise(job.round()),
             Job::Keys(_) | Job::Proposal(_) | Job::Document(..) => Priority::Epoch,
@@ -141,7 +145,7 @@ impl Work {
     pub fn name(&self) -> &'static str {
         match &self.0 {
             Job::Round { step, .. } => match step {
-                Step::Headers(_) => "headers",
+                Step::Headers(_) | Step::Evidence(_) => "headers",
                 Step::Peel(_) => "peel",
                 Step::Leave(_) | Step::Gather(_) => "shuffle",
                 Step::Filter(_) | Step::Judge(_) => "filter",
@@ -165,7 +169,7 @@ impl WorkDone {
 impl Step {
     fn run(self) -> StepResult {
         match self {
-            Self::Headers(job) => job.run(),
+            Self::Headers(job) | Self::Evidence(job) => job.run(),
             Self::Peel(job) => job.run(),
             Self::Leave(job) => StepResult::Left(Box::new(job.run())),
             Self::Gather(job) => job.run(),

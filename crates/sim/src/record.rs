@@ -69,6 +69,12 @@ impl Record {
         self.observed[client].push(Observed { at, bytes, up });
     }
 
+    /// What a shard reported that other shards did, as text.
+    pub fn faults(&self, shard: usize) -> impl Iterator<Item = &str> {
+        let notices = self.shards[shard].iter().map(|(_, notice)| notice.as_str());
+        notices.filter(|notice| notice.starts_with("PeerFault"))
+    }
+
     /// The coordinator's reports of ended rounds.
     pub fn rounds(&self) -> impl Iterator<Item = &RoundReport> {
         self.coordinator.iter().filter_map(|(_, notice)| match notice {

@@ -9,9 +9,12 @@ use antiphon_wire::{Layer, Reason, Round};
 const ROUND: Round = Round(3);
 const SPOILER: usize = 2;
 
+/// What a shard says of one that has not signed a header.
+const UNSIGNED: &str = "has not signed the header of the onions that it sent for layer";
+
 /// Sees that the round is aborted for want of the spoiler's batch, at no cost, and that everybody
 /// names the spoiler and nobody else.
-fn missed(layer: Layer, attack: impl Adversary + 'static, what: &str) {
+fn missed(layer: Layer, attack: impl Adversary + 'static, what: &str) -> Talk {
     let mut talk = Talk::start(quick(4), InRounds::one(ROUND, attack));
     talk.network.run_until(60_000, |network| network.record.outcome(0, Round(1)).is_some());
     let sender = index_of(&mut talk.network, SPOILER);
@@ -23,6 +26,7 @@ fn missed(layer: Layer, attack: impl Adversary + 'static, what: &str) {
     assert_eq!(who, [spoiler], "{what}");
     verdict.nothing_opened(&[]);
     verdict.all_clients(Outcome::FreeAbort);
+    talk
 }
 
 #[test]
@@ -65,11 +69,38 @@ fn a_batch_that_is_not_what_its_header_says_is_missing() {
 #[test]
 fn a_header_that_is_not_for_this_batch_is_no_header() {
     use HeaderLie::*;
-    for lie in [Signature, Receiver, Version] {
+    for lie in [Receiver, Version] {
         let layer = Layer(3);
         let attack = LyingHeader { target: Target::onions(SPOILER, 0, layer), lie };
         missed(layer, attack, &format!("{lie:?}"));
     }
+}
+
+/// Nobody could be blamed for what it holds. Every layer before the seal is looked at, in time.
+#[test]
+fn a_header_that_its_sender_has_not_signed_keeps_the_seal_closed() {
+    for layer in [1, 2, 3].map(Layer) {
+        let target = Target::onions(SPOILER, 0, layer);
+        let talk = missed(layer, LyingHeader { target, lie: HeaderLie::Signature }, "unsigned");
+        let spoiler = format!("{:?}", talk.network.identity(SPOILER));
+        let faults: Vec<_> = talk.network.record.faults(0).collect();
+        assert!(matches!(faults[..], [one] if one.contains(UNSIGNED) && one.contains(&spoiler)));
+    }
+}
+
+/// Its sender could have signed the same onions.
+#[test]
+fn a_header_that_is_not_signed_after_the_seal_is_held_against_its_sender_alone() {
+    let target = Target::onions(SPOILER, 0, Layer(4));
+    let attack = LyingHeader { target, lie: HeaderLie::Signature };
+    let mut talk = Talk::start(quick(3), InRounds::one(ROUND, attack));
+    let verdict = talk.judge(ROUND);
+    assert_eq!(verdict.report.result, RoundResult::Delivered);
+    assert_eq!(verdict.deposits(), verdict.onions());
+    verdict.all_clients(Outcome::Undisturbed);
+    let spoiler = format!("{:?}", talk.network.identity(SPOILER));
+    let faults: Vec<_> = talk.network.record.faults(0).collect();
+    assert!(matches!(faults[..], [one] if one.contains(UNSIGNED) && one.contains(&spoiler)));
 }
 
 /// A shard that took the word of a peer for the next round's opening would refuse to sign for that

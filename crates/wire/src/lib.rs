@@ -10,6 +10,7 @@ mod network;
 mod round;
 mod signed;
 mod signed_header;
+mod together;
 
 pub use client::{FromClient, ToClient};
 pub use codec::{Blob, Decode, DecodeError, Encode, Reader};
@@ -29,5 +30,6 @@ pub use round::{
     BatchHeader, Direction, FilterStatement, Finding, PeerMessage, Reason, SealAct, SealSecret,
     SealStatement, Verdict,
 };
-pub use signed::{BadSignature, Digest, IdentityKey, Signable, Signature, Signed, verify_together};
+pub use signed::{BadSignature, Digest, IdentityKey, Signable, Signature, Signed};
 pub use signed_header::{HeaderList, SignedHeader};
+pub use together::verify_together;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ed25519_dalek::{Signature as DalekSignature, Signer, SigningKey, VerifyingKey, verify_batch};
+use ed25519_dalek::{Signature as DalekSignature, Signer, SigningKey, VerifyingKey};
 
 use crate::codec::{Decode, DecodeError, Encode, Reader, newtype};
 
@@ -24,6 +24,14 @@ impl IdentityKey {
     /// The public half of `key`.
     pub fn of(key: &SigningKey) -> Self {
         Self(key.verifying_key().to_bytes())
+    }
+}
+
+impl Signature {
+    /// The point R and the number s.
+    pub(crate) fn halves(&self) -> (&[u8; 32], &[u8; 32]) {
+        let (halves, _) = self.0.as_chunks();
+        (&halves[0], &halves[1])
     }
 }
 
@@ -140,6 +148,11 @@ impl<T: Signable> Signed<T> {
         &self.unverified
     }
 
+    /// The signature, which has not been checked.
+    pub(crate) const fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
     /// The content, once its signature is checked against `signer`.
     ///
     /// # Errors
@@ -148,21 +161,6 @@ impl<T: Signable> Signed<T> {
         self.unverified.verify_signature(&self.signature, signer)?;
         Ok(&self.unverified)
     }
-}
-
-/// Whether all of `signed` are signed with the keys beside them: for many, this takes less than half
-/// of the time that [`Signed::verify`] takes for each.
-///
-/// One difference remains: a signer can make a signature, of its own, that holds here and not there,
-/// by adding a point of small order. Nobody can sign for others either way.
-pub fn verify_together<T: Signable>(signed: &[(&Signed<T>, VerifyingKey)]) -> bool {
-    let messages: Vec<_> =
-        signed.iter().map(|(signed, _)| signed.unverified.signed_bytes()).collect();
-    let messages: Vec<_> = messages.iter().map(Vec::as_slice).collect();
-    let signatures: Vec<_> =
-        signed.iter().map(|(signed, _)| DalekSignature::from_bytes(&signed.signature.0)).collect();
-    let keys: Vec<_> = signed.iter().map(|(_, key)| *key).collect();
-    verify_batch(&messages, &signatures, &keys).is_ok()
 }
 
 impl<T: Encode> Encode for Signed<T> {
@@ -182,7 +180,6 @@ impl<T: Decode> Decode for Signed<T> {
 mod tests {
     use super::*;
 
-    #[derive(Clone)]
     struct Oath(u64);
     struct Vow(u64);
 
@@ -213,22 +210,5 @@ mod tests {
         assert_eq!(signed.verify(&other).map(|_| ()), Err(BadSignature { signer: other }));
         assert!(Oath(6).verify_signature(&signed.signature, &me).is_err());
         assert!(Vow(5).verify_signature(&signed.signature, &me).is_err());
-    }
-
-    #[test]
-    fn many_signatures_hold_together_only_if_each_does() {
-        let keys: Vec<_> = (0..20).map(|i| SigningKey::from_bytes(&[i; 32])).collect();
-        let signed: Vec<_> =
-            keys.iter().zip(0..).map(|(key, i)| Signed::new(Oath(i), key)).collect();
-        let mut all: Vec<_> =
-            signed.iter().zip(&keys).map(|(signed, key)| (signed, key.verifying_key())).collect();
-        assert!(verify_together(&all));
-        assert!(verify_together::<Oath>(&[]));
-        for wrong in 0..all.len() {
-            let kept = all[wrong];
-            all[wrong].1 = keys[(wrong + 1) % 20].verifying_key();
-            assert!(!verify_together(&all));
-            all[wrong] = kept;
-        }
     }
 }

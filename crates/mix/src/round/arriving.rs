@@ -148,23 +148,18 @@ impl Arriving {
 
     /// The first sender whose batch is not in.
     pub(crate) fn first_missing(&self) -> Option<ShardIndex> {
-        let position = self.senders.iter().position(|sender| !sender.is_in())?;
+        let position = self.senders.iter().position(|sender| !sender.is_complete())?;
         Some(ShardIndex(position as u16))
-    }
-
-    /// Signatures of headers have been checked.
-    pub(crate) fn checked(&mut self, sender: ShardIndex, signed: bool) {
-        self.senders[sender.position()].checked(signed);
     }
 
     /// Whether every batch is in.
     pub(crate) fn is_received(&self) -> bool {
-        self.senders.iter().all(Inbound::is_in)
+        self.senders.iter().all(Inbound::is_complete)
     }
 
-    /// Whether every batch is in and signed, and every onion peeled, or waiting at the seal.
+    /// Whether every batch is in, and every onion peeled, or waiting at the seal.
     pub(crate) fn is_complete(&self) -> bool {
-        self.is_idle() && self.senders.iter().all(Inbound::is_complete)
+        self.is_idle() && self.is_received()
     }
 
     /// Whether no peeling is going on, or due.

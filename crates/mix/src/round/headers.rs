@@ -1,90 +1,87 @@
-//! The signatures of batch headers, checked many at a time: that costs less than half of what they
-//! cost one by one. The link has proved who sends a batch, so its onions may be peeled meanwhile;
-//! no layer closes before the signatures over all of it are checked.
+//! The signatures of batch headers. The link has proved who sends a batch, so a signature is evidence
+//! for others, and no layer waits for it: those of the layers before the seal are checked before this
+//! shard says that it is satisfied, the others when its part of the round is over. Many checked
+//! together cost far less than one by one.
 
-use std::collections::BTreeMap;
+use antiphon_wire::{BatchHeader, Direction, IdentityKey, SignedHeader};
 
-use antiphon_wire::{Direction, Layer, ShardIndex, SignedHeader};
+/// Headers checked at a time, at most: a few milliseconds of work.
+const MOST: usize = 512;
 
-/// Signatures checked at a time, at most.
-const MOST: usize = 64;
-
-/// The headers of a round whose signatures are to be checked.
-#[derive(Debug)]
-pub(crate) struct Headers {
-    /// How many shards send batches to this one.
-    senders: usize,
-    of: BTreeMap<(Layer, Direction), OfLayer>,
-}
-
+/// The headers of a round whose signatures are to be checked: at most one for each layer, direction
+/// and sender.
 #[derive(Debug, Default)]
-struct OfLayer {
-    came: usize,
+pub(crate) struct Headers {
     waiting: Vec<SignedHeader>,
     at_work: usize,
 }
 
-/// What came of checking the headers of a layer and direction.
-#[derive(Debug)]
-pub(crate) struct CheckedHeaders {
-    pub(crate) layer: Layer,
-    pub(crate) direction: Direction,
-    /// Each sender, and whether it had signed its header.
-    pub(crate) signed: Vec<(ShardIndex, bool)>,
+/// A header that its sender has not signed.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error(
+    "has not signed the header of the {} that it sent for layer {} of round {}",
+    items(header.direction), header.layer, header.round
+)]
+pub(crate) struct UnsignedHeader {
+    /// Who sent it.
+    pub(crate) sender: IdentityKey,
+    pub(crate) header: BatchHeader,
+}
+
+fn items(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Forward => "onions",
+        Direction::Reply => "replies",
+    }
 }
 
 impl Headers {
-    pub(crate) fn new(shards: usize) -> Self {
-        Self { senders: shards.saturating_sub(1), of: BTreeMap::new() }
+    /// Takes in a sender's first header for a batch.
+    pub(crate) fn take(&mut self, header: SignedHeader) {
+        self.waiting.push(header);
     }
 
-    /// Takes in a sender's first header for its layer. Returns those to check, once there are enough.
-    pub(crate) fn take(&mut self, header: SignedHeader) -> Option<Vec<SignedHeader>> {
-        let (layer, direction) = (header.claimed().layer, header.claimed().direction);
-        let of = self.of.entry((layer, direction)).or_default();
-        of.came += 1;
-        of.waiting.push(header);
-        let enough = of.came >= self.senders || of.waiting.len() >= MOST;
-        enough.then(|| self.rest(layer, direction)).flatten()
+    /// Returns those that have come since the last time, in portions to be checked together. A sender's
+    /// are beside each other, since that makes it cheaper.
+    pub(crate) fn due(&mut self) -> Vec<Vec<SignedHeader>> {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.sort_by_key(|header| header.claimed().sender);
+        let portions = waiting.len().div_ceil(MOST);
+        let each = waiting.len().div_ceil(portions.max(1));
+        let mut waiting = waiting.into_iter();
+        (0..portions).map(|_| waiting.by_ref().take(each).collect()).collect()
     }
 
-    /// Returns those that wait to be checked, since no more will come; `None` if there are none.
-    pub(crate) fn rest(&mut self, layer: Layer, direction: Direction) -> Option<Vec<SignedHeader>> {
-        let of = self.of.get_mut(&(layer, direction))?;
-        let rest = std::mem::take(&mut of.waiting);
-        of.at_work += usize::from(!rest.is_empty());
-        (!rest.is_empty()).then_some(rest)
+    /// So many portions are being checked that the round waits for.
+    pub(crate) fn wait_for(&mut self, portions: usize) {
+        self.at_work += portions;
     }
 
-    /// Headers of this layer and direction have been checked.
-    pub(crate) fn checked(&mut self, layer: Layer, direction: Direction) {
-        if let Some(of) = self.of.get_mut(&(layer, direction)) {
-            of.at_work = of.at_work.saturating_sub(1);
-        }
+    /// A portion has been checked.
+    pub(crate) fn checked(&mut self) {
+        self.at_work = self.at_work.saturating_sub(1);
     }
 
-    /// Whether headers are being checked.
-    pub(crate) fn is_checking(&self, layer: Layer, direction: Direction) -> bool {
-        self.of.get(&(layer, direction)).is_some_and(|of| of.at_work > 0)
+    /// Whether the round waits for headers that are being checked.
+    pub(crate) fn is_checking(&self) -> bool {
+        self.at_work > 0
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use antiphon_wire::{BatchHeader, Digest, Epoch, Round};
+    use antiphon_wire::{Digest, Epoch, Layer, Round, ShardIndex};
     use ed25519_dalek::SigningKey;
 
     use super::*;
 
-    const LAYER: Layer = Layer(2);
-
-    fn header(sender: u16, direction: Direction) -> SignedHeader {
+    fn header(sender: u16, layer: u8) -> SignedHeader {
         let header = BatchHeader {
             version: 1,
             epoch: Epoch(1),
             round: Round(1),
-            layer: LAYER,
-            direction,
+            layer: Layer(layer),
+            direction: Direction::Forward,
             sender: ShardIndex(sender),
             receiver: ShardIndex(0),
             count: 0,
@@ -94,37 +91,37 @@ mod tests {
     }
 
     #[test]
-    fn each_header_is_checked_once_together_with_the_others() {
-        for shards in [2, 5, 65, 66, 200] {
-            let mut headers = Headers::new(shards);
-            let mut checked = 0;
-            for sender in 1..shards {
-                let due = headers.take(header(sender as u16, Direction::Forward));
-                checked += due.as_ref().map_or(0, Vec::len);
-                assert_eq!(due.is_some(), sender % MOST == 0 || sender == shards - 1);
+    fn each_header_is_due_once_beside_its_senders_others() {
+        for (shards, layers, portions) in
+            [(1, 2, 0), (2, 2, 1), (20, 14, 1), (65, 8, 1), (100, 14, 3)]
+        {
+            let mut headers = Headers::default();
+            for layer in 1..=layers {
+                (1..shards).for_each(|sender| headers.take(header(sender, layer)));
             }
-            assert_eq!(checked, shards - 1);
-            assert!(headers.rest(LAYER, Direction::Forward).is_none());
-            assert!(headers.rest(LAYER, Direction::Reply).is_none());
+            let due = headers.due();
+            assert_eq!(due.len(), portions);
+            let all = usize::from(shards - 1) * usize::from(layers);
+            assert!(due.iter().all(|portion| portion.len() >= all / portions));
+            let due: Vec<_> = due.iter().flatten().map(SignedHeader::claimed).collect();
+            assert_eq!(due.len(), all);
+            let places = due.iter().map(|due| (due.sender, due.layer));
+            assert!(places.is_sorted_by(|a, b| a < b));
+            assert!(headers.due().is_empty());
         }
     }
 
     #[test]
-    fn those_that_have_come_can_be_checked_without_the_missing() {
-        let mut headers = Headers::new(5);
-        assert!(headers.rest(LAYER, Direction::Forward).is_none());
-        for sender in 1..4 {
-            assert!(headers.take(header(sender, Direction::Forward)).is_none());
-        }
-        assert!(!headers.is_checking(LAYER, Direction::Forward));
-        assert_eq!(headers.rest(LAYER, Direction::Forward).map(|rest| rest.len()), Some(3));
-        assert!(headers.is_checking(LAYER, Direction::Forward));
-        assert!(headers.rest(LAYER, Direction::Forward).is_none());
-        // The last one comes while the others are being checked.
-        assert_eq!(headers.take(header(4, Direction::Forward)).map(|rest| rest.len()), Some(1));
-        headers.checked(LAYER, Direction::Forward);
-        assert!(headers.is_checking(LAYER, Direction::Forward));
-        headers.checked(LAYER, Direction::Forward);
-        assert!(!headers.is_checking(LAYER, Direction::Forward));
+    fn a_round_waits_until_every_portion_is_checked() {
+        let mut headers = Headers::default();
+        assert!(!headers.is_checking());
+        headers.wait_for(2);
+        headers.checked();
+        assert!(headers.is_checking());
+        headers.checked();
+        assert!(!headers.is_checking());
+        // Those checked after the round do not count.
+        headers.checked();
+        assert!(!headers.is_checking());
     }
 }

@@ -29,8 +29,6 @@ pub(crate) struct Inbound {
     hasher: Option<Box<blake3::Hasher>>,
     received: u32,
     complete: bool,
-    /// Whether its sender has signed the header.
-    signed: bool,
     broken: bool,
 }
 
@@ -73,7 +71,6 @@ impl Inbound {
     pub(crate) fn take_own(&mut self, items: u32) {
         self.received = items;
         self.complete = true;
-        self.signed = true;
     }
 
     /// Counts the batch as missing, whatever comes of it.
@@ -100,33 +97,19 @@ impl Inbound {
         Err(fault)
     }
 
-    /// The signature of the header has been checked.
-    pub(crate) fn checked(&mut self, signed: bool) {
-        self.signed = signed;
-        if !signed {
-            self.complete = false;
-            self.broken = true;
-        }
-    }
-
-    /// Whether all is in and is what the header says.
-    pub(crate) fn is_in(&self) -> bool {
-        self.complete
-    }
-
-    /// Whether nothing that can still come changes it, but for the check of its signature.
+    /// Whether nothing that can still come changes it.
     pub(crate) fn is_settled(&self) -> bool {
         self.complete || self.broken
     }
 
-    /// Whether all is in, and known to be signed.
+    /// Whether all is in and is what the header says.
     pub(crate) fn is_complete(&self) -> bool {
-        self.complete && self.signed
+        self.complete
     }
 
     /// Items of the batch, as its header says; 0 if it never came complete.
     pub(crate) fn count(&self) -> u32 {
-        if self.is_complete() { self.received } else { 0 }
+        if self.complete { self.received } else { 0 }
     }
 }
 
@@ -155,29 +138,10 @@ mod tests {
         let mut batch = Inbound::default();
         assert_eq!(batch.open(&header(&[7; 12], 3), 10), Ok(false));
         assert_eq!(batch.take(&[7; 4], 4), Ok(0));
-        assert!(!batch.is_in());
+        assert!(!batch.is_complete() && batch.count() == 0);
         assert_eq!(batch.take(&[7; 8], 4), Ok(1));
-        assert!(batch.is_in() && !batch.is_complete(), "the signature is still to be checked");
-        batch.checked(true);
-        assert!(batch.is_complete());
+        assert!(batch.is_complete() && batch.count() == 3);
         assert_eq!(batch.take(&[7; 4], 4), Err(BatchFault::TooLong));
-    }
-
-    #[test]
-    fn what_nobody_signed_is_missing_whenever_it_comes() {
-        for early in [true, false] {
-            let mut batch = Inbound::default();
-            assert_eq!(batch.open(&header(&[7; 12], 3), 10), Ok(false));
-            if early {
-                batch.checked(false);
-                assert_eq!(batch.take(&[7; 12], 4), Err(BatchFault::TooLong));
-            } else {
-                assert_eq!(batch.take(&[7; 12], 4), Ok(0));
-                batch.checked(false);
-            }
-            assert!(!batch.is_in() && !batch.is_complete());
-            assert_eq!(batch.count(), 0);
-        }
     }
 
     #[test]

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use antiphon_wire::{
-    BadSignature, BatchHeader, Direction, FilterStatement, Layer, PROTOCOL_VERSION, PeerMessage,
-    Reason, SealStatement, ShardIndex, Signed, SignedHeader, Timestamp, Verdict,
+    BatchHeader, Direction, FilterStatement, Layer, PROTOCOL_VERSION, PeerMessage, Reason,
+    SealStatement, ShardIndex, Signed, SignedHeader, Timestamp, Verdict,
 };
 
 use bytes::Bytes;
 
 use crate::round::arriving::Arriving;
 use crate::round::inbound::BatchFault;
-use crate::round::{CheckedHeaders, Effects, RoundMachine};
+use crate::round::{Effects, RoundMachine, UnsignedHeader};
 use crate::routed::Batch;
 use crate::work::{HeadersJob, Job, PeelJob, Step, Work};
 use crate::{Notice, Output};
@@ -215,10 +215,10 @@ impl RoundMachine {
         &mut self,
         now: Timestamp,
         from: ShardIndex,
-        signed: &SignedHeader,
+        header: SignedHeader,
         effects: &mut Effects,
     ) {
-        let claimed = signed.claimed();
+        let claimed = header.claimed();
         let expected = claimed.version == PROTOCOL_VERSION
             && claimed.epoch == self.context.epoch.epoch()
             && claimed.round == self.round
@@ -231,51 +231,44 @@ impl RoundMachine {
         if claimed.direction == Direction::Forward {
             self.tracer.first_bytes(claimed.layer);
         }
-        if self.accept_header(claimed, effects)
-            && let Some(headers) = self.headers.take(signed.clone())
-        {
-            self.check_headers(headers, claimed.layer, claimed.direction, effects);
+        if self.accept_header(claimed, effects) {
+            self.headers.take(header);
         }
         self.advance(now, effects);
     }
 
-    fn check_headers(
-        &self,
-        headers: Vec<SignedHeader>,
-        layer: Layer,
-        direction: Direction,
+    /// Has the headers checked that have come since the last time; returns in how many portions.
+    pub(super) fn check_headers(
+        &mut self,
+        step: fn(HeadersJob) -> Step,
+        effects: &mut Effects,
+    ) -> usize {
+        let portions = self.headers.due();
+        let count = portions.len();
+        for headers in portions {
+            let identities = Arc::clone(&self.context.identities);
+            let keys = Arc::clone(&self.context.keys);
+            self.work(step(HeadersJob { identities, keys, headers }), effects);
+        }
+        count
+    }
+
+    /// Signatures of headers have been checked. Before the seal, a batch whose header its sender has
+    /// not signed counts as missing: nobody could be blamed for what it held.
+    pub(super) fn headers_checked(
+        &mut self,
+        now: Timestamp,
+        unsigned: &[UnsignedHeader],
         effects: &mut Effects,
     ) {
-        let keys = Arc::clone(&self.context.keys);
-        self.work(Step::Headers(HeadersJob { keys, layer, direction, headers }), effects);
-    }
-
-    /// Has those headers checked that have come, though others are missing.
-    pub(super) fn check_rest(&mut self, layer: Layer, direction: Direction, effects: &mut Effects) {
-        if let Some(headers) = self.headers.rest(layer, direction) {
-            self.check_headers(headers, layer, direction, effects);
-        }
-    }
-
-    /// Signatures of headers have been checked. A batch whose header its sender has not signed
-    /// counts as missing.
-    pub(super) fn headers_checked(&mut self, checked: &CheckedHeaders, effects: &mut Effects) {
-        let CheckedHeaders { layer, direction, signed } = checked;
-        self.headers.checked(*layer, *direction);
-        for &(sender, signed) in signed {
-            match direction {
-                Direction::Forward => {
-                    self.layer_mut(*layer).into_iter().for_each(|of| of.checked(sender, signed));
-                }
-                Direction::Reply => {
-                    let of = self.returning_mut(*layer);
-                    of.into_iter().for_each(|of| of.checked(sender, signed));
-                }
-            }
-            if !signed {
-                let signer = self.context.identities[sender.position()];
-                self.fault(sender, &BadSignature { signer }, effects);
-            }
+        self.headers.checked();
+        let seal = self.context.epoch.geometry().seal_layer();
+        let headers = unsigned.iter().map(|unsigned| &unsigned.header);
+        let missing = headers
+            .filter(|header| header.direction == Direction::Forward && header.layer <= seal)
+            .min_by_key(|header| (header.layer, header.sender));
+        if let Some(&BatchHeader { layer, sender, .. }) = missing {
+            self.withhold(now, Reason::MissingBatch { layer, sender }, effects);
         }
     }
 

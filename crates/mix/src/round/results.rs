@@ -23,7 +23,7 @@ impl RoundMachine {
         effects: &mut Effects,
     ) {
         match result {
-            StepResult::Checked(checked) => self.headers_checked(&checked, effects),
+            StepResult::Checked(unsigned) => self.headers_checked(now, &unsigned, effects),
             StepResult::Peeled { layer, block } => {
                 let layer = Layer(layer);
                 self.tracer.peeling_took(layer, took);

@@ -73,20 +73,10 @@ impl Returning {
         Ok(())
     }
 
-    /// Signatures of headers have been checked.
-    pub(crate) fn checked(&mut self, sender: ShardIndex, signed: bool) {
-        self.inbound[sender.position()].checked(signed);
-    }
-
     /// Takes in what this very shard answers.
     pub(crate) fn take_own(&mut self, me: ShardIndex, bytes: Bytes) {
         self.inbound[me.position()].take_own((bytes.len() / self.body_bytes) as u32);
         self.bodies[me.position()] = Bodies::All(bytes);
-    }
-
-    /// Whether every shard that onions went to has answered.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.inbound.iter().all(Inbound::is_complete)
     }
 
     /// Whether there is nothing to wait for: every shard that onions went to has answered, or has sent
@@ -164,12 +154,10 @@ mod tests {
             assert!(!returning.is_settled(), "the other shard may still answer");
             returning.open(&header(1, &[3; BODY])).unwrap();
             returning.take(ShardIndex(1), &[3; BODY]).unwrap();
-            returning.checked(ShardIndex(1), true);
-            // A signature does not make it better, nor does a second try.
-            returning.checked(ShardIndex(0), true);
+            // A second try does not make it better.
             assert!(returning.take(ShardIndex(0), &[1; 2 * BODY]).is_err());
             assert!(returning.open(&header(0, &[1; 2 * BODY])).is_err());
-            assert!(returning.is_settled() && !returning.is_complete());
+            assert!(returning.is_settled());
             let answer = returning.close().answer(0..1, &mut rng).remove(0);
             assert_eq!(answer.bytes.len(), 3 * BODY);
             let bodies: Vec<_> = answer.bytes.chunks(BODY).collect();
@@ -178,22 +166,5 @@ mod tests {
                 assert!([1, 2, 3].iter().all(|byte| *filled != [*byte; BODY]));
             }
         }
-    }
-
-    #[test]
-    fn a_batch_that_nobody_signed_is_filled_at_once() {
-        let mut rng = ChaCha20Rng::seed_from_u64(2);
-        let mut returning = returning(&mut rng);
-        for (sender, bodies) in [(0, &[1; 2 * BODY][..]), (1, &[3; BODY])] {
-            returning.open(&header(sender, bodies)).unwrap();
-            returning.take(ShardIndex(sender), bodies).unwrap();
-        }
-        assert!(returning.is_settled() && !returning.is_complete());
-        returning.checked(ShardIndex(0), false);
-        returning.checked(ShardIndex(1), true);
-        assert!(returning.is_settled() && !returning.is_complete());
-        let answer = returning.close().answer(0..1, &mut rng).remove(0);
-        assert_ne!(answer.bytes[..BODY], [1; BODY]);
-        assert_eq!(answer.bytes[2 * BODY..], [3; BODY]);
     }
 }

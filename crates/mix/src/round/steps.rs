@@ -5,7 +5,7 @@ use std::sync::Arc;
 use antiphon_onion::{PeelKey, ReplyKey};
 use antiphon_verify::Standing;
 use antiphon_wire::{
-    Direction, Layer, PeerMessage, Reason, RoundOutcome, Signed, Timestamp, ToClient, Verdict,
+    Layer, PeerMessage, Reason, RoundOutcome, Signed, Timestamp, ToClient, Verdict,
 };
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
@@ -134,6 +134,9 @@ impl RoundMachine {
         let blocks = arriving.lend_sealed();
         self.stage = Stage::Filtering;
         self.work(Step::Filter(Box::new(FilterJob { key, blocks, onion_bytes })), effects);
+        // Meanwhile, and while the others' filters come.
+        let portions = self.check_headers(Step::Headers, effects);
+        self.headers.wait_for(portions);
     }
 
     fn close_filters(&mut self, now: Timestamp, effects: &mut Effects) {
@@ -143,8 +146,9 @@ impl RoundMachine {
             }
             return;
         }
-        if self.parts > 0 {
-            // Whether the filters hold what is still to be sent has to be tested as well.
+        if self.parts > 0 || self.headers.is_checking() {
+            // Whether the filters hold what is still to be sent has to be tested as well. And nobody is
+            // satisfied with batches that no one could be blamed for.
             return;
         }
         let geometry = self.context.epoch.geometry();
@@ -268,10 +272,8 @@ impl RoundMachine {
             }
             let rest = self.layer_mut(last).and_then(Arriving::cut_off);
             self.peel(rest.into_iter().collect(), effects);
-            self.check_rest(last, Direction::Forward, effects);
         }
-        let checking = self.headers.is_checking(last, Direction::Forward);
-        if checking || !self.layer(last).is_some_and(Arriving::is_idle) {
+        if !self.layer(last).is_some_and(Arriving::is_idle) {
             return;
         }
         let Some(arriving) = self.take_layer(last) else { return };
@@ -285,18 +287,10 @@ impl RoundMachine {
 
     fn close_replies(&mut self, now: Timestamp, layer: u8, effects: &mut Effects) {
         let returning = self.returning[usize::from(layer)].as_ref();
-        let complete = returning.is_none_or(Returning::is_complete);
         // What is known to be useless is filled at once: that shows no more than its sender knows.
         let settled = returning.is_none_or(Returning::is_settled);
         let due = settled || self.past(now, |deadlines| deadlines.replies(layer));
         if !due || self.parts > 0 {
-            return;
-        }
-        let from = Layer(layer).next();
-        if !complete {
-            self.check_rest(from, Direction::Reply, effects);
-        }
-        if self.headers.is_checking(from, Direction::Reply) {
             return;
         }
         self.stage = layer.checked_sub(1).map_or(Stage::Answering, Stage::Replies);
@@ -336,6 +330,8 @@ impl RoundMachine {
         self.arriving.clear();
         self.returning.clear();
         self.sealing.seals.erase_secrets();
+        // Of what came after the seal: evidence against its senders, which changes nothing here.
+        self.check_headers(Step::Evidence, effects);
         effects.ended =
             Some((outcome, self.counts, self.opened.map_or(0, |(opened, _)| now.ms_since(opened))));
     }

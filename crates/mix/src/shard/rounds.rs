@@ -11,7 +11,7 @@ use rand_chacha::ChaCha20Rng;
 
 use crate::io::{BatchKey, Notice, Output};
 use crate::noise::{NoiseBatch, NoiseJob};
-use crate::round::{Effects, RoundMachine};
+use crate::round::{Effects, RoundMachine, UnsignedHeader};
 use crate::shard::Shard;
 use crate::work::{Job, Work};
 
@@ -207,18 +207,25 @@ impl Shard {
     }
 
     /// Another shard's message.
-    pub(super) fn peer(&mut self, now: Timestamp, from: IdentityKey, message: &PeerMessage) {
+    pub(super) fn peer(&mut self, now: Timestamp, from: IdentityKey, message: PeerMessage) {
         let Some((epoch, round)) = message.round() else { return };
         let Some(from) = self.find_peer(now, from, epoch, round) else { return };
         self.with_round(now, round, |machine, effects| match message {
             PeerMessage::Batch { header } => machine.batch_header(now, from, header, effects),
-            PeerMessage::Filter { filter } => machine.filter(now, from, filter, effects),
-            PeerMessage::Verdict { verdict } => machine.verdict(now, from, verdict, effects),
+            PeerMessage::Filter { filter } => machine.filter(now, from, &filter, effects),
+            PeerMessage::Verdict { verdict } => machine.verdict(now, from, &verdict, effects),
             PeerMessage::Statements { statements } => {
-                machine.statements(now, from, statements, effects);
+                machine.statements(now, from, &statements, effects);
             }
             PeerMessage::AskStatements { .. } => machine.asked_for_statements(from, effects),
         });
+    }
+
+    /// Reports who sent headers that it has not signed.
+    pub(super) fn report_unsigned(&mut self, unsigned: &[UnsignedHeader]) {
+        for header in unsigned {
+            self.notice(Notice::PeerFault { peer: header.sender, what: header.to_string() });
+        }
     }
 
     /// Part of another shard's batch.

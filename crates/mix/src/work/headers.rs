@@ -2,37 +2,123 @@
 
 use std::sync::Arc;
 
-use antiphon_wire::{Direction, IdentityKey, Layer, SignedHeader, verify_together};
+use antiphon_wire::{HeaderList, IdentityKey, Signed, SignedHeader, verify_together};
 use ed25519_dalek::VerifyingKey;
 
 use super::StepResult;
-use crate::round::CheckedHeaders;
+use crate::round::UnsignedHeader;
 
-/// Headers of one layer and direction.
+/// Headers of one round.
 #[derive(Debug)]
 pub(crate) struct HeadersJob {
-    /// Of all shards, in their order; `None` for what is no usable key.
+    /// Of all shards, in their order.
+    pub(crate) identities: Arc<[IdentityKey]>,
+    /// The same as keys; `None` for what is no usable key.
     pub(crate) keys: Arc<[Option<VerifyingKey>]>,
-    pub(crate) layer: Layer,
-    pub(crate) direction: Direction,
-    /// From different senders.
     pub(crate) headers: Vec<SignedHeader>,
 }
 
+/// A header, the list that is to be signed, and by whom.
+type Claim<'a> = (&'a SignedHeader, Signed<HeaderList>, Option<VerifyingKey>);
+
 impl HeadersJob {
     pub(super) fn run(self) -> StepResult {
-        let Self { keys, layer, direction, headers } = self;
-        let key_of =
-            |header: &SignedHeader| keys.get(header.claimed().sender.position()).copied().flatten();
-        let lists: Vec<_> = headers.iter().map(SignedHeader::list).collect();
-        let together = lists.iter().zip(&headers).map(|(list, of)| Some((list, key_of(of)?)));
-        let all = together.collect::<Option<Vec<_>>>().is_some_and(|all| verify_together(&all));
-        let signed = headers.iter().map(|header| {
-            let key = key_of(header).map(|key| IdentityKey(key.to_bytes()));
-            let alone = || key.is_some_and(|key| header.verify(&key).is_ok());
-            (header.claimed().sender, all || alone())
+        let claims = self.headers.iter().map(|header| {
+            let key = self.keys.get(header.claimed().sender.position()).copied().flatten();
+            (header, header.list(), key)
         });
-        let signed = signed.collect();
-        StepResult::Checked(CheckedHeaders { layer, direction, signed })
+        let mut unsigned = Vec::new();
+        self.find_unsigned(&claims.collect::<Vec<_>>(), &mut unsigned);
+        StepResult::Checked(unsigned)
+    }
+
+    /// Checks all together, and if that fails each half: a few unsigned ones do not have the others
+    /// checked one by one.
+    fn find_unsigned(&self, claims: &[Claim<'_>], unsigned: &mut Vec<UnsignedHeader>) {
+        let together = claims.iter().map(|(_, list, key)| Some((list, (*key)?)));
+        if together.collect::<Option<Vec<_>>>().is_some_and(|all| verify_together(&all)) {
+            return;
+        }
+        if let [(header, list, key)] = claims {
+            let header = *header.claimed();
+            let Some(&sender) = self.identities.get(header.sender.position()) else { return };
+            if key.is_none() || list.verify(&sender).is_err() {
+                unsigned.push(UnsignedHeader { sender, header });
+            }
+            return;
+        }
+        let (some, others) = claims.split_at(claims.len() / 2);
+        self.find_unsigned(some, unsigned);
+        self.find_unsigned(others, unsigned);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use antiphon_wire::{BatchHeader, Digest, Direction, Epoch, Layer, Round, ShardIndex};
+    use ed25519_dalek::SigningKey;
+
+    use super::*;
+
+    fn key(seed: u16) -> SigningKey {
+        SigningKey::from_bytes(&[seed as u8; 32])
+    }
+
+    fn header(sender: u16, layer: u8, signer: u16) -> SignedHeader {
+        let header = BatchHeader {
+            version: 1,
+            epoch: Epoch(1),
+            round: Round(1),
+            layer: Layer(layer),
+            direction: Direction::Forward,
+            sender: ShardIndex(sender),
+            receiver: ShardIndex(0),
+            count: 0,
+            hash: Digest::of(&[]),
+        };
+        SignedHeader::new(header, &key(signer))
+    }
+
+    #[test]
+    fn exactly_those_are_found_that_their_senders_have_not_signed() {
+        const SENDERS: u16 = 10;
+        const LAYERS: u8 = 5;
+        // Its identity is no key.
+        const KEYLESS: u16 = 9;
+        let forged: [&[(u16, u8)]; 5] = [
+            &[],
+            &[(0, 1)],
+            &[(8, 5)],
+            &[(3, 1), (3, 2), (3, 3), (3, 4), (3, 5)],
+            &[(2, 2), (7, 4)],
+        ];
+        for forged in forged {
+            for senders in [KEYLESS, SENDERS] {
+                let identities = (0..SENDERS).map(|sender| IdentityKey::of(&key(sender)));
+                let keys = (0..SENDERS)
+                    .map(|sender| (sender != KEYLESS).then(|| key(sender).verifying_key()));
+                let places = (0..senders).flat_map(|of| (1..=LAYERS).map(move |layer| (of, layer)));
+                let headers = places.clone().map(|(sender, layer)| {
+                    let signer = if forged.contains(&(sender, layer)) { 100 } else { sender };
+                    header(sender, layer, signer)
+                });
+                let job = HeadersJob {
+                    identities: identities.collect(),
+                    keys: keys.collect(),
+                    headers: headers.collect(),
+                };
+                let StepResult::Checked(found) = job.run() else { panic!("another result") };
+                let found: Vec<_> = found
+                    .iter()
+                    .map(|unsigned| {
+                        let header = unsigned.header;
+                        assert_eq!(unsigned.sender, IdentityKey::of(&key(header.sender.0)));
+                        (header.sender.0, header.layer.0)
+                    })
+                    .collect();
+                let expected = places.filter(|at| forged.contains(at) || at.0 == KEYLESS);
+                assert_eq!(found, expected.collect::<Vec<_>>());
+            }
+        }
     }
 }
