@@ -103,6 +103,8 @@ async fn receive(io: Arc<Io>, mut unread: BytesMut, idle_timeout: Duration) {
 
 /// Reads what there is, at least one byte; 0 at the end.
 pub(super) async fn read(tcp: &TcpStream, unread: &mut BytesMut) -> io::Result<usize> {
+    // The rest of a record moves to the front, where there is room again: reads stay large.
+    unread.reserve(READ_BYTES / 2);
     loop {
         tcp.readable().await?;
         match tcp.try_read_buf(unread) {
@@ -143,10 +145,12 @@ pub(super) fn feed(
         }
         tls.process_new_packets()?;
     }
-    let used = unread.len() - if full { rest.len() } else { 0 };
-    bytes::Buf::advance(unread, used);
-    if unread.is_empty() {
+    let left = if full { rest.len() } else { 0 };
+    if left == 0 {
+        // Unlike advancing, this keeps all the room.
         unread.clear();
+    } else {
+        bytes::Buf::advance(unread, unread.len() - left);
     }
     Ok(())
 }
