@@ -10,6 +10,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use antiphon_transport::{
     Accept, BulkReceiver, Dialer, Identity, Incoming, Limits, Link, Server, Transport,
@@ -35,6 +36,9 @@ struct Args {
 }
 
 const PEERS: u8 = 4;
+
+/// The longest wait for the threads of a run to end.
+const SHUTDOWN: Duration = Duration::from_secs(10);
 
 /// Bytes of a batch and of its frames.
 const SHAPES: [(usize, usize); 4] =
@@ -144,8 +148,9 @@ fn run(
     let bytes = (batches * batch_bytes * usize::from(PEERS)) as f64;
     let send = (cpu("sending") - before.0) as f64 / bytes;
     let receive = (cpu("receiving") - before.1) as f64 / bytes;
-    sending.shutdown_background();
-    receiving.shutdown_background();
+    // Threads that go away later would be taken off the next run's time.
+    sending.shutdown_timeout(SHUTDOWN);
+    receiving.shutdown_timeout(SHUTDOWN);
     Figures {
         transport,
         batch_bytes,
