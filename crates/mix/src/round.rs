@@ -39,6 +39,8 @@ use gateway::Submissions;
 pub(crate) use gateway::SubmitError;
 use headers::Headers;
 pub(crate) use headers::UnsignedHeader;
+#[cfg(test)]
+pub(crate) use headers::tests::header;
 use returning::Returning;
 use sealing::Sealing;
 

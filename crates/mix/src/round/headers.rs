@@ -69,13 +69,14 @@ impl Headers {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use antiphon_wire::{Digest, Epoch, Layer, Round, ShardIndex};
     use ed25519_dalek::SigningKey;
 
     use super::*;
 
-    fn header(sender: u16, layer: u8) -> SignedHeader {
+    /// The header of an empty batch, signed by whoever `signer` is.
+    pub(crate) fn header(sender: u16, layer: u8, signer: &SigningKey) -> SignedHeader {
         let header = BatchHeader {
             version: 1,
             epoch: Epoch(1),
@@ -87,7 +88,7 @@ mod tests {
             count: 0,
             hash: Digest::of(&[]),
         };
-        SignedHeader::new(header, &SigningKey::from_bytes(&[1; 32]))
+        SignedHeader::new(header, signer)
     }
 
     #[test]
@@ -96,8 +97,9 @@ mod tests {
             [(1, 2, 0), (2, 2, 1), (20, 14, 1), (65, 8, 1), (100, 14, 3)]
         {
             let mut headers = Headers::default();
+            let signer = SigningKey::from_bytes(&[1; 32]);
             for layer in 1..=layers {
-                (1..shards).for_each(|sender| headers.take(header(sender, layer)));
+                (1..shards).for_each(|sender| headers.take(header(sender, layer, &signer)));
             }
             let due = headers.due();
             assert_eq!(due.len(), portions);

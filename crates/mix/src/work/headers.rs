@@ -55,28 +55,13 @@ impl HeadersJob {
 
 #[cfg(test)]
 mod tests {
-    use antiphon_wire::{BatchHeader, Digest, Direction, Epoch, Layer, Round, ShardIndex};
     use ed25519_dalek::SigningKey;
 
     use super::*;
+    use crate::round::header;
 
     fn key(seed: u16) -> SigningKey {
         SigningKey::from_bytes(&[seed as u8; 32])
-    }
-
-    fn header(sender: u16, layer: u8, signer: u16) -> SignedHeader {
-        let header = BatchHeader {
-            version: 1,
-            epoch: Epoch(1),
-            round: Round(1),
-            layer: Layer(layer),
-            direction: Direction::Forward,
-            sender: ShardIndex(sender),
-            receiver: ShardIndex(0),
-            count: 0,
-            hash: Digest::of(&[]),
-        };
-        SignedHeader::new(header, &key(signer))
     }
 
     #[test]
@@ -100,7 +85,7 @@ mod tests {
                 let places = (0..senders).flat_map(|of| (1..=LAYERS).map(move |layer| (of, layer)));
                 let headers = places.clone().map(|(sender, layer)| {
                     let signer = if forged.contains(&(sender, layer)) { 100 } else { sender };
-                    header(sender, layer, signer)
+                    header(sender, layer, &key(signer))
                 });
                 let job = HeadersJob {
                     identities: identities.collect(),
