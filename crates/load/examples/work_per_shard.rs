@@ -65,30 +65,34 @@ fn main() -> ExitCode {
 
 fn compare(noise: &str, runs: &str) -> Result<(), Failed> {
     let runs: usize = runs.parse().map_err(|_| format!("{runs} is no number of runs"))?;
-    let disturbed = SHARDS.map(|shards| match noise {
-        "planned" => Ok(Policy::default().disturbed_rounds),
-        volume => disturbed_for(shards, volume),
-    });
+    let mut disturbed = [Policy::default().disturbed_rounds; SHARDS.len()];
+    if noise != "planned" {
+        for (disturbed, shards) in disturbed.iter_mut().zip(SHARDS) {
+            *disturbed = disturbed_for(shards, noise)?;
+        }
+    }
     let mut found = SHARDS.map(|_| Vec::new());
     for number in 1..=runs {
-        for ((&shards, disturbed), found) in SHARDS.iter().zip(&disturbed).zip(&mut found) {
+        for ((shards, disturbed), found) in SHARDS.into_iter().zip(disturbed).zip(&mut found) {
             eprintln!("run {number} of {runs}: {shards} shards");
-            let disturbed = disturbed.as_ref().map_err(ToString::to_string)?;
-            found.push(in_its_own_process(shards, *disturbed)?);
+            found.push(in_its_own_process(shards, disturbed)?);
         }
     }
     println!("medians of {runs} runs, a shard and round each");
-    println!("shards  noise   all ms  less building   in peelings      us/hop  peel us");
+    println!("shards  noise   all ms   less building ms   in peelings      us/hop  peel us");
     let mut first = None;
     for (shards, found) in SHARDS.iter().zip(&found) {
         let middle = |of: fn(&Found) -> f64| median(found.iter().map(of).collect());
         let peelings = middle(|of| of.work_ms * 1e3 / of.peel_us);
-        let ratio = peelings / *first.get_or_insert(peelings);
+        let work = middle(|of| of.work_ms);
+        // How many times that of the first network.
+        let (first_work, first_peelings) = *first.get_or_insert((work, peelings));
         println!(
-            "{shards:6} {:6.0} {:8.1} {:14.1} {peelings:9.0} {ratio:5.3} {:8.2} {:8.2}",
+            "{shards:6} {:6.0} {:8.1} {work:12.1} {:5.3} {peelings:9.0} {:5.3} {:8.2} {:8.2}",
             middle(|of| of.noise),
             middle(|of| of.all_ms),
-            middle(|of| of.work_ms),
+            work / first_work,
+            peelings / first_peelings,
             middle(|of| of.work_ms * 1e3 / of.hops),
             middle(|of| of.peel_us),
         );
