@@ -25,6 +25,8 @@ fn network(
         disturbed_rounds: 2,
         least_mixing_hops: 3,
         least_round_interval_ms: 100,
+        trusts_heavy_operators: true,
+        ..Policy::DEFAULT
     };
     let coordinator = CoordinatorConfig {
         epoch_rounds: 100,

@@ -27,6 +27,8 @@ const POLICY: Policy = Policy {
     disturbed_rounds: 20,
     least_mixing_hops: 3,
     least_round_interval_ms: 500,
+    trusts_heavy_operators: true,
+    ..Policy::DEFAULT
 };
 const LAST: Layer = Layer(4);
 

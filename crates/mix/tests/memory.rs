@@ -36,6 +36,8 @@ fn policy(least_mixing_hops: u8) -> Policy {
         disturbed_rounds: 20,
         least_mixing_hops,
         least_round_interval_ms: 500,
+        trusts_heavy_operators: true,
+        ..Policy::DEFAULT
     }
 }
 

@@ -64,6 +64,8 @@ impl Setup {
             disturbed_rounds: 20,
             least_mixing_hops: 3,
             least_round_interval_ms: 500,
+            trusts_heavy_operators: true,
+            ..Policy::DEFAULT
         };
         let coordinator = CoordinatorConfig {
             epoch_rounds: 40,

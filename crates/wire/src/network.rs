@@ -1,11 +1,17 @@
 //! The network file: what clients and shards pin.
 
+mod policy;
+mod text;
+
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
 use crate::codec::Encode;
 use crate::{Digest, IdentityKey, OperatorIndex};
+
+pub use policy::Policy;
+use text::{hex_key, one};
 
 /// The operators, how much each one counts, and the privacy policy. Everything else a client
 /// learns about a network is checked against this.
@@ -21,7 +27,7 @@ pub struct NetworkFile {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Operator {
-    /// A name for people.
+    /// A name for people: printable text of at most [`Self::LONGEST_NAME`] bytes.
     pub name: String,
     /// The operator's signing key.
     #[serde(deserialize_with = "hex_key")]
@@ -31,21 +37,36 @@ pub struct Operator {
     pub weight: u32,
 }
 
-/// The privacy policy of a network.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Policy {
-    /// f: the largest share of the operators' weight that may be malicious, in millionths.
-    pub malicious_ppm: u32,
-    /// epsilon of the differential-privacy guarantee over `disturbed_rounds`.
-    pub epsilon: f64,
-    /// delta of that guarantee.
-    pub delta: f64,
-    /// K: how many disturbed or charged rounds of a conversation the guarantee covers.
-    pub disturbed_rounds: u32,
-    /// The least number of mixing hops, whatever an epoch's own f asks for.
-    pub least_mixing_hops: u8,
-    /// The least time between two rounds, in milliseconds.
-    pub least_round_interval_ms: u32,
+impl Operator {
+    /// Bytes that a name has at most.
+    pub const LONGEST_NAME: usize = 64;
+}
+
+/// Whether a character can make a line of text look like another: controls move the cursor or start a
+/// line, marks of direction turn the rest of one around, and some cannot be seen at all.
+fn disguises(c: char) -> bool {
+    let marks = ['\u{ad}', '\u{61c}', '\u{feff}'];
+    let spans = ['\u{200b}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2060}'..='\u{206f}'];
+    c.is_control() || marks.contains(&c) || spans.iter().any(|span| span.contains(&c))
+}
+
+/// Text with such characters spelt out, but for the ends of lines.
+fn plain(text: &str) -> String {
+    let shown = |c: char| {
+        if c != '\n' && disguises(c) { c.escape_unicode().to_string() } else { c.to_string() }
+    };
+    text.chars().map(shown).collect()
+}
+
+/// Why people should not see this name: it would not look like one.
+fn name_problem(name: &str) -> Option<&'static str> {
+    if name.trim().is_empty() {
+        return Some("a name that can be seen");
+    }
+    if name.len() > Operator::LONGEST_NAME {
+        return Some("a name of at most 64 bytes");
+    }
+    name.contains(disguises).then_some("a name without control and direction characters")
 }
 
 /// What is wrong with a network file.
@@ -62,63 +83,8 @@ pub enum NetworkFileError {
         /// What the file says.
         found: String,
         /// What would be right.
-        expected: &'static str,
+        expected: String,
     },
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawFile {
-    policy: RawPolicy,
-    operator: Vec<Operator>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawPolicy {
-    malicious: f64,
-    epsilon: f64,
-    delta: f64,
-    disturbed_rounds: u32,
-    least_mixing_hops: u8,
-    least_round_interval_ms: u32,
-}
-
-impl Default for RawPolicy {
-    fn default() -> Self {
-        let policy = Policy::default();
-        Self {
-            malicious: f64::from(policy.malicious_ppm) / 1e6,
-            epsilon: policy.epsilon,
-            delta: policy.delta,
-            disturbed_rounds: policy.disturbed_rounds,
-            least_mixing_hops: policy.least_mixing_hops,
-            least_round_interval_ms: policy.least_round_interval_ms,
-        }
-    }
-}
-
-impl Default for Policy {
-    /// f = 0.2, epsilon = ln 2, delta = 1e-6, K = 1000, 14 mixing hops, a round a second at most.
-    fn default() -> Self {
-        Self {
-            malicious_ppm: 200_000,
-            epsilon: std::f64::consts::LN_2,
-            delta: 1e-6,
-            disturbed_rounds: 1000,
-            least_mixing_hops: 14,
-            least_round_interval_ms: 1000,
-        }
-    }
-}
-
-const fn one() -> u32 {
-    1
-}
-
-fn hex_key<'de, D: serde::Deserializer<'de>>(input: D) -> Result<IdentityKey, D::Error> {
-    let text = String::deserialize(input)?;
-    text.parse().map_err(serde::de::Error::custom)
 }
 
 /// Text that is no key.
@@ -144,54 +110,16 @@ impl IdentityKey {
 }
 
 impl NetworkFile {
-    /// Reads the TOML text of a network file.
-    ///
-    /// # Errors
-    /// If it is no such file, has keys of other names, or values that make no sense.
-    pub fn parse(text: &str) -> Result<Self, NetworkFileError> {
-        let raw: RawFile = toml::from_str(text)
-            .map_err(|e| NetworkFileError::Syntax(e.to_string().trim_end().to_owned()))?;
-        let malicious = raw.policy.malicious;
-        if !(0.0..0.5).contains(&malicious) {
-            return Err(malicious_out_of_range(malicious));
-        }
-        let policy = Policy {
-            malicious_ppm: (malicious * 1e6).round() as u32,
-            epsilon: raw.policy.epsilon,
-            delta: raw.policy.delta,
-            disturbed_rounds: raw.policy.disturbed_rounds,
-            least_mixing_hops: raw.policy.least_mixing_hops,
-            least_round_interval_ms: raw.policy.least_round_interval_ms,
-        };
-        Self::new(raw.operator, policy)
-    }
-
     /// A network of these operators under this policy.
     ///
     /// # Errors
     /// If a value makes no sense.
     pub fn new(operators: Vec<Operator>, policy: Policy) -> Result<Self, NetworkFileError> {
-        let wrong = |key: &str, found: String, expected| {
-            Err(NetworkFileError::Value { key: key.to_owned(), found, expected })
+        policy.check()?;
+        let wrong = |key: &str, found: String, expected: &str| {
+            let (key, expected) = (key.to_owned(), expected.to_owned());
+            Err(NetworkFileError::Value { key, found, expected })
         };
-        let p = &policy;
-        if p.malicious_ppm >= 500_000 {
-            return Err(malicious_out_of_range(f64::from(p.malicious_ppm) / 1e6));
-        }
-        if !(p.epsilon > 0.0 && p.epsilon <= 100.0) {
-            return wrong("policy.epsilon", p.epsilon.to_string(), "above 0 and at most 100");
-        }
-        if !(p.delta > 0.0 && p.delta < 1.0) {
-            return wrong("policy.delta", p.delta.to_string(), "between 0 and 1, such as 1e-6");
-        }
-        if !(1..=1_000_000).contains(&p.disturbed_rounds) {
-            let found = p.disturbed_rounds.to_string();
-            return wrong("policy.disturbed_rounds", found, "from 1 to 1000000");
-        }
-        if !(2..=99).contains(&p.least_mixing_hops) {
-            let found = p.least_mixing_hops.to_string();
-            return wrong("policy.least_mixing_hops", found, "from 2 to 99");
-        }
         if operators.is_empty() || operators.len() > 1000 {
             return wrong("operator", format!("{} entries", operators.len()), "from 1 to 1000");
         }
@@ -200,6 +128,9 @@ impl NetworkFile {
         for operator in &operators {
             if !(1..=1_000_000).contains(&operator.weight) {
                 return wrong("operator.weight", operator.weight.to_string(), "from 1 to 1000000");
+            }
+            if let Some(problem) = name_problem(&operator.name) {
+                return wrong("operator.name", plain(&operator.name).replace('\n', "\\n"), problem);
             }
             if !names.insert(&operator.name) {
                 return wrong("operator.name", operator.name.clone(), "a name of its own for each");
@@ -211,20 +142,18 @@ impl NetworkFile {
         Ok(Self { operators, policy })
     }
 
-    /// What names this network in everything that is signed: a hash of keys, weights and policy.
+    /// What names this network in everything that is signed, and what people compare: a hash of all
+    /// that the file says, the names included, since people go by them.
     pub fn id(&self) -> Digest {
-        let mut bytes = b"antiphon network file v1\0".to_vec();
+        let mut bytes = b"antiphon network file v2\0".to_vec();
         for operator in &self.operators {
             operator.key.encode(&mut bytes);
             operator.weight.encode(&mut bytes);
+            // At most 64 bytes, as `new` checked, so that no two files have the same bytes.
+            bytes.push(operator.name.len() as u8);
+            bytes.extend_from_slice(operator.name.as_bytes());
         }
-        let p = &self.policy;
-        p.malicious_ppm.encode(&mut bytes);
-        p.epsilon.to_bits().encode(&mut bytes);
-        p.delta.to_bits().encode(&mut bytes);
-        p.disturbed_rounds.encode(&mut bytes);
-        p.least_mixing_hops.encode(&mut bytes);
-        p.least_round_interval_ms.encode(&mut bytes);
+        self.policy.encode(&mut bytes);
         Digest::of(&bytes)
     }
 
@@ -243,14 +172,6 @@ impl NetworkFile {
         let position = self.operators.iter().position(|operator| operator.key == *key)?;
         // At most 1000 operators, as `new` checked.
         Some(OperatorIndex(position as u16))
-    }
-}
-
-fn malicious_out_of_range(found: f64) -> NetworkFileError {
-    NetworkFileError::Value {
-        key: "policy.malicious".to_owned(),
-        found: found.to_string(),
-        expected: "a fraction of at least 0, below 0.5",
     }
 }
 

@@ -79,6 +79,12 @@ impl NetworkArguments {
     }
 }
 
+const TRUSTS_HEAVY: &str = "\
+# Operators with more than the malicious share of the weight are never counted as malicious: whoever uses
+# this network trusts each of them.
+operators_above_malicious = \"are trusted\"
+";
+
 /// The network as TOML with comments.
 fn render(network: &NetworkFile) -> String {
     let Policy {
@@ -86,10 +92,18 @@ fn render(network: &NetworkFile) -> String {
         epsilon,
         delta,
         disturbed_rounds,
+        total_delta,
+        total_over_days,
+        attempts,
+        most_pairs,
         least_mixing_hops,
         least_round_interval_ms,
+        longest_epoch_s,
+        longest_deadline_ms,
+        trusts_heavy_operators,
     } = network.policy;
     let malicious = f64::from(malicious_ppm) / f64::from(Ppm::WHOLE);
+    let heavy = if trusts_heavy_operators { TRUSTS_HEAVY } else { "" };
     // `{:?}` writes as many digits as it takes to read the same number back.
     let mut text = format!(
         "\
@@ -105,11 +119,23 @@ epsilon = {epsilon:?}
 delta = {delta:?}
 # K: how many disturbed rounds that covers. Each client's ledger holds half of them.
 disturbed_rounds = {disturbed_rounds}
+# What everything together may add to delta over so many days: the noise over all disturbed rounds,
+# mixing over all others, and rounds that are disturbed after a look.
+total_delta = {total_delta:?}
+total_over_days = {total_over_days}
+# Aborted rounds and other attempts, with a conversation open, that are allowed for beside K.
+attempts = {attempts}
+# The most pairs of onions that an epoch may ask of a client in every round.
+most_pairs = {most_pairs}
 # Mixing hops in a path, whatever an epoch's own share of malicious operators asks for.
 least_mixing_hops = {least_mixing_hops}
 # The least time between two rounds.
 least_round_interval_ms = {least_round_interval_ms}
-
+# The longest that an epoch's rounds may take, and each of a round's deadlines. Keys live for twice the
+# former at most.
+longest_epoch_s = {longest_epoch_s}
+longest_deadline_ms = {longest_deadline_ms}
+{heavy}
 # The operators. The weight is an operator's share in every path, relative to the others'.
 "
     );
@@ -132,7 +158,7 @@ mod tests {
 
     #[test]
     fn any_network_reads_back_as_it_is() {
-        let names = ["alpha", "with \"quotes\" and \\", "multi\nline", "ünïcödé = [x]", "#", "'"];
+        let names = ["alpha", "with \"quotes\" and \\", "ünïcödé = [x]", "#", "'"];
         let operators: Vec<_> = names
             .into_iter()
             .zip(1..)
@@ -145,7 +171,13 @@ mod tests {
         for (malicious_ppm, epsilon, delta) in
             [(200_000, std::f64::consts::LN_2, 1e-6), (0, 1.0, 0.1 + 0.2), (499_999, 100.0, 1e-300)]
         {
-            let policy = Policy { malicious_ppm, epsilon, delta, ..Policy::default() };
+            let policy = Policy {
+                malicious_ppm,
+                epsilon,
+                delta,
+                trusts_heavy_operators: delta < 0.01,
+                ..Policy::default()
+            };
             let network = NetworkFile::new(operators.clone(), policy).unwrap();
             assert_eq!(NetworkFile::parse(&render(&network)).unwrap(), network);
         }

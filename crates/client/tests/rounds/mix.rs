@@ -56,6 +56,8 @@ impl Mix {
             disturbed_rounds: 20,
             least_mixing_hops: 2,
             least_round_interval_ms: 0,
+            trusts_heavy_operators: true,
+            ..Policy::DEFAULT
         };
         let network = NetworkFile::new(operators.collect(), policy).unwrap();
         let (first_round, last_round) = (Round(first_round), Round(first_round + ROUNDS - 1));

@@ -23,6 +23,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         disturbed_rounds: 1000,
         least_mixing_hops: 14,
         least_round_interval_ms: 500,
+        trusts_heavy_operators: true,
+        ..Policy::DEFAULT
     };
     let mut network = Network::new(clients, shards, rounds, policy)?;
     for round in 1..=rounds {

@@ -63,6 +63,8 @@ impl World {
             disturbed_rounds: 1,
             least_mixing_hops: 3,
             least_round_interval_ms: 50,
+            trusts_heavy_operators: true,
+            ..Policy::DEFAULT
         };
         let network = NetworkFile::new(operators.collect(), policy).unwrap();
         let directory = tempfile::tempdir().unwrap();

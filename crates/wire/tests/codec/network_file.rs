@@ -12,8 +12,15 @@ malicious = 0.25
 epsilon = 1.0
 delta = 1e-5
 disturbed_rounds = 245
+total_delta = 0.125
+total_over_days = 90
+attempts = 777
+most_pairs = 3
 least_mixing_hops = 16
 least_round_interval_ms = 2500
+longest_epoch_s = 7200
+longest_deadline_ms = 9000
+operators_above_malicious = "are trusted"
 
 [[operator]]
 name = "Alder"
@@ -33,8 +40,15 @@ fn a_file_says_what_it_says() {
         epsilon: 1.0,
         delta: 1e-5,
         disturbed_rounds: 245,
+        total_delta: 0.125,
+        total_over_days: 90,
+        attempts: 777,
+        most_pairs: 3,
         least_mixing_hops: 16,
         least_round_interval_ms: 2500,
+        longest_epoch_s: 7200,
+        longest_deadline_ms: 9000,
+        trusts_heavy_operators: true,
     };
     assert_eq!(network.policy, policy);
     assert_eq!(network.total_weight(), 4);
@@ -51,13 +65,12 @@ fn the_id_of_a_file_stays_what_it_is() {
     assert_eq!(hex::encode(id.0), SAMPLE_ID);
 }
 
-const SAMPLE_ID: &str = "74e61ef22f2a6ca4a526ee2b9b602d3a914517b7fbc31953b5a334aa97e9ae87";
+const SAMPLE_ID: &str = "d9b98348ed05de8bccbc8185b3f872733b939dfb9e467407580feb8a73a0d23f";
 
 #[test]
-fn names_layout_and_spelt_out_defaults_do_not_change_the_id() {
+fn layout_and_spelt_out_defaults_do_not_change_the_id() {
     let id = |text: &str| NetworkFile::parse(text).unwrap().id();
     let same = [
-        SAMPLE.replace("Alder", "Ash"),
         SAMPLE.replace("= ", "=  ") + "\n# a remark\n",
         SAMPLE.replace("name = \"Alder\"", "weight = 1\nname = \"Alder\""),
         SAMPLE.replace("1e-5", "0.00001"),
@@ -68,7 +81,7 @@ fn names_layout_and_spelt_out_defaults_do_not_change_the_id() {
 }
 
 #[test]
-fn any_change_of_policy_key_weight_or_order_changes_the_id() {
+fn any_change_of_policy_name_key_weight_or_order_changes_the_id() {
     let id = |text: &str| NetworkFile::parse(text).unwrap().id();
     let swapped = {
         let network = NetworkFile::parse(SAMPLE).unwrap();
@@ -83,6 +96,14 @@ fn any_change_of_policy_key_weight_or_order_changes_the_id() {
         ("245", "246"),
         ("= 16", "= 17"),
         ("2500", "2501"),
+        ("0.125", "0.12500000000000003"),
+        ("= 90", "= 91"),
+        ("777", "778"),
+        ("most_pairs = 3", "most_pairs = 2"),
+        ("7200", "7201"),
+        ("9000", "9001"),
+        ("operators_above_malicious = \"are trusted\"", ""),
+        ("Alder", "Ash"),
         ("0101\"", "0102\""),
         ("weight = 3", "weight = 4"),
     ] {
@@ -104,6 +125,15 @@ fn what_makes_no_sense_is_refused_by_name() {
         ("1e-5", "nan", "policy.delta"),
         ("245", "0", "policy.disturbed_rounds"),
         ("245", "-1", "disturbed_rounds"),
+        ("0.125", "0.000001", "policy.total_delta"),
+        ("0.125", "1.5", "policy.total_delta"),
+        ("0.125", "nan", "policy.total_delta"),
+        ("= 90", "= 0", "policy.total_over_days"),
+        ("777", "0", "policy.attempts"),
+        ("most_pairs = 3", "most_pairs = 17", "policy.most_pairs"),
+        ("7200", "0", "policy.longest_epoch_s"),
+        ("9000", "3600001", "policy.longest_deadline_ms"),
+        ("are trusted", "are fine", "policy.operators_above_malicious"),
         ("= 16", "= 1", "policy.least_mixing_hops"),
         ("= 16", "= 100", "policy.least_mixing_hops"),
         ("weight = 3", "weight = 0", "operator.weight"),
@@ -117,6 +147,35 @@ fn what_makes_no_sense_is_refused_by_name() {
         assert_ne!(text, SAMPLE, "{from}");
         let said = NetworkFile::parse(&text).unwrap_err().to_string();
         assert!(said.contains(named), "{from} -> {to}: {said}");
+    }
+}
+
+/// A name is printed wherever people check a file that somebody else has made.
+#[test]
+fn a_name_that_would_not_look_like_one_is_refused_and_shown_escaped() {
+    let long = "x".repeat(65);
+    for (name, shown) in [
+        (r"new\nnetwork 72199e2ce927", r"new\nnetwork"),
+        (r"\u001b[31m", r"\u{1b}[31m"),
+        (r"a\u009bb", r"\u{9b}"),
+        (r"\u202egnirts", r"\u{202e}"),
+        (r"a\u2066b", r"\u{2066}"),
+        (r"a\u200fb", r"\u{200f}"),
+        (r"a\u200bb", r"\u{200b}"),
+        ("   ", "   "),
+        ("", "operator.name"),
+        (long.as_str(), "64 bytes"),
+    ] {
+        let said = NetworkFile::parse(&SAMPLE.replace("Alder", name)).unwrap_err().to_string();
+        assert!(said.contains("operator.name") && said.contains(shown), "{name}: {said}");
+        assert!(!said.contains(|c: char| c.is_control()), "{said:?}");
+    }
+    let raw = SAMPLE.replace("Alder", "\u{1b}[31m\u{202e}");
+    let said = NetworkFile::parse(&raw).unwrap_err().to_string();
+    assert!(!said.contains(['\u{1b}', '\u{202e}']), "{said:?}");
+    for name in [r#"with \"quotes\" and \\"#, "ünïcödé = [x]", "Verein für Netze e. V.", "日本"]
+    {
+        assert!(NetworkFile::parse(&SAMPLE.replace("Alder", name)).is_ok(), "{name}");
     }
 }
 

@@ -1,0 +1,108 @@
+//! The TOML form of a network file.
+
+use serde::Deserialize;
+
+use super::policy::{malicious_out_of_range, wrong};
+use super::{NetworkFile, NetworkFileError, Operator, Policy, plain};
+use crate::IdentityKey;
+
+/// What `policy.operators_above_malicious` has to say for such operators to be allowed.
+const TRUSTED: &str = "are trusted";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFile {
+    policy: RawPolicy,
+    operator: Vec<Operator>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawPolicy {
+    malicious: f64,
+    epsilon: f64,
+    delta: f64,
+    disturbed_rounds: u32,
+    total_delta: f64,
+    total_over_days: u32,
+    attempts: u32,
+    most_pairs: u8,
+    least_mixing_hops: u8,
+    least_round_interval_ms: u32,
+    longest_epoch_s: u32,
+    longest_deadline_ms: u32,
+    operators_above_malicious: Option<String>,
+}
+
+impl Default for RawPolicy {
+    fn default() -> Self {
+        let policy = Policy::DEFAULT;
+        Self {
+            malicious: f64::from(policy.malicious_ppm) / 1e6,
+            epsilon: policy.epsilon,
+            delta: policy.delta,
+            disturbed_rounds: policy.disturbed_rounds,
+            total_delta: policy.total_delta,
+            total_over_days: policy.total_over_days,
+            attempts: policy.attempts,
+            most_pairs: policy.most_pairs,
+            least_mixing_hops: policy.least_mixing_hops,
+            least_round_interval_ms: policy.least_round_interval_ms,
+            longest_epoch_s: policy.longest_epoch_s,
+            longest_deadline_ms: policy.longest_deadline_ms,
+            operators_above_malicious: None,
+        }
+    }
+}
+
+impl RawPolicy {
+    fn policy(self) -> Result<Policy, NetworkFileError> {
+        if !(0.0..0.5).contains(&self.malicious) {
+            return Err(malicious_out_of_range(self.malicious));
+        }
+        let trusts_heavy_operators = match self.operators_above_malicious {
+            None => false,
+            Some(words) if words == TRUSTED => true,
+            Some(words) => {
+                let expected = format!("left out, or \"{TRUSTED}\"");
+                return Err(wrong("operators_above_malicious", words, &expected));
+            }
+        };
+        Ok(Policy {
+            malicious_ppm: (self.malicious * 1e6).round() as u32,
+            epsilon: self.epsilon,
+            delta: self.delta,
+            disturbed_rounds: self.disturbed_rounds,
+            total_delta: self.total_delta,
+            total_over_days: self.total_over_days,
+            attempts: self.attempts,
+            most_pairs: self.most_pairs,
+            least_mixing_hops: self.least_mixing_hops,
+            least_round_interval_ms: self.least_round_interval_ms,
+            longest_epoch_s: self.longest_epoch_s,
+            longest_deadline_ms: self.longest_deadline_ms,
+            trusts_heavy_operators,
+        })
+    }
+}
+
+impl NetworkFile {
+    /// Reads the TOML text of a network file.
+    ///
+    /// # Errors
+    /// If it is no such file, has keys of other names, or values that make no sense.
+    pub fn parse(text: &str) -> Result<Self, NetworkFileError> {
+        let raw: RawFile = toml::from_str(text)
+            .map_err(|e| NetworkFileError::Syntax(plain(e.to_string().trim_end())))?;
+        Self::new(raw.operator, raw.policy.policy()?)
+    }
+}
+
+pub(super) const fn one() -> u32 {
+    1
+}
+
+pub(super) fn hex_key<'de, D: serde::Deserializer<'de>>(input: D) -> Result<IdentityKey, D::Error> {
+    let text = String::deserialize(input)?;
+    text.parse().map_err(serde::de::Error::custom)
+}
