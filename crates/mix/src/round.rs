@@ -142,6 +142,8 @@ pub(crate) struct RoundMachine {
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
     pub(crate) outputs: VecDeque<Output>,
+    /// Clients whose onions were awaited in vain.
+    pub(crate) missed: Vec<ClientId>,
     /// Set when the round has ended.
     pub(crate) ended: Option<(RoundOutcome, RoundCounts, u64)>,
 }
@@ -215,18 +217,20 @@ impl RoundMachine {
         self.opened.is_some()
     }
 
-    /// The coordinator opens the round; `clients` of this gateway are being told.
+    /// The coordinator opens the round; clients of this gateway are being told. It waits for the
+    /// onions of those `awaited`, but for `wait_ms` at most.
     pub(crate) fn announce(
         &mut self,
         now: Timestamp,
-        clients: impl Iterator<Item = ClientId>,
+        awaited: Vec<ClientId>,
+        wait_ms: u64,
         effects: &mut Effects,
     ) {
         let epoch = &self.context.epoch;
         let deadlines = Deadlines::new(now, *epoch.parameters(), epoch.geometry());
         self.opened.get_or_insert((now, deadlines));
         self.tracer.opened();
-        clients.for_each(|client| self.submissions.await_client(client));
+        self.submissions.expect(awaited, now.plus_ms(wait_ms));
         self.heed_withheld(now, effects);
         self.advance(now, effects);
     }
@@ -236,6 +240,12 @@ impl RoundMachine {
         let (_, deadlines) = self.opened.filter(|_| self.stage == Stage::Submissions)?;
         // Both are at most the epoch's u32 of milliseconds apart.
         Some(deadlines.submissions().ms_since(now) as u32).filter(|&left| left > 0)
+    }
+
+    /// How many milliseconds ago the round was opened, and for how many it takes onions at most.
+    pub(crate) fn opened_ms_ago(&self, now: Timestamp) -> Option<(u64, u64)> {
+        let (opened, _) = self.opened?;
+        Some((now.ms_since(opened), self.context.epoch.parameters().submit_ms.into()))
     }
 
     pub(crate) fn has_noise(&self) -> bool {
@@ -274,9 +284,14 @@ impl RoundMachine {
         Ok(())
     }
 
-    /// A client has linked, and may send onions.
-    pub(crate) fn client_joined(&mut self, client: ClientId) {
+    /// Waits for a client's onions.
+    pub(crate) fn await_client(&mut self, client: ClientId) {
         self.submissions.await_client(client);
+    }
+
+    /// Waits for a client's onions no longer.
+    pub(crate) fn forget_client(&mut self, client: ClientId) {
+        self.submissions.forget_client(client);
     }
 
     /// A client that has gone will send none.
@@ -299,7 +314,7 @@ impl RoundMachine {
         Some(match self.stage {
             Stage::Submissions => {
                 if self.noise.is_some() {
-                    deadlines.submissions()
+                    self.submissions.awaited_until().min(deadlines.submissions())
                 } else {
                     deadlines.batches(Layer::FIRST)
                 }

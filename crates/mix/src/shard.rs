@@ -2,6 +2,7 @@
 
 mod clients;
 mod epochs;
+mod patience;
 mod rounds;
 
 use std::collections::{BTreeMap, VecDeque};

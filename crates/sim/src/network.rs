@@ -9,7 +9,7 @@ use std::sync::Arc;
 use antiphon_client_core::{Checkpoint, Client, ClientConfig, Input as ClientInput};
 use antiphon_coordinator::{Coordinator, Input as CoordinatorInput, State};
 use antiphon_mix::{ClientId, Input as ShardInput, Limits, Shard, ShardConfig, SignerState};
-use antiphon_wire::{IdentityKey, NetworkFile, Timestamp};
+use antiphon_wire::{FromClient, IdentityKey, NetworkFile, PROTOCOL_VERSION, Timestamp};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
 
@@ -225,6 +225,12 @@ impl Network {
         self.join(i, self.gateways[i]);
     }
 
+    /// Links somebody to a gateway who never says anything, nor listens.
+    pub fn link_silently(&mut self, gateway: usize) {
+        let stranger = ClientId(self.setup.clients as u64);
+        self.tell_shard(gateway, ShardInput::ClientJoined(stranger));
+    }
+
     /// Moves a client to another gateway.
     pub fn move_client(&mut self, i: usize, gateway: usize) {
         self.leave(i);
@@ -244,7 +250,10 @@ impl Network {
 
     fn join(&mut self, client: usize, gateway: usize) {
         self.gateways[client] = gateway;
-        self.tell_shard(gateway, ShardInput::ClientJoined(ClientId(client as u64)));
+        let from = ClientId(client as u64);
+        self.tell_shard(gateway, ShardInput::ClientJoined(from));
+        let message = FromClient::Hello { version: PROTOCOL_VERSION };
+        self.tell_shard(gateway, ShardInput::Client { from, message });
     }
 
     fn leave(&mut self, client: usize) {

@@ -10,8 +10,8 @@ use antiphon_onion::{Keep, build_batch};
 use antiphon_routing::{Draft, Offer, VerifiedEpoch, assemble};
 use antiphon_wire::{
     Blob, Digest, Epoch, FromClient, IdentityKey, Layer, NetworkFile, Operator, OperatorIndex,
-    OperatorList, Parameters, PeerMessage, Policy, Round, SERVICE_CONVERSATION, SUITE_1, Signed,
-    SignedDocument, Timestamp, ToClient, ToCoordinator, ToShard,
+    OperatorList, PROTOCOL_VERSION, Parameters, PeerMessage, Policy, Round, SERVICE_CONVERSATION,
+    SUITE_1, Signed, SignedDocument, Timestamp, ToClient, ToCoordinator, ToShard,
 };
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
@@ -164,6 +164,9 @@ impl Network {
         for client in 0..clients {
             let joined = Input::ClientJoined(ClientId(client as u64));
             network.inputs.push_back((client % shards, joined));
+            let message = FromClient::Hello { version: PROTOCOL_VERSION };
+            let hello = Input::Client { from: ClientId(client as u64), message };
+            network.inputs.push_back((client % shards, hello));
         }
         network.work_off(&mut Costs::default());
         network.records = false;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use antiphon_wire::{Digest, Geometry};
+use antiphon_wire::{Digest, Geometry, Timestamp};
 
 use crate::ClientId;
 use crate::buffers::{Buffer, BufferPool};
@@ -35,8 +35,10 @@ pub(crate) struct Submissions {
     /// is no second submission.
     by_digest: BTreeMap<Digest, usize>,
     by_client: BTreeMap<ClientId, usize>,
-    /// Clients of this gateway that have not handed in theirs.
+    /// Clients whose onions are waited for.
     awaited: BTreeSet<ClientId>,
+    /// Until when.
+    awaited_until: Timestamp,
     /// All entries, one after the other. Only the last block has room.
     entries: Vec<Buffer>,
     entry_count: usize,
@@ -51,6 +53,7 @@ impl Submissions {
             by_digest: BTreeMap::new(),
             by_client: BTreeMap::new(),
             awaited: BTreeSet::new(),
+            awaited_until: Timestamp(0),
             entries: Vec::new(),
             entry_count: 0,
         }
@@ -110,6 +113,12 @@ impl Submissions {
         }
     }
 
+    /// Waits for the onions of `clients` until `until`. Others may send theirs meanwhile.
+    pub(crate) fn expect(&mut self, clients: Vec<ClientId>, until: Timestamp) {
+        self.awaited_until = until;
+        clients.into_iter().for_each(|client| self.await_client(client));
+    }
+
     /// Expects onions of a client.
     pub(crate) fn await_client(&mut self, client: ClientId) {
         if !self.by_client.contains_key(&client) {
@@ -122,9 +131,18 @@ impl Submissions {
         self.awaited.remove(&client);
     }
 
-    /// Whether every client has handed in its onions.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.awaited.is_empty()
+    /// Whether there is nobody left to wait for.
+    pub(crate) fn is_complete(&self, now: Timestamp) -> bool {
+        self.awaited.is_empty() || now >= self.awaited_until
+    }
+
+    pub(crate) fn awaited_until(&self) -> Timestamp {
+        self.awaited_until
+    }
+
+    /// Clients that are still waited for.
+    pub(crate) fn missing(&self) -> Vec<ClientId> {
+        self.awaited.iter().copied().collect()
     }
 
     /// Clients with a submission, in the order of their onions.

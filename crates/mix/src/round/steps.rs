@@ -54,8 +54,8 @@ impl RoundMachine {
     }
 
     fn close_submissions(&mut self, now: Timestamp, effects: &mut Effects) {
-        let all_in = self.submissions.is_complete();
-        if !self.is_open() || (!all_in && !self.past(now, Deadlines::submissions)) {
+        let waited = self.submissions.is_complete(now) || self.past(now, Deadlines::submissions);
+        if !self.is_open() || !waited {
             return;
         }
         let Some(noise) = self.noise.take() else {
@@ -64,6 +64,7 @@ impl RoundMachine {
             }
             return;
         };
+        effects.missed = self.submissions.missing();
         self.counts.user_onions = self.submissions.onions() as u32;
         self.counts.noise_onions = noise.entries.len() as u32;
         self.tracer.noise_took(noise.took);

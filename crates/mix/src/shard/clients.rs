@@ -4,20 +4,59 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use antiphon_routing::VerifiedEpoch;
-use antiphon_wire::{Blob, FromClient, PROTOCOL_VERSION, Round, Timestamp, ToClient};
+use antiphon_wire::{Blob, Epoch, FromClient, PROTOCOL_VERSION, Round, Timestamp, ToClient};
 
 use crate::io::{ClientId, Output};
+use crate::round::SubmitError;
 use crate::shard::Shard;
+use crate::shard::patience::Patience;
 
-/// The clients linked to this shard, with how many messages each has sent in the running round.
+/// The clients linked to this shard.
 #[derive(Debug, Default)]
 pub(super) struct Clients {
-    messages: BTreeMap<ClientId, u32>,
+    linked: BTreeMap<ClientId, Linked>,
+    patience: Patience,
+}
+
+/// One of them.
+#[derive(Debug, Default)]
+struct Linked {
+    /// How many messages it has sent since the last round was opened.
+    messages: u32,
+    /// Whether it has said hello.
+    greeted: bool,
+    /// Whether rounds wait for its onions: from its hello on, until it misses a round, and again
+    /// once it has handed in.
+    awaited: bool,
+    /// The first round that it was told of at the opening.
+    first_told: Option<Round>,
+    /// The last round in which the time of its onions counted.
+    counted: Round,
 }
 
 impl Clients {
-    pub(super) fn linked(&self) -> Vec<ClientId> {
-        self.messages.keys().copied().collect()
+    /// Whom a round that opens now waits for, and for how many milliseconds of `window_ms`.
+    pub(super) fn expect(&mut self, window_ms: u64) -> (Vec<ClientId>, u64) {
+        self.patience.fade();
+        let awaited = self.linked.iter().filter(|(_, client)| client.awaited);
+        (awaited.map(|(id, _)| *id).collect(), self.patience.wait_ms(window_ms))
+    }
+
+    /// A client has handed in onions for `round`, in time or not, `after_ms` after its opening.
+    fn handed_in(&mut self, client: ClientId, round: Round, after_ms: u64, window_ms: u64) {
+        let Some(linked) = self.linked.get_mut(&client) else { return };
+        linked.awaited = true;
+        if round > linked.counted && linked.first_told.is_some_and(|first| first <= round) {
+            linked.counted = round;
+            self.patience.note(after_ms, window_ms);
+        }
+    }
+
+    /// A round has gone on without a client's onions.
+    pub(super) fn missed(&mut self, client: ClientId) {
+        if let Some(linked) = self.linked.get_mut(&client) {
+            linked.awaited = false;
+        }
     }
 }
 
@@ -28,7 +67,7 @@ impl Shard {
 
     fn tell_all_clients(&mut self, message: ToClient) {
         let message = Arc::new(message);
-        for &to in self.clients.messages.keys() {
+        for &to in self.clients.linked.keys() {
             self.outputs.push_back(Output::Client { to, message: Arc::clone(&message) });
         }
     }
@@ -38,7 +77,7 @@ impl Shard {
     }
 
     pub(super) fn client_joined(&mut self, now: Timestamp, client: ClientId) {
-        self.clients.messages.insert(client, 0);
+        self.clients.linked.insert(client, Linked::default());
         let served = self.epochs.values().map(|keys| &keys.context.epoch);
         let documents: Vec<_> =
             served.chain(&self.elsewhere).map(|epoch| epoch.signed().clone()).collect();
@@ -47,9 +86,6 @@ impl Shard {
         }
         // A client that joins while a round is open can still take part.
         for round in self.running() {
-            if let Some(machine) = self.rounds.get_mut(&round) {
-                machine.client_joined(client);
-            }
             if let Some(opened) = self.opened_message(now, round) {
                 self.tell(client, opened);
             }
@@ -63,7 +99,10 @@ impl Shard {
     }
 
     pub(super) fn announce_to_clients(&mut self, now: Timestamp, round: Round) {
-        self.clients.messages.values_mut().for_each(|messages| *messages = 0);
+        for client in self.clients.linked.values_mut() {
+            client.messages = 0;
+            client.first_told.get_or_insert(round);
+        }
         if let Some(message) = self.opened_message(now, round) {
             self.tell_all_clients(message);
         }
@@ -71,30 +110,60 @@ impl Shard {
 
     pub(super) fn client(&mut self, now: Timestamp, from: ClientId, message: FromClient) {
         let most = self.config.limits.client_messages_per_round;
-        let Some(messages) = self.clients.messages.get_mut(&from) else { return };
-        *messages += 1;
-        if *messages > most {
+        let Some(client) = self.clients.linked.get_mut(&from) else { return };
+        client.messages += 1;
+        if client.messages > most {
             return self.drop_client(now, from, "it sends more messages than a round needs");
         }
         match message {
             FromClient::Hello { version } => {
                 if version != PROTOCOL_VERSION {
                     self.drop_client(now, from, "it speaks another version of the protocol");
+                } else if !std::mem::replace(&mut client.greeted, true) {
+                    self.await_newcomer(from);
                 }
             }
             FromClient::Submit { epoch, round, onions } => {
-                let mut result = Err(crate::round::SubmitError::Closed);
-                self.with_round(now, round, |machine, effects| {
-                    if machine.context().epoch.epoch() == epoch {
-                        result = machine.submit(now, from, &onions.0, effects);
-                    }
-                });
-                if let Err(error) = result {
+                if let Err(error) = self.submit(now, from, epoch, round, &onions.0) {
                     let reason = Blob(error.to_string().into_bytes());
                     self.tell(from, ToClient::Refused { epoch, round, reason });
                 }
             }
         }
+    }
+
+    /// Waits once for a client that has said hello.
+    fn await_newcomer(&mut self, client: ClientId) {
+        if let Some(linked) = self.clients.linked.get_mut(&client) {
+            linked.awaited = true;
+        }
+        for round in self.running() {
+            if let Some(machine) = self.rounds.get_mut(&round) {
+                machine.await_client(client);
+            }
+        }
+    }
+
+    fn submit(
+        &mut self,
+        now: Timestamp,
+        from: ClientId,
+        epoch: Epoch,
+        round: Round,
+        onions: &[u8],
+    ) -> Result<(), SubmitError> {
+        let mut result = Err(SubmitError::Closed);
+        let mut opened = None;
+        self.with_round(now, round, |machine, effects| {
+            if machine.context().epoch.epoch() == epoch {
+                opened = machine.opened_ms_ago(now);
+                result = machine.submit(now, from, onions, effects);
+            }
+        });
+        if let (Some((after_ms, window_ms)), Ok(()) | Err(SubmitError::Closed)) = (opened, result) {
+            self.clients.handed_in(from, round, after_ms, window_ms);
+        }
+        result
     }
 
     fn drop_client(&mut self, now: Timestamp, client: ClientId, reason: &'static str) {
@@ -103,7 +172,7 @@ impl Shard {
     }
 
     pub(super) fn client_left(&mut self, now: Timestamp, client: ClientId) {
-        self.clients.messages.remove(&client);
+        self.clients.linked.remove(&client);
         for round in self.running() {
             self.with_round(now, round, |machine, effects| {
                 machine.client_left(now, client, effects);

@@ -9,7 +9,7 @@ use antiphon_wire::{
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
 
-use crate::io::{BatchKey, Notice, Output};
+use crate::io::{BatchKey, ClientId, Notice, Output};
 use crate::noise::{NoiseBatch, NoiseJob};
 use crate::round::{Effects, RoundMachine, UnsignedHeader};
 use crate::shard::Shard;
@@ -47,6 +47,7 @@ impl Shard {
         let epoch = machine.context().epoch.epoch();
         let trace = effects.ended.map(|_| machine.tracer.finish());
         self.outputs.append(&mut effects.outputs);
+        effects.missed.iter().for_each(|client| self.miss(*client));
         if let Some((outcome, counts, took_ms)) = effects.ended {
             self.say(ToCoordinator::Ended { epoch, round, outcome, counts });
             self.notice(Notice::RoundEnded { round, outcome, counts, took_ms });
@@ -57,6 +58,12 @@ impl Shard {
             self.rounds.retain(|number, machine| *number >= kept || !machine.has_ended());
             self.expire(now);
         }
+    }
+
+    /// A round goes on without a client's onions: the others do not wait for it either.
+    fn miss(&mut self, client: ClientId) {
+        self.clients.missed(client);
+        self.rounds.values_mut().for_each(|machine| machine.forget_client(client));
     }
 
     /// Makes sure that a round's machine is there. Its seal key can be taken once only, so a round
@@ -112,9 +119,11 @@ impl Shard {
         for keys in self.epochs.values_mut() {
             keys.erase_before(round);
         }
-        let clients = self.clients.linked();
+        let submit_ms =
+            self.epochs.get(&epoch).map(|keys| keys.context.epoch.parameters().submit_ms);
+        let (awaited, wait_ms) = self.clients.expect(submit_ms.unwrap_or_default().into());
         self.with_round(now, round, |machine, effects| {
-            machine.announce(now, clients.into_iter(), effects);
+            machine.announce(now, awaited, wait_ms, effects);
         });
         self.announce_to_clients(now, round);
         self.prepare_from(now, round.next());

@@ -203,6 +203,8 @@ impl Network {
                             self.send(Sent { from, to, payload });
                         }
                     }
+                    // The others are strangers, who do not listen.
+                    ShardOutput::Client { to, .. } if to.0 >= self.setup.clients as u64 => {}
                     ShardOutput::Client { to, message } => {
                         let payload = Payload::ToClient(Arc::unwrap_or_clone(message));
                         let to = Party::Client(to.0 as usize);

@@ -1,0 +1,82 @@
+//! Whom a gateway waits for, and how long.
+
+use antiphon_client_core::Outcome;
+use antiphon_sim::adversary::{Adversary, ClientPlay, Honest, InRounds, MaliciousClient};
+use antiphon_sim::scenario::quick;
+use antiphon_sim::{Network, Setup};
+use antiphon_wire::Round;
+
+/// Rounds that a run takes.
+const ROUNDS: u64 = 20;
+/// From here on, gateways know how long their clients take.
+const SETTLED: Round = Round(4);
+/// No delay of links is near it, in milliseconds.
+const SUBMIT_MS: u32 = 2_000;
+
+fn setup() -> Setup {
+    let mut setup = quick(3);
+    setup.coordinator.submit_ms = SUBMIT_MS;
+    setup.coordinator.interval_ms = 5_000;
+    setup
+}
+
+fn run(adversary: impl Adversary + 'static, prepare: impl FnOnce(&mut Network)) -> Network {
+    let mut network = Network::with_adversary(setup(), adversary);
+    prepare(&mut network);
+    assert!(network.run_until(600_000, |network| network.record.rounds().count() >= 20));
+    network
+}
+
+/// How long each round took from its opening to the last report, in milliseconds.
+fn took(network: &Network) -> Vec<(Round, u64)> {
+    network.record.rounds().map(|report| (report.round, report.latency_ms)).collect()
+}
+
+/// The longest of the rounds that are not among the first.
+fn longest(network: &Network) -> u64 {
+    let settled = took(network).into_iter().filter(|(round, _)| *round >= SETTLED);
+    settled.map(|(_, ms)| ms).max().expect("there are such rounds")
+}
+
+/// The client's onions are lost in rounds `first` to `last`.
+fn silent(client: usize, first: u64, last: u64) -> InRounds<MaliciousClient> {
+    let attack = MaliciousClient { client, play: ClientPlay::Lost };
+    InRounds { first: Round(first), last: Round(last), attack }
+}
+
+#[test]
+fn a_link_that_sends_nothing_slows_no_round() {
+    let quiet = longest(&run(Honest, |_| {}));
+    let strangers = longest(&run(Honest, |network| network.link_silently(0)));
+    assert!(quiet < 1_000, "{quiet}");
+    assert!(strangers < quiet + 200, "{strangers} instead of {quiet}");
+}
+
+#[test]
+fn a_client_that_dies_slows_one_round_by_what_experience_says() {
+    let network = run(silent(3, 8, u64::MAX), |_| {});
+    let quiet = longest(&run(Honest, |_| {}));
+    let slow: Vec<_> = took(&network)
+        .into_iter()
+        .filter(|(round, ms)| *round >= SETTLED && *ms > quiet + 200)
+        .collect();
+    assert!(matches!(slow[..], [(Round(8), ms)] if ms < 1_500), "{slow:?}, else {quiet}");
+}
+
+#[test]
+fn a_client_that_was_away_takes_part_again() {
+    let network = run(silent(3, 8, 9), |_| {});
+    let outcome = |round| network.record.outcome(3, Round(round));
+    assert_eq!([8, 9].map(outcome), [Some(Outcome::Disturbed); 2]);
+    assert!((11..ROUNDS).all(|round| outcome(round) == Some(Outcome::Undisturbed)));
+}
+
+#[test]
+fn a_client_that_is_always_slower_than_the_others_is_waited_for() {
+    // Half of its gateway's clients: what they need is what the gateway expects.
+    let attack = MaliciousClient { client: 3, play: ClientPlay::Late(1_200) };
+    let attack = InRounds { first: Round(1), last: Round(u64::MAX), attack };
+    let network = run(attack, |_| {});
+    let outcome = |round| network.record.outcome(3, Round(round));
+    assert!((SETTLED.0..ROUNDS).all(|round| outcome(round) == Some(Outcome::Undisturbed)));
+}
