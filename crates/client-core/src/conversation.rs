@@ -1,7 +1,7 @@
 //! One conversation: its keys, its schedule and its messages.
 
 mod bare;
-mod body;
+pub(crate) mod body;
 mod kdf;
 mod keys;
 #[cfg(test)]
@@ -137,6 +137,11 @@ impl Conversation {
         self.schedule.meets(round)
     }
 
+    /// One more round is planned.
+    pub(crate) fn begin_round(&mut self) {
+        self.schedule.begin_round();
+    }
+
     /// Erases the keys of a round in which there is no meeting.
     pub(crate) fn skip(&mut self, epoch: Epoch, round: Round) {
         self.keys.skip(epoch, round);
@@ -174,15 +179,14 @@ impl Conversation {
         Some(Meeting { number, partners })
     }
 
-    /// Takes a reply of `round`. Nothing if it is not what the partner deposited with `key`.
-    pub(crate) fn collect(&mut self, round: Round, key: &BodyKey, body: &mut [u8]) -> Option<News> {
-        let plaintext = body::open(key, body)?;
+    /// Takes what the partner deposited in `round`.
+    pub(crate) fn collect(&mut self, round: Round, plaintext: &[u8]) -> News {
         let mut news = News::default();
         match body::read(plaintext) {
             Ok(content) => self.take(round, content, &mut news),
             Err(error) => news.errors.push(error.into()),
         }
-        Some(news)
+        news
     }
 
     fn take(&mut self, round: Round, content: Content<'_>, news: &mut News) {
@@ -208,8 +212,9 @@ impl Conversation {
         }
     }
 
-    /// A meeting's outcome is known. `None`: it was aborted with nothing revealed.
-    pub(crate) fn finish(&mut self, meeting: u64, went_well: Option<bool>) {
+    /// A meeting's outcome is known. `None`: it was aborted with nothing revealed. `charged`: its
+    /// round may have revealed something, whether or not the meeting went well.
+    pub(crate) fn finish(&mut self, meeting: u64, went_well: Option<bool>, charged: bool) {
         let settled = self.under_way.remove(&meeting).unwrap_or(meeting);
         if went_well == Some(true) {
             // One end may hear of a round just before the next opens and the other just after: the
@@ -217,6 +222,9 @@ impl Conversation {
             self.sender.heard(settled.saturating_sub(1));
         } else {
             self.sender.lost(meeting);
+        }
+        if charged {
+            self.schedule.charged();
         }
         match went_well {
             Some(true) => self.schedule.succeeded(),

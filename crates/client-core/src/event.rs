@@ -186,6 +186,11 @@ pub enum Event {
         /// Why.
         error: DocumentRefusal,
     },
+    /// Openings of rounds arrived late, in a burst: nothing was submitted for so many.
+    RoundsLate {
+        /// How many.
+        rounds: u64,
+    },
     /// An opened round was refused; nothing was submitted for it.
     RoundRefused {
         /// The epoch named.

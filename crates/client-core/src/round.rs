@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use antiphon_wire::{DEAD_DROP_BYTES, Epoch, Geometry, Round};
 use rand::CryptoRng;
 
-use crate::conversation::{BodyKey, Conversation, equal};
+use crate::conversation::{BodyKey, Conversation, body, equal};
 use crate::{ConversationId, Event};
 
 #[cfg(test)]
@@ -83,6 +83,11 @@ impl Plan {
                 events.push(Event::NoRoom { conversation: id });
             }
             conversation.told_no_room = !fits;
+            let before = conversation.level();
+            conversation.begin_round();
+            if conversation.level() != before {
+                events.push(Event::Rhythm { conversation: id, level: conversation.level() });
+            }
             if !(may_meet && fits && conversation.meets(round)) {
                 conversation.skip(epoch, round);
                 continue;
@@ -108,6 +113,11 @@ impl Plan {
         self.expected.len() * self.place.geometry.body_bytes()
     }
 
+    /// Whether a conversation meets, so that the round can reveal something about it.
+    pub(crate) fn meets(&self) -> bool {
+        !self.meetings.is_empty()
+    }
+
     /// Takes what became of the round to the conversations. Returns whether it was undisturbed.
     pub(crate) fn settle(
         self,
@@ -124,10 +134,11 @@ impl Plan {
             }
             _ => failed.extend(self.meetings.iter().map(|(id, _)| *id)),
         }
+        let charged = !undisturbed && !nullified;
         for (id, meeting) in self.meetings {
             let Some(conversation) = conversations.get_mut(&id) else { continue };
             let before = conversation.level();
-            conversation.finish(meeting, (!nullified).then(|| !failed.contains(&id)));
+            conversation.finish(meeting, (!nullified).then(|| !failed.contains(&id)), charged);
             let level = conversation.level();
             if level != before {
                 events.push(Event::Rhythm { conversation: id, level });
@@ -150,16 +161,16 @@ impl Plan {
             undisturbed &= match expected {
                 Expected::Own => equal(self.body_of(onion ^ 1), body),
                 Expected::Partners { conversation: id, key } => {
-                    // One that was given up meanwhile has nothing to say about the round.
-                    let Some(conversation) = conversations.get_mut(id) else { continue };
-                    let news = conversation.collect(self.place.round, key, body);
-                    let arrived = news.is_some();
-                    if let Some(news) = news {
-                        tell(*id, news, events);
-                    } else {
+                    let Some(plaintext) = body::open(key, body) else {
                         failed.push(*id);
+                        undisturbed = false;
+                        continue;
+                    };
+                    // One that has closed meanwhile is judged by the key alone.
+                    if let Some(conversation) = conversations.get_mut(id) {
+                        tell(*id, conversation.collect(self.place.round, plaintext), events);
                     }
-                    arrived
+                    true
                 }
             };
         }

@@ -267,8 +267,8 @@ fn rounds_too_fast_or_out_of_their_time_get_nothing() {
             Err(error) => panic!("{error}"),
         }
     }
-    // 20 seconds.
-    assert!((40..=41).contains(&served), "{served}");
+    // 20 seconds, and a few at once.
+    assert!((40..=45).contains(&served), "{served}");
     // A round refused for its haste was not used up, but those before are.
     assert!(matches!(
         alone.open(START.plus_ms(60_000), 1, 2000),

@@ -7,7 +7,7 @@ use antiphon_sim::{LinkModel, Network, Party, Payload, Sent, Setup};
 use antiphon_wire::{FromClient, Timestamp};
 
 /// K, for both ends together.
-const K: u32 = 24;
+const K: u32 = 8;
 const RUN_MS: u64 = 60_000;
 
 /// Whether the onions of client 0 or 1 in a round are lost.
@@ -55,11 +55,9 @@ fn an_attack_costs_both_ends_k_rounds_at_most_and_nothing_outside_shows_it() {
                 let revealing = [Outcome::Disturbed, Outcome::ChargedAbort];
                 matches!(event, Event::RoundEnded { outcome, .. } if revealing.contains(outcome))
             });
+            // Those in which they meet are charged, until nothing is left: then rounds are idle.
             let disturbed = disturbed.count() as u32;
-            // Each is charged, until nothing is left: then rounds are idle, and cost nothing.
-            let expected = disturbed.min(K / 2);
-            let known = charged..=charged + budget.reserved;
-            assert!(known.contains(&expected), "{name}: {expected} of {known:?}");
+            assert!(charged <= disturbed, "{name}: {charged} of {disturbed}");
             let told =
                 |event: &Event| matches!(event, Event::Resting { charged } if *charged == K / 2);
             let told = network.record.events[client].iter().filter(|(_, event)| told(event));
@@ -69,9 +67,7 @@ fn an_attack_costs_both_ends_k_rounds_at_most_and_nothing_outside_shows_it() {
         if name == "both, always" {
             assert_eq!(charged, [K / 2; 2]);
         }
-        if name == "nobody" {
-            assert_eq!(charged, [0; 2]);
-        }
+        assert_eq!(charged == [0; 2], name == "nobody", "{name}: {charged:?}");
         // Every link of every client shows the same as if nobody talked, before the ledgers are used
         // up, when they are, and after.
         let mut idle = run(loses, false);

@@ -8,7 +8,7 @@ use antiphon_verify::{AbortKind, judge_abort};
 use antiphon_wire::{Epoch, MOST_ROUNDS_IN_FLIGHT, Round, SealStatement, Signed, Timestamp};
 
 use super::Client;
-use crate::clock::plausible;
+use crate::clock::{Haste, plausible};
 use crate::onions;
 use crate::round::{Place, Plan, Result as RoundResult};
 use crate::{Checkpoint, Event, Outcome, Output, RoundMark, RoundRefusal};
@@ -27,16 +27,15 @@ pub(super) struct InFlight {
     onions: Vec<u8>,
     reply_keys: ReplyKeys,
     plan: Plan,
-    /// Whether any conversation was open and could meet, so that the round counts.
-    counts: bool,
     /// When nothing can come of it any more.
     pub(super) due: Timestamp,
 }
 
-#[cfg(test)]
 impl InFlight {
+    /// Whether it deposits for a conversation. Nothing else looks different for whom its client
+    /// talks to, so no other round is charged.
     pub(super) fn counts(&self) -> bool {
-        self.counts
+        self.plan.meets()
     }
 }
 
@@ -63,7 +62,13 @@ impl Client {
         let least_ms = self.config.network.policy.least_round_interval_ms;
         plausible(document.document(), least_ms, round, now)?;
         let keys = onions::keys(&document, round)?;
-        self.clock.admit(now)?;
+        match self.clock.admit(now, document.parameters().interval_ms) {
+            Ok(0) => {}
+            Ok(rounds) => self.event(Event::RoundsLate { rounds }),
+            // Told of once, when the burst is over.
+            Err(Haste::Late) => return Ok(()),
+            Err(Haste::TooSoon(ms)) => return Err(RoundRefusal::TooSoon(ms)),
+        }
         self.documents.enter(epoch);
         if self.in_flight.len() >= MOST_IN_FLIGHT {
             self.settle(0, RoundResult::Nothing, Outcome::Disturbed);
@@ -76,7 +81,6 @@ impl Client {
         // Whatever is left may be spent by rounds in flight. Where it may all be, nobody meets: the
         // round is idle whoever talks, and costs nothing.
         let may_meet = self.ledger.left() > reserved;
-        let counts = may_meet && !self.conversations.is_empty();
         let pairs = document.parameters().pairs_per_client;
         let place = Place { epoch, round, geometry: document.geometry(), pairs };
         let mut events = Vec::new();
@@ -92,14 +96,14 @@ impl Client {
             }
         };
         let mark = RoundMark { epoch, round };
-        let charged = self.ledger.charged_with_reserve(reserved + u32::from(counts));
+        let charged = self.ledger.charged_with_reserve(reserved + u32::from(plan.meets()));
         let (extended, epochs_after) = (self.ledger.extended(), self.epochs_after);
         let checkpoint = Checkpoint { mark, charged, extended, epochs_after };
         self.outputs.push_back(Output::Persist(checkpoint));
         self.outputs.push_back(Output::Submit { epoch, round, onions: onions.clone() });
         self.outputs.extend(events.into_iter().map(Output::Event));
         let due = now.plus_ms(longest_ms(&document, closes_in_ms));
-        let flight = InFlight { document, round, onions, reply_keys, plan, counts, due };
+        let flight = InFlight { document, round, onions, reply_keys, plan, due };
         self.in_flight.push_back(flight);
         Ok(())
     }
@@ -159,12 +163,13 @@ impl Client {
     fn settle(&mut self, at: usize, result: RoundResult<'_>, outcome: Outcome) {
         let Some(flight) = self.in_flight.remove(at) else { return };
         let mut events = Vec::new();
+        let counts = flight.counts();
         let undisturbed = flight.plan.settle(result, &mut self.conversations, &mut events);
         let outcome = if undisturbed { Outcome::Undisturbed } else { outcome };
         self.outputs.extend(events.into_iter().map(Output::Event));
         self.event(Event::RoundEnded { round: flight.round, outcome });
         let revealing = matches!(outcome, Outcome::Disturbed | Outcome::ChargedAbort);
-        if revealing && flight.counts && self.ledger.charge() {
+        if revealing && counts && self.ledger.charge() {
             self.event(Event::Resting { charged: self.ledger.charged() });
         }
     }
@@ -172,7 +177,7 @@ impl Client {
     /// Rounds in flight that may be charged yet.
     pub(super) fn reserved(&self) -> u32 {
         // At most MOST_IN_FLIGHT.
-        self.in_flight.iter().filter(|flight| flight.counts).count() as u32
+        self.in_flight.iter().filter(|flight| flight.counts()).count() as u32
     }
 
     fn position(&self, epoch: Epoch, round: Round) -> Option<usize> {

@@ -23,7 +23,7 @@ proptest! {
             if let Ok(content) = body::read(plaintext) {
                 conversation.take(round, content, &mut News::default());
             }
-            conversation.finish(meeting.map_or(0, |meeting| meeting.number), Some(true));
+            conversation.finish(meeting.map_or(0, |meeting| meeting.number), Some(true), false);
         }
     }
 }

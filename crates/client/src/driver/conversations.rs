@@ -142,6 +142,12 @@ impl Driver {
                 tracing::warn!(%epoch, %round, %error, "a round is refused");
                 self.emit(Event::RoundRefused { epoch, round, error });
             }
+            CoreEvent::RoundsLate { rounds } => {
+                tracing::warn!(
+                    rounds,
+                    "rounds arrived late, in a burst: nothing was submitted for them"
+                );
+            }
             CoreEvent::Resting { charged } => self.emit(Event::Resting { charged }),
             CoreEvent::PartnerFailed { conversation, error } => {
                 self.emit(Event::PartnerFailed { conversation, error });

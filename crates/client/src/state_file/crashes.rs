@@ -286,9 +286,8 @@ fn lives(seed: u64) -> (u32, u32) {
         assert!(charged >= world.disturbed, "seed {seed}: {charged} < {}", world.disturbed);
         assert!(charged <= world.disturbed + world.lost, "seed {seed}: too much is charged");
         if world.rng.random_ratio(3, 4) {
-            // The rounds in which it meets nobody are undisturbed if nobody disturbs them.
             let secret = ConversationSecret([9; 32]);
-            let opening = Opening::new(secret, Role::First, Start::Sparse);
+            let opening = Opening::new(secret, Role::First, Start::Dense);
             life.core.open_conversation(&opening).unwrap();
         }
         let rounds = world.rng.random_range(1..12);

@@ -181,7 +181,7 @@ async fn a_gateway_that_brings_nothing_is_left_and_one_that_brings_wrong_replies
             served.reply(1, round, vec![round as u8; 512]).await;
             assert_eq!(event(&mut events, ended).await, (Round(round), Outcome::Disturbed));
         }
-        assert_eq!(client.budget().left, if talking { 0 } else { 10 });
+        assert_eq!(client.budget().left < 8, talking);
         for round in 20..23 {
             served.open(1, round).await;
             served.onions(1, round).await;

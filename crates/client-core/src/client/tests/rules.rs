@@ -44,12 +44,62 @@ fn disturbed_and_charged_rounds_cost_a_unit_while_a_conversation_is_open() {
 }
 
 #[test]
+fn rounds_in_which_no_conversation_meets_cost_nothing() {
+    let mix = Mix::new(1, 0, 1);
+    let mut client = client(&mix, 1, None);
+    document(&mut client, &mix);
+    client.open_conversation(&Opening { start: Start::Sparse, ..opening(Role::First) }).unwrap();
+    for round in 0..128 {
+        open(&mut client, &mix, round);
+        let reserved = client.budget().reserved;
+        let ended = [ended(round, Outcome::Disturbed)];
+        assert_eq!(reply(&mut client, &mix, round, vec![0; 512]), ended);
+        assert_eq!(client.budget().reserved, 0);
+        assert!(reserved <= 1);
+    }
+    assert_eq!(client.ledger().charged(), 1);
+}
+
+#[test]
+fn meetings_in_flight_as_their_conversation_closes_are_judged_and_charged() {
+    let mix = Mix::new(1, 0, 1);
+    let mut clients = [client(&mix, 1, None), client(&mix, 2, None)];
+    let ids = [0, 1].map(|i| {
+        document(&mut clients[i], &mix);
+        clients[i].open_conversation(&opening([Role::First, Role::Second][i])).unwrap()
+    });
+    clients[0].close_conversation(ids[0]);
+    for round in 0..13 {
+        play(&mut clients, &mix, round);
+    }
+    let in_flight: Vec<_> =
+        (13..17).map(|round| [0, 1].map(|i| onions(&open(&mut clients[i], &mix, round)))).collect();
+    for (client, conversation) in clients.iter_mut().zip(ids) {
+        let closed = Output::Event(Event::Closed { conversation });
+        assert!(open(client, &mix, 17).contains(&closed));
+        assert_eq!(client.budget().reserved, 4);
+    }
+    for (round, submitted) in (13..17).zip(&in_flight) {
+        let replies = mix.exchange(Round(round), submitted);
+        for (i, mut replies) in replies.into_iter().enumerate() {
+            // The first end's are spoilt in two of them.
+            let spoilt = i == 0 && round % 2 == 0;
+            replies[300] ^= u8::from(spoilt);
+            let outcome = if spoilt { Outcome::Disturbed } else { Outcome::Undisturbed };
+            assert_eq!(reply(&mut clients[i], &mix, round, replies), [ended(round, outcome)]);
+        }
+    }
+    assert_eq!(clients.map(|client| client.ledger().charged()), [2, 0]);
+}
+
+#[test]
 fn a_used_up_ledger_rests_conversations_until_the_application_decides() {
     let mix = Mix::new(1, 0, 1);
     let mut clients = [client(&mix, 1, None), client(&mix, 2, None)];
     for (client, role) in clients.iter_mut().zip([Role::First, Role::Second]) {
         document(client, &mix);
         client.open_conversation(&opening(role)).unwrap();
+        client.ledger = Ledger::new(20, 6, 0);
     }
     let mut rested = 0;
     for round in 0..12 {
@@ -115,7 +165,7 @@ fn rounds_out_of_place_or_time_are_refused() {
     assert_eq!(at(0, epoch, 99), Some(RoundRefusal::OutsideEpoch));
     assert_eq!(at(0, epoch, 250), Some(RoundRefusal::OutsideEpoch));
     assert_eq!(at(0, epoch, 110), None);
-    assert_eq!(at(300, epoch, 111), Some(RoundRefusal::TooSoon(700)));
+    assert_eq!(at(300, epoch, 111), None);
     assert_eq!(at(1000, epoch, 111), None);
     let late = 300_000 + 2 * 2000 * 13;
     assert_eq!(at(late + 5, epoch, 112), Some(RoundRefusal::AfterItsTime(5)));
@@ -199,6 +249,7 @@ fn rounds_in_flight_count_as_spent_and_the_last_unit_is_spent_once() {
     let mut client = client(&mix, 1, None);
     document(&mut client, &mix);
     client.open_conversation(&opening(Role::First)).unwrap();
+    client.ledger = Ledger::new(20, 4, 0);
     let allowance = client.ledger().allowance();
     let met = |client: &Client| client.in_flight.iter().filter(|flight| flight.counts()).count();
     let kept = |outputs: &[Output]| match outputs[0] {
