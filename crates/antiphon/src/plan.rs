@@ -5,12 +5,13 @@ mod curve;
 mod error;
 mod figures;
 mod network;
+mod outlook;
 mod possible;
 mod scale;
 mod scale_arguments;
 mod scale_text;
+mod solved;
 mod text;
-mod worst_case;
 
 use std::path::PathBuf;
 
@@ -27,8 +28,10 @@ use crate::speed::{AtInterval, SpeedReport};
 use curve::Curve;
 pub(crate) use error::PlanError;
 pub(crate) use figures::Figures;
+use outlook::Outlook;
 use scale::ScaleFigures;
 use scale_arguments::{CurveOver, ScaleArguments};
+use solved::Solved;
 
 /// Show what a network costs and what it promises
 #[derive(Debug, Args)]
@@ -39,9 +42,11 @@ Show what a network costs and what it promises: hops, noise, and what an adversa
 
 The noise is the least that keeps epsilon and delta over the disturbed rounds of one conversation, \
 counting the honest operators alone, whichever ones those are. delta_mix says how far from \
-perfectly mixed the onions of a conversation are in a round; it comes beside epsilon and delta in \
-every round, disturbed or not. All operators are counted as present: an epoch from which some are \
-absent has a higher f, and with it more hops and noise.
+perfectly mixed the onions of a conversation are in a round, and `peek` how often one of them has \
+malicious hops alone, so that whoever looks first can drop another and know. Both come beside epsilon and \
+delta. The total is all of it in one figure, over the policy's time at its least round interval. All \
+operators are counted as present: an epoch from which some are absent has a higher f, and with it more \
+hops and noise.
 
 With --users, it also predicts how long a round takes and what it needs, by simulating its batches on \
 machines and links that you describe.
@@ -52,7 +57,9 @@ Examples:
   antiphon plan --shards 100 --epsilon ln4 --delta 1e-4 --disturbed 245
       a large network with a guarantee like that of Karaoke's paper
   antiphon plan --shards 5 --mix-target 1e-12
-      as many mixing hops as it takes to prove that delta_mix is at most 1e-12 a round
+      as many mixing hops as it takes to prove that delta_mix and peek come to 1e-12 a round at most
+  antiphon plan --total-delta 1e-3
+      as many as it takes for everything together to add 1e-3 to delta in a year at most
   antiphon plan --network network.toml --json -
       the operators and policy of a network file, as JSON
   antiphon plan --users 2000000 --shards 100 --cores 36 --link-gbps 10 --delay-ms 50
@@ -77,10 +84,10 @@ pub(crate) struct PlanArguments {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["shards", "malicious", "epsilon", "delta", "disturbed"]
+        conflicts_with_all = ["shards", "malicious", "epsilon", "delta", "disturbed", "total_delta"]
     )]
     network: Option<PathBuf>,
-    /// Raise the mixing hops until delta_mix of a round is proven to be at most this
+    /// Raise the mixing hops until delta_mix and peek of a round are proven to be at most this together
     #[arg(long, value_name = "PROBABILITY", value_parser = values::probability)]
     mix_target: Option<f64>,
     #[command(flatten)]
@@ -94,6 +101,8 @@ pub(crate) struct PlanArguments {
 struct Plan {
     #[serde(flatten)]
     figures: Figures,
+    #[serde(flatten)]
+    outlook: Outlook,
     #[serde(flatten)]
     scale: Option<ScaleFigures>,
 }
@@ -117,18 +126,20 @@ pub(crate) fn run(arguments: &PlanArguments) -> Result<(), PlanError> {
         return Ok(());
     }
     let network = arguments.network_file()?;
-    let figures = Figures::of(&network, arguments.shards_per_operator, arguments.mix_target)?;
+    let solved = Solved::of(&network, arguments.shards_per_operator)?;
+    let figures = Figures::of_solved(&solved, &network, arguments.mix_target)?;
+    let outlook = Outlook::of(&solved, figures.hops)?;
     let scale = arguments
         .scale
         .is_wanted()
         .then(|| ScaleFigures::of(&figures, &arguments.scale))
         .transpose()?;
-    let mut text = text::render(&figures);
+    let mut text = text::render(&figures, &outlook);
     if let Some(scale) = &scale {
         text += "\n";
         text += &scale_text::render(scale);
     }
-    arguments.json.deliver(&Plan { figures, scale }, &text)?;
+    arguments.json.deliver(&Plan { figures, outlook, scale }, &text)?;
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod document;
+mod honest;
 mod mixing_bound;
 mod path_length;
 mod ppm;
@@ -8,8 +9,10 @@ mod proposal;
 mod round_keys;
 mod rules;
 mod sampler;
+mod total;
 
 pub use document::{DocumentError, MAX_ROUNDS, MAX_SHARDS, VerifiedEpoch};
+pub use honest::Honest;
 pub use mixing_bound::{BoundKind, MixingBound, MixingPopulation, ONIONS_PER_CONVERSATION};
 pub use path_length::{
     FEW_HONEST_TARGET, MOST_MIXING_HOPS, PathLengthError, mixing_hops, p_fewer_than_two_honest,
@@ -21,3 +24,4 @@ pub use proposal::{
 pub use round_keys::RoundKeys;
 pub use rules::{EpochRules, RulesError, malicious_fraction};
 pub use sampler::{DEAD_DROP_PLACEMENT_CONTEXT, OperatorSlice, PathSampler, SamplerError};
+pub use total::{Horizon, TotalDelta};

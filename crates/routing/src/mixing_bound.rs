@@ -16,9 +16,10 @@ mod one_onion;
 
 use std::time::Duration;
 
+use self::halfway::Losses;
 use self::moments::Moments;
-use crate::Ppm;
 use crate::path_length::{MOST_MIXING_HOPS, PathLengthError};
+use crate::{Horizon, Ppm};
 
 /// The onions that a conversation sends in a round: two from each end.
 pub const ONIONS_PER_CONVERSATION: u8 = 4;
@@ -101,8 +102,7 @@ impl MixingBound {
     /// 5-second rounds is 6,307,200 of them. An interval of zero promises nothing.
     #[must_use]
     pub fn over_time(self, time: Duration, interval: Duration) -> Self {
-        let rounds = time.as_nanos().checked_div(interval.as_nanos()).unwrap_or(u128::MAX);
-        self.over_rounds(u64::try_from(rounds).unwrap_or(u64::MAX))
+        self.over_rounds(Horizon::rounds_of(time, interval))
     }
 
     fn times(self, count: f64) -> Self {
@@ -176,27 +176,41 @@ impl MixingPopulation {
     /// [`Self::disturbed`], for onions dropped anywhere on the way, by any rule from the routes seen
     /// so far: eight times Theorem 3.
     ///
-    /// Proven, with one proviso. Given how many pairs are drawn, the two worlds are this close
-    /// beside a factor for noise that is lost unnoticed, which is 1 if none is. The documentation
-    /// has it.
+    /// Proven, for noise spread evenly over the honest shards. The factor e^eta between the worlds for
+    /// noise that is lost unnoticed is in it, as far as it multiplies this; as far as it adds to epsilon
+    /// it is lost noise, which the accountant counts.
     pub fn disturbed_halfway(&self, hops: u8) -> MixingBound {
         self.disturbed_halfway_given(self.even_deviation(), hops)
     }
 
     /// [`Self::disturbed_halfway`], given the deviation of [`Self::conversation_given`].
     pub fn disturbed_halfway_given(&self, pair_deviation: f64, hops: u8) -> MixingBound {
+        let volume = self.onions as f64 / f64::from(self.honest_shards.max(1));
+        let losses = Losses::of(volume);
         self.counting_noise(pair_deviation, 0.0, |alike| match alike {
             Alike::Single(onions) => {
                 // Two couples of noise are given away with the users' other onions.
                 let places = onions.saturating_sub(4) as f64;
                 let one = self
                     .exponents(places)
-                    .map(|moments| halfway::bound(moments, hops))
+                    .map(|moments| halfway::bound(moments, hops, losses))
                     .fold(1.0, f64::min);
                 (FOLLOWED_HALFWAY * one).min(1.0)
             }
             Alike::OfPairs(_) => 1.0,
         })
+    }
+
+    /// What one round adds for an adversary that looks first, and then decides whether to disturb it:
+    /// the probability that one of the conversation's onions has malicious hops alone, Theorem 4.
+    ///
+    /// Whoever holds such an onion at its gateway can peel it all the way before anything else is sent.
+    /// It then drops the onion's sibling, and sees for certain which of the two worlds it is in. That
+    /// takes a unit of the ledger, and in all other rounds there is nothing to see. So this is counted
+    /// for every round, disturbed or not.
+    pub fn peek(&self, hops: u8) -> f64 {
+        let followed = libm::pow(self.f.as_f64(), f64::from(hops));
+        (f64::from(ONIONS_PER_CONVERSATION) * followed).min(1.0)
     }
 
     /// The total variation between two patterns of conversations among four users, say A with B
@@ -216,8 +230,8 @@ impl MixingPopulation {
         self.exponents(places as f64).map(|moments| joint::bound(moments, hops)).fold(1.0, f64::min)
     }
 
-    /// The least number of mixing hops with a [`conversation`](Self::conversation) figure of
-    /// `kind` at most `target` in one round.
+    /// The least number of mixing hops with which a [`conversation`](Self::conversation) figure of
+    /// `kind` and [`peek`](Self::peek) come to at most `target` in one round.
     ///
     /// # Errors
     /// If [`MOST_MIXING_HOPS`] hops are not enough.
@@ -236,7 +250,10 @@ impl MixingPopulation {
         kind: BoundKind,
     ) -> Result<u8, PathLengthError> {
         (2..=MOST_MIXING_HOPS)
-            .find(|&hops| self.conversation_given(pair_deviation, hops).of_kind(kind) <= target)
+            .find(|&hops| {
+                let mixing = self.conversation_given(pair_deviation, hops).of_kind(kind);
+                mixing + self.peek(hops) <= target
+            })
             .ok_or(PathLengthError::OutOfReach { f: self.f, target })
     }
 

@@ -36,6 +36,10 @@ pub(crate) struct GuaranteeArguments {
         value_parser = clap::value_parser!(u32).range(1..=1_000_000)
     )]
     disturbed: u32,
+    /// What everything together may add to delta over a year: longer paths keep a smaller total [default: no
+    /// limit; in a network file 0.3]
+    #[arg(long, value_name = "PROBABILITY", value_parser = values::delta)]
+    total_delta: Option<f64>,
 }
 
 impl GuaranteeArguments {
@@ -45,6 +49,7 @@ impl GuaranteeArguments {
         policy.epsilon = self.epsilon;
         policy.delta = self.delta;
         policy.disturbed_rounds = self.disturbed;
+        policy.total_delta = self.total_delta.unwrap_or(policy.total_delta);
         policy
     }
 }

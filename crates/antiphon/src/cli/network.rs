@@ -27,9 +27,14 @@ impl NetworkArguments {
         of_equals(operators, self.policy())
     }
 
-    /// The policy that asks for the guarantee. Nothing but the rule for f decides about the hops.
+    /// The policy that asks for the guarantee. Nothing but the rule for f and a total that is asked for
+    /// decide about the hops.
     fn policy(&self) -> Policy {
-        self.guarantee.policy(Policy { least_mixing_hops: 2, ..Policy::default() })
+        self.guarantee.policy(Policy {
+            least_mixing_hops: 2,
+            total_delta: 1.0,
+            ..Policy::default()
+        })
     }
 }
 

@@ -61,6 +61,8 @@ impl LocalArguments {
         let policy = guarantee.policy(Policy {
             least_mixing_hops: least,
             least_round_interval_ms: interval_ms.min(1000),
+            // A test lasts for minutes. Longer paths only if they are asked for.
+            total_delta: 1.0,
             ..Policy::default()
         });
         // Shards share the cores, so that a step of one waits for those of all others.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use antiphon_dp_noise::{CheckError, ShareError};
+use antiphon_dp_noise::{AccountError, CheckError, ShareError};
 use antiphon_routing::{PathLengthError, RulesError};
 use antiphon_sim::scale::{ScenarioError, SearchError};
 use antiphon_wire::NetworkFileError;
@@ -55,6 +55,9 @@ pub(crate) enum PlanError {
     /// The noise found is refused.
     #[error(transparent)]
     Check(#[from] CheckError),
+    /// Nobody is honest.
+    #[error(transparent)]
+    Account(#[from] AccountError),
     /// No path is long enough.
     #[error(transparent)]
     MixTarget(#[from] PathLengthError),
@@ -116,6 +119,7 @@ impl Exits for PlanError {
             | Self::Shares(_)
             | Self::OutOfReach(_)
             | Self::Check(_)
+            | Self::Account(_)
             | Self::MixTarget(_)
             | Self::Search(SearchError::Unreachable { .. })
             | Self::Plot { .. }

@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use antiphon_dp_noise::{OperatorShare, SolveError, check, solve};
-use antiphon_routing::{
-    BoundKind, EpochRules, MixingBound, MixingPopulation, p_fewer_than_two_honest,
-};
-use antiphon_wire::{NetworkFile, OperatorIndex};
+use antiphon_dp_noise::check;
+use antiphon_routing::{BoundKind, Horizon, MixingBound, TotalDelta, p_fewer_than_two_honest};
+use antiphon_wire::NetworkFile;
 use serde::Serialize;
 
 use super::PlanError;
-use super::possible::OutOfReach;
-use super::worst_case::{Contributor, Honest};
+use super::solved::Solved;
 
 /// The interval that figures over a time assume.
 pub(crate) const ROUND: Duration = Duration::from_secs(5);
@@ -88,6 +85,31 @@ pub(crate) struct Figures {
     pub(crate) delta_mix_halfway: f64,
     /// The same over the budget's disturbed rounds.
     pub(crate) delta_mix_halfway_budget: f64,
+    /// What a round adds for an adversary that looks first and then decides whether to disturb it.
+    pub(crate) peek_round: f64,
+    /// The same in a week of 5-second rounds.
+    pub(crate) peek_week: f64,
+    /// The same in a year of 5-second rounds.
+    pub(crate) peek_year: f64,
+    /// All that comes beside epsilon, over the policy's time at the least round interval: the sum of
+    /// `delta` and the three below, at most 1.
+    pub(crate) delta_total: f64,
+    /// Mixing over the disturbed rounds and attempts.
+    pub(crate) delta_total_disturbed: f64,
+    /// Mixing over all rounds.
+    pub(crate) delta_total_undisturbed: f64,
+    /// Disturbing after a look, over all rounds.
+    pub(crate) delta_total_peek: f64,
+    /// The policy's time.
+    pub(crate) total_over_days: u32,
+    /// The policy's least interval, at which the total's rounds are counted.
+    pub(crate) total_interval_ms: u32,
+    /// The total that the policy allows; 1 is no limit.
+    pub(crate) delta_total_allowed: f64,
+    /// The least mixing hops with the total that it allows.
+    pub(crate) hops_for_total: u8,
+    /// Aborted rounds and other attempts that the policy allows for beside the disturbed rounds.
+    pub(crate) attempts_budget: u32,
 }
 
 /// The noise of one operator's shards.
@@ -107,52 +129,31 @@ impl Figures {
         shards_per_operator: u16,
         mix_target: Option<f64>,
     ) -> Result<Self, PlanError> {
-        if network.operators.len() == 1 {
-            return Err(PlanError::LoneOperator);
-        }
-        // At most 1000 operators, as a network file has.
-        let everyone: Vec<_> =
-            (0..network.operators.len()).map(|index| OperatorIndex(index as u16)).collect();
-        let rules = EpochRules::of(network, &everyone)?;
-        let shares: Vec<_> = network
-            .operators
-            .iter()
-            .map(|operator| OperatorShare { weight: operator.weight, shards: shards_per_operator })
-            .collect();
-        let noise = match solve(&rules.budget, &shares, rules.malicious_weight) {
-            Ok(noise) => noise,
-            Err(SolveError::Share(error)) => return Err(error.into()),
-            Err(SolveError::OutOfReach | SolveError::Margin { .. }) => {
-                return Err(OutOfReach::of(&rules, &shares).into());
-            }
-        };
-        let achieved = check(&noise, &shares, rules.malicious_weight, &rules.budget)?;
+        Self::of_solved(&Solved::of(network, shards_per_operator)?, network, mix_target)
+    }
 
-        let contributors: Vec<_> = noise
-            .per_operator
-            .iter()
-            .zip(&shares)
-            .map(|(each, share)| Contributor {
-                weight: share.weight,
-                noise: u64::from(each.volume()) * u64::from(share.shards),
-            })
-            .collect();
-        let honest = Honest::of(&contributors, rules.malicious_weight);
-        let population = population(&rules, &honest, shards_per_operator);
-        // Of all shards: more than the honest ones', so that fewer single onions count.
-        let variance: f64 = noise
-            .per_operator
-            .iter()
-            .map(|each| f64::from(shards_per_operator) * each.sigma().pairs().powi(2))
-            .sum();
-        let deviation = variance.sqrt();
+    /// The same where the noise is solved for already.
+    pub(super) fn of_solved(
+        solved: &Solved,
+        network: &NetworkFile,
+        mix_target: Option<f64>,
+    ) -> Result<Self, PlanError> {
+        let Solved { rules, shares, noise, honest, horizon } = solved;
+        let achieved = check(noise, shares, rules.malicious_weight, &rules.budget)?;
+        let f = rules.effective_malicious;
+        let (population, deviation) = (honest.population(f), honest.most_deviation);
         let hops_for_mix_target = mix_target
             .map(|target| population.least_mixing_hops_given(deviation, target, BoundKind::Proven))
             .transpose()?;
-        let hops = rules.mixing_hops.max(hops_for_mix_target.unwrap_or(0));
+        let (delta, policy) = (rules.budget.delta(), &network.policy);
+        let hops_for_total = solved.hops_for_total(rules.mixing_hops, policy.total_delta)?;
+        let hops = hops_for_total.max(hops_for_mix_target.unwrap_or(0));
+        let total = TotalDelta::of(honest, f, hops, delta, *horizon);
         let in_round = population.conversation_given(deviation, hops);
         let in_week = in_round.over_time(WEEK, ROUND);
         let in_year = in_round.over_time(YEAR, ROUND);
+        let peek_round = population.peek(hops);
+        let peek_in = |time| (peek_round * Horizon::rounds_of(time, ROUND) as f64).min(1.0);
         let disturbed = population.disturbed_given(deviation, hops);
         let halfway = population.disturbed_halfway_given(deviation, hops);
         let in_all = |bound: MixingBound| bound.over_rounds(rules.budget.disturbed_rounds().into());
@@ -160,22 +161,25 @@ impl Figures {
         let by_operator: Vec<_> = network
             .operators
             .iter()
+            .zip(shares)
             .zip(&noise.per_operator)
-            .map(|(operator, each)| OperatorNoise {
+            .map(|((operator, share), each)| OperatorNoise {
                 name: operator.name.clone(),
                 weight: operator.weight,
-                shards: shards_per_operator,
+                shards: share.shards,
                 noise_per_shard: each.volume(),
                 sigma: each.sigma().pairs(),
             })
             .collect();
         let largest = by_operator.iter().max_by_key(|each| each.noise_per_shard);
-        let shards = everyone.len() * usize::from(shards_per_operator);
-        let honest_shards = honest.fewest_operators * usize::from(shards_per_operator);
+        // All operators run as many.
+        let each = shares.first().map_or(1, |share| share.shards);
+        let shards = shares.len() * usize::from(each);
+        let honest_shards = honest.fewest_operators * usize::from(each);
         let MixingBound { proven, conjectured } = in_round;
         Ok(Self {
             shards,
-            operators: everyone.len(),
+            operators: shares.len(),
             hops,
             hops_by_rule: rules.mixing_hops,
             mix_target,
@@ -184,7 +188,7 @@ impl Figures {
             p_fewer_than_two_honest: p_fewer_than_two_honest(hops, rules.effective_malicious),
             noise_per_shard: largest.map_or(0, |each| each.noise_per_shard),
             sigma: largest.map_or(0.0, |each| each.sigma),
-            noise_total: noise.total_volume(&shares),
+            noise_total: noise.total_volume(shares),
             noise_honest: honest.least_noise,
             noise_by_operator: by_operator,
             malicious: rules.effective_malicious.as_f64(),
@@ -208,23 +212,24 @@ impl Figures {
             delta_mix_disturbed_budget: in_all(disturbed).proven,
             delta_mix_halfway: halfway.proven,
             delta_mix_halfway_budget: in_all(halfway).proven,
+            peek_round,
+            peek_week: peek_in(WEEK),
+            peek_year: peek_in(YEAR),
+            delta_total: total.sum(),
+            delta_total_disturbed: total.disturbed,
+            delta_total_undisturbed: total.undisturbed,
+            delta_total_peek: total.peek,
+            total_over_days: policy.total_over_days,
+            total_interval_ms: policy.least_round_interval_ms,
+            delta_total_allowed: policy.total_delta,
+            hops_for_total,
+            attempts_budget: policy.attempts,
         })
     }
 
     /// Whether every operator's shards add the same noise.
     pub(crate) fn is_uniform(&self) -> bool {
         self.noise_by_operator.iter().all(|each| each.noise_per_shard == self.noise_per_shard)
-    }
-}
-
-/// What onions are certain to be mixed with. Fewer onions are a part of those that there are, for
-/// which the bounds hold too; more honest shards only raise them.
-fn population(rules: &EpochRules, honest: &Honest, shards_per_operator: u16) -> MixingPopulation {
-    MixingPopulation {
-        f: rules.effective_malicious,
-        onions: honest.least_noise,
-        // At most 1000 operators.
-        honest_shards: honest.most_operators as u32 * u32::from(shards_per_operator),
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt::{Display, Write as _};
 use antiphon_routing::{BoundKind, FEW_HONEST_TARGET};
 
 use super::figures::{Figures, ROUND};
+use super::outlook::Outlook;
 
 /// An hour's outage at 5-second rounds takes fewer units of a ledger than this.
 const UNITS_OF_AN_HOURS_OUTAGE: u32 = 20;
@@ -14,11 +15,13 @@ const SECONDS_A_ROUND: u32 = ROUND.as_secs() as u32;
 const OPERATORS_LISTED: usize = 40;
 
 /// The figures with a line of explanation each.
-pub(super) fn render(figures: &Figures) -> String {
+pub(super) fn render(figures: &Figures, outlook: &Outlook) -> String {
     let mut table = Table::default();
+    total(figures, outlook, &mut table);
     paths(figures, &mut table);
     noise(figures, &mut table);
-    promises(figures, &mut table);
+    disturbed(figures, outlook, &mut table);
+    undisturbed(figures, &mut table);
     let mut text = table.render();
     text += "\nWhat an outage costs\n";
     for line in outage(figures) {
@@ -27,18 +30,65 @@ pub(super) fn render(figures: &Figures) -> String {
     text
 }
 
+/// The guarantee in one figure, and what it is made of.
+fn total(figures: &Figures, outlook: &Outlook, table: &mut Table) {
+    table.section("In all: what a conversation is promised");
+    let Figures { total_over_days: days, disturbed_rounds_budget: k, attempts_budget, .. } =
+        figures;
+    table.row(
+        "epsilon",
+        &format!("{:.4}", figures.epsilon_reached),
+        format!("over K = {k} disturbed rounds, but for the probability below"),
+    );
+    let lost = if figures.delta_total >= 1.0 { "; 1 promises nothing" } else { "" };
+    table.row(
+        "delta in all",
+        &short(figures.delta_total),
+        format!("proven; over {days} days, the sum of these{lost}:"),
+    );
+    table.row("  of the noise", &short(figures.delta), format!("over K = {k} disturbed rounds"));
+    table.row(
+        "  mixing, disturbed",
+        &short(figures.delta_total_disturbed),
+        format!("over K = {k} of them and {attempts_budget} attempts, dropped half-way"),
+    );
+    let every = f64::from(figures.total_interval_ms) / 1000.0;
+    let rounds = format!("over all rounds, one every {every} s: the least that the policy allows");
+    table.row("  mixing, undisturbed", &short(figures.delta_total_undisturbed), rounds.as_str());
+    table.row(
+        "  peek",
+        &short(figures.delta_total_peek),
+        "over the same; an onion followed to its end, and another dropped then",
+    );
+    for (label, each) in ["mixing hops for it to be"]
+        .into_iter()
+        .chain(std::iter::repeat(""))
+        .zip(&outlook.hops_by_total)
+    {
+        let hops = each.hops.map_or_else(|| "none".to_owned(), |hops| hops.to_string());
+        table.row(label, &hops, format!("at most {}", short(each.total)));
+    }
+}
+
 fn paths(figures: &Figures, table: &mut Table) {
     table.section("Paths");
     let rule = format!(
         "the least with P(fewer than two honest) <= {FEW_HONEST_TARGET:e}, or the policy's own"
     );
-    if let (Some(target), Some(needed)) = (figures.mix_target, figures.hops_for_mix_target) {
-        table.row("mixing hops", &figures.hops, "the greater of the two below");
+    let longer = figures.hops_for_total > figures.hops_by_rule;
+    if figures.hops_for_mix_target.is_some() || longer {
+        table.row("mixing hops", &figures.hops, "the greatest of those below");
         table.row("  by the rule", &figures.hops_by_rule, rule);
-        let why = format!("the least with a proven delta_mix a round <= {target:e}");
-        table.row("  for --mix-target", &needed, why);
     } else {
         table.row("mixing hops", &figures.hops, rule);
+    }
+    if longer {
+        let why = format!("the least with a delta in all <= {}", figures.delta_total_allowed);
+        table.row("  for the total", &figures.hops_for_total, why);
+    }
+    if let (Some(target), Some(needed)) = (figures.mix_target, figures.hops_for_mix_target) {
+        let why = format!("the least with delta_mix and peek a round proven <= {target:e}");
+        table.row("  for --mix-target", &needed, why);
     }
     table.row("layers L", &figures.layers, "the mixing hops and the dead-drop shard");
     table.row(
@@ -100,16 +150,17 @@ fn noise(figures: &Figures, table: &mut Table) {
     }
 }
 
-fn promises(figures: &Figures, table: &mut Table) {
-    let (proven, conjectured) = (BoundKind::Proven.label(), BoundKind::Conjectured.label());
+fn disturbed(figures: &Figures, outlook: &Outlook, table: &mut Table) {
+    let proven = BoundKind::Proven.label();
+    let k = figures.disturbed_rounds_budget;
     table.section("Disturbed rounds: differential privacy of whether two users talk");
     table.row("epsilon asked for", &format!("{:.4}", figures.epsilon), "the budget");
     table.row(
         "epsilon reached",
         &format!("{:.4}", figures.epsilon_reached),
         format!(
-            "over K = {} disturbed rounds at delta = {:e}, for the worst set of operators",
-            figures.disturbed_rounds_budget, figures.delta
+            "over K = {k} disturbed rounds at delta = {:e}, for the worst set of operators",
+            figures.delta
         ),
     );
     table.row(
@@ -117,20 +168,46 @@ fn promises(figures: &Figures, table: &mut Table) {
         &format!("{:.4}", figures.epsilon_between_patterns),
         "the same, for telling two ways in which four users may talk apart",
     );
+    let epsilon =
+        |value: Option<f64>| value.map_or("none".to_owned(), |value| format!("{value:.4}"));
+    table.row(
+        "epsilon with attempts",
+        &epsilon(outlook.epsilon_with_attempts),
+        format!(
+            "and {} rounds in which noise is dropped or onions left out",
+            figures.attempts_budget
+        ),
+    );
+    table.row(
+        "  left out alone",
+        &epsilon(outlook.epsilon_with_left_out),
+        format!("and {} attempts to leave onions out of filters", figures.attempts_budget),
+    );
     table.row(
         "mixing adds, a round",
         &short(figures.delta_mix_disturbed),
-        format!("{proven}, conditions in the book; total variation, beside epsilon and delta"),
+        format!("{proven}; to delta, if onions are dropped where they enter"),
     );
-    let attempts = format!("to delta, over {} attempts", figures.disturbed_rounds_budget);
-    table.row("mixing adds, in all", &short(figures.delta_mix_disturbed_budget), attempts.as_str());
+    let disturbed = format!("over {k} of them");
+    table.row("  in all", &short(figures.delta_mix_disturbed_budget), disturbed.as_str());
     table.row(
         "  dropped half-way",
         &short(figures.delta_mix_halfway),
         format!("{proven}; if onions are dropped by what was seen of their routes"),
     );
-    table.row("  the same, in all", &short(figures.delta_mix_halfway_budget), attempts);
-    table.section("Undisturbed rounds: delta_mix, total variation");
+    table.row("  the same, in all", &short(figures.delta_mix_halfway_budget), disturbed);
+    table.row(
+        "  chosen by first hops",
+        &short(outlook.delta_mix_chosen_budget),
+        format!(
+            "{proven}; if the {k} are those of all with most malicious first hops: not in the total"
+        ),
+    );
+}
+
+fn undisturbed(figures: &Figures, table: &mut Table) {
+    let (proven, conjectured) = (BoundKind::Proven.label(), BoundKind::Conjectured.label());
+    table.section("All rounds: delta_mix, total variation, and peek, a probability");
     table.row(
         "delta_mix a round",
         &short(figures.delta_mix),
@@ -145,6 +222,15 @@ fn promises(figures: &Figures, table: &mut Table) {
         let why = format!("{proven}; of rounds every {SECONDS_A_ROUND} s{lost}");
         table.row(label, &short(figure), why);
         table.row("", &short(guess), conjectured);
+    }
+    table.row(
+        "peek a round",
+        &short(figures.peek_round),
+        "one of the four onions has malicious hops alone, and its gateway may drop another",
+    );
+    for (label, figure) in [("peek a week", figures.peek_week), ("peek a year", figures.peek_year)]
+    {
+        table.row(label, &short(figure), format!("of rounds every {SECONDS_A_ROUND} s"));
     }
 }
 

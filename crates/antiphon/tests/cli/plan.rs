@@ -29,11 +29,51 @@ fn the_json_has_the_names_that_others_read() {
         ("epsilon_between_patterns", 2.0 * std::f64::consts::LN_2),
         ("delta_mix", 2.3e-10),
         ("delta_mix_conjectured", 7.5e-11),
+        ("peek_round", 6.6e-10),
+        ("peek_year", 4.1e-3),
+        ("delta_mix_halfway_budget", 0.134),
+        ("delta_total", 0.297),
+        ("epsilon_with_attempts", 0.758),
         ("p_fewer_than_two_honest", 9.3e-9),
     ] {
         let value = json[name].as_f64().unwrap();
         assert!(value > about / 3.0 && value < about * 3.0, "{name}: {value}");
     }
+}
+
+#[test]
+fn the_total_is_the_sum_of_its_parts_and_stands_first() {
+    let text = done(Path::new("."), "plan --json -");
+    let json: Value = serde_json::from_str(&text).unwrap();
+    let figure = |name: &str| json[name].as_f64().unwrap();
+    let parts = ["", "_total_disturbed", "_total_undisturbed", "_total_peek"];
+    let sum: f64 = parts.map(|part| figure(&format!("delta{part}"))).iter().sum();
+    assert!((figure("delta_total") / sum - 1.0).abs() < 1e-9, "{json}");
+    let text = done(Path::new("."), "plan");
+    let (first, _) = text.split_once("Paths\n").unwrap();
+    for words in ["epsilon", "delta in all", "peek", "over K = 1000 disturbed rounds", "0.3"] {
+        assert!(first.contains(words), "{words}: {first}");
+    }
+    // What a large network promises at the same hops: nothing.
+    let text = done(Path::new("."), "plan --shards 100");
+    assert!(text.contains("1 promises nothing") && text.contains("0.15"), "{text}");
+}
+
+#[test]
+fn a_smaller_total_takes_longer_paths() {
+    let json = |arguments: &str| -> Value {
+        serde_json::from_str(&done(Path::new("."), &format!("plan {arguments} --json -"))).unwrap()
+    };
+    let usual = json("");
+    let hops = |total: f64| {
+        let all = usual["hops_by_total"].as_array().unwrap();
+        all.iter().find(|each| each["total"] == total).unwrap()["hops"].as_u64().unwrap()
+    };
+    assert_eq!(hops(0.3), 14);
+    let longer = json("--total-delta 0.01");
+    assert_eq!(longer["hops"], hops(0.01));
+    assert!(longer["delta_total"].as_f64().unwrap() <= 0.01, "{longer}");
+    refused(Path::new("."), "plan --total-delta 1e-7", 2, "policy.total_delta");
 }
 
 #[test]

@@ -8,28 +8,55 @@
 use super::moments::Moments;
 
 /// The most noise onions that are lost one by one in the bound. That more go unnoticed is added.
-pub(super) const MOST_LOST: u32 = 60;
+const MOST_LOST: u32 = 60;
 
-/// The probability that the loss of a noise onion goes unnoticed: a half, and room for false
-/// positives of the filters.
+/// The least that the loss of a noise onion weighs: the probability that it goes unnoticed is a half, with
+/// room for false positives of the filters and for the factor e^eta of large volumes.
 pub(super) const UNNOTICED: f64 = 0.51;
 
-/// How far an onion's place, among those not lost, is from uniform, expected and weighted by the
-/// probability that nothing is noticed. At most 1.
-pub(super) fn bound(moments: Moments, hops: u8) -> f64 {
-    let more = libm::pow(UNNOTICED, f64::from(MOST_LOST) + 1.0);
-    (losing(moments, MOST_LOST, hops) + more).min(1.0)
+/// Noise onions lost on the way.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Losses {
+    /// The most that are lost one by one.
+    pub(super) most: u32,
+    /// u: what each of them weighs.
+    pub(super) unnoticed: f64,
 }
 
-/// [`bound`] for an adversary that drops at most so many noise onions.
-pub(super) fn losing(moments: Moments, most_lost: u32, hops: u8) -> f64 {
-    let fewest = moments.places - f64::from(most_lost);
+impl Losses {
+    /// For shards that add so many noise deposits. A loss weighs half of e^(eta/l), at least, where e^eta is
+    /// the factor between the two worlds that l lost onions of one shard make. eta is convex in l, so what
+    /// the most onions lost weigh holds for all.
+    pub(super) fn of(volume: f64) -> Self {
+        // Half of them single, a quarter of that many pairs. Not nearly all of these are lost.
+        let (single, pairs) = (volume / 2.0 - 1.0, volume / 4.0);
+        let lost = libm::floor(0.8 * pairs).clamp(0.0, f64::from(MOST_LOST));
+        if lost < 1.0 || single <= lost {
+            return Self { most: 0, unnoticed: 1.0 };
+        }
+        let eta = (-2.0 * libm::log1p(-lost / single)).max(-libm::log1p(-lost / pairs));
+        // A false positive in 2^20 at most.
+        let each = 0.5 * (1.0 + libm::ldexp(1.0, -20)) * libm::exp(eta / lost);
+        Self { most: lost as u32, unnoticed: each.clamp(UNNOTICED, 1.0) }
+    }
+}
+
+/// How far an onion's place, among those not lost, is from uniform, expected and weighted by
+/// what each onion lost weighs. At most 1.
+pub(super) fn bound(moments: Moments, hops: u8, losses: Losses) -> f64 {
+    let more = libm::pow(losses.unnoticed, f64::from(losses.most) + 1.0);
+    (losing(moments, hops, losses) + more).min(1.0)
+}
+
+/// [`bound`] for an adversary that drops no more noise onions than these.
+pub(super) fn losing(moments: Moments, hops: u8, losses: Losses) -> f64 {
+    let fewest = moments.places - f64::from(losses.most);
     if fewest < 3.0 {
         return 1.0;
     }
     let Moments { f, honest_shards: h, .. } = moments;
     let (root, spread) = (moments.root(), moments.spread());
-    let shrink = libm::pow(layer(moments, most_lost), root);
+    let shrink = libm::pow(layer(moments, losses), root);
     let first = libm::pow((1.0 - f) * moments.theta(), root) * libm::pow(h / fewest, spread);
     let (mut known, mut mixed) = (1.0, 0.0);
     for _ in 0..hops {
@@ -41,13 +68,14 @@ pub(super) fn losing(moments: Moments, most_lost: u32, hops: u8) -> f64 {
 }
 
 /// L^p: the factor by which a layer shrinks the expected p-th power of one onion's deviation when
-/// the adversary drops up to so many others after the draws, each weighted by [`UNNOTICED`].
-pub(super) fn layer(moments: Moments, most_lost: u32) -> f64 {
+/// the adversary drops others after the draws, up to so many.
+pub(super) fn layer(moments: Moments, losses: Losses) -> f64 {
+    let Losses { most: most_lost, unnoticed } = losses;
     let Moments { f, honest_shards: h, places, p } = moments;
     let (root, spread) = (moments.root(), moments.spread());
     let fewest = places - f64::from(most_lost);
     let most = |factor: &dyn Fn(f64) -> f64| {
-        let weighed = |k: u32| libm::pow(UNNOTICED, f64::from(k)) * factor(f64::from(k));
+        let weighed = |k: u32| libm::pow(unnoticed, f64::from(k)) * factor(f64::from(k));
         (1..=most_lost).map(weighed).fold(0.0, f64::max)
     };
     // What was at the places taken out of their batches, and the mean. Whether any are is chosen

@@ -51,13 +51,14 @@ impl Default for Policy {
 impl Policy {
     /// f = 0.2; epsilon = ln 2 and delta = 1e-6 over K = 1000; as many attempts; one pair a client; 14
     /// mixing hops; a round a second at most; epochs of six hours and deadlines of half a minute at
-    /// most. The total is not bounded.
+    /// most. The total over a year is 0.3: five equal operators keep it with 14 hops, a round a second and all
+    /// attempts used up.
     pub const DEFAULT: Self = Self {
         malicious_ppm: 200_000,
         epsilon: std::f64::consts::LN_2,
         delta: 1e-6,
         disturbed_rounds: 1000,
-        total_delta: 1.0,
+        total_delta: 0.3,
         total_over_days: 365,
         attempts: 1000,
         most_pairs: 1,

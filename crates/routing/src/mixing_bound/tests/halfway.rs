@@ -1,7 +1,7 @@
 //! Theorem 3 against the best that an adversary can do in tiny networks: after every layer's
 //! draws it drops whatever leaves it best off, knowing all that it has seen.
 
-use super::super::halfway::{self, UNNOTICED, losing};
+use super::super::halfway::{self, Losses, UNNOTICED, losing};
 use super::super::moments::Moments;
 use super::exact::{EXPONENTS, Layer, NETWORKS, Space, at_most, layers, moments, norm};
 
@@ -102,10 +102,14 @@ fn known(space: &Space) -> Vec<f64> {
     posterior
 }
 
+fn weighing(lost: usize) -> Losses {
+    Losses { most: lost as u32, unnoticed: UNNOTICED }
+}
+
 fn least(network: &[f64], places: usize, lost: usize, hops: usize) -> f64 {
     let figure = |p| {
         let moments: Moments = moments(network, places, p);
-        losing(moments, lost as u32, hops as u8)
+        losing(moments, hops as u8, weighing(lost))
     };
     EXPONENTS.into_iter().map(figure).fold(1.0, f64::min)
 }
@@ -135,7 +139,7 @@ fn one_layer_shrinks_a_deviation_by_the_stated_factor_whatever_is_dropped() {
                 let game = Game { network, k: 1, unnoticed, payoff: deviation };
                 let best = |layer| game.best(&space, values, layer, lost, payoff);
                 let after: f64 = layers.iter().map(|each| each.probability * best(each)).sum();
-                let factor = halfway::layer(moments(network, places, p), lost as u32);
+                let factor = halfway::layer(moments(network, places, p), weighing(lost));
                 let case = format!("{network:?} p={p} {lost}");
                 at_most(after, factor * norm(values, p).powf(p), &case);
             }
@@ -177,4 +181,20 @@ fn dropping_pays_if_nobody_notices() {
     let never = value(1.0, 0);
     assert!(value(1.0, 2) > 1.2 * never);
     assert!(value(UNNOTICED, 2) < 1.02 * never);
+}
+
+#[test]
+fn what_a_lost_onion_weighs_covers_the_factor_between_the_worlds() {
+    for volume in [40.0_f64, 68.0, 304.0, 364.0, 1616.0, 32_768.0] {
+        let Losses { most, unnoticed } = Losses::of(volume);
+        let (single, pairs) = (volume / 2.0, volume / 4.0);
+        for lost in (1..=most).map(f64::from) {
+            let factor = (1.0 - lost / (single - 1.0)).powi(-2).max(1.0 / (1.0 - lost / pairs));
+            let weighed = 0.5_f64.powf(lost) * factor;
+            assert!(weighed <= unnoticed.powf(lost) * (1.0 + 1e-12), "{volume} {lost}");
+        }
+        assert!(most > 0 && unnoticed < 0.7, "{volume}");
+    }
+    // Where each shard has next to nothing, nothing is promised.
+    assert_eq!(Losses::of(4.0).unnoticed, 1.0);
 }

@@ -1,28 +1,60 @@
 //! What is certain to be honest, whichever operators of limited weight are malicious.
 
+use antiphon_dp_noise::{OperatorShare, PairDistribution};
+
+use crate::{MixingPopulation, Ppm};
+
 /// An operator, as far as its share in paths and noise goes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Contributor {
+struct Contributor {
     /// Path weight.
-    pub(super) weight: u32,
+    weight: u32,
+    shards: u16,
     /// Noise onions that all its shards add in a round.
-    pub(super) noise: u64,
+    noise: u64,
+    /// Of the number of pairs that all its shards draw.
+    variance: f64,
 }
 
 /// Bounds that hold for every set of malicious operators that nobody could be added to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Honest {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Honest {
     /// No fewer operators are honest than this.
-    pub(super) fewest_operators: usize,
+    pub fewest_operators: usize,
     /// No more operators are honest than this.
-    pub(super) most_operators: usize,
+    pub most_operators: usize,
+    /// No more shards are honest than this.
+    pub most_shards: u32,
     /// No fewer honest noise onions are in a round than this.
-    pub(super) least_noise: u64,
+    pub least_noise: u64,
+    /// The number of pairs that honest shards draw together deviates no more than this.
+    pub most_deviation: f64,
 }
 
 impl Honest {
-    /// The bounds for operators of weight up to `malicious`. Exact for equal operators.
-    pub(super) fn of(operators: &[Contributor], malicious: u64) -> Self {
+    /// The bounds for operators with so much noise in each shard, of which some of weight up to `malicious`
+    /// are malicious. Exact for equal operators.
+    pub fn of(shares: &[OperatorShare], noise: &[PairDistribution], malicious: u64) -> Self {
+        let contributors: Vec<_> = shares
+            .iter()
+            .zip(noise)
+            .map(|(share, each)| Contributor {
+                weight: share.weight,
+                shards: share.shards,
+                noise: u64::from(each.volume()) * u64::from(share.shards),
+                variance: f64::from(share.shards) * each.sigma().pairs() * each.sigma().pairs(),
+            })
+            .collect();
+        Self::among(&contributors, malicious)
+    }
+
+    /// What onions are certain to be mixed with, if a share `f` of all hops is malicious. Fewer onions are
+    /// a part of those that there are, for which the bounds hold too; more honest shards only raise them.
+    pub fn population(&self, f: Ppm) -> MixingPopulation {
+        MixingPopulation { f, onions: self.least_noise, honest_shards: self.most_shards }
+    }
+
+    fn among(operators: &[Contributor], malicious: u64) -> Self {
         let mut weights: Vec<u64> = operators.iter().map(|each| u64::from(each.weight)).collect();
         weights.sort_unstable();
         let most_malicious = fitting(weights.iter(), malicious);
@@ -30,10 +62,17 @@ impl Honest {
         let fewest_malicious = fitting(weights.iter().rev(), malicious);
         let total: u64 = operators.iter().map(|each| each.noise).sum();
         let taken = by_weight(operators, malicious).min(by_number(operators, most_malicious));
+        let most_operators = operators.len() - fewest_malicious;
+        let mut shards: Vec<u32> = operators.iter().map(|each| u32::from(each.shards)).collect();
+        shards.sort_unstable();
+        let mut variances: Vec<f64> = operators.iter().map(|each| each.variance).collect();
+        variances.sort_unstable_by(f64::total_cmp);
         Self {
             fewest_operators: operators.len() - most_malicious,
-            most_operators: operators.len() - fewest_malicious,
+            most_operators,
+            most_shards: shards.iter().rev().take(most_operators).sum(),
             least_noise: total - taken.min(total),
+            most_deviation: libm::sqrt(variances.iter().rev().take(most_operators).sum()),
         }
     }
 }
@@ -80,27 +119,37 @@ fn by_number(operators: &[Contributor], number: usize) -> u64 {
 mod tests {
     use super::*;
 
+    fn contributor(weight: u32, noise: u64) -> Contributor {
+        Contributor { weight, shards: 2, noise, variance: noise as f64 }
+    }
+
     fn equal(count: usize, weight: u32) -> Vec<Contributor> {
-        vec![Contributor { weight, noise: 1000 }; count]
+        vec![contributor(weight, 1000); count]
     }
 
     #[test]
     fn equal_operators_are_counted_exactly() {
         for (weight, malicious) in [(1, 2), (3, 6), (3, 8)] {
-            let honest = Honest::of(&equal(10, weight), malicious);
-            let expected = Honest { fewest_operators: 8, most_operators: 8, least_noise: 8000 };
+            let honest = Honest::among(&equal(10, weight), malicious);
+            let expected = Honest {
+                fewest_operators: 8,
+                most_operators: 8,
+                most_shards: 16,
+                least_noise: 8000,
+                most_deviation: libm::sqrt(8000.0),
+            };
             assert_eq!(honest, expected);
         }
-        assert_eq!(Honest::of(&equal(3, 1), 0).least_noise, 3000);
+        assert_eq!(Honest::among(&equal(3, 1), 0).least_noise, 3000);
     }
 
     #[test]
     fn the_bounds_hold_for_every_set_that_nobody_fits_into() {
         let operators: Vec<_> = [(1, 400), (2, 570), (2, 560), (3, 700), (5, 900), (9, 1200)]
-            .map(|(weight, noise)| Contributor { weight, noise })
+            .map(|(weight, noise)| contributor(weight, noise))
             .into();
         for malicious in 0..=21 {
-            let honest = Honest::of(&operators, malicious);
+            let honest = Honest::among(&operators, malicious);
             for mask in 0_u32..1 << operators.len() {
                 let split = |wanted: bool| {
                     operators
@@ -118,6 +167,11 @@ mod tests {
                 let left = split(false).count();
                 assert!((honest.fewest_operators..=honest.most_operators).contains(&left));
                 assert!(honest.least_noise <= split(false).map(|each| each.noise).sum());
+                assert!(
+                    honest.most_shards >= split(false).map(|each| u32::from(each.shards)).sum()
+                );
+                let variance: f64 = split(false).map(|each| each.variance).sum();
+                assert!(honest.most_deviation >= libm::sqrt(variance));
             }
         }
     }

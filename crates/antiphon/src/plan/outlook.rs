@@ -1,0 +1,89 @@
+//! What a smaller total takes, and what attempts and chosen rounds cost.
+
+use std::iter::repeat_n;
+
+use antiphon_dp_noise::{Account, AccountError, Mechanism, PairDistribution, Step};
+use antiphon_routing::TotalDelta;
+use serde::Serialize;
+
+use super::PlanError;
+use super::solved::Solved;
+
+/// Totals that hops are shown for; the first is what a network file allows unless it says otherwise.
+const TOTALS: [f64; 5] = [0.3, 0.1, 1e-2, 1e-3, 1e-4];
+
+/// The rate of false positives that filters are made for.
+const FALSE_POSITIVES: f64 = 1.0 / (1 << 20) as f64;
+
+/// Figures that stand beside the guarantee, named as the JSON names them.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Outlook {
+    /// The least mixing hops for smaller totals, with the same noise.
+    pub(super) hops_by_total: Vec<HopsForTotal>,
+    /// What mixing adds to the budget's disturbed rounds if these are chosen, among all rounds of the
+    /// policy's time, by how many first hops of an onion are malicious. Not in the total; 1: nothing is proven.
+    pub(super) delta_mix_chosen_budget: f64,
+    /// Epsilon at the budget's delta, with so many rounds besides in which noise is dropped or onions are left
+    /// out of filters; null if there is too little noise to say.
+    pub(super) epsilon_with_attempts: Option<f64>,
+    /// The same for onions left out alone.
+    pub(super) epsilon_with_left_out: Option<f64>,
+}
+
+/// What a total takes.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct HopsForTotal {
+    pub(super) total: f64,
+    /// None are enough if null.
+    pub(super) hops: Option<u8>,
+}
+
+impl Outlook {
+    /// For paths of so many mixing hops.
+    pub(super) fn of(solved: &Solved, hops: u8) -> Result<Self, PlanError> {
+        let Solved { rules, honest, horizon, .. } = solved;
+        let account = Account::new(Mechanism::ConstantVolume(honest_shards(solved)))?;
+        let (delta, rounds) = (rules.budget.delta(), rules.budget.disturbed_rounds());
+        let epsilon = |account: Result<Account, AccountError>| {
+            let epsilon = account.ok()?.epsilon(delta, rounds, Step::One);
+            epsilon.is_finite().then_some(epsilon)
+        };
+        let attempts = horizon.attempts;
+        Ok(Self {
+            hops_by_total: TOTALS
+                .map(|total| HopsForTotal { total, hops: solved.hops_for_total(2, total).ok() })
+                .to_vec(),
+            delta_mix_chosen_budget: TotalDelta::of_chosen(
+                honest,
+                rules.effective_malicious,
+                hops,
+                *horizon,
+            ),
+            epsilon_with_attempts: epsilon(
+                account.clone().with_attempts(attempts, FALSE_POSITIVES),
+            ),
+            epsilon_with_left_out: epsilon(account.with_left_out_attempts(attempts)),
+        })
+    }
+}
+
+/// The shards that are left when those operators are taken out that add most variance for their weight, the
+/// first that no longer fits included.
+fn honest_shards(solved: &Solved) -> Vec<PairDistribution> {
+    let mut operators: Vec<_> = solved.noise.per_operator.iter().zip(&solved.shares).collect();
+    operators.sort_by(|(a, its), (b, others)| {
+        let per_weight = |each: &PairDistribution, shards: u16, weight: u32| {
+            each.sigma().pairs().powi(2) * f64::from(shards) / f64::from(weight)
+        };
+        let (a, b) =
+            (per_weight(a, its.shards, its.weight), per_weight(b, others.shards, others.weight));
+        b.total_cmp(&a)
+    });
+    let mut room = solved.rules.malicious_weight;
+    let honest = operators.into_iter().skip_while(|(_, share)| {
+        let taken = room > 0;
+        room = room.saturating_sub(share.weight.into());
+        taken
+    });
+    honest.flat_map(|(each, share)| repeat_n(*each, share.shards.into())).collect()
+}
