@@ -44,6 +44,7 @@ fn network() -> NetworkFile {
         disturbed_rounds: 1,
         least_mixing_hops: 2,
         least_round_interval_ms: 50,
+        total_delta: 1.0,
         ..Policy::default()
     };
     NetworkFile::new(operators.collect(), policy).unwrap()

@@ -142,7 +142,7 @@ fn in_its_own_process(shards: u16, disturbed: u32) -> Result<Found, Failed> {
 fn one(shards: &str, disturbed: &str) -> Result<(), Failed> {
     let (shards, disturbed_rounds) = (shards.parse()?, disturbed.parse()?);
     let clients = u32::from(shards) * CLIENTS_PER_SHARD;
-    let policy = Policy { disturbed_rounds, ..Policy::default() };
+    let policy = Policy { disturbed_rounds, total_delta: 1.0, ..Policy::default() };
     // Noise and onions for the next round are built before it opens, so that no round waits.
     let interval_ms = 2000 + clients / 2;
     let coordinator = CoordinatorConfig {

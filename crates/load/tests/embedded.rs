@@ -26,6 +26,7 @@ fn network(
         least_mixing_hops: 3,
         least_round_interval_ms: 100,
         trusts_heavy_operators: true,
+        total_delta: 1.0,
         ..Policy::DEFAULT
     };
     let coordinator = CoordinatorConfig {

@@ -28,6 +28,7 @@ const POLICY: Policy = Policy {
     least_mixing_hops: 3,
     least_round_interval_ms: 500,
     trusts_heavy_operators: true,
+    total_delta: 1.0,
     ..Policy::DEFAULT
 };
 const LAST: Layer = Layer(4);

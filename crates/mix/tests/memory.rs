@@ -37,6 +37,7 @@ fn policy(least_mixing_hops: u8) -> Policy {
         least_mixing_hops,
         least_round_interval_ms: 500,
         trusts_heavy_operators: true,
+        total_delta: 1.0,
         ..Policy::DEFAULT
     }
 }

@@ -15,7 +15,7 @@ use antiphon_wire::{
 use rand::CryptoRng;
 
 use crate::document::{DocumentError, shares};
-use crate::{EpochRules, RulesError, document};
+use crate::{EpochRules, Honest, Horizon, PathLengthError, RulesError, TotalDelta, document};
 
 /// What a coordinator decides about an epoch; the rest follows from who takes part.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +52,9 @@ pub enum AssembleError {
     /// No noise gives the guarantee.
     #[error(transparent)]
     Noise(#[from] SolveError),
+    /// No path keeps the policy's total.
+    #[error("the policy's total delta cannot be kept: {0}")]
+    Total(#[from] PathLengthError),
     /// A shard's seal key is no key.
     #[error("shard {shard} offered a seal key that cannot be used: {error}")]
     SealKey {
@@ -158,7 +161,17 @@ pub fn assemble(
     let present: Vec<_> = by_operator.keys().copied().collect();
     let rules = EpochRules::of(network, &present)?;
     let sizes: Vec<_> = by_operator.iter().map(|(index, offers)| (*index, offers.len())).collect();
-    let noise = solve(&rules.budget, &shares(network, &sizes), rules.malicious_weight)?;
+    let shares = shares(network, &sizes);
+    let noise = solve(&rules.budget, &shares, rules.malicious_weight)?;
+    let policy = &network.policy;
+    let hops = TotalDelta::least_hops(
+        &Honest::of(&shares, &noise.per_operator, rules.malicious_weight),
+        rules.effective_malicious,
+        rules.mixing_hops,
+        rules.budget.delta(),
+        Horizon::of(policy, draft.parameters.pairs_per_client),
+        policy.total_delta,
+    )?;
 
     let mut shards = Vec::new();
     for ((operator, offers), noise) in by_operator.iter().zip(&noise.per_operator) {
@@ -177,7 +190,7 @@ pub fn assemble(
     let all: Vec<&Contribution> =
         by_operator.values().flatten().map(|offer| &offer.contribution).collect();
     let mut parameters = draft.parameters;
-    parameters.layers = parameters.layers.max(rules.mixing_hops + 1);
+    parameters.layers = parameters.layers.max(hops + 1);
     let rounds = draft.last_round.0.saturating_add(1).saturating_sub(draft.first_round.0);
     let nominal = rounds.saturating_mul(parameters.interval_ms.into());
     Ok(EpochDocument {

@@ -65,6 +65,7 @@ impl Setup {
             least_mixing_hops: 3,
             least_round_interval_ms: 500,
             trusts_heavy_operators: true,
+            total_delta: 1.0,
             ..Policy::DEFAULT
         };
         let coordinator = CoordinatorConfig {

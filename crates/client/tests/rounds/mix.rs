@@ -57,6 +57,7 @@ impl Mix {
             least_mixing_hops: 2,
             least_round_interval_ms: 0,
             trusts_heavy_operators: true,
+            total_delta: 1.0,
             ..Policy::DEFAULT
         };
         let network = NetworkFile::new(operators.collect(), policy).unwrap();

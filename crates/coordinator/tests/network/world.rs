@@ -83,6 +83,7 @@ impl World {
             delta: 0.01,
             disturbed_rounds: 1,
             least_mixing_hops: 2,
+            total_delta: 1.0,
             ..Policy::default()
         };
         let network = NetworkFile::new(listed.collect(), policy).unwrap();

@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         least_mixing_hops: 14,
         least_round_interval_ms: 500,
         trusts_heavy_operators: true,
+        total_delta: 1.0,
         ..Policy::DEFAULT
     };
     let mut network = Network::new(clients, shards, rounds, policy)?;

@@ -12,7 +12,9 @@ use antiphon_wire::{
 };
 
 use super::CheckedContent;
-use crate::{EpochRules, OperatorSlice, PathSampler, RulesError, SamplerError};
+use crate::{
+    EpochRules, Honest, Horizon, OperatorSlice, PathSampler, RulesError, SamplerError, TotalDelta,
+};
 
 /// The most rounds an epoch may have.
 pub const MAX_ROUNDS: u64 = 1 << 16;
@@ -114,6 +116,17 @@ pub enum DocumentError {
     /// The noise gives less than the policy's guarantee.
     #[error("the noise is weaker than the network's policy: {0}")]
     WeakNoise(#[from] CheckError),
+    /// Noise and mixing together leave more than the policy's total.
+    #[error(
+        "noise and mixing together add up to {found:.2e} to delta; the network's policy allows \
+         {allowed:e}"
+    )]
+    TotalDelta {
+        /// The total of the document's hops and noise.
+        found: f64,
+        /// The policy's total.
+        allowed: f64,
+    },
     /// The roster cannot be drawn from.
     #[error(transparent)]
     Sampler(#[from] SamplerError),
@@ -149,7 +162,10 @@ pub(crate) fn content(
         let found = geometry.mixing_hops();
         return Err(DocumentError::TooFewHops { found, needed: rules.mixing_hops });
     }
-    noise(document, network, &groups, &rules)?;
+    let sizes: Vec<_> = groups.iter().map(|(operator, shards)| (*operator, shards.len())).collect();
+    let shares = shares(network, &sizes);
+    let allocation = noise(document, &groups, &shares, &rules)?;
+    total(document, network, &shares, &allocation, &rules)?;
     let joint_seal_keys = seal_keys(document)?;
     let onion_keys = onion_keys(document)?;
     Ok(CheckedContent {
@@ -309,10 +325,10 @@ pub(crate) fn shares(
 
 fn noise(
     document: &EpochDocument,
-    network: &NetworkFile,
     groups: &Groups,
+    shares: &[OperatorShare],
     rules: &EpochRules,
-) -> Result<(), DocumentError> {
+) -> Result<NoiseAllocation, DocumentError> {
     let mut per_operator = Vec::with_capacity(groups.len());
     for (_, shards) in groups {
         let first = &document.shards[shards[0].position()];
@@ -328,14 +344,32 @@ fn noise(
             .map_err(|error| DocumentError::Noise { shard: shards[0], error })?;
         per_operator.push(distribution);
     }
-    let sizes: Vec<_> = groups.iter().map(|(operator, shards)| (*operator, shards.len())).collect();
     let allocation = NoiseAllocation { per_operator };
-    antiphon_dp_noise::check(
-        &allocation,
-        &shares(network, &sizes),
-        rules.malicious_weight,
-        &rules.budget,
-    )?;
+    antiphon_dp_noise::check(&allocation, shares, rules.malicious_weight, &rules.budget)?;
+    Ok(allocation)
+}
+
+/// What the document's noise and hops leave in all, at the least round interval that the policy allows: the
+/// coordinator may change the interval from one epoch to the next.
+fn total(
+    document: &EpochDocument,
+    network: &NetworkFile,
+    shares: &[OperatorShare],
+    noise: &NoiseAllocation,
+    rules: &EpochRules,
+) -> Result<(), DocumentError> {
+    let allowed = network.policy.total_delta;
+    if allowed >= 1.0 {
+        return Ok(());
+    }
+    let parameters = &document.parameters;
+    let honest = Honest::of(shares, &noise.per_operator, rules.malicious_weight);
+    let horizon = Horizon::of(&network.policy, parameters.pairs_per_client);
+    let (f, hops) = (rules.effective_malicious, parameters.layers.saturating_sub(1));
+    let found = TotalDelta::of(&honest, f, hops, rules.budget.delta(), horizon).sum();
+    if found > allowed {
+        return Err(DocumentError::TotalDelta { found, allowed });
+    }
     Ok(())
 }
 

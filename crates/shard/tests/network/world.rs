@@ -64,6 +64,7 @@ impl World {
             least_mixing_hops: 3,
             least_round_interval_ms: 50,
             trusts_heavy_operators: true,
+            total_delta: 1.0,
             ..Policy::DEFAULT
         };
         let network = NetworkFile::new(operators.collect(), policy).unwrap();
