@@ -23,7 +23,7 @@ pub use game::{Case, Game, Profile, Strategy};
 pub use interval::{CONFIDENCE, Interval, clopper_pearson};
 pub use measure::{
     AttackError, MAX_ROUNDS, MAX_SHARDS, MAX_TRIALS, MAX_USERS, Measurement, Options, Size,
-    measure, measure_watched,
+    Verdict, measure, measure_watched,
 };
 pub use strategies::{all, named};
 pub use suite::{Play, suite};

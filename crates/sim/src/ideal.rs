@@ -17,6 +17,6 @@ mod verification;
 
 pub use attacker::{Attacker, Held, Watcher};
 pub use broken::Broken;
-pub use network::{IdealNetwork, Opened, Outcome, View};
+pub use network::{Gathered, IdealNetwork, Opened, Outcome, View};
 pub use setup::{IdealOperator, IdealSetup};
 pub use trace::{Trace, TraceLayer};

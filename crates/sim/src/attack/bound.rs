@@ -5,7 +5,7 @@ use antiphon_routing::MixingPopulation;
 
 use super::{Against, Case};
 
-/// A bound on any adversary's advantage, in two parts that add up.
+/// A bound on any adversary's advantage, in parts that add up.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bound {
     /// The total variation that the noise leaves over the charged rounds, from the accountant. For equal
@@ -16,6 +16,8 @@ pub struct Bound {
     /// What mixing leaves over the rounds in which onions are followed, as proven: `delta_mix`, and the
     /// figure of first order where others are dropped.
     pub mixing: f64,
+    /// What is gained by looking first, and then deciding whether to disturb a round.
+    pub peek: f64,
 }
 
 impl Bound {
@@ -50,11 +52,17 @@ impl Bound {
         let mixing = once * f64::from(case.followed_rounds)
             + disturbed * f64::from(case.followed_after_drop);
         let mixing = (worlds * mixing).min(1.0);
-        Ok(Self { noise, mixing })
+        let peek = worlds * population.peek(hops) * f64::from(case.peeked_rounds);
+        Ok(Self { noise, mixing, peek: peek.min(1.0) })
     }
 
-    /// Both parts; an advantage is never more than one.
+    /// All parts; an advantage is never more than one.
     pub fn total(&self) -> f64 {
+        (self.without_peek() + self.peek).min(1.0)
+    }
+
+    /// What it would be if nobody looked before disturbing a round.
+    pub fn without_peek(&self) -> f64 {
         (self.noise + self.mixing).min(1.0)
     }
 }

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use super::count::log_ratio;
 use super::worlds::user_pairs;
 use super::{Against, Kept, PairCountLaw, Partners};
-use crate::ideal::{Attacker, Broken, IdealNetwork, IdealSetup, View};
+use crate::ideal::{Attacker, Broken, Gathered, IdealNetwork, IdealSetup, View};
 
 /// The network a strategy is tried on, and what its guarantee counts.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct Case {
     pub followed_rounds: u32,
     /// Rounds in which onions are dropped and others followed.
     pub followed_after_drop: u32,
+    /// Rounds that are looked at before it is decided whether to disturb them.
+    pub peeked_rounds: u32,
     /// Attempts to leave an onion out of a filter.
     pub left_out_attempts: u32,
     /// Trials that resolve the bound and take a few seconds.
@@ -34,6 +36,7 @@ impl Case {
             charged_rounds,
             followed_rounds: 0,
             followed_after_drop: 0,
+            peeked_rounds: 0,
             left_out_attempts: 0,
             trials,
             promised: None,
@@ -127,6 +130,17 @@ impl<'a> Game<'a> {
     pub(super) fn round_on(&mut self, field: &Field, attacker: &mut impl Attacker) -> View {
         self.played += 1;
         field.network.round(self.played, &self.worlds[self.truth], attacker, &mut self.rng)
+    }
+
+    /// The users' onions of one more round, before any is passed on.
+    pub(super) fn gather(&mut self) -> Gathered {
+        self.field.network.gather(&self.worlds[self.truth], &mut self.rng)
+    }
+
+    /// Runs the round of these onions.
+    pub(super) fn pass_on(&mut self, gathered: Gathered, attacker: &mut impl Attacker) -> View {
+        self.played += 1;
+        self.field.network.pass_on(self.played, gathered, attacker, &mut self.rng)
     }
 
     pub(super) fn setup(&self) -> &'a IdealSetup {

@@ -106,10 +106,47 @@ pub struct Measurement {
     pub bound: Bound,
 }
 
+/// What a measurement says about the bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The whole interval is above it.
+    Exceeded,
+    /// No part of the interval is above it.
+    Within,
+    /// The bound lies in the interval.
+    Undecided {
+        /// About how many trials it takes to tell; `None` if more than [`MAX_TRIALS`].
+        trials: Option<u64>,
+    },
+}
+
 impl Measurement {
+    /// Whether the advantage exceeds the bound, or is within it, as far as the trials tell.
+    pub fn verdict(&self) -> Verdict {
+        let bound = self.bound.total();
+        if self.ci_low > bound {
+            Verdict::Exceeded
+        } else if self.ci_high <= bound {
+            Verdict::Within
+        } else {
+            Verdict::Undecided { trials: self.trials_to_tell(bound) }
+        }
+    }
+
+    /// Intervals shrink with the root of the trials, here until they are half as wide as what is left to the
+    /// bound. What is expected is less scattered than what was measured; if it is far off, it does not count.
+    fn trials_to_tell(&self, bound: f64) -> Option<u64> {
+        let likely = (self.ci_low..=self.ci_high).contains(&self.expected);
+        let advantage = if likely { self.expected } else { self.advantage };
+        let half = (self.ci_high - self.ci_low) / 2.0;
+        let ratio = 2.0 * half / (bound - advantage).abs();
+        let trials = self.trials as f64 * ratio * ratio;
+        (trials <= MAX_TRIALS as f64).then_some(trials.ceil() as u64)
+    }
+
     /// Whether the advantage exceeds the bound for certain.
     pub fn caught(&self) -> bool {
-        self.ci_low > self.bound.total()
+        self.verdict() == Verdict::Exceeded
     }
 
     /// Whether it is as it has to be: a broken network is caught, an intact one is not.

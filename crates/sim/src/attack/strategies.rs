@@ -7,6 +7,7 @@ mod following;
 mod layers;
 mod left_out;
 mod noise;
+mod peek;
 mod proposals;
 mod replies;
 
@@ -18,6 +19,7 @@ pub fn all() -> Vec<&'static dyn Strategy> {
     all.extend(following::FOLLOWING.iter().map(|one| one as &dyn Strategy));
     all.extend(dropping::DROPPING.iter().map(|one| one as &dyn Strategy));
     all.push(&layers::DropLayers);
+    all.push(&peek::Peek);
     all.push(&noise::DropNoise);
     all.push(&left_out::LeftOut);
     all.push(&replies::MissingReplies);

@@ -48,6 +48,13 @@ pub struct View {
     pub replies: Vec<[bool; 2]>,
 }
 
+/// Users' onions at their gateways.
+#[derive(Debug)]
+pub struct Gathered {
+    onions: Onions,
+    users: usize,
+}
+
 /// A network whose onions are records.
 #[derive(Clone, Debug)]
 pub struct IdealNetwork {
@@ -108,8 +115,54 @@ impl IdealNetwork {
         attacker: &mut impl Attacker,
         rng: &mut impl CryptoRng,
     ) -> View {
-        let onions = self.submit(partners, attacker, rng);
-        let mut walk = Walk::enter(&onions, partners.len());
+        self.pass_on(number, self.gather(partners, rng), attacker, rng)
+    }
+
+    /// The onions of all users at their gateways, user i talking to `partners[i]`, before any is passed on.
+    pub fn gather(&self, partners: &[Option<usize>], rng: &mut impl CryptoRng) -> Gathered {
+        let mut onions = Onions::new(self.setup.mixing_hops);
+        let gateway = self.malicious.iter().position(|malicious| *malicious).unwrap_or(0);
+        let enters = ShardIndex(gateway as u16);
+        let in_question = partners.len() - self.setup.bystanders.min(partners.len());
+        let mut meeting: Vec<Option<[u128; 2]>> = vec![None; partners.len()];
+        for (user, partner) in partners.iter().enumerate() {
+            let dead_drops = match partner {
+                None => [random_dead_drop(rng); 2],
+                Some(partner) => meeting[*partner]
+                    .unwrap_or_else(|| [random_dead_drop(rng), random_dead_drop(rng)]),
+            };
+            meeting[user] = Some(dead_drops);
+            for (which, dead_drop) in dead_drops.into_iter().enumerate() {
+                let owner = Owner::User(user, which);
+                let hidden = user < in_question;
+                onions.add(Onion { owner, enters, dead_drop, hidden }, &self.paths, rng);
+            }
+        }
+        Gathered { onions, users: partners.len() }
+    }
+
+    /// How many first hops of a user's onion are malicious, one after the other: whoever holds it can
+    /// peel it so far before anybody else has had it.
+    pub fn peeled(&self, gathered: &Gathered, user: usize, onion: usize) -> u8 {
+        // Two onions a user, in order.
+        let number = (2 * user + onion) as u32;
+        let hops = 1..=self.setup.mixing_hops;
+        let malicious = |layer: &u8| self.is_malicious(gathered.onions.hop(number, *layer));
+        // No more than there are layers.
+        hops.take_while(malicious).count() as u8
+    }
+
+    /// Runs the round of the onions that were gathered.
+    pub fn pass_on(
+        &self,
+        number: u64,
+        gathered: Gathered,
+        attacker: &mut impl Attacker,
+        rng: &mut impl CryptoRng,
+    ) -> View {
+        let users = gathered.users;
+        let onions = self.submit(gathered, attacker, rng);
+        let mut walk = Walk::enter(&onions, users);
         let mut dropped = false;
         for layer in 1..=self.setup.mixing_hops {
             walk.step(self, &onions, |onion| onions.hop(onion, layer), rng);
@@ -129,7 +182,7 @@ impl IdealNetwork {
             outcome: Outcome::Delivered,
             complaint,
             opened: None,
-            replies: vec![[true; 2]; partners.len()],
+            replies: vec![[true; 2]; users],
         };
         let early = self.broken == Some(Broken::EarlyOpen);
         if early {
@@ -147,7 +200,7 @@ impl IdealNetwork {
         }
         if view.outcome != Outcome::Delivered || self.broken != Some(Broken::NoFill) {
             // Every onion is answered; where nothing came back, with random bytes.
-            view.replies = vec![[true; 2]; partners.len()];
+            view.replies = vec![[true; 2]; users];
         }
         view.trace = walk.trace;
         view
@@ -155,30 +208,15 @@ impl IdealNetwork {
 
     fn submit(
         &self,
-        partners: &[Option<usize>],
+        gathered: Gathered,
         attacker: &mut impl Attacker,
         rng: &mut impl CryptoRng,
     ) -> Onions {
-        let mut onions = Onions::new(self.setup.mixing_hops);
-        let gateway = self.malicious.iter().position(|malicious| *malicious).unwrap_or(0);
-        let enters = ShardIndex(gateway as u16);
-        let in_question = partners.len() - self.setup.bystanders.min(partners.len());
-        let mut meeting: Vec<Option<[u128; 2]>> = vec![None; partners.len()];
-        for (user, partner) in partners.iter().enumerate() {
-            let dead_drops = match partner {
-                None => [random_dead_drop(rng); 2],
-                Some(partner) => meeting[*partner]
-                    .unwrap_or_else(|| [random_dead_drop(rng), random_dead_drop(rng)]),
-            };
-            meeting[user] = Some(dead_drops);
-            for (which, dead_drop) in dead_drops.into_iter().enumerate() {
-                if attacker.submits(user, which) {
-                    let owner = Owner::User(user, which);
-                    let hidden = user < in_question;
-                    onions.add(Onion { owner, enters, dead_drop, hidden }, &self.paths, rng);
-                }
-            }
-        }
+        let mut onions = gathered.onions;
+        onions.retain(|owner| match owner {
+            Owner::User(user, which) => attacker.submits(user, which),
+            Owner::Noise { .. } => true,
+        });
         if self.broken != Some(Broken::NoNoise) {
             for (shard, malicious) in self.malicious.iter().enumerate() {
                 if !malicious {

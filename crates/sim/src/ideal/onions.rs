@@ -47,6 +47,15 @@ impl Onions {
         paths.draw_path(rng, &mut self.hops[start..]);
     }
 
+    /// Keeps the onions of some owners, with their hops.
+    pub(super) fn retain(&mut self, mut keeps: impl FnMut(Owner) -> bool) {
+        let kept: Vec<bool> = self.list.iter().map(|onion| keeps(onion.owner)).collect();
+        let mut of_onion = kept.iter();
+        self.list.retain(|_| of_onion.next().is_some_and(|kept| *kept));
+        let mut of_hop = kept.iter().flat_map(|kept| std::iter::repeat_n(kept, self.per_onion));
+        self.hops.retain(|_| of_hop.next().is_some_and(|kept| *kept));
+    }
+
     /// The shard of an onion at a mixing layer, the first being 1.
     pub(super) fn hop(&self, onion: u32, layer: u8) -> ShardIndex {
         self.hops[onion as usize * self.per_onion + usize::from(layer) - 1]
