@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::{fs, io};
 
 use antiphon_sim::attack::{
-    self, Against, AttackError, Measurement, Options, Play, Size, Strategy, suite,
+    self, Against, AttackError, Measurement, Options, Play, Size, Strategy, Verdict, suite,
 };
 use antiphon_sim::ideal::Broken;
 use clap::Args;
@@ -35,12 +35,15 @@ share of right guesses, less one, is its advantage. Beside it stands the bound t
 network guarantees for the same case. The network is small and its noise little, so that the bound \
 is large enough to be put to the test; that it holds there says that the arithmetic behind it does.
 
+There are three verdicts. The bound is `exceeded` if the whole interval of the advantage is above it, \
+the attack is `within` it if no part of the interval is, and else it is `undecided`: the trials are too few, or \
+the attack reaches the bound. The intervals of one run hold all at once with a confidence of 99 %.
+
 A broken network lacks one defence. An attack that cannot tell it from an intact one proves nothing: \
-`caught` means that the advantage exceeds the bound, at the lower end of its interval. The intervals \
-of one run hold all at once with a confidence of 99 %.
+`caught` means that it exceeds the bound.
 
 An intact network whose bound is exceeded is a failure, and with --all a broken one that goes \
-unnoticed, too: exit code 1.
+unnoticed, too: exit code 1. One strategy that is undecided: exit code 4.
 
 Examples:
   antiphon attack --list
@@ -138,6 +141,12 @@ pub(crate) enum AttackCommandError {
         /// What the system says, or what is no measurement.
         source: io::Error,
     },
+    /// Nothing is shown.
+    #[error("the trials show nothing either way: {}", undecided.join("; "))]
+    Undecided {
+        /// Which.
+        undecided: Vec<String>,
+    },
     /// A bound is exceeded, or something that is broken goes unnoticed.
     #[error("{} of {of} measurements are not as they should be:\n  {}", wrong.len(), wrong.join("\n  "))]
     NotAsTheyShouldBe {
@@ -154,6 +163,7 @@ impl Exits for AttackCommandError {
             Self::Attack(_) | Self::Stored { .. } => Exit::Usage,
             Self::Output(error) => error.exit(),
             Self::NotAsTheyShouldBe { .. } => Exit::Failed,
+            Self::Undecided { .. } => Exit::Undecided,
         }
     }
 }
@@ -214,7 +224,10 @@ fn one(
         several => json.deliver(&several, &texts.join("\n"))?,
     }
     // A broken network may stay unnoticed here: few trials, or not what the strategy is for.
-    verdict(&measured, |measured| measured.caught() && measured.broken.is_none())
+    verdict(&measured, |measured| measured.caught() && measured.broken.is_none())?;
+    let is_undecided = |one: &&Measurement| matches!(one.verdict(), Verdict::Undecided { .. });
+    let undecided: Vec<String> = measured.iter().filter(is_undecided).map(text::name).collect();
+    if undecided.is_empty() { Ok(()) } else { Err(AttackCommandError::Undecided { undecided }) }
 }
 
 /// Many, in a table.
@@ -232,7 +245,7 @@ fn many(plays: &[Play], json: &JsonArguments) -> Result<(), AttackCommandError> 
         measured.iter().map(|one| Report::of(one, plays.len() as u32)).collect();
     json.write(&reports)?;
     verdict(&measured, |measured| !measured.as_it_should_be())?;
-    Ok(json.print(&text::summary(measured.len()))?)
+    Ok(json.print(&text::summary(&measured))?)
 }
 
 fn verdict(

@@ -9,7 +9,8 @@ Exit codes:
   0  done
   1  the job itself failed: no noise is enough, a file cannot be written, a link is lost
   2  the command line, a configuration file or a key file is wrong; nothing has been done
-  3  interrupted by SIGTERM or SIGINT before the job was done (client, load)";
+  3  interrupted by SIGTERM or SIGINT before the job was done (client, load)
+  4  the trials show nothing either way (attack)";
 
 /// The exit codes other than success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub(crate) enum Exit {
     Usage = 2,
     /// Asked to stop before the job was done.
     Interrupted = 3,
+    /// What was asked has no answer yet.
+    Undecided = 4,
 }
 
 /// An error of a subcommand, which knows its exit code.

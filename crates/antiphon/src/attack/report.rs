@@ -1,6 +1,6 @@
 //! Measurements as JSON.
 
-use antiphon_sim::attack::{CONFIDENCE, Measurement, Strategy};
+use antiphon_sim::attack::{CONFIDENCE, Measurement, Strategy, Verdict};
 use antiphon_sim::ideal::Broken;
 use serde::{Deserialize, Serialize};
 
@@ -30,18 +30,32 @@ pub(super) struct Report {
     pub(super) confidence: f64,
     /// How many those are.
     pub(super) comparisons: u32,
-    /// The intact network's guarantee: the sum of the two below, at most 1.
+    /// The intact network's guarantee: the sum of the three below, at most 1.
     pub(super) bound: f64,
     /// What the noise leaves over the charged rounds: delta at epsilon 0.
     pub(super) bound_noise: f64,
     /// What mixing leaves where onions are followed, proven.
     pub(super) bound_mixing: f64,
+    /// What is gained by looking first, and then deciding whether to disturb a round.
+    #[serde(default)]
+    pub(super) bound_peek: f64,
+    /// exceeded, within or undecided.
+    #[serde(default)]
+    verdict: String,
+    /// About how many trials would decide; null if decided, or if more than can be asked for.
+    #[serde(default)]
+    pub(super) trials_to_tell: Option<u64>,
     /// Whether `ci_low` exceeds `bound`.
     pub(super) caught: bool,
 }
 
 impl Report {
     pub(super) fn of(measured: &Measurement, comparisons: u32) -> Self {
+        let (verdict, trials_to_tell) = match measured.verdict() {
+            Verdict::Exceeded => ("exceeded", None),
+            Verdict::Within => ("within", None),
+            Verdict::Undecided { trials } => ("undecided", trials),
+        };
         Self {
             strategy: measured.strategy.to_owned(),
             broken: measured.broken.map(|broken| broken.name().to_owned()),
@@ -62,7 +76,23 @@ impl Report {
             bound: measured.bound.total(),
             bound_noise: measured.bound.noise,
             bound_mixing: measured.bound.mixing,
+            bound_peek: measured.bound.peek,
+            verdict: verdict.to_owned(),
+            trials_to_tell,
             caught: measured.caught(),
+        }
+    }
+}
+
+impl Report {
+    /// By the figures: what was stored by an older program has them, too.
+    pub(super) fn verdict(&self) -> &'static str {
+        if self.ci_low > self.bound {
+            "exceeded"
+        } else if self.ci_high <= self.bound {
+            "within"
+        } else {
+            "undecided"
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::report::Report;
+use super::text::figure;
 
 /// In Markdown: a line for each strategy, network and size, with all seeds.
 pub(super) fn markdown(reports: &[Report]) -> String {
@@ -17,7 +18,7 @@ pub(super) fn markdown(reports: &[Report]) -> String {
         );
     }
     text += "| strategy | network | worlds | shards, users, hops | trials x rounds | advantage | \
-             intervals | expected | bound | |\n|---|---|---|---|---|---:|---|---:|---:|---|\n";
+             intervals | expected | bound | verdict |\n|---|---|---|---|---|---:|---|---:|---:|---|\n";
     for seeds in reports.chunk_by(|one, other| line(one) == line(other)) {
         text += &row(seeds);
     }
@@ -39,9 +40,15 @@ fn row(seeds: &[Report]) -> String {
         seeds.iter().map(|report| format!("{:.4}", report.advantage)).collect();
     let low = seeds.iter().map(|report| report.ci_low).fold(1.0, f64::min);
     let high = seeds.iter().map(|report| report.ci_high).fold(-1.0, f64::max);
-    let caught = if seeds.iter().all(|report| report.caught) { "caught" } else { "" };
+    // Of several seeds, what they agree on.
+    let verdict =
+        match (seeds.iter().all(|each| each.verdict() == first.verdict()), first.verdict()) {
+            (true, "exceeded") if first.broken.is_some() => "caught",
+            (true, verdict) => verdict,
+            (false, _) => "undecided",
+        };
     format!(
-        "| `{}` | {network} | {} | {}, {}, {} | {} x {} | {} | {low:.4} to {high:.4} | {} | {} | {caught} |\n",
+        "| `{}` | {network} | {} | {}, {}, {} | {} x {} | {} | {low:.4} to {high:.4} | {} | {} | {verdict} |\n",
         first.strategy,
         first.against,
         first.shards,
@@ -53,9 +60,4 @@ fn row(seeds: &[Report]) -> String {
         figure(seeds.iter().map(|report| report.expected).sum::<f64>() / seeds.len() as f64),
         figure(first.bound),
     )
-}
-
-/// Small ones keep two digits.
-fn figure(value: f64) -> String {
-    if value == 0.0 || value >= 0.001 { format!("{value:.4}") } else { format!("{value:.1e}") }
 }

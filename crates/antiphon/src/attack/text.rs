@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use antiphon_sim::attack::{self, Against, Measurement, Strategy};
+use antiphon_sim::attack::{self, Against, MAX_TRIALS, Measurement, Strategy, Verdict};
 use antiphon_sim::ideal::Broken;
 
 /// The heading of a table.
@@ -37,8 +37,33 @@ pub(super) fn row(measured: &Measurement) -> String {
         measured.ci_low,
         measured.ci_high,
         measured.bound.total(),
-        if measured.caught() { "  caught" } else { "" },
+        match measured.verdict() {
+            Verdict::Exceeded if measured.broken.is_some() => "  caught",
+            Verdict::Exceeded => "  exceeded",
+            Verdict::Within => "  within",
+            Verdict::Undecided { .. } => "  undecided",
+        },
     )
+}
+
+/// Why nothing is decided, and what would decide it.
+fn undecided(trials: Option<u64>) -> String {
+    let takes = match trials {
+        Some(trials) => format!("about {trials} trials would tell"),
+        None => format!("the advantage is so near to it that {MAX_TRIALS} trials would not tell"),
+    };
+    format!("Undecided: the bound lies in the interval, so that nothing is shown; {takes}.")
+}
+
+/// Which measurement it is.
+pub(super) fn name(measured: &Measurement) -> String {
+    let Measurement { strategy, against, seed, .. } = measured;
+    format!("{strategy} on {} ({against}, seed {seed})", network(measured))
+}
+
+/// Small ones keep two digits.
+pub(super) fn figure(value: f64) -> String {
+    if value == 0.0 || value >= 0.001 { format!("{value:.4}") } else { format!("{value:.1e}") }
 }
 
 fn network(measured: &Measurement) -> &'static str {
@@ -51,11 +76,16 @@ pub(super) fn one(strategy: &dyn Strategy, measured: &Measurement) -> String {
         Against::Idle => "A talks to B / both are idle",
         Against::Pattern => "A-B and C-D / A-C and B-D",
     };
-    let verdict = match (measured.caught(), measured.broken) {
-        (true, Some(_)) => "The attack exceeds what the intact network guarantees: caught.",
-        (true, None) => "The attack exceeds the guarantee. One of them is wrong.",
-        (false, Some(_)) => "The attack stays within what the intact network guarantees.",
-        (false, None) => "The guarantee holds against this attack.",
+    let verdict = match (measured.verdict(), measured.broken) {
+        (Verdict::Exceeded, Some(_)) => {
+            "Exceeded: what the intact network guarantees; caught.".to_owned()
+        }
+        (Verdict::Exceeded, None) => "Exceeded: the guarantee or the attack is wrong.".to_owned(),
+        (Verdict::Within, Some(_)) => {
+            "Within: the attack gains no more than the intact network guarantees.".to_owned()
+        }
+        (Verdict::Within, None) => "Within: the guarantee holds against this attack.".to_owned(),
+        (Verdict::Undecided { trials }, _) => undecided(trials),
     };
     let profile = strategy.profile();
     format!(
@@ -63,7 +93,7 @@ pub(super) fn one(strategy: &dyn Strategy, measured: &Measurement) -> String {
          told apart: {worlds}; {} mixing hops; seed {}\n\n\
          {}{}\n\
          By its own likelihoods the adversary expects {:.4}.\n\
-         The bound is {:.2e} for the noise over the charged rounds, and {:.2e} for mixing (proven).\n\
+         Of the bound, {} is for the noise over the charged rounds, {} for mixing and {} for looking first.\n\
          {verdict}\n",
         profile.name,
         profile.about,
@@ -72,8 +102,9 @@ pub(super) fn one(strategy: &dyn Strategy, measured: &Measurement) -> String {
         head(),
         row(measured),
         measured.expected,
-        measured.bound.noise,
-        measured.bound.mixing,
+        figure(measured.bound.noise),
+        figure(measured.bound.mixing),
+        figure(measured.bound.peek),
     )
 }
 
@@ -94,10 +125,22 @@ pub(super) fn complaint(measured: &Measurement) -> String {
 }
 
 /// What came of many.
-pub(super) fn summary(all: usize) -> String {
+pub(super) fn summary(measured: &[Measurement]) -> String {
+    let count = |verdict: fn(&Verdict) -> bool| {
+        measured.iter().filter(|measured| verdict(&measured.verdict())).count()
+    };
+    let undecided = count(|verdict| matches!(verdict, Verdict::Undecided { .. }));
+    let rest = match undecided {
+        0 => String::new(),
+        _ => format!(
+            " {undecided} are undecided: the bound lies in the interval, as it does where an attack reaches it."
+        ),
+    };
     format!(
-        "\nAll {all} are as they should be: intact networks keep their bounds, broken ones are caught.\n\
-         The intervals hold all at once with a confidence of 99 %.\n"
+        "\n{} broken networks are caught; {} intact ones are within their bounds and none exceeds it.{rest}\n\
+         The intervals hold all at once with a confidence of 99 %.\n",
+        count(|verdict| *verdict == Verdict::Exceeded),
+        count(|verdict| *verdict == Verdict::Within),
     )
 }
 

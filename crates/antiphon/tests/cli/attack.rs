@@ -24,13 +24,40 @@ fn an_intact_network_is_within_its_bound() {
     for worlds in ["idle", "pattern"] {
         let arguments =
             format!("attack --strategy drop-both --against {worlds} --trials 500 --json -");
-        let json: Value = serde_json::from_str(&done(Path::new("."), &arguments)).unwrap();
+        // The best guess reaches the bound, so that no number of trials tells.
+        let run = run(Path::new("."), &arguments);
+        assert_eq!(run.code, 4, "{}", run.err);
+        let json: Value = serde_json::from_str(&run.out).unwrap();
         assert_eq!(json["caught"], false);
+        assert_eq!(json["verdict"], "undecided");
         assert_eq!(json["broken"], Value::Null);
         assert_eq!(json["against"], worlds);
     }
-    let text = done(Path::new("."), "attack --strategy passive --trials 100");
-    assert!(text.contains("The guarantee holds against this attack."), "{text}");
+    let text = done(Path::new("."), "attack --strategy joint --trials 400");
+    assert!(text.contains("Within: the guarantee holds against this attack."), "{text}");
+}
+
+#[test]
+fn too_few_trials_show_nothing_and_say_how_many_would() {
+    let run = run(Path::new("."), "attack --strategy joint --trials 1");
+    assert_eq!(run.code, 4, "{}", run.err);
+    assert!(run.out.contains("Undecided: the bound lies in the interval"), "{}", run.out);
+    assert!(!run.out.contains("guarantee holds"), "{}", run.out);
+    assert!(run.err.contains("joint on intact"), "{}", run.err);
+    // So many do.
+    let (_, takes) = run.out.split_once("nothing is shown; about ").unwrap();
+    let (trials, _) = takes.split_once(" trials would tell").unwrap();
+    let json = done(Path::new("."), &format!("attack --strategy joint --trials {trials} --json -"));
+    assert!(json.contains("\"verdict\": \"within\""), "{json}");
+}
+
+#[test]
+fn looking_before_disturbing_is_counted() {
+    let arguments = "attack --strategy peek --trials 200 --json -";
+    let json: Value = serde_json::from_str(&run(Path::new("."), arguments).out).unwrap();
+    let [low, high, bound, peek] =
+        ["ci_low", "ci_high", "bound", "bound_peek"].map(|name| json[name].as_f64().unwrap());
+    assert!(low > bound - peek && high > 0.2 && low <= bound && peek > 0.25, "{json}");
 }
 
 #[test]
