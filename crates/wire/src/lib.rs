@@ -4,6 +4,7 @@ mod client;
 mod codec;
 mod control;
 mod epoch;
+mod equation;
 mod geometry;
 mod ids;
 mod network;

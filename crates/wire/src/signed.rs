@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use ed25519_dalek::{Signature as DalekSignature, Signer, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 
 use crate::codec::{Decode, DecodeError, Encode, Reader, newtype};
+use crate::equation::Equation;
 
 /// The Ed25519 public key of an operator, a shard or a coordinator.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -106,13 +107,15 @@ pub trait Signable: Encode {
         &self,
         signature: &Signature,
         signer: &IdentityKey,
-    ) -> Result<(), BadSignature> {
-        VerifyingKey::from_bytes(&signer.0)
-            .and_then(|key| {
-                let signature = DalekSignature::from_bytes(&signature.0);
-                key.verify_strict(&self.signed_bytes(), &signature)
-            })
-            .map_err(|_| BadSignature { signer: *signer })
+    ) -> Result<(), BadSignature>
+    where
+        Self: Sized,
+    {
+        let key = VerifyingKey::from_bytes(&signer.0).ok();
+        let holds = key.is_some_and(|key| {
+            Equation::of(self, signature, &key).is_some_and(|equation| equation.holds())
+        });
+        if holds { Ok(()) } else { Err(BadSignature { signer: *signer }) }
     }
 }
 
