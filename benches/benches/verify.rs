@@ -3,7 +3,7 @@
 
 use antiphon_benches::network::default_geometry;
 use antiphon_verify::{FilterKey, FilterPrecision, SealFilter};
-use antiphon_wire::{Epoch, Round, ShardIndex};
+use antiphon_wire::{Epoch, FilterSalt, Round, ShardIndex};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
@@ -11,7 +11,13 @@ use rand_chacha::ChaCha20Rng;
 fn filters(c: &mut Criterion) {
     let geometry = default_geometry().expect("the defaults make a geometry");
     let onion_bytes = geometry.onion_bytes(geometry.seal_layer());
-    let key = FilterKey::new(Epoch(1), Round(1), ShardIndex(0), FilterPrecision::default());
+    let key = FilterKey::new(
+        Epoch(1),
+        Round(1),
+        ShardIndex(0),
+        FilterSalt([1; 16]),
+        FilterPrecision::default(),
+    );
     let mut group = c.benchmark_group("filter");
     for onions in [512_usize, 16384] {
         let mut sealed = vec![0; onions * onion_bytes];

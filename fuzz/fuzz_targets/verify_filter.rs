@@ -3,13 +3,13 @@
 #![no_main]
 
 use antiphon_verify::{FilterKey, FilterPrecision, SealFilter, filter_bytes, most_ones_accepted};
-use antiphon_wire::{Epoch, Round, ShardIndex};
+use antiphon_wire::{Epoch, FilterSalt, Round, ShardIndex};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u8, u32, bool, &[u8])| {
     let (precision, declared, fitting, bytes) = input;
     let Some(precision) = FilterPrecision::new(precision % 33) else { return };
-    let key = FilterKey::new(Epoch(1), Round(2), ShardIndex(3), precision);
+    let key = FilterKey::new(Epoch(1), Round(2), ShardIndex(3), FilterSalt([4; 16]), precision);
     // Half of the time a size that fits, or nearly all would be refused for it.
     let declared = if fitting { declared % 64 } else { declared };
     let mut bits = bytes.to_vec();

@@ -11,7 +11,7 @@ use antiphon_dp_noise::{Budget, OperatorShare, PairSampler, solve};
 use antiphon_mix::{DeadDrops, LeavingLayer, Service as _, answer_layer, close_layer};
 use antiphon_onion::{Keep, Kernel, Peeled, ReplyKey, apply_reply_streams, peel_batch};
 use antiphon_verify::{FilterKey, FilterPrecision, SealFilter};
-use antiphon_wire::{Epoch, Layer, Policy, Round, ShardIndex};
+use antiphon_wire::{Epoch, FilterSalt, Layer, Policy, Round, ShardIndex};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 
@@ -184,7 +184,13 @@ fn sealed_onions(onions: usize) -> Result<(FilterKey, Vec<u8>, usize), Failure> 
     let onion_bytes = geometry.onion_bytes(geometry.seal_layer());
     let mut sealed = vec![0; onions * onion_bytes];
     ChaCha20Rng::seed_from_u64(2).fill_bytes(&mut sealed);
-    let key = FilterKey::new(Epoch(1), Round(1), ShardIndex(0), FilterPrecision::default());
+    let key = FilterKey::new(
+        Epoch(1),
+        Round(1),
+        ShardIndex(0),
+        FilterSalt([1; 16]),
+        FilterPrecision::default(),
+    );
     Ok((key, sealed, onion_bytes))
 }
 

@@ -13,7 +13,9 @@ use std::time::Duration;
 use antiphon_routing::{
     CheckedProposal, DocumentError, ProposalError, VerifiedEpoch, check_proposal,
 };
-use antiphon_wire::{Contribution, Epoch, EpochDocument, NetworkFile, Round, SignedDocument};
+use antiphon_wire::{
+    Contribution, Epoch, EpochDocument, FilterSalt, NetworkFile, Round, SignedDocument,
+};
 use rand_chacha::ChaCha20Rng;
 
 use crate::epoch_keys::{KeyRequest, OfferedKeys};
@@ -105,7 +107,7 @@ pub(crate) enum StepResult {
     Peeled { layer: u8, block: Block },
     Left(Box<Left>),
     Gathered { layer: u8, batches: Vec<Batch> },
-    Filtered { blocks: Vec<Block>, filter: Option<antiphon_verify::SealFilter> },
+    Filtered { blocks: Vec<Block>, salt: FilterSalt, filter: Option<antiphon_verify::SealFilter> },
     Judged(Judged),
     Exchanged(Box<Exchanged>),
     Replied { layer: u8, batches: Vec<Batch> },

@@ -29,9 +29,13 @@ fn aborted(
 
 #[test]
 fn an_unusable_filter_names_its_owner() {
-    for lie in [FilterLie::AllOnes, FilterLie::WrongSize, FilterLie::CountAbsurd] {
+    for (lie, full) in
+        [(FilterLie::WrongSize, false), (FilterLie::CountAbsurd, false), (FilterLie::AllOnes, true)]
+    {
         let (who, reason, spoiler, shard) = aborted(FalseFilter { shard: SPOILER, lie });
-        assert_eq!(reason, Reason::BadFilter { shard }, "{lie:?}");
+        let expected =
+            if full { Reason::FullFilter { shard } } else { Reason::BadFilter { shard } };
+        assert_eq!(reason, expected, "{lie:?}");
         assert_eq!(who, [spoiler], "{lie:?}");
     }
 }

@@ -20,8 +20,8 @@ pub struct SealFilter {
 /// Why a received filter is refused. The round cannot be approved with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FilterError {
-    /// More onions than a shard can have been sent.
-    #[error("a filter of {declared} onions, but a shard holds at most {most}")]
+    /// More onions than the receiver would have taken, by limits of its own.
+    #[error("a filter of {declared} onions, of which {most} are accepted")]
     TooManyOnions {
         /// The number the sender declares.
         declared: u32,
@@ -38,7 +38,7 @@ pub enum FilterError {
         /// Bytes of a filter of that many onions.
         expected: u64,
     },
-    /// So many ones that the filter cannot come from the onions declared.
+    /// So many ones that chance would set them once in 10^9 filters.
     #[error("a filter of {declared} onions with {ones} ones, of which {most} are plausible")]
     TooFull {
         /// The number the sender declares.
@@ -109,21 +109,22 @@ impl SealFilter {
     /// to hold. Copies `bytes`, and allocates nothing unless the filter is accepted.
     ///
     /// # Errors
-    /// If more than `most_onions` are declared, if the size does not follow from the number, or
-    /// if more bits are set than [`most_ones_accepted`].
+    /// If the size does not follow from the number, which proves that the sender broke the rules; if more
+    /// than `most_onions` are declared, or more bits set than [`most_ones_accepted`], which prove
+    /// nothing: others may have sent it so many, or been lucky to fill its bits.
     pub fn parse(
         key: FilterKey,
         declared: u32,
         most_onions: u32,
         bytes: &[u8],
     ) -> Result<Self, FilterError> {
-        if declared > most_onions {
-            return Err(FilterError::TooManyOnions { declared, most: most_onions });
-        }
         let precision = key.precision();
         let expected = filter_bytes(declared, precision);
         if bytes.len() as u64 != expected {
             return Err(FilterError::Size { declared, got: bytes.len(), expected });
+        }
+        if declared > most_onions {
+            return Err(FilterError::TooManyOnions { declared, most: most_onions });
         }
         let ones = count_ones(bytes);
         let most = most_ones_accepted(declared, precision);

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The version of every format in this crate.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 
 /// X25519, BLAKE3, AES-256-GCM forward and AES-256-CTR back.
 pub const SUITE_1: u8 = 1;

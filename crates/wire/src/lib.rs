@@ -28,8 +28,8 @@ pub use geometry::{
 pub use ids::{Epoch, Layer, OperatorIndex, Round, ShardIndex, Timestamp};
 pub use network::{KeyTextError, NetworkFile, NetworkFileError, Operator, Policy};
 pub use round::{
-    BatchHeader, Direction, FilterStatement, Finding, PeerMessage, Reason, SealAct, SealSecret,
-    SealStatement, Verdict,
+    BatchHeader, Direction, FilterSalt, FilterStatement, Finding, PeerMessage, Reason, SealAct,
+    SealSecret, SealStatement, Verdict,
 };
 pub use signed::{BadSignature, Digest, IdentityKey, Signable, Signature, Signed};
 pub use signed_header::{HeaderList, SignedHeader};

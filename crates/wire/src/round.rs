@@ -54,6 +54,13 @@ record! {
     }
 }
 
+/// Drawn by a seal-layer shard when all its sealed onions are in, so that nobody could choose onions by
+/// the bits that they set in its filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilterSalt(pub [u8; 16]);
+
+crate::codec::newtype!(FilterSalt);
+
 record! {
     /// A seal-layer shard's Bloom filter of the sealed onions it holds.
     #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +71,8 @@ record! {
         pub round: Round,
         /// Whose filter it is.
         pub shard: ShardIndex,
+        /// What its bits' places depend on.
+        pub salt: FilterSalt,
         /// How many sealed onions went into it.
         pub onions: u32,
         /// Its bits.
@@ -72,7 +81,7 @@ record! {
 }
 
 impl Signable for FilterStatement {
-    const CONTEXT: &'static str = "antiphon v1 seal filter";
+    const CONTEXT: &'static str = "antiphon v2 seal filter";
 }
 
 choice! {
@@ -129,7 +138,7 @@ choice! {
             /// Whose filter.
             shard: ShardIndex,
         },
-        /// A shard's filter has the wrong size or too many ones.
+        /// A shard's filter does not have the size that follows from the onions it declares.
         2 = BadFilter {
             /// Whose filter.
             shard: ShardIndex,
@@ -160,6 +169,12 @@ choice! {
         },
         /// This shard did not have what the round needs.
         7 = NotPrepared,
+        /// A shard's filter has so many ones that it would pass too much, or declares more onions than
+        /// the receiver would have taken. Neither proves anything against its owner.
+        8 = FullFilter {
+            /// Whose filter.
+            shard: ShardIndex,
+        },
     }
 }
 
@@ -174,6 +189,7 @@ impl std::fmt::Display for Reason {
             Self::MissingOnions { complainant, at, missing } => {
                 write!(f, "shard {complainant} found {missing} of its onions missing at shard {at}")
             }
+            Self::FullFilter { shard } => write!(f, "the filter of shard {shard} is too full"),
             Self::OtherFilters { shard } => write!(f, "shard {shard} was shown other filters"),
             Self::MissingVerdict { shard } => write!(f, "no verdict from shard {shard} in time"),
             Self::Follows { shard } => write!(f, "shard {shard} withheld first"),

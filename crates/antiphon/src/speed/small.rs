@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use antiphon_transport::entropy::entropy;
 use antiphon_verify::{FilterKey, FilterPrecision, SealFilter};
-use antiphon_wire::{Epoch, Round, ShardIndex};
+use antiphon_wire::{Epoch, FilterSalt, Round, ShardIndex};
 use ed25519_dalek::{Signer as _, SigningKey};
 use rand::Rng as _;
 
@@ -54,8 +54,8 @@ fn filters(stopwatch: &Stopwatch, fixture: &Fixture) -> (f64, f64) {
     let bytes = geometry.onion_bytes(geometry.seal_layer());
     let mut onions = vec![0; FILTERED * bytes];
     entropy().fill_bytes(&mut onions);
-    let (epoch, round) = (Epoch(1), Round(1));
-    let key = FilterKey::new(epoch, round, ShardIndex(0), FilterPrecision::default());
+    let (epoch, round, salt) = (Epoch(1), Round(1), FilterSalt([1; 16]));
+    let key = FilterKey::new(epoch, round, ShardIndex(0), salt, FilterPrecision::default());
     let built = stopwatch.seconds(|| SealFilter::build(key, &onions, bytes));
     // Whole onions, far fewer than a filter can count.
     let Ok(filter) = SealFilter::build(key, &onions, bytes) else { return (0.0, 0.0) };

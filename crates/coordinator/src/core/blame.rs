@@ -36,7 +36,8 @@ struct Claim {
     named: usize,
     reason: Option<Reason>,
     /// Whether several that say the same prove more than one does. Missing onions may have been
-    /// lost by a third shard, and who was shown other filters is not who made them.
+    /// lost by a third shard, those that overfill a filter were not made by its owner, and who was shown
+    /// other filters is not who made them.
     adds_up: bool,
 }
 
@@ -58,6 +59,7 @@ impl Claim {
             Reason::NotPrepared => (0, ShardIndex(reporter as u16), true),
             Reason::MissingBatch { layer, sender } => (1 + u32::from(layer.0), sender, true),
             Reason::MissingFilter { shard } | Reason::BadFilter { shard } => (300, shard, true),
+            Reason::FullFilter { shard } => (300, shard, false),
             Reason::MissingOnions { at, .. } => (301, at, false),
             Reason::OtherFilters { shard } => (301, shard, false),
             Reason::MissingVerdict { shard } => (302, shard, true),

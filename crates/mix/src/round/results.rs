@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use antiphon_verify::SealFilter;
 use antiphon_wire::{
-    Blob, Finding, Layer, PeerMessage, Reason, RoundOutcome, Signed, Timestamp, ToClient, Verdict,
+    Blob, FilterSalt, Finding, Layer, PeerMessage, Reason, RoundOutcome, Signed, Timestamp,
+    ToClient, Verdict,
 };
 
 use crate::Output;
@@ -41,7 +42,10 @@ impl RoundMachine {
                     self.pass_on(layer, batches, effects);
                 }
             }
-            StepResult::Filtered { blocks, filter } => self.filtered(now, blocks, filter, effects),
+            StepResult::Filtered { blocks, salt, filter } => {
+                let filter = filter.map(|filter| (salt, filter));
+                self.filtered(now, blocks, filter, effects);
+            }
             StepResult::Judged(judged) => self.judged(now, &judged, effects),
             StepResult::Exchanged(exchanged) => self.exchanged(*exchanged, effects),
             StepResult::Replied { layer, batches } => {
@@ -89,7 +93,7 @@ impl RoundMachine {
         &mut self,
         now: Timestamp,
         blocks: Vec<Block>,
-        filter: Option<SealFilter>,
+        filter: Option<(FilterSalt, SealFilter)>,
         effects: &mut Effects,
     ) {
         if self.stage != Stage::Filtering {
@@ -99,10 +103,10 @@ impl RoundMachine {
         if let Some(arriving) = self.layer_mut(seal) {
             arriving.take_back_sealed(blocks);
         }
-        let Some(filter) = filter else {
+        let Some((salt, filter)) = filter else {
             return self.withhold(now, Reason::NotPrepared, effects);
         };
-        let statement = self.sealing.take_own_filter(&self.context, self.round, filter);
+        let statement = self.sealing.take_own_filter(&self.context, self.round, salt, filter);
         let filter = Signed::new(statement, &self.context.identity);
         self.tell_all(&PeerMessage::Filter { filter }, effects);
         self.stage = Stage::Filters;

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use antiphon_verify::{
-    FilterKey, FilterPrecision, SealBoard, SealFilter, SealKeeper, Standing, VerdictBoard,
-    VerdictError, filter_digest,
+    FilterError, FilterKey, FilterPrecision, SealBoard, SealFilter, SealKeeper, Standing,
+    VerdictBoard, VerdictError, filter_digest,
 };
 use antiphon_wire::{
-    Blob, Digest, FilterStatement, Finding, IdentityKey, Reason, Round, SealStatement, ShardIndex,
-    Signed, Verdict,
+    Blob, Digest, FilterSalt, FilterStatement, Finding, IdentityKey, Reason, Round, SealStatement,
+    ShardIndex, Signed, Verdict,
 };
 
 use bytes::Bytes;
@@ -59,12 +59,14 @@ impl Sealing {
         &mut self,
         context: &EpochContext,
         round: Round,
+        salt: FilterSalt,
         filter: SealFilter,
     ) -> FilterStatement {
         let statement = FilterStatement {
             epoch: context.epoch.epoch(),
             round,
             shard: context.me,
+            salt,
             onions: filter.onions(),
             bits: Blob(filter.as_bytes().to_vec()),
         };
@@ -102,9 +104,14 @@ impl Sealing {
             _ => return Ok(()),
         };
         let bad = Reason::BadFilter { shard };
-        let key = filter_key(context, statement.round, shard).ok_or(bad)?;
+        let key = filter_key(context, statement.round, shard, statement.salt).ok_or(bad)?;
         let filter = SealFilter::parse(key, statement.onions, most_onions, &statement.bits.0)
-            .map_err(|_| bad)?;
+            .map_err(|error| match error {
+                FilterError::Size { .. } => bad,
+                FilterError::TooManyOnions { .. } | FilterError::TooFull { .. } => {
+                    Reason::FullFilter { shard }
+                }
+            })?;
         *place = Some((filter_digest(statement), filter));
         Ok(())
     }
@@ -190,7 +197,8 @@ pub(crate) fn filter_key(
     context: &EpochContext,
     round: Round,
     owner: ShardIndex,
+    salt: FilterSalt,
 ) -> Option<FilterKey> {
     let precision = FilterPrecision::new(context.epoch.parameters().filter_bits)?;
-    Some(FilterKey::new(context.epoch.epoch(), round, owner, precision))
+    Some(FilterKey::new(context.epoch.epoch(), round, owner, salt, precision))
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use antiphon_onion::{PeelKey, ReplyKey};
 use antiphon_verify::Standing;
 use antiphon_wire::{
-    Layer, PeerMessage, Reason, RoundOutcome, Signed, Timestamp, ToClient, Verdict,
+    FilterSalt, Layer, PeerMessage, Reason, RoundOutcome, Signed, Timestamp, ToClient, Verdict,
 };
-use rand::SeedableRng as _;
+use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 
 use crate::Output;
@@ -128,13 +128,17 @@ impl RoundMachine {
 
     fn build_filter(&mut self, now: Timestamp, seal: Layer, effects: &mut Effects) {
         let onion_bytes = self.context.epoch.geometry().onion_bytes(seal);
-        let Some(key) = filter_key(&self.context, self.round, self.context.me) else {
-            return self.withhold(now, Reason::NotPrepared, effects);
-        };
         let Some(arriving) = self.layer_mut(seal) else { return };
         let blocks = arriving.lend_sealed();
+        // Not before every onion is in: known earlier, it lets others choose onions by the bits that
+        // they set.
+        let mut salt = FilterSalt([0; 16]);
+        self.rng.fill_bytes(&mut salt.0);
+        let Some(key) = filter_key(&self.context, self.round, self.context.me, salt) else {
+            return self.withhold(now, Reason::NotPrepared, effects);
+        };
         self.stage = Stage::Filtering;
-        self.work(Step::Filter(Box::new(FilterJob { key, blocks, onion_bytes })), effects);
+        self.work(Step::Filter(Box::new(FilterJob { salt, key, blocks, onion_bytes })), effects);
         // Meanwhile, and while the others' filters come.
         let portions = self.check_headers(Step::Headers, effects);
         self.headers.wait_for(portions);

@@ -1,7 +1,7 @@
 //! A shard's own filter, and what it finds in everyone's.
 
 use antiphon_verify::{FilterKey, SealFilter, filters_digest};
-use antiphon_wire::{Digest, ShardIndex};
+use antiphon_wire::{Digest, FilterSalt, ShardIndex};
 use bytes::Bytes;
 
 use super::StepResult;
@@ -12,6 +12,8 @@ use crate::round::Block;
 /// Builds this shard's filter.
 #[derive(Debug)]
 pub(crate) struct FilterJob {
+    /// What the key follows from.
+    pub(crate) salt: FilterSalt,
     pub(crate) key: FilterKey,
     /// Sealed onions.
     pub(crate) blocks: Vec<Block>,
@@ -42,13 +44,13 @@ pub(crate) struct Judged {
 impl FilterJob {
     /// Onions still sealed are compared whole, so that a copy does not count twice.
     pub(super) fn run(self) -> StepResult {
-        let Self { key, blocks, onion_bytes } = self;
+        let Self { salt, key, blocks, onion_bytes } = self;
         let mut onions: Vec<&[u8]> =
             blocks.iter().flat_map(|block| block.onions.chunks_exact(onion_bytes)).collect();
         let again = copies(onions.len(), |i| onions[i]);
         remove_all(&mut onions, &again);
         let filter = SealFilter::build_from(key, onions.iter().copied()).ok();
-        StepResult::Filtered { blocks, filter }
+        StepResult::Filtered { blocks, salt, filter }
     }
 }
 

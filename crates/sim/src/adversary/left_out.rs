@@ -62,6 +62,7 @@ impl LeftOut {
             statement.epoch,
             statement.round,
             statement.shard,
+            statement.salt,
             FilterPrecision::default(),
         );
         let victims = self.onions.get(&self.last_hop)?;

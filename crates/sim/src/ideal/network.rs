@@ -174,7 +174,7 @@ impl IdealNetwork {
         // A filter never misses what it holds: without a reason nobody complains.
         let complaint = checks && (dropped || left_out.is_some()) && {
             let held = walk.sealed(left_out);
-            somebody_complains(&onions, seal_layer, &held, &self.malicious, Round(number))
+            somebody_complains(&onions, seal_layer, &held, &self.malicious, Round(number), rng)
         };
 
         let mut view = View {

@@ -1,7 +1,8 @@
 //! Filters of the sealed onions, and who complains: `antiphon-verify`'s filters over ideal onions.
 
 use antiphon_verify::{FilterKey, FilterPrecision, SealFilter};
-use antiphon_wire::{Epoch, Round, ShardIndex};
+use antiphon_wire::{Epoch, FilterSalt, Round, ShardIndex};
+use rand::CryptoRng;
 
 use super::onions::{Onions, Owner};
 
@@ -21,6 +22,7 @@ pub(super) fn somebody_complains(
     held: &[Sealed],
     malicious: &[bool],
     round: Round,
+    rng: &mut impl CryptoRng,
 ) -> bool {
     // The name of an onion stands for its sealed bytes. All of a round are different.
     let bytes = |onion: u32| u64::from(onion).to_le_bytes();
@@ -28,7 +30,9 @@ pub(super) fn somebody_complains(
     let keys: Vec<FilterKey> = (0..malicious.len())
         .map(|owner| {
             let owner = ShardIndex(owner as u16);
-            FilterKey::new(Epoch(1), round, owner, FilterPrecision::default())
+            let mut salt = FilterSalt([0; 16]);
+            rng.fill_bytes(&mut salt.0);
+            FilterKey::new(Epoch(1), round, owner, salt, FilterPrecision::default())
         })
         .collect();
     for sealed in held.iter().filter(|sealed| !sealed.left_out) {

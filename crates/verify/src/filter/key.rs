@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use antiphon_wire::{Epoch, Round, ShardIndex};
+use antiphon_wire::{Epoch, FilterSalt, Round, ShardIndex};
 
 use super::FilterPrecision;
 
@@ -16,7 +16,8 @@ const POSITION_BYTES: usize = (POSITION_BITS / 8) as usize;
 /// Bytes of an [`OnionDigest`].
 pub const ONION_DIGEST_BYTES: usize = POSITION_BYTES * FilterPrecision::MOST as usize;
 
-/// What positions in one shard's filter of one round depend on. Public.
+/// What positions in one shard's filter of one round depend on. Unknown to everybody until the filter is
+/// published, and public from then on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct FilterKey {
     key: [u8; blake3::KEY_LEN],
@@ -29,15 +30,23 @@ pub struct FilterKey {
 pub struct OnionDigest([u8; ONION_DIGEST_BYTES]);
 
 impl FilterKey {
-    /// The key of the filter that the shard `owner` builds in `round` of `epoch`.
+    /// The key of the filter that the shard `owner` builds in `round` of `epoch`, under the `salt` that
+    /// it has drawn.
     ///
     /// BLAKE3 in key derivation mode over epoch, round (64 bits each) and shard index (16 bits),
-    /// little-endian.
-    pub fn new(epoch: Epoch, round: Round, owner: ShardIndex, precision: FilterPrecision) -> Self {
+    /// little-endian, and the salt.
+    pub fn new(
+        epoch: Epoch,
+        round: Round,
+        owner: ShardIndex,
+        salt: FilterSalt,
+        precision: FilterPrecision,
+    ) -> Self {
         let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
         hasher.update(&epoch.0.to_le_bytes());
         hasher.update(&round.0.to_le_bytes());
         hasher.update(&owner.0.to_le_bytes());
+        hasher.update(&salt.0);
         Self { key: hasher.finalize().into(), precision }
     }
 

@@ -1,4 +1,4 @@
-use antiphon_wire::{Epoch, Round, ShardIndex};
+use antiphon_wire::{Epoch, FilterSalt, Round, ShardIndex};
 use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
@@ -8,7 +8,12 @@ use super::*;
 const ONION_BYTES: usize = 90;
 
 fn key(round: u64, k: u8) -> FilterKey {
-    FilterKey::new(Epoch(3), Round(round), ShardIndex(2), FilterPrecision::new(k).unwrap())
+    salted(FilterSalt([7; 16]), round, k)
+}
+
+fn salted(salt: FilterSalt, round: u64, k: u8) -> FilterKey {
+    let precision = FilterPrecision::new(k).unwrap();
+    FilterKey::new(Epoch(3), Round(round), ShardIndex(2), salt, precision)
 }
 
 fn onions(count: usize, seed: u64) -> Vec<u8> {
@@ -140,16 +145,101 @@ fn an_empty_filter_holds_nothing() {
 }
 
 #[test]
-fn every_epoch_round_and_shard_has_positions_of_its_own() {
+fn every_epoch_round_shard_and_salt_has_positions_of_its_own() {
     let precision = FilterPrecision::default();
     let onions = onions(50, 8);
-    let of = |epoch, round, owner| {
-        let key = FilterKey::new(Epoch(epoch), Round(round), ShardIndex(owner), precision);
+    let of = |epoch, round, owner, salt| {
+        let salt = FilterSalt([salt; 16]);
+        let key = FilterKey::new(Epoch(epoch), Round(round), ShardIndex(owner), salt, precision);
         filter(key, &onions).as_bytes().to_vec()
     };
-    let base = of(1, 1, 1);
-    for other in [of(2, 1, 1), of(1, 2, 1), of(1, 1, 2)] {
+    let base = of(1, 1, 1, 1);
+    for other in [of(2, 1, 1, 1), of(1, 2, 1, 1), of(1, 1, 2, 1), of(1, 1, 1, 2)] {
         assert_ne!(other, base);
+    }
+}
+
+/// Onions, out of random ones, that each set as many bits under `known` as are not set yet: what whoever
+/// knows a filter's key sends its owner.
+fn chosen_to_fill(known: FilterKey, held: &[u8], count: usize) -> Vec<u8> {
+    let mut chosen = held.to_vec();
+    let room = vec![0; (count + held.len() / ONION_BYTES) * 29 / 8 + 8];
+    let mut filled = SealFilter { key: known, onions: 0, bits: room.into() };
+    held.chunks_exact(ONION_BYTES).for_each(|onion| filled.insert(&known.digest(onion)));
+    for i in 0..count as u64 {
+        let candidates = onions(64, 1000 + i);
+        let new = |onion: &&[u8]| {
+            let bits = filled.bits.len() as u64 * 8;
+            let digest = known.digest(onion);
+            let positions = digest.positions(bits, known.precision());
+            positions.filter(|bit| filled.bits[(bit / 8) as usize] >> (bit % 8) & 1 == 0).count()
+        };
+        let best = candidates.chunks_exact(ONION_BYTES).max_by_key(new).unwrap();
+        filled.insert(&known.digest(best));
+        chosen.extend_from_slice(best);
+    }
+    chosen
+}
+
+/// Whether an honest filter is refused, whose owner was sent onions chosen for the key `known`.
+fn is_stuffed(known: FilterKey, used: FilterKey) -> bool {
+    let all = chosen_to_fill(known, &onions(300, 11), 300);
+    let built = filter(used, &all);
+    SealFilter::parse(used, built.onions(), u32::MAX, built.as_bytes()).is_err()
+}
+
+#[test]
+fn an_honest_filter_cannot_be_stuffed_without_its_salt() {
+    let known = salted(FilterSalt([0; 16]), 1, 20);
+    assert!(is_stuffed(known, known), "the attack works on a key known beforehand");
+    for salt in 1..20 {
+        assert!(!is_stuffed(known, salted(FilterSalt([salt; 16]), 1, 20)), "{salt}");
+    }
+}
+
+/// Onions, out of random ones, that together set every bit of `dropped` under `known`.
+fn look_alikes(known: FilterKey, dropped: &[u8], filter_bits: u64) -> Vec<u8> {
+    let places = |onion: &[u8]| -> Vec<u64> {
+        known.digest(onion).positions(filter_bits, known.precision()).collect()
+    };
+    let mut wanted = places(dropped);
+    let mut chosen = Vec::new();
+    for seed in 2000.. {
+        for onion in onions(500, seed).chunks_exact(ONION_BYTES) {
+            let set = places(onion);
+            if wanted.iter().any(|bit| set.contains(bit)) {
+                wanted.retain(|bit| !set.contains(bit));
+                chosen.extend_from_slice(onion);
+            }
+            if wanted.is_empty() {
+                return chosen;
+            }
+        }
+    }
+    chosen
+}
+
+/// Whether an honest filter claims an onion that its owner was not sent, but look-alikes of it, chosen
+/// for the key `known`.
+fn is_deceived(known: FilterKey, used: impl Fn(u8) -> FilterKey, seed: u64) -> bool {
+    let dropped = onions(1, 500 + seed);
+    let mut held = onions(300, 12);
+    // Their number decides the size of the filter: there are twenty of them, some of them needless.
+    let bits = filter_bytes(320, known.precision()) * 8;
+    held.extend(look_alikes(known, &dropped, bits));
+    held.truncate(320 * ONION_BYTES);
+    let more = 320 - held.len() / ONION_BYTES;
+    held.extend(onions(more, 13));
+    filter(used(seed as u8), &held).contains(&dropped)
+}
+
+#[test]
+fn an_honest_filter_claims_no_dropped_onion_without_its_salt() {
+    let known = salted(FilterSalt([0; 16]), 1, 20);
+    let drawn = |salt: u8| salted(FilterSalt([salt; 16]), 1, 20);
+    for seed in 1..20 {
+        assert!(is_deceived(known, |_| known, seed), "the attack works on a key known beforehand");
+        assert!(!is_deceived(known, drawn, seed), "{seed}");
     }
 }
 

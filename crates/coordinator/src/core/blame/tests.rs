@@ -117,6 +117,17 @@ fn complaints_and_other_filters_are_disputes_however_many_report_them() {
 }
 
 #[test]
+fn a_filter_that_is_too_full_is_a_dispute_and_one_of_the_wrong_size_its_owners_fault() {
+    let shard = ShardIndex(1);
+    let full = withheld(Reason::FullFilter { shard });
+    let finding = found(&[full, DELIVERED, full, full, full]);
+    assert_eq!(finding.suspects, [].into());
+    assert_eq!(finding.disputes, [(0, 1), (2, 1), (3, 1), (4, 1)].into());
+    let bad = withheld(Reason::BadFilter { shard });
+    assert_suspects(&[bad, follows(0), bad, bad, bad], &[1]);
+}
+
+#[test]
 fn no_report_of_one_shard_makes_another_one_suspected() {
     let mut lies = vec![None, DELIVERED, withheld(Reason::NotPrepared)];
     for shard in 0..6 {
@@ -128,6 +139,7 @@ fn no_report_of_one_shard_makes_another_one_suspected() {
             not_opened(shard.0),
             withheld(Reason::MissingFilter { shard }),
             withheld(Reason::BadFilter { shard }),
+            withheld(Reason::FullFilter { shard }),
             withheld(Reason::OtherFilters { shard }),
             withheld(Reason::MissingVerdict { shard }),
             withheld(Reason::MissingOnions { complainant, at, missing: 1 }),

@@ -1,8 +1,8 @@
 //! What shards sign in a round.
 
 use antiphon_wire::{
-    BatchHeader, Direction, FilterStatement, Finding, Reason, SealAct, SealSecret, SealStatement,
-    SignedHeader, Verdict,
+    BatchHeader, Direction, FilterSalt, FilterStatement, Finding, Reason, SealAct, SealSecret,
+    SealStatement, SignedHeader, Verdict,
 };
 use ed25519_dalek::SigningKey;
 use proptest::collection::vec;
@@ -34,8 +34,16 @@ pub(crate) fn signed_header() -> impl Strategy<Value = SignedHeader> {
 }
 
 pub(crate) fn filter_statement() -> impl Strategy<Value = FilterStatement> {
-    (epoch(), round(), shard(), any::<u32>(), blob()).prop_map(
-        |(epoch, round, shard, onions, bits)| FilterStatement { epoch, round, shard, onions, bits },
+    let salt = any::<[u8; 16]>().prop_map(FilterSalt);
+    (epoch(), round(), shard(), salt, any::<u32>(), blob()).prop_map(
+        |(epoch, round, shard, salt, onions, bits)| FilterStatement {
+            epoch,
+            round,
+            shard,
+            salt,
+            onions,
+            bits,
+        },
     )
 }
 
@@ -67,6 +75,7 @@ pub(crate) fn reason() -> impl Strategy<Value = Reason> {
         shard().prop_map(|shard| Reason::MissingVerdict { shard }),
         shard().prop_map(|shard| Reason::Follows { shard }),
         Just(Reason::NotPrepared),
+        shard().prop_map(|shard| Reason::FullFilter { shard }),
     ]
 }
 
