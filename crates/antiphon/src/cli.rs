@@ -6,11 +6,11 @@ pub(crate) mod network;
 pub(crate) mod values;
 
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::account::AccountArguments;
 use crate::attack::AttackArguments;
+use crate::check::CheckArguments;
 use crate::client_command::ClientArguments;
 use crate::demo::DemoArguments;
 use crate::exit::EXIT_CODES;
@@ -19,6 +19,7 @@ use crate::load::LoadArguments;
 use crate::logging;
 use crate::plan::PlanArguments;
 use crate::serve::{CoordinatorArguments, ShardArguments};
+use crate::shell::{CompletionsArguments, ManArguments};
 use crate::speed::SpeedArguments;
 
 /// Metadata-private messaging: who talks to whom stays hidden.
@@ -47,7 +48,7 @@ pub(crate) struct Cli {
         value_parser = logging::filter,
         help_heading = "Every command"
     )]
-    pub(crate) log: Option<EnvFilter>,
+    pub(crate) log: Option<Targets>,
     /// What to do
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -66,15 +67,18 @@ pub(crate) enum Command {
     Attack(AttackArguments),
     Speed(SpeedArguments),
     Keygen(KeygenArguments),
+    Check(CheckArguments),
+    Completions(CompletionsArguments),
+    Man(ManArguments),
 }
 
 impl Cli {
     /// What to log: what was asked for, or what suits the command.
-    pub(crate) fn filter(&self) -> EnvFilter {
+    pub(crate) fn filter(&self) -> Targets {
         let usual = match self.command {
             Command::Demo(_) | Command::Load(_) => LevelFilter::ERROR,
             _ => LevelFilter::INFO,
         };
-        self.log.clone().unwrap_or_else(|| EnvFilter::default().add_directive(usual.into()))
+        self.log.clone().unwrap_or_else(|| Targets::new().with_default(usual))
     }
 }

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use crate::output;
+
 /// The exit codes, for the end of every `--help`.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
@@ -49,7 +51,7 @@ pub(crate) fn report(outcome: Result<(), Failure>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {}", failure.message);
+            output::say(&format!("error: {}", failure.message));
             ExitCode::from(failure.exit as u8)
         }
     }

@@ -1,7 +1,10 @@
 #![doc = include_str!("../README.md")]
+// Both macros end the process when nobody reads: `output` has what does not.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod account;
 mod attack;
+mod check;
 mod cli;
 mod client_command;
 mod demo;
@@ -12,6 +15,7 @@ mod logging;
 mod output;
 mod plan;
 mod serve;
+mod shell;
 mod signals;
 mod speed;
 
@@ -40,5 +44,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Attack(arguments) => Ok(attack::run(&arguments)?),
         Command::Speed(arguments) => Ok(speed::run(&arguments)?),
         Command::Keygen(arguments) => Ok(keygen::run(&arguments)?),
+        Command::Check(arguments) => Ok(check::run(&arguments)?),
+        Command::Completions(arguments) => Ok(shell::completions(&arguments)?),
+        Command::Man(arguments) => Ok(shell::man(&arguments)?),
     }
 }

@@ -84,6 +84,11 @@ pub(crate) fn print(text: &str) -> Result<(), OutputError> {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(OutputError::Stdout)
 }
 
+/// Says something to the person at the terminal. A standard error that is closed or full ends nothing.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// Puts `content` in the place of the file at `path` in one step.
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let beside = beside(path)?;

@@ -55,8 +55,8 @@ pub(crate) struct CoordinatorArguments {
 pub(crate) enum ServeError {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error(transparent)]
-    ShardStart(#[from] StartError),
+    #[error("{config}: {source}")]
+    ShardStart { config: PathBuf, source: StartError },
     #[error(transparent)]
     Metrics(#[from] metrics::MetricsError),
     #[error("the shard stopped: {0}")]
@@ -71,6 +71,15 @@ impl Exits for ServeError {
     fn exit(&self) -> Exit {
         match self {
             Self::Config(_) => Exit::Usage,
+            Self::ShardStart {
+                source:
+                    StartError::NoAddress { .. }
+                    | StartError::OtherNetwork
+                    | StartError::UnknownOperator(_)
+                    | StartError::ListSignature { .. }
+                    | StartError::NotListed { .. },
+                ..
+            } => Exit::Usage,
             _ => Exit::Failed,
         }
     }
@@ -85,7 +94,9 @@ pub(crate) fn shard(arguments: &ShardArguments) -> Result<(), ServeError> {
             let (address, _) = metrics::serve(address).await?;
             tracing::info!(%address, "metrics are served over HTTP");
         }
-        let mut server = ShardServer::start(config.shard)?;
+        let mut server = ShardServer::start(config.shard).map_err(|source| {
+            ServeError::ShardStart { config: arguments.config.clone(), source }
+        })?;
         tokio::select! {
             failed = server.failed() => return Ok(failed?),
             () = stop => {}

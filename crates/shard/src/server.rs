@@ -111,7 +111,7 @@ impl ShardServer {
     /// # Errors
     /// If what it is given does not fit together, or the system refuses something.
     pub fn start(config: ShardServerConfig) -> Result<Self, StartError> {
-        check_list(&config)?;
+        config.check()?;
         // On disk before anything else: no two processes should find out about each other later.
         let state = match &config.state {
             None => SignerState::default(),
@@ -285,24 +285,40 @@ fn advertised(
     Ok(address)
 }
 
-/// Finds out here what every coordinator would say anyway.
-fn check_list(config: &ShardServerConfig) -> Result<(), StartError> {
-    let claimed = config.list.claimed();
-    if claimed.network != config.network.id() {
-        return Err(StartError::OtherNetwork);
+impl ShardServerConfig {
+    /// Finds out here what every coordinator would say anyway: whether the shard is on a list that its
+    /// operator signed for this network, and has addresses that others can dial.
+    ///
+    /// # Errors
+    /// If it would be rejected.
+    pub fn check(&self) -> Result<(), StartError> {
+        let claimed = self.list.claimed();
+        if claimed.network != self.network.id() {
+            return Err(StartError::OtherNetwork);
+        }
+        let operator = self
+            .network
+            .operator(claimed.operator)
+            .ok_or(StartError::UnknownOperator(claimed.operator))?;
+        let list = self
+            .list
+            .verify(&operator.key)
+            .map_err(|_| StartError::ListSignature { name: operator.name.clone() })?;
+        let identity = IdentityKey::of(&self.identity);
+        if !list.shards.contains(&identity) {
+            let number = list.number;
+            return Err(StartError::NotListed { identity: identity.to_hex(), number });
+        }
+        // A port of 0 becomes one that can be dialled when the system has chosen it.
+        for (whom, advertised, listen) in [
+            ("peers", self.advertise_peers, self.listen_peers),
+            ("clients", self.advertise_clients, self.listen_clients),
+        ] {
+            let address = advertised.unwrap_or(listen);
+            if address.ip().is_unspecified() {
+                return Err(StartError::NoAddress { whom, address });
+            }
+        }
+        Ok(())
     }
-    let operator = config
-        .network
-        .operator(claimed.operator)
-        .ok_or(StartError::UnknownOperator(claimed.operator))?;
-    let list = config
-        .list
-        .verify(&operator.key)
-        .map_err(|_| StartError::ListSignature { name: operator.name.clone() })?;
-    let identity = IdentityKey::of(&config.identity);
-    if !list.shards.contains(&identity) {
-        let number = list.number;
-        return Err(StartError::NotListed { identity: identity.to_hex(), number });
-    }
-    Ok(())
 }

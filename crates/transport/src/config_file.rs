@@ -1,7 +1,8 @@
 //! Configuration files of the processes: TOML that names other files, by paths beside it.
 
 use std::fmt::Display;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use antiphon_wire::{IdentityKey, NetworkFile, NetworkFileError, OperatorList, Signed};
@@ -71,12 +72,25 @@ fn named_by(key: Option<&'static str>) -> String {
     key.map(|key| format!(" (`{key}`)")).unwrap_or_default()
 }
 
+/// The largest configuration or network file that is read, in bytes: some thousand operators with
+/// comments.
+const MAX_FILE: u64 = 1 << 20;
+
+/// Reads a text file of bounded size: a device that never ends has to be an error, too.
+///
+/// # Errors
+/// If it cannot be read, is no text, or is too large.
+pub fn read_bounded(file: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(file)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(io::Error::other(format!("it is larger than {MAX_FILE} bytes")));
+    }
+    Ok(text)
+}
+
 fn read_text(file: &Path, key: Option<&'static str>) -> Result<String, ConfigError> {
-    std::fs::read_to_string(file).map_err(|source| ConfigError::Read {
-        file: file.to_owned(),
-        key,
-        source,
-    })
+    read_bounded(file).map_err(|source| ConfigError::Read { file: file.to_owned(), key, source })
 }
 
 /// Where a configuration comes from: finds the files that it names, and says what is wrong with it.

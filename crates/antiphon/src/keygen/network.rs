@@ -1,9 +1,9 @@
 //! `keygen network`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use antiphon_routing::{FEW_HONEST_TARGET, Ppm, mixing_hops};
+use antiphon_transport::config_file::read_bounded;
 use antiphon_transport::keyfile::write_public;
 use antiphon_wire::{NetworkFile, Operator, Policy};
 use clap::Args;
@@ -11,6 +11,7 @@ use clap::Args;
 use super::KeygenError;
 use crate::cli::guarantee::GuaranteeArguments;
 use crate::cli::values::OperatorArgument;
+use crate::output;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -44,7 +45,7 @@ pub(super) struct NetworkArguments {
 
 /// Reads a network file.
 pub(super) fn read(path: &Path) -> Result<NetworkFile, KeygenError> {
-    let text = fs::read_to_string(path)
+    let text = read_bounded(path)
         .map_err(|source| KeygenError::ReadNetwork { path: path.to_owned(), source })?;
     NetworkFile::parse(&text)
         .map_err(|source| KeygenError::Network { path: path.to_owned(), source })
@@ -63,7 +64,11 @@ pub(super) fn make(arguments: &NetworkArguments) -> Result<(), KeygenError> {
         return Err(KeygenError::ReadBack);
     }
     write_public(&arguments.out, &text)?;
-    eprintln!("{} holds a network file with id {}", arguments.out.display(), network.id());
+    output::say(&format!(
+        "{} holds a network file with id {}",
+        arguments.out.display(),
+        network.id()
+    ));
     Ok(())
 }
 

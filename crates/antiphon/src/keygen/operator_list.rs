@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::{KeygenError, network, show};
 use crate::cli::values;
+use crate::output;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -75,6 +76,6 @@ pub(super) fn make(arguments: &OperatorListArguments) -> Result<(), KeygenError>
     };
     let words = show::list_in_words(&list, network.operator(operator));
     write_operator_list(&arguments.out, &Signed::new(list, &key), &words)?;
-    eprintln!("{} holds an operator's signed list", arguments.out.display());
+    output::say(&format!("{} holds an operator's signed list", arguments.out.display()));
     Ok(())
 }

@@ -89,7 +89,7 @@ pub(super) fn run(folder: &Path, arguments: &PlanArguments) -> Result<(), PlanEr
     let mut measurements = match Measurements::read(&path)? {
         Some(measurements) => measurements,
         None => {
-            eprintln!("measuring this machine's steps");
+            crate::output::say("measuring this machine's steps");
             let machine = speed::measure(false).map_err(Box::new)?;
             Measurements { machine, runs: Vec::new() }
         }

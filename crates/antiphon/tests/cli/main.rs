@@ -8,6 +8,7 @@ mod load;
 mod plan;
 mod scale;
 mod speed;
+mod streams;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use antiphon_coordinator::CoordinatorConfig;
 use antiphon_coordinator::server::ServerConfig;
@@ -94,4 +95,34 @@ fn the_client_sample_is_read_and_its_options_exist() {
     let folder = folder_of(true);
     let config = config::load(&file(&folder, "client.toml")).unwrap();
     assert!(matches!(config.client.gateway, Gateway::Shard(_)));
+}
+
+#[test]
+fn check_takes_the_samples_and_names_what_is_wrong() {
+    let folder = folder_of(false);
+    let here = folder.path();
+    let files = SAMPLES.join(" ");
+    assert_eq!(
+        done(here, &format!("check {files}")).matches(", in order\n").count(),
+        SAMPLES.len()
+    );
+    let shard = fs::read_to_string(here.join("shard.toml")).unwrap();
+    for (right, wrong, says) in [
+        ("listen_peers", "listen_pears", ["other.toml", "listen_pears"]),
+        ("shard.key", "coordinator.key", ["other.toml", "not on its operator's list"]),
+        ("advertise_peers = \"192", "# \"192", ["other.toml", "advertise_peers"]),
+    ] {
+        fs::write(here.join("other.toml"), shard.replacen(right, wrong, 1)).unwrap();
+        for command in ["check other.toml", "shard --config other.toml"] {
+            let output = Command::new(env!("CARGO_BIN_EXE_antiphon"))
+                .current_dir(here)
+                .args(command.split(' '))
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{command}: {said}");
+            assert!(says.iter().all(|word| said.contains(word)), "{command}: {said}");
+        }
+    }
+    assert!(!here.join("shard.state").exists(), "a refused start leaves nothing");
 }

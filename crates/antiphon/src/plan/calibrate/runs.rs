@@ -69,19 +69,19 @@ pub(super) fn complete(
     }
     let start = Instant::now();
     let all: u32 = missing.iter().map(|point| expected_s(*point)).sum();
-    eprintln!(
+    crate::output::say(&format!(
         "{} of {} runs to make, about {} min; nothing else should run meanwhile",
         missing.len(),
         GRID.len(),
         all.div_ceil(60)
-    );
+    ));
     let (mut done, mut failed) = (0, 0);
     for (number, &(shards, clients)) in (1..).zip(&missing) {
         let what = format!("[{number}/{}] {shards} shards, {clients} clients", missing.len());
         let mut run = tried(shards, clients);
         for _ in 1..TRIES {
             if let Err(why) = &run {
-                eprintln!("{what}: {why}; once more");
+                crate::output::say(&format!("{what}: {why}; once more"));
                 run = tried(shards, clients);
             }
         }
@@ -90,12 +90,13 @@ pub(super) fn complete(
         match run {
             Ok(run) => {
                 let seconds = run.median_latency_ms * 1e-3;
-                eprintln!("{what}: {seconds:.2} s a round; about {} left", in_minutes(left));
+                let left = in_minutes(left);
+                crate::output::say(&format!("{what}: {seconds:.2} s a round; about {left} left"));
                 measurements.add(run);
                 kept.write(measurements)?;
             }
             Err(why) => {
-                eprintln!("{what}: {why}; given up");
+                crate::output::say(&format!("{what}: {why}; given up"));
                 failed += 1;
             }
         }

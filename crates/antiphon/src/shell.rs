@@ -1,0 +1,51 @@
+//! `antiphon completions` and `antiphon man`: what a shell and its `man` know of the command.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
+
+use crate::cli::Cli;
+use crate::output::{self, OutputError};
+
+/// Print completions for a shell
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  antiphon completions bash > ~/.local/share/bash-completion/completions/antiphon
+  antiphon completions zsh > ~/.zfunc/_antiphon
+  antiphon completions fish > ~/.config/fish/completions/antiphon.fish")]
+pub(crate) struct CompletionsArguments {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    shell: Shell,
+}
+
+/// Write manual pages, one for each command
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Example:
+  antiphon man --out ~/.local/share/man/man1")]
+pub(crate) struct ManArguments {
+    /// The folder for the pages; made if it is missing
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// Prints completions.
+pub(crate) fn completions(arguments: &CompletionsArguments) -> Result<(), OutputError> {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut Cli::command(), "antiphon", &mut script);
+    output::print(&String::from_utf8_lossy(&script))
+}
+
+/// Writes `antiphon.1`, `antiphon-shard.1` and so on.
+pub(crate) fn man(arguments: &ManArguments) -> Result<(), OutputError> {
+    let folder = &arguments.out;
+    let failed = |source| OutputError::File { path: folder.clone(), source };
+    fs::create_dir_all(folder).map_err(failed)?;
+    clap_mangen::generate_to(Cli::command(), folder).map_err(failed)?;
+    output::say(&format!("the pages are in {}", folder.display()));
+    Ok(())
+}
