@@ -133,23 +133,54 @@ pub fn read_secret32(path: &Path) -> Result<Zeroizing<[u8; 32]>, KeyFileError> {
 ///
 /// # Errors
 /// If the file cannot be read, or does not hold 32 bytes.
-pub fn read_any_secret(
-    path: &Path,
-) -> Result<(Option<SecretKind>, Zeroizing<[u8; 32]>), KeyFileError> {
+pub fn read_any_secret(path: &Path) -> Result<AnySecret, KeyFileError> {
     let content = text::read(path, MAX_SECRET_FILE)?;
-    let expected = "a secret file: 64 hexadecimal digits, with comments after # at most, as \
-                    `antiphon keygen` writes it";
-    let wrong = || KeyFileError::Format { path: path.to_owned(), expected };
-    let digits = text::digits(&content).ok_or_else(wrong)?;
-    let mut secret = Zeroizing::new([0; 32]);
-    hex::decode_to_slice(&digits[..], &mut secret[..]).map_err(|_| wrong())?;
+    let found = secret_in(&content).ok_or_else(|| KeyFileError::Format {
+        path: path.to_owned(),
+        expected: "a secret file: 64 hexadecimal digits, with comments after # at most, as \
+                   `antiphon keygen` writes it",
+    })?;
+    warn_if_open_to_others(path);
+    Ok(found)
+}
+
+/// Logs a warning if others than the owner can read or change the secret at `path`.
+pub fn warn_if_open_to_others(path: &Path) {
     if text::open_to_others(path) {
         let path = path.display();
-        tracing::warn!("{path} can be read by other users of this machine: chmod 600 {path}");
+        tracing::warn!(
+            "{path} can be read or changed by other users of this machine: chmod 600 {path}"
+        );
     }
-    let title = text::title(&content);
+}
+
+/// A secret's 32 bytes, and the kind that its comment names.
+pub type AnySecret = (Option<SecretKind>, Zeroizing<[u8; 32]>);
+
+/// The secret in the bytes of a secret file. `None` if they are something else.
+pub fn secret_in(content: &[u8]) -> Option<AnySecret> {
+    let digits = text::digits(content)?;
+    let mut secret = Zeroizing::new([0; 32]);
+    hex::decode_to_slice(&digits[..], &mut secret[..]).ok()?;
+    let title = text::title(content);
     let kind = SecretKind::ALL.into_iter().find(|kind| title.starts_with(kind.title().as_bytes()));
-    Ok((kind, secret))
+    Some((kind, secret))
+}
+
+/// The list in the bytes of a list file. `None` if they are something else.
+pub fn operator_list_in(content: &[u8]) -> Option<Signed<OperatorList>> {
+    let digits = text::digits(content)?;
+    Signed::from_bytes(&hex::decode(&digits[..]).ok()?).ok()
+}
+
+/// The bytes of any file that this module or a network file can be in, read once and whatever kind of
+/// file it is: a pipe gives its bytes only once.
+///
+/// # Errors
+/// If it cannot be read, or is larger than any such file.
+pub fn read_once(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
+    text::read_once(path, MAX_LIST_FILE)
+        .map_err(|source| KeyFileError::Read { path: path.to_owned(), source })
 }
 
 /// Writes a new secret file that only its owner can read.
@@ -176,13 +207,10 @@ pub fn write_secret(path: &Path, kind: SecretKind, secret: &[u8; 32]) -> Result<
 /// If the file cannot be read, or holds something else.
 pub fn read_operator_list(path: &Path) -> Result<Signed<OperatorList>, KeyFileError> {
     let content = text::read(path, MAX_LIST_FILE)?;
-    text::digits(&content)
-        .and_then(|digits| hex::decode(&digits[..]).ok())
-        .and_then(|bytes| Signed::from_bytes(&bytes).ok())
-        .ok_or_else(|| KeyFileError::Format {
-            path: path.to_owned(),
-            expected: "an operator's signed list, as `antiphon keygen operator-list` writes it",
-        })
+    operator_list_in(&content).ok_or_else(|| KeyFileError::Format {
+        path: path.to_owned(),
+        expected: "an operator's signed list, as `antiphon keygen operator-list` writes it",
+    })
 }
 
 /// Writes a new file with an operator's signed list. Each of `comments` becomes a line at the head

@@ -11,6 +11,7 @@ use rand::Rng as _;
 use zeroize::Zeroizing;
 
 use super::KeygenError;
+use super::show::check_value;
 use crate::output;
 
 #[derive(Debug, Args)]
@@ -28,8 +29,10 @@ pub(super) fn make(arguments: &SecretArguments, kind: SecretKind) -> Result<(), 
     let mut secret = Zeroizing::new([0; 32]);
     entropy().fill_bytes(&mut secret[..]);
     write_secret(&arguments.out, kind, &secret)?;
-    eprintln!("{} holds {}", arguments.out.display(), kind.words());
-    if kind != SecretKind::Conversation {
+    output::say(&format!("{} holds {}", arguments.out.display(), kind.words()));
+    if kind == SecretKind::Conversation {
+        output::say(&format!("check value {}: the same at both ends", check_value(&secret)));
+    } else {
         let public = IdentityKey::of(&SigningKey::from_bytes(&secret));
         output::print(&format!("{}\n", public.to_hex()))?;
     }

@@ -1,9 +1,8 @@
 //! `keygen show`.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use antiphon_transport::keyfile::{KeyFileError, SecretKind, read_any_secret, read_operator_list};
+use antiphon_transport::keyfile::{self, SecretKind};
 use antiphon_wire::{IdentityKey, NetworkFile, Operator, OperatorList, Signed};
 use clap::Args;
 use ed25519_dalek::SigningKey;
@@ -30,45 +29,52 @@ pub(super) struct ShowArguments {
 /// Prints what the file holds.
 pub(super) fn show(arguments: &ShowArguments) -> Result<(), KeygenError> {
     let path = &arguments.file;
-    let lines = match read_any_secret(path) {
-        Ok((kind, secret)) => secret_in_words(kind, &SigningKey::from_bytes(&secret)),
-        // Too large for a secret is `Other`, and may be a list.
-        Err(KeyFileError::Read { path, source }) if source.kind() != ErrorKind::Other => {
-            return Err(KeyFileError::Read { path, source }.into());
-        }
-        Err(_) => match read_operator_list(path) {
-            Ok(list) => checked_list(path, &list, arguments.network.as_deref())?,
-            Err(_) => network_in_words(&whole_network(path)?),
-        },
+    let content = keyfile::read_once(path)?;
+    let lines = if let Some((kind, secret)) = keyfile::secret_in(&content) {
+        keyfile::warn_if_open_to_others(path);
+        secret_in_words(kind, &secret)
+    } else if let Some(list) = keyfile::operator_list_in(&content) {
+        checked_list(path, &list, arguments.network.as_deref())?
+    } else {
+        network_in_words(&whole_network(path, &content)?)
     };
     output::print(&(lines.join("\n") + "\n"))?;
     Ok(())
 }
 
-fn whole_network(path: &Path) -> Result<NetworkFile, KeygenError> {
-    match network::read(path) {
-        Err(error @ KeygenError::Network { .. })
-            if path.extension().is_some_and(|e| e == "toml") =>
-        {
-            Err(error)
+fn whole_network(path: &Path, content: &[u8]) -> Result<NetworkFile, KeygenError> {
+    let unknown = || KeygenError::Unknown(path.to_owned());
+    let text = str::from_utf8(content).map_err(|_| unknown())?;
+    NetworkFile::parse(text).map_err(|source| {
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            KeygenError::Network { path: path.to_owned(), source }
+        } else {
+            unknown()
         }
-        Err(_) => Err(KeygenError::Unknown(path.to_owned())),
-        Ok(network) => Ok(network),
-    }
+    })
 }
 
-fn secret_in_words(kind: Option<SecretKind>, key: &SigningKey) -> Vec<String> {
-    let public = IdentityKey::of(key).to_hex();
+fn secret_in_words(kind: Option<SecretKind>, secret: &[u8; 32]) -> Vec<String> {
+    let public = IdentityKey::of(&SigningKey::from_bytes(secret)).to_hex();
     match kind {
-        Some(SecretKind::Conversation) => {
-            vec!["a conversation secret: 32 bytes, shared by its two ends".to_owned()]
-        }
+        Some(SecretKind::Conversation) => vec![
+            "a conversation secret: 32 bytes, shared by its two ends".to_owned(),
+            format!("check value {}: the same at both ends", check_value(secret)),
+        ],
         Some(kind) => vec![kind.words().to_owned(), format!("public key {public}")],
         None => vec![
             "a secret of 32 bytes that does not say what it is for".to_owned(),
             format!("public key, if it is a signing key: {public}"),
         ],
     }
+}
+
+/// Sixteen digits by which the two ends of a conversation see that they have the same secret. They say
+/// nothing else about it.
+pub(super) fn check_value(secret: &[u8; 32]) -> String {
+    let value = blake3::derive_key("antiphon conversation secret's check value", secret);
+    let groups: Vec<_> = value[..8].chunks(2).map(hex::encode).collect();
+    groups.join("-")
 }
 
 fn checked_list(

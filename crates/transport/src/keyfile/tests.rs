@@ -77,6 +77,52 @@ fn plain_digits_are_enough_and_errors_show_no_digits() {
 }
 
 #[test]
+fn files_are_read_as_editors_and_volumes_leave_them() {
+    let directory = directory();
+    let path = directory.path().join("key");
+    let content = format!("\u{feff}# antiphon identity key\r\n{}\r\n", "ab".repeat(32));
+    std::fs::write(&path, content).unwrap();
+    let (kind, secret) = read_any_secret(&path).unwrap();
+    assert_eq!((kind, *secret), (Some(SecretKind::Identity), [0xab; 32]));
+    #[cfg(unix)]
+    {
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert_eq!(*read_any_secret(&link).unwrap().1, [0xab; 32]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_secret_is_private_if_only_its_owner_or_the_group_of_a_service_reads_it() {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
+    let directory = directory();
+    let path = directory.path().join("key");
+    std::fs::write(&path, "").unwrap();
+    let of_root = std::fs::metadata(&path).unwrap().uid() == 0;
+    for (mode, open) in [
+        (0o600, false),
+        (0o400, false),
+        (0o440, !of_root),
+        (0o640, !of_root),
+        (0o620, true),
+        (0o604, true),
+        (0o602, true),
+    ] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(text::open_to_others(&path), open, "{mode:o}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_is_refused_at_once() {
+    let error = read_any_secret(Path::new("/dev/zero")).unwrap_err().to_string();
+    assert!(error.contains("/dev/zero") && error.contains("no regular file"), "{error}");
+}
+
+#[test]
 fn lists_come_back_with_their_signature() {
     let directory = directory();
     let path = directory.path().join("list");
