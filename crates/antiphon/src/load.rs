@@ -163,6 +163,9 @@ pub(crate) fn run(arguments: &LoadArguments) -> Result<(), LoadCommandError> {
     if let Some(folder) = &arguments.report {
         antiphon_load::write_page(&report, folder)?;
     }
+    if report.interrupted {
+        return Err(LoadError::Interrupted.into());
+    }
     match (report.lost_messages, report.delivered()) {
         (0, 0) => Err(LoadCommandError::NothingDelivered),
         (0, _) => Ok(()),

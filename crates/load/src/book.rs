@@ -92,6 +92,10 @@ pub(crate) struct Totals {
     pub(crate) submitted: u64,
     /// Clients that were not linked, or whose onions were not there in time, or refused.
     pub(crate) late: u64,
+    /// Those of them that heard nothing of the round: they had no link.
+    pub(crate) absent: u64,
+    /// Those of them whose onions a gateway did not take.
+    pub(crate) refused: u64,
     /// Clients that were answered with replies.
     pub(crate) answered: u64,
     /// Clients that were told that the round was aborted.
@@ -215,6 +219,8 @@ impl Book {
             let fate = self.fate(client);
             totals.submitted += u64::from(fate.took_part());
             totals.late += u64::from(!fate.took_part());
+            totals.absent += u64::from(fate == Fate::Absent);
+            totals.refused += u64::from(fate == Fate::Refused);
             totals.aborted += u64::from(fate == Fate::Aborted);
             totals.answered +=
                 u64::from(matches!(fate, Fate::Intact | Fate::OneLost | Fate::MoreLost));

@@ -4,6 +4,7 @@ mod rounds;
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,11 +127,7 @@ pub fn run<S: Future<Output = ()>>(
         RuntimeBuilder::new_multi_thread().thread_name("load-net").enable_all().build()?;
     let result = runtime.block_on(async {
         let stop = stop()?;
-        let harness = Harness { options, target, progress };
-        tokio::select! {
-            report = harness.run() => report,
-            () = stop => Err(LoadError::Interrupted),
-        }
+        Harness { options, target, progress }.run(pin!(stop)).await
     });
     runtime.shutdown_background();
     result
@@ -179,8 +176,45 @@ struct Harness<'a> {
     progress: &'a dyn Progress,
 }
 
+/// A run whose clients are linked and have their first onions.
+struct Running<'a> {
+    measured: Measured<'a>,
+    fleet: Fleet,
+    meter: CpuMeter,
+    following: Following,
+    first: Round,
+    last: Round,
+    estimated_bytes: u64,
+}
+
 impl Harness<'_> {
-    async fn run(&self) -> Result<Report, LoadError> {
+    async fn run<S: Future<Output = ()>>(
+        &self,
+        mut stop: Pin<&mut S>,
+    ) -> Result<Report, LoadError> {
+        let mut running = tokio::select! {
+            running = self.start() => running?,
+            () = &mut stop => return Err(LoadError::Interrupted),
+        };
+        tokio::select! {
+            measured = self.measure(&mut running) => measured?,
+            () = stop => {
+                if !running.measured.interrupt() {
+                    return Err(LoadError::Interrupted);
+                }
+                running.fleet.shared.close_window();
+            }
+        }
+        let Running { measured, fleet, meter, following, estimated_bytes, .. } = running;
+        drop(following);
+        let report = measured.report(meter.finish(), estimated_bytes);
+        let shared = fleet.shut_down().await;
+        let build_cpu_s = Arc::into_inner(shared).and_then(|shared| shared.builder.finish());
+        Ok(Report { build_cpu_s, peak_rss_bytes: memory::peak(), ..report })
+    }
+
+    /// Links all clients and builds onions, up to the first round that they take part in.
+    async fn start(&self) -> Result<Running<'_>, LoadError> {
         self.progress.stage(Stage::Joining);
         let observed = match self.target {
             Target::Embedded(network) => Some(Observed::of(network)),
@@ -210,11 +244,19 @@ impl Harness<'_> {
         fleet.shared.window.measure(Round(first.0 + warmup), last);
         let mut measured = Measured::new(self.options, &epoch, observed, &fleet);
         measured.prebuilt(self.build(&fleet, first).await?);
-        for number in 0..options.all_rounds() {
+        let estimated_bytes = needs.bytes(ahead);
+        Ok(Running { measured, fleet, meter, following, first, last, estimated_bytes })
+    }
+
+    /// Waits for all rounds, one after the other.
+    async fn measure(&self, running: &mut Running<'_>) -> Result<(), LoadError> {
+        let Running { measured, fleet, first, last, .. } = running;
+        let warmup = u64::from(self.options.warmup);
+        for number in 0..self.options.all_rounds() {
             let round = Round(first.0 + number);
             self.progress.stage(Stage::Waiting { round: round.0, number });
             let book = measured.ended(round).await?;
-            if round == last {
+            if round == *last {
                 fleet.shared.close_window();
             }
             let ended = measured.conclude(round, book).await;
@@ -227,11 +269,7 @@ impl Harness<'_> {
                 measured.add(ended);
             }
         }
-        drop(following);
-        let report = measured.report(meter.finish(), needs.bytes(ahead));
-        let shared = fleet.shut_down().await;
-        let build_cpu_s = Arc::into_inner(shared).and_then(|shared| shared.builder.finish());
-        Ok(Report { build_cpu_s, peak_rss_bytes: memory::peak(), ..report })
+        Ok(())
     }
 
     fn address(&self) -> NetworkAddress {
@@ -288,7 +326,7 @@ impl Harness<'_> {
             sleep(LOOK).await;
         }
         let (linked, why) = (fleet.shared.linked(), fleet.shared.failure().unwrap_or_default());
-        tracing::warn!(linked, clients, %why, "not all clients are linked: the others are late");
+        tracing::warn!(linked, clients, %why, "not all clients are linked: the others take no part");
         Ok(())
     }
 

@@ -18,6 +18,7 @@ mod plots;
 mod population;
 mod prepared;
 mod progress;
+mod provenance;
 mod report;
 mod window;
 
@@ -31,4 +32,5 @@ pub use page::{PageError, make_folder, write_page};
 pub use phases::{LayerPhases, Phases, Spread};
 pub use prepared::PrepareError;
 pub use progress::{Progress, Silent, Stage};
+pub use provenance::Provenance;
 pub use report::{Outcome, Report, Round};

@@ -98,6 +98,19 @@ fn page(report: &Report, plots: &[Plot]) -> String {
         );
     }
     page += &rounds(report);
+    let made = &report.provenance;
+    let _ = writeln!(
+        page,
+        "<p>Made by <code>{}</code>, version {}, {} seconds after 1970 began (UTC), on {} {} with {} \
+         cores; seed {}.</p>",
+        escaped(&made.command),
+        made.version,
+        made.started_unix_s,
+        made.system,
+        made.architecture,
+        made.cores,
+        report.seed
+    );
     page += "</main>\n</html>\n";
     page
 }
@@ -132,7 +145,10 @@ fn figures(report: &Report) -> Vec<(&'static str, String)> {
         ("slowest round", latency.map_or_else(unknown, |found| seconds(found.max))),
         ("rounds delivered", format!("{} of {}", report.delivered(), report.rounds.len())),
         ("messages lost", format!("{} of {}", report.lost_messages, report.messages)),
-        ("times a client was late", report.late.to_string()),
+        (
+            "times a client was late",
+            format!("{}; not linked {}, refused {}", report.late, report.absent, report.refused),
+        ),
         (
             "peeling, an onion and layer",
             report.peel_us_per_onion.map_or_else(unknown, |us| format!("{us:.1} µs")),

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::latency::{Latencies, Percentiles};
 use crate::phases::Phases;
+use crate::provenance::Provenance;
 
 /// Everything that a run found. Figures are those of the measured rounds, unless they say otherwise.
 #[derive(Clone, Debug, Serialize)]
@@ -34,8 +35,13 @@ pub struct Report {
     pub churn: f64,
     /// What built onions in this process, and peeled them if the network ran in it.
     pub kernel: &'static str,
-    /// The seed that the clients followed from.
-    pub seed: u64,
+    /// The seed that the clients followed from, in decimal digits: programs that read numbers as
+    /// floating-point ones would change it.
+    pub seed: String,
+    /// What made this report, when, and on what.
+    pub provenance: Provenance,
+    /// Whether the run was asked to stop before all rounds had been measured.
+    pub interrupted: bool,
     /// Rounds before the measured ones.
     pub warmup: u32,
     /// The measured rounds.
@@ -84,6 +90,12 @@ pub struct Report {
     pub lost_messages: u64,
     /// Clients that took no part in a round: not linked, onions not ready, or not taken.
     pub late: u64,
+    /// Those of them that were not linked.
+    pub absent: u64,
+    /// Why the last link that was refused was refused.
+    pub link_refusal: Option<String>,
+    /// Those of them whose onions a gateway did not take.
+    pub refused: u64,
     /// What a gateway said last when it took no onions.
     pub refusal: Option<String>,
     /// Idle clients whose round was disturbed.
@@ -114,6 +126,10 @@ pub struct Round {
     pub submitted: u64,
     /// Clients that took no part.
     pub late: u64,
+    /// Those of the late ones that were not linked.
+    pub absent: u64,
+    /// Those of the late ones whose onions a gateway did not take.
+    pub refused: u64,
     /// Clients that were answered with replies.
     pub answered: u64,
     /// Bodies between partners who both took part.
@@ -217,6 +233,8 @@ pub(crate) fn sample() -> Report {
             coordinator_latency_ms: Some(1760),
             submitted: 10_000,
             late: 0,
+            absent: 0,
+            refused: 0,
             answered: 10_000,
             messages: 10_000,
             lost_messages: 0,
@@ -241,7 +259,9 @@ pub(crate) fn sample() -> Report {
         arrivals: "at-once",
         churn: 0.0,
         kernel: "portable",
-        seed: 1,
+        seed: "1".to_owned(),
+        provenance: Provenance::of_this_process(),
+        interrupted: false,
         warmup: 1,
         rounds: (4..16).map(round).collect(),
         latency_ms: client_latencies.percentiles(),
@@ -265,6 +285,9 @@ pub(crate) fn sample() -> Report {
         messages: 110_000,
         lost_messages: 0,
         late: 0,
+        absent: 0,
+        link_refusal: None,
+        refused: 0,
         refusal: None,
         idle_disturbed: 0,
         client_latencies,

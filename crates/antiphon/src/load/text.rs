@@ -6,7 +6,22 @@ use antiphon_load::{Percentiles, Report, Round};
 
 /// The figures as a compact table.
 pub(super) fn render(report: &Report) -> String {
-    let mut text = format!(
+    let mut text = String::new();
+    if report.interrupted {
+        text += "INTERRUPTED: these are the rounds that were measured by then.\n\n";
+    }
+    if report.absent > 0 {
+        let why = report.link_refusal.as_deref().unwrap_or("links broke");
+        let rounds = report.rounds.len().max(1) as u64;
+        let _ = writeln!(
+            text,
+            "NOT THE LOAD THAT WAS ASKED FOR: {} of {} clients had no link on average: {why}\n",
+            report.absent.div_ceil(rounds),
+            report.clients
+        );
+    }
+    let _ = write!(
+        text,
         "{} clients ({} talking) against {} shards{}: {} mixing hops, {} noise onions a round\n\n",
         report.clients,
         report.talking,
@@ -76,8 +91,8 @@ pub(super) fn render(report: &Report) -> String {
     row(
         "clients",
         format!(
-            "{} times late, {} idle rounds disturbed, {} links broken",
-            report.late, report.idle_disturbed, report.links_lost
+            "{} times late ({} not linked, {} refused), {} idle rounds disturbed, {} links broken",
+            report.late, report.absent, report.refused, report.idle_disturbed, report.links_lost
         ),
     );
     if let Some(refusal) = &report.refusal {

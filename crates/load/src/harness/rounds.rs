@@ -18,6 +18,7 @@ use crate::observed::{Observed, Seen};
 use crate::phases::Phases;
 use crate::population::Population;
 use crate::prepared::{CHUNK, Prepared};
+use crate::provenance::Provenance;
 use crate::report::{Outcome, Report, Round};
 
 /// How often a running round is looked at. It does not limit what is measured: times are noted as
@@ -50,6 +51,8 @@ pub(super) struct Measured<'a> {
     epoch: Arc<VerifiedEpoch>,
     observed: Option<Observed>,
     shared: Arc<Shared>,
+    provenance: Provenance,
+    interrupted: bool,
     prebuilt: u64,
     rounds: Vec<Round>,
     /// When the first of all rounds was opened.
@@ -71,6 +74,8 @@ impl<'a> Measured<'a> {
             epoch: Arc::clone(epoch),
             observed,
             shared: Arc::clone(&fleet.shared),
+            provenance: Provenance::of_this_process(),
+            interrupted: false,
             prebuilt: 0,
             rounds: Vec::new(),
             start: None,
@@ -81,6 +86,12 @@ impl<'a> Measured<'a> {
 
     pub(super) fn prebuilt(&mut self, rounds: u64) {
         self.prebuilt = rounds;
+    }
+
+    /// The run is asked to stop; returns whether anything has been measured by then.
+    pub(super) fn interrupt(&mut self) -> bool {
+        self.interrupted = true;
+        !self.rounds.is_empty()
     }
 
     /// Adds the round that ended last.
@@ -149,8 +160,8 @@ impl<'a> Measured<'a> {
     }
 
     fn sum(&mut self, number: RoundNumber, book: Option<&Book>, seen: Option<&Seen>) -> Round {
-        let all_late =
-            Totals { late: self.shared.population.clients().into(), ..Totals::default() };
+        let clients = self.shared.population.clients().into();
+        let all_late = Totals { late: clients, absent: clients, ..Totals::default() };
         let totals = book.map_or(all_late, |book| book.totals(&self.shared.population));
         let report = seen.and_then(|seen| seen.report.as_ref());
         let opening = book.and_then(Book::opened);
@@ -212,6 +223,8 @@ impl<'a> Measured<'a> {
             coordinator_latency_ms: report.map(|report| report.latency_ms),
             submitted: totals.submitted,
             late: totals.late,
+            absent: totals.absent,
+            refused: totals.refused,
             answered: totals.answered,
             messages: totals.messages,
             lost_messages: totals.lost,
@@ -242,7 +255,7 @@ impl<'a> Measured<'a> {
         let (peel_ms, peeled) = traced.fold((0.0, 0), |(ms, onions), phases| {
             (ms + phases.peel_cpu_ms(), onions + phases.hop_operations())
         });
-        let client_rounds = f64::from(options.clients) * f64::from(options.rounds);
+        let client_rounds = f64::from(options.clients) * rounds.len().max(1) as f64;
         let bytes = self.shared.window.bytes();
         let (cpu, cpu_unknown) = match cpu {
             Ok(cpu) => (Some(cpu), None),
@@ -263,7 +276,9 @@ impl<'a> Measured<'a> {
             arrivals: options.arrivals.name(),
             churn: options.churn,
             kernel: Kernel::selected().name(),
-            seed: options.seed,
+            seed: options.seed.to_string(),
+            provenance: self.provenance,
+            interrupted: self.interrupted,
             warmup: options.warmup,
             latency_ms: latencies.percentiles(),
             client_latency_ms: self.client_latencies.percentiles(),
@@ -288,6 +303,9 @@ impl<'a> Measured<'a> {
             messages: sum(|round| round.messages),
             lost_messages: sum(|round| round.lost_messages),
             late: sum(|round| round.late),
+            absent: sum(|round| round.absent),
+            link_refusal: self.shared.failure(),
+            refused: sum(|round| round.refused),
             refusal: self.shared.refusal(),
             idle_disturbed: sum(|round| round.idle_disturbed),
             client_latencies: self.client_latencies,
