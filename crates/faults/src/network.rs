@@ -1,0 +1,356 @@
+//! A network of separate processes, set up as the book says.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::child::{Child, Surroundings, wait_for, write};
+use crate::rounds::{self, EndedRound};
+
+/// Shards, each with an operator of its own: with f = 0.2, the fewest of which one counts as malicious.
+pub(crate) const SHARDS: usize = 5;
+
+const OPERATORS: [&str; SHARDS] = ["alpha", "beta", "gamma", "delta", "epsilon"];
+
+/// The nominal time between two rounds.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long a network may take from its start to its first round.
+const START_WITHIN: Duration = Duration::from_secs(60);
+
+/// What to run, and where.
+#[derive(Debug)]
+pub(crate) struct Program {
+    path: PathBuf,
+    ports: u16,
+    keep: bool,
+}
+
+/// Keys, files and processes. Dropping it ends all of them.
+#[derive(Debug)]
+pub(crate) struct Network {
+    program: PathBuf,
+    ports: u16,
+    folder: TempDir,
+    coordinator_key: String,
+    /// The coordinator's process.
+    pub(crate) coordinator: Child,
+    /// The shards' processes.
+    pub(crate) shards: Vec<Child>,
+}
+
+/// Why a row cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BenchError {
+    /// A file or a process.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// A command that makes keys or files.
+    #[error("{arguments}: {said}")]
+    Command { arguments: String, said: String },
+    /// What was expected did not happen.
+    #[error("{0}")]
+    NotSeen(String),
+}
+
+impl Program {
+    pub(crate) fn new(path: PathBuf, ports: u16, keep: bool) -> Self {
+        Self { path, ports, keep }
+    }
+
+    /// Makes all files, and starts all processes with ordinary surroundings.
+    pub(crate) fn network(&self) -> Result<Network, BenchError> {
+        self.network_in(|_| Surroundings::default())
+    }
+
+    /// The same, with other surroundings for some: `coordinator`, or a shard by its operator's name.
+    pub(crate) fn network_in(
+        &self,
+        surroundings: impl Fn(&str) -> Surroundings,
+    ) -> Result<Network, BenchError> {
+        let folder = tempfile::Builder::new().prefix("antiphon-faults-").tempdir()?;
+        let setup = Setup { program: &self.path, folder: folder.path(), ports: self.ports };
+        let coordinator_key = setup.write()?;
+        let coordinator = setup.start("coordinator", &surroundings("coordinator"))?;
+        let shards = OPERATORS.iter().map(|name| setup.start(name, &surroundings(name)));
+        let shards = shards.collect::<Result<_, _>>()?;
+        let (program, ports) = (self.path.clone(), self.ports);
+        let mut network = Network { program, ports, folder, coordinator_key, coordinator, shards };
+        let started = network.delivered(0, 2, START_WITHIN);
+        if started.is_none() {
+            let why = network.failure("no round was delivered after the start");
+            self.keep(network);
+            return Err(why);
+        }
+        Ok(network)
+    }
+
+    /// Ends a network whose row failed, and says where its logs are if they are kept.
+    pub(crate) fn keep(&self, network: Network) {
+        let Network { folder, coordinator, shards, .. } = network;
+        drop((coordinator, shards));
+        if self.keep {
+            println!("    logs are in {}", folder.keep().display());
+        }
+    }
+}
+
+/// The making of a network.
+struct Setup<'a> {
+    program: &'a Path,
+    folder: &'a Path,
+    ports: u16,
+}
+
+impl Setup<'_> {
+    fn run(&self, arguments: &str) -> Result<String, BenchError> {
+        let output = Command::new(self.program)
+            .current_dir(self.folder)
+            .args(arguments.split_whitespace())
+            .output()?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(BenchError::Command { arguments: arguments.to_owned(), said });
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// Makes all keys and files; returns the coordinator's public key.
+    fn write(&self) -> Result<String, BenchError> {
+        let mut operators = String::new();
+        for name in OPERATORS {
+            let key = self.run(&format!("keygen operator --out {name}.operator"))?;
+            operators += &format!(" --operator {name}={key}");
+        }
+        self.run(&format!("keygen network{operators} --out network.toml"))?;
+        let coordinator = self.run("keygen identity --out coordinator.key")?;
+        write(&self.folder.join("coordinator.toml"), &self.coordinator())?;
+        for (position, name) in OPERATORS.iter().enumerate() {
+            let key = self.run(&format!("keygen identity --out {name}.key"))?;
+            self.run(&format!(
+                "keygen operator-list --operator-key {name}.operator --network network.toml \
+                 --number 1 --first-epoch 1 --last-epoch 9000 --shard {key} --out {name}.list"
+            ))?;
+            fs::create_dir(self.folder.join(name))?;
+            write(
+                &self.folder.join(format!("{name}.toml")),
+                &self.shard(position, name, &coordinator),
+            )?;
+        }
+        Ok(coordinator)
+    }
+
+    fn coordinator(&self) -> String {
+        let (shards, clients) = (self.ports, self.ports + 1);
+        let interval = INTERVAL.as_millis();
+        format!(
+            "listen_shards = \"127.0.0.1:{shards}\"\n\
+             listen_clients = \"127.0.0.1:{clients}\"\n\
+             identity = \"coordinator.key\"\n\
+             network = \"network.toml\"\n\
+             state = \"coordinator.state\"\n\
+             [epoch]\n\
+             interval_ms = {interval}\n"
+        )
+    }
+
+    fn shard(&self, position: usize, name: &str, coordinator: &str) -> String {
+        let at = Ports { first: self.ports };
+        let (peers, clients, metrics) =
+            (at.peers(position), at.clients(position), at.metrics(position));
+        format!(
+            "listen_peers = \"127.0.0.1:{peers}\"\n\
+             listen_clients = \"127.0.0.1:{clients}\"\n\
+             identity = \"{name}.key\"\n\
+             network = \"network.toml\"\n\
+             operator_list = \"{name}.list\"\n\
+             state = \"{name}/shard.state\"\n\
+             threads = 1\n\
+             [coordinator]\n\
+             address = \"127.0.0.1:{}\"\n\
+             identity = \"{coordinator}\"\n\
+             [metrics]\n\
+             listen = \"127.0.0.1:{metrics}\"\n",
+            self.ports
+        )
+    }
+
+    fn start(&self, name: &str, surroundings: &Surroundings) -> Result<Child, BenchError> {
+        let file = format!("{name}.toml");
+        let role = if name == "coordinator" { name } else { "shard" };
+        let arguments = [role, "--config", &file];
+        Ok(Child::start(self.program, self.folder, name, &arguments, surroundings)?)
+    }
+}
+
+/// Which port is whose.
+struct Ports {
+    first: u16,
+}
+
+impl Ports {
+    fn peers(&self, shard: usize) -> u16 {
+        self.first + 10 + shard as u16
+    }
+
+    fn clients(&self, shard: usize) -> u16 {
+        self.first + 20 + shard as u16
+    }
+
+    fn metrics(&self, shard: usize) -> u16 {
+        self.first + 30 + shard as u16
+    }
+}
+
+impl Network {
+    /// The folder with all files.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The coordinator's public key.
+    pub(crate) fn coordinator_key(&self) -> &str {
+        &self.coordinator_key
+    }
+
+    /// The public key of a shard, as its list has it.
+    pub(crate) fn shard_key(&self, shard: usize) -> Result<String, BenchError> {
+        let said = self.setup().run(&format!("keygen show {}.key", OPERATORS[shard]))?;
+        said.rsplit(' ').next().map(str::to_owned).ok_or_else(|| BenchError::NotSeen(said.clone()))
+    }
+
+    /// The coordinator's port for shards.
+    pub(crate) fn coordinator_port(&self) -> u16 {
+        self.ports
+    }
+
+    /// A shard's port for other shards.
+    pub(crate) fn peer_port(&self, shard: usize) -> u16 {
+        Ports { first: self.ports }.peers(shard)
+    }
+
+    /// A shard's port for clients.
+    pub(crate) fn client_port(&self, shard: usize) -> u16 {
+        Ports { first: self.ports }.clients(shard)
+    }
+
+    /// A shard's port for metrics.
+    pub(crate) fn metrics_port(&self, shard: usize) -> u16 {
+        Ports { first: self.ports }.metrics(shard)
+    }
+
+    /// All ports that processes listen on.
+    pub(crate) fn all_ports(&self) -> Vec<u16> {
+        let of = |shard| [self.peer_port(shard), self.client_port(shard), self.metrics_port(shard)];
+        let mut ports = vec![self.ports, self.ports + 1];
+        ports.extend((0..SHARDS).flat_map(of));
+        ports
+    }
+
+    fn setup(&self) -> Setup<'_> {
+        Setup { program: &self.program, folder: self.folder.path(), ports: self.ports }
+    }
+
+    /// Starts the coordinator again; the one before has to be gone.
+    pub(crate) fn start_coordinator(&mut self) -> Result<(), BenchError> {
+        self.coordinator = self.setup().start("coordinator", &Surroundings::default())?;
+        Ok(())
+    }
+
+    /// Starts a shard again; the one before has to be gone.
+    pub(crate) fn start_shard(&mut self, shard: usize) -> Result<(), BenchError> {
+        self.shards[shard] = self.setup().start(OPERATORS[shard], &Surroundings::default())?;
+        Ok(())
+    }
+
+    /// Starts one more process with a configuration of this network, beside those that run.
+    pub(crate) fn start_beside(&self, role: &str, file: &str) -> Result<Child, BenchError> {
+        let arguments = [role, "--config", file];
+        let surroundings = Surroundings::default();
+        let folder = self.folder.path();
+        Ok(Child::start(&self.program, folder, "beside", &arguments, &surroundings)?)
+    }
+
+    /// Asks a shard to stop, and waits until it has.
+    pub(crate) fn stop_shard(&mut self, shard: usize) -> Result<(), BenchError> {
+        self.shards[shard].signal(Signal::TERM);
+        match self.shards[shard].exit_code(Duration::from_secs(90)) {
+            Some(0) => Ok(()),
+            code => {
+                Err(BenchError::NotSeen(format!("after SIGTERM the shard ended with {code:?}")))
+            }
+        }
+    }
+
+    /// Asks the coordinator to stop, and waits until it has.
+    pub(crate) fn stop_coordinator(&mut self) -> Result<(), BenchError> {
+        self.coordinator.signal(Signal::TERM);
+        match self.coordinator.exit_code(Duration::from_secs(90)) {
+            Some(0) => Ok(()),
+            code => Err(BenchError::NotSeen(format!(
+                "after SIGTERM the coordinator ended with {code:?}"
+            ))),
+        }
+    }
+
+    /// Where the coordinator's log ends now.
+    pub(crate) fn mark(&self) -> u64 {
+        self.coordinator.mark()
+    }
+
+    /// The rounds that ended since `mark`.
+    pub(crate) fn rounds_since(&self, mark: u64) -> Vec<EndedRound> {
+        rounds::ended(&self.coordinator.said_since(mark))
+    }
+
+    /// Waits until `count` rounds have been delivered since `mark`; returns how long that took.
+    pub(crate) fn delivered(
+        &mut self,
+        mark: u64,
+        count: usize,
+        within: Duration,
+    ) -> Option<Duration> {
+        let from = Instant::now();
+        wait_for(within, || {
+            let rounds = rounds::ended(&self.coordinator.said_since(mark));
+            (rounds.iter().filter(|round| round.delivered).count() >= count).then_some(())
+        })?;
+        Some(from.elapsed())
+    }
+
+    /// Waits for the next delivered round.
+    pub(crate) fn recovered(&mut self, within: Duration) -> Result<Duration, BenchError> {
+        let mark = self.mark();
+        self.delivered(mark, 1, within)
+            .ok_or_else(|| self.failure(&format!("no round within {} s", within.as_secs())))
+    }
+
+    /// The median duration of the next `count` delivered rounds.
+    pub(crate) fn median_of(&mut self, count: usize) -> Result<Duration, BenchError> {
+        let mark = self.mark();
+        let within = Duration::from_secs(30) + 5 * INTERVAL * count as u32;
+        if self.delivered(mark, count, within).is_none() {
+            return Err(self.failure("rounds do not go on"));
+        }
+        rounds::median(&self.rounds_since(mark))
+            .ok_or_else(|| BenchError::NotSeen("no round was delivered".to_owned()))
+    }
+
+    /// How many times a shard was suspended since `mark`.
+    pub(crate) fn suspensions_since(&self, mark: u64) -> usize {
+        self.coordinator.said_since(mark).matches(" sits out ").count()
+    }
+
+    /// What went wrong, with the last warnings of the coordinator's log.
+    fn failure(&self, what: &str) -> BenchError {
+        let log = self.coordinator.said_since(0);
+        let last: Vec<_> =
+            log.lines().rev().filter(|line| !line.contains(" opened")).take(3).collect();
+        BenchError::NotSeen(format!("{what}; the coordinator: {}", last.join(" / ")))
+    }
+}

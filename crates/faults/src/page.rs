@@ -1,0 +1,44 @@
+//! The matrix as a page of the book.
+
+use std::fmt::Write as _;
+
+use crate::row::{Row, Seen, Verdict};
+
+const HEAD: &str = "\
+# Fault matrix
+
+A network of five shards, each a process of its own, and a coordinator, on loopback with rounds every two \
+seconds and the default guarantee. Each row breaks a fresh network in one way. `cargo build --release -p \
+antiphon && cargo run --release -p antiphon-faults -- --page docs/src/results/faults.md` writes this page \
+anew; times are of one run on two cores.
+
+| row | what is done | what a person expects | what was seen |
+|---|---|---|---|
+";
+
+/// The page.
+pub(crate) fn render(rows: &[Row], seen: &[Seen]) -> String {
+    let mut page = HEAD.to_owned();
+    for (row, seen) in rows.iter().zip(seen) {
+        let mark = match seen.verdict {
+            Verdict::Held => "",
+            Verdict::Failed => "**not as expected**: ",
+            Verdict::Skipped => "skipped: ",
+        };
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {} | {mark}{} |",
+            row.name,
+            cell(row.done),
+            cell(row.expected),
+            cell(&seen.seen)
+        );
+    }
+    page
+}
+
+/// A text that keeps to its cell.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|").replace('\n', " ")
+}

@@ -1,0 +1,103 @@
+//! One row of the matrix: what is done, what a person would expect, and what was seen.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::network::{BenchError, Network, Program};
+
+/// A fault.
+#[derive(Clone, Copy)]
+pub(crate) struct Row {
+    /// Its name on the command line.
+    pub(crate) name: &'static str,
+    /// What is done.
+    pub(crate) done: &'static str,
+    /// What a person would expect.
+    pub(crate) expected: &'static str,
+    /// Whether it is in the short form.
+    pub(crate) short: bool,
+    /// What this machine may lack, and what would enable the row.
+    pub(crate) lacking: fn() -> Option<String>,
+    /// Does it.
+    pub(crate) fault: Fault,
+}
+
+/// How a row breaks a network.
+#[derive(Clone, Copy)]
+pub(crate) enum Fault {
+    /// An ordinary network that runs.
+    Running(fn(&mut Network) -> Outcome),
+    /// A network that the row starts itself.
+    Starting(fn(&Program) -> Outcome),
+}
+
+/// What was seen, in words, if it was what is expected; or why not.
+pub(crate) type Outcome = Result<String, BenchError>;
+
+/// How a row ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Verdict {
+    /// As expected.
+    Held,
+    /// Otherwise.
+    Failed,
+    /// It was not run.
+    Skipped,
+}
+
+/// What became of a row.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Seen {
+    pub(crate) row: &'static str,
+    pub(crate) verdict: Verdict,
+    /// What was seen, in words.
+    pub(crate) seen: String,
+}
+
+impl Row {
+    /// Runs the row on a network of its own.
+    pub(crate) fn run(&self, program: &Program) -> Seen {
+        let seen = |verdict, seen| Seen { row: self.name, verdict, seen };
+        if let Some(lacking) = (self.lacking)() {
+            return seen(Verdict::Skipped, lacking);
+        }
+        let outcome = match self.fault {
+            Fault::Starting(fault) => fault(program),
+            Fault::Running(fault) => program.network().and_then(|mut network| {
+                let outcome = fault(&mut network);
+                if outcome.is_err() {
+                    program.keep(network);
+                }
+                outcome
+            }),
+        };
+        match outcome {
+            Ok(words) => seen(Verdict::Held, words),
+            Err(why) => seen(Verdict::Failed, why.to_string()),
+        }
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self.verdict {
+            Verdict::Held => "as expected",
+            Verdict::Failed => "NOT AS EXPECTED",
+            Verdict::Skipped => "skipped",
+        };
+        write!(f, "{word}: {}", self.seen)
+    }
+}
+
+/// Fails unless `holds`, saying what was expected otherwise.
+pub(crate) fn expect(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), BenchError> {
+    if holds { Ok(()) } else { Err(BenchError::NotSeen(otherwise())) }
+}
+
+/// A duration for people.
+pub(crate) fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
