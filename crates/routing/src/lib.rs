@@ -6,6 +6,7 @@ mod mixing_bound;
 mod path_length;
 mod ppm;
 mod proposal;
+mod proposal_size;
 mod round_keys;
 mod rules;
 mod sampler;
@@ -21,6 +22,7 @@ pub use ppm::Ppm;
 pub use proposal::{
     AssembleError, CheckedProposal, Draft, Offer, ProposalError, assemble, check_proposal,
 };
+pub use proposal_size::{MOST_PROPOSAL_BYTES, most_rounds, proposal_bytes};
 pub use round_keys::RoundKeys;
 pub use rules::{EpochRules, RulesError, malicious_fraction};
 pub use sampler::{DEAD_DROP_PLACEMENT_CONTEXT, OperatorSlice, PathSampler, SamplerError};
