@@ -12,6 +12,17 @@ use crate::cli::values;
 /// Rounds of an epoch beyond four times those of the test: the first ones go by while clients join.
 const SPARE_ROUNDS: u32 = 240;
 
+/// Rounds of an epoch beyond those of the test, where there is no time for more.
+const LEAST_SPARE_ROUNDS: u32 = 20;
+
+/// Proofs of possession that all shards together may have to check before the first round. Each shard
+/// checks those of every shard for every round, all on the cores of this machine: some 100 us each.
+const PROOFS_TO_START: u32 = 800_000;
+
+/// Shards from which on the interval grows with their number: by then a round takes far longer than a
+/// second, and an epoch has to last for its longest round.
+const MANY_SHARDS: u32 = 20;
+
 /// The most shards in one process.
 const MOST_SHARDS: u16 = 200;
 
@@ -56,7 +67,8 @@ impl LocalArguments {
         options: &LoadOptions,
     ) -> EmbeddedOptions {
         let clients = options.clients;
-        let interval_ms = self.interval.map_or(1000 + clients / 3, ms);
+        let many = u32::from(shards).saturating_sub(MANY_SHARDS);
+        let interval_ms = self.interval.map_or(1000 + clients / 3 + 250 * many, ms);
         let least = self.hops.unwrap_or(2);
         let policy = guarantee.policy(Policy {
             least_mixing_hops: least,
@@ -68,7 +80,7 @@ impl LocalArguments {
         // Shards share the cores, so that a step of one waits for those of all others.
         let patience_ms = clients.saturating_add(20_000 + 200 * u32::from(shards));
         let coordinator = CoordinatorConfig {
-            epoch_rounds: SPARE_ROUNDS + 4 * (options.rounds + options.warmup),
+            epoch_rounds: epoch_rounds(shards, options.rounds + options.warmup),
             interval_ms,
             rounds_in_flight: self.rounds_in_flight,
             submit_ms: self.window.map_or(clients.saturating_add(2000), ms),
@@ -76,6 +88,8 @@ impl LocalArguments {
             verify_ms: patience_ms,
             reply_ms: patience_ms,
             ready_ms: patience_ms.saturating_add(60_000),
+            contribute_ms: patience_ms.saturating_add(60_000),
+            endorse_ms: patience_ms.saturating_add(60_000),
             ..CoordinatorConfig::default()
         };
         let mut network = EmbeddedOptions::new(shards, policy, coordinator);
@@ -90,6 +104,13 @@ impl LocalArguments {
         network.limits.rounds.submissions = room;
         network
     }
+}
+
+/// Rounds in an epoch: enough for the test, and as few as it takes for a large network to start soon.
+fn epoch_rounds(shards: u16, measured: u32) -> u32 {
+    let least = measured.saturating_add(LEAST_SPARE_ROUNDS);
+    let soon = PROOFS_TO_START / (u32::from(shards) * u32::from(shards)).max(1);
+    SPARE_ROUNDS.saturating_add(measured.saturating_mul(4)).min(least.max(soon))
 }
 
 fn ms(seconds: f64) -> u32 {
