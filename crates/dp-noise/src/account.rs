@@ -26,6 +26,7 @@ pub struct Account {
     lost_noise: u32,
     left_out: Option<LeftOut>,
     attempts: Option<Attempts>,
+    pairs: u8,
 }
 
 /// Why an account cannot be made.
@@ -60,6 +61,9 @@ pub enum AccountError {
          1e-6"
     )]
     FalsePositive(f64),
+    /// No pair, or more than are computed.
+    #[error("a conversation has from 1 to {most} pairs, got {0}", most = Budget::MAX_PAIRS)]
+    Pairs(u8),
     /// Both a fixed number of lost deposits and attempts, which count what is lost.
     #[error(
         "attempts count how many noise deposits are lost in which round: give either them or a \
@@ -68,7 +72,7 @@ pub enum AccountError {
     LostTwice,
 }
 
-/// The onions of the two users in question.
+/// The onions of the two users in question, for each pair of their conversation.
 const USERS: u32 = 4;
 
 impl Account {
@@ -80,7 +84,29 @@ impl Account {
         if mechanism.shards() == 0 {
             return Err(AccountError::NobodyHonest);
         }
-        Ok(Self { mechanism, lost_noise: 0, left_out: None, attempts: None })
+        Ok(Self { mechanism, lost_noise: 0, left_out: None, attempts: None, pairs: 1 })
+    }
+
+    /// Conversations have `pairs` pairs: the count moves by as many, and as many times more onions are
+    /// users'.
+    ///
+    /// # Errors
+    /// [`AccountError::Pairs`] unless they are 1 to [`Budget::MAX_PAIRS`]; with attempts,
+    /// [`AccountError::TooFewOnions`] if there is too little noise.
+    pub fn with_pairs(mut self, pairs: u8) -> Result<Self, AccountError> {
+        if !(1..=Budget::MAX_PAIRS).contains(&pairs) {
+            return Err(AccountError::Pairs(pairs));
+        }
+        self.pairs = pairs;
+        let users = self.users();
+        self.left_out = self.left_out.map(|left_out| left_out.of_users(users)).transpose()?;
+        self.attempts = self.attempts.map(|attempts| attempts.of_users(users)).transpose()?;
+        Ok(self)
+    }
+
+    /// Onions of the users in question.
+    fn users(&self) -> u32 {
+        USERS * u32::from(self.pairs)
     }
 
     /// In every disturbed round up to `deposits` noise deposits go missing unnoticed, from
@@ -111,7 +137,8 @@ impl Account {
         self.left_out = None;
         if attempts > 0 {
             self.fixed_volume()?;
-            self.left_out = Some(LeftOut::new(attempts, self.mechanism.volume() as u64, USERS)?);
+            self.left_out =
+                Some(LeftOut::new(attempts, self.mechanism.volume() as u64, self.users())?);
         }
         Ok(self)
     }
@@ -133,7 +160,7 @@ impl Account {
         if attempts > 0 {
             self.fixed_volume()?;
             let onions = self.mechanism.volume() as u64;
-            self.attempts = Some(Attempts::new(attempts, onions, USERS, false_positive)?);
+            self.attempts = Some(Attempts::new(attempts, onions, self.users(), false_positive)?);
         }
         if self.attempts.is_some() && self.lost_noise > 0 {
             return Err(AccountError::LostTwice);
@@ -198,14 +225,12 @@ impl Account {
     }
 
     fn round(&self, step: Step) -> Round {
+        let by = step.pairs() * u32::from(self.pairs);
         let levels = match self.attempts {
-            Some(_) => self.mechanism.losses(step),
-            None => self
-                .mechanism
-                .loss(step, self.lost_noise)
-                .into_iter()
-                .map(|loss| (0, loss))
-                .collect(),
+            Some(_) => self.mechanism.losses(by),
+            None => {
+                self.mechanism.loss(by, self.lost_noise).into_iter().map(|loss| (0, loss)).collect()
+            }
         };
         Round {
             levels,

@@ -30,7 +30,7 @@ pub fn epsilon(
     step: Step,
 ) -> f64 {
     let Some(sum) = HonestSum::of_shards(honest) else { return f64::INFINITY };
-    compose(&sum, rounds, step, Aim::Delta(delta)).epsilon(delta)
+    compose(&sum, rounds, step.pairs(), Aim::Delta(delta)).epsilon(delta)
 }
 
 /// An upper bound on the delta at `epsilon`; otherwise as [`fn@epsilon`]. One without any honest
@@ -43,13 +43,14 @@ pub fn delta(
     step: Step,
 ) -> f64 {
     let Some(sum) = HonestSum::of_shards(honest) else { return 1.0 };
-    compose(&sum, rounds, step, Aim::Epsilon(epsilon)).delta(epsilon)
+    compose(&sum, rounds, step.pairs(), Aim::Epsilon(epsilon)).delta(epsilon)
 }
 
-/// Composes with errors that are small beside what is asked for.
-pub(crate) fn compose(sum: &HonestSum, rounds: u32, step: Step, aim: Aim) -> ComposedLoss {
+/// The loss of `rounds` rounds in which the count moves by so many pairs, with errors that are small beside
+/// what is asked for.
+pub(crate) fn compose(sum: &HonestSum, rounds: u32, by: u32, aim: Aim) -> ComposedLoss {
     let rounds = rounds.max(1);
-    let loss = PrivacyLoss::of_round(sum, step);
+    let loss = PrivacyLoss::of_round(sum, by);
     composed(vec![Repeated { loss, times: rounds }], margin(rounds), aim)
 }
 
@@ -75,7 +76,7 @@ mod tests {
             let sigma = Sigma::from_units(units).unwrap();
             let shard = PairDistribution::new(volume, sigma).unwrap();
             let sum = HonestSum::of_shards(core::iter::repeat_n(shard, shards)).unwrap();
-            let loss = PrivacyLoss::of_round(&sum, Step::One);
+            let loss = PrivacyLoss::of_round(&sum, 1);
             let loss = composed(vec![Repeated { loss, times: rounds }], 0.0, Aim::Delta(delta));
             let ratio = loss.epsilon(delta) / exact;
             assert!((0.9999..1.001).contains(&ratio), "{ratio}");
@@ -88,7 +89,7 @@ mod tests {
     /// Epsilon without the margin.
     fn plain(shard: PairDistribution, shards: usize, delta: f64, rounds: u32) -> f64 {
         let sum = HonestSum::of_shards(core::iter::repeat_n(shard, shards)).unwrap();
-        let loss = PrivacyLoss::of_round(&sum, Step::One);
+        let loss = PrivacyLoss::of_round(&sum, 1);
         composed(vec![Repeated { loss, times: rounds }], 0.0, Aim::Delta(delta)).epsilon(delta)
     }
 

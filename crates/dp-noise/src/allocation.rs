@@ -2,10 +2,9 @@
 
 use thiserror::Error;
 
-use crate::accountant::compose;
 use crate::budget::Budget;
-use crate::composition::Aim;
 use crate::distribution::PairDistribution;
+use crate::division::not_divided;
 use crate::honest_sum::HonestSum;
 use crate::privacy_loss::Step;
 use crate::worst_set::{HonestShards, OperatorNoise, worst_honest_sets};
@@ -74,6 +73,12 @@ pub enum CheckError {
     /// A shard's distribution is cut nearer than four sigma.
     #[error("operator {0}: the noise is cut nearer than four sigma; raise its volume")]
     Cut(usize),
+    /// An operator's noise does not go with its weight.
+    #[error(
+        "operator {0}: the noise is not divided among the operators by weight, evenly among each one's \
+         shards and with one cut for all"
+    )]
+    NotDivided(usize),
     /// Weaker than the budget asks.
     #[error("the noise reaches epsilon {achieved:.5} where the budget is {budget:.5}")]
     TooWeak {
@@ -96,8 +101,8 @@ pub struct Achieved {
     pub epsilon_of_patterns: f64,
 }
 
-/// Is the allocation no weaker than the budget, if any set of operators of weight up to
-/// `malicious_weight` adds no noise at all? For verifiers of documents.
+/// Is the allocation one that [`solve`](crate::solve) could have made, and no weaker than the budget, if
+/// any set of operators of weight up to `malicious_weight` adds no noise at all? For verifiers of documents.
 ///
 /// # Errors
 /// [`CheckError`] says what is wrong or how far the noise falls short.
@@ -117,14 +122,16 @@ pub fn check(
     if let Some(at) = allocation.per_operator.iter().position(|d| !d.cut_beyond_four_sigma()) {
         return Err(CheckError::Cut(at));
     }
-    let (delta, rounds) = (budget.delta(), budget.disturbed_rounds());
-    let aim = Aim::Delta(delta);
+    if let Some(at) = not_divided(allocation, shares) {
+        return Err(CheckError::NotDivided(at));
+    }
+    let delta = budget.delta();
     let mut achieved = Achieved { epsilon: 0.0, delta: 0.0, epsilon_of_patterns: 0.0 };
     for honest in worst_cases(allocation, shares, malicious_weight) {
         let sum = HonestSum::of_counts(&honest)
             .ok_or(ShareError::NobodyHonest { malicious: malicious_weight })?;
-        let one = compose(&sum, rounds, Step::One, aim);
-        let two = compose(&sum, rounds, Step::Two, aim);
+        let one = budget.loss(&sum, Step::One);
+        let two = budget.loss(&sum, Step::Two);
         achieved.epsilon = achieved.epsilon.max(one.epsilon(delta));
         achieved.delta = achieved.delta.max(one.delta(budget.epsilon()));
         achieved.epsilon_of_patterns = achieved.epsilon_of_patterns.max(two.epsilon(delta));

@@ -4,12 +4,18 @@ use core::f64::consts::LN_2;
 
 use thiserror::Error;
 
+use crate::accountant::compose;
+use crate::composition::{Aim, ComposedLoss};
+use crate::honest_sum::HonestSum;
+use crate::privacy_loss::Step;
+
 /// An (epsilon, delta) guarantee over a number of disturbed rounds of one conversation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Budget {
     epsilon: f64,
     delta: f64,
     disturbed_rounds: u32,
+    pairs: u8,
 }
 
 /// Why a budget is refused.
@@ -24,13 +30,19 @@ pub enum BudgetError {
     /// No round, or more than [`Budget::MAX_DISTURBED_ROUNDS`].
     #[error("disturbed rounds must lie between 1 and {max}, got {0}", max = Budget::MAX_DISTURBED_ROUNDS)]
     DisturbedRounds(u32),
+    /// No pair, or more than [`Budget::MAX_PAIRS`].
+    #[error("pairs of a conversation must lie between 1 and {max}, got {0}", max = Budget::MAX_PAIRS)]
+    Pairs(u8),
 }
 
 impl Budget {
     /// The most disturbed rounds the accountant composes; bounds its work on outside input.
     pub const MAX_DISTURBED_ROUNDS: u32 = 1 << 20;
 
-    /// A budget of `epsilon` at `delta` over `disturbed_rounds`.
+    /// The most pairs of a conversation.
+    pub const MAX_PAIRS: u8 = 16;
+
+    /// A budget of `epsilon` at `delta` over `disturbed_rounds`, for conversations of one pair.
     ///
     /// # Errors
     /// [`BudgetError`] names the number that is out of range.
@@ -44,7 +56,18 @@ impl Budget {
         if !(1..=Self::MAX_DISTURBED_ROUNDS).contains(&disturbed_rounds) {
             return Err(BudgetError::DisturbedRounds(disturbed_rounds));
         }
-        Ok(Self { epsilon, delta, disturbed_rounds })
+        Ok(Self { epsilon, delta, disturbed_rounds, pairs: 1 })
+    }
+
+    /// The same for conversations of `pairs` pairs: the count that is seen moves by as many.
+    ///
+    /// # Errors
+    /// [`BudgetError::Pairs`] from 0 or above [`Self::MAX_PAIRS`].
+    pub fn with_pairs(self, pairs: u8) -> Result<Self, BudgetError> {
+        if !(1..=Self::MAX_PAIRS).contains(&pairs) {
+            return Err(BudgetError::Pairs(pairs));
+        }
+        Ok(Self { pairs, ..self })
     }
 
     /// The log-ratio by which an adversary's belief may move.
@@ -64,12 +87,24 @@ impl Budget {
     pub fn disturbed_rounds(&self) -> u32 {
         self.disturbed_rounds
     }
+
+    /// The pairs of onions in a conversation.
+    #[must_use]
+    pub fn pairs(&self) -> u8 {
+        self.pairs
+    }
+
+    /// The loss over all its rounds if this sum hides the count, accurate at its delta.
+    pub(crate) fn loss(&self, sum: &HonestSum, step: Step) -> ComposedLoss {
+        let by = step.pairs() * u32::from(self.pairs);
+        compose(sum, self.disturbed_rounds, by, Aim::Delta(self.delta))
+    }
 }
 
 impl Default for Budget {
     /// ln 2 at 1e-6 over 1000 disturbed rounds.
     fn default() -> Self {
-        Self { epsilon: LN_2, delta: 1e-6, disturbed_rounds: 1000 }
+        Self { epsilon: LN_2, delta: 1e-6, disturbed_rounds: 1000, pairs: 1 }
     }
 }
 

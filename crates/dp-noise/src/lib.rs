@@ -6,6 +6,7 @@ mod allocation;
 mod budget;
 mod composition;
 mod distribution;
+mod division;
 mod fft;
 mod fixed;
 mod honest_sum;

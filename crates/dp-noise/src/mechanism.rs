@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::composition::joined;
 use crate::distribution::PairDistribution;
 use crate::honest_sum::HonestSum;
-use crate::privacy_loss::{PrivacyLoss, Step};
+use crate::privacy_loss::PrivacyLoss;
 
 pub use constant_volume::MAX_LOST_NOISE;
 pub use laplace::LaplaceNoise;
@@ -86,16 +86,18 @@ impl Mechanism {
         }
     }
 
-    /// The loss of one round; `None` without any honest shard. `lost` noise deposits, at most, are
+    /// The loss of one round in which the count moves by so many pairs; `None` without any honest shard.
+    /// `lost` noise deposits, at most, are
     /// missing unnoticed from a constant volume.
-    pub(crate) fn loss(&self, step: Step, lost: u32) -> Option<PrivacyLoss> {
+    pub(crate) fn loss(&self, by: u32, lost: u32) -> Option<PrivacyLoss> {
         match self {
-            Self::ConstantVolume(shards) => constant_volume::loss(shards, step, lost),
-            Self::Poisson { shards, each } => (*shards > 0)
-                .then(|| both_counts(&each.singles(*shards), &each.pairs(*shards), step)),
+            Self::ConstantVolume(shards) => constant_volume::loss(shards, by, lost),
+            Self::Poisson { shards, each } => {
+                (*shards > 0).then(|| both_counts(&each.singles(*shards), &each.pairs(*shards), by))
+            }
             Self::Laplace { shards, each } => (*shards > 0).then(|| {
                 let singles = each.singles().repeated(*shards);
-                both_counts(&singles, &each.pairs().repeated(*shards), step)
+                both_counts(&singles, &each.pairs().repeated(*shards), by)
             }),
         }
     }
@@ -104,9 +106,9 @@ impl Mechanism {
 impl Mechanism {
     /// The loss of one round with up to so many deposits of a constant volume missing unnoticed, for
     /// ever more of them; empty for the other mechanisms and without any shard.
-    pub(crate) fn losses(&self, step: Step) -> Vec<(u32, PrivacyLoss)> {
+    pub(crate) fn losses(&self, by: u32) -> Vec<(u32, PrivacyLoss)> {
         match self {
-            Self::ConstantVolume(shards) => constant_volume::losses(shards, step),
+            Self::ConstantVolume(shards) => constant_volume::losses(shards, by),
             Self::Poisson { .. } | Self::Laplace { .. } => Vec::new(),
         }
     }
@@ -114,8 +116,7 @@ impl Mechanism {
 
 /// The loss of seeing singles and pairs: where pairs move up, singles move down by twice that, or
 /// the other way round, as the adversary likes.
-fn both_counts(singles: &HonestSum, pairs: &HonestSum, step: Step) -> PrivacyLoss {
-    let by = step.pairs();
+fn both_counts(singles: &HonestSum, pairs: &HonestSum, by: u32) -> PrivacyLoss {
     let direction = |up: bool| {
         let gathered = |loss: PrivacyLoss| PrivacyLoss::gathered(loss.atoms, loss.infinite);
         let of_singles = gathered(PrivacyLoss::moved(singles, 2 * by, !up));

@@ -4,7 +4,8 @@
 
 use crate::honest_sum::HonestSum;
 
-/// By how much the count of pairs moves between the two worlds the adversary tells apart.
+/// By how much the count of pairs moves between the two worlds the adversary tells apart, where a
+/// conversation has one pair; with p pairs, by p times as much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     /// By one: one conversation starts or ends.
@@ -34,10 +35,10 @@ pub(crate) struct PrivacyLoss {
 }
 
 impl PrivacyLoss {
-    /// P is the sum and Q the same moved by the step, for a sum that is symmetric: the other
+    /// P is the sum and Q the same moved by so many pairs, for a sum that is symmetric: the other
     /// direction has the same law.
-    pub(crate) fn of_round(sum: &HonestSum, step: Step) -> Self {
-        Self::moved(sum, step.pairs(), true)
+    pub(crate) fn of_round(sum: &HonestSum, by: u32) -> Self {
+        Self::moved(sum, by, true)
     }
 
     /// The worse, at each point, of a count that moves up and of one that moves down by `by`.
@@ -250,7 +251,7 @@ mod tests {
     fn a_symmetric_sum_is_its_own_worse_of_two() {
         let pmf = vec![0.0625, 0.25, 0.375, 0.25, 0.0625];
         let sum = HonestSum { pmf, lost: 0.0 };
-        let one = PrivacyLoss::of_round(&sum, Step::One);
+        let one = PrivacyLoss::of_round(&sum, 1);
         let both = PrivacyLoss::either_way(&sum, 1);
         assert_eq!((one.atoms, one.infinite), (both.atoms, both.infinite));
     }

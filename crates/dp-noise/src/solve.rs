@@ -2,13 +2,13 @@
 
 use thiserror::Error;
 
-use crate::accountant::{MARGIN_PER_ROUND, compose, margin};
+use crate::accountant::{MARGIN_PER_ROUND, margin};
 use crate::allocation::{
     NoiseAllocation, OperatorShare, ShareError, total_weight, validate, worst_cases,
 };
 use crate::budget::Budget;
-use crate::composition::Aim;
-use crate::distribution::{MAX_VOLUME, PairDistribution, Sigma};
+use crate::distribution::MAX_VOLUME;
+use crate::division::divide;
 use crate::honest_sum::HonestSum;
 use crate::privacy_loss::Step;
 
@@ -29,11 +29,14 @@ impl Cut {
         if quarters > Self::MOST.0 { None } else { Some(Self(quarters)) }
     }
 
-    /// The width for a volume that ends at this cut, in 1/1024 pair.
-    fn units(self, volume: u32) -> u64 {
-        let volume = u64::from(volume) * u64::from(Sigma::UNITS_PER_PAIR);
-        // Twice the volume is as good as flat.
-        volume.checked_div(u64::from(self.0)).unwrap_or(2 * volume)
+    /// The distance in quarters of sigma.
+    pub(crate) const fn quarters(self) -> u32 {
+        self.0
+    }
+
+    /// This one and all further ones.
+    pub(crate) fn and_beyond(self) -> impl Iterator<Item = Self> {
+        (self.0..=Self::MOST.0).map(Self)
     }
 }
 
@@ -65,11 +68,9 @@ pub enum SolveError {
 /// The least noise that keeps `budget` whatever set of operators of weight up to
 /// `malicious_weight` adds none: the same allocation on every machine.
 ///
-/// An operator's variance is proportional to its weight and divided evenly among its shards. A
-/// shard's volume is the least multiple of four whose cut lies at the chosen number of its sigmas
-/// or beyond, and its width is then raised to what that volume allows. The cut is four sigma
-/// unless a wider one needs less volume in all, as it does when single shards have to hide the
-/// count alone.
+/// An operator's variance is proportional to its weight and divided evenly among its shards, with one
+/// cut for all. The cut is four sigma unless a wider one needs less volume in all, as it does when single
+/// shards have to hide the count alone.
 ///
 /// # Errors
 /// [`SolveError::Share`] for unusable operators, [`SolveError::Margin`] and
@@ -102,7 +103,7 @@ pub fn solve_beyond(
     let mut worse = 0;
     // Beyond four sigma the volume falls and rises once; before, steps of four deposits show.
     let patience = if nearest < Cut::FOUR_SIGMA { 3 } else { 1 };
-    for cut in (nearest.0..=Cut::MOST.0).map(Cut) {
+    for cut in nearest.and_beyond() {
         let found = problem.least_variance(cut);
         match (&best, found) {
             (Some(least), Some(found))
@@ -133,19 +134,20 @@ impl Problem<'_> {
         // A Gaussian of this width would do, give or take a factor of two.
         let tail = (-2.0 * libm::log(self.budget.delta())).sqrt();
         let rounds = f64::from(self.budget.disturbed_rounds());
-        let width = rounds.sqrt() * tail.max(1.0) / self.budget.epsilon();
+        let pairs = f64::from(self.budget.pairs());
+        let width = pairs * rounds.sqrt() * tail.max(1.0) / self.budget.epsilon();
         let honest = total_weight(self.shares) - self.malicious_weight;
         let mut high = width * width / honest as f64;
-        let mut found = self.allocate(high, cut);
+        let mut found = divide(high, cut, self.shares);
         // Up until it does (or no shard can grow), down until it does not.
         while !found.as_ref().is_some_and(|allocation| self.keeps(allocation)) {
             found.as_ref()?;
             high *= 2.0;
-            found = self.allocate(high, cut);
+            found = divide(high, cut, self.shares);
         }
         let mut found = found?;
         let mut low = high / 2.0;
-        let mut weak = self.allocate(low, cut);
+        let mut weak = divide(low, cut, self.shares);
         while let Some(allocation) = weak.take() {
             if allocation == found && self.smallest(&allocation) {
                 return Some(found);
@@ -156,11 +158,11 @@ impl Problem<'_> {
             }
             (found, high) = (allocation, low);
             low = high / 2.0;
-            weak = self.allocate(low, cut);
+            weak = divide(low, cut, self.shares);
         }
         while high > low * 1.0001 {
             let middle = (low * high).sqrt();
-            let candidate = self.allocate(middle, cut);
+            let candidate = divide(middle, cut, self.shares);
             if candidate == weak {
                 low = middle;
             } else if candidate.as_ref() == Some(&found) {
@@ -168,30 +170,10 @@ impl Problem<'_> {
             } else if let Some(allocation) = candidate.filter(|allocation| self.keeps(allocation)) {
                 (found, high) = (allocation, middle);
             } else {
-                (low, weak) = (middle, self.allocate(middle, cut));
+                (low, weak) = (middle, divide(middle, cut, self.shares));
             }
         }
         Some(found)
-    }
-
-    /// Divides `variance` pairs squared per unit of weight; `None` beyond [`MAX_VOLUME`].
-    fn allocate(&self, variance: f64, cut: Cut) -> Option<NoiseAllocation> {
-        let each = |share: &OperatorShare| {
-            let sigma = (variance * f64::from(share.weight) / f64::from(share.shards)).sqrt();
-            // V/4 = cut/4 sigma, so V = cut sigma, and sigma = V / cut. A flat distribution is given
-            // the volume of which it has that width, about V / sqrt(48).
-            let in_volume = if cut.0 == 0 { 48.0_f64.sqrt() } else { f64::from(cut.0) };
-            let quarter = (in_volume * sigma / 4.0).ceil().max(1.0);
-            if quarter > f64::from(MAX_VOLUME / 4) {
-                return None;
-            }
-            let volume = 4 * quarter as u32;
-            let units = cut.units(volume).min(Sigma::MAX.units().into());
-            let sigma = Sigma::from_units(u32::try_from(units).ok()?).ok()?;
-            PairDistribution::new(volume, sigma).ok()
-        };
-        let per_operator = self.shares.iter().map(each).collect::<Option<_>>()?;
-        Some(NoiseAllocation { per_operator })
     }
 
     /// Whether no shard's volume can shrink further.
@@ -200,11 +182,10 @@ impl Problem<'_> {
     }
 
     fn keeps(&self, allocation: &NoiseAllocation) -> bool {
-        let (delta, rounds) = (self.budget.delta(), self.budget.disturbed_rounds());
+        let delta = self.budget.delta();
         worst_cases(allocation, self.shares, self.malicious_weight).iter().all(|honest| {
             HonestSum::of_counts(honest).is_some_and(|sum| {
-                let loss = compose(&sum, rounds, Step::One, Aim::Delta(delta));
-                loss.epsilon(delta) <= self.budget.epsilon()
+                self.budget.loss(&sum, Step::One).epsilon(delta) <= self.budget.epsilon()
             })
         })
     }

@@ -102,6 +102,60 @@ fn the_check_covers_every_set_of_malicious_operators() {
     assert_eq!(reported, worst);
 }
 
+/// Noise that is enough in all, but not each operator's own share of it: whoever is honest then decides how
+/// much is left, and much of it can stand at few shards.
+#[test]
+fn noise_that_is_not_divided_by_weight_is_refused_however_much_it_is() {
+    let shares = [(1, 1), (1, 2), (2, 1), (1, 1), (3, 1), (1, 4), (1, 1)]
+        .map(|(weight, shards)| OperatorShare { weight, shards });
+    let budget = Budget::default();
+    let noise = solve(&budget, &shares, 2).unwrap();
+    for at in 0..shares.len() {
+        let each = noise.per_operator[at];
+        for (volume, units) in [
+            (2 * each.volume(), 2 * each.sigma().units()),
+            (2 * each.volume(), each.sigma().units()),
+            (each.volume() + 8, each.sigma().units()),
+            (each.volume(), each.sigma().units() - 1),
+        ] {
+            let mut odd = noise.clone();
+            let sigma = Sigma::from_units(units).unwrap();
+            odd.per_operator[at] = PairDistribution::new(volume, sigma).unwrap();
+            let refused = check(&odd, &shares, 2, &budget).unwrap_err();
+            assert!(matches!(refused, CheckError::NotDivided(_)), "{at}: {refused}");
+        }
+    }
+    // Twice as much of everything is another matter.
+    let stricter = Budget::new(budget.epsilon() / 2.0, 1e-6, 1000).unwrap();
+    let more = solve(&stricter, &shares, 2).unwrap();
+    assert!(check(&more, &shares, 2, &budget).is_ok());
+}
+
+/// The count of pairs moves by as many as a conversation has.
+#[test]
+fn a_conversation_of_more_pairs_needs_as_many_times_wider_noise() {
+    let one = Budget::default();
+    let at = |budget: &Budget| solve(budget, &equal(5), 1).unwrap();
+    for pairs in [2_u8, 4] {
+        let budget = one.with_pairs(pairs).unwrap();
+        let noise = at(&budget);
+        let ratio =
+            noise.per_operator[0].sigma().pairs() / at(&one).per_operator[0].sigma().pairs();
+        assert!((ratio / f64::from(pairs) - 1.0).abs() < 0.01, "{ratio}");
+        assert!(check(&noise, &equal(5), 1, &budget).is_ok());
+        // The noise for one pair, with the epsilon that the count then really has.
+        let weak = check(&at(&one), &equal(5), 1, &budget).unwrap_err();
+        let CheckError::TooWeak { achieved, .. } = weak else { panic!("{weak}") };
+        assert!(achieved > f64::from(pairs) * 0.67, "{achieved}");
+    }
+    // Two pairs are as two patterns of four users with one: both move the count by two.
+    let two = epsilon(vec![at(&one).per_operator[0]; 4], 1e-6, 1000, Step::Two);
+    let weak = check(&at(&one), &equal(5), 1, &one.with_pairs(2).unwrap());
+    let Err(CheckError::TooWeak { achieved, .. }) = weak else { panic!("{weak:?}") };
+    assert_eq!(achieved, two);
+    assert!(one.with_pairs(0).is_err() && one.with_pairs(17).is_err());
+}
+
 #[test]
 fn unequal_weights_are_solved_alike_every_time() {
     let shares: Vec<_> =

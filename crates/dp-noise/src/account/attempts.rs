@@ -42,6 +42,12 @@ impl Attempts {
         Ok(Self { number, unnoticed: told.unnoticed(), told })
     }
 
+    /// The same with another number of onions in question.
+    pub(super) fn of_users(self, users: u32) -> Result<Self, AccountError> {
+        let told = self.told.of_users(users)?;
+        Ok(Self { number: self.number, unnoticed: told.unnoticed(), told })
+    }
+
     /// The losses of `rounds` disturbed rounds and of all attempts, from those of rounds with ever
     /// more deposits missing; and the probability that it takes more or that something shows
     /// outright, some `tail` of it for the numbers of rounds.

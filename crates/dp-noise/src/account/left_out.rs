@@ -56,6 +56,14 @@ impl LeftOut {
         Ok(self)
     }
 
+    /// The same with another number of onions in question.
+    pub(super) fn of_users(self, users: u32) -> Result<Self, AccountError> {
+        Ok(Self {
+            false_positive: self.false_positive,
+            ..Self::new(self.attempts, self.onions, users)?
+        })
+    }
+
     /// b: how likely it is at most, for each onion left out, that nobody complains.
     pub(super) fn unnoticed(self) -> f64 {
         let share = f64::from(self.users) / self.onions as f64;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::distribution::PairDistribution;
 use crate::honest_sum::{HonestSum, wide_enough};
-use crate::privacy_loss::{PrivacyLoss, Step};
+use crate::privacy_loss::PrivacyLoss;
 
 /// The most noise deposits a round whose unnoticed loss is accounted for; the ways to spread them
 /// over the shards grow quickly.
@@ -18,12 +18,12 @@ const PARTS: [(u32, u32); 4] = [(9, 10), (3, 4), (1, 2), (1, 4)];
 
 /// The loss of a round, with up to `lost` noise deposits missing from whichever honest shards the
 /// adversary likes; `None` without any shard.
-pub(super) fn loss(shards: &[PairDistribution], step: Step, lost: u32) -> Option<PrivacyLoss> {
+pub(super) fn loss(shards: &[PairDistribution], by: u32, lost: u32) -> Option<PrivacyLoss> {
     if lost == 0 {
         let sum = HonestSum::of_shards(shards.iter().copied())?;
-        return Some(PrivacyLoss::of_round(&sum, step));
+        return Some(PrivacyLoss::of_round(&sum, by));
     }
-    up_to_each(&counted(shards), step, lost).pop()
+    up_to_each(&counted(shards), by, lost).pop()
 }
 
 /// The loss of a round with up to so many deposits missing, for ever more of them.
@@ -32,17 +32,17 @@ pub(super) fn loss(shards: &[PairDistribution], step: Step, lost: u32) -> Option
 /// shards count, and the adversary is told what the others drew, which can only help it: of k lost
 /// deposits the c shards out of h that lost least have lost at most c k / h together, and
 /// that is no more than r if c is small enough.
-pub(super) fn losses(shards: &[PairDistribution], step: Step) -> Vec<(u32, PrivacyLoss)> {
+pub(super) fn losses(shards: &[PairDistribution], by: u32) -> Vec<(u32, PrivacyLoss)> {
     let counts = counted(shards);
     let exact = spreadable(&counts);
-    let mut levels: Vec<(u32, PrivacyLoss)> = (0..).zip(up_to_each(&counts, step, exact)).collect();
+    let mut levels: Vec<(u32, PrivacyLoss)> = (0..).zip(up_to_each(&counts, by, exact)).collect();
     for (part, of) in PARTS {
         let kept: BTreeMap<PairDistribution, u32> =
             counts.iter().map(|(&shard, &count)| (shard, count * part / of)).collect();
         let kept: BTreeMap<_, _> = kept.into_iter().filter(|kept| kept.1 > 0).collect();
         // Of k lost, fewer than exact + 1 from those that are kept.
         let most = ((exact + 1) * of).div_ceil(part) - 1;
-        if let Some(loss) = up_to_each(&kept, step, exact).pop() {
+        if let Some(loss) = up_to_each(&kept, by, exact).pop() {
             levels.push((most, loss));
         }
     }
@@ -79,14 +79,14 @@ fn spreadable(counts: &BTreeMap<PairDistribution, u32>) -> u32 {
 }
 
 /// The loss with at most 0, 1, 2, ... `lost` deposits missing; empty without any shard.
-fn up_to_each(counts: &BTreeMap<PairDistribution, u32>, step: Step, lost: u32) -> Vec<PrivacyLoss> {
+fn up_to_each(counts: &BTreeMap<PairDistribution, u32>, by: u32, lost: u32) -> Vec<PrivacyLoss> {
     let groups: Vec<Group> = wide_enough(counts)
         .into_iter()
         .map(|(shard, count)| Group::of(shard, count, lost))
         .collect();
     let mut exactly: Vec<Option<PrivacyLoss>> = vec![None; lost as usize + 1];
     let mut add = |left: u32, sum: &HonestSum| {
-        let loss = PrivacyLoss::either_way(sum, step.pairs());
+        let loss = PrivacyLoss::either_way(sum, by);
         let worst = &mut exactly[(lost - left) as usize];
         *worst = Some(match worst.take() {
             None => loss,

@@ -7,7 +7,6 @@ use super::*;
 use crate::composition::{Aim, composed};
 use crate::distribution::{PairDistribution, Sigma};
 use crate::mechanism::Mechanism;
-use crate::privacy_loss::Step;
 use crate::sampler::PairSampler;
 
 const VOLUME: usize = 16;
@@ -90,7 +89,7 @@ fn play() -> (Vec<f64>, f64) {
 /// The account's delta, with the levels it has or the first alone.
 fn bound(epsilon: f64, levels: usize) -> f64 {
     let attempts = Attempts::new(ATTEMPTS, 1 << 40, 1, FALSE_POSITIVE).unwrap();
-    let mut all = Mechanism::ConstantVolume(vec![shard(); 2]).losses(Step::One);
+    let mut all = Mechanism::ConstantVolume(vec![shard(); 2]).losses(1);
     if levels == 1 {
         all = vec![(1000, all.swap_remove(0).1)];
     }
