@@ -33,7 +33,12 @@ static NETWORK: LazyLock<(Vec<SigningKey>, NetworkFile, EpochDocument)> = LazyLo
             weight: 1,
         })
         .collect();
-    let policy = Policy { least_mixing_hops: 2, malicious_ppm: 0, ..Policy::default() };
+    let policy = Policy {
+        least_mixing_hops: 2,
+        malicious_ppm: 0,
+        trusts_heavy_operators: true,
+        ..Policy::default()
+    };
     let network = NetworkFile::new(operators, policy).expect("a policy and keys that make sense");
     let document = document(&keys, &network);
     VerifiedEpoch::verify(sign(document.clone(), &keys), &network)
@@ -138,4 +143,8 @@ fuzz_target!(|changes: Changes| {
     assert!(!replaced(7));
     assert!(epoch.geometry().mixing_hops() >= network.policy.least_mixing_hops);
     assert!(epoch.parameters().interval_ms >= network.policy.least_round_interval_ms);
+    assert!(epoch.parameters().pairs_per_client <= network.policy.most_pairs);
+    let document = epoch.document();
+    let longest_ms = 2000 * u64::from(network.policy.longest_epoch_s);
+    assert!(document.expires_at.0 - document.starts_at.0 <= longest_ms);
 });

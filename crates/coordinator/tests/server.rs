@@ -45,6 +45,7 @@ fn network() -> NetworkFile {
         least_mixing_hops: 2,
         least_round_interval_ms: 50,
         total_delta: 1.0,
+        trusts_heavy_operators: true,
         ..Policy::default()
     };
     NetworkFile::new(operators.collect(), policy).unwrap()

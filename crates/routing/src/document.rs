@@ -1,5 +1,6 @@
 //! Epoch documents that have been checked.
 
+mod bounds;
 mod checks;
 
 use antiphon_onion::{HopKey, JointSealKey, KeyError, OnionPublicKey};
@@ -10,6 +11,7 @@ use antiphon_wire::{
 
 use crate::{EpochRules, PathSampler, Ppm, RoundKeys};
 
+pub use bounds::bounds;
 use checks::signatures;
 pub use checks::{DocumentError, MAX_ROUNDS, MAX_SHARDS};
 pub(crate) use checks::{content, shares};

@@ -12,7 +12,7 @@ mod rules;
 mod sampler;
 mod total;
 
-pub use document::{DocumentError, MAX_ROUNDS, MAX_SHARDS, VerifiedEpoch};
+pub use document::{DocumentError, MAX_ROUNDS, MAX_SHARDS, VerifiedEpoch, bounds};
 pub use honest::Honest;
 pub use mixing_bound::{BoundKind, MixingBound, MixingPopulation, ONIONS_PER_CONVERSATION};
 pub use path_length::{

@@ -159,7 +159,7 @@ pub fn assemble(
         offers.sort_by_key(|offer| offer.contribution.identity);
     }
     let present: Vec<_> = by_operator.keys().copied().collect();
-    let rules = EpochRules::of(network, &present)?;
+    let rules = EpochRules::of(network, &present)?.with_pairs(draft.parameters.pairs_per_client)?;
     let sizes: Vec<_> = by_operator.iter().map(|(index, offers)| (*index, offers.len())).collect();
     let shares = shares(network, &sizes);
     let noise = solve(&rules.budget, &shares, rules.malicious_weight)?;

@@ -52,7 +52,7 @@ pub fn malicious_fraction(network: &NetworkFile) -> Ppm {
 }
 
 impl EpochRules {
-    /// The rules when the operators `present`, by rising index, have shards in the epoch.
+    /// The rules, for as many pairs of onions a client as the policy allows, when the operators `present`, by rising index, have shards in the epoch.
     ///
     /// # Errors
     /// If an operator is unknown or counted twice, the quorum is missed, or no path is long enough.
@@ -83,16 +83,27 @@ impl EpochRules {
         let policy = &network.policy;
         Ok(Self {
             effective_malicious,
-            malicious_weight: total * u64::from(f.parts()) / whole,
+            malicious_weight: network.malicious_weight(),
             mixing_hops: hops.max(policy.least_mixing_hops),
-            budget: Budget::new(policy.epsilon, policy.delta, policy.disturbed_rounds)?,
+            budget: Budget::new(policy.epsilon, policy.delta, policy.disturbed_rounds)?
+                .with_pairs(policy.most_pairs)?,
         })
+    }
+
+    /// The rules for an epoch with so many pairs of onions a client, where the policy allows more.
+    ///
+    /// # Errors
+    /// If nobody could have so many.
+    pub fn with_pairs(mut self, pairs_per_client: u8) -> Result<Self, RulesError> {
+        self.budget = self.budget.with_pairs(pairs_per_client)?;
+        Ok(self)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use antiphon_wire::{IdentityKey, Operator, Policy};
+    use ed25519_dalek::SigningKey;
 
     use super::*;
 
@@ -102,7 +113,7 @@ mod tests {
             .enumerate()
             .map(|(i, &weight)| Operator {
                 name: format!("operator {i}"),
-                key: IdentityKey([i as u8; 32]),
+                key: IdentityKey::of(&SigningKey::from_bytes(&[i as u8; 32])),
                 weight,
             })
             .collect();

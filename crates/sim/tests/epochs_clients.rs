@@ -169,7 +169,13 @@ fn documents_of_another_network_and_expired_ones_are_refused() {
     policy.disturbed_rounds += 1;
     let other = NetworkFile::new(shards.file.operators.clone(), policy).unwrap();
     let error = Alone::new(&other).offer(START, &signed).unwrap_err();
-    assert_eq!(error, DocumentRefusal::Invalid(DocumentError::OtherNetwork { found: 1 }));
+    assert_eq!(
+        error,
+        DocumentRefusal::Invalid(DocumentError::OtherNetwork {
+            found: shards.file.id(),
+            expected: other.id()
+        })
+    );
 
     let expiry = signed.document.expires_at;
     let mut alone = Alone::new(&shards.file);

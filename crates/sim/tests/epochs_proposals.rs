@@ -12,13 +12,17 @@ type Change = fn(&mut EpochDocument);
 fn no_honest_shard_signs_parameters_weaker_than_the_policy() {
     let day_ms = 24 * 3600 * 1000;
     assert_eq!(day_ms, 86_400_000);
-    let changes: [(&str, Change, &str); 21] = [
+    let changes: [(&str, Change, &str); 25] = [
         ("fewer layers", |d| d.parameters.layers -= 1, "mixing hops"),
         ("less noise", |d| for_operator(d, 0, |s| s.noise_volume /= 2), "noise is weaker"),
         ("no noise", |d| for_operator(d, 0, |s| s.noise_volume = 0), "noise"),
         ("narrow noise", |d| for_operator(d, 0, |s| s.noise_sigma /= 2), "noise is weaker"),
         ("one shard's noise", |d| d.shards[1].noise_volume += 2, "has other noise"),
         ("haste", |d| d.parameters.interval_ms = 499, "a round every 499 ms"),
+        ("an epoch of months", |d| d.parameters.interval_ms = u32::MAX, "allows 21600 an epoch"),
+        ("patience", |d| d.parameters.layer_ms = 30_001, "30001 ms for a layer's batches"),
+        ("more pairs", |d| d.parameters.pairs_per_client = 2, "2 pairs of onions a client"),
+        ("one operator's noise", |d| for_operator(d, 1, double_noise), "not divided"),
         ("lax filters", |d| d.parameters.filter_bits = 19, "false-positive"),
         ("no pairs", |d| d.parameters.pairs_per_client = 0, "pairs per client"),
         ("no time", |d| d.parameters.layer_ms = 0, "deadline"),
@@ -54,6 +58,11 @@ fn for_operator(
 ) {
     let of = |shard: &&mut antiphon_wire::ShardEntry| shard.operator == OperatorIndex(operator);
     document.shards.iter_mut().filter(of).for_each(change);
+}
+
+fn double_noise(shard: &mut antiphon_wire::ShardEntry) {
+    shard.noise_volume *= 2;
+    shard.noise_sigma *= 2;
 }
 
 fn shift_rounds(document: &mut EpochDocument) {

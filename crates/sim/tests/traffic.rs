@@ -202,6 +202,7 @@ fn a_round_has_one_pair_for_each_client_and_noise_that_knows_nothing_of_users() 
 fn two_pairs() -> Setup {
     let mut setup = Setup::small(3, CLIENTS).with_little_noise();
     setup.coordinator.pairs_per_client = 2;
+    setup.policy.most_pairs = 2;
     setup.link.jitter_ms = 0;
     setup
 }

@@ -148,9 +148,21 @@ fn coordinator(
         let expected = format!("a length that onions can have ({error})");
         return wrong("epoch.body", epoch.body.into(), expected);
     }
-    if !(1..=16).contains(&epoch.pairs_per_client) {
-        let expected = "from 1 to 16".to_owned();
+    if !(1..=policy.most_pairs).contains(&epoch.pairs_per_client) {
+        let expected = match policy.most_pairs {
+            1 => "1, as the network file's `policy.most_pairs`".to_owned(),
+            most => format!("from 1 to the network file's `policy.most_pairs`, {most}"),
+        };
         return wrong("epoch.pairs_per_client", epoch.pairs_per_client.into(), expected);
+    }
+    let longest_rounds = u64::from(policy.longest_epoch_s) * 1000 / u64::from(epoch.interval_ms);
+    if u64::from(epoch.rounds) > longest_rounds {
+        let expected = format!(
+            "at most {longest_rounds} with `epoch.interval_ms` = {}, since the network file's \
+             `policy.longest_epoch_s` is {}",
+            epoch.interval_ms, policy.longest_epoch_s
+        );
+        return wrong("epoch.rounds", epoch.rounds, expected);
     }
     if !(20..=32).contains(&epoch.filter_bits) {
         let expected = "from 20 to 32".to_owned();
@@ -167,6 +179,12 @@ fn coordinator(
     ];
     if let Some((key, _)) = all.into_iter().find(|(_, ms)| *ms == 0) {
         return wrong(key, 0, "at least 1 millisecond".to_owned());
+    }
+    let longest = policy.longest_deadline_ms;
+    if let Some((key, ms)) = all[..4].iter().find(|(_, ms)| *ms > longest) {
+        let expected =
+            format!("at most the network file's `policy.longest_deadline_ms`, {longest}");
+        return wrong(key, *ms, expected);
     }
     Ok(CoordinatorConfig {
         epoch_rounds: epoch.rounds,
@@ -203,7 +221,8 @@ mod tests {
             |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("key", &format!("{}\n", "07".repeat(32)));
         let key = "01".repeat(32);
-        write("network.toml", &format!("[policy]\n[[operator]]\nname = \"a\"\nkey = \"{key}\"\n"));
+        let policy = "[policy]\noperators_above_malicious = \"are trusted\"\n";
+        write("network.toml", &format!("{policy}[[operator]]\nname = \"a\"\nkey = \"{key}\"\n"));
         write("coordinator.toml", &format!("{HEAD}{rest}"));
         ServerConfig::load(&folder.path().join("coordinator.toml"))
     }
@@ -225,6 +244,19 @@ mod tests {
             (
                 "[epoch]\nrounds_in_flight = 9\n",
                 ["coordinator.toml", "epoch.rounds_in_flight", "from 1 to 8"],
+            ),
+            (
+                "[epoch]\npairs_per_client = 2\n",
+                ["coordinator.toml", "pairs_per_client", "most_pairs"],
+            ),
+            ("[epoch]\nrounds = 4321\n", ["coordinator.toml", "at most 4320", "longest_epoch_s"]),
+            (
+                "[epoch]\ninterval_ms = 4000000000\n",
+                ["epoch.rounds", "at most 0", "longest_epoch_s"],
+            ),
+            (
+                "[deadlines]\nreply_ms = 30001\n",
+                ["coordinator.toml", "reply_ms", "longest_deadline_ms"],
             ),
             ("[epoch]\nbody = 100\n", ["coordinator.toml", "epoch.body", "16384"]),
             (

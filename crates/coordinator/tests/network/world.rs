@@ -84,6 +84,7 @@ impl World {
             disturbed_rounds: 1,
             least_mixing_hops: 2,
             total_delta: 1.0,
+            trusts_heavy_operators: true,
             ..Policy::default()
         };
         let network = NetworkFile::new(listed.collect(), policy).unwrap();

@@ -7,11 +7,12 @@ use antiphon_dp_noise::{
 };
 use antiphon_onion::{HopKey, JointSealKey, KeyError, OnionPublicKey};
 use antiphon_wire::{
-    BadSignature, EpochDocument, Geometry, GeometryError, IdentityKey, NetworkFile, OperatorIndex,
-    PROTOCOL_VERSION, Round, SERVICE_CONVERSATION, SUITE_1, ShardIndex, Signable, SignedDocument,
+    BadSignature, Digest, EpochDocument, Geometry, GeometryError, IdentityKey, NetworkFile,
+    OperatorIndex, PROTOCOL_VERSION, Round, SERVICE_CONVERSATION, SUITE_1, ShardIndex, Signable,
+    SignedDocument,
 };
 
-use super::CheckedContent;
+use super::{CheckedContent, bounds};
 use crate::{
     EpochRules, Honest, Horizon, OperatorSlice, PathSampler, RulesError, SamplerError, TotalDelta,
 };
@@ -20,8 +21,6 @@ use crate::{
 pub const MAX_ROUNDS: u64 = 1 << 16;
 /// The most shards an epoch may have.
 pub const MAX_SHARDS: usize = 4096;
-/// The most pairs of onions a client may be asked for.
-const MAX_PAIRS_PER_CLIENT: u8 = 16;
 /// Filters may not be laxer than one false positive in 2^20.
 const LEAST_FILTER_BITS: u8 = 20;
 const MOST_FILTER_BITS: u8 = 32;
@@ -29,13 +28,25 @@ const MOST_FILTER_BITS: u8 = 32;
 /// Why a document is refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum DocumentError {
-    /// It is for another network or another version of the protocol.
+    /// It is for another version of the protocol.
     #[error(
-        "the document is for another network, or version {found} instead of {PROTOCOL_VERSION}"
+        "the document is for version {found} of the protocol instead of {PROTOCOL_VERSION}: whichever of \
+         coordinator and this program is older has to be updated"
     )]
-    OtherNetwork {
+    OtherVersion {
         /// The version it claims.
         found: u16,
+    },
+    /// It is for another network.
+    #[error(
+        "the document is for network {found} where the network file here has {expected}: somebody has \
+         another network file than the coordinator; compare them with `antiphon keygen show`"
+    )]
+    OtherNetwork {
+        /// The network that it is for.
+        found: Digest,
+        /// The network file's id.
+        expected: Digest,
     },
     /// A suite or service that this program does not have.
     #[error("the document asks for suite {suite} and service {service}: update this program")]
@@ -72,6 +83,36 @@ pub enum DocumentError {
         found: u32,
         /// The policy's least interval.
         needed: u32,
+    },
+    /// The epoch may last longer than the policy allows.
+    #[error(
+        "the document's rounds may take {found} seconds; the network's policy allows {allowed} an epoch"
+    )]
+    TooLong {
+        /// Rounds times interval, in seconds.
+        found: u64,
+        /// The policy's longest epoch.
+        allowed: u32,
+    },
+    /// Shards may wait for longer than the policy allows.
+    #[error("the document has {found} ms for {what}; the network's policy allows {allowed} ms")]
+    LongDeadline {
+        /// What is waited for.
+        what: &'static str,
+        /// The document's deadline.
+        found: u32,
+        /// The policy's longest.
+        allowed: u32,
+    },
+    /// Clients are asked for more onions than the policy allows.
+    #[error(
+        "the document asks for {found} pairs of onions a client; the network's policy allows {allowed}"
+    )]
+    TooManyPairs {
+        /// Pairs in the document.
+        found: u8,
+        /// Pairs allowed.
+        allowed: u8,
     },
     /// An operator's list is not valid here.
     #[error("operator {operator}: its list of shards {problem}")]
@@ -157,7 +198,8 @@ pub(crate) fn content(
     lists(document, network)?;
     let groups = groups(document)?;
     let present: Vec<_> = groups.iter().map(|(operator, _)| *operator).collect();
-    let rules = EpochRules::of(network, &present)?;
+    let pairs = document.parameters.pairs_per_client;
+    let rules = EpochRules::of(network, &present)?.with_pairs(pairs)?;
     if geometry.mixing_hops() < rules.mixing_hops {
         let found = geometry.mixing_hops();
         return Err(DocumentError::TooFewHops { found, needed: rules.mixing_hops });
@@ -195,8 +237,12 @@ pub(crate) fn signatures(signed: &SignedDocument) -> Result<(), DocumentError> {
 }
 
 fn parameters(document: &EpochDocument, network: &NetworkFile) -> Result<Geometry, DocumentError> {
-    if document.version != PROTOCOL_VERSION || document.network != network.id() {
-        return Err(DocumentError::OtherNetwork { found: document.version });
+    if document.version != PROTOCOL_VERSION {
+        return Err(DocumentError::OtherVersion { found: document.version });
+    }
+    let expected = network.id();
+    if document.network != expected {
+        return Err(DocumentError::OtherNetwork { found: document.network, expected });
     }
     let p = &document.parameters;
     if p.suite != SUITE_1 || p.service != SERVICE_CONVERSATION {
@@ -210,17 +256,14 @@ fn parameters(document: &EpochDocument, network: &NetworkFile) -> Result<Geometr
     if document.joint_seal_keys.len() as u64 != rounds {
         return out_of_range("number of joint seal keys");
     }
-    if p.interval_ms < network.policy.least_round_interval_ms {
-        let needed = network.policy.least_round_interval_ms;
-        return Err(DocumentError::TooFast { found: p.interval_ms, needed });
-    }
+    bounds(p, rounds, &network.policy)?;
     let longest = rounds.saturating_mul(2 * u64::from(p.interval_ms));
     if document.expires_at <= document.starts_at
         || document.expires_at > document.starts_at.plus_ms(longest)
     {
         return out_of_range("expiry");
     }
-    if !(1..=MAX_PAIRS_PER_CLIENT).contains(&p.pairs_per_client) {
+    if p.pairs_per_client == 0 {
         return out_of_range("number of pairs per client");
     }
     if !(LEAST_FILTER_BITS..=MOST_FILTER_BITS).contains(&p.filter_bits) {

@@ -52,6 +52,7 @@ impl Mix {
             disturbed_rounds: 20,
             least_mixing_hops: 2,
             least_round_interval_ms: 1000,
+            most_pairs: 16,
             trusts_heavy_operators: true,
             total_delta: 1.0,
             ..Policy::DEFAULT
