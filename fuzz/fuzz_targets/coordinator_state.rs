@@ -12,7 +12,8 @@ use libfuzzer_sys::fuzz_target;
 static NETWORK: LazyLock<NetworkFile> = LazyLock::new(|| {
     let key = IdentityKey::of(&SigningKey::from_bytes(&[1; 32]));
     let operator = Operator { name: "operator".to_owned(), key, weight: 1 };
-    NetworkFile::new(vec![operator], Policy::default()).expect("a policy that makes sense")
+    let policy = Policy { trusts_heavy_operators: true, ..Policy::default() };
+    NetworkFile::new(vec![operator], policy).expect("a policy that makes sense")
 });
 
 /// A state with these numbers and this text for its suspensions and the document that follows.

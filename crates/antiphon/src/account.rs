@@ -61,6 +61,14 @@ pub(crate) struct AccountArguments {
     /// How far an adversary's belief may move: a number, or ln2, ln4, ...
     #[arg(long, value_name = "EPSILON", value_parser = values::epsilon)]
     epsilon: Option<f64>,
+    /// Pairs of onions in a conversation: the count that is seen moves by as many
+    #[arg(
+        long,
+        value_name = "P",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u8).range(1..=i64::from(Budget::MAX_PAIRS))
+    )]
+    pairs: u8,
     /// How near the cut may lie, in sigmas, where the least volume is asked for; 0: a flat distribution
     #[arg(long, value_name = "SIGMAS", value_parser = values::cut)]
     least_cut: Option<Cut>,
@@ -179,11 +187,13 @@ pub(crate) fn run(arguments: &AccountArguments) -> Result<(), AccountCommandErro
     let question = arguments.question()?;
     let mechanism = match question {
         Question::Volume { disturbed, epsilon, delta } => {
-            arguments.least(&Budget::new(epsilon, delta, disturbed)?)?
+            let budget = Budget::new(epsilon, delta, disturbed)?.with_pairs(arguments.pairs)?;
+            arguments.least(&budget)?
         }
         _ => arguments.noise.mechanism()?,
     };
     let account = Account::new(mechanism)?
+        .with_pairs(arguments.pairs)?
         .with_lost_noise(arguments.lost_noise)?
         .with_left_out_attempts(arguments.left_out_attempts)?
         .with_attempts(arguments.attempts, arguments.false_positive())?;
@@ -233,6 +243,7 @@ impl AccountArguments {
                 let shard = PairDistribution::new(MAX_VOLUME, sigma).ok()?;
                 let shards = vec![shard; honest as usize];
                 let account = Account::new(Mechanism::ConstantVolume(shards)).ok()?;
+                let account = account.with_pairs(self.pairs).ok()?;
                 Some(account.epsilon(delta, disturbed, Step::One))
             })
             .min_by(f64::total_cmp);

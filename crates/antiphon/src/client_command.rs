@@ -18,6 +18,7 @@ use clap::{ArgGroup, Args};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
+use crate::announce::announce;
 use crate::cli::json::JsonArguments;
 use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::output::OutputError;
@@ -137,6 +138,7 @@ pub(crate) fn run(arguments: &ClientArguments) -> Result<(), ClientError> {
     Runtime::new()?.block_on(async {
         let deadline = timeout.map(|timeout| Instant::now() + timeout);
         let mut stop = std::pin::pin!(stop_requested()?);
+        announce(&config.client.network);
         tracing::info!("connecting");
         let client = tokio::select! {
             client = Client::connect(config.client) => client?,

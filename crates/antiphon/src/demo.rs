@@ -147,6 +147,9 @@ impl Demo<'_> {
     async fn run(self) -> Result<(), DemoError> {
         let stop = stop_requested()?;
         let network = self.network()?;
+        if let Some(trust) = network.file().trust_in_words() {
+            tracing::warn!("{trust}");
+        }
         let mut notices = network.subscribe();
         let figures = Figures::of(network.file(), 1, None)?;
         let about = NetworkReport::new(&figures, self.arguments.clients.into());

@@ -14,6 +14,7 @@ use clap::{Args, Subcommand};
 
 use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::output::OutputError;
+use crate::plan::PlanError;
 
 use network::NetworkArguments;
 use operator_list::OperatorListArguments;
@@ -34,6 +35,7 @@ take it from there.
 A network from nothing:
   ALPHA=$(antiphon keygen operator --out alpha.key)          # each operator, on a machine of its own
   antiphon keygen network --operator alpha=$ALPHA --operator beta=$BETA ... --out network.toml
+  antiphon keygen show network.toml                          # everybody, to compare the id
   SHARD=$(antiphon keygen identity --out shard.key)          # on every shard's machine
   antiphon keygen operator-list --operator-key alpha.key --network network.toml \\
       --number 1 --first-epoch 1 --last-epoch 9000 --shard $SHARD --out alpha.list
@@ -97,6 +99,9 @@ pub(crate) enum KeygenError {
     /// The values on the command line make no network.
     #[error(transparent)]
     Policy(#[from] NetworkFileError),
+    /// What the network would promise cannot be kept.
+    #[error(transparent)]
+    Plan(#[from] Box<PlanError>),
     /// What is written down is not what was meant.
     #[error("the network file does not read back as it was meant; choose plainer names")]
     ReadBack,
@@ -162,6 +167,7 @@ impl Exits for KeygenError {
         match self {
             Self::KeyFile(KeyFileError::Write { .. }) | Self::ReadBack => Exit::Failed,
             Self::Output(error) => error.exit(),
+            Self::Plan(error) => error.exit(),
             _ => Exit::Usage,
         }
     }

@@ -3,6 +3,7 @@
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod account;
+mod announce;
 mod attack;
 mod check;
 mod cli;

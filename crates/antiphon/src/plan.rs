@@ -84,7 +84,9 @@ pub(crate) struct PlanArguments {
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["shards", "malicious", "epsilon", "delta", "disturbed", "total_delta"]
+        conflicts_with_all = [
+            "shards", "malicious", "epsilon", "delta", "disturbed", "total_delta", "pairs"
+        ]
     )]
     network: Option<PathBuf>,
     /// Raise the mixing hops until delta_mix and peek of a round are proven to be at most this together

@@ -9,6 +9,7 @@ use antiphon_transport::config_file::ConfigError;
 use clap::Args;
 use tokio::runtime::Runtime;
 
+use crate::announce::announce;
 use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::signals::stop_requested;
 
@@ -88,6 +89,7 @@ impl Exits for ServeError {
 /// Runs a shard.
 pub(crate) fn shard(arguments: &ShardArguments) -> Result<(), ServeError> {
     let config = ConfigFile::read(&arguments.config)?;
+    announce(&config.shard.network);
     Runtime::new()?.block_on(async {
         let stop = stop_requested()?;
         if let Some(address) = config.metrics {
@@ -111,6 +113,7 @@ pub(crate) fn shard(arguments: &ShardArguments) -> Result<(), ServeError> {
 /// Runs the coordinator.
 pub(crate) fn coordinator(arguments: &CoordinatorArguments) -> Result<(), ServeError> {
     let config = ServerConfig::load(&arguments.config)?;
+    announce(&config.network);
     Runtime::new()?.block_on(async {
         let stop = stop_requested()?;
         let mut server = CoordinatorServer::start(config)?;

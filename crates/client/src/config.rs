@@ -105,7 +105,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         let key = "01".repeat(32);
-        let network = format!("[policy]\n[[operator]]\nname = \"a\"\nkey = \"{key}\"\n");
+        let network = format!(
+            "[policy]\noperators_above_malicious = \"are trusted\"\n[[operator]]\nname = \"a\"\nkey = \"{key}\"\n"
+        );
         std::fs::write(path("network.toml"), network).unwrap();
         keyfile::write_secret(&path("friend"), SecretKind::Conversation, &[7; 32]).unwrap();
         keyfile::write_secret(&path("shard"), SecretKind::Identity, &[8; 32]).unwrap();

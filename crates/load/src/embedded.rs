@@ -88,6 +88,28 @@ pub struct EmbeddedNetwork {
     runtime: Option<Runtime>,
 }
 
+impl EmbeddedOptions {
+    /// The policy as the one person who runs all of this needs it: every operator is trusted, and the
+    /// coordinator's settings are within bounds.
+    fn fitting_policy(&self) -> Policy {
+        let c = &self.coordinator;
+        let interval_ms = u64::from(c.interval_ms.max(self.policy.least_round_interval_ms));
+        let epoch_s = (u64::from(c.epoch_rounds) * interval_ms).div_ceil(1000);
+        let deadline =
+            [c.submit_ms, c.layer_ms, c.verify_ms, c.reply_ms].into_iter().fold(0, u32::max);
+        Policy {
+            most_pairs: self.policy.most_pairs.max(c.pairs_per_client),
+            longest_epoch_s: self
+                .policy
+                .longest_epoch_s
+                .max(u32::try_from(epoch_s).unwrap_or(u32::MAX)),
+            longest_deadline_ms: self.policy.longest_deadline_ms.max(deadline),
+            trusts_heavy_operators: true,
+            ..self.policy.clone()
+        }
+    }
+}
+
 impl EmbeddedNetwork {
     /// Starts all processes. `tamper` may make a shard misbehave, given its number.
     ///
@@ -110,7 +132,7 @@ impl EmbeddedNetwork {
             key: IdentityKey::of(key),
             weight: 1,
         });
-        let file = NetworkFile::new(named.collect(), options.policy.clone())?;
+        let file = NetworkFile::new(named.collect(), options.fitting_policy())?;
 
         let state = tempfile::tempdir().map_err(EmbeddedError::State)?;
         let identity = signing_key(&mut rng);

@@ -15,7 +15,7 @@ fn directory() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let operator = SigningKey::from_bytes(&[1; 32]);
     let network = format!(
-        "[policy]\n[[operator]]\nname = \"one\"\nkey = \"{}\"\n",
+        "[policy]\noperators_above_malicious = \"are trusted\"\n[[operator]]\nname = \"one\"\nkey = \"{}\"\n",
         IdentityKey::of(&operator).to_hex()
     );
     fs::write(directory.path().join("network.toml"), &network).unwrap();

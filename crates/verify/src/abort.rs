@@ -17,8 +17,9 @@ pub enum AbortKind {
 
 /// Judges an aborted round by what shards signed about it.
 ///
-/// Free if the operators with at least one shard that signed *withheld* hold more than f of the
-/// network file's weight. Statements that are forged, or about another round, network or roster, do
+/// Free if the operators with at least one shard that signed *withheld* are two or more and hold more than
+/// f of the network file's weight. One operator alone never makes a round free, however heavy it is:
+/// whoever is trusted in the figures could abort rounds by what it has seen, at no cost. Statements that are forged, or about another round, network or roster, do
 /// not count; an operator counts in full once any of its shards signed.
 pub fn judge_abort(
     document: &EpochDocument,
@@ -44,7 +45,7 @@ pub fn judge_abort(
         .map(|operator| u64::from(operator.weight))
         .sum();
     let f = u64::from(network.policy.malicious_ppm);
-    if weight * 1_000_000 > network.total_weight() * f {
+    if withheld.len() >= 2 && weight * 1_000_000 > network.total_weight() * f {
         AbortKind::Free
     } else {
         AbortKind::Charged

@@ -2,6 +2,7 @@
 
 mod policy;
 mod text;
+mod trust;
 
 use std::collections::BTreeSet;
 
@@ -75,6 +76,12 @@ pub enum NetworkFileError {
     /// Not TOML, an unknown key, or a value of the wrong type.
     #[error("{0}")]
     Syntax(String),
+    /// Operators that are never counted as malicious, and no word that they are trusted.
+    #[error(
+        "{0}. Add operators (with malicious = 0.2 it takes five equal ones), raise `policy.malicious`, or \
+         say so with `operators_above_malicious = \"are trusted\"` under [policy]"
+    )]
+    Trust(String),
     /// A value that cannot be.
     #[error("`{key}` is {found}: {expected}")]
     Value {
@@ -135,11 +142,21 @@ impl NetworkFile {
             if !names.insert(&operator.name) {
                 return wrong("operator.name", operator.name.clone(), "a name of its own for each");
             }
+            if !operator.key.is_usable() {
+                let expected = "an Ed25519 public key, as `antiphon keygen operator` prints it";
+                return wrong("operator.key", operator.key.to_hex(), expected);
+            }
             if !keys.insert(operator.key) {
                 return wrong("operator.key", operator.key.to_hex(), "a key of its own for each");
             }
         }
-        Ok(Self { operators, policy })
+        let network = Self { operators, policy };
+        if !network.policy.trusts_heavy_operators
+            && let Some(trust) = network.trust_in_words()
+        {
+            return Err(NetworkFileError::Trust(trust));
+        }
+        Ok(network)
     }
 
     /// What names this network in everything that is signed, and what people compare: a hash of all

@@ -28,6 +28,14 @@ impl IdentityKey {
     }
 }
 
+impl IdentityKey {
+    /// Whether signatures by this key can mean anything: it is a point of the curve, and none of those few
+    /// for which anybody can make signatures.
+    pub fn is_usable(&self) -> bool {
+        VerifyingKey::from_bytes(&self.0).is_ok_and(|key| !key.is_weak())
+    }
+}
+
 impl Signature {
     /// The point R and the number s.
     pub(crate) fn halves(&self) -> (&[u8; 32], &[u8; 32]) {
@@ -66,8 +74,17 @@ impl fmt::Debug for Signature {
     }
 }
 
+impl Digest {
+    /// All 64 hexadecimal digits, in groups of eight: for people to compare. Whoever makes two things can
+    /// make fewer digits of their hashes the same.
+    pub fn in_groups(&self) -> String {
+        let groups: Vec<_> = self.0.chunks(4).map(hex::encode).collect();
+        groups.join(" ")
+    }
+}
+
 impl fmt::Display for Digest {
-    /// The first 12 hexadecimal digits.
+    /// The first 12 hexadecimal digits: for logs. What people compare is [`Self::in_groups`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         short_hex(&self.0, f)
     }

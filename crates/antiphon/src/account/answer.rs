@@ -47,6 +47,8 @@ pub(super) struct Answer {
     pub(super) rounds_two_step: Option<u32>,
     pub(super) lost_noise: u32,
     pub(super) left_out_attempts: u32,
+    /// Pairs of onions in a conversation.
+    pub(super) pairs: u8,
     pub(super) attempts: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) false_positive: Option<f64>,
@@ -139,6 +141,7 @@ impl Answer {
             rounds_two_step: asked_for_rounds.then(|| rounds(account, epsilon, delta, Step::Two)),
             lost_noise: arguments.lost_noise,
             left_out_attempts: arguments.left_out_attempts,
+            pairs: arguments.pairs,
             attempts: arguments.attempts,
             false_positive: tried.then(|| arguments.false_positive()),
             epsilon_of_noise: alone,

@@ -17,6 +17,7 @@ pub(super) fn render(answer: &Answer) -> String {
     row("scale b", answer.scale.map(|scale| scale.to_string()));
     row("honest noise a round", Some(format!("{:.0} deposits", answer.honest_noise)));
     let some = |value: u32| (value > 0).then(|| value.to_string());
+    row("pairs a conversation", (answer.pairs > 1).then(|| answer.pairs.to_string()));
     row("lost noise a round", some(answer.lost_noise));
     row("left-out attempts", some(answer.left_out_attempts));
     row(

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::values;
 
-/// f, epsilon, delta and K.
+/// f, epsilon, delta, K and p.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct GuaranteeArguments {
     /// The share of the operators' weight that may be malicious: from 0 to below 0.5
@@ -40,6 +40,14 @@ pub(crate) struct GuaranteeArguments {
     /// limit; in a network file 0.3]
     #[arg(long, value_name = "PROBABILITY", value_parser = values::delta)]
     total_delta: Option<f64>,
+    /// The most pairs of onions that a client may be asked for in a round: a conversation of as many is hidden
+    #[arg(
+        long,
+        value_name = "P",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u8).range(1..=i64::from(Policy::MOST_PAIRS))
+    )]
+    pairs: u8,
 }
 
 impl GuaranteeArguments {
@@ -50,6 +58,7 @@ impl GuaranteeArguments {
         policy.delta = self.delta;
         policy.disturbed_rounds = self.disturbed;
         policy.total_delta = self.total_delta.unwrap_or(policy.total_delta);
+        policy.most_pairs = self.pairs;
         policy
     }
 }

@@ -2,6 +2,7 @@
 
 use antiphon_wire::{IdentityKey, NetworkFile, NetworkFileError, Operator, Policy};
 use clap::Args;
+use ed25519_dalek::SigningKey;
 
 use super::guarantee::GuaranteeArguments;
 use super::values;
@@ -39,14 +40,20 @@ impl NetworkArguments {
 }
 
 /// A network of so many equal operators that do not exist yet.
-pub(crate) fn of_equals(operators: u16, policy: Policy) -> Result<NetworkFile, NetworkFileError> {
+pub(crate) fn of_equals(
+    operators: u16,
+    mut policy: Policy,
+) -> Result<NetworkFile, NetworkFileError> {
     let operators = (0..operators)
         .map(|index| {
-            // No key is checked in a plan; they only have to differ.
-            let mut key = [0; 32];
-            key[..2].copy_from_slice(&index.to_be_bytes());
-            Operator { name: format!("operator {}", index + 1), key: IdentityKey(key), weight: 1 }
+            // Nobody signs anything in a plan; they only have to be keys, and to differ.
+            let mut seed = [0; 32];
+            seed[..2].copy_from_slice(&index.to_be_bytes());
+            let key = IdentityKey::of(&SigningKey::from_bytes(&seed));
+            Operator { name: format!("operator {}", index + 1), key, weight: 1 }
         })
         .collect();
+    // What few operators promise can be planned; a file for them has to say that they are trusted.
+    policy.trusts_heavy_operators = true;
     NetworkFile::new(operators, policy)
 }

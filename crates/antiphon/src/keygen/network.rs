@@ -12,11 +12,14 @@ use super::KeygenError;
 use crate::cli::guarantee::GuaranteeArguments;
 use crate::cli::values::OperatorArgument;
 use crate::output;
+use crate::plan::Figures;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Everybody has to have the same file: its id is part of all that is signed. `antiphon plan --network \
-FILE` says what it costs and promises.
+Everybody has to have the same file: its id is part of all that is signed, and is what people compare, all \
+of it. `antiphon plan --network FILE` says what it costs and promises; what no noise can keep is not written. \
+It takes five equal operators for one of them to be counted as malicious with --malicious 0.2. An operator \
+heavier than that share is never counted: such a file needs --trust-heavy-operators, which writes so into it.
 
 Example:
   antiphon keygen network --operator alpha=PUBKEY --operator beta=PUBKEY --operator gamma=PUBKEY:2 \\
@@ -38,6 +41,25 @@ pub(super) struct NetworkArguments {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     round_interval: u32,
+    /// The longest that an epoch's rounds may take, in seconds
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = Policy::DEFAULT.longest_epoch_s,
+        value_parser = clap::value_parser!(u32).range(1..=31_536_000)
+    )]
+    longest_epoch: u32,
+    /// The longest of each of a round's deadlines, in milliseconds
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = Policy::DEFAULT.longest_deadline_ms,
+        value_parser = clap::value_parser!(u32).range(1..=3_600_000)
+    )]
+    longest_deadline: u32,
+    /// Allow operators with more than the malicious share of the weight, which all users then trust outright
+    #[arg(long)]
+    trust_heavy_operators: bool,
     /// The file to make; never overwritten
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -63,12 +85,14 @@ pub(super) fn make(arguments: &NetworkArguments) -> Result<(), KeygenError> {
     if NetworkFile::parse(&text)? != network {
         return Err(KeygenError::ReadBack);
     }
+    // What no epoch can keep is not written down.
+    Figures::of(&network, 1, None).map_err(Box::new)?;
     write_public(&arguments.out, &text)?;
-    output::say(&format!(
-        "{} holds a network file with id {}",
-        arguments.out.display(),
-        network.id()
-    ));
+    output::say(&format!("{} holds a network file with the id", arguments.out.display()));
+    output::say(&format!("  {}", network.id().in_groups()));
+    if let Some(trust) = network.trust_in_words() {
+        output::say(&format!("note: {trust}."));
+    }
     Ok(())
 }
 
@@ -79,6 +103,9 @@ impl NetworkArguments {
         self.guarantee.policy(Policy {
             least_mixing_hops: self.mixing_hops.or(by_rule).unwrap_or(default.least_mixing_hops),
             least_round_interval_ms: self.round_interval,
+            longest_epoch_s: self.longest_epoch,
+            longest_deadline_ms: self.longest_deadline,
+            trusts_heavy_operators: self.trust_heavy_operators,
             ..default
         })
     }
@@ -158,6 +185,7 @@ longest_deadline_ms = {longest_deadline_ms}
 #[cfg(test)]
 mod tests {
     use antiphon_wire::IdentityKey;
+    use ed25519_dalek::SigningKey;
 
     use super::*;
 
@@ -169,7 +197,7 @@ mod tests {
             .zip(1..)
             .map(|(name, index)| Operator {
                 name: name.to_owned(),
-                key: IdentityKey([index; 32]),
+                key: IdentityKey::of(&SigningKey::from_bytes(&[index; 32])),
                 weight: u32::from(index),
             })
             .collect();
@@ -180,7 +208,7 @@ mod tests {
                 malicious_ppm,
                 epsilon,
                 delta,
-                trusts_heavy_operators: delta < 0.01,
+                trusts_heavy_operators: true,
                 ..Policy::default()
             };
             let network = NetworkFile::new(operators.clone(), policy).unwrap();

@@ -110,7 +110,7 @@ pub(super) fn list_in_words(list: &OperatorList, operator: Option<&Operator>) ->
     let name = operator.map_or_else(String::new, |operator| format!(" ({})", operator.name));
     let mut lines = vec![
         format!("list number {} of operator {}{name}", list.number, list.operator),
-        format!("network {}", list.network),
+        format!("network {}", list.network.in_groups()),
         format!("epochs {} to {}", list.first_epoch, list.last_epoch),
         format!("{} shards", list.shards.len()),
     ];
@@ -121,20 +121,30 @@ pub(super) fn list_in_words(list: &OperatorList, operator: Option<&Operator>) ->
 fn network_in_words(network: &NetworkFile) -> Vec<String> {
     let policy = &network.policy;
     let mut lines = vec![
-        format!("network {} of total weight {}", network.id(), network.total_weight()),
+        format!("network {}", network.id().in_groups()),
         format!(
-            "policy: malicious weight up to {}, epsilon {:.4} at delta {:e} over {} disturbed rounds",
+            "policy: malicious weight up to {}, epsilon {} at delta {:e} over {} disturbed rounds",
             f64::from(policy.malicious_ppm) / 1e6,
             policy.epsilon,
             policy.delta,
             policy.disturbed_rounds
         ),
         format!(
-            "policy: at least {} mixing hops, at least {} ms between rounds",
-            policy.least_mixing_hops, policy.least_round_interval_ms
+            "policy: delta {:e} at most with mixing and all else, over {} days; {} attempts",
+            policy.total_delta, policy.total_over_days, policy.attempts
         ),
-        format!("{} operators", network.operators.len()),
+        format!(
+            "policy: at least {} mixing hops, at most {} pairs of onions a client",
+            policy.least_mixing_hops, policy.most_pairs
+        ),
+        format!(
+            "policy: at least {} ms between rounds, at most {} s an epoch and {} ms a deadline",
+            policy.least_round_interval_ms, policy.longest_epoch_s, policy.longest_deadline_ms
+        ),
     ];
+    lines.extend(network.trust_in_words());
+    let (operators, weight) = (network.operators.len(), network.total_weight());
+    lines.push(format!("{operators} operators of total weight {weight}"));
     lines.extend(network.operators.iter().map(|operator| {
         format!("  {}  weight {}  {}", operator.key.to_hex(), operator.weight, operator.name)
     }));

@@ -58,6 +58,8 @@ pub(crate) struct Figures {
     pub(crate) delta: f64,
     /// K.
     pub(crate) disturbed_rounds_budget: u32,
+    /// p: the most pairs of a conversation, by which the count that is seen moves.
+    pub(crate) pairs: u8,
     /// K/2, what each client's ledger holds.
     pub(crate) ledger: u32,
     /// Epsilon at the budget's delta.
@@ -199,6 +201,7 @@ impl Figures {
             epsilon: rules.budget.epsilon(),
             delta: rules.budget.delta(),
             disturbed_rounds_budget: rules.budget.disturbed_rounds(),
+            pairs: rules.budget.pairs(),
             ledger: rules.budget.disturbed_rounds() / 2,
             epsilon_reached: achieved.epsilon,
             epsilon_between_patterns: achieved.epsilon_of_patterns,

@@ -154,6 +154,10 @@ fn disturbed(figures: &Figures, outlook: &Outlook, table: &mut Table) {
     let proven = BoundKind::Proven.label();
     let k = figures.disturbed_rounds_budget;
     table.section("Disturbed rounds: differential privacy of whether two users talk");
+    if figures.pairs > 1 {
+        let why = "of onions a client; a conversation moves the count that is seen by as many";
+        table.row("pairs", &figures.pairs, why);
+    }
     table.row("epsilon asked for", &format!("{:.4}", figures.epsilon), "the budget");
     table.row(
         "epsilon reached",

@@ -3,6 +3,7 @@ use std::path::Path;
 
 use antiphon_transport::keyfile;
 use antiphon_wire::{Epoch, IdentityKey, NetworkFile, OperatorIndex};
+use ed25519_dalek::SigningKey;
 
 use crate::{done, refused, run};
 
@@ -12,7 +13,10 @@ fn network(here: &Path) -> String {
         .map(|name| done(here, &format!("keygen operator --out {name}.key")).trim().to_owned());
     done(
         here,
-        &format!("keygen network --operator alpha={alpha} --operator beta={beta}:2 --out n.toml"),
+        &format!(
+            "keygen network --operator alpha={alpha} --operator beta={beta}:2 --trust-heavy-operators \
+             --out n.toml"
+        ),
     );
     done(here, "keygen identity --out shard.key").trim().to_owned()
 }
@@ -79,7 +83,13 @@ fn a_network_from_nothing() {
     let shard = network(here);
     let file = NetworkFile::parse(&fs::read_to_string(here.join("n.toml")).unwrap()).unwrap();
     assert_eq!(file.total_weight(), 3);
-    assert!(done(here, "keygen show n.toml").contains("weight 2  beta"));
+    let shown = done(here, "keygen show n.toml");
+    assert!(shown.contains("weight 2  beta") && shown.contains("every operator must be trusted"));
+    // People compare the whole id, and values as they are hashed.
+    let digits: String = shown.lines().next().unwrap().chars().filter(|c| *c != ' ').collect();
+    let id: String = file.id().0.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(digits, format!("network{id}"));
+    assert!(shown.contains("epsilon 0.6931471805599453 at"), "{shown}");
 
     done(here, &list("beta.key", &shard, "beta.list"));
     let signed = keyfile::read_operator_list(&here.join("beta.list")).unwrap();
@@ -111,8 +121,8 @@ fn lists_that_would_be_refused_later_are_refused_at_once() {
     assert!(!here.join("x").exists());
 
     done(here, &list("alpha.key", &shard, "alpha.list"));
-    let key = done(here, "keygen operator --out gamma.key");
-    done(here, &format!("keygen network --operator gamma={} --out other.toml", key.trim()));
+    let text = fs::read_to_string(here.join("n.toml")).unwrap();
+    fs::write(here.join("other.toml"), text.replace("\"beta\"", "\"gamma\"")).unwrap();
     refused(here, "keygen show alpha.list --network other.toml", 2, "another network file");
 }
 
@@ -120,17 +130,28 @@ fn lists_that_would_be_refused_later_are_refused_at_once() {
 fn network_files_are_checked_before_they_are_written() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
-    let key = "ab".repeat(32);
+    let [key, other, third] =
+        [1, 2, 3].map(|i| IdentityKey::of(&SigningKey::from_bytes(&[i; 32])).to_hex());
     for (arguments, words) in [
-        (format!("--operator a={key} --operator a={}", "cd".repeat(32)), "operator.name"),
+        (format!("--operator a={key} --operator a={other}"), "operator.name"),
         (format!("--operator a={key} --operator b={key}"), "operator.key"),
         ("--operator a=12".to_owned(), "64 hexadecimal digits"),
         (format!("--operator a={key}:0"), "weight"),
+        (format!("--operator a={key} --operator b={}", "00".repeat(32)), "operator.key"),
+        (format!("--operator a={key} --operator \u{202e}b={other}"), "direction characters"),
+        (
+            format!("--operator a={key} --operator b={other} --operator c={third}"),
+            "must be trusted",
+        ),
+        (format!("--operator a={key} --trust-heavy-operators"), "both ends of every path"),
         (format!("--operator a={key} --malicious 0.7"), "below 0.5"),
         (String::new(), "--operator"),
     ] {
         refused(here, &format!("keygen network {arguments} --out n.toml"), 2, words);
     }
+    let few = format!("--operator a={key} --operator b={other} --trust-heavy-operators");
+    let hopeless = format!("keygen network {few} --epsilon 1e-9 --out n.toml");
+    refused(here, &hopeless, 1, "Possible instead");
     assert!(!here.join("n.toml").exists());
     fs::write(here.join("poem"), "no key at all").unwrap();
     refused(here, "keygen show poem", 2, "poem is no secret");

@@ -107,7 +107,9 @@ fn a_network_that_is_not_there_or_not_described_is_named() {
     refused(folder.path(), "load --network odd.toml", 2, "colour");
 
     let (operator, coordinator) = ("01".repeat(32), "02".repeat(32));
-    let network = format!("[policy]\n[[operator]]\nname = \"a\"\nkey = \"{operator}\"\n");
+    let network = format!(
+        "[policy]\noperators_above_malicious = \"are trusted\"\n[[operator]]\nname = \"a\"\nkey = \"{operator}\"\n"
+    );
     write("network.toml", &network);
     write(
         "client.toml",

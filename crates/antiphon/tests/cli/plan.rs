@@ -1,6 +1,8 @@
 use std::fs;
 use std::path::Path;
 
+use antiphon_wire::IdentityKey;
+use ed25519_dalek::SigningKey;
 use serde_json::Value;
 
 use crate::{done, refused, run};
@@ -138,8 +140,11 @@ fn impossible_targets_are_told_what_is_possible() {
     }
     refused(here, "plan --shards 1 --shards-per-operator 5", 2, lone);
     let directory = tempfile::tempdir().unwrap();
-    let file = format!("keygen network --operator o={} --out n.toml", "01".repeat(32));
-    done(directory.path(), &file);
+    let key = "01".repeat(32);
+    let file = format!(
+        "[policy]\noperators_above_malicious = \"are trusted\"\n[[operator]]\nname = \"o\"\nkey = \"{key}\"\n"
+    );
+    fs::write(directory.path().join("n.toml"), file).unwrap();
     refused(directory.path(), "plan --network n.toml", 2, lone);
     // What is offered instead is possible.
     done(here, "plan --shards 2");
@@ -172,13 +177,30 @@ fn what_cannot_be_reached_is_exit_code_1() {
     assert!(run.err.contains("/nowhere/plan.json"), "{}", run.err);
 }
 
+fn public_key(seed: u8) -> String {
+    IdentityKey::of(&SigningKey::from_bytes(&[seed; 32])).to_hex()
+}
+
+#[test]
+fn conversations_of_more_pairs_are_planned_with_wider_noise() {
+    let sigma = |arguments: &str| {
+        let json: Value = serde_json::from_str(&done(Path::new("."), arguments)).unwrap();
+        (json["pairs"].as_u64().unwrap(), json["sigma"].as_f64().unwrap())
+    };
+    let (one, two) = (sigma("plan --json -"), sigma("plan --pairs 2 --json -"));
+    assert_eq!((one.0, two.0), (1, 2));
+    assert!((two.1 / one.1 - 2.0).abs() < 0.02, "{one:?} {two:?}");
+    assert!(done(Path::new("."), "plan --pairs 2").contains("moves the count"));
+}
+
 #[test]
 fn a_network_file_is_planned_for() {
     let directory = tempfile::tempdir().unwrap();
     let here = directory.path();
     let operators: String =
-        (1..=4).map(|i| format!(" --operator o{i}={}:{i}", format!("{i:02}").repeat(32))).collect();
-    done(here, &format!("keygen network{operators} --malicious 0.1 --disturbed 100 --out n.toml"));
+        (1..=4).map(|i| format!(" --operator o{i}={}:{i}", public_key(i))).collect();
+    let trusting = "--malicious 0.1 --trust-heavy-operators --disturbed 100 --out n.toml";
+    done(here, &format!("keygen network{operators} {trusting}"));
     let json: Value = serde_json::from_str(&done(here, "plan --network n.toml --json -")).unwrap();
     assert_eq!(json["operators"], 4);
     assert_eq!(json["malicious"], 0.1);

@@ -44,7 +44,7 @@ impl Network {
         done(
             here,
             &format!(
-                "keygen network {} --malicious 0 --mixing-hops 3 --epsilon 2 --delta 0.01 \
+                "keygen network {} --malicious 0 --trust-heavy-operators --mixing-hops 3 --epsilon 2 --delta 0.01 \
                  --disturbed 40 --round-interval 200 --out network.toml",
                 operators.join(" ")
             ),

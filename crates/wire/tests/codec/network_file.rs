@@ -1,10 +1,9 @@
 //! The network file: what is pinned is what was written, or an error that says what to change.
 
-use antiphon_wire::{NetworkFile, Operator, OperatorIndex, Policy};
+use antiphon_wire::{IdentityKey, NetworkFile, Operator, OperatorIndex, Policy};
+use ed25519_dalek::SigningKey;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
-
-use crate::strategies::identity;
 
 const SAMPLE: &str = r#"
 [policy]
@@ -28,9 +27,14 @@ key = "0101010101010101010101010101010101010101010101010101010101010101"
 
 [[operator]]
 name = "Birch"
-key = "0202020202020202020202020202020202020202020202020202020202020202"
+key = "0303030303030303030303030303030303030303030303030303030303030303"
 weight = 3
 "#;
+
+const KEY: &str = "0101010101010101010101010101010101010101010101010101010101010101";
+const OTHER_KEY: &str = "0606060606060606060606060606060606060606060606060606060606060606";
+
+const TRUSTED: &str = "operators_above_malicious = \"are trusted\"";
 
 #[test]
 fn a_file_says_what_it_says() {
@@ -53,7 +57,7 @@ fn a_file_says_what_it_says() {
     assert_eq!(network.policy, policy);
     assert_eq!(network.total_weight(), 4);
     let birch = network.operator(OperatorIndex(1)).unwrap();
-    assert_eq!((birch.name.as_str(), birch.weight, birch.key.0), ("Birch", 3, [2; 32]));
+    assert_eq!((birch.name.as_str(), birch.weight, birch.key.0), ("Birch", 3, [3; 32]));
     assert_eq!(network.index_of(&birch.key), Some(OperatorIndex(1)));
     assert_eq!(network.operator(OperatorIndex(2)), None);
 }
@@ -65,7 +69,7 @@ fn the_id_of_a_file_stays_what_it_is() {
     assert_eq!(hex::encode(id.0), SAMPLE_ID);
 }
 
-const SAMPLE_ID: &str = "d9b98348ed05de8bccbc8185b3f872733b939dfb9e467407580feb8a73a0d23f";
+const SAMPLE_ID: &str = "838f2780da6caad89f164b00d31845bb2c7b617e311250d2d747b827efa3ca97";
 
 #[test]
 fn layout_and_spelt_out_defaults_do_not_change_the_id() {
@@ -102,9 +106,8 @@ fn any_change_of_policy_name_key_weight_or_order_changes_the_id() {
         ("most_pairs = 3", "most_pairs = 2"),
         ("7200", "7201"),
         ("9000", "9001"),
-        ("operators_above_malicious = \"are trusted\"", ""),
         ("Alder", "Ash"),
-        ("0101\"", "0102\""),
+        (KEY, OTHER_KEY),
         ("weight = 3", "weight = 4"),
     ] {
         assert_ne!(id(&SAMPLE.replace(from, to)), id(SAMPLE), "{from} -> {to}");
@@ -139,7 +142,7 @@ fn what_makes_no_sense_is_refused_by_name() {
         ("weight = 3", "weight = 0", "operator.weight"),
         ("weight = 3", "weight = 4000000000", "operator.weight"),
         ("Birch", "Alder", "operator.name"),
-        ("0202020202", "02020202", "64 hexadecimal digits"),
+        ("0303030303", "03030303", "64 hexadecimal digits"),
         ("weight = 3", "wieght = 3", "wieght"),
         ("[policy]", "[politics]", "politics"),
     ] {
@@ -179,6 +182,50 @@ fn a_name_that_would_not_look_like_one_is_refused_and_shown_escaped() {
     }
 }
 
+/// By a weak key anybody's signature holds; with no point of the curve nobody's does.
+#[test]
+fn keys_that_cannot_be_an_operators_are_refused() {
+    let identity_point = format!("01{}", "00".repeat(31));
+    let order_eight = "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05";
+    for key in ["00".repeat(32), identity_point, order_eight.to_owned(), "02".repeat(32)] {
+        let said = NetworkFile::parse(&SAMPLE.replace(KEY, &key)).unwrap_err().to_string();
+        assert!(said.contains("operator.key") && said.contains("keygen operator"), "{key}: {said}");
+    }
+}
+
+/// Nobody counts as malicious where nobody is light enough.
+#[test]
+fn an_operator_heavier_than_the_malicious_share_has_to_be_trusted_in_words() {
+    let key = |i: u8| IdentityKey::of(&SigningKey::from_bytes(&[i; 32]));
+    let network = |malicious_ppm, weights: &[u32], trusts_heavy_operators| {
+        let operator =
+            |(i, &weight): (u8, &u32)| Operator { name: format!("op{i}"), key: key(i), weight };
+        let operators = (0..).zip(weights).map(operator).collect();
+        let policy = Policy { malicious_ppm, trusts_heavy_operators, ..Policy::default() };
+        NetworkFile::new(operators, policy)
+    };
+    for (malicious_ppm, weights, who) in [
+        (200_000, &[1; 3][..], "every operator must be trusted (op0, op1, op2)"),
+        (200_000, &[1; 4], "every operator must be trusted (op0, op1, op2, op3)"),
+        (200_000, &[1, 1, 1, 1, 2], "one operator must be trusted (op4)"),
+        (200_000, &[30, 30, 20, 10, 10], "2 operators must be trusted (op0, op1)"),
+        (199_999, &[1; 5], "every operator must be trusted (op0, op1, op2, op3, op4)"),
+        (100_000, &[1; 9], "every operator must be trusted (op0, op1, op2, op3, op4, ...)"),
+        (0, &[1; 20], "every operator"),
+        (499_999, &[1], "every operator must be trusted (op0)"),
+    ] {
+        let said = network(malicious_ppm, weights, false).unwrap_err().to_string();
+        assert!(said.contains(who) && said.contains("operators_above_malicious"), "{said}");
+        let trusting = network(malicious_ppm, weights, true).unwrap();
+        assert!(trusting.trust_in_words().unwrap().contains(who));
+    }
+    for (malicious_ppm, weights) in
+        [(200_000, &[1; 5][..]), (250_000, &[1; 4]), (200_000, &[20, 20, 20, 20, 10, 10])]
+    {
+        assert_eq!(network(malicious_ppm, weights, false).unwrap().trust_in_words(), None);
+    }
+}
+
 /// Text that is nearly a file.
 fn near_file() -> impl Strategy<Value = String> {
     (any::<prop::sample::Index>(), any::<prop::sample::Index>(), ".{0,12}").prop_map(
@@ -204,22 +251,24 @@ proptest! {
 
     #[test]
     fn operators_written_are_operators_read(
-        keys in btree_set(identity(), 1..8),
-        weights in vec(1u32..=1_000_000, 8),
+        seeds in btree_set(any::<[u8; 32]>(), 5..12),
+        weights in vec(1u32..=1_000_000, 12),
     ) {
-        let operators: Vec<_> = keys
+        let operators: Vec<_> = seeds
             .into_iter()
+            .map(|seed| IdentityKey::of(&SigningKey::from_bytes(&seed)))
             .zip(weights)
             .enumerate()
             .map(|(i, (key, weight))| Operator { name: format!("operator {i}"), key, weight })
             .collect();
-        let mut text = "[policy]\n".to_owned();
+        let mut text = format!("[policy]\n{TRUSTED}\n");
         for Operator { name, key, weight } in &operators {
             let key = key.to_hex();
             text += &format!("[[operator]]\nname = \"{name}\"\nkey = \"{key}\"\nweight = {weight}\n");
         }
         let read = NetworkFile::parse(&text).unwrap();
         prop_assert_eq!(&read.operators, &operators);
-        prop_assert_eq!(read.id(), NetworkFile::new(operators, Policy::default()).unwrap().id());
+        let policy = Policy { trusts_heavy_operators: true, ..Policy::default() };
+        prop_assert_eq!(read.id(), NetworkFile::new(operators, policy).unwrap().id());
     }
 }

@@ -1,5 +1,6 @@
 use antiphon_routing::{MixingPopulation, Ppm};
 use antiphon_wire::{IdentityKey, Operator, Policy};
+use ed25519_dalek::SigningKey;
 
 use super::*;
 use crate::cli::network::of_equals;
@@ -91,11 +92,16 @@ fn a_network_files_weights_and_policy_count() {
         .zip(0..)
         .map(|(weight, index)| Operator {
             name: format!("operator {index}"),
-            key: IdentityKey([index; 32]),
+            key: IdentityKey::of(&SigningKey::from_bytes(&[index; 32])),
             weight,
         })
         .collect();
-    let policy = Policy { malicious_ppm: 250_000, least_mixing_hops: 20, ..Policy::default() };
+    let policy = Policy {
+        malicious_ppm: 250_000,
+        least_mixing_hops: 20,
+        trusts_heavy_operators: true,
+        ..Policy::default()
+    };
     let network = NetworkFile::new(operators, policy).unwrap();
     let figures = Figures::of(&network, 2, None).unwrap();
     assert_eq!((figures.operators, figures.shards, figures.hops), (5, 10, 20));
