@@ -7,9 +7,9 @@ mod tests;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use antiphon_onion::EntropySource;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{Epoch, NetworkFile, Round, Timestamp};
-use rand_chacha::ChaCha20Rng;
 
 use crate::clock::RoundClock;
 use crate::conversation::Conversation;
@@ -43,7 +43,7 @@ impl ClientConfig {
 /// [`poll`](Self::poll), which should be asked until it says nothing.
 pub struct Client {
     config: ClientConfig,
-    rng: ChaCha20Rng,
+    entropy: EntropySource,
     documents: Documents,
     clock: RoundClock,
     mark: Option<RoundMark>,
@@ -59,12 +59,12 @@ pub struct Client {
 
 impl Client {
     /// A client that continues from `restored`, the last checkpoint that was written, or starts
-    /// afresh. `rng` must be seeded from the system's entropy, anew in each process.
-    pub fn new(config: ClientConfig, restored: Option<Checkpoint>, rng: ChaCha20Rng) -> Self {
+    /// afresh. What is random about a round comes from what `entropy` gives for it.
+    pub fn new(config: ClientConfig, restored: Option<Checkpoint>, entropy: EntropySource) -> Self {
         let policy = &config.network.policy;
         let (charged, extended) = restored.map_or((0, 0), |kept| (kept.charged, kept.extended));
         Self {
-            rng,
+            entropy,
             documents: Documents::new(restored.map_or(Epoch(0), |kept| kept.mark.epoch)),
             clock: RoundClock::new(policy.least_round_interval_ms),
             mark: restored.map(|kept| kept.mark),

@@ -12,6 +12,7 @@ mod reliability;
 mod round;
 mod schedule;
 
+pub use antiphon_onion::EntropySource;
 pub use checkpoint::{Checkpoint, RoundMark};
 pub use client::{Client, ClientConfig};
 pub use clock::CLOCK_SLACK_MS;

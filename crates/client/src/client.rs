@@ -83,7 +83,7 @@ impl Client {
         let weak_events = events.downgrade();
         let (ready, connected) = oneshot::channel();
         let handles = Handles { commands: commands.downgrade(), inbound, events, ready };
-        let (driver, status) = Driver::new(config, state, restored, handles, entropy);
+        let (driver, status) = Driver::new(config, state, restored, handles);
         let task = Task(tokio::spawn(driver.run()));
         connected.await.map_err(|_| ConnectError::RuntimeGone)??;
         Ok(Self { commands, events: weak_events, status, origin, task })

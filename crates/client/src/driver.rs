@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use antiphon_client_core::{
-    Checkpoint, Client as Core, ClientConfig as CoreConfig, ConversationId, DocumentRefusal, Input,
-    Output,
+    Checkpoint, Client as Core, ClientConfig as CoreConfig, ConversationId, DocumentRefusal,
+    EntropySource, Input, Output,
 };
 use antiphon_routing::VerifiedEpoch;
 use antiphon_transport::clock::SystemClock;
+use antiphon_transport::entropy::{SystemRng, entropy};
 use antiphon_wire::{Blob, Encode as _, FromClient, IdentityKey, Round};
 use bytes::Bytes;
-use rand_chacha::ChaCha20Rng;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -44,7 +44,7 @@ pub(crate) struct Driver {
     config: ClientConfig,
     /// Shared with the thread that verifies a document, while it does.
     core: Arc<Mutex<Core>>,
-    rng: ChaCha20Rng,
+    rng: SystemRng,
     state: Option<Arc<StateFile>>,
     commands: mpsc::WeakSender<Command>,
     inbound: mpsc::Receiver<Command>,
@@ -91,14 +91,13 @@ impl Driver {
         state: Option<StateFile>,
         restored: Option<Checkpoint>,
         handles: Handles,
-        entropy: fn() -> ChaCha20Rng,
     ) -> (Self, watch::Receiver<Status>) {
         let core_config = CoreConfig {
             network: config.network.clone(),
             queue_bytes: config.queue_bytes as usize,
             message_bytes: config.longest_message() as usize,
         };
-        let core = Core::new(core_config, restored, entropy());
+        let core = Core::new(core_config, restored, EntropySource::new(entropy()));
         let (status, shown) = watch::channel(Status {
             ledger: *core.ledger(),
             budget: core.budget(),

@@ -16,6 +16,7 @@ mod steps;
 mod trace;
 mod work;
 
+pub use antiphon_onion::EntropySource;
 pub use io::{BatchKey, ClientId, Input, Notice, Output};
 pub use limits::Limits;
 pub use noise::noise_deposits;

@@ -16,14 +16,15 @@ mod steps;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use antiphon_onion::{OnionSecretKey, PeelKey, RoundContext, SealPublicKey, SealSecretKey};
+use antiphon_onion::{
+    ErasingRng, OnionSecretKey, PeelKey, RoundContext, SealPublicKey, SealSecretKey,
+};
 use antiphon_routing::VerifiedEpoch;
 use antiphon_verify::{SealBoard, SealKeeper};
 use antiphon_wire::{
     IdentityKey, Layer, Reason, Round, RoundCounts, RoundOutcome, ShardIndex, Timestamp,
 };
 use ed25519_dalek::{SigningKey, VerifyingKey};
-use rand_chacha::ChaCha20Rng;
 
 use crate::buffers::BufferPool;
 use crate::noise::{NoiseBatch, NoiseMaker};
@@ -116,7 +117,7 @@ pub(crate) struct RoundMachine {
     service: &'static dyn Service,
     limits: Limits,
     pool: BufferPool,
-    rng: ChaCha20Rng,
+    rng: ErasingRng,
     /// From when the coordinator opens the round. What peers send before that is taken in, but
     /// nothing leaves and no clock runs: or a peer could have rounds time out before they begin.
     opened: Option<(Timestamp, Deadlines)>,
@@ -157,7 +158,7 @@ impl RoundMachine {
         seal: SealSecretKey,
         limits: Limits,
         pool: BufferPool,
-        rng: ChaCha20Rng,
+        rng: ErasingRng,
     ) -> Option<Self> {
         let epoch = &context.epoch;
         let document = epoch.document();

@@ -10,13 +10,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use antiphon_onion::EntropySource;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{
     Epoch, IdentityKey, NetworkFile, OperatorList, Round, Signed, Timestamp, ToCoordinator, ToShard,
 };
 use ed25519_dalek::SigningKey;
-use rand::{CryptoRng, SeedableRng as _};
-use rand_chacha::ChaCha20Rng;
 
 use crate::buffers::BufferPool;
 use crate::epoch_keys::{EpochKeys, OfferedKeys};
@@ -49,7 +48,7 @@ pub struct ShardConfig {
 pub struct Shard {
     config: ShardConfig,
     me: IdentityKey,
-    rng: ChaCha20Rng,
+    entropy: EntropySource,
     state: SignerState,
     /// The last round that the coordinator opened.
     opened: Round,
@@ -72,11 +71,12 @@ pub struct Shard {
 
 impl Shard {
     /// A shard that has just started. `state` is what it persisted before, or the default if it
-    /// never ran; secrets do not survive, so it waits for the next epoch.
-    pub fn new(config: ShardConfig, state: SignerState, rng: &mut impl CryptoRng) -> Self {
+    /// never ran; secrets do not survive, so it waits for the next epoch. All secrets of an epoch or a
+    /// round come from what `entropy` gives for it.
+    pub fn new(config: ShardConfig, state: SignerState, entropy: EntropySource) -> Self {
         Self {
             me: IdentityKey::of(&config.identity),
-            rng: ChaCha20Rng::from_rng(rng),
+            entropy,
             opened: state.served_round,
             state,
             offered: BTreeMap::new(),

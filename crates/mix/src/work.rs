@@ -10,13 +10,13 @@ mod seal;
 use std::sync::Arc;
 use std::time::Duration;
 
+use antiphon_onion::ErasingRng;
 use antiphon_routing::{
     CheckedProposal, DocumentError, ProposalError, VerifiedEpoch, check_proposal,
 };
 use antiphon_wire::{
     Contribution, Epoch, EpochDocument, FilterSalt, NetworkFile, Round, SignedDocument,
 };
-use rand_chacha::ChaCha20Rng;
 
 use crate::epoch_keys::{KeyRequest, OfferedKeys};
 use crate::noise::{NoiseBatch, NoiseJob};
@@ -54,7 +54,7 @@ pub enum Priority {
 pub(crate) enum Job {
     Round { epoch: Epoch, round: Round, step: Step },
     Noise(Box<NoiseJob>),
-    Keys(Box<(KeyRequest, ChaCha20Rng)>),
+    Keys(Box<(KeyRequest, ErasingRng)>),
     Proposal(Box<ProposalJob>),
     Document(Box<SignedDocument>, Arc<NetworkFile>),
 }
@@ -79,7 +79,7 @@ pub(crate) struct ProposalJob {
     pub(crate) document: EpochDocument,
     pub(crate) contributions: Vec<Contribution>,
     pub(crate) network: Arc<NetworkFile>,
-    pub(crate) rng: ChaCha20Rng,
+    pub(crate) rng: ErasingRng,
 }
 
 /// What came of a piece of work.

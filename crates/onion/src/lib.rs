@@ -3,7 +3,9 @@
 mod build;
 mod context;
 pub mod dh;
+mod entropy_source;
 mod ephemeral;
+mod erasing_rng;
 mod hop_key;
 mod keys;
 mod layout;
@@ -15,7 +17,9 @@ pub mod suite;
 pub use build::{BuildError, Built, Hop, Keep, build_batch, rebuild_batch};
 pub use context::RoundContext;
 pub use dh::Kernel;
+pub use entropy_source::EntropySource;
 pub use ephemeral::EphemeralSecrets;
+pub use erasing_rng::ErasingRng;
 pub use hop_key::{HopKey, PeelKey};
 pub use keys::{
     JointSealKey, KeyError, OnionPublicKey, OnionSecretKey, SealPublicKey, SealSecretKey,

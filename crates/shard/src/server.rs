@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use antiphon_mix::{Shard, ShardConfig, SignerState};
+use antiphon_mix::{EntropySource, Shard, ShardConfig, SignerState};
 use antiphon_transport::entropy::entropy;
 use antiphon_transport::{Accept, BindError, Dialer, Identity, Limits, PeerIdentity, Server};
 use antiphon_wire::{IdentityKey, OperatorIndex};
@@ -148,7 +148,7 @@ impl ShardServer {
                 limits: config.limits.rounds,
             },
             state,
-            &mut entropy(),
+            EntropySource::new(entropy()),
         );
         let me = machine.identity();
 

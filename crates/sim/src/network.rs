@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use antiphon_client_core::{Checkpoint, Client, ClientConfig, Input as ClientInput};
 use antiphon_coordinator::{Coordinator, Input as CoordinatorInput, State};
-use antiphon_mix::{ClientId, Input as ShardInput, Limits, Shard, ShardConfig, SignerState};
+use antiphon_mix::{
+    ClientId, EntropySource, Input as ShardInput, Limits, Shard, ShardConfig, SignerState,
+};
 use antiphon_wire::{FromClient, IdentityKey, NetworkFile, PROTOCOL_VERSION, Timestamp};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
@@ -20,6 +22,9 @@ use crate::setup::Setup;
 
 /// When a simulation starts, by every clock in it.
 pub const START: Timestamp = Timestamp(1_700_000_000_000);
+
+/// Tells the seeds of hosts' entropy from that of the links' delays.
+const ENTROPY: u64 = 1 << 63;
 
 /// A whole network in one thread, on a virtual clock.
 pub struct Network {
@@ -72,15 +77,25 @@ impl Network {
 
     /// A network with an adversary.
     pub fn with_adversary(setup: Setup, adversary: impl Adversary + 'static) -> Self {
+        let mut rng = ChaCha20Rng::seed_from_u64(setup.seed ^ ENTROPY);
+        Self::with_entropy(setup, adversary, || entropy(&mut rng))
+    }
+
+    /// A network with an adversary, whose shards, and then whose clients, take their secrets from what
+    /// `entropy` returns one after the other. Those that are restarted do not.
+    pub fn with_entropy(
+        setup: Setup,
+        adversary: impl Adversary + 'static,
+        mut entropy: impl FnMut() -> EntropySource,
+    ) -> Self {
         let file = Arc::new(setup.network());
-        let mut rng = ChaCha20Rng::seed_from_u64(setup.seed);
         let coordinator =
             Coordinator::new(setup.coordinator.clone(), (*file).clone(), State::default(), START);
         let shards = (0..setup.shards)
-            .map(|i| Process::new(new_shard(&setup, &file, i, SignerState::default(), &mut rng)))
+            .map(|i| Process::new(new_shard(&setup, &file, i, SignerState::default(), entropy())))
             .collect();
         let clients =
-            (0..setup.clients).map(|_| Process::new(new_client(&file, None, &mut rng))).collect();
+            (0..setup.clients).map(|_| Process::new(new_client(&file, None, entropy()))).collect();
         let mut network = Self {
             now: START,
             sequence: 0,
@@ -99,7 +114,7 @@ impl Network {
             saved_clients: vec![None; setup.clients],
             gateways: (0..setup.clients).map(|i| i % setup.shards).collect(),
             record: Record::new(setup.shards, setup.clients),
-            rng,
+            rng: ChaCha20Rng::seed_from_u64(setup.seed),
             file,
             setup,
         };
@@ -190,7 +205,7 @@ impl Network {
     /// Starts a shard again with what it had persisted.
     pub fn restart(&mut self, i: usize) {
         let state = self.saved_signers[i];
-        let shard = new_shard(&self.setup, &self.file, i, state, &mut self.rng);
+        let shard = new_shard(&self.setup, &self.file, i, state, entropy(&mut self.rng));
         self.shards[i].running = Some(shard);
         self.shards[i].wake = None;
         self.link_to_coordinator(i);
@@ -219,7 +234,7 @@ impl Network {
     /// open them again.
     pub fn restart_client(&mut self, i: usize) {
         self.leave(i);
-        let client = new_client(&self.file, self.saved_clients[i], &mut self.rng);
+        let client = new_client(&self.file, self.saved_clients[i], entropy(&mut self.rng));
         let life = self.clients[i].life + 1;
         self.clients[i] = Process { running: Some(client), wake: None, life };
         self.join(i, self.gateways[i]);
@@ -268,7 +283,7 @@ pub(crate) fn new_shard(
     file: &Arc<NetworkFile>,
     i: usize,
     state: SignerState,
-    rng: &mut ChaCha20Rng,
+    entropy: EntropySource,
 ) -> Shard {
     let address =
         |port: u16| SocketAddr::from((Ipv4Addr::new(10, 0, (i >> 8) as u8, i as u8), port));
@@ -280,10 +295,18 @@ pub(crate) fn new_shard(
         client_address: address(2),
         limits: Limits::default(),
     };
-    Shard::new(config, state, rng)
+    Shard::new(config, state, entropy)
 }
 
-fn new_client(file: &NetworkFile, checkpoint: Option<Checkpoint>, rng: &mut ChaCha20Rng) -> Client {
-    let rng = ChaCha20Rng::from_rng(rng);
-    Client::new(ClientConfig::new(file.clone()), checkpoint, rng)
+fn new_client(
+    file: &NetworkFile,
+    checkpoint: Option<Checkpoint>,
+    entropy: EntropySource,
+) -> Client {
+    Client::new(ClientConfig::new(file.clone()), checkpoint, entropy)
+}
+
+/// A host's entropy, of which `rng` is the seed.
+pub(crate) fn entropy(rng: &mut ChaCha20Rng) -> EntropySource {
+    EntropySource::new(ChaCha20Rng::from_rng(rng))
 }

@@ -13,7 +13,7 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
 
 use crate::Setup;
-use crate::network::{START, new_shard};
+use crate::network::{START, entropy, new_shard};
 
 /// Honest shards whose coordinator is the test.
 pub struct Scripted {
@@ -33,7 +33,7 @@ impl Scripted {
         let file = Arc::new(setup.network());
         let mut rng = ChaCha20Rng::seed_from_u64(setup.seed);
         let shards = (0..setup.shards)
-            .map(|i| new_shard(&setup, &file, i, SignerState::default(), &mut rng))
+            .map(|i| new_shard(&setup, &file, i, SignerState::default(), entropy(&mut rng)))
             .collect();
         let saved = vec![SignerState::default(); setup.shards];
         Self { file, now: START, setup, shards, saved, rng }
@@ -79,7 +79,8 @@ impl Scripted {
 
     /// Stops shard `i` and starts it again with what it had persisted.
     pub fn restart(&mut self, i: usize) {
-        self.shards[i] = new_shard(&self.setup, &self.file, i, self.saved[i], &mut self.rng);
+        self.shards[i] =
+            new_shard(&self.setup, &self.file, i, self.saved[i], entropy(&mut self.rng));
     }
 
     /// The keys that shard `i` offers for an epoch.

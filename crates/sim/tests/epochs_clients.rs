@@ -1,7 +1,8 @@
 //! What a client takes from a gateway and a coordinator that cheat, and what it does not.
 
 use antiphon_client_core::{
-    Checkpoint, Client, ClientConfig, DocumentRefusal, Event, Input, Output, RoundRefusal,
+    Checkpoint, Client, ClientConfig, DocumentRefusal, EntropySource, Event, Input, Output,
+    RoundRefusal,
 };
 use antiphon_routing::DocumentError;
 use antiphon_sim::scripted::Scripted;
@@ -78,7 +79,8 @@ impl Alone {
 }
 
 fn client(file: &NetworkFile, restored: Option<Checkpoint>, seed: u64) -> Client {
-    Client::new(ClientConfig::new(file.clone()), restored, ChaCha20Rng::seed_from_u64(seed))
+    let entropy = EntropySource::new(ChaCha20Rng::seed_from_u64(seed));
+    Client::new(ClientConfig::new(file.clone()), restored, entropy)
 }
 
 fn shards() -> Scripted {

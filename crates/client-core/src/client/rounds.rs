@@ -84,8 +84,10 @@ impl Client {
         let pairs = document.parameters().pairs_per_client;
         let place = Place { epoch, round, geometry: document.geometry(), pairs };
         let mut events = Vec::new();
-        let plan = Plan::new(place, &mut self.conversations, may_meet, &mut self.rng, &mut events);
-        let built = onions::build(&keys, plan.deposits(), &mut self.rng);
+        let mut rng = self.entropy.generator();
+        let plan = Plan::new(place, &mut self.conversations, may_meet, &mut rng, &mut events);
+        let built = onions::build(&keys, plan.deposits(), &mut rng);
+        drop(rng);
         drop(keys);
         let (onions, reply_keys) = match built {
             Ok(built) => built,

@@ -12,8 +12,8 @@ use crate::{Budget, CLOCK_SLACK_MS, ConversationSecret, Outcome, Role, RoundRefu
 use mix::{Mix, STARTS_AT};
 
 fn client(mix: &Mix, seed: u64, restored: Option<Checkpoint>) -> Client {
-    let rng = ChaCha20Rng::seed_from_u64(seed);
-    Client::new(ClientConfig::new(mix.network.clone()), restored, rng)
+    let entropy = EntropySource::new(ChaCha20Rng::seed_from_u64(seed));
+    Client::new(ClientConfig::new(mix.network.clone()), restored, entropy)
 }
 
 fn opening(role: Role) -> Opening {

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use antiphon_client_core::{
-    Client, ClientConfig, ConversationSecret, Event, Input, Opening, Outcome, Output, Role,
-    RoundRefusal, Start,
+    Client, ClientConfig, ConversationSecret, EntropySource, Event, Input, Opening, Outcome,
+    Output, Role, RoundRefusal, Start,
 };
 use antiphon_wire::{Epoch, Round};
 use rand::{RngExt as _, SeedableRng as _};
@@ -179,8 +179,8 @@ impl World {
 
     fn begin(&mut self, opened: Opened, now: Timestamp) -> Life {
         let (records, restored, _) = opened;
-        let rng = ChaCha20Rng::seed_from_u64(self.rng.random());
-        let mut core = Client::new(ClientConfig::new(self.mix.network.clone()), restored, rng);
+        let entropy = EntropySource::new(ChaCha20Rng::seed_from_u64(self.rng.random()));
+        let mut core = Client::new(ClientConfig::new(self.mix.network.clone()), restored, entropy);
         core.handle(now, Input::Document(Box::new(self.mix.signed.clone())));
         while core.poll().is_some() {}
         Life { core, records }

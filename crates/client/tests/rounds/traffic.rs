@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use antiphon_client_core::{Client as Core, ClientConfig as CoreConfig, Input, Opening, Output};
+use antiphon_client_core::{
+    Client as Core, ClientConfig as CoreConfig, EntropySource, Input, Opening, Output,
+};
 use antiphon_transport::clock::SystemClock;
 use antiphon_transport::{Dialer, Incoming, Limits};
 use antiphon_wire::{
@@ -183,8 +185,8 @@ enum Leak {
 
 /// A client that takes part in rounds and leaks.
 async fn leak(world: Joining, leak: Leak, seed: u64) {
-    let rng = ChaCha20Rng::seed_from_u64(seed);
-    let mut core = Core::new(CoreConfig::new(world.network), None, rng);
+    let entropy = EntropySource::new(ChaCha20Rng::seed_from_u64(seed));
+    let mut core = Core::new(CoreConfig::new(world.network), None, entropy);
     core.handle(SystemClock::now(), Input::Document(Box::new(world.document)));
     let opening: Opening = options(Role::First);
     core.open_conversation(&opening).unwrap();

@@ -5,7 +5,9 @@ use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use antiphon_mix::{BatchKey, ClientId, Input, Limits, Output, Shard, ShardConfig, SignerState};
+use antiphon_mix::{
+    BatchKey, ClientId, EntropySource, Input, Limits, Output, Shard, ShardConfig, SignerState,
+};
 use antiphon_onion::{Keep, build_batch};
 use antiphon_routing::{Draft, Offer, VerifiedEpoch, assemble};
 use antiphon_wire::{
@@ -353,5 +355,6 @@ fn shard(i: usize, file: &Arc<NetworkFile>, rng: &mut ChaCha20Rng) -> Shard {
         client_address: address(2),
         limits: Limits::default(),
     };
-    Shard::new(config, SignerState::default(), rng)
+    let entropy = EntropySource::new(ChaCha20Rng::from_rng(rng));
+    Shard::new(config, SignerState::default(), entropy)
 }

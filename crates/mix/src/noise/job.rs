@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_onion::{Keep, build_batch};
+use antiphon_onion::{ErasingRng, Keep, build_batch};
 use antiphon_routing::{RoundKeys, VerifiedEpoch};
 use antiphon_wire::{DEAD_DROP_BYTES, Epoch, Geometry, Layer, Round};
-use rand_chacha::ChaCha20Rng;
 use zeroize::Zeroizing;
 
 use super::{Checked, NoiseBatch, NoiseMaker};
@@ -21,7 +20,7 @@ pub(crate) struct NoiseJob {
     epoch: Arc<VerifiedEpoch>,
     maker: Arc<NoiseMaker>,
     round: Round,
-    rng: ChaCha20Rng,
+    rng: ErasingRng,
     building: Option<Building>,
     took: Duration,
 }
@@ -38,7 +37,7 @@ impl NoiseJob {
         epoch: Arc<VerifiedEpoch>,
         maker: Arc<NoiseMaker>,
         round: Round,
-        rng: ChaCha20Rng,
+        rng: ErasingRng,
     ) -> Self {
         Self { epoch, maker, round, rng, building: None, took: Duration::ZERO }
     }
@@ -98,7 +97,7 @@ impl Building {
     }
 
     /// Builds the next few onions.
-    fn add(&mut self, geometry: Geometry, rng: &mut ChaCha20Rng) -> Option<()> {
+    fn add(&mut self, geometry: Geometry, rng: &mut ErasingRng) -> Option<()> {
         let Self { keys, deposits, batch } = self;
         let layers = usize::from(geometry.layers());
         let deposit_bytes = geometry.deposit_bytes();

@@ -7,8 +7,7 @@ use antiphon_verify::Standing;
 use antiphon_wire::{
     FilterSalt, Layer, PeerMessage, Reason, RoundOutcome, Signed, Timestamp, ToClient, Verdict,
 };
-use rand::{Rng as _, SeedableRng as _};
-use rand_chacha::ChaCha20Rng;
+use rand::Rng as _;
 
 use crate::Output;
 use crate::answering::Answering;
@@ -82,7 +81,7 @@ impl RoundMachine {
             origin,
             geometry: self.context.epoch.geometry(),
             shards: self.context.shards(),
-            rng: ChaCha20Rng::from_rng(&mut self.rng),
+            rng: self.rng.fork(),
             pool: self.pool.clone(),
         };
         self.work(Step::Leave(Box::new(job)), effects);

@@ -7,8 +7,6 @@ use antiphon_wire::{
     Blob, Contribution, Epoch, EpochDocument, PROTOCOL_VERSION, Registration, Round, ShardEntry,
     SignedDocument, Timestamp, ToCoordinator,
 };
-use rand::SeedableRng as _;
-use rand_chacha::ChaCha20Rng;
 
 use crate::epoch_keys::{KeyRequest, OfferedKeys};
 use crate::io::{Notice, Output};
@@ -50,7 +48,7 @@ impl Shard {
             first,
             last,
         };
-        let rng = ChaCha20Rng::from_rng(&mut self.rng);
+        let rng = self.entropy.generator();
         self.outputs.push_back(Output::Work(Work(Job::Keys(Box::new((request, rng))))));
     }
 
@@ -78,7 +76,7 @@ impl Shard {
             document,
             contributions,
             network: Arc::clone(&self.config.network),
-            rng: ChaCha20Rng::from_rng(&mut self.rng),
+            rng: self.entropy.generator(),
         };
         self.outputs.push_back(Output::Work(Work(Job::Proposal(Box::new(job)))));
     }

@@ -6,8 +6,6 @@ use antiphon_wire::{
     Epoch, IdentityKey, MOST_ROUNDS_IN_FLIGHT, PeerMessage, Round, ShardIndex, Timestamp,
     ToCoordinator,
 };
-use rand::SeedableRng as _;
-use rand_chacha::ChaCha20Rng;
 
 use crate::io::{BatchKey, ClientId, Notice, Output};
 use crate::noise::{NoiseBatch, NoiseJob};
@@ -73,7 +71,7 @@ impl Shard {
             return true;
         }
         let Some(epoch) = self.epoch_of(round) else { return false };
-        let rng = ChaCha20Rng::from_rng(&mut self.rng);
+        let rng = self.entropy.generator();
         let Some(keys) = self.epochs.get_mut(&epoch) else { return false };
         let Some(seal) = keys.take_seal(round) else { return false };
         let context = Arc::clone(&keys.context);
@@ -175,7 +173,7 @@ impl Shard {
         {
             return;
         }
-        let rng = ChaCha20Rng::from_rng(&mut self.rng);
+        let rng = self.entropy.generator();
         let Some(keys) = self.epochs.get(&epoch) else { return };
         if now >= keys.context.epoch.document().expires_at {
             return;

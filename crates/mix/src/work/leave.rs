@@ -3,9 +3,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use antiphon_onion::ReplyKey;
+use antiphon_onion::{ErasingRng, ReplyKey};
 use antiphon_wire::{Geometry, NEXT_HOP_BYTES, ShardIndex};
-use rand_chacha::ChaCha20Rng;
 
 use super::{PART, StepResult};
 use crate::buffers::{Buffer, BufferPool};
@@ -28,7 +27,7 @@ pub(crate) struct LeaveJob {
     pub(crate) origin: Origin,
     pub(crate) geometry: Geometry,
     pub(crate) shards: usize,
-    pub(crate) rng: ChaCha20Rng,
+    pub(crate) rng: ErasingRng,
     pub(crate) pool: BufferPool,
 }
 

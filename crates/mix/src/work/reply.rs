@@ -3,8 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use rand::{CryptoRng, SeedableRng as _};
-use rand_chacha::ChaCha20Rng;
+use antiphon_onion::ErasingRng;
 
 use super::{PART, Step, StepResult};
 use crate::answering::Answering;
@@ -14,17 +13,17 @@ pub(crate) struct ReplyJob {
     layer: u8,
     answering: Arc<Answering>,
     senders: Range<usize>,
-    rng: ChaCha20Rng,
+    rng: ErasingRng,
 }
 
 /// The work of answering the onions of `layer`; 0 is the gateway's clients.
-pub(crate) fn reply_jobs(layer: u8, answering: Answering, rng: &mut impl CryptoRng) -> Vec<Step> {
+pub(crate) fn reply_jobs(layer: u8, answering: Answering, rng: &mut ErasingRng) -> Vec<Step> {
     let answering = Arc::new(answering);
     answering
         .parts(PART)
         .into_iter()
         .map(|senders| {
-            let (answering, rng) = (Arc::clone(&answering), ChaCha20Rng::from_rng(rng));
+            let (answering, rng) = (Arc::clone(&answering), rng.fork());
             Step::Reply(Box::new(ReplyJob { layer, answering, senders, rng }))
         })
         .collect()
