@@ -172,7 +172,7 @@ impl Conversation {
                 _ => self.sender.next(number, capacity).map_or(Item::Nothing, Item::Fragment),
             };
             let (dead_drop, body) = deposit.split_at_mut(DEAD_DROP_BYTES);
-            dead_drop.copy_from_slice(&keys.dead_drop);
+            dead_drop.copy_from_slice(&keys.dead_drop[..]);
             Content { acknowledgement, item }.seal(&keys.mine, body);
             partners.push(keys.partners);
         }

@@ -1,7 +1,7 @@
 //! A round's onions.
 
 use antiphon_onion::{Keep, ReplyKeys, build_batch};
-use antiphon_routing::{RoundKeys, VerifiedEpoch};
+use antiphon_routing::{DrawnPaths, RoundKeys, VerifiedEpoch};
 use antiphon_wire::{Layer, Round};
 use rand::CryptoRng;
 
@@ -24,7 +24,7 @@ pub(crate) fn build(
 ) -> Result<(Vec<u8>, ReplyKeys), RoundRefusal> {
     let geometry = keys.context().geometry;
     let count = deposits.len() / geometry.deposit_bytes();
-    let mut paths = Vec::with_capacity(count * usize::from(geometry.layers()));
+    let mut paths = DrawnPaths::with_capacity(count * usize::from(geometry.layers()));
     for deposit in deposits.chunks_exact(geometry.deposit_bytes()) {
         let dead_drop =
             deposit.first_chunk().expect("a deposit starts with the 16 bytes of its dead drop");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use antiphon_wire::{DEAD_DROP_BYTES, Epoch, Geometry, Round};
 use rand::CryptoRng;
+use zeroize::Zeroizing;
 
 use crate::conversation::{BodyKey, Conversation, body, equal};
 use crate::{ConversationId, Event};
@@ -35,7 +36,7 @@ enum Expected {
 pub(crate) struct Plan {
     place: Place,
     /// `2 * pairs` deposits, behind each other.
-    deposits: Vec<u8>,
+    deposits: Zeroizing<Vec<u8>>,
     /// For each of them, what has to come back.
     expected: Vec<Expected>,
     /// The conversations that meet, and the number of each one's meeting.
@@ -65,7 +66,7 @@ impl Plan {
         let Place { epoch, round, geometry, pairs } = place;
         let deposit_bytes = geometry.deposit_bytes();
         let pair_bytes = 2 * deposit_bytes;
-        let mut deposits = vec![0; usize::from(pairs) * pair_bytes];
+        let mut deposits = Zeroizing::new(vec![0; usize::from(pairs) * pair_bytes]);
         rng.fill_bytes(&mut deposits);
         for pair in deposits.chunks_exact_mut(pair_bytes) {
             pair.copy_within(..DEAD_DROP_BYTES, deposit_bytes);

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use rand::CryptoRng;
 
 use crate::buffers::BufferPool;
+use crate::erased::Erased;
 use crate::routed::{Batch, BatchWriter, Slot, parts};
 
 /// No body came back for a slot.
@@ -23,7 +24,7 @@ pub(crate) struct Answering {
     body_bytes: usize,
     sources: Vec<Bytes>,
     /// Where each slot's body is: which source, and how many bodies come before.
-    places: Vec<(u32, u32)>,
+    places: Erased<(u32, u32)>,
     pool: BufferPool,
 }
 
@@ -37,7 +38,7 @@ impl Answering {
         pool: BufferPool,
     ) -> Self {
         let slots = starts.last().copied().unwrap_or(0) as usize;
-        let mut places = vec![(MISSING, 0); slots];
+        let mut places = Erased::from(vec![(MISSING, 0); slots]);
         let mut sources = Vec::new();
         for (slots, bytes) in bodies {
             let source = sources.len() as u32;

@@ -28,7 +28,7 @@ struct Shelf {
     generation: u64,
 }
 
-/// A buffer that goes back to its pool, if it has one, when it is no longer needed.
+/// A buffer that goes back to its pool when it is no longer needed, or is erased if it has none.
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
     home: Option<Home>,
@@ -58,9 +58,10 @@ impl BufferPool {
         };
         shelf.used_bytes += size;
         shelf.most_used_bytes = shelf.most_used_bytes.max(shelf.used_bytes);
-        shelf.trim();
+        let trimmed = shelf.trim();
         let home = Home { pool: self.clone(), size, generation: shelf.generation };
         drop(shelf);
+        trimmed.into_iter().for_each(|mut bytes| bytes.zeroize());
         let mut buffer = Buffer { bytes, home: Some(home) };
         buffer.bytes.reserve_exact(size);
         buffer
@@ -97,16 +98,18 @@ impl Shelf {
         Some((found, buffer))
     }
 
-    /// Frees the largest buffers until the bound holds.
-    fn trim(&mut self) {
+    /// Takes out the largest buffers until the bound holds.
+    fn trim(&mut self) -> Vec<Vec<u8>> {
+        let mut trimmed = Vec::new();
         while self.free_bytes + self.used_bytes > self.most_used_bytes {
-            let Some(mut largest) = self.free.last_entry() else { return };
+            let Some(mut largest) = self.free.last_entry() else { break };
             self.free_bytes -= *largest.key();
-            largest.get_mut().pop();
+            trimmed.extend(largest.get_mut().pop());
             if largest.get().is_empty() {
                 largest.remove();
             }
         }
+        trimmed
     }
 }
 
@@ -131,7 +134,9 @@ impl From<Vec<u8>> for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let Some(Home { pool, size, generation }) = self.home.take() else { return };
+        let Some(Home { pool, size, generation }) = self.home.take() else {
+            return self.bytes.zeroize();
+        };
         let mut bytes = std::mem::take(&mut self.bytes);
         let mut shelf = pool.lock();
         shelf.used_bytes -= size;

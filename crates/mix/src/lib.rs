@@ -4,6 +4,7 @@ mod answering;
 mod buffers;
 mod copies;
 mod epoch_keys;
+mod erased;
 mod io;
 mod limits;
 mod noise;

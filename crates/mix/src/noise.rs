@@ -9,6 +9,8 @@ use antiphon_wire::{DEAD_DROP_BYTES, ShardEntry, ShardIndex};
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
+use crate::buffers::Buffer;
+use crate::erased::Erased;
 use crate::steps::shuffle;
 pub(crate) use job::NoiseJob;
 
@@ -22,9 +24,9 @@ pub(crate) struct NoiseMaker {
 #[derive(Debug)]
 pub(crate) struct NoiseBatch {
     /// The shard at layer 1 for each onion.
-    pub(crate) entries: Vec<ShardIndex>,
+    pub(crate) entries: Erased<ShardIndex>,
     /// The onions as they enter layer 1, one after the other.
-    pub(crate) onions: Vec<u8>,
+    pub(crate) onions: Buffer,
     /// The onions to look for in the filters.
     pub(crate) checked: Checked,
     /// What building it took, in time of the threads that did.
@@ -35,7 +37,7 @@ pub(crate) struct NoiseBatch {
 #[derive(Debug)]
 pub(crate) struct Checked {
     /// The seal-layer shard in whose filter each must be.
-    pub(crate) at: Vec<ShardIndex>,
+    pub(crate) at: Erased<ShardIndex>,
     /// The onions as they enter the seal layer, one after the other.
     pub(crate) sealed: Zeroizing<Vec<u8>>,
 }
@@ -90,7 +92,7 @@ pub fn noise_deposits(
 impl Checked {
     /// Nothing to check.
     pub(crate) fn none() -> Self {
-        Self { at: Vec::new(), sealed: Zeroizing::default() }
+        Self { at: Erased::default(), sealed: Zeroizing::default() }
     }
 
     /// Nothing yet, with room for what is drawn from `onions` onions: half of them, and four
@@ -98,7 +100,7 @@ impl Checked {
     fn of_up_to(onions: usize, onion_bytes: usize) -> Self {
         let room = onions.min(onions / 2 + 2 * onions.isqrt() + 1);
         let sealed = Zeroizing::new(Vec::with_capacity(room * onion_bytes));
-        Self { at: Vec::with_capacity(room), sealed }
+        Self { at: Erased::with_capacity(room), sealed }
     }
 
     /// Draws from more noise.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use rand::CryptoRng;
 
 use crate::buffers::{Buffer, BufferPool};
+use crate::erased::Erased;
 use crate::steps::shuffle;
 
 /// Where in a layer an onion came in, counted over all senders in their order.
@@ -17,7 +18,7 @@ pub(crate) type Slot = u32;
 const HASHED_AT_ONCE: usize = 128 << 10;
 
 /// An onion that goes on, and where to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Leaving {
     pub(crate) slot: Slot,
     pub(crate) next: ShardIndex,
@@ -30,7 +31,7 @@ pub(crate) struct Leaving {
 #[derive(Debug)]
 pub(crate) struct Routes {
     /// The slots, grouped by receiver, in the order of each receiver's batch.
-    slots: Vec<Slot>,
+    slots: Erased<Slot>,
     /// Where each receiver's group starts; one more at the end.
     starts: Vec<u32>,
 }
@@ -39,7 +40,7 @@ pub(crate) struct Routes {
 #[derive(Debug)]
 pub(crate) struct Gathering<S = Buffer> {
     /// Source and byte of each onion, grouped by receiver.
-    places: Vec<(u32, usize)>,
+    places: Erased<(u32, usize)>,
     /// Where each receiver's group starts; one more at the end.
     starts: Vec<u32>,
     sources: Vec<S>,
@@ -57,31 +58,31 @@ pub(crate) struct Batch {
 impl Routes {
     /// Nothing went anywhere.
     pub(crate) fn none(shards: usize) -> Self {
-        Self { slots: Vec::new(), starts: vec![0; shards + 1] }
+        Self { slots: Erased::default(), starts: vec![0; shards + 1] }
     }
 
     /// Shuffles `leaving` with `rng` and groups it by receiver. Onions for shards that do not exist
     /// go nowhere.
     pub(crate) fn draw<S>(
-        mut leaving: Vec<Leaving>,
+        mut leaving: Erased<Leaving>,
         shards: usize,
         sources: Vec<S>,
         item_bytes: usize,
         rng: &mut impl CryptoRng,
     ) -> (Self, Gathering<S>) {
         leaving.retain(|onion| onion.next.position() < shards);
-        shuffle(&mut leaving, rng);
+        shuffle(&mut leaving[..], rng);
         let mut starts = vec![0u32; shards + 1];
-        for onion in &leaving {
+        for onion in leaving.iter() {
             starts[onion.next.position() + 1] += 1;
         }
         for i in 0..shards {
             starts[i + 1] += starts[i];
         }
-        let mut slots = vec![0; leaving.len()];
-        let mut places = vec![(0, 0); leaving.len()];
+        let mut slots = Erased::from(vec![0; leaving.len()]);
+        let mut places = Erased::from(vec![(0, 0); leaving.len()]);
         let mut filled = starts.clone();
-        for onion in &leaving {
+        for onion in leaving.iter() {
             let filled = &mut filled[onion.next.position()];
             slots[*filled as usize] = onion.slot;
             places[*filled as usize] = (onion.source, onion.at);
@@ -92,8 +93,8 @@ impl Routes {
     }
 
     /// The slots of all onions that went on, receiver by receiver.
-    pub(crate) fn into_slots(self) -> Vec<Slot> {
-        self.slots
+    pub(crate) fn into_slots(mut self) -> Vec<Slot> {
+        std::mem::take(&mut self.slots)
     }
 
     /// The slots of the onions that went to `receiver`, in the order of its batch.
@@ -195,7 +196,7 @@ mod tests {
         let payload: Vec<[u8; 4]> = (0..200u32).map(u32::to_be_bytes).collect();
         let sources = [&payload[..90], &payload[90..]];
         let place = |i: u32| if i < 90 { (0, i as usize * 4) } else { (1, (i as usize - 90) * 4) };
-        let leaving: Vec<_> = (0..200)
+        let leaving: Erased<_> = (0..200)
             .map(|slot| {
                 let (source, at) = place(slot);
                 Leaving { slot, next: ShardIndex((slot % 3) as u16), source, at }

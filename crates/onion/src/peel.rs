@@ -1,7 +1,7 @@
 //! Peeling: a shard opens its layer of a batch of onions, in place.
 
 use antiphon_wire::{Layer, NEXT_HOP_BYTES, ShardIndex, TAG_BYTES};
-use zeroize::Zeroizing;
+use zeroize::{Zeroizing, optimization_barrier};
 
 use crate::dh::{self, CHUNK, Kernel};
 use crate::layout::{CIPHERTEXT, TAG, ephemeral_of};
@@ -68,9 +68,11 @@ impl Peeled {
         self.opened[onion].then(|| &self.reply_keys[onion])
     }
 
-    /// Forgets all onions and erases their reply keys; keeps the room.
+    /// Forgets all onions and erases where they went and their reply keys; keeps the room.
     pub fn clear(&mut self) {
         self.opened.clear();
+        self.next_hops.fill(ShardIndex(0));
+        optimization_barrier(&self.next_hops[..]);
         self.next_hops.clear();
         self.reply_keys.clear();
     }
@@ -81,6 +83,12 @@ impl Peeled {
         self.opened.resize(onions, false);
         self.next_hops.resize(onions, ShardIndex(0));
         self.reply_keys.resize_with(onions, ReplyKey::default);
+    }
+}
+
+impl Drop for Peeled {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 

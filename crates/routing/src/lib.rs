@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod document;
+mod drawn_paths;
 mod honest;
 mod mixing_bound;
 mod path_length;
@@ -13,6 +14,7 @@ mod sampler;
 mod total;
 
 pub use document::{DocumentError, MAX_ROUNDS, MAX_SHARDS, VerifiedEpoch, bounds};
+pub use drawn_paths::DrawnPaths;
 pub use honest::Honest;
 pub use mixing_bound::{BoundKind, MixingBound, MixingPopulation, ONIONS_PER_CONVERSATION};
 pub use path_length::{

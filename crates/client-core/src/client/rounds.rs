@@ -6,6 +6,7 @@ use antiphon_onion::ReplyKeys;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_verify::{AbortKind, judge_abort};
 use antiphon_wire::{Epoch, MOST_ROUNDS_IN_FLIGHT, Round, SealStatement, Signed, Timestamp};
+use zeroize::Zeroizing;
 
 use super::Client;
 use crate::clock::{Haste, plausible};
@@ -110,7 +111,8 @@ impl Client {
         Ok(())
     }
 
-    pub(super) fn replies(&mut self, epoch: Epoch, round: Round, mut replies: Vec<u8>) {
+    pub(super) fn replies(&mut self, epoch: Epoch, round: Round, replies: Vec<u8>) {
+        let mut replies = Zeroizing::new(replies);
         let Some(at) = self.position(epoch, round) else { return };
         let flight = &self.in_flight[at];
         if replies.len() == flight.plan.reply_bytes() {

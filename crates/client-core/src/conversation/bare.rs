@@ -43,7 +43,7 @@ impl BareMeeting {
             (0..).zip(keys.into_iter().zip(payloads).zip(each))
         {
             let (dead_drop, body) = deposit.split_at_mut(DEAD_DROP_BYTES);
-            dead_drop.copy_from_slice(&keys.dead_drop);
+            dead_drop.copy_from_slice(&keys.dead_drop[..]);
             let item = Item::Fragment(Fragment { sequence, last: true, payload });
             Content { acknowledgement: Acknowledgement::default(), item }.seal(&keys.mine, body);
             partners.push(keys.partners);

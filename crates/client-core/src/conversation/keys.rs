@@ -1,7 +1,7 @@
 //! From a shared secret to the dead drops and body keys of one round.
 
 use antiphon_wire::{DEAD_DROP_BYTES, Epoch, Round};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::body::BodyKey;
 use super::kdf::{Key, expand};
@@ -36,7 +36,7 @@ pub enum Role {
 
 /// The dead drop of one deposit and the keys of the two bodies that meet there.
 pub(crate) struct DepositKeys {
-    pub(crate) dead_drop: [u8; DEAD_DROP_BYTES],
+    pub(crate) dead_drop: Zeroizing<[u8; DEAD_DROP_BYTES]>,
     pub(crate) mine: BodyKey,
     pub(crate) partners: BodyKey,
 }
@@ -81,12 +81,12 @@ impl ConversationKeys {
     }
 
     fn deposit(&self, leaf: &Key, epoch: Epoch, round: Round, pair: u8, drop: u8) -> DepositKeys {
-        let mut dead_drop = [0; DEAD_DROP_BYTES];
+        let mut dead_drop = Zeroizing::new([0; DEAD_DROP_BYTES]);
         let (mut first, mut second) = (Key([0; 32]), Key([0; 32]));
         expand(
             DEPOSIT_CONTEXT,
             &[&leaf.0, &epoch.0.to_be_bytes(), &round.0.to_be_bytes(), &[pair, drop]],
-            &mut [&mut dead_drop, &mut first.0, &mut second.0],
+            &mut [&mut dead_drop[..], &mut first.0, &mut second.0],
         );
         let (first_ends, second_ends) = (BodyKey::new(first), BodyKey::new(second));
         match self.role {

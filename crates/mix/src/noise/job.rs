@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_onion::{ErasingRng, Keep, build_batch};
-use antiphon_routing::{RoundKeys, VerifiedEpoch};
+use antiphon_routing::{DrawnPaths, RoundKeys, VerifiedEpoch};
 use antiphon_wire::{DEAD_DROP_BYTES, Epoch, Geometry, Layer, Round};
 use zeroize::Zeroizing;
 
 use super::{Checked, NoiseBatch, NoiseMaker};
+use crate::erased::Erased;
 use crate::work::Done;
 
 /// Hops that are built at once: about a millisecond, and one batch of the onions' Diffie-Hellman.
@@ -82,8 +83,8 @@ impl NoiseJob {
         let deposits = self.maker.deposits(geometry.deposit_bytes(), &mut self.rng);
         let onions = deposits.len() / geometry.deposit_bytes();
         let batch = NoiseBatch {
-            entries: Vec::with_capacity(onions),
-            onions: Vec::with_capacity(onions * geometry.onion_bytes(Layer::FIRST)),
+            entries: Erased::with_capacity(onions),
+            onions: Vec::with_capacity(onions * geometry.onion_bytes(Layer::FIRST)).into(),
             checked: Checked::of_up_to(onions, geometry.onion_bytes(geometry.seal_layer())),
             took: Duration::ZERO,
         };
@@ -105,7 +106,7 @@ impl Building {
         let count = (HOPS_AT_ONCE / layers).max(1).min(rest.len() / deposit_bytes);
         let deposits = &rest[..count * deposit_bytes];
 
-        let mut path = Vec::with_capacity(count * layers);
+        let mut path = DrawnPaths::with_capacity(count * layers);
         for deposit in deposits.chunks_exact(deposit_bytes) {
             let dead_drop = deposit.first_chunk::<DEAD_DROP_BYTES>()?;
             keys.draw_path(dead_drop, rng, &mut path);

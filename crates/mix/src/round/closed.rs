@@ -5,6 +5,7 @@ use antiphon_wire::{Geometry, Layer};
 
 use crate::buffers::Buffer;
 use crate::copies::{copies, remove_all};
+use crate::erased::Erased;
 use crate::round::blocks::{Block, Run};
 use crate::routed::{Leaving, Slot};
 
@@ -25,7 +26,7 @@ pub(crate) struct Admitted {
     /// For each slot; of no use where the onion was dropped.
     pub(crate) reply_keys: Vec<ReplyKey>,
     /// The onions that opened, none twice. At layer L they all go to shard 0.
-    pub(crate) leaving: Vec<Leaving>,
+    pub(crate) leaving: Erased<Leaving>,
     /// The peeled onions.
     pub(crate) sources: Vec<Buffer>,
 }
@@ -87,12 +88,12 @@ pub(crate) fn admit(
     layer: Layer,
     starts: &[Slot],
     arrived: &[Arrived<'_>],
-) -> (Vec<ReplyKey>, Vec<Leaving>) {
+) -> (Vec<ReplyKey>, Erased<Leaving>) {
     let onion_bytes = geometry.onion_bytes(layer);
     let inner = inner_offset(geometry, layer);
     let slots = starts.last().copied().unwrap_or(0) as usize;
     let mut reply_keys = vec![ReplyKey::default(); slots];
-    let mut leaving: Vec<Leaving> = Vec::with_capacity(slots);
+    let mut leaving = Erased::<Leaving>::with_capacity(slots);
     for (source, Arrived { runs, peeled, .. }) in arrived.iter().enumerate() {
         let mut i = 0;
         for run in *runs {

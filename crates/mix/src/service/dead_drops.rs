@@ -2,6 +2,7 @@
 
 use antiphon_wire::DEAD_DROP_BYTES;
 
+use crate::erased::Erased;
 use crate::service::Service;
 
 /// Swaps the bodies of two deposits at one dead drop; any other number gets its own bodies back.
@@ -26,7 +27,7 @@ impl Service for DeadDrops {
         let ids = deposits.chunks_exact(deposit_bytes).map(|deposit| {
             deposit.first_chunk::<DEAD_DROP_BYTES>().map_or(0, |id| u128::from_be_bytes(*id))
         });
-        let mut order: Vec<(u128, u32)> = ids.zip(0..).collect();
+        let mut order: Erased<(u128, u32)> = ids.zip(0..).collect();
         order.sort_unstable();
 
         replies.clear();

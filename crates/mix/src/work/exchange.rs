@@ -4,6 +4,7 @@ use antiphon_wire::Geometry;
 
 use crate::answering::Answering;
 use crate::buffers::BufferPool;
+use crate::erased::Erased;
 use crate::round::{Admitted, Closed};
 use crate::routed::Slot;
 use crate::service::{PairCounts, Service};
@@ -28,14 +29,14 @@ impl ExchangeJob {
         let Admitted { starts, reply_keys, leaving, sources } = closed.admit();
         let (deposit_bytes, body_bytes) = (geometry.deposit_bytes(), geometry.body_bytes());
         let mut deposits = pool.take(leaving.len() * deposit_bytes);
-        for onion in &leaving {
+        for onion in leaving.iter() {
             let source = &sources[onion.source as usize];
             deposits.extend_from_slice(&source[onion.at..onion.at + deposit_bytes]);
         }
         drop(sources);
         let mut replies = pool.take(leaving.len() * body_bytes);
         let counts = service.exchange(&deposits, body_bytes, &mut replies);
-        let slots: Vec<Slot> = leaving.iter().map(|onion| onion.slot).collect();
+        let slots: Erased<Slot> = leaving.iter().map(|onion| onion.slot).collect();
         let bodies = [(&slots[..], replies.into_bytes())].into_iter();
         let answering = Answering::new(reply_keys, starts, body_bytes, bodies, pool);
         Exchanged { answering, counts }

@@ -8,6 +8,7 @@ use antiphon_wire::{Geometry, NEXT_HOP_BYTES, ShardIndex};
 
 use super::{PART, StepResult};
 use crate::buffers::{Buffer, BufferPool};
+use crate::erased::Erased;
 use crate::round::{Admitted, Closed};
 use crate::routed::{Batch, Gathering, Leaving, Routes, Slot};
 
@@ -17,7 +18,7 @@ pub(crate) enum Origin {
     /// A layer that is closed.
     Layer(Closed),
     /// Clients, whose entries are a next hop and an onion, and this shard's noise.
-    Gateway { entries: Vec<Buffer>, noise_entries: Vec<ShardIndex>, noise: Vec<u8> },
+    Gateway { entries: Vec<Buffer>, noise_entries: Erased<ShardIndex>, noise: Buffer },
 }
 
 #[derive(Debug)]
@@ -87,13 +88,13 @@ impl GatherJob {
 fn gateway(
     entries: Vec<Buffer>,
     noise_entries: &[ShardIndex],
-    noise: Vec<u8>,
+    noise: Buffer,
     geometry: Geometry,
 ) -> Admitted {
     let entry_bytes = geometry.entry_bytes();
     let onion_bytes = entry_bytes - NEXT_HOP_BYTES;
     let users = entries.iter().map(|block| block.len() / entry_bytes).sum::<usize>();
-    let mut leaving: Vec<Leaving> = Vec::with_capacity(users + noise_entries.len());
+    let mut leaving = Erased::<Leaving>::with_capacity(users + noise_entries.len());
     for (source, block) in entries.iter().enumerate() {
         leaving.extend(block.chunks_exact(entry_bytes).enumerate().map(|(i, entry)| Leaving {
             slot: 0,
@@ -111,7 +112,7 @@ fn gateway(
     }));
     leaving.iter_mut().zip(0..).for_each(|(onion, slot)| onion.slot = slot);
     let starts = vec![0, leaving.len() as Slot];
-    let sources = entries.into_iter().chain([Buffer::from(noise)]).collect();
+    let sources = entries.into_iter().chain([noise]).collect();
     Admitted { starts, reply_keys: Vec::new(), leaving, sources }
 }
 
