@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::codec::{choice, record};
 use crate::{
     Contribution, Digest, Epoch, EpochDocument, OperatorList, Reason, Round, ShardIndex, Signature,
-    Signed, SignedDocument,
+    Signed, SignedDocument, Timestamp,
 };
 
 /// The most rounds that a coordinator has open at once. Shards and clients size by it what they
@@ -24,6 +24,34 @@ record! {
         pub peer_address: SocketAddr,
         /// Where clients reach it.
         pub client_address: SocketAddr,
+    }
+}
+
+record! {
+    /// An epoch of which a shard has the keys. They are in memory only: a shard that was started
+    /// again has none.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct HeldEpoch {
+        /// Its number.
+        pub epoch: Epoch,
+        /// The hash of its document.
+        pub document: Digest,
+    }
+}
+
+record! {
+    /// What a shard has done so far, for a coordinator that may have lost its state or have an old
+    /// one. Nothing of it is secret: all shards see what they sign and serve.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Standing {
+        /// The highest epoch for which it signed a document. It signs none up to it any more.
+        pub signed_epoch: Epoch,
+        /// The highest round that it served. It serves none up to it any more.
+        pub served_round: Round,
+        /// The epochs whose rounds it can serve.
+        pub held: Vec<HeldEpoch>,
+        /// The time by its clock.
+        pub clock: Timestamp,
     }
 }
 
@@ -73,6 +101,8 @@ choice! {
         0 = Register {
             /// Who and where.
             registration: Registration,
+            /// What it has done so far.
+            standing: Standing,
         },
         /// The answer to a call.
         1 = Contribute {
@@ -88,7 +118,7 @@ choice! {
             /// The signature.
             signature: Signature,
         },
-        /// The shard will not sign a proposal.
+        /// The shard will not answer a call with keys, or not sign a proposal.
         3 = Refuse {
             /// The epoch.
             epoch: Epoch,
@@ -112,6 +142,14 @@ choice! {
             outcome: RoundOutcome,
             /// What could be counted.
             counts: RoundCounts,
+        },
+        /// The shard is going to stop, and wants to be in no epoch after this one. It serves until
+        /// it is [released](ToShard::Release).
+        6 = Leaving,
+        /// The time by the shard's clock: as a sign of life, and to find clocks that are wrong.
+        7 = Clock {
+            /// The time.
+            now: Timestamp,
         },
     }
 }
@@ -153,5 +191,9 @@ choice! {
             /// Why, as text for the shard's log.
             reason: crate::Blob,
         },
+        /// Nothing more is wanted of a shard that is leaving.
+        5 = Release,
+        /// Wants the time by the shard's clock, as a sign that it is there.
+        6 = AskClock,
     }
 }

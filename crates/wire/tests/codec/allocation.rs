@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use antiphon_wire::{
-    Blob, Contribution, Decode, DecodeError, Encode, Epoch, IdentityKey, OperatorIndex,
+    Blob, Contribution, Decode, DecodeError, Encode, Epoch, HeldEpoch, IdentityKey, OperatorIndex,
     OperatorList, Reason, Round, SealAct, SealStatement, ShardEntry, ShardIndex, Signature, Signed,
     ToClient,
 };
@@ -89,6 +89,7 @@ fn list_items_take_little_more_memory_than_bytes() {
         noise_volume: 0,
         noise_sigma: 0,
     });
+    is_dense::<HeldEpoch>(&HeldEpoch { epoch: Epoch(0), document: Default::default() });
     is_dense::<Contribution>(&Contribution {
         epoch: Epoch(0),
         first_round: Round(0),

@@ -37,7 +37,7 @@ round_trips! {
     digest identity signature blob address
     operator_list parameters shard_entry epoch_document signed_document contribution
     batch_header signed_header filter_statement finding verdict reason seal_act seal_statement
-    registration round_counts round_outcome
+    registration held_epoch standing round_counts round_outcome
     to_coordinator to_shard from_client to_client peer_message
 }
 

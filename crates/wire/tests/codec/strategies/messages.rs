@@ -1,8 +1,8 @@
 //! Messages on links.
 
 use antiphon_wire::{
-    FromClient, PeerMessage, Registration, RoundCounts, RoundOutcome, ToClient, ToCoordinator,
-    ToShard,
+    FromClient, HeldEpoch, PeerMessage, Registration, RoundCounts, RoundOutcome, Standing,
+    Timestamp, ToClient, ToCoordinator, ToShard,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -16,6 +16,21 @@ pub(crate) fn registration() -> impl Strategy<Value = Registration> {
             list,
             peer_address,
             client_address,
+        },
+    )
+}
+
+pub(crate) fn held_epoch() -> impl Strategy<Value = HeldEpoch> {
+    (epoch(), digest()).prop_map(|(epoch, document)| HeldEpoch { epoch, document })
+}
+
+pub(crate) fn standing() -> impl Strategy<Value = Standing> {
+    (epoch(), round(), vec(held_epoch(), 0..4), any::<u64>()).prop_map(
+        |(signed_epoch, served_round, held, clock)| Standing {
+            signed_epoch,
+            served_round,
+            held,
+            clock: Timestamp(clock),
         },
     )
 }
@@ -41,7 +56,11 @@ pub(crate) fn round_outcome() -> impl Strategy<Value = RoundOutcome> {
 
 pub(crate) fn to_coordinator() -> impl Strategy<Value = ToCoordinator> {
     prop_oneof![
-        registration().prop_map(|registration| ToCoordinator::Register { registration }),
+        (registration(), standing()).prop_map(|(registration, standing)| {
+            ToCoordinator::Register { registration, standing }
+        }),
+        Just(ToCoordinator::Leaving),
+        any::<u64>().prop_map(|now| ToCoordinator::Clock { now: Timestamp(now) }),
         contribution().prop_map(|contribution| ToCoordinator::Contribute { contribution }),
         (epoch(), digest(), signature()).prop_map(|(epoch, document, signature)| {
             ToCoordinator::Endorse { epoch, document, signature }
@@ -68,6 +87,8 @@ pub(crate) fn to_shard() -> impl Strategy<Value = ToShard> {
         signed_document().prop_map(|document| ToShard::Publish { document }),
         (epoch(), round()).prop_map(|(epoch, round)| ToShard::Open { epoch, round }),
         blob().prop_map(|reason| ToShard::Reject { reason }),
+        Just(ToShard::Release),
+        Just(ToShard::AskClock),
     ]
 }
 
