@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{
-    BatchHeader, Direction, FromClient, IdentityKey, Layer, PeerMessage, Round, RoundCounts,
-    RoundOutcome, SignedHeader, ToClient, ToCoordinator, ToShard,
+    BatchHeader, Direction, Epoch, FromClient, IdentityKey, Layer, OperatorList, PeerMessage, Round, RoundCounts,
+    RoundOutcome, Signed, SignedHeader, ToClient, ToCoordinator, ToShard,
 };
 
 use crate::SignerState;
@@ -72,6 +72,11 @@ pub enum Input {
     ClientLeft(ClientId),
     /// Work that was handed out is done.
     WorkDone(WorkDone),
+    /// The process is going to stop: the shard serves until it is released, and is in no epoch after
+    /// that.
+    Leave,
+    /// The operator has signed a new list, which this shard is on.
+    List(Signed<OperatorList>),
     /// Time has passed.
     Tick,
 }
@@ -126,6 +131,23 @@ pub enum Output {
 /// What an operator may want to know. Nothing about single users.
 #[derive(Debug)]
 pub enum Notice {
+    /// The coordinator's call for keys was not answered with keys.
+    CallRefused {
+        /// Why.
+        why: String,
+    },
+    /// An epoch goes on of which this shard has no keys, since it was started again.
+    KeysGone {
+        /// The epoch.
+        epoch: Epoch,
+    },
+    /// The operator's list ends soon, or has ended.
+    ListEnds {
+        /// The last epoch that it is for.
+        last_epoch: Epoch,
+        /// The newest epoch.
+        epoch: Epoch,
+    },
     /// The coordinator's proposal was not signed.
     ProposalRefused {
         /// Why.

@@ -50,6 +50,10 @@ pub struct Shard {
     me: IdentityKey,
     entropy: EntropySource,
     state: SignerState,
+    /// Whether it is going to stop, and wants to be in no epoch that is still to come.
+    leaving: bool,
+    /// Whether the coordinator needs a shard that is leaving no more.
+    released: bool,
     /// The last round that the coordinator opened.
     opened: Round,
     /// Keys offered for epochs to come; few, and replaced by newer ones.
@@ -77,6 +81,8 @@ impl Shard {
         Self {
             me: IdentityKey::of(&config.identity),
             entropy,
+            leaving: false,
+            released: false,
             opened: state.served_round,
             state,
             offered: BTreeMap::new(),
@@ -108,7 +114,7 @@ impl Shard {
     pub fn handle_at(&mut self, now: Timestamp, clock: Duration, input: Input) {
         self.clock = clock;
         match input {
-            Input::CoordinatorLinked => self.register(),
+            Input::CoordinatorLinked => self.register(now),
             Input::Coordinator(message) => self.coordinator(now, message),
             Input::Peer { from, message } => self.peer(now, from, message),
             Input::PeerChunk { from, batch, bytes } => self.chunk(now, from, batch, &bytes),
@@ -116,6 +122,11 @@ impl Shard {
             Input::Client { from, message } => self.client(now, from, message),
             Input::ClientLeft(client) => self.client_left(now, client),
             Input::WorkDone(done) => self.work_done(now, done),
+            Input::Leave => self.leave(),
+            Input::List(list) => {
+                self.config.list = list;
+                self.register(now);
+            }
             Input::Tick => {}
         }
         self.tick(now);
@@ -143,6 +154,11 @@ impl Shard {
         self.rounds.values().any(|round| round.is_open() && !round.has_ended())
     }
 
+    /// Whether a shard that is leaving has been told that nothing more is wanted of it.
+    pub const fn is_released(&self) -> bool {
+        self.released
+    }
+
     fn say(&mut self, message: ToCoordinator) {
         self.outputs.push_back(Output::Coordinator(message));
     }
@@ -165,6 +181,8 @@ impl Shard {
                 let why = String::from_utf8_lossy(&reason.0).into_owned();
                 self.notice(Notice::Rejected { why });
             }
+            ToShard::Release => self.released = self.leaving,
+            ToShard::AskClock => self.say(ToCoordinator::Clock { now }),
         }
     }
 

@@ -39,15 +39,22 @@ impl SignerState {
     /// # Errors
     /// If it must not be signed.
     pub fn sign(self, document: &EpochDocument) -> Result<Self, SignerError> {
-        if document.epoch <= self.signed_epoch {
-            let (proposed, signed) = (document.epoch, self.signed_epoch);
-            return Err(SignerError::EpochUsed { proposed, signed });
-        }
-        if document.first_round <= self.served_round {
-            let (first, served) = (document.first_round, self.served_round);
-            return Err(SignerError::RoundUsed { first, served });
-        }
+        self.may_sign(document.epoch, document.first_round)?;
         Ok(Self { signed_epoch: document.epoch, ..self })
+    }
+
+    /// Whether a document for `epoch` that begins with round `first` may be signed.
+    ///
+    /// # Errors
+    /// If it must not be.
+    pub fn may_sign(self, epoch: Epoch, first: Round) -> Result<(), SignerError> {
+        if epoch <= self.signed_epoch {
+            return Err(SignerError::EpochUsed { proposed: epoch, signed: self.signed_epoch });
+        }
+        if first <= self.served_round {
+            return Err(SignerError::RoundUsed { first, served: self.served_round });
+        }
+        Ok(())
     }
 
     /// The state after serving `round`, or `None` if it, or a later one, was served already.

@@ -202,6 +202,26 @@ impl Network {
         }
     }
 
+    /// Asks a shard to leave. Its process ends once it is [released](Self::is_released).
+    pub fn ask_to_leave(&mut self, i: usize) {
+        self.tell_shard(i, ShardInput::Leave);
+    }
+
+    /// Whether a shard that was asked to leave is needed no more.
+    pub fn is_released(&self, i: usize) -> bool {
+        self.shards[i].running.as_ref().is_some_and(Shard::is_released)
+    }
+
+    /// What the coordinator has persisted.
+    pub fn coordinator_state(&self) -> State {
+        self.saved_coordinator.clone()
+    }
+
+    /// Puts another state in the place of what the coordinator has persisted: for its next start.
+    pub fn replace_coordinator_state(&mut self, state: State) {
+        self.saved_coordinator = state;
+    }
+
     /// Starts a shard again with what it had persisted.
     pub fn restart(&mut self, i: usize) {
         let state = self.saved_signers[i];
@@ -228,6 +248,17 @@ impl Network {
                 self.link_to_coordinator(i);
             }
         }
+    }
+
+    /// Stops the coordinator and all shards at once without warning, and starts them again with what
+    /// they had persisted.
+    pub fn cut_power(&mut self) {
+        for shard in &mut self.shards {
+            shard.running = None;
+            shard.life += 1;
+        }
+        self.restart_coordinator();
+        (0..self.setup.shards).for_each(|i| self.restart(i));
     }
 
     /// Stops a client and starts it again with what it had persisted. Its conversations are gone:

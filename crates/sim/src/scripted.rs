@@ -111,7 +111,7 @@ impl Scripted {
     fn registration(&mut self, i: usize) -> Registration {
         self.shards[i].handle(self.now, Input::CoordinatorLinked);
         let said = self.said(i).into_iter().find_map(|message| match message {
-            ToCoordinator::Register { registration } => Some(registration),
+            ToCoordinator::Register { registration, .. } => Some(registration),
             _ => None,
         });
         said.expect("a shard that is linked registers")

@@ -59,6 +59,8 @@ pub(crate) fn copy(input: &Input) -> Option<Input> {
         Input::ClientJoined(client) => Input::ClientJoined(*client),
         Input::Client { from, message } => Input::Client { from: *from, message: message.clone() },
         Input::ClientLeft(client) => Input::ClientLeft(*client),
+        Input::Leave => Input::Leave,
+        Input::List(list) => Input::List(list.clone()),
         Input::Tick => Input::Tick,
     })
 }
@@ -90,7 +92,7 @@ impl Network {
         for i in 0..shards {
             let said = network.tell(i, Input::CoordinatorLinked);
             let registration = said.into_iter().find_map(|said| match said {
-                ToCoordinator::Register { registration } => Some(registration),
+                ToCoordinator::Register { registration, .. } => Some(registration),
                 _ => None,
             });
             let call = ToShard::Call { epoch: EPOCH, first_round, last_round };

@@ -329,6 +329,22 @@ impl RoundMachine {
         self.end(now, outcome, effects);
     }
 
+    /// Ends an open round whose epoch has expired. The epoch's keys go now, so that nothing can be
+    /// waited for; clients and coordinator learn what is known.
+    pub(crate) fn expire(&mut self, now: Timestamp, effects: &mut Effects) {
+        if !self.is_open() || self.has_ended() {
+            return;
+        }
+        self.withhold(now, Reason::NotPrepared, effects);
+        match self.stage {
+            Stage::Aborting(_) => self.close_aborting(now, now, effects),
+            _ => {
+                let fallback = RoundOutcome::NotOpened { missing: self.context.me };
+                self.end(now, self.outcome.unwrap_or(fallback), effects);
+            }
+        }
+    }
+
     pub(super) fn end(&mut self, now: Timestamp, outcome: RoundOutcome, effects: &mut Effects) {
         self.stage = Stage::Ended;
         self.arriving.clear();

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use antiphon_routing::{CheckedProposal, DocumentError, ProposalError, VerifiedEpoch};
 use antiphon_wire::{
-    Blob, Contribution, Epoch, EpochDocument, PROTOCOL_VERSION, Registration, Round, ShardEntry,
-    SignedDocument, Timestamp, ToCoordinator,
+    Blob, Contribution, Epoch, EpochDocument, HeldEpoch, OperatorList, PROTOCOL_VERSION, Registration, Round,
+    ShardEntry, SignedDocument, Standing, Timestamp, ToCoordinator,
 };
 
 use crate::epoch_keys::{KeyRequest, OfferedKeys};
 use crate::io::{Notice, Output};
+use crate::round::RoundMachine;
 use crate::shard::Shard;
 use crate::work::{Job, ProposalJob, Work};
 
@@ -21,20 +22,46 @@ const OFFERS: usize = 2;
 const LATEST_START_MS: u64 = 24 * 3600 * 1000;
 
 impl Shard {
-    pub(super) fn register(&mut self) {
+    pub(super) fn register(&mut self, now: Timestamp) {
         let registration = Registration {
             version: PROTOCOL_VERSION,
             list: self.config.list.clone(),
             peer_address: self.config.peer_address,
             client_address: self.config.client_address,
         };
-        self.say(ToCoordinator::Register { registration });
+        let standing = self.standing(now);
+        self.say(ToCoordinator::Register { registration, standing });
+        if self.leaving {
+            self.say(ToCoordinator::Leaving);
+        }
     }
 
-    /// Offers keys for an epoch. Asked again, it offers the same keys.
+    /// What a coordinator without a state needs in order to go on.
+    fn standing(&self, now: Timestamp) -> Standing {
+        let held = self.epochs.iter().map(|(&epoch, keys)| {
+            let document = keys.context.epoch.digest();
+            HeldEpoch { epoch, document }
+        });
+        Standing {
+            signed_epoch: self.state.signed_epoch,
+            served_round: self.state.served_round,
+            held: held.collect(),
+            clock: now,
+        }
+    }
+
+    /// Asks to be in no epoch that is still to come.
+    pub(super) fn leave(&mut self) {
+        if !self.leaving {
+            self.leaving = true;
+            self.say(ToCoordinator::Leaving);
+        }
+    }
+
+    /// Offers keys for an epoch, or says why not. Asked again, it offers the same keys.
     pub(super) fn call(&mut self, epoch: Epoch, first: Round, last: Round) {
-        if epoch <= self.state.signed_epoch || first <= self.state.served_round {
-            return;
+        if let Err(error) = self.state.may_sign(epoch, first) {
+            return self.refuse_call(epoch, error.to_string());
         }
         if let Some(keys) = self.offered.get(&epoch).filter(|keys| keys.are_for(first, last)) {
             let contribution = keys.contribution.clone();
@@ -53,7 +80,12 @@ impl Shard {
     }
 
     pub(super) fn keys_made(&mut self, epoch: Epoch, keys: Option<OfferedKeys>) {
-        let Some(keys) = keys.filter(|_| epoch > self.state.signed_epoch) else { return };
+        let Some(keys) = keys else {
+            return self.refuse_call(epoch, "no epoch can have so many rounds".to_owned());
+        };
+        if epoch <= self.state.signed_epoch {
+            return;
+        }
         let contribution = keys.contribution.clone();
         self.offered.insert(epoch, keys);
         while self.offered.len() > OFFERS {
@@ -139,9 +171,14 @@ impl Shard {
     }
 
     fn refuse(&mut self, epoch: Epoch, why: String) {
-        let reason = Blob(why.clone().into_bytes());
-        self.say(ToCoordinator::Refuse { epoch, reason });
+        self.say(refusal(epoch, &why));
         self.notice(Notice::ProposalRefused { why });
+    }
+
+    /// Unlike silence, it lets the coordinator go on at once, and its operator find out why.
+    fn refuse_call(&mut self, epoch: Epoch, why: String) {
+        self.say(refusal(epoch, &why));
+        self.notice(Notice::CallRefused { why });
     }
 
     /// Has a published document verified.
@@ -171,10 +208,14 @@ impl Shard {
                 return self.notice(Notice::DocumentRefused { why: error.to_string() });
             }
         };
+        self.judge_list(epoch);
         if verified.index_of(&self.me).is_none() {
             return self.left_out(verified);
         }
         let offered = self.offered.remove(&epoch);
+        if offered.is_none() {
+            return self.notice(Notice::KeysGone { epoch });
+        }
         let keys =
             offered.and_then(|keys| keys.publish(Arc::clone(&verified), &self.config.identity));
         let Some(keys) = keys else { return self.not_the_one_signed(epoch) };
@@ -199,6 +240,15 @@ impl Shard {
         }
         self.pass_on_document(&epoch);
         self.elsewhere = Some(epoch);
+    }
+
+    /// Says in time that the operator has to sign a new list: nobody else here would notice.
+    fn judge_list(&mut self, epoch: Epoch) {
+        let OperatorList { first_epoch, last_epoch, .. } = *self.config.list.claimed();
+        let span = last_epoch.0.saturating_sub(first_epoch.0);
+        if last_epoch.0.saturating_sub(epoch.0) <= span / 10 {
+            self.notice(Notice::ListEnds { last_epoch, epoch });
+        }
     }
 
     fn not_the_one_signed(&mut self, epoch: Epoch) {
@@ -239,12 +289,26 @@ impl Shard {
             taken_over = taken_over.min(document.first_round);
         }
         for epoch in over {
-            if let Some(keys) = self.epochs.remove(&epoch) {
-                // Rounds hold the epoch's keys too.
-                self.rounds.retain(|_, round| round.context().epoch.epoch() != keys.epoch());
+            if self.epochs.remove(&epoch).is_some() {
+                self.end_rounds_of(now, epoch);
                 self.noise.retain(|_, (of, _)| *of != epoch);
                 self.pool.forget();
             }
         }
     }
+
+    /// Ends and forgets the rounds of an epoch that is over: they hold its keys too.
+    fn end_rounds_of(&mut self, now: Timestamp, epoch: Epoch) {
+        let of_epoch = |round: &RoundMachine| round.context().epoch.epoch() == epoch;
+        let rounds: Vec<_> =
+            self.rounds.iter().filter(|(_, round)| of_epoch(round)).map(|(r, _)| *r).collect();
+        for round in rounds {
+            self.with_round(now, round, |machine, effects| machine.expire(now, effects));
+        }
+        self.rounds.retain(|_, round| !of_epoch(round));
+    }
+}
+
+fn refusal(epoch: Epoch, why: &str) -> ToCoordinator {
+    ToCoordinator::Refuse { epoch, reason: Blob(why.as_bytes().to_vec()) }
 }

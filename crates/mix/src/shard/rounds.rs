@@ -125,6 +125,7 @@ impl Shard {
         });
         self.announce_to_clients(now, round);
         self.prepare_from(now, round.next());
+        self.say(ToCoordinator::Clock { now });
     }
 
     /// Has the noise for `first` and the rounds after it built: for as many as are open, as they
