@@ -8,6 +8,7 @@ mod dialer;
 pub mod entropy;
 mod frame;
 mod identity;
+pub mod kept_file;
 pub mod keyfile;
 mod limits;
 mod link;

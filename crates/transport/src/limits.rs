@@ -71,8 +71,8 @@ impl Limits {
             max_handshakes: 256,
             retry_above: 64,
             handshake_timeout: Duration::from_secs(5),
-            idle_timeout: Duration::from_secs(15),
-            keep_alive: Some(Duration::from_secs(4)),
+            idle_timeout: Duration::from_secs(4),
+            keep_alive: Some(Duration::from_secs(1)),
         }
     }
 
