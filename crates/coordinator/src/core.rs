@@ -2,10 +2,13 @@
 
 mod attempt;
 mod blame;
+mod clocks;
 mod coordinator;
 mod disputes;
 mod documents;
 mod hex_serde;
+mod losses;
+mod marks;
 mod notice;
 mod open_round;
 mod pace;

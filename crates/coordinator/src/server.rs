@@ -3,6 +3,7 @@
 mod clients;
 mod config;
 mod driver;
+mod links;
 mod shards;
 mod store;
 
@@ -69,7 +70,7 @@ impl CoordinatorServer {
     /// # Errors
     /// If an address or the state file cannot be used.
     pub fn start(config: ServerConfig) -> Result<Self, ServerError> {
-        let store = Store::new(&config.state);
+        let store = Store::take(&config.state)?;
         let state = store.load()?;
         // Proves that the state can be kept before anybody relies on it.
         store.save(&state)?;
@@ -89,7 +90,7 @@ impl CoordinatorServer {
         let notices = broadcast::Sender::new(NOTICES);
         let coordinator =
             Coordinator::new(config.coordinator, config.network, state, SystemClock::now());
-        let driver = Driver::new(coordinator, store, documents, notices.clone());
+        let driver = Driver::new(coordinator, store, documents, notices.clone(), stopped.clone());
         Ok(Self {
             shard_addr,
             client_addr,

@@ -15,6 +15,7 @@ use std::time::Duration;
 use antiphon_coordinator::server::{CoordinatorServer, MAX_SHARD_FRAME_BYTES, ServerConfig};
 use antiphon_coordinator::{CoordinatorConfig, Notice, RoundResult};
 use antiphon_routing::VerifiedEpoch;
+use antiphon_transport::clock::SystemClock;
 use antiphon_transport::{Dialer, Identity, Incoming, Limits, Link};
 use antiphon_wire::{
     Blob, Decode, Encode, Epoch, FromClient, IdentityKey, NetworkFile, Operator, OperatorIndex,
@@ -99,7 +100,10 @@ async fn play(operator: u8, addr: SocketAddr, round: Duration) {
     let mut rng = ChaCha20Rng::seed_from_u64(seed.into());
     let (sender, mut receiver) = dial_as_shard(seed, addr).await.split();
     let sender = Arc::new(sender);
-    let register = ToCoordinator::Register { registration: shard.registration() };
+    let register = ToCoordinator::Register {
+        registration: shard.registration(),
+        standing: shard.standing(SystemClock::now()),
+    };
     sender.send(register.to_bytes().into()).await.unwrap();
     while let Some(frame) = frame(&mut receiver).await {
         let answer = match ToShard::from_bytes(&frame).unwrap() {
@@ -222,7 +226,10 @@ async fn a_shard_that_nobody_certified_hears_why_and_loses_its_link() {
     let server = CoordinatorServer::start(config(folder.path())).unwrap();
     let (sender, mut receiver) = dial_as_shard(77, server.shard_addr()).await.split();
     let stranger = FakeShard::new(SigningKey::from_bytes(&[77; 32]), list(0, 1));
-    let register = ToCoordinator::Register { registration: stranger.registration() };
+    let register = ToCoordinator::Register {
+        registration: stranger.registration(),
+        standing: stranger.standing(SystemClock::now()),
+    };
     sender.send(register.to_bytes().into()).await.unwrap();
     let answer = timeout(PATIENCE, frame(&mut receiver)).await.unwrap().unwrap();
     let Ok(ToShard::Reject { reason: Blob(reason) }) = ToShard::from_bytes(&answer) else {

@@ -13,8 +13,11 @@ pub(crate) struct Attempt {
     pub(crate) epoch: Epoch,
     pub(crate) first_round: Round,
     pub(crate) last_round: Round,
+    pub(crate) called_at: Timestamp,
     /// Whether rounds wait for it.
     pub(crate) urgent: bool,
+    /// Whether it is to take over from one that could go on.
+    pub(crate) hand_over: bool,
     pub(crate) members: Vec<IdentityKey>,
     pub(crate) deadline: Timestamp,
     pub(crate) phase: Phase,
@@ -24,6 +27,8 @@ pub(crate) struct Attempt {
 pub(crate) enum Phase {
     Calling {
         contributions: BTreeMap<IdentityKey, Contribution>,
+        /// Why shards sent no keys.
+        refusals: BTreeMap<IdentityKey, String>,
     },
     /// A document is put together of these.
     Composing {
@@ -57,7 +62,7 @@ impl Attempt {
             && contribution.identity == identity
             && contribution.seal_keys.len() as u64 == rounds
             && contribution.seal_proofs.len() as u64 == rounds;
-        if let Phase::Calling { contributions } = &mut self.phase
+        if let Phase::Calling { contributions, .. } = &mut self.phase
             && fits
             && self.members.contains(&identity)
         {
@@ -78,10 +83,17 @@ impl Attempt {
 
     /// Takes a shard's refusal.
     pub(crate) fn refuse(&mut self, identity: IdentityKey, reason: String) {
-        if let Phase::Proposing { proposal } = &mut self.phase
-            && self.members.contains(&identity)
-        {
-            proposal.answers.entry(identity).or_insert(Err(reason));
+        if !self.members.contains(&identity) {
+            return;
+        }
+        match &mut self.phase {
+            Phase::Calling { contributions, refusals } if !contributions.contains_key(&identity) => {
+                refusals.entry(identity).or_insert(reason);
+            }
+            Phase::Proposing { proposal } => {
+                proposal.answers.entry(identity).or_insert(Err(reason));
+            }
+            _ => {}
         }
     }
 
@@ -96,7 +108,10 @@ impl Attempt {
     /// Whether all that was asked has been answered.
     pub(crate) fn is_answered(&self) -> bool {
         match &self.phase {
-            Phase::Calling { contributions } => contributions.len() >= self.members.len(),
+            Phase::Calling { contributions, refusals } => {
+                let answered = |id| contributions.contains_key(id) || refusals.contains_key(id);
+                self.members.iter().all(answered)
+            }
             Phase::Proposing { proposal } => proposal.answers.len() >= self.members.len(),
             Phase::Composing { .. } | Phase::Verifying { .. } => false,
         }
@@ -105,7 +120,7 @@ impl Attempt {
     /// Goes on without a shard. Returns false if that takes a new attempt.
     pub(crate) fn leave_out(&mut self, identity: &IdentityKey) -> bool {
         match &mut self.phase {
-            Phase::Calling { contributions } => {
+            Phase::Calling { contributions, .. } => {
                 contributions.remove(identity);
                 self.members.retain(|member| member != identity);
                 true
@@ -115,7 +130,7 @@ impl Attempt {
                 let mut contributions = std::mem::take(contributions);
                 contributions.remove(identity);
                 self.members.retain(|member| member != identity);
-                self.phase = Phase::Calling { contributions };
+                self.phase = Phase::Calling { contributions, refusals: BTreeMap::new() };
                 true
             }
             Phase::Composing { .. } => true,

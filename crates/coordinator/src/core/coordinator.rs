@@ -1,6 +1,8 @@
 //! The machine: what comes in, what goes out, and in which order.
 
 mod epochs;
+mod hand_over;
+mod members;
 mod proposals;
 mod rounds;
 
@@ -8,13 +10,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use antiphon_wire::{
-    Blob, Epoch, IdentityKey, NetworkFile, Registration, Round, SignedDocument, Timestamp,
-    ToCoordinator, ToShard,
+    Blob, Epoch, IdentityKey, NetworkFile, Round, SignedDocument, Timestamp, ToCoordinator, ToShard,
 };
 
 use super::attempt::Attempt;
 use super::disputes::Disputes;
 use super::documents::{Work, WorkDone};
+use super::losses::Losses;
 use super::notice::Notice;
 use super::open_round::OpenRound;
 use super::pace::Pace;
@@ -28,6 +30,7 @@ const LONGEST_TEXT: usize = 200;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are messages")]
 pub enum Input {
     /// A link to a shard is up, and the other side proved this identity. Another link of the same
     /// shard is gone with it.
@@ -102,6 +105,8 @@ pub struct Coordinator {
     /// What the last notice about a missing quorum said.
     waiting: Option<Presence>,
 
+    /// Whether an epoch came about since the process started: its numbers are right then.
+    settled: bool,
     /// Whether the shards of a restored epoch are still to come back.
     resuming: bool,
     /// Whether the running epoch needs a successor before another round.
@@ -118,6 +123,16 @@ pub struct Coordinator {
     /// From when on the next round only waits for its interval and for shards to be ready.
     idle_since: Timestamp,
     disputes: Disputes,
+    losses: Losses,
+    /// When the running epoch began.
+    epoch_began: Timestamp,
+    /// Epochs in a row that took over from one before its end.
+    handed_over: u32,
+    /// What planning an epoch takes, in milliseconds.
+    planning_ms: u64,
+    /// By how much this machine's clock is behind those of most shards, in milliseconds, if it is so
+    /// far away that documents have to go by theirs.
+    behind_ms: i64,
     /// Reports of rounds that ended without them, and when they have to be here.
     owed: BTreeMap<(IdentityKey, Round), Timestamp>,
 }
@@ -149,6 +164,7 @@ impl Coordinator {
             retry_at: now,
             gathered: false,
             waiting: None,
+            settled: false,
             resuming: false,
             broken: false,
             broken_last: None,
@@ -157,6 +173,11 @@ impl Coordinator {
             open: BTreeMap::new(),
             idle_since: now,
             disputes: Disputes::default(),
+            losses: Losses::default(),
+            epoch_began: now,
+            handed_over: 0,
+            planning_ms: hand_over::PLANNING_MS,
+            behind_ms: 0,
             owed: BTreeMap::new(),
         };
         coordinator.restore();
@@ -169,13 +190,13 @@ impl Coordinator {
         self.now = self.now.max(now);
         match input {
             Input::Connected { identity } => {
-                if self.roster.connect(identity) {
-                    self.lost(identity);
+                if let Some(member) = self.roster.connect(identity) {
+                    self.lost(identity, &member);
                 }
             }
             Input::Disconnected { identity } => {
-                if self.roster.disconnect(&identity) {
-                    self.lost(identity);
+                if let Some(member) = self.roster.disconnect(&identity) {
+                    self.lost(identity, &member);
                 }
             }
             Input::Message { identity, message } => self.message(identity, message),
@@ -214,14 +235,15 @@ impl Coordinator {
     /// Acts on everything that is due.
     fn finish(&mut self) {
         while self.step_owed() || self.step_round() || self.step_attempt() || self.step_plan() {}
+        self.release();
         if self.unsaved {
             self.persist();
         }
     }
 
     fn message(&mut self, identity: IdentityKey, message: ToCoordinator) {
-        if let ToCoordinator::Register { registration } = message {
-            return self.register(identity, registration);
+        if let ToCoordinator::Register { registration, standing } = message {
+            return self.register(identity, registration, standing);
         }
         if !self.roster.is_registered(&identity) {
             return;
@@ -257,38 +279,8 @@ impl Coordinator {
                 }
                 self.late_report(identity, round);
             }
-        }
-    }
-
-    fn register(&mut self, identity: IdentityKey, registration: Registration) {
-        let operator = registration.list.claimed().operator;
-        let next = Epoch(self.state.last_epoch().0.saturating_add(1));
-        match self.roster.register(identity, registration, &self.network, next) {
-            Ok(()) => {
-                let operator = self.network.operator(operator);
-                let operator = operator.map(|known| known.name.clone()).unwrap_or_default();
-                self.notice(Notice::ShardRegistered { shard: identity, operator });
-                self.remind(identity);
-            }
-            Err(error) => {
-                let reason = error.to_string();
-                let message = ToShard::Reject { reason: Blob(reason.clone().into_bytes()) };
-                self.send(identity, message);
-                self.notice(Notice::ShardRejected { shard: identity, reason });
-            }
-        }
-    }
-
-    /// Sends a shard the documents in force: the coordinator may have stopped half-way through
-    /// publishing, and clients of a shard that is left out have to find other gateways.
-    fn remind(&mut self, identity: IdentityKey) {
-        let documents: Vec<_> = [self.state.current(), self.state.next()]
-            .into_iter()
-            .flatten()
-            .map(|signed| SignedDocument::clone(signed))
-            .collect();
-        for document in documents {
-            self.send(identity, ToShard::Publish { document });
+            ToCoordinator::Leaving => self.leaving(identity),
+            ToCoordinator::Clock { now } => self.clock(identity, now),
         }
     }
 

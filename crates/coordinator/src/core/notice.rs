@@ -28,6 +28,48 @@ pub enum Notice {
         /// Which shard.
         shard: IdentityKey,
     },
+    /// A shard is going to stop. It is in no epoch that is planned from now on.
+    ShardLeaving {
+        /// Which shard.
+        shard: IdentityKey,
+    },
+    /// So many links were lost together that the coordinator itself must have been away. Nobody
+    /// sits out for it.
+    WasAway {
+        /// How many links.
+        links: usize,
+    },
+    /// The state was lost, or is an old one: shards are further on. The numbers continue above what
+    /// operators of more than f of the weight say.
+    Behind {
+        /// The highest epoch that shards signed.
+        epoch: Epoch,
+        /// The highest round that shards served.
+        round: Round,
+    },
+    /// A shard's clock is away from those of most shards.
+    ShardClock {
+        /// Which shard.
+        shard: IdentityKey,
+        /// Its operator's name.
+        operator: String,
+        /// By how much it is ahead, in milliseconds; 0 if it is right again.
+        ahead_ms: i64,
+    },
+    /// The coordinator's clock is away from those of most shards, and it goes by theirs.
+    OwnClock {
+        /// By how much it is ahead, in milliseconds; 0 if it is right again.
+        ahead_ms: i64,
+    },
+    /// An operator's list ends soon, or has ended.
+    ListEnds {
+        /// The operator's name.
+        operator: String,
+        /// The last epoch that the list is for.
+        last_epoch: Epoch,
+        /// The newest epoch.
+        epoch: Epoch,
+    },
     /// A shard sits out epochs, unless a quorum needs it.
     ShardSuspended {
         /// Which shard.
@@ -159,6 +201,37 @@ impl RoundTotals {
     }
 }
 
+impl Notice {
+    /// Whether somebody has to do something about it.
+    pub fn is_warning(&self) -> bool {
+        match self {
+            Self::Behind { .. }
+            | Self::WasAway { .. }
+            | Self::ShardRejected { .. }
+            | Self::ListEnds { .. }
+            | Self::WaitingForQuorum(_) => true,
+            Self::ShardClock { ahead_ms, .. } | Self::OwnClock { ahead_ms } => *ahead_ms != 0,
+            _ => false,
+        }
+    }
+
+    /// Whether epochs lack something until somebody has done something about it.
+    pub fn is_error(&self) -> bool {
+        matches!(self, Self::ListEnds { last_epoch, epoch, .. } if last_epoch < epoch)
+    }
+}
+
+/// Milliseconds as a clock's error.
+struct Apart(i64);
+
+impl fmt::Display for Apart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = self.0.unsigned_abs();
+        let which = if self.0 > 0 { "later" } else { "earlier" };
+        write!(f, "{}.{} s {which}", ms / 1000, ms % 1000 / 100)
+    }
+}
+
 /// Identities behind commas.
 struct Names<'a>(&'a [IdentityKey]);
 
@@ -203,6 +276,41 @@ impl fmt::Display for Notice {
             }
             Self::ShardRejected { shard, reason } => write!(f, "shard {shard} rejected: {reason}"),
             Self::ShardLost { shard } => write!(f, "shard {shard} is gone"),
+            Self::ShardLeaving { shard } => write!(f, "shard {shard} is leaving"),
+            Self::WasAway { links } => write!(
+                f,
+                "{links} links were lost together: this coordinator was away, and nobody sits out"
+            ),
+            Self::Behind { epoch, round } => write!(
+                f,
+                "shards have signed epoch {epoch} and served round {round}, which the state file \
+                 does not know: going on above that"
+            ),
+            Self::ShardClock { shard, operator, ahead_ms: 0 } => {
+                write!(f, "the clock of shard {shard} of {operator} is right again")
+            }
+            Self::ShardClock { shard, operator, ahead_ms } => write!(
+                f,
+                "the clock of shard {shard} of {operator} is {} than those of most shards: set it",
+                Apart(*ahead_ms)
+            ),
+            Self::OwnClock { ahead_ms: 0 } => f.write_str("this machine's clock is right again"),
+            Self::OwnClock { ahead_ms } => write!(
+                f,
+                "this machine's clock is {} than those of most shards: set it; until then, epochs \
+                 go by theirs",
+                Apart(*ahead_ms)
+            ),
+            Self::ListEnds { operator, last_epoch, epoch } if last_epoch < epoch => write!(
+                f,
+                "the list of {operator} has ended with epoch {last_epoch}: it counts as absent \
+                 until it has signed a new one"
+            ),
+            Self::ListEnds { operator, last_epoch, epoch } => write!(
+                f,
+                "the list of {operator} ends with epoch {last_epoch}, this is epoch {epoch}: it \
+                 has to sign a new one"
+            ),
             Self::ShardSuspended { shard, epochs, reason } => {
                 write!(f, "shard {shard} sits out {epochs} epochs: {reason}")
             }

@@ -21,7 +21,7 @@ pub(crate) struct OpenRound {
     /// When every shard has to have reported. Until then nobody is late.
     pub(crate) reports_due: Timestamp,
     /// When shards erase the epoch's secrets, and with them what they know of the round.
-    expires_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
     /// How long a round goes on after an honest shard withheld its seal key, in milliseconds.
     follow_ms: u64,
     /// Whether no other round has been open beside it.

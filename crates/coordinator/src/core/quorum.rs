@@ -81,7 +81,10 @@ pub(crate) fn select(
             selection.presence.present_weight += u64::from(operator.weight);
             selection.shards.extend(here);
         } else {
-            selection.presence.absent.push(operator.name.clone());
+            let ended = list.is_none().then(|| ended(roster, position, epoch)).flatten();
+            let ended = ended.map(|end| format!(" (its list ended with epoch {end})"));
+            let name = format!("{}{}", operator.name, ended.unwrap_or_default());
+            selection.presence.absent.push(name);
         }
     }
     selection.presence.shards = selection.shards.len();
@@ -90,8 +93,27 @@ pub(crate) fn select(
     selection
 }
 
-/// The shards for `epoch`: all that are registered and not suspended, and as many suspended ones,
-/// the least suspended first, as a quorum takes.
+/// The first and the last epoch of each operator's list that ends last.
+pub(crate) fn terms(roster: &Roster) -> Vec<(Epoch, Epoch, OperatorIndex)> {
+    let mut terms: BTreeMap<OperatorIndex, (Epoch, Epoch)> = BTreeMap::new();
+    for (_, member) in roster.members() {
+        let OperatorList { first_epoch, last_epoch, .. } = *member.list().claimed();
+        let kept = terms.entry(member.operator()).or_insert((first_epoch, last_epoch));
+        if kept.1 < last_epoch {
+            *kept = (first_epoch, last_epoch);
+        }
+    }
+    terms.into_iter().map(|(operator, (first, last))| (first, last, operator)).collect()
+}
+
+/// The last epoch of the lists of an operator whose shards are here, if that is before `epoch`.
+fn ended(roster: &Roster, operator: usize, epoch: Epoch) -> Option<Epoch> {
+    let own = roster.members().filter(|(_, member)| member.operator().position() == operator);
+    own.map(|(_, member)| member.list().claimed().last_epoch).max().filter(|last| *last < epoch)
+}
+
+/// The shards for `epoch`: all that are registered, not leaving and not suspended, and as many
+/// suspended ones, the least suspended first, as a quorum takes.
 pub(crate) fn choose(
     roster: &Roster,
     network: &NetworkFile,
@@ -100,7 +122,7 @@ pub(crate) fn choose(
     suspensions: &Suspensions,
 ) -> Selection {
     let (mut suspended, free): (Vec<_>, Vec<_>) =
-        roster.members().map(|(id, _)| *id).partition(|id| suspensions.is_suspended(id));
+        staying(roster).partition(|id| suspensions.is_suspended(id));
     let mut candidates: BTreeSet<_> = free.into_iter().collect();
     suspended.sort_by_key(|id| (suspensions.epochs_left(id), *id));
     let mut selection = select(roster, network, epoch, least_shards, &candidates);
@@ -112,6 +134,11 @@ pub(crate) fn choose(
         selection = select(roster, network, epoch, least_shards, &candidates);
     }
     selection
+}
+
+/// The shards that are registered and not leaving.
+fn staying(roster: &Roster) -> impl Iterator<Item = IdentityKey> {
+    roster.members().filter(|(_, member)| !member.leaving).map(|(id, _)| *id)
 }
 
 /// Whether `present` is more than (1+f)/2 of the network's weight.

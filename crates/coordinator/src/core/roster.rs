@@ -1,14 +1,21 @@
 //! The shards that are connected, and what they registered.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use antiphon_wire::{
-    Digest, Epoch, IdentityKey, NetworkFile, OperatorIndex, OperatorList, PROTOCOL_VERSION,
-    Registration, Round, Signed,
+    Digest, Epoch, HeldEpoch, IdentityKey, NetworkFile, OperatorIndex, OperatorList,
+    PROTOCOL_VERSION, Registration, Round, Signed, SignedDocument, Standing, Timestamp,
 };
+
+use super::clocks;
 
 /// Rounds for which a shard may say ahead that it is ready; more are not remembered.
 const MOST_READY: usize = 256;
+/// Readings of a shard's clock that count: of messages that were under way for different times, the
+/// quickest tells best.
+const READINGS: usize = 3;
+/// Epochs for which a shard may say that it has keys; more are not remembered.
+const MOST_HELD: usize = 8;
 /// Links that are remembered at once.
 const MOST_MEMBERS: usize = 4096;
 
@@ -52,6 +59,20 @@ pub enum RegistrationError {
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub(crate) registration: Registration,
+    pub(crate) signed_epoch: Epoch,
+    pub(crate) served_round: Round,
+    /// Epochs that it has the keys of; the newest few.
+    held: BTreeMap<Epoch, Digest>,
+    /// Since when it is here.
+    pub(crate) since: Timestamp,
+    /// By how much its clock was ahead of the coordinator's, in milliseconds, when it was read last.
+    readings: VecDeque<i64>,
+    /// Whether its clock was found to be off, and said so.
+    pub(crate) clock_is_off: bool,
+    /// Whether it is going to stop.
+    pub(crate) leaving: bool,
+    /// Whether it was told that it may.
+    pub(crate) released: bool,
     ready: BTreeSet<(Epoch, Round)>,
 }
 
@@ -63,6 +84,28 @@ impl Member {
     pub(crate) fn operator(&self) -> OperatorIndex {
         self.list().claimed().operator
     }
+
+    /// Whether it can serve rounds of this very document.
+    pub(crate) fn holds(&self, signed: &SignedDocument) -> bool {
+        self.held.get(&signed.document.epoch) == Some(&signed.document.digest())
+    }
+
+    pub(crate) fn read_clock(&mut self, clock: Timestamp, now: Timestamp) {
+        self.readings.truncate(READINGS - 1);
+        self.readings.push_front(clocks::ahead_ms(clock, now));
+    }
+
+    /// By how much its clock is ahead of the coordinator's, in milliseconds.
+    pub(crate) fn ahead_ms(&self) -> i64 {
+        self.readings.iter().copied().max().unwrap_or(0)
+    }
+
+    fn hold(&mut self, HeldEpoch { epoch, document }: HeldEpoch) {
+        self.held.insert(epoch, document);
+        while self.held.len() > MOST_HELD {
+            self.held.pop_first();
+        }
+    }
 }
 
 /// All links, and the registered shards among them.
@@ -72,31 +115,44 @@ pub(crate) struct Roster {
 }
 
 impl Roster {
-    /// Adds a link. Says whether it replaces the link of a registered shard.
-    pub(crate) fn connect(&mut self, identity: IdentityKey) -> bool {
+    /// Adds a link. Returns the registered shard whose link it replaces, if it does.
+    pub(crate) fn connect(&mut self, identity: IdentityKey) -> Option<Member> {
         if self.links.len() >= MOST_MEMBERS && !self.links.contains_key(&identity) {
-            return false;
+            return None;
         }
-        self.links.insert(identity, None).flatten().is_some()
+        self.links.insert(identity, None).flatten()
     }
 
-    /// Forgets a link. Says whether it was that of a registered shard.
-    pub(crate) fn disconnect(&mut self, identity: &IdentityKey) -> bool {
-        self.links.remove(identity).flatten().is_some()
+    /// Forgets a link. Returns the registered shard whose link it was, if it was one.
+    pub(crate) fn disconnect(&mut self, identity: &IdentityKey) -> Option<Member> {
+        self.links.remove(identity).flatten()
     }
 
     /// Checks and takes a registration that came over the link of `identity`.
     pub(crate) fn register(
         &mut self,
         identity: IdentityKey,
-        registration: Registration,
+        (registration, standing): (Registration, Standing),
         network: &NetworkFile,
-        next: Epoch,
+        (next, now): (Epoch, Timestamp),
     ) -> Result<(), RegistrationError> {
         check(&identity, &registration, network, next)?;
         if let Some(link) = self.links.get_mut(&identity) {
-            let ready = link.take().map(|member| member.ready).unwrap_or_default();
-            *link = Some(Member { registration, ready });
+            let before = link.take();
+            let mut member = Member {
+                registration,
+                signed_epoch: standing.signed_epoch,
+                served_round: standing.served_round,
+                held: BTreeMap::new(),
+                since: before.as_ref().map_or(now, |member| member.since),
+                readings: VecDeque::from([clocks::ahead_ms(standing.clock, now)]),
+                clock_is_off: before.as_ref().is_some_and(|member| member.clock_is_off),
+                leaving: before.as_ref().is_some_and(|member| member.leaving),
+                released: false,
+                ready: before.map(|member| member.ready).unwrap_or_default(),
+            };
+            standing.held.into_iter().for_each(|held| member.hold(held));
+            *link = Some(member);
         }
         Ok(())
     }
@@ -105,12 +161,35 @@ impl Roster {
         self.links.get(identity)?.as_ref()
     }
 
+    pub(crate) fn member_mut(&mut self, identity: &IdentityKey) -> Option<&mut Member> {
+        self.links.get_mut(identity)?.as_mut()
+    }
+
+    /// Notes that the shards of a document that all have signed have its keys.
+    pub(crate) fn note_held(&mut self, signed: &SignedDocument) {
+        let held =
+            HeldEpoch { epoch: signed.document.epoch, document: signed.document.digest() };
+        for shard in &signed.document.shards {
+            if let Some(member) = self.member_mut(&shard.identity) {
+                member.hold(held);
+            }
+        }
+    }
+
     pub(crate) fn is_registered(&self, identity: &IdentityKey) -> bool {
         self.member(identity).is_some()
     }
 
     pub(crate) fn members(&self) -> impl Iterator<Item = (&IdentityKey, &Member)> {
         self.links.iter().filter_map(|(identity, link)| Some((identity, link.as_ref()?)))
+    }
+
+    /// The operator and a number of each shard.
+    pub(crate) fn marks(
+        &self,
+        mark: impl Fn(&Member) -> u64,
+    ) -> impl Iterator<Item = (OperatorIndex, u64)> {
+        self.members().map(move |(_, member)| (member.operator(), mark(member)))
     }
 
     /// Notes that a shard is ready for a round.

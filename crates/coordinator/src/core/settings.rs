@@ -45,6 +45,9 @@ pub struct CoordinatorConfig {
     /// The wait before planning again when a plan failed and no shard can be left out for it, in
     /// milliseconds. Doubles with every failure in a row, up to 64 times this.
     pub retry_ms: u32,
+    /// How long after a shard is back, and after the running epoch began, one is planned that has it,
+    /// in milliseconds.
+    pub hand_over_ms: u32,
     /// No epoch is planned with fewer shards than this.
     pub least_shards: u16,
 }
@@ -70,6 +73,7 @@ impl Default for CoordinatorConfig {
             ready_ms: 10_000,
             gather_ms: 60_000,
             retry_ms: 1000,
+            hand_over_ms: 30_000,
             least_shards: 2,
         }
     }
@@ -79,6 +83,12 @@ impl CoordinatorConfig {
     /// The time between the openings of two rounds in `network`, in milliseconds.
     pub fn interval_in(&self, network: &NetworkFile) -> u32 {
         self.interval_ms.max(network.policy.least_round_interval_ms).max(1)
+    }
+
+    /// The longest that a round with so many layers can take, in milliseconds.
+    #[cfg(feature = "server")]
+    pub(crate) fn longest_round_ms(&self, layers: u8) -> u64 {
+        longest_round_ms(&Parameters { layers, ..self.parameters_with(self.interval_ms) })
     }
 
     /// The most rounds that are open at once: at least 1, at most [`MOST_ROUNDS_IN_FLIGHT`].
@@ -93,6 +103,10 @@ impl CoordinatorConfig {
 
     /// The epoch parameters that this configuration fixes; L follows from the roster.
     pub(crate) fn parameters(&self, network: &NetworkFile) -> Parameters {
+        self.parameters_with(self.interval_in(network))
+    }
+
+    fn parameters_with(&self, interval_ms: u32) -> Parameters {
         Parameters {
             suite: SUITE_1,
             service: self.service,
@@ -100,7 +114,7 @@ impl CoordinatorConfig {
             body: self.body,
             pairs_per_client: self.pairs_per_client,
             filter_bits: self.filter_bits,
-            interval_ms: self.interval_in(network),
+            interval_ms,
             submit_ms: self.submit_ms,
             layer_ms: self.layer_ms,
             verify_ms: self.verify_ms,
@@ -112,10 +126,9 @@ impl CoordinatorConfig {
 /// The longest that a round with these parameters can take, in milliseconds: every layer forward
 /// and back, filters, verdicts and seal keys at their deadlines, and an interval for the links.
 pub(crate) fn longest_round_ms(parameters: &Parameters) -> u64 {
-    let layers = u64::from(parameters.layers);
-    let per_layer = u64::from(parameters.layer_ms) + u64::from(parameters.reply_ms);
-    u64::from(parameters.submit_ms)
-        + layers * per_layer
-        + 3 * u64::from(parameters.verify_ms)
-        + u64::from(parameters.interval_ms)
+    let Parameters { layers, layer_ms, reply_ms, verify_ms, submit_ms, interval_ms, .. } =
+        *parameters;
+    let per_layer = u64::from(layer_ms) + u64::from(reply_ms);
+    let steps = u64::from(layers) * per_layer + 3 * u64::from(verify_ms);
+    u64::from(submit_ms) + steps + u64::from(interval_ms)
 }

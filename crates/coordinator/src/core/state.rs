@@ -60,6 +60,23 @@ impl State {
         Round(self.last_round.saturating_add(1))
     }
 
+    /// Uses up the numbers that shards are past already. Says whether there were any. Nobody knows
+    /// when the last round was opened then: it may have been just now.
+    pub(crate) fn raise(&mut self, epoch: Epoch, round: Round, now: Timestamp) -> bool {
+        let is_behind = self.last_epoch < epoch.0 || self.last_round < round.0;
+        if self.last_round < round.0 {
+            self.last_open_ms = now.0;
+        }
+        self.last_epoch = self.last_epoch.max(epoch.0);
+        self.last_round = self.last_round.max(round.0);
+        is_behind
+    }
+
+    /// Puts back a document that was to follow, if none follows.
+    pub(crate) fn put_back(&mut self, next: Option<Arc<SignedDocument>>) {
+        self.next = self.next.take().or(next);
+    }
+
     /// Uses up the next epoch number.
     pub(crate) fn take_epoch(&mut self) -> Epoch {
         self.last_epoch = self.last_epoch.saturating_add(1);

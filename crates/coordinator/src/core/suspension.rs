@@ -14,7 +14,7 @@ const LONGEST: u32 = 64;
 /// One shard's record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Record {
+pub(crate) struct Record {
     /// Epochs that it still sits out.
     left: u32,
     /// Epochs that it sits out if it fails again.
@@ -50,6 +50,19 @@ impl Suspensions {
     /// How many epochs the shard still sits out.
     pub(crate) fn epochs_left(&self, identity: &IdentityKey) -> u32 {
         self.0.get(identity).map_or(0, |record| record.left)
+    }
+
+    /// What is on record about a shard.
+    pub(crate) fn record(&self, identity: &IdentityKey) -> Option<Record> {
+        self.0.get(identity).copied()
+    }
+
+    /// Takes back what was noted since.
+    pub(crate) fn restore(&mut self, identity: IdentityKey, record: Option<Record>) {
+        match record {
+            Some(record) => self.0.insert(identity, record),
+            None => self.0.remove(&identity),
+        };
     }
 
     /// Notes that an epoch with these shards is published: for all others, one less to sit out.

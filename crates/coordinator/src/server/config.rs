@@ -67,6 +67,7 @@ struct RawDeadlines {
     ready_ms: u32,
     gather_ms: u32,
     retry_ms: u32,
+    hand_over_ms: u32,
 }
 
 impl Default for RawEpoch {
@@ -98,6 +99,7 @@ impl Default for RawDeadlines {
             ready_ms: c.ready_ms,
             gather_ms: c.gather_ms,
             retry_ms: c.retry_ms,
+            hand_over_ms: c.hand_over_ms,
         }
     }
 }
@@ -186,7 +188,7 @@ fn coordinator(
             format!("at most the network file's `policy.longest_deadline_ms`, {longest}");
         return wrong(key, *ms, expected);
     }
-    Ok(CoordinatorConfig {
+    let config = CoordinatorConfig {
         epoch_rounds: epoch.rounds,
         interval_ms: epoch.interval_ms,
         rounds_in_flight: epoch.rounds_in_flight,
@@ -204,8 +206,21 @@ fn coordinator(
         ready_ms: deadlines.ready_ms,
         gather_ms: deadlines.gather_ms,
         retry_ms: deadlines.retry_ms,
+        hand_over_ms: deadlines.hand_over_ms,
         least_shards: epoch.least_shards,
-    })
+    };
+    // With more malicious weight, or operators absent, there are more layers than this.
+    let longest_ms = config.longest_round_ms(policy.least_mixing_hops.saturating_add(1));
+    let epoch_ms = u64::from(epoch.rounds) * u64::from(epoch.interval_ms);
+    if epoch_ms < longest_ms {
+        let expected = format!(
+            "at least {}, so that an epoch outlasts its longest round, which the deadlines allow {} s",
+            longest_ms.div_ceil(epoch.interval_ms.into()),
+            longest_ms.div_ceil(1000)
+        );
+        return wrong("epoch.rounds", epoch.rounds, expected);
+    }
+    Ok(config)
 }
 
 #[cfg(test)]
@@ -257,6 +272,10 @@ mod tests {
             (
                 "[deadlines]\nreply_ms = 30001\n",
                 ["coordinator.toml", "reply_ms", "longest_deadline_ms"],
+            ),
+            (
+                "[epoch]\nrounds = 10\nprepare_ahead_rounds = 4\n",
+                ["coordinator.toml", "epoch.rounds", "longest round"],
             ),
             ("[epoch]\nbody = 100\n", ["coordinator.toml", "epoch.body", "16384"]),
             (

@@ -1,25 +1,32 @@
 //! Feeds the decisions with what links bring and the clock, and does what they say, in order.
 
-use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_transport::clock::SystemClock;
 use antiphon_wire::{Encode, Epoch, IdentityKey, SignedDocument, ToClient, ToCoordinator, ToShard};
 use bytes::Bytes;
+use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::links::{Heed, Links, Rival, ShardLink};
 use super::store::Store;
 use super::{ServerError, StoreError};
-use crate::{Coordinator, Input, Notice, Output, WorkDone};
+use crate::{Coordinator, Input, Notice, Output, State, WorkDone};
+
+/// How long to wait before trying again to keep the state.
+const RETRY: Duration = Duration::from_secs(1);
+/// Of failures in a row, how many go by for each that is told.
+const SAID_EVERY: u32 = 30;
 
 /// What a shard's link brings. `link` tells a shard's links apart, newer ones being higher.
 #[expect(clippy::large_enum_variant, reason = "nearly all of them are messages")]
 pub(super) enum LinkEvent {
     /// It is up; frames for the shard go to `frames`, and dropping that closes the link.
-    Up { identity: IdentityKey, link: u64, frames: mpsc::Sender<Bytes> },
+    Up { identity: IdentityKey, link: u64, address: SocketAddr, frames: mpsc::Sender<Bytes> },
     /// A message came.
     Message { identity: IdentityKey, link: u64, message: ToCoordinator },
     /// It is gone.
@@ -32,13 +39,15 @@ pub(super) type Documents = Vec<(Epoch, Bytes)>;
 pub(super) struct Driver {
     coordinator: Coordinator,
     store: Store,
-    links: HashMap<IdentityKey, (u64, mpsc::Sender<Bytes>)>,
+    links: Links,
     documents: watch::Sender<Documents>,
     notices: broadcast::Sender<Notice>,
     /// The message encoded last: most go to many shards in a row.
     encoded: Option<(Arc<ToShard>, Bytes)>,
     /// What is computed meanwhile, on a thread of its own.
     work: Option<JoinHandle<WorkDone>>,
+    /// Whether to give up what does not succeed.
+    stop: watch::Receiver<bool>,
 }
 
 impl Driver {
@@ -47,9 +56,10 @@ impl Driver {
         store: Store,
         documents: watch::Sender<Documents>,
         notices: broadcast::Sender<Notice>,
+        stop: watch::Receiver<bool>,
     ) -> Self {
-        let links = HashMap::new();
-        Self { coordinator, store, links, documents, notices, encoded: None, work: None }
+        let links = Links::default();
+        Self { coordinator, store, links, documents, notices, encoded: None, work: None, stop }
     }
 
     /// Runs until told to stop and no round is open any more, or the state cannot be kept.
@@ -67,6 +77,7 @@ impl Driver {
             let wait = driver.coordinator.next_deadline().map_or(Duration::from_secs(3600), |at| {
                 Duration::from_millis(at.ms_since(SystemClock::now()))
             });
+            let answers = driver.links.next_deadline();
             driver = tokio::select! {
                 event = events.recv() => match event {
                     Some(event) => on_thread(driver, |driver| driver.take(event)).await?,
@@ -77,6 +88,7 @@ impl Driver {
                     driver.work = None;
                     on_thread(driver, |driver| driver.handle(Input::WorkDone(done))).await?
                 }
+                () = until(answers) => on_thread(driver, Self::give_up_mute).await?,
                 () = sleep(wait) => {
                     on_thread(driver, |driver| driver.handle(Input::Tick)).await?
                 }
@@ -94,26 +106,45 @@ impl Driver {
 
     fn take(&mut self, event: LinkEvent) -> Result<(), StoreError> {
         match event {
-            LinkEvent::Up { identity, link, frames } => {
-                if self.links.get(&identity).is_some_and(|(newest, _)| *newest > link) {
-                    return Ok(());
-                }
-                self.links.insert(identity, (link, frames));
-                self.handle(Input::Connected { identity })
+            LinkEvent::Up { identity, link: number, address, frames } => {
+                let link = ShardLink { number, address, frames };
+                let heed = self.links.up(identity, link, Instant::now());
+                self.heed(identity, heed)
             }
-            LinkEvent::Message { identity, link, message } if self.is_current(&identity, link) => {
-                self.handle(Input::Message { identity, message })
+            LinkEvent::Message { identity, link, message } => {
+                let heed = self.links.said(identity, link, message);
+                self.heed(identity, heed)
             }
-            LinkEvent::Down { identity, link } if self.is_current(&identity, link) => {
-                self.links.remove(&identity);
-                self.handle(Input::Disconnected { identity })
+            LinkEvent::Down { identity, link } => {
+                let heed = self.links.down(identity, link);
+                self.heed(identity, heed)
             }
-            LinkEvent::Message { .. } | LinkEvent::Down { .. } => Ok(()),
         }
     }
 
-    fn is_current(&self, identity: &IdentityKey, link: u64) -> bool {
-        self.links.get(identity).is_some_and(|(current, _)| *current == link)
+    fn heed(&mut self, identity: IdentityKey, heed: Heed) -> Result<(), StoreError> {
+        match heed {
+            Heed::Nothing => Ok(()),
+            Heed::Connected => self.handle(Input::Connected { identity }),
+            Heed::Said(message) => self.handle(Input::Message { identity, message }),
+            Heed::Gone => self.handle(Input::Disconnected { identity }),
+            Heed::Replaced(Rival { link, said, .. }) => {
+                self.handle(Input::Disconnected { identity })?;
+                self.links.take_in(identity, link);
+                self.handle(Input::Connected { identity })?;
+                said.into_iter()
+                    .try_for_each(|message| self.handle(Input::Message { identity, message }))
+            }
+        }
+    }
+
+    /// Lets links go that do not answer while another with the same identity waits.
+    fn give_up_mute(&mut self) -> Result<(), StoreError> {
+        for identity in self.links.mute(Instant::now()) {
+            let heed = self.links.drop_link(identity);
+            self.heed(identity, heed)?;
+        }
+        Ok(())
     }
 
     fn handle(&mut self, input: Input) -> Result<(), StoreError> {
@@ -124,10 +155,16 @@ impl Driver {
     fn carry_out(&mut self) -> Result<(), StoreError> {
         while let Some(output) = self.coordinator.poll() {
             match output {
-                Output::Persist(state) => self.store.save(&state)?,
+                Output::Persist(state) => self.save(&state)?,
                 Output::Publish(document) => self.publish(&document),
                 Output::Notice(notice) => {
-                    tracing::info!("{notice}");
+                    if notice.is_error() {
+                        tracing::error!("{notice}");
+                    } else if notice.is_warning() {
+                        tracing::warn!("{notice}");
+                    } else {
+                        tracing::info!("{notice}");
+                    }
                     // Fails only when nobody watches.
                     let _ = self.notices.send(notice);
                 }
@@ -146,13 +183,38 @@ impl Driver {
             _ => Bytes::from(message.to_bytes()),
         };
         self.encoded = Some((Arc::clone(message), frame.clone()));
-        let Some((_, frames)) = self.links.get(&to) else { return };
+        let Some(frames) = self.links.queue(&to) else { return };
         let is_full = frames.try_send(frame).is_err();
-        // A shard that reads nothing is as good as gone; one that is rejected has to go.
+        // A shard that reads nothing is as good as gone; one that is rejected has to go, and one that
+        // waits for its place dials again.
         if is_full || matches!(**message, ToShard::Reject { .. }) {
-            self.links.remove(&to);
+            self.links.drop_link(to);
             self.coordinator.handle(SystemClock::now(), Input::Disconnected { identity: to });
         }
+    }
+
+    /// Keeps the state, however long it takes: nothing that depends on it is done before.
+    fn save(&self, state: &State) -> Result<(), StoreError> {
+        let mut failures = 0_u32;
+        while let Err(error) = self.store.save(state) {
+            if failures.is_multiple_of(SAID_EVERY) {
+                tracing::error!(%error, "nothing is planned or opened before the state is kept");
+            }
+            failures += 1;
+            if self.stops_within(RETRY) {
+                return Err(error);
+            }
+        }
+        if failures > 0 {
+            tracing::info!("the state is kept again: going on");
+        }
+        Ok(())
+    }
+
+    /// Whether the coordinator is told to stop meanwhile. On a thread that may wait.
+    fn stops_within(&self, wait: Duration) -> bool {
+        let mut stop = self.stop.clone();
+        Handle::current().block_on(async { timeout(wait, stop.wait_for(|stop| *stop)).await.is_ok() })
     }
 
     /// Keeps the newest document and the one before it, whose rounds may still run.
@@ -173,6 +235,14 @@ impl Driver {
 async fn finished(work: &mut Option<JoinHandle<WorkDone>>) -> Result<WorkDone, JoinError> {
     match work {
         Some(work) => work.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for a moment; for ever if there is none.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

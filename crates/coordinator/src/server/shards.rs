@@ -48,10 +48,10 @@ async fn attend(link: Link, number: u64, events: mpsc::Sender<LinkEvent>) {
     let Some(identity) = link.remote_identity() else {
         return link.close(CloseReason::NotWelcome);
     };
-    let identity = IdentityKey(identity.0);
+    let (identity, address) = (IdentityKey(identity.0), link.remote_addr());
     let (sender, receiver) = link.split();
     let (frames, queue) = mpsc::channel(FRAMES);
-    if events.send(LinkEvent::Up { identity, link: number, frames }).await.is_err() {
+    if events.send(LinkEvent::Up { identity, link: number, address, frames }).await.is_err() {
         return sender.close(CloseReason::ShuttingDown);
     }
     tokio::select! {

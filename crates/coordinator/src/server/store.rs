@@ -1,14 +1,18 @@
 //! The state file.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io;
 use std::path::{Path, PathBuf};
+
+use antiphon_transport::kept_file::{KeptFile, LockError};
 
 use crate::State;
 
 /// Why the state cannot be read or kept.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// Another process uses the file, or it cannot be locked.
+    #[error("the state {0}")]
+    Lock(#[from] LockError),
     /// The file is there and cannot be read.
     #[error("cannot read the state in {file}: {source}")]
     Read {
@@ -19,8 +23,8 @@ pub enum StoreError {
     },
     /// The file holds something else.
     #[error(
-        "{file} is no coordinator's state ({source}): restore it from a copy; without it, numbers \
-         would be used twice"
+        "{file} is no coordinator's state ({source}): remove it; shards know which numbers were used, \
+         and the coordinator goes on above them"
     )]
     Content {
         /// The file.
@@ -41,41 +45,38 @@ pub enum StoreError {
 /// Keeps the state in a file.
 #[derive(Debug)]
 pub(super) struct Store {
-    file: PathBuf,
+    file: KeptFile,
 }
 
 impl Store {
-    pub(super) fn new(file: &Path) -> Self {
-        Self { file: file.to_owned() }
+    /// Takes the file for this process alone.
+    pub(super) fn take(file: &Path) -> Result<Self, StoreError> {
+        Ok(Self { file: KeptFile::take(file)? })
     }
 
     /// The state kept last; that of a new network if there is no file.
     pub(super) fn load(&self) -> Result<State, StoreError> {
-        let file = || self.file.clone();
-        match fs::read(&self.file) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
+        let file = || self.file.path().to_owned();
+        match self.file.read() {
+            Ok(Some(bytes)) => serde_json::from_slice(&bytes)
                 .map_err(|source| StoreError::Content { file: file(), source }),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(State::default()),
+            Ok(None) => {
+                tracing::warn!(
+                    file = %file().display(),
+                    "no state: this is a new network, or its numbers come from its shards"
+                );
+                Ok(State::default())
+            }
             Err(source) => Err(StoreError::Read { file: file(), source }),
         }
     }
 
     /// Keeps a state: on disk, whole, before this returns.
     pub(super) fn save(&self, state: &State) -> Result<(), StoreError> {
-        self.write(state).map_err(|source| StoreError::Write { file: self.file.clone(), source })
-    }
-
-    fn write(&self, state: &State) -> io::Result<()> {
-        let mut name = self.file.clone().into_os_string();
-        name.push(".new");
-        let new = PathBuf::from(name);
-        let mut out = File::create(&new)?;
-        out.write_all(&serde_json::to_vec(state)?)?;
-        out.sync_all()?;
-        fs::rename(&new, &self.file)?;
-        // The rename is durable once the folder is.
-        let folder = self.file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+        let written = serde_json::to_vec(state).map_err(io::Error::from);
+        let written = written.and_then(|bytes| self.file.replace(&bytes));
+        let file = || self.file.path().to_owned();
+        written.map_err(|source| StoreError::Write { file: file(), source })
     }
 }
 
@@ -86,11 +87,21 @@ mod tests {
     #[test]
     fn a_missing_file_is_a_new_network_and_a_broken_one_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::new(&folder.path().join("state.json"));
+        let store = Store::take(&folder.path().join("state.json")).unwrap();
         assert_eq!(store.load().unwrap(), State::default());
         store.save(&State::default()).unwrap();
         assert_eq!(store.load().unwrap(), State::default());
-        fs::write(folder.path().join("state.json"), "{").unwrap();
-        assert!(matches!(store.load(), Err(StoreError::Content { .. })));
+        std::fs::write(folder.path().join("state.json"), "{").unwrap();
+        let error = store.load().unwrap_err();
+        assert!(matches!(error, StoreError::Content { .. }));
+        assert!(error.to_string().contains("remove it"));
+    }
+
+    #[test]
+    fn a_second_coordinator_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("state.json");
+        let _first = Store::take(&file).unwrap();
+        assert!(matches!(Store::take(&file), Err(StoreError::Lock(LockError::InUse { .. }))));
     }
 }

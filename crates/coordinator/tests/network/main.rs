@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod epochs;
+mod members;
 mod planning;
 mod restarts;
 mod rounds;

@@ -1,12 +1,13 @@
 //! A stand-in for a shard: real keys, proofs and signatures, no onions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_onion::{OnionSecretKey, SealSecretKey};
 use antiphon_wire::{
-    Blob, Contribution, Epoch, EpochDocument, IdentityKey, KeyRole, OperatorIndex, OperatorList,
-    PROTOCOL_VERSION, Reason, Registration, Round, RoundCounts, RoundOutcome, ShardIndex, Signed,
-    ToCoordinator, ToShard, possession_context,
+    Blob, Contribution, Digest, Epoch, EpochDocument, HeldEpoch, IdentityKey, KeyRole,
+    OperatorIndex, OperatorList, PROTOCOL_VERSION, Reason, Registration, Round, RoundCounts,
+    RoundOutcome, ShardIndex, Signed, Standing, Timestamp, ToCoordinator, ToShard,
+    possession_context,
 };
 use ed25519_dalek::SigningKey;
 use rand_chacha::ChaCha20Rng;
@@ -29,7 +30,16 @@ pub(crate) struct FakeShard {
     pub(crate) connected: bool,
     /// Epochs whose secrets it has.
     secrets: BTreeSet<Epoch>,
-    pub(crate) document: Option<EpochDocument>,
+    /// What it claims to have signed and served, instead of what it has.
+    pub(crate) claims: Option<(Epoch, Round)>,
+    signed_epoch: Epoch,
+    served_round: Round,
+    held: BTreeMap<Epoch, Digest>,
+    /// By how much its clock is ahead, in milliseconds.
+    pub(crate) ahead_ms: i64,
+    /// Whether it was told that it may leave.
+    pub(crate) released: bool,
+    pub(crate) documents: BTreeMap<Epoch, EpochDocument>,
 }
 
 impl FakeShard {
@@ -40,7 +50,13 @@ impl FakeShard {
             faults: Faults::default(),
             connected: false,
             secrets: BTreeSet::new(),
-            document: None,
+            claims: None,
+            signed_epoch: Epoch(0),
+            served_round: Round(0),
+            held: BTreeMap::new(),
+            ahead_ms: 0,
+            released: false,
+            documents: BTreeMap::new(),
         }
     }
 
@@ -57,11 +73,32 @@ impl FakeShard {
         }
     }
 
+    pub(crate) fn standing(&self, now: Timestamp) -> Standing {
+        let (signed_epoch, served_round) =
+            self.claims.unwrap_or((self.signed_epoch, self.served_round));
+        let held = self.held.iter().map(|(&epoch, &document)| HeldEpoch { epoch, document });
+        let clock = self.clock(now);
+        Standing { signed_epoch, served_round, held: held.collect(), clock }
+    }
+
+    pub(crate) fn clock(&self, now: Timestamp) -> Timestamp {
+        Timestamp(now.0.saturating_add_signed(self.ahead_ms))
+    }
+
+    /// Serves a round, unless it has served it, or a later one, before.
+    pub(crate) fn serve(&mut self, round: Round) -> bool {
+        let is_new = round > self.served_round;
+        self.served_round = self.served_round.max(round);
+        is_new
+    }
+
     /// The process dies, and all secrets with it.
     pub(crate) fn forget(&mut self) {
         self.connected = false;
+        self.released = false;
+        self.held.clear();
         self.secrets.clear();
-        self.document = None;
+        self.documents.clear();
     }
 
     /// Whether it takes part in rounds of `epoch`.
@@ -76,6 +113,11 @@ impl FakeShard {
         rng: &mut ChaCha20Rng,
     ) -> Option<ToCoordinator> {
         match message {
+            ToShard::Call { epoch, first_round, .. }
+                if epoch <= self.signed_epoch || first_round <= self.served_round =>
+            {
+                Some(ToCoordinator::Refuse { epoch, reason: Blob(b"signed already".to_vec()) })
+            }
             ToShard::Call { epoch, first_round, last_round } if !self.faults.sends_no_keys => {
                 self.secrets.insert(epoch);
                 let contribution = self.contribute(epoch, first_round, last_round, rng);
@@ -85,7 +127,15 @@ impl FakeShard {
                 let reason = Blob(b"I do not like it".to_vec());
                 Some(ToCoordinator::Refuse { epoch: document.epoch, reason })
             }
+            ToShard::Propose { document, .. }
+                if document.epoch <= self.signed_epoch
+                    || document.first_round <= self.served_round =>
+            {
+                let reason = Blob(b"signed already".to_vec());
+                Some(ToCoordinator::Refuse { epoch: document.epoch, reason })
+            }
             ToShard::Propose { document, .. } if !self.faults.signs_nothing => {
+                self.signed_epoch = document.epoch;
                 Some(ToCoordinator::Endorse {
                     epoch: document.epoch,
                     document: document.digest(),
@@ -94,9 +144,16 @@ impl FakeShard {
             }
             ToShard::Publish { document } => {
                 let document = document.document;
+                if self.secrets.contains(&document.epoch) {
+                    self.held.insert(document.epoch, document.digest());
+                }
                 let ready = self.ready(document.epoch, document.first_round);
-                self.document = Some(document);
+                self.documents.insert(document.epoch, document);
                 ready
+            }
+            ToShard::Release => {
+                self.released = true;
+                None
             }
             _ => None,
         }

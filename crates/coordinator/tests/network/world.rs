@@ -38,6 +38,7 @@ pub(crate) fn config() -> CoordinatorConfig {
         ready_ms: 1500,
         gather_ms: 5000,
         retry_ms: 400,
+        hand_over_ms: 1_000_000,
         ..CoordinatorConfig::default()
     }
 }
@@ -128,7 +129,8 @@ impl World {
         let identity = self.shards[shard].identity();
         self.input(Input::Connected { identity });
         let registration = self.shards[shard].registration();
-        self.message(identity, ToCoordinator::Register { registration });
+        let standing = self.shards[shard].standing(self.now);
+        self.message(identity, ToCoordinator::Register { registration, standing });
     }
 
     /// The shard's process dies, which its link tells at once.
@@ -220,10 +222,15 @@ impl World {
             return;
         };
         if let ToShard::Open { epoch, round } = message {
+            if !self.shards[position].serve(round) {
+                return;
+            }
             let missing = self.missing(epoch, position);
             let shard = &self.shards[position];
+            let clock = ToCoordinator::Clock { now: shard.clock(self.now) };
             let (ended, ready) =
                 (shard.end(epoch, round, missing), shard.ready(epoch, round.next()));
+            self.post(to, LINK_MS, Some(clock));
             self.post(to, ROUND_MS, ended);
             self.post(to, ROUND_MS, ready);
         } else {
@@ -248,7 +255,7 @@ impl World {
 
     /// The first shard other than `position` that does not take part.
     fn missing(&self, epoch: Epoch, position: usize) -> Option<ShardIndex> {
-        let document = self.shards[position].document.as_ref()?;
+        let document = self.shards[position].documents.get(&epoch)?;
         let index = document.shards.iter().position(|entry| {
             !self.shards.iter().any(|s| s.identity() == entry.identity && s.works(epoch))
         })?;

@@ -1,16 +1,20 @@
 //! When to plan an epoch, and with whom.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use antiphon_wire::{Epoch, EpochDocument, IdentityKey, Round, SignedDocument, Timestamp, ToShard};
+use antiphon_wire::{
+    Epoch, EpochDocument, IdentityKey, Round, ShardEntry, SignedDocument, Timestamp, ToShard,
+};
 
-use super::{Coordinator, Output, lists};
+use super::{Coordinator, Output};
 use crate::core::attempt::{Attempt, Phase};
 use crate::core::documents;
 use crate::core::notice::Notice;
 use crate::core::quorum::{self, Selection};
 
+/// How long a coordinator whose epoch cannot go on waits for all shards before a quorum will do, in
+/// milliseconds. They come back together from what ended it.
+const REGATHER_MS: u64 = 5000;
 /// The wait after failures in a row doubles this many times at most.
 const MOST_DOUBLINGS: u32 = 6;
 
@@ -23,6 +27,15 @@ enum Need {
     Successor,
     /// The one that runs ends soon.
     Ahead,
+    /// The one that runs has a shard that leaves, or lacks one that is back.
+    HandOver,
+}
+
+impl Need {
+    /// Whether rounds wait for it.
+    fn is_urgent(self) -> bool {
+        matches!(self, Self::First | Self::Successor)
+    }
 }
 
 impl Coordinator {
@@ -49,41 +62,6 @@ impl Coordinator {
             [self.state.current(), self.state.next()].into_iter().flatten().cloned().collect();
         self.resuming = !kept.is_empty();
         self.outputs.extend(kept.into_iter().map(Output::Publish));
-    }
-
-    /// A registered shard's link is gone.
-    pub(super) fn lost(&mut self, identity: IdentityKey) {
-        self.notice(Notice::ShardLost { shard: identity });
-        self.open.values_mut().for_each(|open| open.lose(identity));
-        if self.stopping {
-            return;
-        }
-        self.forgive_debts(&identity);
-        // While shards come back after a restart, links may come and go.
-        if self.resuming {
-            self.leave_out(&identity, "is gone");
-        } else {
-            self.drop_shard(identity, "its link is gone");
-        }
-    }
-
-    /// Takes a shard out of the epochs that run or are on their way.
-    pub(super) fn drop_shard(&mut self, identity: IdentityKey, reason: &str) {
-        let listed = |signed: Option<&Arc<SignedDocument>>| {
-            signed.is_some_and(|signed| lists(signed, &identity))
-        };
-        let (runs, follows) = (listed(self.state.current()), listed(self.state.next()));
-        if runs || follows {
-            self.suspend(identity, reason);
-            if follows {
-                self.state.drop_next();
-            }
-            if runs {
-                self.give_up(identity);
-                self.break_epoch(&format!("shard {identity} is lost: {reason}"));
-            }
-        }
-        self.leave_out(&identity, reason);
     }
 
     /// Makes a shard sit out, and says so.
@@ -171,14 +149,10 @@ impl Coordinator {
             return self.resume();
         }
         let Some(need) = self.need().filter(|_| self.now >= self.retry_at) else { return false };
-        let epoch = Epoch(self.state.last_epoch().0.saturating_add(1));
-        let selection = quorum::choose(
-            &self.roster,
-            &self.network,
-            epoch,
-            self.config.least_shards,
-            &self.state.suspensions,
-        );
+        if need.is_urgent() {
+            self.catch_up();
+        }
+        let selection = self.choose();
         self.gathered |= self.now >= self.gather_until || selection.complete;
         if !self.gathered {
             return false;
@@ -195,37 +169,64 @@ impl Coordinator {
         true
     }
 
-    /// Goes on with a restored epoch once all its shards are back, and gives it up if they do not
-    /// come.
+    /// The shards that the next epoch is planned with.
+    pub(super) fn choose(&self) -> Selection {
+        let epoch = Epoch(self.state.last_epoch().0.saturating_add(1));
+        let least = self.config.least_shards;
+        quorum::choose(&self.roster, &self.network, epoch, least, &self.state.suspensions)
+    }
+
+    /// Goes on with a restored epoch once all its shards are back with its keys, and gives it up if
+    /// they do not come or their keys are gone.
     fn resume(&mut self) -> bool {
-        let Some(signed) = self.state.current().or(self.state.next()) else { return false };
-        if signed.document.shards.iter().all(|shard| self.roster.is_registered(&shard.identity)) {
+        let newest = self.state.current().or(self.state.next()).cloned();
+        let Some(signed) = newest else { return false };
+        let here = |shard: &ShardEntry| self.roster.member(&shard.identity);
+        let shards = &signed.document.shards;
+        let (signed_since, _) = self.vouched((0, 0));
+        if signed_since > self.state.last_epoch() {
+            self.start_over("shards have signed later ones: the state is an old one");
+        } else if shards.iter().any(|s| here(s).is_some_and(|member| !member.holds(&signed))) {
+            self.start_over("shards were started again, and its keys went with that");
+        } else if shards.iter().all(|shard| here(shard).is_some()) {
             self.idle_since = self.now;
+            self.catch_up_in_epoch();
+            self.gathered = true;
         } else if self.now < self.gather_until {
             return false;
-        } else if self.state.current().is_some() {
-            self.break_epoch("not all its shards came back");
+        } else {
+            self.start_over("not all its shards came back");
+        }
+        self.resuming = false;
+        true
+    }
+
+    /// Gives up a restored epoch. It is nobody's fault.
+    fn start_over(&mut self, reason: &str) {
+        if self.state.current().is_some() {
+            self.break_epoch(reason);
         } else {
             self.state.drop_next();
             self.unsaved = true;
         }
-        self.resuming = false;
-        self.gathered = true;
-        true
+        self.gathered = false;
+        self.gather_until = self.gather_until.min(self.now.plus_ms(REGATHER_MS));
     }
 
     fn need(&self) -> Option<Need> {
         if self.broken {
             return Some(Need::Successor);
         }
-        if self.state.next().is_some() {
-            return None;
-        }
-        let Some(signed) = self.state.current() else { return Some(Need::First) };
+        let Some(signed) = self.state.current() else {
+            return self.state.next().is_none().then_some(Need::First);
+        };
         let left = signed.document.last_round.0.saturating_sub(self.state.last_round().0);
         let soon = left <= u64::from(self.config.prepare_ahead_rounds)
             || self.now >= self.ahead_at(&signed.document);
-        soon.then_some(Need::Ahead)
+        if soon && self.state.next().is_none() {
+            return Some(Need::Ahead);
+        }
+        self.wants_hand_over().then_some(Need::HandOver)
     }
 
     /// When the epoch after `document` is prepared even if rounds are left, lest it expire.
@@ -233,7 +234,7 @@ impl Coordinator {
         let interval = u64::from(self.config.interval_in(&self.network));
         let ahead = 2 * interval * (u64::from(self.config.prepare_ahead_rounds) + 2);
         let before = ahead.min(document.expires_at.ms_since(document.starts_at) / 2);
-        Timestamp(document.expires_at.0.saturating_sub(before))
+        self.by_own_clock(Timestamp(document.expires_at.0.saturating_sub(before)))
     }
 
     /// Asks shards for their keys.
@@ -245,6 +246,7 @@ impl Coordinator {
                 let after = signed.document.last_round.0.saturating_add(1);
                 Round(after.min(next.0.saturating_add(ahead))).max(next)
             }
+            (Need::HandOver, Some(signed)) => self.hand_over_round(signed),
             _ => next,
         };
         let last_round = Round(first_round.0.saturating_add(self.config.rounds() - 1));
@@ -256,10 +258,12 @@ impl Coordinator {
             epoch,
             first_round,
             last_round,
-            urgent: need != Need::Ahead,
+            called_at: self.now,
+            urgent: need.is_urgent(),
+            hand_over: need == Need::HandOver,
             members,
             deadline: self.now.plus_ms(self.config.contribute_ms.into()),
-            phase: Phase::Calling { contributions: BTreeMap::new() },
+            phase: Phase::Calling { contributions: BTreeMap::new(), refusals: BTreeMap::new() },
         });
     }
 
@@ -268,6 +272,6 @@ impl Coordinator {
         let attempt = attempt.map(|attempt| attempt.deadline);
         let gather = (self.resuming || !self.gathered).then_some(self.gather_until);
         let ahead = self.state.current().map(|signed| self.ahead_at(&signed.document));
-        [attempt, gather, ahead, Some(self.retry_at)].into_iter().flatten()
+        [attempt, gather, ahead, self.hand_over_at(), Some(self.retry_at)].into_iter().flatten()
     }
 }

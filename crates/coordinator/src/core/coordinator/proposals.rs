@@ -10,7 +10,12 @@ use super::{Coordinator, Output, Work, identities};
 use crate::core::attempt::{Attempt, Phase, Proposed};
 use crate::core::documents::{Done, Fault, Job, Proposal, WorkDone};
 use crate::core::notice::Notice;
-use crate::core::quorum;
+use crate::core::quorum::{self, Presence};
+
+/// Shards that a failure names at most.
+const TOLD: usize = 8;
+/// What planning is taken to need at most, in milliseconds.
+const LONGEST_PLANNING_MS: u64 = 120_000;
 
 impl Coordinator {
     /// Moves the epoch on its way forward, if it is time.
@@ -30,6 +35,10 @@ impl Coordinator {
                 }
                 None => {
                     let unsigned = proposal.unsigned();
+                    if self.is_overtaken() {
+                        self.overtaken();
+                        return true;
+                    }
                     let reason = unsigned
                         .first()
                         .map(|(shard, reason)| format!("shard {shard} {reason}"))
@@ -40,6 +49,18 @@ impl Coordinator {
             },
         }
         true
+    }
+
+    /// Whether rounds went on past where the epoch was to begin: shards cannot sign it any more.
+    fn is_overtaken(&self) -> bool {
+        let last = self.state.last_round();
+        self.attempt.as_ref().is_some_and(|attempt| !attempt.urgent && attempt.first_round <= last)
+    }
+
+    /// Tries again with more time.
+    fn overtaken(&mut self) {
+        self.planning_ms = self.planning_ms.saturating_mul(2).min(LONGEST_PLANNING_MS);
+        self.fail("its first round was opened before it was signed", true);
     }
 
     /// Gives out work, and returns its number.
@@ -78,17 +99,26 @@ impl Coordinator {
     /// Has a document put together from the keys that came.
     fn compose(&mut self) {
         let Some(attempt) = &self.attempt else { return };
-        let Phase::Calling { contributions } = &attempt.phase else { return };
+        let Phase::Calling { contributions, refusals } = &attempt.phase else { return };
         let here: BTreeSet<_> = contributions.keys().copied().collect();
         let missing: Vec<_> = attempt
             .members
             .iter()
             .filter(|member| !here.contains(member))
-            .map(|member| (*member, "sent no keys in time".to_owned()))
+            .map(|member| match refusals.get(member) {
+                Some(reason) => (*member, format!("sent no keys: {reason}")),
+                None => (*member, "sent no keys in time".to_owned()),
+            })
             .collect();
         let selection = self.select(attempt, &here);
         if !selection.is_quorum {
-            let reason = format!("no quorum sent keys: {}", selection.presence);
+            let missing = missing.iter().map(|(shard, reason)| format!("shard {shard} {reason}"));
+            let missing: Vec<_> = missing.take(TOLD).collect();
+            let Presence { present_weight, total_weight, .. } = selection.presence;
+            let reason = format!(
+                "no quorum sent keys, but operators of weight {present_weight} of {total_weight}: {}",
+                missing.join("; ")
+            );
             return self.fail(&reason, false);
         }
         let lists = quorum::lists(&self.roster, attempt.epoch);
@@ -103,13 +133,19 @@ impl Coordinator {
             registration.list = (*list).clone();
             offers.push(Offer { registration, contribution: keys.clone() });
         }
+        // Until an epoch has come about, it may be the numbers of this coordinator that are wrong.
+        let settled = self.settled;
+        let blamed: Vec<_> = missing
+            .into_iter()
+            .filter(|(shard, _)| settled || !refusals.contains_key(shard))
+            .collect();
         let (draft, contributions) = (self.draft(attempt), contributions.clone());
         let work = self.work(Job::Compose { draft, offers });
         if let Some(attempt) = &mut self.attempt {
             attempt.members.retain(|member| here.contains(member));
         }
         self.enter(Phase::Composing { work, contributions });
-        for (shard, reason) in missing {
+        for (shard, reason) in blamed {
             self.suspend(shard, &reason);
         }
     }
@@ -125,6 +161,9 @@ impl Coordinator {
     }
 
     fn send_proposal(&mut self, (document, contributions): Proposal) {
+        if self.is_overtaken() {
+            return self.overtaken();
+        }
         let deadline = self.now.plus_ms(self.config.endorse_ms.into());
         let Some(attempt) = &mut self.attempt else { return };
         attempt.members = document.shards.iter().map(|shard| shard.identity).collect();
@@ -141,7 +180,9 @@ impl Coordinator {
             epoch: attempt.epoch,
             first_round: attempt.first_round,
             last_round: attempt.last_round,
-            starts_at: self.due().max(self.now).plus_ms(before.saturating_mul(interval)),
+            starts_at: self.by_their_clocks(
+                self.due().max(self.now).plus_ms(before.saturating_mul(interval)),
+            ),
             previous: self.state.previous(),
             parameters: self.config.parameters(&self.network),
         }
@@ -155,6 +196,11 @@ impl Coordinator {
         let signed = Arc::new(signed);
         self.state.announce(Arc::clone(&signed), digest);
         self.state.suspensions.published(&shards);
+        self.roster.note_held(&signed);
+        self.planning_ms = self.now.ms_since(attempt.called_at);
+        self.handed_over =
+            if attempt.hand_over { self.handed_over.saturating_add(1) } else { 0 };
+        self.settled = true;
         self.broken = false;
         self.resuming = false;
         self.failures = 0;
@@ -170,5 +216,6 @@ impl Coordinator {
             presence,
         });
         self.outputs.push_back(Output::Publish(signed));
+        self.judge_lists(attempt.epoch);
     }
 }

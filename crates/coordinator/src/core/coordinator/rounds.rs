@@ -7,9 +7,11 @@ use antiphon_wire::{Epoch, EpochDocument, IdentityKey, Round, RoundOutcome, Time
 
 use super::{Coordinator, identities, lists};
 use crate::core::blame::{self, Finding};
+use crate::core::losses::leave_no_quorum;
 use crate::core::notice::{Notice, RoundReport, RoundResult, RoundTotals};
 use crate::core::open_round::OpenRound;
 use crate::core::pace::Pacing;
+use crate::core::roster::Member;
 
 /// Why a shard is suspended that reports nothing.
 const SILENT: &str = "did not report the end of a round in time";
@@ -65,7 +67,7 @@ impl Coordinator {
         let interval = u64::from(document.parameters.interval_ms);
         let wanted = interval.saturating_add(self.pace.latency_ms());
         let before = wanted.min(document.expires_at.ms_since(document.starts_at) / 2);
-        Timestamp(document.expires_at.0.saturating_sub(before))
+        self.by_own_clock(Timestamp(document.expires_at.0.saturating_sub(before)))
     }
 
     /// Moves on to the announced epoch when its first round is next, or nothing runs until then.
@@ -86,6 +88,7 @@ impl Coordinator {
             self.complete_epochs();
         }
         self.idle_since = self.now;
+        self.epoch_began = self.now;
         self.unsaved = true;
         true
     }
@@ -143,6 +146,7 @@ impl Coordinator {
         self.state.take_round(round, self.now);
         self.persist();
         let mut open = OpenRound::new(document, &self.network, round, self.now);
+        open.expires_at = self.by_own_clock(document.expires_at);
         open.alone = self.open.is_empty();
         self.open.values_mut().for_each(|beside| beside.alone = false);
         self.send_all(&open.shards, ToShard::Open { epoch, round });
@@ -218,6 +222,10 @@ impl Coordinator {
         }
         gone.sort_by_key(|(shard, _)| *shard);
         gone.dedup_by_key(|(shard, _)| *shard);
+        if self.is_everybody(&gone) {
+            let reason = format!("round {} did not go through, and many are behind it", open.round);
+            return self.break_epoch(&reason);
+        }
         let current = self.state.current().cloned();
         for (shard, reason) in &gone {
             self.forgive_debts(shard);
@@ -236,6 +244,13 @@ impl Coordinator {
         if over {
             self.break_epoch(&format!("round {} did not go through", open.round));
         }
+    }
+
+    /// Whether so many failed that no quorum would be left: nobody is suspended for what everybody
+    /// suffers.
+    fn is_everybody(&self, gone: &[(IdentityKey, &str)]) -> bool {
+        let operators = gone.iter().filter_map(|(id, _)| self.roster.member(id)).map(Member::operator);
+        leave_no_quorum(&self.network, operators)
     }
 
     /// Notes a dispute. Returns who is to be left out, if it is time.
