@@ -13,6 +13,7 @@ mod exit;
 mod keygen;
 mod load;
 mod logging;
+mod operator_lists;
 mod output;
 mod plan;
 mod serve;

@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 
 use crate::announce::announce;
 use crate::exit::{EXIT_CODES, Exit, Exits};
+use crate::operator_lists::OperatorLists;
 use crate::signals::stop_requested;
 
 /// Run a shard
@@ -18,7 +19,8 @@ use crate::signals::stop_requested;
 #[command(
     after_long_help = EXIT_CODES,
     long_about = "\
-Run a shard until SIGTERM or SIGINT, which let the running round end first.
+Run a shard until SIGTERM or SIGINT. It then asks for an epoch without it and serves until that takes \
+over, which takes some rounds, and two minutes at most; a second signal stops it at once.
 
 A shard mixes in every layer, and is the gateway of the clients that link to it. It keeps no secret \
 on disk but its identity: started again, it takes part from the next epoch on. docs/samples/shard.toml \
@@ -96,15 +98,29 @@ pub(crate) fn shard(arguments: &ShardArguments) -> Result<(), ServeError> {
             let (address, _) = metrics::serve(address).await?;
             tracing::info!(%address, "metrics are served over HTTP");
         }
+        let mut lists = OperatorLists::watch(config.operator_list)?;
         let mut server = ShardServer::start(config.shard).map_err(|source| {
             ServeError::ShardStart { config: arguments.config.clone(), source }
         })?;
-        tokio::select! {
-            failed = server.failed() => return Ok(failed?),
-            () = stop => {}
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            tokio::select! {
+                failed = server.failed() => return Ok(failed?),
+                list = lists.changed() => match server.renew_list(list) {
+                    Ok(()) => tracing::info!("going on with the operator's new list"),
+                    Err(error) => tracing::error!(%error, "the operator's new list is of no use"),
+                },
+                () = &mut stop => break,
+            }
         }
-        tracing::info!("stopping after the running round");
-        server.shut_down().await?;
+        tracing::info!(
+            "leaving once an epoch without this shard has taken over; a second signal stops it at once"
+        );
+        let at_once = stop_requested()?;
+        tokio::select! {
+            left = server.shut_down() => left?,
+            () = at_once => tracing::warn!("stopping in the middle of it all, as asked"),
+        }
         tracing::info!("stopped");
         Ok(())
     })

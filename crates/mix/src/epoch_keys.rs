@@ -129,10 +129,6 @@ fn key_of(identity: &IdentityKey) -> Option<VerifyingKey> {
 }
 
 impl EpochKeys {
-    pub(crate) fn epoch(&self) -> Epoch {
-        self.context.epoch.epoch()
-    }
-
     pub(crate) fn covers(&self, round: Round) -> bool {
         self.context.epoch.document().covers(round)
     }

@@ -5,14 +5,14 @@ mod output;
 mod rosters;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_mix::{ClientId, Input, Shard, SignerState, WorkDone};
 use antiphon_transport::Dialer;
 use antiphon_transport::clock::SystemClock;
-use antiphon_wire::{IdentityKey, Round, ToClient, ToShard};
+use antiphon_transport::kept_file::KeptFile;
+use antiphon_wire::{IdentityKey, OperatorList, Round, Signed, ToClient, ToShard};
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -29,6 +29,8 @@ use crate::workers::Workers;
 use crate::{ShardNotice, StateFileError, Tamper};
 use rosters::Rosters;
 
+/// How long a shard that leaves waits for an epoch without it to take over.
+const HAND_OVER: Duration = Duration::from_secs(60);
 /// How long a shard that stops waits for its running round.
 const LAST_ROUND: Duration = Duration::from_secs(60);
 
@@ -53,6 +55,8 @@ pub(crate) struct Sources {
     pub(crate) peers: mpsc::Receiver<Input>,
     pub(crate) clients: mpsc::Receiver<ClientEvent>,
     pub(crate) phase: watch::Receiver<Phase>,
+    /// New lists of the operator.
+    pub(crate) lists: watch::Receiver<Option<Signed<OperatorList>>>,
     /// Closed when the last task that writes to a client is done.
     pub(crate) writing: mpsc::Receiver<()>,
     pub(crate) endpoints: Vec<JoinHandle<()>>,
@@ -71,7 +75,8 @@ impl Drop for AbortOnDrop {
 /// What the loop carries outputs out with.
 pub(crate) struct Hands {
     pub(crate) identity: SigningKey,
-    pub(crate) state_file: Option<PathBuf>,
+    pub(crate) state_file: Option<Arc<KeptFile>>,
+    pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) workers: Workers,
     pub(crate) dialer: Arc<Dialer>,
     pub(crate) links: Arc<PeerLinks>,
@@ -94,6 +99,8 @@ pub(crate) struct EventLoop {
     /// The last message encoded for clients, since many get the same.
     encoded: Option<(Arc<ToClient>, Bytes)>,
     send_times: SendTimes,
+    /// Until when a shard that leaves goes on as before.
+    leaving_until: Option<Instant>,
     stopping: bool,
     /// What traces are measured from.
     started: Instant,
@@ -112,6 +119,7 @@ impl EventLoop {
             gone: Vec::new(),
             encoded: None,
             send_times: SendTimes::default(),
+            leaving_until: None,
             stopping: false,
             started: Instant::now(),
         }
@@ -134,6 +142,12 @@ impl EventLoop {
     async fn take_part(&mut self, sources: &mut Sources) -> Result<(), RunError> {
         let mut give_up = Instant::now();
         while !self.stopping || (self.machine.is_busy() && Instant::now() < give_up) {
+            if !self.stopping && self.has_left() {
+                self.stopping = true;
+                give_up = Instant::now() + LAST_ROUND;
+                continue;
+            }
+            let leave_by = self.leaving_until.unwrap_or(give_up);
             let wait = self.until_deadline();
             let input = tokio::select! {
                 // The task that serves an endpoint ends after this one: `None` never comes.
@@ -141,12 +155,15 @@ impl EventLoop {
                 Some(event) = sources.coordinator.recv() => self.coordinator_event(event),
                 Some(input) = sources.peers.recv() => self.peer_input(input),
                 Some(event) = sources.clients.recv() => self.client_event(event),
+                Ok(()) = sources.lists.changed() => {
+                    sources.lists.borrow_and_update().clone().map(Input::List)
+                }
                 () = sleep(wait) => Some(Input::Tick),
                 () = sleep_until(give_up), if self.stopping => None,
-                _ = sources.phase.changed(), if !self.stopping => {
-                    self.stopping = true;
-                    give_up = Instant::now() + LAST_ROUND;
-                    None
+                () = sleep_until(leave_by), if self.leaving_until.is_some() && !self.stopping => None,
+                _ = sources.phase.changed(), if self.leaving_until.is_none() => {
+                    self.leaving_until = Some(Instant::now() + HAND_OVER);
+                    Some(Input::Leave)
                 }
             };
             if let Some(input) = input {
@@ -155,6 +172,13 @@ impl EventLoop {
             self.catch_up(sources).await?;
         }
         Ok(())
+    }
+
+    /// Whether a shard that leaves is needed no more, or has waited long enough.
+    fn has_left(&self) -> bool {
+        self.leaving_until.is_some_and(|until| {
+            self.coordinator.is_none() || self.machine.is_released() || Instant::now() >= until
+        })
     }
 
     /// Handles what many wait to have handled, without asking after the rest in between.

@@ -15,6 +15,8 @@ use crate::{CoordinatorAddress, ServerLimits, ShardServerConfig};
 pub struct ConfigFile {
     /// Everything for [`ShardServer::start`](crate::ShardServer::start).
     pub shard: ShardServerConfig,
+    /// The file of the operator's list. The operator replaces it before it ends.
+    pub operator_list: PathBuf,
     /// Where to serve metrics, for [`metrics::serve`](crate::metrics::serve).
     pub metrics: Option<SocketAddr>,
 }
@@ -111,7 +113,9 @@ impl Raw {
             threads: self.threads.and_then(NonZeroUsize::new),
             tamper: None,
         };
-        Ok(ConfigFile { shard, metrics: self.metrics.map(|metrics| metrics.listen) })
+        let operator_list = source.beside(&self.operator_list);
+        let metrics = self.metrics.map(|metrics| metrics.listen);
+        Ok(ConfigFile { shard, operator_list, metrics })
     }
 
     fn check(&self, source: &ConfigSource) -> Result<(), ConfigError> {

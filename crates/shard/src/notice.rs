@@ -39,6 +39,24 @@ pub enum ShardNotice {
     },
     /// Where the time of a round that ended here went.
     RoundTraced(RoundTrace),
+    /// The coordinator's call for keys was not answered with keys.
+    CallRefused {
+        /// Why.
+        why: String,
+    },
+    /// An epoch goes on of which this shard has no keys, since it was started again. It waits for
+    /// the next.
+    KeysGone {
+        /// The epoch.
+        epoch: Epoch,
+    },
+    /// The operator's list ends soon, or has ended.
+    ListEnds {
+        /// The last epoch that it is for.
+        last_epoch: Epoch,
+        /// The newest epoch.
+        epoch: Epoch,
+    },
     /// The coordinator's proposal was not signed.
     ProposalRefused {
         /// Why.
@@ -66,6 +84,9 @@ pub enum ShardNotice {
 impl From<Notice> for ShardNotice {
     fn from(notice: Notice) -> Self {
         match notice {
+            Notice::CallRefused { why } => Self::CallRefused { why },
+            Notice::ListEnds { last_epoch, epoch } => Self::ListEnds { last_epoch, epoch },
+            Notice::KeysGone { epoch } => Self::KeysGone { epoch },
             Notice::ProposalRefused { why } => Self::ProposalRefused { why },
             Notice::DocumentRefused { why } => Self::DocumentRefused { why },
             Notice::Rejected { why } => Self::Rejected { why },
@@ -95,6 +116,20 @@ impl ShardNotice {
                 }
             }
             Self::RoundTraced(trace) => crate::metrics::round_traced(trace),
+            Self::CallRefused { why } => {
+                tracing::warn!(%why, "offered no keys for an epoch: if this goes on, compare what the \
+                    coordinator's log says");
+            }
+            Self::KeysGone { epoch } => tracing::info!(
+                %epoch, "this epoch's keys were in memory only: waiting for the next epoch"
+            ),
+            Self::ListEnds { last_epoch, epoch } if last_epoch < epoch => tracing::error!(
+                %last_epoch, %epoch,
+                "the operator's list has ended: this shard is in no epoch until there is a new one"
+            ),
+            Self::ListEnds { last_epoch, epoch } => tracing::warn!(
+                %last_epoch, %epoch, "the operator's list ends soon: the operator has to sign a new one"
+            ),
             Self::ProposalRefused { why } => tracing::warn!(%why, "did not sign a proposal"),
             Self::DocumentRefused { why } => tracing::warn!(%why, "did not take a document"),
             Self::Rejected { why } => tracing::error!(%why, "the coordinator rejects this shard"),

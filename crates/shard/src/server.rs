@@ -9,7 +9,7 @@ use std::thread::available_parallelism;
 use antiphon_mix::{EntropySource, Shard, ShardConfig, SignerState};
 use antiphon_transport::entropy::entropy;
 use antiphon_transport::{Accept, BindError, Dialer, Identity, Limits, PeerIdentity, Server};
-use antiphon_wire::{IdentityKey, OperatorIndex};
+use antiphon_wire::{IdentityKey, NetworkFile, OperatorIndex, OperatorList, Signed};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -35,7 +35,8 @@ const COORDINATOR_EVENTS: usize = 16;
 pub(crate) enum Phase {
     /// All doors are open.
     Running,
-    /// The last round is finishing; nobody new comes in.
+    /// The shard serves until it is needed no more, and finishes its last round; no new client comes
+    /// in.
     Stopping,
     /// All is said.
     Closed,
@@ -102,6 +103,8 @@ pub struct ShardServer {
     client_address: SocketAddr,
     notices: broadcast::Sender<ShardNotice>,
     phase: watch::Sender<Phase>,
+    lists: watch::Sender<Option<Signed<OperatorList>>>,
+    expected: Listed,
     task: Option<JoinHandle<Result<(), RunError>>>,
 }
 
@@ -112,13 +115,17 @@ impl ShardServer {
     /// If what it is given does not fit together, or the system refuses something.
     pub fn start(config: ShardServerConfig) -> Result<Self, StartError> {
         config.check()?;
+        let expected = Listed {
+            network: Arc::new(config.network),
+            identity: IdentityKey::of(&config.identity),
+        };
         // On disk before anything else: no two processes should find out about each other later.
-        let state = match &config.state {
-            None => SignerState::default(),
+        let (state_file, state) = match &config.state {
+            None => (None, SignerState::default()),
             Some(path) => {
-                let state = state_file::load(path)?;
-                state_file::store(path, state)?;
-                state
+                let (file, state) = state_file::take(path)?;
+                state_file::store(&file, state)?;
+                (Some(Arc::new(file)), state)
             }
         };
         let identity = Identity::new(config.identity.clone());
@@ -140,7 +147,7 @@ impl ShardServer {
 
         let machine = Shard::new(
             ShardConfig {
-                network: Arc::new(config.network),
+                network: Arc::clone(&expected.network),
                 identity: config.identity.clone(),
                 list: config.list,
                 peer_address: advertised("peers", config.advertise_peers, peer_address)?,
@@ -158,6 +165,7 @@ impl ShardServer {
             .map_err(StartError::Threads)?;
 
         let (phase, watch_phase) = watch::channel(Phase::Running);
+        let (lists, lists_out) = watch::channel(None);
         let (peer_inputs, peer_inputs_out) = mpsc::channel(PEER_INPUTS);
         let (client_events, client_events_out) = mpsc::channel(CLIENT_EVENTS);
         let (coordinator_events, coordinator_events_out) = mpsc::channel(COORDINATOR_EVENTS);
@@ -187,7 +195,8 @@ impl ShardServer {
         let (notices, _) = broadcast::channel(NOTICES);
         let hands = Hands {
             identity: config.identity,
-            state_file: config.state,
+            state_file,
+            phase: watch_phase.clone(),
             workers,
             dialer: Arc::new(Dialer::new(Some(&identity), Limits::shards())),
             links,
@@ -201,13 +210,15 @@ impl ShardServer {
             peers: peer_inputs_out,
             clients: client_events_out,
             phase: watch_phase,
+            lists: lists_out,
             writing: writing_out,
             endpoints,
             coordinator_task: AbortOnDrop(coordinator),
         };
         let task = tokio::spawn(event_loop.run(sources, phase.clone()));
         tracing::info!(identity = %me, %peer_address, %client_address, "shard started");
-        Ok(Self { identity: me, peer_address, client_address, notices, phase, task: Some(task) })
+        let task = Some(task);
+        Ok(Self { identity: me, peer_address, client_address, notices, phase, lists, expected, task })
     }
 
     /// The shard's identity.
@@ -230,6 +241,16 @@ impl ShardServer {
         self.notices.subscribe()
     }
 
+    /// Goes on with a new list of the operator, instead of the one before.
+    ///
+    /// # Errors
+    /// If the list is not for this shard. The one before stays.
+    pub fn renew_list(&self, list: Signed<OperatorList>) -> Result<(), StartError> {
+        self.expected.check(&list)?;
+        self.lists.send_replace(Some(list));
+        Ok(())
+    }
+
     /// Waits until the shard fails; for ever if it does not. The future may be dropped and called
     /// again.
     ///
@@ -242,8 +263,8 @@ impl ShardServer {
         ended.unwrap_or(Err(RunError::Panicked))
     }
 
-    /// Finishes the running round, if one runs, says goodbye and leaves. Takes no longer than a
-    /// minute.
+    /// Serves until an epoch without this shard has taken over, so that nobody is disturbed, says
+    /// goodbye and leaves. Takes no longer than two minutes, and a round if there is no coordinator.
     ///
     /// # Errors
     /// If the shard failed, unless [`failed`](Self::failed) has said so.
@@ -292,23 +313,7 @@ impl ShardServerConfig {
     /// # Errors
     /// If it would be rejected.
     pub fn check(&self) -> Result<(), StartError> {
-        let claimed = self.list.claimed();
-        if claimed.network != self.network.id() {
-            return Err(StartError::OtherNetwork);
-        }
-        let operator = self
-            .network
-            .operator(claimed.operator)
-            .ok_or(StartError::UnknownOperator(claimed.operator))?;
-        let list = self
-            .list
-            .verify(&operator.key)
-            .map_err(|_| StartError::ListSignature { name: operator.name.clone() })?;
-        let identity = IdentityKey::of(&self.identity);
-        if !list.shards.contains(&identity) {
-            let number = list.number;
-            return Err(StartError::NotListed { identity: identity.to_hex(), number });
-        }
+        check_list(&self.network, &IdentityKey::of(&self.identity), &self.list)?;
         // A port of 0 becomes one that can be dialled when the system has chosen it.
         for (whom, advertised, listen) in [
             ("peers", self.advertise_peers, self.listen_peers),
@@ -321,4 +326,39 @@ impl ShardServerConfig {
         }
         Ok(())
     }
+}
+
+/// What an operator's list has to fit.
+#[derive(Debug)]
+struct Listed {
+    network: Arc<NetworkFile>,
+    identity: IdentityKey,
+}
+
+impl Listed {
+    fn check(&self, list: &Signed<OperatorList>) -> Result<(), StartError> {
+        check_list(&self.network, &self.identity, list)
+    }
+}
+
+fn check_list(
+    network: &NetworkFile,
+    identity: &IdentityKey,
+    list: &Signed<OperatorList>,
+) -> Result<(), StartError> {
+    let claimed = list.claimed();
+    if claimed.network != network.id() {
+        return Err(StartError::OtherNetwork);
+    }
+    let operator = network
+        .operator(claimed.operator)
+        .ok_or(StartError::UnknownOperator(claimed.operator))?;
+    let list = list
+        .verify(&operator.key)
+        .map_err(|_| StartError::ListSignature { name: operator.name.clone() })?;
+    if !list.shards.contains(identity) {
+        let number = list.number;
+        return Err(StartError::NotListed { identity: identity.to_hex(), number });
+    }
+    Ok(())
 }

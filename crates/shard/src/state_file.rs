@@ -1,16 +1,19 @@
 //! The file that keeps a shard from signing twice.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use antiphon_mix::SignerState;
+use antiphon_transport::kept_file::{KeptFile, LockError};
 use antiphon_wire::{Epoch, Round};
 use serde::Deserialize;
 
 /// What is wrong with a state file.
 #[derive(Debug, thiserror::Error)]
 pub enum StateFileError {
+    /// Another process uses it, or it cannot be locked.
+    #[error("the state file {0}")]
+    Lock(#[from] LockError),
     /// It cannot be read.
     #[error("cannot read the state file {path}: {source}", path = path.display())]
     Read {
@@ -32,8 +35,9 @@ pub enum StateFileError {
     },
     /// It is not what this program wrote.
     #[error(
-        "the state file {path} is damaged: {reason}. It keeps this shard from signing twice: put it \
-         back from where it was lost, or retire this identity for a new one",
+        "the state file {path} is damaged: {reason}. It keeps this shard from signing twice, so never \
+         put back an older copy: make a new identity, have the operator sign a list with that instead \
+         of this one, and start with a new state file",
         path = path.display()
     )]
     Damaged {
@@ -51,65 +55,58 @@ struct Content {
     served_round: u64,
 }
 
-/// Reads the state; the default if there is no file, as before a shard's first start.
-pub(crate) fn load(path: &Path) -> Result<SignerState, StateFileError> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            tracing::warn!(path = %path.display(), "no state file: taking this for a first start");
-            return Ok(SignerState::default());
-        }
-        Err(source) => return Err(StateFileError::Read { path: path.to_owned(), source }),
+/// Takes the file for this process alone and reads the state; the default if there is no file, as
+/// before a shard's first start.
+pub(crate) fn take(path: &Path) -> Result<(KeptFile, SignerState), StateFileError> {
+    let file = KeptFile::take(path)?;
+    let damaged = |reason: String| StateFileError::Damaged { path: path.to_owned(), reason };
+    let read = file.read();
+    let read = read.map_err(|source| StateFileError::Read { path: path.to_owned(), source })?;
+    let Some(bytes) = read else {
+        tracing::warn!(path = %path.display(), "no state file: taking this for a first start");
+        return Ok((file, SignerState::default()));
     };
-    let content: Content = toml::from_str(&text).map_err(|error| StateFileError::Damaged {
-        path: path.to_owned(),
-        reason: error.message().to_owned(),
-    })?;
-    Ok(SignerState {
+    let text = String::from_utf8(bytes).map_err(|_| damaged("it is no text".to_owned()))?;
+    let content: Content =
+        toml::from_str(&text).map_err(|error| damaged(error.message().to_owned()))?;
+    let numbers = [content.signed_epoch, content.served_round];
+    if numbers.contains(&u64::MAX) {
+        return Err(damaged("it has the last number there is, which nobody gets to".to_owned()));
+    }
+    let state = SignerState {
         signed_epoch: Epoch(content.signed_epoch),
         served_round: Round(content.served_round),
-    })
+    };
+    Ok((file, state))
 }
 
-/// Makes `state` durable: after this returns, [`load`] gives it or a later one, even after a power
+/// Makes `state` durable: after this returns, [`take`] gives it or a later one, even after a power
 /// cut.
-pub(crate) fn store(path: &Path, state: SignerState) -> Result<(), StateFileError> {
+pub(crate) fn store(file: &KeptFile, state: SignerState) -> Result<(), StateFileError> {
     let SignerState { signed_epoch, served_round } = state;
     let text = format!(
         "# Keeps this shard from signing or serving twice. Never edit, copy or restore it.\n\
          signed_epoch = {signed_epoch}\nserved_round = {served_round}\n"
     );
-    replace(path, text.as_bytes())
-        .map_err(|source| StateFileError::Write { path: path.to_owned(), source })
-}
-
-/// Replaces a file in one step.
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
-    name.push(".new");
-    let fresh = path.with_file_name(name);
-    let mut file = File::create(&fresh)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&fresh, path)?;
-    // The rename itself is durable only when the directory is.
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+    file.replace(text.as_bytes())
+        .map_err(|source| StateFileError::Write { path: file.path().to_owned(), source })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
     fn what_was_stored_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.toml");
-        assert_eq!(load(&path).unwrap(), SignerState::default());
+        assert_eq!(take(&path).unwrap().1, SignerState::default());
         for number in [1, 7] {
             let state = SignerState { signed_epoch: Epoch(number), served_round: Round(99) };
-            store(&path, state).unwrap();
-            assert_eq!(load(&path).unwrap(), state);
+            store(&take(&path).unwrap().0, state).unwrap();
+            assert_eq!(take(&path).unwrap().1, state);
         }
     }
 
@@ -117,9 +114,27 @@ mod tests {
     fn a_damaged_file_is_never_taken_for_a_first_start() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("state.toml");
-        for text in ["", "signed_epoch = 3", "signed_epoch = -1\nserved_round = 0"] {
+        let last = format!("signed_epoch = {}\nserved_round = 0", i64::MAX);
+        fs::write(&path, &last).unwrap();
+        assert!(take(&path).is_ok());
+        let used_up = format!("signed_epoch = 3\nserved_round = {}", u64::MAX);
+        let texts =
+            ["", "signed_epoch = 3", "signed_epoch = -1\nserved_round = 0", used_up.as_str()];
+        for text in texts.map(str::as_bytes).into_iter().chain([&b"\xff\xfe"[..]]) {
             fs::write(&path, text).unwrap();
-            assert!(matches!(load(&path), Err(StateFileError::Damaged { .. })), "{text}");
+            let error = take(&path).unwrap_err();
+            assert!(matches!(error, StateFileError::Damaged { .. }), "{error}");
+            assert!(error.to_string().contains("never put back an older copy"));
         }
+    }
+
+    #[test]
+    fn a_second_process_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state.toml");
+        let _first = take(&path).unwrap();
+        let error = take(&path).unwrap_err().to_string();
+        let holder = format!("in use by process {}", std::process::id());
+        assert!(error.contains(&holder), "{error}");
     }
 }

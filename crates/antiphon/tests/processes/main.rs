@@ -11,6 +11,7 @@ mod crashes;
 mod demo;
 mod files;
 mod load;
+mod members;
 mod network;
 mod process;
 mod samples;

@@ -15,8 +15,8 @@ pub(crate) const SHARDS: usize = 4;
 
 const NAMES: [&str; SHARDS] = ["alpha", "beta", "gamma", "delta"];
 
-/// Rounds of an epoch: few, so that tests see several epochs.
-const EPOCH_ROUNDS: u32 = 40;
+/// Rounds of an epoch: as few as outlast the longest round, so that tests see several epochs.
+const EPOCH_ROUNDS: u32 = 160;
 
 pub(crate) struct Network {
     folder: TempDir,
@@ -82,6 +82,19 @@ impl Network {
         Process::start(self.folder(), name, &format!("shard --config {}.toml", NAMES[shard]))
     }
 
+    /// Starts a process with a shard's identity, and ports and a state file of its own.
+    pub(crate) fn start_twin(&self, shard: usize, name: &str) -> Process {
+        let own = fs::read_to_string(self.folder().join(format!("{}.toml", NAMES[shard]))).unwrap();
+        let [old_peers, old_clients] = [self.ports[2 + 2 * shard], self.ports[3 + 2 * shard]];
+        let ports = free_ports(2);
+        let twin = own
+            .replace(&format!(":{old_peers}\""), &format!(":{}\"", ports[0]))
+            .replace(&format!(":{old_clients}\""), &format!(":{}\"", ports[1]))
+            .replace(".state\"", ".twin\"");
+        self.write(&format!("{name}.toml"), &twin);
+        Process::start(self.folder(), name, &format!("shard --config {name}.toml"))
+    }
+
     pub(crate) fn start_shards(&self) -> Vec<Process> {
         (0..SHARDS).map(|shard| self.start_shard(shard, NAMES[shard])).collect()
     }
@@ -134,7 +147,8 @@ impl Network {
                  submit_ms = 1000\n\
                  layer_ms = 2000\n\
                  ready_ms = 2000\n\
-                 retry_ms = 200\n"
+                 retry_ms = 200\n\
+                 hand_over_ms = 1000\n"
             ),
         );
     }

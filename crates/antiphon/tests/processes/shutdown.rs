@@ -49,7 +49,7 @@ fn asked_to_stop_every_process_ends_its_round_and_a_coordinator_goes_on_later() 
     let (code, took) = shards[3].terminate();
     assert_eq!(code, 0);
     assert!(took < LONGEST_ROUND, "{took:?}");
-    assert!(shards[3].log().contains(STOPPING) && shards[3].log().contains("stopped"));
+    assert!(shards[3].log().contains("leaving once") && shards[3].log().contains("stopped"));
     let newest = rounds(&coordinator.log()).iter().map(|line| line.round).max().unwrap();
     delivered_after(&mut coordinator, newest);
 

@@ -1,14 +1,23 @@
 //! Carrying out what the machine wants done. Only the disk is waited for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use antiphon_mix::{ClientId, Notice, Output, SignerState};
 use antiphon_transport::CloseReason;
+use antiphon_transport::kept_file::KeptFile;
 use antiphon_wire::{Encode as _, IdentityKey, PeerMessage, ToClient};
 use bytes::Bytes;
+use tokio::time::timeout;
 
 use super::{EventLoop, RunError};
-use crate::{OutgoingBatch, ShardNotice, state_file};
+use crate::server::Phase;
+use crate::{OutgoingBatch, ShardNotice, StateFileError, state_file};
+
+/// How long to wait before trying again to keep the state.
+const RETRY: Duration = Duration::from_secs(1);
+/// Of failures in a row, how many go by for each that is told.
+const SAID_EVERY: u32 = 30;
 
 impl EventLoop {
     pub(super) async fn carry_out(&mut self, output: Output) -> Result<(), RunError> {
@@ -71,17 +80,33 @@ impl EventLoop {
         Ok(())
     }
 
+    /// Makes the state durable, however long it takes: nothing that depends on it is done before.
     async fn persist(&mut self, state: SignerState) -> Result<(), RunError> {
-        if let Some(path) = self.hands.state_file.clone() {
-            tokio::task::spawn_blocking(move || state_file::store(&path, state))
-                .await
-                .map_err(|_| RunError::Panicked)??;
+        if let Some(file) = self.hands.state_file.clone() {
+            let mut failures = 0_u32;
+            while let Err(error) = store(Arc::clone(&file), state).await? {
+                if failures.is_multiple_of(SAID_EVERY) {
+                    tracing::error!(%error, "nothing is signed or served before the state is kept");
+                }
+                failures += 1;
+                if self.stops_within(RETRY).await {
+                    return Err(error.into());
+                }
+            }
+            if failures > 0 {
+                tracing::info!("the state is kept again: going on");
+            }
         }
         self.served = state.served_round;
         if self.rosters.prune(self.served) {
             self.relink();
         }
         Ok(())
+    }
+
+    /// Whether the shard is told to stop meanwhile.
+    async fn stops_within(&mut self, wait: Duration) -> bool {
+        timeout(wait, self.hands.phase.wait_for(|phase| *phase != Phase::Running)).await.is_ok()
     }
 
     fn count_lost(&self, to: &IdentityKey, sent: bool) {
@@ -112,4 +137,12 @@ impl EventLoop {
             crate::metrics::clients(self.clients.len());
         }
     }
+}
+
+async fn store(
+    file: Arc<KeptFile>,
+    state: SignerState,
+) -> Result<Result<(), StateFileError>, RunError> {
+    let stored = tokio::task::spawn_blocking(move || state_file::store(&file, state)).await;
+    stored.map_err(|_| RunError::Panicked)
 }

@@ -1,0 +1,101 @@
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::network::{Network, SHARDS, delivered_after, epochs};
+use crate::process::Process;
+
+/// Far less than a round's deadlines take, which is what everybody waited for once.
+const SOON: Duration = Duration::from_secs(30);
+
+/// Sees that rounds go on above `round` with all shards, and that nobody sits out. Returns the last
+/// round.
+fn goes_on(coordinator: &mut Process, round: u64, since: Instant) -> u64 {
+    let (_, first) = delivered_after(coordinator, round);
+    assert!(since.elapsed() < SOON, "{:?}", since.elapsed());
+    let (_, last) = delivered_after(coordinator, first + 1);
+    let log = coordinator.log();
+    assert!(!log.contains("sits out"), "{log}");
+    last
+}
+
+#[test]
+fn a_coordinator_whose_state_is_old_or_lost_goes_on_by_itself() {
+    let network = Network::new();
+    let state = network.folder().join("coordinator.state");
+    let mut coordinator = network.start_coordinator("coordinator");
+    let _shards = network.start_shards();
+    delivered_after(&mut coordinator, 2);
+    let old = fs::read(&state).unwrap();
+    let (_, round) = delivered_after(&mut coordinator, 8);
+    coordinator.terminate();
+
+    fs::write(&state, old).unwrap();
+    let mut with_old = network.start_coordinator("coordinator.old");
+    let round = goes_on(&mut with_old, round, Instant::now());
+    with_old.terminate();
+
+    fs::remove_file(&state).unwrap();
+    let mut without = network.start_coordinator("coordinator.lost");
+    goes_on(&mut without, round, Instant::now());
+    assert!(without.log().contains("no state"));
+    assert!(without.log().contains("going on above that"));
+}
+
+#[test]
+fn after_a_power_cut_everything_is_back_in_seconds() {
+    let network = Network::new();
+    let mut coordinator = network.start_coordinator("coordinator");
+    let mut shards = network.start_shards();
+    let (_, round) = delivered_after(&mut coordinator, 3);
+    coordinator.kill();
+    shards.iter_mut().for_each(Process::kill);
+
+    let since = Instant::now();
+    let mut coordinator = network.start_coordinator("coordinator.again");
+    let _shards: Vec<_> = (0..SHARDS).map(|i| network.start_shard(i, &format!("{i}.again"))).collect();
+    goes_on(&mut coordinator, round, since);
+    assert_eq!(epochs(&coordinator.log()).last().unwrap().1, SHARDS);
+}
+
+#[test]
+fn shards_that_are_stopped_politely_cost_no_round_and_come_back() {
+    let network = Network::new();
+    let mut coordinator = network.start_coordinator("coordinator");
+    let mut shards = network.start_shards();
+    delivered_after(&mut coordinator, 3);
+    for i in 0..2 {
+        let (code, took) = shards[i].terminate();
+        assert_eq!(code, 0);
+        assert!(took < SOON, "{took:?}");
+        let before = epochs(&coordinator.log()).last().unwrap().0;
+        shards[i] = network.start_shard(i, &format!("{i}.again"));
+        coordinator.wait_for("an epoch with the shard again", |log| {
+            epochs(log).into_iter().find(|(epoch, shards)| *epoch > before && *shards == SHARDS)
+        });
+    }
+    let log = coordinator.log();
+    assert!(!log.contains("sits out") && !log.contains("cannot go on"), "{log}");
+}
+
+#[test]
+fn a_second_process_with_a_state_file_or_an_identity_is_refused() {
+    let network = Network::new();
+    let mut coordinator = network.start_coordinator("coordinator");
+    let _shards = network.start_shards();
+    let (epoch, _) = delivered_after(&mut coordinator, 2);
+
+    let mut same_state = network.start_shard(0, "second");
+    assert_eq!(same_state.exit_code(), 1);
+    assert!(same_state.log().contains("in use by process"), "{}", same_state.log());
+    let mut second = network.start_coordinator("second.coordinator");
+    assert_eq!(second.exit_code(), 1);
+    assert!(second.log().contains("in use by process"), "{}", second.log());
+
+    // With a state file and ports of its own, it gets as far as the coordinator.
+    let mut same_identity = network.start_twin(0, "twin");
+    same_identity.wait_for_words("another process registered with this identity from 127.0.0.1");
+    let (_, round) = delivered_after(&mut coordinator, 8);
+    let (still, _) = delivered_after(&mut coordinator, round + 3);
+    assert_eq!(still, epoch, "{}", coordinator.log());
+    assert!(!coordinator.log().contains("is gone"));
+}
