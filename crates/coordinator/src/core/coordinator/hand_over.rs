@@ -52,8 +52,8 @@ impl Coordinator {
     pub(super) fn hand_over_round(&self, running: &SignedDocument) -> Round {
         let next = self.state.next_round();
         let interval = u64::from(self.config.interval_in(&self.network));
-        let ahead = (2 * self.planning_ms + SPARE_MS).div_ceil(interval) + 1;
-        let ahead = ahead.min(u64::from(self.config.prepare_ahead_rounds).max(1));
+        let between = interval.max(self.pace.latency_ms() / self.pace.allowed() as u64);
+        let ahead = (2 * self.planning_ms + SPARE_MS).div_ceil(between) + 1;
         let mut first = next.0.saturating_add(ahead);
         first = first.min(running.document.last_round.0.saturating_add(1));
         // Shards that have a newer document serve none of its rounds under the one before it.
