@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{
-    BatchHeader, Direction, Epoch, FromClient, IdentityKey, Layer, OperatorList, PeerMessage, Round, RoundCounts,
-    RoundOutcome, Signed, SignedHeader, ToClient, ToCoordinator, ToShard,
+    BatchHeader, Direction, Epoch, FromClient, IdentityKey, Layer, OperatorList, PeerMessage,
+    Round, RoundCounts, RoundOutcome, Signed, SignedHeader, ToClient, ToCoordinator, ToShard,
 };
 
 use crate::SignerState;

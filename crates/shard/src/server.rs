@@ -218,7 +218,16 @@ impl ShardServer {
         let task = tokio::spawn(event_loop.run(sources, phase.clone()));
         tracing::info!(identity = %me, %peer_address, %client_address, "shard started");
         let task = Some(task);
-        Ok(Self { identity: me, peer_address, client_address, notices, phase, lists, expected, task })
+        Ok(Self {
+            identity: me,
+            peer_address,
+            client_address,
+            notices,
+            phase,
+            lists,
+            expected,
+            task,
+        })
     }
 
     /// The shard's identity.
@@ -350,9 +359,8 @@ fn check_list(
     if claimed.network != network.id() {
         return Err(StartError::OtherNetwork);
     }
-    let operator = network
-        .operator(claimed.operator)
-        .ok_or(StartError::UnknownOperator(claimed.operator))?;
+    let operator =
+        network.operator(claimed.operator).ok_or(StartError::UnknownOperator(claimed.operator))?;
     let list = list
         .verify(&operator.key)
         .map_err(|_| StartError::ListSignature { name: operator.name.clone() })?;

@@ -29,9 +29,8 @@ fn delivered_since(network: &Network, since: Timestamp) -> usize {
 }
 
 fn nobody_suspended(network: &Network) {
-    let suspended = |(_, notice): &(Timestamp, Notice)| {
-        matches!(notice, Notice::ShardSuspended { .. })
-    };
+    let suspended =
+        |(_, notice): &(Timestamp, Notice)| matches!(notice, Notice::ShardSuspended { .. });
     assert!(!network.record.coordinator.iter().any(suspended), "{}", log(network));
 }
 

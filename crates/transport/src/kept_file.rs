@@ -117,8 +117,7 @@ impl KeptFile {
     pub fn replace(&self, content: &[u8]) -> io::Result<()> {
         let new = beside(&self.path, ".new");
         let mut options = OpenOptions::new();
-        let mut file =
-            owners_only(options.write(true).create(true).truncate(true)).open(&new)?;
+        let mut file = owners_only(options.write(true).create(true).truncate(true)).open(&new)?;
         close_to_others(&file)?;
         file.write_all(content)?;
         file.sync_all()?;

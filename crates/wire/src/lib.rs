@@ -16,7 +16,8 @@ mod together;
 pub use client::{FromClient, ToClient};
 pub use codec::{Blob, Decode, DecodeError, Encode, Reader};
 pub use control::{
-    HeldEpoch, MOST_ROUNDS_IN_FLIGHT, Registration, RoundCounts, RoundOutcome, Standing, ToCoordinator, ToShard,
+    HeldEpoch, MOST_ROUNDS_IN_FLIGHT, Registration, RoundCounts, RoundOutcome, Standing,
+    ToCoordinator, ToShard,
 };
 pub use epoch::{
     Contribution, EpochDocument, KeyRole, OperatorList, PROTOCOL_VERSION, Parameters,

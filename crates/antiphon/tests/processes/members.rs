@@ -52,7 +52,8 @@ fn after_a_power_cut_everything_is_back_in_seconds() {
 
     let since = Instant::now();
     let mut coordinator = network.start_coordinator("coordinator.again");
-    let _shards: Vec<_> = (0..SHARDS).map(|i| network.start_shard(i, &format!("{i}.again"))).collect();
+    let _shards: Vec<_> =
+        (0..SHARDS).map(|i| network.start_shard(i, &format!("{i}.again"))).collect();
     goes_on(&mut coordinator, round, since);
     assert_eq!(epochs(&coordinator.log()).last().unwrap().1, SHARDS);
 }

@@ -87,7 +87,9 @@ impl Attempt {
             return;
         }
         match &mut self.phase {
-            Phase::Calling { contributions, refusals } if !contributions.contains_key(&identity) => {
+            Phase::Calling { contributions, refusals }
+                if !contributions.contains_key(&identity) =>
+            {
                 refusals.entry(identity).or_insert(reason);
             }
             Phase::Proposing { proposal } => {

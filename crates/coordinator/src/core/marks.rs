@@ -20,7 +20,8 @@ pub(crate) fn vouched(
         let kept = highest.entry(operator).or_default();
         *kept = mark.max(*kept);
     }
-    let mut falling: Vec<_> = highest.into_iter().map(|(operator, mark)| (mark, operator)).collect();
+    let mut falling: Vec<_> =
+        highest.into_iter().map(|(operator, mark)| (mark, operator)).collect();
     falling.sort_unstable_by(|a, b| b.cmp(a));
     let malicious = u128::from(network.policy.malicious_ppm) * u128::from(network.total_weight());
     let mut weight = 0;

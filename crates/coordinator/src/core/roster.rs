@@ -167,8 +167,7 @@ impl Roster {
 
     /// Notes that the shards of a document that all have signed have its keys.
     pub(crate) fn note_held(&mut self, signed: &SignedDocument) {
-        let held =
-            HeldEpoch { epoch: signed.document.epoch, document: signed.document.digest() };
+        let held = HeldEpoch { epoch: signed.document.epoch, document: signed.document.digest() };
         for shard in &signed.document.shards {
             if let Some(member) = self.member_mut(&shard.identity) {
                 member.hold(held);

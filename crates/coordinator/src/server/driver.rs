@@ -214,7 +214,8 @@ impl Driver {
     /// Whether the coordinator is told to stop meanwhile. On a thread that may wait.
     fn stops_within(&self, wait: Duration) -> bool {
         let mut stop = self.stop.clone();
-        Handle::current().block_on(async { timeout(wait, stop.wait_for(|stop| *stop)).await.is_ok() })
+        Handle::current()
+            .block_on(async { timeout(wait, stop.wait_for(|stop| *stop)).await.is_ok() })
     }
 
     /// Keeps the newest document and the one before it, whose rounds may still run.

@@ -7,9 +7,7 @@ use crate::world::{World, config};
 
 /// Rounds delivered from `since` on.
 fn delivered(world: &World, since: Timestamp) -> usize {
-    let is_delivered = |notice: &Notice| {
-        matches!(notice, Notice::RoundEnded(report) if report.result == RoundResult::Delivered)
-    };
+    let is_delivered = |notice: &Notice| matches!(notice, Notice::RoundEnded(report) if report.result == RoundResult::Delivered);
     world.notices.iter().filter(|(at, notice)| *at >= since && is_delivered(notice)).count()
 }
 
@@ -260,9 +258,7 @@ fn a_coordinator_whose_clock_is_off_goes_by_those_of_the_shards() {
         world.connect_all();
         let since = world.now;
         world.run_ms(30_000);
-        let own = |notice: &Notice| {
-            matches!(notice, Notice::OwnClock { ahead_ms: own } if *own == -ahead_ms)
-        };
+        let own = |notice: &Notice| matches!(notice, Notice::OwnClock { ahead_ms: own } if *own == -ahead_ms);
         assert_eq!(world.told(own), 1);
         assert!(delivered(&world, since) >= 25);
         for signed in &world.published {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use antiphon_routing::{CheckedProposal, DocumentError, ProposalError, VerifiedEpoch};
 use antiphon_wire::{
-    Blob, Contribution, Epoch, EpochDocument, HeldEpoch, OperatorList, PROTOCOL_VERSION, Registration, Round,
-    ShardEntry, SignedDocument, Standing, Timestamp, ToCoordinator,
+    Blob, Contribution, Epoch, EpochDocument, HeldEpoch, OperatorList, PROTOCOL_VERSION,
+    Registration, Round, ShardEntry, SignedDocument, Standing, Timestamp, ToCoordinator,
 };
 
 use crate::epoch_keys::{KeyRequest, OfferedKeys};

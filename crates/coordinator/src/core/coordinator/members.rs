@@ -166,8 +166,8 @@ impl Coordinator {
             self.broken_last = self.broken_last.filter(|broken| Some(*broken) != epoch);
             self.state.put_back(next);
         }
-        self.resuming = !self.broken
-            && (self.state.current().is_some() || self.state.next().is_some());
+        self.resuming =
+            !self.broken && (self.state.current().is_some() || self.state.next().is_some());
         self.gathered = false;
         self.gather_until = self.now.plus_ms(AWAY_MS.min(self.config.gather_ms.into()));
     }

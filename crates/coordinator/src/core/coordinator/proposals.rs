@@ -180,9 +180,8 @@ impl Coordinator {
             epoch: attempt.epoch,
             first_round: attempt.first_round,
             last_round: attempt.last_round,
-            starts_at: self.by_their_clocks(
-                self.due().max(self.now).plus_ms(before.saturating_mul(interval)),
-            ),
+            starts_at: self
+                .by_their_clocks(self.due().max(self.now).plus_ms(before.saturating_mul(interval))),
             previous: self.state.previous(),
             parameters: self.config.parameters(&self.network),
         }
@@ -198,8 +197,7 @@ impl Coordinator {
         self.state.suspensions.published(&shards);
         self.roster.note_held(&signed);
         self.planning_ms = self.now.ms_since(attempt.called_at);
-        self.handed_over =
-            if attempt.hand_over { self.handed_over.saturating_add(1) } else { 0 };
+        self.handed_over = if attempt.hand_over { self.handed_over.saturating_add(1) } else { 0 };
         self.settled = true;
         self.broken = false;
         self.resuming = false;

@@ -249,7 +249,8 @@ impl Coordinator {
     /// Whether so many failed that no quorum would be left: nobody is suspended for what everybody
     /// suffers.
     fn is_everybody(&self, gone: &[(IdentityKey, &str)]) -> bool {
-        let operators = gone.iter().filter_map(|(id, _)| self.roster.member(id)).map(Member::operator);
+        let operators =
+            gone.iter().filter_map(|(id, _)| self.roster.member(id)).map(Member::operator);
         leave_no_quorum(&self.network, operators)
     }
 
