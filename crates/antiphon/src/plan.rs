@@ -32,6 +32,7 @@ use outlook::Outlook;
 use scale::ScaleFigures;
 use scale_arguments::{CurveOver, ScaleArguments};
 use solved::Solved;
+pub(crate) use text::short;
 
 /// Show what a network costs and what it promises
 #[derive(Debug, Args)]

@@ -1,8 +1,9 @@
 //! A coordinator that proposes what it must not.
 
 use antiphon_routing::Offer;
+use antiphon_sim::Setup;
 use antiphon_sim::scripted::Scripted;
-use antiphon_wire::{Epoch, EpochDocument, NetworkFile, OperatorIndex};
+use antiphon_wire::{Epoch, EpochDocument, NetworkFile, OperatorIndex, Policy};
 
 const ROUNDS: (u64, u64) = (1, 3);
 
@@ -49,6 +50,27 @@ fn no_honest_shard_signs_parameters_weaker_than_the_policy() {
     }
     // None of this keeps them from signing an honest proposal.
     assert!(shards.propose_to_all(&document, &contributions).iter().all(|(_, a)| a.is_ok()));
+}
+
+#[test]
+fn hops_follow_the_total_and_a_document_above_it_is_refused() {
+    let hops = |total_delta| {
+        let mut setup = Setup::small(5, 0);
+        setup.policy = Policy { total_delta, least_mixing_hops: 2, ..Policy::DEFAULT };
+        let mut shards = Scripted::new(setup);
+        let (document, contributions) = shards.honest(1, ROUNDS);
+        let answers = shards.propose_to_all(&document, &contributions);
+        assert!(answers.iter().all(|(_, answer)| answer.is_ok()), "{answers:?}");
+        // One hop less leaves more.
+        let mut weaker = document.clone();
+        weaker.parameters.layers -= 1;
+        let reason = if total_delta < 0.1 { "add up to" } else { "mixing hops" };
+        shards.all_refuse(&weaker, &contributions, reason, &[]);
+        document.parameters.layers - 1
+    };
+    // What the default network keeps at the hops that its f asks for anyway, and what it does not.
+    assert_eq!(hops(0.3), 14);
+    assert_eq!(hops(0.01), 18);
 }
 
 fn for_operator(

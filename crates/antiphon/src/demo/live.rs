@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::plan::short;
+
 use super::report::{Messages, NetworkReport, Outcome, Round};
 
 /// What is about to happen, and what it promises.
@@ -14,16 +16,19 @@ pub(super) fn opening(network: &NetworkReport, sigma: f64, file: &str, bytes: us
          path        {hops} mixing hops, then the dead-drop shard\n\
          noise       {noise_per_shard} deposits a shard and round, of which a secret number is paired \
          (sigma {sigma:.1})\n\
-         guarantee   epsilon {epsilon:.4}, delta {delta:.0e} over {} disturbed rounds\n",
+         guarantee   epsilon {epsilon:.4}, delta {delta:.0e} of the noise over {} disturbed rounds\n\
+         in all      delta {} over {} days, mixing and looking first included (proven)\n",
         network.disturbed_rounds_budget,
+        short(network.delta_total),
+        network.total_over_days,
     );
     // Writing to a string does not fail.
     let _ = write!(
         text,
-        "mixing      delta_mix {:.1e} a round and conversation (proven), {:.1e} (conjectured)\n\
+        "mixing      delta_mix {:.1e} and peek {:.1e} a round and conversation (proven)\n\
          file        {file}, {bytes} bytes, both ways\n\n\
          round  outcome     latency   onions: users + noise   filters            adversary counts\n",
-        network.delta_mix, network.delta_mix_conjectured,
+        network.delta_mix, network.peek_round,
     );
     text
 }

@@ -32,6 +32,11 @@ pub(super) struct NetworkReport {
     pub(super) delta_mix: f64,
     /// The same, conjectured.
     pub(super) delta_mix_conjectured: f64,
+    /// What looking first adds, of one conversation in one round.
+    pub(super) peek_round: f64,
+    /// All that comes beside epsilon, over `total_over_days`.
+    pub(super) delta_total: f64,
+    pub(super) total_over_days: u32,
 }
 
 impl NetworkReport {
@@ -47,6 +52,9 @@ impl NetworkReport {
             disturbed_rounds_budget: figures.disturbed_rounds_budget,
             delta_mix: figures.delta_mix,
             delta_mix_conjectured: figures.delta_mix_conjectured,
+            peek_round: figures.peek_round,
+            delta_total: figures.delta_total,
+            total_over_days: figures.total_over_days,
         }
     }
 }

@@ -14,6 +14,8 @@ const WIDEST: f64 = MAX_VOLUME as f64 / 24.0;
 const MARGIN: f64 = 1.45;
 /// Below this delta, what is beyond the cut counts, and no number is offered.
 const LEAST_DELTA: f64 = 1e-12;
+/// What is offered in place of one that is too small.
+const LARGER_DELTA: f64 = 1e-9;
 
 /// No noise is enough.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -45,7 +47,7 @@ impl OutOfReach {
         let equal = shares.iter().all(|share| share == &shares[0]);
         let ways = if equal { reach.ways() } else { Vec::new() };
         let instead = if ways.is_empty() {
-            "more operators, or a weaker guarantee in more than one of --epsilon, --delta and --disturbed"
+            "a weaker guarantee in more than one of --epsilon, --delta and --disturbed, or more operators"
                 .to_owned()
         } else {
             ways.join(", or ")
@@ -70,7 +72,10 @@ impl Reach {
     /// Options that would do, each in place of what was asked for.
     fn ways(&self) -> Vec<String> {
         if self.delta < LEAST_DELTA {
-            return vec!["a larger --delta, such as 1e-9".to_owned()];
+            // Only if that alone is enough.
+            let larger = Self { delta: LARGER_DELTA, ..*self };
+            let way = format!("--delta {LARGER_DELTA:e}");
+            return if larger.is_kept() { vec![way] } else { Vec::new() };
         }
         let mut ways = Vec::new();
         let epsilon = rounded_up(self.least_epsilon());
@@ -140,6 +145,21 @@ mod tests {
         {
             assert_eq!(rounded_up(value).to_string(), text);
         }
+    }
+
+    #[test]
+    fn nothing_is_offered_that_fails_as_well() {
+        let reach = Reach {
+            epsilon: 0.001,
+            delta: 1e-30,
+            disturbed: 1_000_000,
+            each: OperatorShare { weight: 1, shards: 1 },
+            operators: 5,
+            malicious: 0.2,
+        };
+        assert_eq!(reach.ways(), Vec::<String>::new());
+        let usual = Reach { epsilon: 0.7, disturbed: 1000, ..reach };
+        assert_eq!(usual.ways(), ["--delta 1e-9"]);
     }
 
     #[test]

@@ -266,7 +266,7 @@ fn outage(figures: &Figures) -> Vec<String> {
 }
 
 /// Two significant digits; powers of ten where that is shorter.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     if value == 0.0 || (0.1..=1.0).contains(&value) {
         format!("{value:.2}").trim_end_matches('0').trim_end_matches('.').to_owned()
     } else {

@@ -164,7 +164,12 @@ fn budgets_out_of_reach_come_with_budgets_within() {
     assert!(instead.contains("--epsilon 0.") && instead.contains("--disturbed "), "{instead}");
     let fewer = instead.split(", or ").find(|way| way.starts_with("--disturbed")).unwrap();
     done(here, &format!("plan --epsilon 0.01 {}", fewer.trim()));
-    refused(here, "plan --delta 1e-300", 1, "Possible instead: a larger --delta");
+    refused(here, "plan --delta 1e-300", 1, "Possible instead: --delta 1e-9");
+    done(here, "plan --delta 1e-9");
+    // Where that would fail as well, it is not offered.
+    let run = crate::run(here, "plan --disturbed 1000000 --epsilon 0.001 --delta 1e-30");
+    assert_eq!(run.code, 1);
+    assert!(run.err.contains("more than one of") && !run.err.contains("1e-9"), "{}", run.err);
 }
 
 #[test]
