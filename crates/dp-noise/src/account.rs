@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::accountant::margin;
 use crate::budget::{Budget, BudgetError};
 use crate::composition::{Aim, ComposedLoss, Repeated, composed};
+use crate::distribution::{MAX_VOLUME, Sigma};
 use crate::mechanism::{MAX_LOST_NOISE, Mechanism};
 use crate::privacy_loss::{PrivacyLoss, Step};
 
@@ -44,6 +45,13 @@ pub enum AccountError {
          left is known"
     )]
     VolumeNotFixed,
+    /// Lost noise where the noise is wider than any document's.
+    #[error(
+        "lost noise is computed for noise that documents can hold: sigma up to {most}, \
+         and up to {MAX_VOLUME} deposits a shard",
+        most = Sigma::MAX.pairs()
+    )]
+    TooWide,
     /// Fewer onions than the analysis of left-out ones needs.
     #[error(
         "{onions} onions are too few for {users} users' to be left out among; 16 times as \
@@ -120,7 +128,7 @@ impl Account {
             return Err(AccountError::LostNoise(deposits));
         }
         if deposits > 0 {
-            self.fixed_volume()?;
+            self.of_documents()?;
         }
         self.lost_noise = deposits;
         Ok(self)
@@ -158,7 +166,7 @@ impl Account {
     ) -> Result<Self, AccountError> {
         self.attempts = None;
         if attempts > 0 {
-            self.fixed_volume()?;
+            self.of_documents()?;
             let onions = self.mechanism.volume() as u64;
             self.attempts = Some(Attempts::new(attempts, onions, self.users(), false_positive)?);
         }
@@ -213,6 +221,19 @@ impl Account {
             }
         }
         Ok(kept)
+    }
+
+    /// Noise of a fixed volume that a document can hold.
+    fn of_documents(&self) -> Result<(), AccountError> {
+        self.fixed_volume()?;
+        match &self.mechanism {
+            Mechanism::ConstantVolume(shards)
+                if !shards.iter().all(|shard| shard.is_for_documents()) =>
+            {
+                Err(AccountError::TooWide)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn fixed_volume(&self) -> Result<(), AccountError> {

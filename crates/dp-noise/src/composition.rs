@@ -252,7 +252,7 @@ const MOST_JOINED: f64 = 16_384.0;
 /// Splits every atom between its two neighbours on the grid, keeping its mass under P and
 /// under Q. The result dominates: every test between P and Q becomes a little better.
 /// Costs at most spacing^2/4 of variance per round and nothing to first order.
-fn on_grid(atoms: &[(f64, f64)], spacing: f64) -> Vec<(i64, f64)> {
+pub(crate) fn on_grid(atoms: &[(f64, f64)], spacing: f64) -> Vec<(i64, f64)> {
     let mut grid: Vec<(i64, f64)> = Vec::new();
     let mut put = |index: i64, p: f64| match grid.iter_mut().rev().find(|at| at.0 <= index) {
         Some(at) if at.0 == index => at.1 += p,

@@ -7,6 +7,9 @@ use thiserror::Error;
 /// The largest volume a shard may add in a round; bounds tables and the accountant's work.
 pub const MAX_VOLUME: u32 = 1 << 15;
 
+/// The largest volume that an account can be of, and no document.
+pub const MAX_ACCOUNTED_VOLUME: u32 = 1 << 21;
+
 /// A Gaussian width in units of 1/1024 pair. An integer, because it travels in signed documents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sigma(u32);
@@ -26,6 +29,9 @@ pub enum DistributionError {
     /// The volume is no multiple of four, zero, or above [`MAX_VOLUME`].
     #[error("noise volume must be a multiple of 4 between 4 and {MAX_VOLUME}, got {0}")]
     Volume(u32),
+    /// The volume of an account is no multiple of four, zero, or above [`MAX_ACCOUNTED_VOLUME`].
+    #[error("noise volume must be a multiple of 4 between 4 and {MAX_ACCOUNTED_VOLUME}, got {0}")]
+    AccountedVolume(u32),
     /// The width lies outside [`Sigma::MIN`]..=[`Sigma::MAX`].
     #[error("sigma must lie between {min} and {max} (in 1/1024 pairs), got {0}",
         min = Sigma::MIN.units(), max = Sigma::MAX.units())]
@@ -39,6 +45,20 @@ impl Sigma {
     pub const MIN: Self = Self(64);
     /// The greatest width: a sixteenth of [`MAX_VOLUME`].
     pub const MAX: Self = Self((MAX_VOLUME / 16) * Self::UNITS_PER_PAIR);
+
+    /// The greatest width that an account can be of, and no document: 65,536 pairs.
+    pub const MAX_ACCOUNTED: Self = Self((1 << 16) * Self::UNITS_PER_PAIR);
+
+    /// A width of noise that is computed with, and that no document holds, in 1/1024 pair.
+    ///
+    /// # Errors
+    /// [`DistributionError::Sigma`] outside [`Self::MIN`]..=[`Self::MAX_ACCOUNTED`].
+    pub const fn accounted(units: u32) -> Result<Self, DistributionError> {
+        if units < Self::MIN.0 || units > Self::MAX_ACCOUNTED.0 {
+            return Err(DistributionError::Sigma(units));
+        }
+        Ok(Self(units))
+    }
 
     /// A width from its fixed-point form, in 1/1024 pair.
     ///
@@ -74,12 +94,33 @@ impl PairDistribution {
     /// The distribution for `volume` noise deposits a round, paired with width `sigma`.
     ///
     /// # Errors
-    /// [`DistributionError::Volume`] if the volume is out of range or no multiple of four.
+    /// [`DistributionError::Volume`] if the volume is out of range or no multiple of four;
+    /// [`DistributionError::Sigma`] for a width that no document holds.
     pub const fn new(volume: u32, sigma: Sigma) -> Result<Self, DistributionError> {
         if volume == 0 || volume > MAX_VOLUME || !volume.is_multiple_of(4) {
             return Err(DistributionError::Volume(volume));
         }
+        if sigma.0 > Sigma::MAX.0 {
+            return Err(DistributionError::Sigma(sigma.0));
+        }
         Ok(Self { volume, sigma })
+    }
+
+    /// The distribution of noise that is computed with, and that no document holds.
+    ///
+    /// # Errors
+    /// [`DistributionError::AccountedVolume`] if the volume is out of range or no multiple of four.
+    pub const fn accounted(volume: u32, sigma: Sigma) -> Result<Self, DistributionError> {
+        if volume == 0 || volume > MAX_ACCOUNTED_VOLUME || !volume.is_multiple_of(4) {
+            return Err(DistributionError::AccountedVolume(volume));
+        }
+        Ok(Self { volume, sigma })
+    }
+
+    /// Whether a document can hold it.
+    #[must_use]
+    pub const fn is_for_documents(self) -> bool {
+        self.volume <= MAX_VOLUME && self.sigma.0 <= Sigma::MAX.0
     }
 
     /// Noise deposits a round, paired or not.
@@ -151,6 +192,18 @@ mod tests {
         }
         assert!(Sigma::from_units(63).is_err());
         assert!(Sigma::from_units(Sigma::MAX.units() + 1).is_err());
+    }
+
+    #[test]
+    fn accounts_go_further_than_documents() {
+        let wide = Sigma::accounted(Sigma::MAX.units() + 1).unwrap();
+        assert!(PairDistribution::new(MAX_VOLUME, wide).is_err());
+        assert!(!PairDistribution::accounted(MAX_VOLUME, wide).unwrap().is_for_documents());
+        assert!(PairDistribution::accounted(MAX_VOLUME, Sigma::MAX).unwrap().is_for_documents());
+        assert!(Sigma::accounted(Sigma::MAX_ACCOUNTED.units() + 1).is_err());
+        for volume in [0, 6, MAX_ACCOUNTED_VOLUME + 4] {
+            assert!(PairDistribution::accounted(volume, wide).is_err());
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The total number of pairs that all honest shards add in a round.
 
+mod wide;
+
 use std::collections::BTreeMap;
 
 use crate::distribution::PairDistribution;
@@ -35,6 +37,9 @@ impl HonestSum {
     /// accuracy is kept. Once the sum is wider than 4096 pairs the remaining shards are left out:
     /// leaving out independent noise can only overstate what is learnt.
     pub(crate) fn of_counts(counts: &BTreeMap<PairDistribution, u32>) -> Option<Self> {
+        if counts.keys().any(|shard| !shard.is_for_documents()) {
+            return wide::sum(counts);
+        }
         let mut parts: Vec<Self> = wide_enough(counts)
             .into_iter()
             .map(|(shard, used)| Self { pmf: shard.pmf(), lost: 0.0 }.trimmed().repeated(used))

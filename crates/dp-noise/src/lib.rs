@@ -22,7 +22,9 @@ pub use allocation::{
     Achieved, CheckError, MAX_OPERATORS, NoiseAllocation, OperatorShare, ShareError, check,
 };
 pub use budget::{Budget, BudgetError};
-pub use distribution::{DistributionError, MAX_VOLUME, PairDistribution, Sigma};
+pub use distribution::{
+    DistributionError, MAX_ACCOUNTED_VOLUME, MAX_VOLUME, PairDistribution, Sigma,
+};
 pub use mechanism::{LaplaceNoise, MAX_LOST_NOISE, Mechanism, MechanismError, PoissonNoise};
 pub use privacy_loss::Step;
 pub use sampler::PairSampler;

@@ -2,6 +2,7 @@
 //!
 //! All roundings are upwards in what is learnt, never downwards.
 
+use crate::composition::on_grid;
 use crate::honest_sum::HonestSum;
 
 /// By how much the count of pairs moves between the two worlds the adversary tells apart, where a
@@ -35,6 +36,21 @@ pub(crate) struct PrivacyLoss {
 }
 
 impl PrivacyLoss {
+    /// The same on a grid, rounded upwards in what is learnt, if it has more atoms than that takes.
+    pub(crate) fn coarsened(self) -> Self {
+        const MOST: usize = 1 << 17;
+        let (Some(first), Some(last)) = (self.atoms.first(), self.atoms.last()) else {
+            return self;
+        };
+        if self.atoms.len() <= MOST {
+            return self;
+        }
+        let spacing = 2.0 * (last.0 - first.0) / MOST as f64;
+        let grid = on_grid(&self.atoms, spacing);
+        let atoms = grid.into_iter().map(|(index, p)| (index as f64 * spacing, p)).collect();
+        Self { atoms, ..self }
+    }
+
     /// P is the sum and Q the same moved by so many pairs, for a sum that is symmetric: the other
     /// direction has the same law.
     pub(crate) fn of_round(sum: &HonestSum, by: u32) -> Self {

@@ -1,8 +1,8 @@
 //! The noise that an account is about.
 
 use antiphon_dp_noise::{
-    DistributionError, LaplaceNoise, MAX_VOLUME, Mechanism, MechanismError, PairDistribution,
-    PoissonNoise, Sigma,
+    DistributionError, LaplaceNoise, MAX_ACCOUNTED_VOLUME, Mechanism, MechanismError,
+    PairDistribution, PoissonNoise, Sigma,
 };
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -106,7 +106,7 @@ pub(crate) enum NoiseError {
     #[error(
         "sigma lies between {least} and {most} pairs, got {0}; the narrower it is, the more the \
          count shows, and without any width it shows everything",
-        least = Sigma::MIN.pairs(), most = Sigma::MAX.pairs()
+        least = Sigma::MIN.pairs(), most = Sigma::MAX_ACCOUNTED.pairs()
     )]
     Sigma(f64),
     /// A volume that cannot be halved and centred.
@@ -207,11 +207,11 @@ impl NoiseArguments {
 fn distribution(sigma: f64, volume: u32) -> Result<PairDistribution, NoiseError> {
     let units = (sigma * f64::from(Sigma::UNITS_PER_PAIR)).round();
     // The cast saturates, and then the range is what fails.
-    let width = Sigma::from_units(units as u32).map_err(|_| NoiseError::Sigma(sigma))?;
-    if !volume.is_multiple_of(4) && volume < MAX_VOLUME {
+    let width = Sigma::accounted(units as u32).map_err(|_| NoiseError::Sigma(sigma))?;
+    if !volume.is_multiple_of(4) && volume < MAX_ACCOUNTED_VOLUME {
         return Err(NoiseError::NotDivisible(volume));
     }
-    PairDistribution::new(volume, width).map_err(NoiseError::Volume)
+    PairDistribution::accounted(volume, width).map_err(NoiseError::Volume)
 }
 
 #[cfg(test)]
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn widths_are_rounded_as_in_documents() {
         assert_eq!(distribution(18.85, 304).unwrap().sigma().units(), 19_302);
-        for sigma in [0.0, -1.0, f64::NAN, f64::INFINITY, 0.01, 5000.0] {
+        for sigma in [0.0, -1.0, f64::NAN, f64::INFINITY, 0.01, 65_537.0] {
             assert!(matches!(distribution(sigma, 304), Err(NoiseError::Sigma(_))));
         }
     }

@@ -9,6 +9,10 @@ use super::outlook::Outlook;
 
 /// An hour's outage at 5-second rounds takes fewer units of a ledger than this.
 const UNITS_OF_AN_HOURS_OUTAGE: u32 = 20;
+/// Units that an attack takes of a ledger before it is slowed down.
+const UNSLOWED_UNITS: u32 = 44;
+/// Rounds for which a conversation does not meet, for each unit that is charged then.
+const ROUNDS_A_SLOW_UNIT: u32 = 128;
 /// Seconds between two rounds, for figures in hours.
 const SECONDS_A_ROUND: u32 = ROUND.as_secs() as u32;
 /// Operators whose noise is listed one by one; beyond it, `--json` has them all.
@@ -241,7 +245,8 @@ fn undisturbed(figures: &Figures, table: &mut Table) {
 fn outage(figures: &Figures) -> Vec<String> {
     let ledger = figures.ledger;
     let hours = ledger / UNITS_OF_AN_HOURS_OUTAGE;
-    let unslowed = f64::from(ledger * SECONDS_A_ROUND) / 60.0;
+    let slowed = f64::from(ledger.saturating_sub(UNSLOWED_UNITS)) * f64::from(ROUNDS_A_SLOW_UNIT);
+    let under_attack = slowed * f64::from(SECONDS_A_ROUND) / 3600.0;
     let lasts = match hours {
         0 => "that can be more than a ledger holds.".to_owned(),
         1 => "a ledger lasts for at least one such hour.".to_owned(),
@@ -251,15 +256,16 @@ fn outage(figures: &Figures) -> Vec<String> {
         format!(
             "Each client's ledger holds K/2 = {ledger}, since the two ends of a conversation can be"
         ),
-        "charged in different rounds. A disturbed or charged round takes one while any".to_owned(),
-        "conversation is open; a free aborted round takes none.".to_owned(),
+        "charged in different rounds. A disturbed or charged round takes one if a conversation"
+            .to_owned(),
+        "meets in it; a free aborted round takes none, and counts as an attempt.".to_owned(),
         "In a partner's outage a conversation meets ever more rarely: an hour of it, with a round"
             .to_owned(),
         format!(
             "every {SECONDS_A_ROUND} s, takes fewer than {UNITS_OF_AN_HOURS_OUTAGE} units: {lasts}"
         ),
         format!(
-            "Disturbed in every round, as by a gateway that drops onions, it lasts {unslowed:.0} min."
+            "Disturbed whenever it meets, as by a gateway that drops onions, it lasts {under_attack:.0} h."
         ),
         "When it is used up, the conversation rests; idle traffic goes on.".to_owned(),
     ]

@@ -158,10 +158,10 @@ fn impossible_targets_are_told_what_is_possible() {
         ("--honest 0 --sigma 101 --volume 1616 --disturbed 9 --delta 1e-6", "from 1 to"),
         (
             "--honest 4 --sigma 0 --volume 1616 --disturbed 9 --delta 1e-6",
-            "between 0.0625 and 2048",
+            "between 0.0625 and 65536",
         ),
         ("--honest 4 --sigma 101 --volume 1618 --disturbed 9 --delta 1e-6", "1616 or 1620"),
-        ("--honest 4 --sigma 101 --volume 0 --disturbed 9 --delta 1e-6", "between 4 and 32768"),
+        ("--honest 4 --sigma 101 --volume 0 --disturbed 9 --delta 1e-6", "between 4 and 2097152"),
         ("--shards 1 --sigma 101 --volume 1616 --disturbed 9 --delta 1e-6", "with 2 shards"),
         (
             "--shards 3 --malicious-shards 5 --sigma 101 --volume 1616 --disturbed 9 --delta 1e-6",

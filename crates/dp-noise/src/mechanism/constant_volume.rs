@@ -21,7 +21,7 @@ const PARTS: [(u32, u32); 4] = [(9, 10), (3, 4), (1, 2), (1, 4)];
 pub(super) fn loss(shards: &[PairDistribution], by: u32, lost: u32) -> Option<PrivacyLoss> {
     if lost == 0 {
         let sum = HonestSum::of_shards(shards.iter().copied())?;
-        return Some(PrivacyLoss::of_round(&sum, by));
+        return Some(PrivacyLoss::of_round(&sum, by).coarsened());
     }
     up_to_each(&counted(shards), by, lost).pop()
 }
