@@ -115,11 +115,21 @@ impl IdealNetwork {
         attacker: &mut impl Attacker,
         rng: &mut impl CryptoRng,
     ) -> View {
-        self.pass_on(number, self.gather(partners, rng), attacker, rng)
+        let gathered = self.gathered(partners, |user, onion| attacker.submits(user, onion), rng);
+        self.run(number, gathered, attacker, rng)
     }
 
     /// The onions of all users at their gateways, user i talking to `partners[i]`, before any is passed on.
     pub fn gather(&self, partners: &[Option<usize>], rng: &mut impl CryptoRng) -> Gathered {
+        self.gathered(partners, |_, _| true, rng)
+    }
+
+    fn gathered(
+        &self,
+        partners: &[Option<usize>],
+        mut submits: impl FnMut(usize, usize) -> bool,
+        rng: &mut impl CryptoRng,
+    ) -> Gathered {
         let mut onions = Onions::new(self.setup.mixing_hops);
         let gateway = self.malicious.iter().position(|malicious| *malicious).unwrap_or(0);
         let enters = ShardIndex(gateway as u16);
@@ -133,9 +143,11 @@ impl IdealNetwork {
             };
             meeting[user] = Some(dead_drops);
             for (which, dead_drop) in dead_drops.into_iter().enumerate() {
-                let owner = Owner::User(user, which);
-                let hidden = user < in_question;
-                onions.add(Onion { owner, enters, dead_drop, hidden }, &self.paths, rng);
+                if submits(user, which) {
+                    let owner = Owner::User(user, which);
+                    let hidden = user < in_question;
+                    onions.add(Onion { owner, enters, dead_drop, hidden }, &self.paths, rng);
+                }
             }
         }
         Gathered { onions, users: partners.len() }
@@ -152,8 +164,22 @@ impl IdealNetwork {
         hops.take_while(malicious).count() as u8
     }
 
-    /// Runs the round of the onions that were gathered.
+    /// Runs the round of the onions that were gathered, less those that the attacker holds back.
     pub fn pass_on(
+        &self,
+        number: u64,
+        mut gathered: Gathered,
+        attacker: &mut impl Attacker,
+        rng: &mut impl CryptoRng,
+    ) -> View {
+        gathered.onions.retain(|owner| match owner {
+            Owner::User(user, which) => attacker.submits(user, which),
+            Owner::Noise { .. } => true,
+        });
+        self.run(number, gathered, attacker, rng)
+    }
+
+    fn run(
         &self,
         number: u64,
         gathered: Gathered,
@@ -161,7 +187,7 @@ impl IdealNetwork {
         rng: &mut impl CryptoRng,
     ) -> View {
         let users = gathered.users;
-        let onions = self.submit(gathered, attacker, rng);
+        let onions = self.with_noise(gathered.onions, rng);
         let mut walk = Walk::enter(&onions, users);
         let mut dropped = false;
         for layer in 1..=self.setup.mixing_hops {
@@ -206,17 +232,7 @@ impl IdealNetwork {
         view
     }
 
-    fn submit(
-        &self,
-        gathered: Gathered,
-        attacker: &mut impl Attacker,
-        rng: &mut impl CryptoRng,
-    ) -> Onions {
-        let mut onions = gathered.onions;
-        onions.retain(|owner| match owner {
-            Owner::User(user, which) => attacker.submits(user, which),
-            Owner::Noise { .. } => true,
-        });
+    fn with_noise(&self, mut onions: Onions, rng: &mut impl CryptoRng) -> Onions {
         if self.broken != Some(Broken::NoNoise) {
             for (shard, malicious) in self.malicious.iter().enumerate() {
                 if !malicious {
