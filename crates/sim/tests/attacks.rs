@@ -62,13 +62,13 @@ fn an_onion_that_is_dropped_leaves_another_to_follow() {
 
 #[test]
 fn looking_before_disturbing_gains_more_than_mixing_alone_allows_and_no_more_than_the_peek() {
-    let measured = holds("peek", Against::Idle, 500);
+    let measured = holds("peek", Against::Idle, 400);
     // What stood there before is not enough.
     assert!(measured.ci_low > measured.bound.without_peek(), "{measured:?}");
     // As often as one of four onions has malicious hops alone, and for certain.
     let rate = 4.0 * libm::pow(1.0 / 3.0, f64::from(measured.mixing_hops));
     agrees(&measured, 1.0 - libm::exp(-rate * f64::from(measured.rounds)));
-    notices("peek", Broken::WeightByShard, 100);
+    notices("peek", Broken::WeightByShard, 60);
 }
 
 #[test]

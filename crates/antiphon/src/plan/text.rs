@@ -208,7 +208,7 @@ fn disturbed(figures: &Figures, outlook: &Outlook, table: &mut Table) {
         "  chosen by first hops",
         &short(outlook.delta_mix_chosen_budget),
         format!(
-            "{proven}; if the {k} are those of all with most malicious first hops: not in the total"
+            "{proven}; if they are those of all with most malicious first hops; not in the total"
         ),
     );
 }
