@@ -42,7 +42,8 @@ impl Outlook {
     /// For paths of so many mixing hops.
     pub(super) fn of(solved: &Solved, hops: u8) -> Result<Self, PlanError> {
         let Solved { rules, honest, horizon, .. } = solved;
-        let account = Account::new(Mechanism::ConstantVolume(honest_shards(solved)))?;
+        let account = Account::new(Mechanism::ConstantVolume(honest_shards(solved)))?
+            .with_pairs(horizon.pairs)?;
         let (delta, rounds) = (rules.budget.delta(), rules.budget.disturbed_rounds());
         let epsilon = |account: Result<Account, AccountError>| {
             let epsilon = account.ok()?.epsilon(delta, rounds, Step::One);
