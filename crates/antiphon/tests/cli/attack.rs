@@ -53,11 +53,12 @@ fn too_few_trials_show_nothing_and_say_how_many_would() {
 
 #[test]
 fn looking_before_disturbing_is_counted() {
-    let arguments = "attack --strategy peek --trials 200 --json -";
+    let arguments = "attack --strategy peek --rounds 100 --trials 10 --json -";
     let json: Value = serde_json::from_str(&run(Path::new("."), arguments).out).unwrap();
-    let [low, high, bound, peek] =
-        ["ci_low", "ci_high", "bound", "bound_peek"].map(|name| json[name].as_f64().unwrap());
-    assert!(low > bound - peek && high > 0.2 && low <= bound && peek > 0.25, "{json}");
+    let [bound, noise, mixing, peek] = ["bound", "bound_noise", "bound_mixing", "bound_peek"]
+        .map(|name| json[name].as_f64().unwrap());
+    assert!((peek / (400.0 * (1.0_f64 / 3.0).powi(12)) - 1.0).abs() < 1e-3, "{json}");
+    assert!((bound - noise - mixing - peek).abs() < 1e-12 && peek > mixing, "{json}");
 }
 
 #[test]

@@ -106,6 +106,9 @@ pub struct Measurement {
     pub bound: Bound,
 }
 
+/// Half the width of an interval of many trials, times their root: that of a normal distribution with 99 %.
+const LEAST_HALF_WIDTH: f64 = 2.576;
+
 /// What a measurement says about the bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -134,13 +137,13 @@ impl Measurement {
     }
 
     /// Intervals shrink with the root of the trials, here until they are half as wide as what is left to the
-    /// bound. What is expected is less scattered than what was measured; if it is far off, it does not count.
+    /// bound. Those of a handful of trials end at -1 and 1, and say less than that. What is expected is less scattered than what was measured; if it is far off, it does not count.
     fn trials_to_tell(&self, bound: f64) -> Option<u64> {
         let likely = (self.ci_low..=self.ci_high).contains(&self.expected);
         let advantage = if likely { self.expected } else { self.advantage };
-        let half = (self.ci_high - self.ci_low) / 2.0;
-        let ratio = 2.0 * half / (bound - advantage).abs();
-        let trials = self.trials as f64 * ratio * ratio;
+        let of_one = (self.ci_high - self.ci_low) / 2.0 * libm::sqrt(self.trials as f64);
+        let ratio = 2.0 * of_one.max(LEAST_HALF_WIDTH) / (bound - advantage).abs();
+        let trials = ratio * ratio;
         (trials <= MAX_TRIALS as f64).then_some(trials.ceil() as u64)
     }
 
