@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use antiphon_coordinator::server::{CoordinatorServer, ServerConfig, ServerError};
 use antiphon_shard::{ConfigFile, RunError, ShardServer, StartError, metrics};
 use antiphon_transport::config_file::ConfigError;
+use antiphon_transport::descriptors;
 use clap::Args;
 use tokio::runtime::Runtime;
 
@@ -92,6 +93,7 @@ impl Exits for ServeError {
 pub(crate) fn shard(arguments: &ShardArguments) -> Result<(), ServeError> {
     let config = ConfigFile::read(&arguments.config)?;
     announce(&config.shard.network);
+    descriptors::raise();
     Runtime::new()?.block_on(async {
         let stop = stop_requested()?;
         if let Some(address) = config.metrics {
@@ -130,6 +132,7 @@ pub(crate) fn shard(arguments: &ShardArguments) -> Result<(), ServeError> {
 pub(crate) fn coordinator(arguments: &CoordinatorArguments) -> Result<(), ServeError> {
     let config = ServerConfig::load(&arguments.config)?;
     announce(&config.network);
+    descriptors::raise();
     Runtime::new()?.block_on(async {
         let stop = stop_requested()?;
         let mut server = CoordinatorServer::start(config)?;

@@ -13,7 +13,7 @@ mod notice;
 mod open_round;
 mod pace;
 mod quorum;
-mod roster;
+pub(crate) mod roster;
 mod settings;
 mod state;
 mod suspension;

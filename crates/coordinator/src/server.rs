@@ -9,6 +9,7 @@ mod store;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_transport::clock::SystemClock;
@@ -24,9 +25,6 @@ use store::Store;
 pub use config::{ConfigError, ServerConfig};
 pub use store::StoreError;
 
-/// The longest message between a coordinator and a shard, in bytes: a proposal with the keys and
-/// proofs of every shard. Shards have to dial with the same limit.
-pub const MAX_SHARD_FRAME_BYTES: usize = 16 << 20;
 /// Notices kept for a watcher that lags behind.
 const NOTICES: usize = 1024;
 /// Inputs on their way to the decisions; links wait when there are more.
@@ -74,16 +72,21 @@ impl CoordinatorServer {
         let state = store.load()?;
         // Proves that the state can be kept before anybody relies on it.
         store.save(&state)?;
-        let limits = Limits { max_frame_bytes: MAX_SHARD_FRAME_BYTES, ..Limits::peers() };
-        let shards =
-            Server::bind(config.listen_shards, &config.identity, Accept::AnyIdentity, limits)?;
+        let trusted = &config.trusted;
+        let shards = Server::bind(
+            config.listen_shards,
+            &config.identity,
+            Accept::AnyIdentity,
+            Limits { trusted: trusted.clone(), ..Limits::coordinator() },
+        )?;
         let clients = Server::bind(
             config.listen_clients,
             &config.identity,
             Accept::Anonymous,
-            clients::limits(),
+            Limits { trusted: trusted.clone(), ..Limits::documents() },
         )?;
         let (shard_addr, client_addr) = (shards.local_addr()?, clients.local_addr()?);
+        let network = Arc::new(config.network.clone());
         let (inputs, input_queue) = mpsc::channel(INPUTS);
         let (documents, newest) = watch::channel(Vec::new());
         let (stop, stopped) = watch::channel(false);
@@ -98,7 +101,7 @@ impl CoordinatorServer {
             stop,
             driver: Some(tokio::spawn(driver.run(input_queue, stopped.clone()))),
             acceptors: [
-                tokio::spawn(shards::serve(shards, inputs, stopped.clone())),
+                tokio::spawn(shards::serve(shards, network, inputs, stopped.clone())),
                 tokio::spawn(clients::serve(clients, newest, stopped)),
             ],
         })

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_coordinator::server::{CoordinatorServer, MAX_SHARD_FRAME_BYTES, ServerConfig};
+use antiphon_coordinator::server::{CoordinatorServer, ServerConfig};
 use antiphon_coordinator::{CoordinatorConfig, Notice, RoundResult};
 use antiphon_routing::VerifiedEpoch;
 use antiphon_transport::clock::SystemClock;
@@ -57,6 +57,7 @@ fn config(folder: &Path) -> ServerConfig {
         listen_shards: "127.0.0.1:0".parse().unwrap(),
         listen_clients: "127.0.0.1:0".parse().unwrap(),
         identity: Identity::from_seed(&[9; 32]),
+        trusted: Vec::new(),
         network: network(),
         state: folder.join("state.json"),
         coordinator: CoordinatorConfig {
@@ -76,7 +77,7 @@ async fn frame(link: &mut antiphon_transport::LinkReceiver) -> Option<bytes::Byt
 }
 
 async fn dial_as_shard(seed: u8, addr: SocketAddr) -> Link {
-    let limits = Limits { max_frame_bytes: MAX_SHARD_FRAME_BYTES, ..Limits::peers() };
+    let limits = Limits::coordinator();
     let dialer = Dialer::new(Some(&Identity::from_seed(&[seed; 32])), limits);
     dialer.dial(addr, Identity::from_seed(&[9; 32]).public()).await.unwrap()
 }
@@ -124,7 +125,7 @@ async fn play(operator: u8, addr: SocketAddr, round: Duration) {
 }
 
 async fn documents(addr: SocketAddr, count: usize) -> Vec<SignedDocument> {
-    let limits = Limits { max_frame_bytes: 256 << 10, ..Limits::clients() };
+    let limits = Limits::documents();
     let server = Identity::from_seed(&[9; 32]).public();
     let link = Dialer::new(None, limits).dial(addr, server).await.unwrap();
     let (sender, mut receiver) = link.split();

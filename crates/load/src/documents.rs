@@ -12,8 +12,6 @@ use antiphon_wire::{
 };
 use tokio::task::spawn_blocking;
 
-/// The longest frame taken, in bytes: a document of a large network.
-const MAX_FRAME_BYTES: usize = 1 << 20;
 /// How long to wait before dialling a coordinator again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -65,8 +63,7 @@ pub(crate) struct Documents {
 impl Documents {
     /// Links up.
     pub(crate) async fn connect(address: NetworkAddress) -> Result<Self, DocumentsError> {
-        let limits = Limits { max_frame_bytes: MAX_FRAME_BYTES, ..Limits::clients() };
-        let dialer = Dialer::new(None, limits);
+        let dialer = Dialer::new(None, Limits::documents());
         let mut documents = Self { address, dialer, link: None, newest: None };
         documents.link().await?;
         Ok(documents)

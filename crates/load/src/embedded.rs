@@ -141,6 +141,7 @@ impl EmbeddedNetwork {
             listen_shards: any_port(),
             listen_clients: any_port(),
             identity: Identity::new(identity),
+            trusted: Vec::new(),
             network: file.clone(),
             state: state.path().join("coordinator.json"),
             coordinator: options.coordinator.clone(),
@@ -241,7 +242,7 @@ fn shard_config(
         coordinator,
         // Nothing of this network outlives the process.
         state: None,
-        limits: options.limits,
+        limits: options.limits.clone(),
         threads: options.threads,
         tamper: None,
     }

@@ -19,8 +19,6 @@ use crate::builder::Builder;
 use crate::population::Population;
 use crate::window::{Window, WireBytes};
 
-/// The longest frame taken, in bytes: a document of a large network.
-const MAX_FRAME_BYTES: usize = 1 << 20;
 /// Bytes that one client may have in flight in one direction: a round's onions or a document.
 const STREAM_WINDOW_BYTES: u32 = 96 << 10;
 /// Links opened at once: a server lets few in at a time.
@@ -115,7 +113,6 @@ impl Fleet {
         links_per_connection: u32,
     ) -> Self {
         let limits = Limits {
-            max_frame_bytes: MAX_FRAME_BYTES,
             stream_window_bytes: STREAM_WINDOW_BYTES,
             links_per_connection,
             ..Limits::clients()

@@ -5,15 +5,11 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use antiphon_transport::Limits;
+use antiphon_transport::{Limits, Prefix};
 use antiphon_wire::{IdentityKey, NetworkFile, OperatorList, Signed};
 use ed25519_dalek::SigningKey;
 
 use crate::Tamper;
-
-/// The longest message to or from a coordinator, in bytes: a proposal holds the seal keys of all
-/// shards for all rounds of an epoch, with proofs. The same as the coordinator's own limit.
-const COORDINATOR_FRAME_BYTES: usize = 16 << 20;
 
 /// Everything that a shard server needs.
 pub struct ShardServerConfig {
@@ -67,21 +63,21 @@ pub struct CoordinatorAddress {
 }
 
 /// What a shard server takes from others at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
     /// What the round machine takes.
     pub rounds: antiphon_mix::Limits,
     /// Clients linked at once.
     pub clients: usize,
-    /// Clients linked at once from one IPv4 address or one IPv6 /64.
+    /// Clients linked at once from one IPv4 address or one IPv6 /64, and linked anew within a minute.
+    /// Four times as many from a /56, sixteen times from a /48.
     pub clients_per_address: usize,
+    /// Addresses from which any number of clients may come.
+    pub trusted: Vec<Prefix>,
     /// Clients that may share one connection. More than one is for load tests.
     pub links_per_connection: u32,
     /// Messages that wait for one client, beyond which it is dropped: it does not read.
     pub client_queue: usize,
-    /// The longest message to or from a client, in bytes. Epoch documents have to fit: some 100
-    /// bytes for each round and 300 for each shard.
-    pub client_frame_bytes: usize,
 }
 
 impl Default for ServerLimits {
@@ -91,28 +87,22 @@ impl Default for ServerLimits {
             rounds: antiphon_mix::Limits::default(),
             clients: clients.max_links,
             clients_per_address: clients.max_links_per_ip,
+            trusted: clients.trusted,
             links_per_connection: clients.links_per_connection,
             client_queue: 16,
-            client_frame_bytes: 1 << 20,
         }
     }
 }
 
 impl ServerLimits {
-    /// For the endpoint that clients link to. They send no batches.
+    /// For the endpoint that clients link to.
     pub(crate) fn for_clients(&self) -> Limits {
         Limits {
-            max_frame_bytes: self.client_frame_bytes,
             max_links: self.clients,
             max_links_per_ip: self.clients_per_address,
+            trusted: self.trusted.clone(),
             links_per_connection: self.links_per_connection,
-            max_bulks: 0,
             ..Limits::clients()
         }
-    }
-
-    /// For the link to the coordinator.
-    pub(crate) fn for_coordinator() -> Limits {
-        Limits { max_frame_bytes: COORDINATOR_FRAME_BYTES, ..Limits::peers() }
     }
 }

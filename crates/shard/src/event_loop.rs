@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clients::{ClientEvent, ClientLink};
 use crate::coordinator::CoordinatorEvent;
+use crate::doors::Doors;
 use crate::outbound::Outbound;
 use crate::peers::PeerLinks;
 use crate::send_times::SendTimes;
@@ -80,6 +81,7 @@ pub(crate) struct Hands {
     pub(crate) workers: Workers,
     pub(crate) dialer: Arc<Dialer>,
     pub(crate) links: Arc<PeerLinks>,
+    pub(crate) doors: Doors,
     pub(crate) tamper: Option<Box<dyn Tamper>>,
     pub(crate) notices: broadcast::Sender<ShardNotice>,
 }

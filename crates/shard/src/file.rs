@@ -62,7 +62,7 @@ struct RawLimits {
     clients_per_address: usize,
     links_per_connection: u32,
     client_queue: usize,
-    client_frame_bytes: usize,
+    trusted: Vec<String>,
 }
 
 impl Default for RawLimits {
@@ -76,7 +76,7 @@ impl Default for RawLimits {
             clients_per_address: limits.clients_per_address,
             links_per_connection: limits.links_per_connection,
             client_queue: limits.client_queue,
-            client_frame_bytes: limits.client_frame_bytes,
+            trusted: Vec::new(),
         }
     }
 }
@@ -146,7 +146,7 @@ impl RawCoordinator {
 
 impl RawLimits {
     fn parse(&self, source: &ConfigSource) -> Result<ServerLimits, ConfigError> {
-        let ranges: [(&'static str, usize, usize, usize, &'static str); 8] = [
+        let ranges: [(&'static str, usize, usize, usize, &'static str); 7] = [
             (
                 "limits.onions_per_batch",
                 self.onions_per_batch as usize,
@@ -178,13 +178,6 @@ impl RawLimits {
                 "from 1 to 65536",
             ),
             ("limits.client_queue", self.client_queue, 4, 1024, "from 4 to 1024"),
-            (
-                "limits.client_frame_bytes",
-                self.client_frame_bytes,
-                64 << 10,
-                16 << 20,
-                "from 65536 to 16777216",
-            ),
         ];
         for (key, found, least, most, expected) in ranges {
             if !(least..=most).contains(&found) {
@@ -201,7 +194,7 @@ impl RawLimits {
             clients_per_address: self.clients_per_address,
             links_per_connection: self.links_per_connection,
             client_queue: self.client_queue,
-            client_frame_bytes: self.client_frame_bytes,
+            trusted: source.prefixes("limits.trusted", &self.trusted)?,
         })
     }
 }

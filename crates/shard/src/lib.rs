@@ -4,6 +4,7 @@ mod backoff;
 mod clients;
 mod config;
 mod coordinator;
+mod doors;
 mod event_loop;
 mod file;
 pub mod metrics;

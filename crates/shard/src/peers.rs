@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use antiphon_mix::Input;
-use antiphon_transport::{CloseReason, LinkSender, Server};
+use antiphon_transport::{CloseReason, Limits, LinkSender, Server};
 use antiphon_wire::IdentityKey;
 use tokio::sync::{mpsc, watch};
 
@@ -95,11 +95,12 @@ pub(crate) async fn serve(
         // The server lets only those in who prove an identity.
         let Some(identity) = link.remote_identity() else { continue };
         let peer = IdentityKey(identity.0);
-        let (sender, receiver) = link.split();
+        let (sender, mut receiver) = link.split();
         let Some(number) = links.join(peer, &sender) else {
             sender.close(CloseReason::NotWelcome);
             continue;
         };
+        receiver.trust(Limits::shards().max_frame_bytes);
         let (links, inputs) = (Arc::clone(&links), inputs.clone());
         tokio::spawn(async move {
             incoming::receive(peer, &sender, receiver, inputs, most_items).await;

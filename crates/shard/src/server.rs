@@ -13,12 +13,13 @@ use antiphon_wire::{IdentityKey, NetworkFile, OperatorIndex, OperatorList, Signe
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::doors::Doors;
 use crate::event_loop::{AbortOnDrop, EventLoop, Hands, Sources};
 use crate::peers::PeerLinks;
 use crate::workers::Workers;
 use crate::{
-    RunError, ServerLimits, ShardNotice, ShardServerConfig, StateFileError, clients, coordinator,
-    peers, state_file,
+    RunError, ShardNotice, ShardServerConfig, StateFileError, clients, coordinator, peers,
+    state_file,
 };
 
 /// Notices kept for a subscriber that is slow to take them.
@@ -164,6 +165,8 @@ impl ShardServer {
         let workers = Workers::start(threads.unwrap_or(NonZeroUsize::MIN), &results)
             .map_err(StartError::Threads)?;
 
+        let doors = Doors { peers: peer_server.endpoint(), clients: client_server.endpoint() };
+
         let (phase, watch_phase) = watch::channel(Phase::Running);
         let (lists, lists_out) = watch::channel(None);
         let (peer_inputs, peer_inputs_out) = mpsc::channel(PEER_INPUTS);
@@ -171,6 +174,7 @@ impl ShardServer {
         let (coordinator_events, coordinator_events_out) = mpsc::channel(COORDINATOR_EVENTS);
         let (writing, writing_out) = mpsc::channel(1);
         let endpoints = vec![
+            tokio::spawn(doors.clone().count(watch_phase.clone())),
             tokio::spawn(peers::serve(
                 peer_server,
                 Arc::clone(&links),
@@ -186,7 +190,7 @@ impl ShardServer {
                 watch_phase.clone(),
             )),
         ];
-        let to_coordinator = Dialer::new(Some(&identity), ServerLimits::for_coordinator());
+        let to_coordinator = Dialer::new(Some(&identity), Limits::coordinator());
         let coordinator = tokio::spawn(coordinator::keep_linked(
             Arc::new(to_coordinator),
             config.coordinator,
@@ -200,6 +204,7 @@ impl ShardServer {
             workers,
             dialer: Arc::new(Dialer::new(Some(&identity), Limits::shards())),
             links,
+            doors,
             tamper: config.tamper,
             notices: notices.clone(),
         };

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -118,6 +119,17 @@ fn thread_time() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
+/// Ends the process if `work` panics. The round that waits for it would hang otherwise, and keys might
+/// be used by a machine that is not what it was checked to be.
+fn or_abort<T>(work: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        tracing::error!(
+            "a thread that peels onions failed, which is a bug: the shard ends at once"
+        );
+        std::process::abort()
+    })
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         // Nothing panics while holding it.
@@ -128,7 +140,7 @@ impl Shared {
         while let Some(work) = self.next() {
             let long = work.priority() == Priority::Epoch;
             let started = thread_time();
-            let done = work.run().taking(thread_time().saturating_sub(started));
+            let done = or_abort(|| work.run()).taking(thread_time().saturating_sub(started));
             if long {
                 let mut queue = self.lock();
                 queue.epoch_slots += 1;
@@ -165,5 +177,30 @@ impl Shared {
         if waiting {
             self.wake.notify_one();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHILD: &str = "ANTIPHON_TEST_PANICS";
+
+    #[test]
+    fn work_that_panics_ends_its_process() {
+        if std::env::var_os(CHILD).is_some() {
+            or_abort(|| panic!("as a test"));
+            return;
+        }
+        let name = "workers::tests::work_that_panics_ends_its_process";
+        let program = std::env::current_exe().unwrap();
+        let status = std::process::Command::new(program)
+            .args([name, "--exact"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap()
+            .status;
+        // Neither success nor the code of a failed test.
+        assert_eq!(status.code(), None, "{status}");
     }
 }

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::keyfile::{self, KeyFileError};
+use crate::prefix::Prefix;
 
 /// What is wrong with a configuration file or a file that it names. Never shows a secret.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +127,22 @@ impl ConfigSource {
     ) -> ConfigError {
         let (found, expected) = (found.to_string(), expected.into());
         ConfigError::Value { file: self.file.clone(), key, found, expected }
+    }
+
+    /// Reads ranges of addresses.
+    ///
+    /// # Errors
+    /// Names the key and what would be right.
+    pub fn prefixes(
+        &self,
+        key: &'static str,
+        found: &[String],
+    ) -> Result<Vec<Prefix>, ConfigError> {
+        let parse = |text: &String| {
+            let expected = "addresses, or ranges such as \"192.0.2.0/24\" and \"2001:db8::/32\"";
+            text.parse().map_err(|_| self.wrong(key, text, expected))
+        };
+        found.iter().map(parse).collect()
     }
 
     /// Reads the network file that `key` names.

@@ -1,28 +1,34 @@
 //! The connecting side.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ConnectionError, Endpoint, ReadExactError, RecvStream};
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::carrier::{Carrier, Receiving, Sending};
 use crate::close::{CloseReason, LinkLost};
 use crate::identity::{Identity, PeerIdentity};
 use crate::limits::{Limits, Transport};
-use crate::link::{Connected, Link};
+use crate::link::{Connected, Link, Rules};
 use crate::server::GREETING;
 use crate::tcp::{self, EstablishError};
 use crate::{socket, tls};
 
 /// QUIC wants a server name; links know servers by their keys, and it is not sent.
 const SERVER_NAME: &str = "antiphon";
+
+/// How long the first address of a host is tried before the next is tried beside it.
+const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Why a link could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +67,14 @@ pub enum DialError {
     TimedOut {
         /// The address dialled.
         addr: SocketAddr,
+    },
+    /// None of the addresses of a host works.
+    #[error("no address of {host} works: {}", list(failures))]
+    Host {
+        /// The host and port asked for.
+        host: String,
+        /// What was wrong with each of its addresses.
+        failures: Vec<DialError>,
     },
     /// The server does not want this link.
     #[error(
@@ -138,13 +152,14 @@ impl Dialer {
     ) -> Result<(quinn::Connection, Link), DialError> {
         let presented = Arc::new(OnceLock::new());
         let set_up = |reason: String| DialError::SetUp { addr, reason };
-        let tls = tls::client_config(
+        let mut tls = tls::client_config(
             tls::provider(),
             self.identity.as_ref(),
             expected,
             Arc::clone(&presented),
         )
         .map_err(|error| set_up(error.to_string()))?;
+        tls.alpn_protocols = vec![self.limits.port.alpn().to_vec()];
         let tls = QuicClientConfig::try_from(tls).map_err(|error| set_up(error.to_string()))?;
         let mut config = quinn::ClientConfig::new(Arc::new(tls));
         config.transport_config(self.limits.quic(1));
@@ -177,7 +192,8 @@ impl Dialer {
         match timeout(self.limits.handshake_timeout, establish).await {
             Ok(Ok((conn, control))) => {
                 let carrier = Carrier::Quic(conn.clone());
-                let connected = Connected::new(carrier, self.limits.max_frame_bytes);
+                let rules = Rules::dialled(&self.limits);
+                let connected = Connected::new(carrier, self.limits.max_frame_bytes, rules);
                 Ok((conn, Link::first(&connected, control, None)))
             }
             Ok(Err(error)) => Err(failed(error)),
@@ -192,13 +208,14 @@ impl Dialer {
     ) -> Result<Link, DialError> {
         let presented = Arc::new(OnceLock::new());
         let set_up = |error: rustls::Error| DialError::SetUp { addr, reason: error.to_string() };
-        let tls = tls::client_config(
+        let mut tls = tls::client_config(
             tls::provider(),
             self.identity.as_ref(),
             expected,
             Arc::clone(&presented),
         )
         .map_err(set_up)?;
+        tls.alpn_protocols = vec![self.limits.port.alpn().to_vec()];
         // The name is fit to be one.
         let name = ServerName::try_from(SERVER_NAME)
             .map_err(|error| DialError::SetUp { addr, reason: error.to_string() })?;
@@ -211,7 +228,9 @@ impl Dialer {
             Ok(Ok(conn)) => {
                 let control = conn.control();
                 let control = (Sending::Tcp(control.0), Receiving::Tcp(control.1));
-                let connected = Connected::new(Carrier::Tcp(conn), self.limits.max_frame_bytes);
+                let rules = Rules::dialled(&self.limits);
+                let carrier = Carrier::Tcp(conn);
+                let connected = Connected::new(carrier, self.limits.max_frame_bytes, rules);
                 Ok(Link::first(&connected, control, None))
             }
             Ok(Err(error)) => {
@@ -230,11 +249,13 @@ impl Dialer {
         }
     }
 
-    /// Like [`Dialer::dial`], for a `host:port`. Tries the host's addresses in turn.
+    /// Like [`Dialer::dial`], for a `host:port`. Tries the host's addresses one after the other, each
+    /// as soon as the one before has failed or has taken a quarter of a second, and takes the first
+    /// that works.
     ///
     /// # Errors
     ///
-    /// See [`DialError`]; that of the last address if none works.
+    /// See [`DialError`]; [`DialError::Host`] if there are several addresses and none works.
     pub async fn dial_host(
         &self,
         host: &str,
@@ -242,14 +263,44 @@ impl Dialer {
     ) -> Result<Link, DialError> {
         let expected = expected.into();
         let not_found = |source| DialError::Lookup { host: host.to_owned(), source };
-        let mut failure = not_found(io::ErrorKind::NotFound.into());
-        for addr in lookup_host(host).await.map_err(not_found)? {
-            match self.dial(addr, expected).await {
-                Ok(link) => return Ok(link),
-                Err(error) => failure = error,
+        let addresses = lookup_host(host).await.map_err(not_found)?;
+        self.dial_any(host, addresses, expected).await
+    }
+
+    /// Dials one address after the other until one works.
+    pub(crate) async fn dial_any(
+        &self,
+        host: &str,
+        mut addresses: impl Iterator<Item = SocketAddr>,
+        expected: PeerIdentity,
+    ) -> Result<Link, DialError> {
+        let mut attempts = Vec::new();
+        let mut failures = Vec::new();
+        loop {
+            let next = addresses.next();
+            let last = next.is_none();
+            attempts.extend(next.map(|addr| Box::pin(self.dial(addr, expected))));
+            if attempts.is_empty() {
+                break;
+            }
+            tokio::select! {
+                ended = first(&mut attempts) => match ended {
+                    Ok(link) => return Ok(link),
+                    Err(error) => failures.push(error),
+                },
+                () = sleep(HEAD_START), if !last => {}
             }
         }
-        Err(failure)
+        Err(match (failures.pop(), failures.is_empty()) {
+            (None, _) => {
+                DialError::Lookup { host: host.to_owned(), source: io::ErrorKind::NotFound.into() }
+            }
+            (Some(only), true) => only,
+            (Some(last), false) => {
+                failures.push(last);
+                DialError::Host { host: host.to_owned(), failures }
+            }
+        })
     }
 
     fn endpoint(&self, addr: SocketAddr) -> Result<Endpoint, DialError> {
@@ -263,8 +314,8 @@ impl Dialer {
         if let Some(endpoint) = &*slot {
             return Ok(endpoint.clone());
         }
-        let endpoint =
-            socket::quic(local, None).map_err(|source| DialError::Socket { addr, source })?;
+        let endpoint = socket::quic(local, quinn::EndpointConfig::default(), None)
+            .map_err(|source| DialError::Socket { addr, source })?;
         *slot = Some(endpoint.clone());
         Ok(endpoint)
     }
@@ -331,6 +382,24 @@ impl fmt::Debug for Connection {
             .field("remote", &self.connected.identity)
             .finish_non_exhaustive()
     }
+}
+
+/// The first of several futures to end, which is taken out.
+async fn first<F: Future + Unpin>(futures: &mut Vec<F>) -> F::Output {
+    poll_fn(|cx| {
+        for at in 0..futures.len() {
+            if let Poll::Ready(output) = Pin::new(&mut futures[at]).poll(cx) {
+                drop(futures.swap_remove(at));
+                return Poll::Ready(output);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+fn list(failures: &[DialError]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Reads the server's greeting off a control stream; `VersionMismatch` if there is none.

@@ -85,6 +85,16 @@ impl FrameDecoder {
         self
     }
 
+    /// Refuses frames longer than `max` bytes from now on.
+    pub fn set_max(&mut self, max: usize) {
+        self.max = max;
+    }
+
+    /// Bytes kept of a frame that is not complete.
+    pub fn kept_bytes(&self) -> usize {
+        self.body.capacity()
+    }
+
     /// Takes bytes off the front of `input` up to the end of the next frame and returns that frame;
     /// `None` when `input` is used up first.
     ///

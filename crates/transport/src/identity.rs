@@ -75,6 +75,11 @@ impl Identity {
         self.key.verifying_key().into()
     }
 
+    /// A secret of this identity for one purpose, the same in every process that has the identity.
+    pub(crate) fn derive(&self, purpose: &str) -> [u8; 32] {
+        blake3::derive_key(purpose, self.key.as_bytes())
+    }
+
     /// The key in the form that rustls resolvers want.
     pub(crate) fn certified_key(&self) -> Arc<CertifiedKey> {
         let spki = CertificateDer::from(self.public().to_spki());

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use quinn::{IdleTimeout, TransportConfig, VarInt};
 
+use crate::prefix::Prefix;
+
 /// The delay assumed before any is measured. A lost first packet is sent again after three of these.
 const INITIAL_RTT: Duration = Duration::from_millis(100);
 
@@ -18,14 +20,68 @@ pub enum Transport {
     Tcp,
 }
 
-/// Bounds on an endpoint and each of its links. Start from [`Limits::shards`], [`Limits::peers`] or
-/// [`Limits::clients`].
+/// Which kind of port a link is for. Both sides name it in the handshake, so that a link to the wrong
+/// port, or of another protocol, ends there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// A shard's for other shards.
+    Shards,
+    /// A shard's for clients.
+    Gateway,
+    /// The coordinator's for shards.
+    Coordinator,
+    /// The coordinator's for clients.
+    Documents,
+}
+
+impl Port {
+    /// The name of the application protocol.
+    pub(crate) const fn alpn(self) -> &'static [u8] {
+        match self {
+            Self::Shards => b"antiphon/2 shards",
+            Self::Gateway => b"antiphon/2 gateway",
+            Self::Coordinator => b"antiphon/2 coordinator",
+            Self::Documents => b"antiphon/2 documents",
+        }
+    }
+}
+
+/// The longest frame on links with the coordinator, in bytes: a proposal with the keys and proofs of
+/// every shard.
+const COORDINATOR_FRAME_BYTES: usize = 16 << 20;
+
+/// The longest frame that a client gets, in bytes: a document of 65,536 rounds and 4096 shards.
+const DOCUMENT_FRAME_BYTES: usize = 4 << 20;
+
+/// The longest registration, in bytes: its operator's list of 4096 shards.
+const REGISTRATION_BYTES: usize = 256 << 10;
+
+/// The longest frame that says hello, in bytes.
+const HELLO_BYTES: usize = 1 << 10;
+
+/// How long a stranger's frame may take.
+const FRAME_WITHIN: Duration = Duration::from_secs(10);
+
+/// Bytes of all unfinished frames of strangers.
+const UNFINISHED_BYTES: usize = 64 << 20;
+
+/// Bounds on an endpoint and each of its links. Start from [`Limits::shards`], [`Limits::clients`],
+/// [`Limits::coordinator`] or [`Limits::documents`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// What carries the links. Both sides have to choose the same.
     pub transport: Transport,
-    /// The longest frame sent or accepted, in bytes.
+    /// Which kind of port the links are for. Both sides have to choose the same.
+    pub port: Port,
+    /// The longest frame sent, and the longest that a dialler accepts, in bytes.
     pub max_frame_bytes: usize,
+    /// The longest frame that a server accepts, in bytes, until it says otherwise: see
+    /// [`LinkReceiver::trust`](crate::LinkReceiver::trust) and [`Server::accept_up_to`](crate::Server::accept_up_to).
+    pub max_received_bytes: usize,
+    /// How long a frame may take on its way to a server that has not come to trust its sender.
+    pub frame_within: Duration,
+    /// Bytes of unfinished frames that a server keeps for all whom it does not trust.
+    pub max_unfinished_bytes: usize,
     /// Bulks that the other side may have open towards us at once, on one link.
     pub max_bulks: u32,
     /// Bytes that one stream may have in flight or waiting to be read. Bounds the speed of a stream
@@ -36,9 +92,14 @@ pub struct Limits {
     pub links_per_connection: u32,
     /// Links that a server holds at once, over all connections.
     pub max_links: usize,
-    /// Links that a server holds at once from one IPv4 address or one IPv6 /64.
+    /// Links that a server holds at once from one IPv4 address or one IPv6 /64, and takes anew within
+    /// a minute. Four times as many from a /56, sixteen times from a /48.
     pub max_links_per_ip: usize,
-    /// Handshakes that a server works on at once; further ones are refused.
+    /// Addresses that have no share of their own: load tests, and networks that hide many clients
+    /// behind one address.
+    pub trusted: Vec<Prefix>,
+    /// Handshakes that a server works on at once. When there are as many, the address that has the most
+    /// of them loses its oldest.
     pub max_handshakes: usize,
     /// With this many handshakes in progress, a server asks newcomers to prove their address first.
     /// TCP always does.
@@ -53,21 +114,42 @@ pub struct Limits {
 
 impl Limits {
     /// For links among shards: as [`Limits::peers`], over TCP.
-    pub const fn shards() -> Self {
+    pub fn shards() -> Self {
         Self { transport: Transport::Tcp, ..Self::peers() }
     }
 
-    /// For links between servers, such as with the coordinator: tens of megabytes a second at 50 ms
-    /// of delay.
-    pub const fn peers() -> Self {
+    /// For links of shards to the coordinator. Until a shard has registered, it may say no more than
+    /// that takes.
+    pub fn coordinator() -> Self {
+        Self {
+            port: Port::Coordinator,
+            max_frame_bytes: COORDINATOR_FRAME_BYTES,
+            max_received_bytes: REGISTRATION_BYTES,
+            max_bulks: 0,
+            ..Self::peers()
+        }
+    }
+
+    /// For links of clients to the coordinator, which sends them documents.
+    pub fn documents() -> Self {
+        Self { port: Port::Documents, max_links: 16_384, ..Self::clients() }
+    }
+
+    /// For links between servers: tens of megabytes a second at 50 ms of delay.
+    pub fn peers() -> Self {
         Self {
             transport: Transport::Quic,
+            port: Port::Shards,
             max_frame_bytes: 4 << 20,
+            max_received_bytes: 4 << 20,
+            frame_within: FRAME_WITHIN,
+            max_unfinished_bytes: UNFINISHED_BYTES,
             max_bulks: 16,
             stream_window_bytes: 4 << 20,
             links_per_connection: 1,
             max_links: 4096,
             max_links_per_ip: 1024,
+            trusted: Vec::new(),
             max_handshakes: 256,
             retry_above: 64,
             handshake_timeout: Duration::from_secs(5),
@@ -76,16 +158,22 @@ impl Limits {
         }
     }
 
-    /// For links with clients: tens of kilobytes a second each, very many of them.
-    pub const fn clients() -> Self {
+    /// For links with clients: tens of kilobytes a second each, very many of them. Documents come in
+    /// frames that are longer by far than anything that clients say.
+    pub fn clients() -> Self {
         Self {
             transport: Transport::Quic,
-            max_frame_bytes: 64 << 10,
-            max_bulks: 4,
+            port: Port::Gateway,
+            max_frame_bytes: DOCUMENT_FRAME_BYTES,
+            max_received_bytes: HELLO_BYTES,
+            frame_within: FRAME_WITHIN,
+            max_unfinished_bytes: UNFINISHED_BYTES,
+            max_bulks: 0,
             stream_window_bytes: 96 << 10,
             links_per_connection: 1,
             max_links: 65_536,
             max_links_per_ip: 256,
+            trusted: Vec::new(),
             max_handshakes: 1024,
             retry_above: 128,
             handshake_timeout: Duration::from_secs(10),

@@ -1,6 +1,7 @@
 //! One link: who is at its other end, and its two halves.
 
 mod recv;
+mod rules;
 mod send;
 
 use std::fmt;
@@ -15,6 +16,8 @@ use crate::close::{CloseReason, LinkLost};
 use crate::identity::PeerIdentity;
 use crate::server::Permit;
 
+pub(crate) use rules::Rules;
+
 pub use recv::{BulkReceiver, Incoming, LinkReceiver, RecvError};
 pub use send::{BulkReceipt, BulkSender, LinkSender, SendError};
 
@@ -23,14 +26,17 @@ pub use send::{BulkReceipt, BulkSender, LinkSender, SendError};
 pub(crate) struct Connected {
     pub(crate) carrier: Carrier,
     pub(crate) identity: Option<PeerIdentity>,
+    /// The longest frame sent, in bytes.
     pub(crate) max_frame_bytes: usize,
+    /// What is received.
+    pub(crate) rules: Rules,
     links: Arc<AtomicUsize>,
 }
 
 impl Connected {
-    pub(crate) fn new(carrier: Carrier, max_frame_bytes: usize) -> Self {
+    pub(crate) fn new(carrier: Carrier, max_frame_bytes: usize, rules: Rules) -> Self {
         let identity = carrier.remote_identity();
-        Self { carrier, identity, max_frame_bytes, links: Arc::default() }
+        Self { carrier, identity, max_frame_bytes, rules, links: Arc::default() }
     }
 
     /// How many links there are.
@@ -50,7 +56,7 @@ struct Shared {
     /// Why this link ended, once this side knows or has ended it.
     ended: watch::Sender<Option<LinkLost>>,
     /// A server's place for this link, given back with the last part.
-    _permit: Option<Permit>,
+    permit: Option<Permit>,
 }
 
 impl Shared {
@@ -165,8 +171,16 @@ impl Link {
             receiving: Arc::new(receiving),
             takes_bulks,
             ended: watch::Sender::new(None),
-            _permit: permit,
+            permit,
         });
+        if let Some(permit) = &shared.permit {
+            let link = Arc::downgrade(&shared);
+            permit.closes_by(move || {
+                if let Some(link) = link.upgrade() {
+                    link.close(CloseReason::Overloaded);
+                }
+            });
+        }
         Self { sender: LinkSender::new(Arc::clone(&shared)), receiver: LinkReceiver::new(shared) }
     }
 

@@ -1,19 +1,154 @@
 //! Other sides that do not play by the rules, spoken to over plain QUIC.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{Connection, ConnectionError, Endpoint, RecvStream, SendStream};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 
-use crate::{Accept, CloseReason, Identity, Incoming, Limits, LinkLost, RecvError, Server, tls};
+use tokio::time::{Instant, timeout};
+
+use crate::{
+    Accept, CloseReason, Dialer, Identity, Incoming, Limits, LinkLost, LinkReceiver, LinkSender,
+    RecvError, Server, tls,
+};
 
 const SERVER: [u8; 32] = [1; 32];
+const BULKS: u32 = 4;
+const ALPN: &[u8] = b"antiphon/2 gateway";
 
 fn server() -> Server {
+    server_with(Limits { max_bulks: BULKS, ..Limits::clients() })
+}
+
+fn server_with(limits: Limits) -> Server {
     let identity = Identity::from_seed(&SERVER);
     let addr = "127.0.0.1:0".parse().unwrap();
-    Server::bind(addr, &identity, Accept::Anonymous, Limits::clients()).unwrap()
+    Server::bind(addr, &identity, Accept::Anonymous, limits).unwrap()
+}
+
+/// The server's half of a new link, and what a client has of it.
+async fn linked(
+    server: &mut Server,
+) -> (LinkReceiver, (LinkSender, Connection, RecvStream), SendStream) {
+    let (conn, send, recv) = control(server).await;
+    let (sender, receiver) = server.accept().await.unwrap().split();
+    (receiver, (sender, conn, recv), send)
+}
+
+#[tokio::test]
+async fn a_stranger_has_little_room_and_little_time() {
+    let frame_within = Duration::from_millis(200);
+    let limits = Limits { max_received_bytes: 100, frame_within, ..Limits::clients() };
+    let mut server = server_with(limits);
+
+    let (mut receiver, _rest, mut send) = linked(&mut server).await;
+    send.write_all(&101_u32.to_be_bytes()).await.unwrap();
+    assert!(matches!(receiver.recv().await, Err(RecvError::FrameTooLarge(_))));
+
+    let (mut receiver, _rest, mut send) = linked(&mut server).await;
+    send.write_all(&100_u32.to_be_bytes()).await.unwrap();
+    assert_eq!(receiver.recv().await.unwrap_err(), RecvError::Unfinished);
+
+    // Saying nothing is no frame that has begun.
+    let (mut receiver, _rest, mut send) = linked(&mut server).await;
+    assert!(timeout(2 * frame_within, receiver.recv()).await.is_err());
+    receiver.trust(1000);
+    send.write_all(&1000_u32.to_be_bytes()).await.unwrap();
+    assert!(timeout(2 * frame_within, receiver.recv()).await.is_err());
+    send.write_all(&[7; 1000]).await.unwrap();
+    assert!(
+        matches!(receiver.recv().await, Ok(Some(Incoming::Frame(frame))) if frame.len() == 1000)
+    );
+
+    server.accept_up_to(200);
+    let (mut receiver, _rest, mut send) = linked(&mut server).await;
+    send.write_all(&[&200_u32.to_be_bytes()[..], &[7; 200]].concat()).await.unwrap();
+    assert!(
+        matches!(receiver.recv().await, Ok(Some(Incoming::Frame(frame))) if frame.len() == 200)
+    );
+}
+
+#[tokio::test]
+async fn all_strangers_together_have_one_budget() {
+    let limits = Limits {
+        max_received_bytes: 64 << 10,
+        max_unfinished_bytes: 40 << 10,
+        ..Limits::clients()
+    };
+    let mut server = server_with(limits);
+    let mut held = Vec::new();
+    for number in 0..3 {
+        let (mut receiver, rest, mut send) = linked(&mut server).await;
+        send.write_all(&[&65_000_u32.to_be_bytes()[..], &[7; 10_000]].concat()).await.unwrap();
+        let received = timeout(Duration::from_millis(300), receiver.recv()).await;
+        match (number, &received) {
+            (0 | 1, Err(_)) | (2, Ok(Err(RecvError::NoRoom))) => {}
+            _ => panic!("{number}: {received:?}"),
+        }
+        held.push((receiver, rest, send));
+    }
+}
+
+#[tokio::test]
+async fn each_kind_of_port_takes_its_own_links_only() {
+    let server = server();
+    let who = Identity::from_seed(&SERVER).public();
+    for limits in [Limits::documents(), Limits::coordinator(), Limits::peers()] {
+        let dialled = Dialer::new(None, limits).dial(server.local_addr().unwrap(), who).await;
+        assert!(dialled.is_err());
+    }
+    assert!(
+        Dialer::new(None, Limits::clients()).dial(server.local_addr().unwrap(), who).await.is_ok()
+    );
+}
+
+#[tokio::test]
+async fn dead_addresses_of_a_host_cost_a_quarter_of_a_second_each_and_are_named() {
+    let server = server();
+    let who = Identity::from_seed(&SERVER).public();
+    let silent = [(); 2].map(|()| std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+    let silent = silent.each_ref().map(|socket| socket.local_addr().unwrap());
+    let addresses = silent.into_iter().chain([server.local_addr().unwrap()]);
+    let began = Instant::now();
+    let dialer = Dialer::new(None, Limits::clients());
+    assert!(dialer.dial_any("host", addresses, who).await.is_ok());
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+
+    let limits = Limits { handshake_timeout: Duration::from_millis(300), ..Limits::clients() };
+    let failed = Dialer::new(None, limits).dial_any("host", silent.into_iter(), who).await;
+    let said = failed.unwrap_err().to_string();
+    assert!(silent.iter().all(|addr| said.contains(&addr.to_string())), "{said}");
+}
+
+#[test]
+fn a_process_that_was_restarted_ends_the_links_of_the_one_before() {
+    let [before, after] = [(); 2].map(|()| tokio::runtime::Runtime::new().unwrap());
+    let who = Identity::from_seed(&SERVER);
+    let server = before.block_on(async { server() });
+    let addr = server.local_addr().unwrap();
+    let dialer = Dialer::new(None, Limits::clients());
+    let link = after.block_on(dialer.dial(addr, who.public())).unwrap();
+    // Gone without a word.
+    before.shutdown_timeout(Duration::from_secs(5));
+    drop(server);
+    after.block_on(async {
+        let again = || Server::bind(addr, &who, Accept::Anonymous, Limits::clients());
+        let mut server = again();
+        for _ in 0..50 {
+            if server.is_ok() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            server = again();
+        }
+        let _server = server.unwrap();
+        let (sender, _receiver) = link.split();
+        let _ = sender.send(bytes::Bytes::from_static(b"still there?")).await;
+        let lost = timeout(Duration::from_secs(8), sender.closed()).await;
+        assert!(matches!(lost, Ok(LinkLost::Transport(_))), "{lost:?}");
+    });
 }
 
 async fn connect(
@@ -30,7 +165,7 @@ async fn connect(
 }
 
 async fn control(server: &Server) -> (Connection, SendStream, RecvStream) {
-    let conn = connect(server, tls::provider(), b"antiphon/1").await.unwrap();
+    let conn = connect(server, tls::provider(), ALPN).await.unwrap();
     let (send, recv) = conn.accept_bi().await.unwrap();
     (conn, send, recv)
 }
@@ -42,12 +177,12 @@ async fn the_key_exchange_is_hybrid_or_nothing() {
         [aws_lc_rs::kx_group::X25519, aws_lc_rs::kx_group::SECP256R1, aws_lc_rs::kx_group::MLKEM768]
     {
         let provider = CryptoProvider { kx_groups: vec![group], ..tls::provider() };
-        let refused = connect(&server, provider, b"antiphon/1").await;
+        let refused = connect(&server, provider, ALPN).await;
         assert!(matches!(refused, Err(ConnectionError::ConnectionClosed(_))), "{refused:?}");
     }
     let hybrid =
         CryptoProvider { kx_groups: vec![aws_lc_rs::kx_group::X25519MLKEM768], ..tls::provider() };
-    assert!(connect(&server, hybrid, b"antiphon/1").await.is_ok());
+    assert!(connect(&server, hybrid, ALPN).await.is_ok());
 }
 
 #[tokio::test]
@@ -94,7 +229,7 @@ async fn a_client_cannot_open_two_way_streams_nor_more_bulks_than_allowed() {
     let (conn, _send, _recv) = control(&server).await;
     let _link = server.accept().await.unwrap();
     let mut bulks = Vec::new();
-    for _ in 0..Limits::clients().max_bulks {
+    for _ in 0..BULKS {
         bulks.push(conn.open_uni().await.unwrap());
     }
     let ready = tokio::select! {

@@ -18,8 +18,12 @@ const TCP_BACKLOG: i32 = 1024;
 /// behind them.
 const TCP_UNSENT_BYTES: u32 = 256 << 10;
 
-/// An endpoint for QUIC at `addr`; one that only dials without `server`.
-pub(crate) fn quic(addr: SocketAddr, server: Option<ServerConfig>) -> io::Result<Endpoint> {
+/// An endpoint for QUIC at `addr` that is set up by `config`; one that only dials without `server`.
+pub(crate) fn quic(
+    addr: SocketAddr,
+    config: EndpointConfig,
+    server: Option<ServerConfig>,
+) -> io::Result<Endpoint> {
     let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
     if addr.is_ipv6() {
         // As most systems do anyway: both families, if the address says so.
@@ -28,8 +32,27 @@ pub(crate) fn quic(addr: SocketAddr, server: Option<ServerConfig>) -> io::Result
     // What the system does not give is missed only in bursts.
     let _ = socket.set_recv_buffer_size(UDP_BUFFER_BYTES);
     let _ = socket.set_send_buffer_size(UDP_BUFFER_BYTES);
+    tell_buffers(addr, &socket);
     socket.bind(&addr.into())?;
-    Endpoint::new(EndpointConfig::default(), server, socket.into(), Arc::new(TokioRuntime))
+    Endpoint::new(config, server, socket.into(), Arc::new(TokioRuntime))
+}
+
+/// Says what the system gives. Linux answers twice what it gives, for its own book-keeping.
+fn tell_buffers(addr: SocketAddr, socket: &Socket) {
+    let given = |size: io::Result<usize>| {
+        let size = size.unwrap_or(0);
+        if cfg!(target_os = "linux") { size / 2 } else { size }
+    };
+    let (receive, send) = (given(socket.recv_buffer_size()), given(socket.send_buffer_size()));
+    if receive.min(send) < UDP_BUFFER_BYTES {
+        tracing::info!(
+            %addr, wanted = UDP_BUFFER_BYTES, receive, send,
+            "the system gives less room for UDP than is good for bursts: raise net.core.rmem_max \
+             and net.core.wmem_max"
+        );
+    } else {
+        tracing::debug!(%addr, receive, send, "bytes of room for UDP");
+    }
 }
 
 /// A listening socket for TCP at `addr`.

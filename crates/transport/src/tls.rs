@@ -18,9 +18,6 @@ use rustls::{
 
 use crate::identity::{Identity, PeerIdentity};
 
-/// The application protocol that both sides must name.
-const ALPN: &[u8] = b"antiphon/1";
-
 /// Decides whether an identity may come in.
 pub(crate) type Admit = dyn Fn(&PeerIdentity) -> bool + Send + Sync;
 
@@ -33,7 +30,7 @@ pub(crate) fn provider() -> CryptoProvider {
 }
 
 /// A server's side. With `admit`, clients must present an identity for which it returns true;
-/// without, clients stay anonymous.
+/// without, clients stay anonymous. The application protocol is for the caller to set.
 pub(crate) fn server_config(
     identity: &Identity,
     admit: Option<Arc<Admit>>,
@@ -46,7 +43,6 @@ pub(crate) fn server_config(
     };
     let resolver = AlwaysResolvesServerRawPublicKeys::new(identity.certified_key());
     let mut config = builder.with_cert_resolver(Arc::new(resolver));
-    config.alpn_protocols = vec![ALPN.to_vec()];
     // A resumed session would not be checked against the roster again.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
@@ -54,6 +50,7 @@ pub(crate) fn server_config(
 }
 
 /// A client's side, for one dial. `presented` is filled with the identity that the server showed.
+/// The application protocol is for the caller to set.
 pub(crate) fn client_config(
     provider: CryptoProvider,
     identity: Option<&Identity>,
@@ -70,7 +67,6 @@ pub(crate) fn client_config(
         )),
         None => builder.with_no_client_auth(),
     };
-    config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = Resumption::disabled();
     config.enable_sni = false;
     Ok(config)

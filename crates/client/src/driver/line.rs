@@ -16,8 +16,6 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// The longest frame taken, in bytes: a document of a large network.
-const MAX_FRAME_BYTES: usize = 1 << 20;
 /// Frames waiting to be sent. More than rounds can be in flight: a gateway that reads so slowly is
 /// of no use.
 const QUEUE: usize = 16;
@@ -54,7 +52,7 @@ type Dialling = Pin<Box<dyn Future<Output = Result<Link, DialError>> + Send>>;
 enum State {
     Waiting(Instant),
     Dialling(Target, Dialling),
-    Up(Target, Up),
+    Up(Target, Box<Up>),
 }
 
 struct Up {
@@ -74,17 +72,18 @@ impl Drop for Writer {
 }
 
 pub(super) struct Line {
-    dialer: Arc<Dialer>,
+    documents: Arc<Dialer>,
+    gateways: Arc<Dialer>,
     state: State,
 }
 
 impl Line {
     /// A line on which it is time to dial.
     pub(super) fn new() -> Self {
-        let limits = Limits { max_frame_bytes: MAX_FRAME_BYTES, ..Limits::clients() };
         // Clients stay anonymous.
-        let dialer = Arc::new(Dialer::new(None, limits));
-        Self { dialer, state: State::Waiting(Instant::now()) }
+        let dialer = |limits| Arc::new(Dialer::new(None, limits));
+        let (documents, gateways) = (dialer(Limits::documents()), dialer(Limits::clients()));
+        Self { documents, gateways, state: State::Waiting(Instant::now()) }
     }
 
     /// Drops the link, if there is one, and waits.
@@ -94,14 +93,14 @@ impl Line {
 
     /// Drops the link, if there is one, and dials.
     pub(super) fn dial(&mut self, target: Target) {
-        let dialer = Arc::clone(&self.dialer);
+        let (documents, gateways) = (Arc::clone(&self.documents), Arc::clone(&self.gateways));
         let to = target.clone();
         let dialling: Dialling = Box::pin(async move {
             match to {
                 Target::Coordinator { address, identity } => {
-                    dialer.dial_host(&address, identity.0).await
+                    documents.dial_host(&address, identity.0).await
                 }
-                Target::Gateway { address, identity } => dialer.dial(address, identity.0).await,
+                Target::Gateway { address, identity } => gateways.dial(address, identity.0).await,
             }
         });
         self.state = State::Dialling(target, dialling);
@@ -135,7 +134,7 @@ impl Line {
     /// Waits until what was handed over is sent, and closes.
     pub(super) async fn finish(self) {
         if let State::Up(_, up) = self.state {
-            let Up { receiver: _receiver, frames, mut writer, .. } = up;
+            let Up { receiver: _receiver, frames, mut writer, .. } = *up;
             drop(frames);
             // Fails only if the runtime is going away.
             let _ = (&mut writer.0).await;
@@ -172,7 +171,7 @@ impl Line {
         if let State::Dialling(target, _) = std::mem::replace(&mut self.state, waiting) {
             let coordinator = matches!(target, Target::Coordinator { .. });
             let until = coordinator.then(|| Instant::now() + DOCUMENT_WITHIN);
-            self.state = State::Up(target, Up { receiver, frames, writer, until });
+            self.state = State::Up(target, Box::new(Up { receiver, frames, writer, until }));
         }
     }
 }

@@ -31,10 +31,13 @@ pub(crate) struct Served {
     receiver: LinkReceiver,
 }
 
-fn listen(seed: u8) -> Server {
+fn listen(seed: u8, limits: Limits) -> Server {
     let address = "127.0.0.1:0".parse().unwrap();
     let identity = Identity::new(key(seed));
-    Server::bind(address, &identity, Accept::Anonymous, Limits::clients()).unwrap()
+    let server = Server::bind(address, &identity, Accept::Anonymous, limits).unwrap();
+    // As much as any geometry asks for.
+    server.accept_up_to(1 << 20);
+    server
 }
 
 impl World {
@@ -44,9 +47,13 @@ impl World {
 
     /// Gateways that clients reach at the addresses that `relay` gives for theirs.
     pub(crate) fn behind(relay: impl Fn(SocketAddr) -> SocketAddr) -> Self {
-        let gateways = [1, 2, 3].map(listen);
+        let gateways = [1, 2, 3].map(|seed| listen(seed, Limits::clients()));
         let addresses = [0, 1, 2].map(|i: usize| Some(relay(gateways[i].local_addr().unwrap())));
-        Self { coordinator: listen(50), mix: Mix::new(1, 10, &addresses), gateways }
+        Self {
+            coordinator: listen(50, Limits::documents()),
+            mix: Mix::new(1, 10, &addresses),
+            gateways,
+        }
     }
 
     pub(crate) fn addresses(&self) -> [Option<SocketAddr>; 3] {

@@ -212,7 +212,8 @@ impl Roster {
     }
 }
 
-fn check(
+/// Checks a registration for epochs from `next` on.
+pub(crate) fn check(
     identity: &IdentityKey,
     registration: &Registration,
     network: &NetworkFile,

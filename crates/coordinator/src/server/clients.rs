@@ -2,25 +2,19 @@
 
 use std::time::Duration;
 
-use antiphon_transport::{CloseReason, Incoming, Limits, LinkSender, Server};
+use antiphon_transport::{CloseReason, Incoming, LinkSender, SendError, Server};
 use antiphon_wire::{Decode, Epoch, FromClient, PROTOCOL_VERSION};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::driver::Documents;
 
-/// The longest frame, in bytes: a document.
-const MAX_FRAME_BYTES: usize = 256 << 10;
-/// Clients served at once. They stay only for a first document, then follow their gateway.
-const MAX_CLIENTS: usize = 16_384;
 /// How long a client has to say hello.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// How long a client may take to accept a document.
 const SEND_WITHIN: Duration = Duration::from_secs(30);
-
-pub(super) fn limits() -> Limits {
-    Limits { max_frame_bytes: MAX_FRAME_BYTES, max_links: MAX_CLIENTS, ..Limits::clients() }
-}
+/// How long a client may stay after the first document: it follows its gateway from then on.
+const STAY: Duration = Duration::from_secs(60);
 
 /// Takes links until told to stop, and closes them once the open rounds have ended.
 pub(super) async fn serve(
@@ -59,21 +53,34 @@ pub(super) async fn serve(
     server.shut_down().await;
 }
 
-/// Sends every document once, newer ones as they come. A client that is slow misses none but the
-/// outdated.
+/// Sends every document once, newer ones as they come, until a while after the first. A client that is
+/// slow misses none but the outdated.
 async fn push(sender: &LinkSender, mut documents: watch::Receiver<Documents>) -> CloseReason {
     let mut sent = Epoch(0);
+    let mut leaves = None;
     loop {
         let mut due = documents.borrow_and_update().clone();
         due.retain(|(epoch, _)| *epoch > sent);
         for (epoch, frame) in due {
-            if !matches!(timeout(SEND_WITHIN, sender.send(frame)).await, Ok(Ok(()))) {
-                return CloseReason::Overloaded;
+            match timeout(SEND_WITHIN, sender.send(frame)).await {
+                Ok(Ok(())) => sent = epoch,
+                Ok(Err(SendError::FrameTooLarge(error))) => {
+                    tracing::error!(%error, "no client can be given the document of epoch {}", epoch.0);
+                    return CloseReason::FrameTooLarge;
+                }
+                // It is gone, or too slow.
+                Ok(Err(_)) | Err(_) => return CloseReason::Abandoned,
             }
-            sent = epoch;
+            leaves.get_or_insert_with(|| Instant::now() + STAY);
         }
-        if documents.changed().await.is_err() {
-            return CloseReason::ShuttingDown;
+        let changed = match leaves {
+            None => Ok(documents.changed().await),
+            Some(leaves) => timeout_at(leaves, documents.changed()).await,
+        };
+        match changed {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return CloseReason::ShuttingDown,
+            Err(_) => return CloseReason::Done,
         }
     }
 }

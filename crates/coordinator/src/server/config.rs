@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use antiphon_transport::Identity;
 pub use antiphon_transport::config_file::ConfigError;
 use antiphon_transport::config_file::ConfigSource;
+use antiphon_transport::{Identity, Prefix};
 use antiphon_wire::{Geometry, MOST_ROUNDS_IN_FLIGHT, NetworkFile, Policy};
 use serde::Deserialize;
 
@@ -24,6 +24,8 @@ pub struct ServerConfig {
     pub network: NetworkFile,
     /// Where the state is kept. Made when it is missing; its folder has to be there.
     pub state: PathBuf,
+    /// Addresses from which any number of links may come.
+    pub trusted: Vec<Prefix>,
     /// Epochs and rounds.
     pub coordinator: CoordinatorConfig,
 }
@@ -37,9 +39,17 @@ struct Raw {
     network: PathBuf,
     state: PathBuf,
     #[serde(default)]
+    limits: RawLimits,
+    #[serde(default)]
     epoch: RawEpoch,
     #[serde(default)]
     deadlines: RawDeadlines,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawLimits {
+    trusted: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -118,6 +128,7 @@ impl ServerConfig {
             identity: Identity::new(source.signing_key("identity", &raw.identity)?),
             coordinator: coordinator(&source, &raw, &network.policy)?,
             network,
+            trusted: source.prefixes("limits.trusted", &raw.limits.trusted)?,
             state: source.beside(&raw.state),
         })
     }
@@ -281,6 +292,10 @@ mod tests {
             (
                 "[deadlines]\nlayer_ms = 0\n",
                 ["coordinator.toml", "deadlines.layer_ms", "at least 1"],
+            ),
+            (
+                "[limits]\ntrusted = [\"1.2.3.4/40\"]\n",
+                ["limits.trusted", "1.2.3.4/40", "192.0.2.0/24"],
             ),
             ("colour = 3\n", ["coordinator.toml", "colour", "listen_shards"]),
         ] {

@@ -23,18 +23,26 @@ pub(super) struct Rosters {
 struct Roster {
     first_round: Round,
     peers: Vec<(IdentityKey, SocketAddr)>,
+    /// The longest message of a client in this epoch.
+    submission_bytes: usize,
 }
+
+/// The longest message of a client, in bytes, beside the onions in it.
+const SUBMISSION_HEAD_BYTES: usize = 256;
 
 impl Rosters {
     /// Takes in an epoch; `me` is no peer of its own.
     pub(super) fn add(&mut self, epoch: &VerifiedEpoch, me: &IdentityKey) {
         let peers = epoch.shards().iter().filter(|shard| shard.identity != *me);
         let peers = peers.map(|shard| (shard.identity, shard.peer_address)).collect();
-        self.insert(epoch.epoch(), epoch.document().first_round, peers);
+        let onions = 2 * usize::from(epoch.parameters().pairs_per_client);
+        let submission_bytes = SUBMISSION_HEAD_BYTES + onions * epoch.geometry().entry_bytes();
+        let first_round = epoch.document().first_round;
+        self.insert(epoch.epoch(), Roster { first_round, peers, submission_bytes });
     }
 
-    fn insert(&mut self, epoch: Epoch, first_round: Round, peers: Vec<(IdentityKey, SocketAddr)>) {
-        self.epochs.insert(epoch, Roster { first_round, peers });
+    fn insert(&mut self, epoch: Epoch, roster: Roster) {
+        self.epochs.insert(epoch, roster);
         while self.epochs.len() > MOST {
             self.epochs.pop_first();
         }
@@ -54,6 +62,11 @@ impl Rosters {
     fn peers(&self) -> BTreeMap<IdentityKey, SocketAddr> {
         self.epochs.values().flat_map(|roster| roster.peers.iter().copied()).collect()
     }
+
+    /// The longest message that a client may send in any of the epochs.
+    fn submission_bytes(&self) -> usize {
+        self.epochs.values().map(|roster| roster.submission_bytes).max().unwrap_or_default()
+    }
 }
 
 impl EventLoop {
@@ -61,6 +74,8 @@ impl EventLoop {
     pub(super) fn relink(&mut self) {
         let peers = self.rosters.peers();
         self.hands.links.list(peers.keys().copied().collect());
+        self.hands.doors.expect_peers(peers.values().map(SocketAddr::ip).collect());
+        self.hands.doors.expect_submissions(self.rosters.submission_bytes());
         // Dropping a link lets it send what is queued first.
         self.outbound.retain(|peer, link| peers.get(peer) == Some(&link.address));
         for (peer, address) in peers {
@@ -78,11 +93,15 @@ mod tests {
         (IdentityKey([number; 32]), SocketAddr::from(([127, 0, 0, 1], u16::from(number))))
     }
 
+    fn roster(first_round: u64, peers: Vec<(IdentityKey, SocketAddr)>) -> Roster {
+        Roster { first_round: Round(first_round), peers, submission_bytes: 1000 }
+    }
+
     #[test]
     fn an_older_epoch_stays_until_the_newer_one_has_served_a_round() {
         let mut rosters = Rosters::default();
-        rosters.insert(Epoch(1), Round(1), vec![peer(1), peer(2)]);
-        rosters.insert(Epoch(3), Round(8), vec![peer(2), peer(3)]);
+        rosters.insert(Epoch(1), roster(1, vec![peer(1), peer(2)]));
+        rosters.insert(Epoch(3), roster(8, vec![peer(2), peer(3)]));
         for served in [1, 7, 8] {
             assert!(!rosters.prune(Round(served)), "round {served}");
             assert_eq!(rosters.peers().len(), 3);
@@ -95,8 +114,8 @@ mod tests {
     fn the_newest_address_counts() {
         let mut rosters = Rosters::default();
         let moved = (peer(1).0, peer(9).1);
-        rosters.insert(Epoch(1), Round(1), vec![peer(1)]);
-        rosters.insert(Epoch(2), Round(8), vec![moved]);
+        rosters.insert(Epoch(1), roster(1, vec![peer(1)]));
+        rosters.insert(Epoch(2), roster(8, vec![moved]));
         assert_eq!(rosters.peers().into_iter().collect::<Vec<_>>(), [moved]);
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Client {
 }
 
 pub(crate) fn limits() -> Limits {
-    Limits { max_frame_bytes: 1 << 20, ..Limits::clients() }
+    Limits::clients()
 }
 
 pub(crate) async fn dial(shard: &ShardServer, limits: Limits) -> Link {

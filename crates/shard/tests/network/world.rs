@@ -73,6 +73,7 @@ impl World {
             listen_shards: local(),
             listen_clients: local(),
             identity: Identity::from_seed(&COORDINATOR),
+            trusted: Vec::new(),
             network: network.clone(),
             state: directory.path().join("coordinator.json"),
             coordinator: CoordinatorConfig {

@@ -5,8 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::time::{Instant, timeout_at};
 
 use super::Shared;
+use super::rules::{Part, Rules};
 use crate::carrier::{Boxed, Receiving, StreamError};
 use crate::close::{CloseReason, LinkLost};
 use crate::frame::{FrameDecoder, FrameTooLarge};
@@ -20,6 +22,12 @@ pub enum RecvError {
     /// The other side sent too long a frame; the link is closed for it.
     #[error(transparent)]
     FrameTooLarge(#[from] FrameTooLarge),
+    /// A frame took too long; the link is closed for it.
+    #[error("the other side did not finish a message in time")]
+    Unfinished,
+    /// Strangers have too many unfinished frames; the link is closed for it.
+    #[error("no room for another unfinished message")]
+    NoRoom,
     /// A stream ended within a frame; the link is closed for it.
     #[error("the other side ended a stream within a message")]
     Truncated,
@@ -50,9 +58,15 @@ pub struct LinkReceiver {
 
 impl LinkReceiver {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        let max_frame_bytes = shared.connected.max_frame_bytes;
-        let control = FrameReader::new(Arc::clone(&shared.receiving), max_frame_bytes);
+        let rules = shared.connected.rules.clone();
+        let control = FrameReader::new(Arc::clone(&shared.receiving), rules);
         Self { control, control_ended: false, closed: shared.closed(), shared }
+    }
+
+    /// From the next control frame on, takes frames of up to `max_bytes`, however long they take: the
+    /// other side has shown who it is.
+    pub fn trust(&mut self, max_bytes: usize) {
+        self.control.trust(max_bytes);
     }
 
     /// The next control frame or bulk, whichever comes first; control frames in the order they were
@@ -83,8 +97,9 @@ impl LinkReceiver {
                 bulk = self.shared.connected.carrier.accept_uni(), if self.shared.takes_bulks => {
                     match bulk {
                         Ok(stream) => {
-                            let max = self.shared.connected.max_frame_bytes;
-                            let frames = FrameReader::new(Arc::new(stream), max);
+                            // Of peers only, who are known.
+                            let rules = Rules::trusted(self.shared.connected.rules.max());
+                            let frames = FrameReader::new(Arc::new(stream), rules);
                             let shared = Arc::clone(&self.shared);
                             return Ok(Some(Incoming::Bulk(BulkReceiver { shared, frames })));
                         }
@@ -152,6 +167,7 @@ impl fmt::Debug for BulkReceiver {
 fn reason_for(error: &RecvError) -> CloseReason {
     match error {
         RecvError::FrameTooLarge(_) => CloseReason::FrameTooLarge,
+        RecvError::NoRoom => CloseReason::Overloaded,
         _ => CloseReason::Protocol,
     }
 }
@@ -169,32 +185,66 @@ struct FrameReader {
     stream: Arc<Receiving>,
     decoder: FrameDecoder,
     pieces: VecDeque<Bytes>,
+    rules: Rules,
+    part: Part,
+    /// When the frame that has begun has to be there.
+    due: Option<Instant>,
 }
 
 impl FrameReader {
-    fn new(stream: Arc<Receiving>, max_frame_bytes: usize) -> Self {
-        let mut decoder = FrameDecoder::new(max_frame_bytes);
+    fn new(stream: Arc<Receiving>, rules: Rules) -> Self {
+        let mut decoder = FrameDecoder::new(rules.max());
         if stream.has_whole_pieces() {
             decoder = decoder.keeping_from(KEEP_FROM);
         }
-        Self { stream, decoder, pieces: VecDeque::new() }
+        let part = rules.part();
+        Self { stream, decoder, pieces: VecDeque::new(), rules, part, due: None }
+    }
+
+    fn trust(&mut self, max_bytes: usize) {
+        self.rules = Rules::trusted(max_bytes);
+        self.part = self.rules.part();
+        self.due = None;
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, ReadFailed> {
         loop {
+            self.decoder.set_max(self.rules.max());
             while let Some(piece) = self.pieces.front_mut() {
                 match self.decoder.decode(piece) {
-                    Ok(Some(frame)) => return Ok(Some(frame)),
+                    Ok(Some(frame)) => {
+                        self.part.set(0);
+                        self.due = None;
+                        return Ok(Some(frame));
+                    }
                     Ok(None) => drop(self.pieces.pop_front()),
                     Err(error) => return Err(ReadFailed::Frame(error.into())),
                 }
             }
-            if !self.stream.read(&mut self.pieces).await.map_err(ReadFailed::Stream)? {
+            if !self.part.set(self.decoder.kept_bytes()) {
+                return Err(ReadFailed::Frame(RecvError::NoRoom));
+            }
+            if !self.more().await? {
                 if self.decoder.is_between_frames() {
                     return Ok(None);
                 }
                 return Err(ReadFailed::Frame(RecvError::Truncated));
             }
         }
+    }
+
+    /// Reads on; false at the end of the stream.
+    async fn more(&mut self) -> Result<bool, ReadFailed> {
+        let read = self.stream.read(&mut self.pieces);
+        let within = self.rules.frame_within().filter(|_| !self.decoder.is_between_frames());
+        let read = match within {
+            None => read.await,
+            Some(within) => {
+                let due = *self.due.get_or_insert_with(|| Instant::now() + within);
+                let late = |_| ReadFailed::Frame(RecvError::Unfinished);
+                timeout_at(due, read).await.map_err(late)?
+            }
+        };
+        read.map_err(ReadFailed::Stream)
     }
 }

@@ -1,21 +1,22 @@
 //! Listening for links over TCP.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::{Permit, State};
+use super::{Permit, State, unless_pushed_out};
 use crate::carrier::{Carrier, Receiving, Sending};
 use crate::close::CloseReason;
-use crate::link::{Connected, Link};
+use crate::link::Link;
 use crate::tcp::{self, WeakConnection};
 
 /// How long to wait when the system gives no more sockets.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(100);
+/// How often that is said.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 pub(super) async fn accept(
     listener: TcpListener,
@@ -24,31 +25,35 @@ pub(super) async fn accept(
     links: mpsc::Sender<Link>,
 ) {
     let tls = Arc::new(tls);
+    let mut told = None;
     loop {
         let (tcp, from) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                // Those that wait for a handshake give theirs back within seconds.
+                if told.is_none_or(|told: Instant| told.elapsed() >= TELL_EVERY) {
+                    tracing::warn!(%error, "cannot accept a connection: raise the limit of open files");
+                    told = Some(Instant::now());
+                }
                 sleep(OUT_OF_SOCKETS).await;
                 continue;
             }
         };
-        let slot = Arc::clone(&state.handshakes).try_acquire_owned().ok();
-        let (Some(slot), Some(permit)) = (slot, state.admission.admit(from.ip())) else {
-            state.counters.refused.fetch_add(1, Ordering::Relaxed);
+        let permit = match state.admission.admit(from.ip(), Instant::now()) {
+            Ok(permit) => permit,
+            Err(why) => {
+                state.counters.refused(why);
+                continue;
+            }
+        };
+        let trusted = state.admission.is_trusted(from.ip());
+        let Some(slot) = state.half_open.begin(from.ip(), trusted, Instant::now()) else {
             continue;
         };
         let (state, links, tls) = (Arc::clone(&state), links.clone(), Arc::clone(&tls));
         tokio::spawn(async move {
-            // Held until the link is taken: a caller that accepts slowly slows handshakes down.
-            let _slot = slot;
-            let Some(link) = handshake(tcp, tls, &state, permit).await else {
-                state.counters.failed.fetch_add(1, Ordering::Relaxed);
-                return;
-            };
-            state.counters.accepted.fetch_add(1, Ordering::Relaxed);
-            // Fails only when the server is gone, and the link with it.
-            let _ = links.send(link).await;
+            let handshake = handshake(tcp, tls, &state, permit);
+            unless_pushed_out(slot, &state, handshake, &links).await;
         });
     }
 }
@@ -58,7 +63,7 @@ async fn handshake(
     tls: Arc<rustls::ServerConfig>,
     state: &State,
     permit: Permit,
-) -> Option<Link> {
+) -> Option<((), Link)> {
     let tls = rustls::ServerConnection::new(tls).ok()?;
     let establish = tcp::establish(tcp, tls.into(), &state.limits);
     let conn = timeout(state.limits.handshake_timeout, establish).await.ok()?.ok()?;
@@ -76,8 +81,8 @@ async fn handshake(
         conn.close(CloseReason::ShuttingDown);
         return None;
     }
-    let connected = Connected::new(Carrier::Tcp(conn), state.limits.max_frame_bytes);
-    Some(Link::first(&connected, control, Some(permit)))
+    let connected = state.connected(Carrier::Tcp(conn));
+    Some(((), Link::first(&connected, control, Some(permit))))
 }
 
 /// Closes all connections and waits until the other sides have been told.

@@ -51,6 +51,10 @@ pub(crate) async fn establish(
             }
         }
     }
+    // TLS refuses another protocol, but lets those in who name none.
+    if tls.alpn_protocol() != Some(limits.port.alpn()) {
+        return Err(EstablishError::Protocol);
+    }
     let ours = Capacity { window: limits.stream_window_bytes, max_bulks: limits.max_bulks };
     let hello = Record::Hello { window: ours.window, max_bulks: ours.max_bulks };
     tls.writer().write_all(&hello.encode())?;

@@ -15,6 +15,7 @@ use crate::{Accept, CloseReason, Dialer, Identity, Incoming, Limits, LinkLost, R
 
 const SERVER: [u8; 32] = [1; 32];
 const HELLO: Record = Record::Hello { window: 1000, max_bulks: 1 };
+const ALPN: &[u8] = b"antiphon/2 shards";
 
 fn server(limits: Limits) -> Server {
     let addr = "127.0.0.1:0".parse().unwrap();
@@ -29,7 +30,7 @@ fn connect(server: &Server, provider: CryptoProvider, alpn: &[u8]) -> Raw {
     let identity = Identity::from_seed(&[2; 32]);
     let shown = Arc::new(OnceLock::new());
     let mut tls = tls::client_config(provider, Some(&identity), expected, shown).unwrap();
-    tls.alpn_protocols = vec![alpn.to_vec()];
+    tls.alpn_protocols = if alpn.is_empty() { vec![] } else { vec![alpn.to_vec()] };
     let name = ServerName::try_from("raw").unwrap();
     let tls = ClientConnection::new(Arc::new(tls), name).unwrap();
     let tcp = TcpStream::connect(server.local_addr().unwrap()).unwrap();
@@ -50,7 +51,7 @@ fn said(raw: &mut Raw) -> Vec<Record> {
 /// Says hello and `then`, and returns how the link ended for the server and for us.
 async fn misbehave(limits: Limits, then: Vec<u8>) -> (LinkLost, Vec<Record>) {
     let mut server = server(limits);
-    let mut raw = connect(&server, tls::provider(), b"antiphon/1");
+    let mut raw = connect(&server, tls::provider(), ALPN);
     let speaking = tokio::task::spawn_blocking(move || {
         raw.write_all(&HELLO.encode()).unwrap();
         // Fails if the server has hung up by then.
@@ -116,7 +117,7 @@ async fn pings_are_answered_and_credit_is_only_credit() {
 #[tokio::test]
 async fn hanging_up_is_not_a_goodbye() {
     let mut server = server(Limits::shards());
-    let mut raw = connect(&server, tls::provider(), b"antiphon/1");
+    let mut raw = connect(&server, tls::provider(), ALPN);
     let hung_up = tokio::task::spawn_blocking(move || {
         raw.write_all(&HELLO.encode()).unwrap();
         drop(raw);
@@ -131,7 +132,7 @@ async fn hanging_up_is_not_a_goodbye() {
 async fn a_peer_that_stops_answering_is_lost() {
     let brief = Limits { idle_timeout: Duration::from_millis(200), ..Limits::shards() };
     let mut server = server(brief);
-    let mut raw = connect(&server, tls::provider(), b"antiphon/1");
+    let mut raw = connect(&server, tls::provider(), ALPN);
     let silent = tokio::task::spawn_blocking(move || {
         raw.write_all(&HELLO.encode()).unwrap();
         said(&mut raw)
@@ -166,7 +167,13 @@ async fn the_key_exchange_is_hybrid_or_nothing_and_other_protocols_are_refused()
     let server = server(Limits::shards());
     let classical =
         CryptoProvider { kx_groups: vec![aws_lc_rs::kx_group::X25519], ..tls::provider() };
-    for (provider, alpn) in [(classical, &b"antiphon/1"[..]), (tls::provider(), &b"h2"[..])] {
+    let provider = tls::provider;
+    for (provider, alpn) in [
+        (classical, ALPN),
+        (provider(), b"h2"),
+        (provider(), b""),
+        (provider(), b"antiphon/2 gateway"),
+    ] {
         let mut raw = connect(&server, provider, alpn);
         let refused = tokio::task::spawn_blocking(move || {
             raw.write_all(&HELLO.encode()).and_then(|()| raw.read_exact(&mut [0; RECORD_BYTES]))

@@ -67,7 +67,7 @@ async fn a_finished_link_ends_after_its_last_frame(kind: fn() -> Limits) {
 }
 
 async fn a_frame_too_long_closes_its_link_and_no_other(kind: fn() -> Limits) {
-    let mut server = listen(Accept::AnyIdentity, Limits { max_frame_bytes: 1000, ..kind() });
+    let mut server = listen(Accept::AnyIdentity, Limits { max_received_bytes: 1000, ..kind() });
     let dialer = Dialer::new(Some(&identity(2)), kind());
     let good = dial(&server, &dialer).await;
     let (_, mut good_receiver) = server.accept().await.unwrap().split();

@@ -91,7 +91,7 @@ async fn one_address_gets_its_share_and_gets_it_back(kind: fn() -> Limits) {
     let _second = dial(&server, &dialer).await;
     let third = dialer.dial(addr, identity(1).public()).await;
     assert!(matches!(third, Err(DialError::Refused { .. })), "{third:?}");
-    assert_eq!((server.stats().links, server.stats().refused), (2, 1));
+    assert_eq!((server.stats().links, server.stats().refused()), (2, 1));
 
     server.accept().await.unwrap().close(CloseReason::NotWelcome);
     assert_eq!(server.stats().links, 1);

@@ -11,7 +11,7 @@ use crate::{identity, listen};
 type Halves = (LinkSender, LinkReceiver);
 
 fn limits(links_per_connection: u32) -> Limits {
-    Limits { links_per_connection, ..Limits::clients() }
+    Limits { links_per_connection, max_received_bytes: 64 << 10, ..Limits::clients() }
 }
 
 async fn connect(server: &Server) -> Connection {
@@ -109,7 +109,7 @@ async fn no_more_links_than_the_server_allows() {
         let third = connection.open_link().await;
         assert!(matches!(third, Err(DialError::Refused { .. })), "{third:?}");
     }
-    assert_eq!((server.stats().links, server.stats().refused), (2, 5));
+    assert_eq!((server.stats().links, server.stats().refused()), (2, 5));
     drop(first);
     let _third = open(&mut server, &connection).await;
     drop(second);

@@ -1,0 +1,114 @@
+//! How much and how slowly others may say things.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::limits::Limits;
+
+/// What a link takes from its other side.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    /// The longest frame, in bytes. It may change while links live.
+    max: Arc<AtomicUsize>,
+    /// For those who are not trusted.
+    stranger: Option<Stranger>,
+}
+
+/// What those who are not trusted have to keep to besides.
+#[derive(Clone, Debug)]
+struct Stranger {
+    frame_within: Duration,
+    budget: Arc<Budget>,
+}
+
+/// Bytes of unfinished frames, over all strangers of an endpoint.
+#[derive(Debug)]
+struct Budget {
+    used: AtomicUsize,
+    most: usize,
+}
+
+impl Rules {
+    /// For the other side that was dialled.
+    pub(crate) fn dialled(limits: &Limits) -> Self {
+        Self::trusted(limits.max_frame_bytes)
+    }
+
+    /// For all who dial an endpoint.
+    pub(crate) fn of_endpoint(limits: &Limits) -> Self {
+        let budget =
+            Arc::new(Budget { used: AtomicUsize::new(0), most: limits.max_unfinished_bytes });
+        let stranger = Some(Stranger { frame_within: limits.frame_within, budget });
+        Self { max: Arc::new(AtomicUsize::new(limits.max_received_bytes)), stranger }
+    }
+
+    /// For one who is trusted, with frames of `max` bytes.
+    pub(crate) fn trusted(max: usize) -> Self {
+        Self { max: Arc::new(AtomicUsize::new(max)), stranger: None }
+    }
+
+    pub(crate) fn max(&self) -> usize {
+        self.max.load(Ordering::Relaxed)
+    }
+
+    /// Changes the longest frame of all who have these rules in common.
+    pub(crate) fn set_max(&self, bytes: usize) {
+        self.max.store(bytes, Ordering::Relaxed);
+    }
+
+    /// How long a frame may take, if that is bounded.
+    pub(crate) fn frame_within(&self) -> Option<Duration> {
+        self.stranger.as_ref().map(|stranger| stranger.frame_within)
+    }
+
+    /// The part of the budget that one stream uses.
+    pub(super) fn part(&self) -> Part {
+        Part {
+            budget: self.stranger.as_ref().map(|stranger| Arc::clone(&stranger.budget)),
+            used: 0,
+        }
+    }
+}
+
+/// What one stream uses of the budget, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Part {
+    budget: Option<Arc<Budget>>,
+    used: usize,
+}
+
+impl Part {
+    /// Uses `bytes` from now on. False if that is more than there is.
+    pub(super) fn set(&mut self, bytes: usize) -> bool {
+        let Some(budget) = self.budget.as_ref().filter(|_| bytes != self.used) else { return true };
+        let used = budget.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        budget.used.fetch_sub(self.used, Ordering::Relaxed);
+        let before = std::mem::replace(&mut self.used, bytes);
+        bytes <= before || used - before <= budget.most
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_streams_of_an_endpoint_share_one_budget() {
+        let rules = Rules::of_endpoint(&Limits { max_unfinished_bytes: 100, ..Limits::clients() });
+        let [mut a, mut b] = [rules.part(), rules.part()];
+        assert!(a.set(60) && b.set(40));
+        assert!(!b.set(41));
+        assert!(b.set(0) && a.set(100));
+        drop(a);
+        assert!(b.set(100));
+        let mut trusted = Rules::trusted(10).part();
+        assert!(trusted.set(usize::MAX));
+    }
+}
