@@ -7,6 +7,8 @@ use antiphon_wire::BatchHeader;
 pub(crate) enum BatchFault {
     #[error("a second batch for the same layer")]
     Twice,
+    #[error("a batch for a layer whose turn cannot have come")]
+    Early,
     #[error("part of a batch without a header")]
     NoHeader,
     #[error("a batch of more items than one may have")]

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::round::arriving::Arriving;
 use crate::round::inbound::BatchFault;
-use crate::round::{Effects, RoundMachine, UnsignedHeader};
+use crate::round::{Effects, RoundMachine, Stage, UnsignedHeader};
 use crate::routed::Batch;
 use crate::work::{HeadersJob, Job, PeelJob, Step, Work};
 use crate::{Notice, Output};
@@ -154,6 +154,10 @@ impl RoundMachine {
     /// Whether it starts a batch that is wanted.
     fn accept_header(&mut self, header: &BatchHeader, effects: &mut Effects) -> bool {
         let opened = match header.direction {
+            // Whoever keeps to the rules needs this shard's batch for the layer before.
+            Direction::Forward if header.layer.0 > self.layer_reached() + 1 => {
+                Some(Err(BatchFault::Early))
+            }
             Direction::Forward => self.layer_mut(header.layer).map(|layer| layer.open(header)),
             Direction::Reply => self
                 .returning_mut(header.layer)
@@ -162,6 +166,16 @@ impl RoundMachine {
         let wanted = matches!(opened, Some(Ok(_)));
         self.accepted(opened, header.sender, header.layer, header.direction, effects);
         wanted
+    }
+
+    /// The layer whose onions this shard waits for or works on.
+    fn layer_reached(&self) -> u8 {
+        match self.stage {
+            Stage::Submissions => 0,
+            Stage::Leaving(layer) => layer,
+            Stage::Batches(layer) => layer.0,
+            _ => self.context.epoch.geometry().seal_layer().0,
+        }
     }
 
     fn accept_chunk(

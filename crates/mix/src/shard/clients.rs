@@ -11,6 +11,9 @@ use crate::round::SubmitError;
 use crate::shard::Shard;
 use crate::shard::patience::Patience;
 
+/// Rounds after which a client that hands in nothing is dropped: it takes the place of another.
+const IDLE_ROUNDS: u32 = 100;
+
 /// The clients linked to this shard.
 #[derive(Debug, Default)]
 pub(super) struct Clients {
@@ -30,6 +33,8 @@ struct Linked {
     awaited: bool,
     /// The first round that it was told of at the opening.
     first_told: Option<Round>,
+    /// Rounds opened since it has handed in onions.
+    idle: u32,
     /// The last round in which the time of its onions counted.
     counted: Round,
 }
@@ -46,6 +51,7 @@ impl Clients {
     fn handed_in(&mut self, client: ClientId, round: Round, after_ms: u64, window_ms: u64) {
         let Some(linked) = self.linked.get_mut(&client) else { return };
         linked.awaited = true;
+        linked.idle = 0;
         if round > linked.counted && linked.first_told.is_some_and(|first| first <= round) {
             linked.counted = round;
             self.patience.note(after_ms, window_ms);
@@ -102,6 +108,11 @@ impl Shard {
         for client in self.clients.linked.values_mut() {
             client.messages = 0;
             client.first_told.get_or_insert(round);
+            client.idle += 1;
+        }
+        let idle = self.clients.linked.iter().filter(|(_, client)| client.idle > IDLE_ROUNDS);
+        for client in idle.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.drop_client(now, client, "it hands in nothing");
         }
         if let Some(message) = self.opened_message(now, round) {
             self.tell_all_clients(message);
