@@ -75,7 +75,7 @@ impl Strangers {
             let mut links = Vec::new();
             for number in 0..count {
                 let identity = Identity::from_seed(&[number as u8 ^ 0x5a; 32]);
-                let limits = if identified { Limits::peers() } else { Limits::clients() };
+                let limits = if identified { Limits::coordinator() } else { Limits::clients() };
                 let limits = Limits { max_frame_bytes: 32 << 20, ..limits };
                 let dialer = Dialer::new(identified.then_some(&identity), limits);
                 // One that is refused is an answer, too.
