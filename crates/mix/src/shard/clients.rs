@@ -114,8 +114,14 @@ impl Shard {
         for client in idle.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.drop_client(now, client, "it hands in nothing");
         }
-        if let Some(message) = self.opened_message(now, round) {
-            self.tell_all_clients(message);
+        // Even if nobody is awaited and the round goes on at once: who hears nothing of rounds cannot
+        // take part again.
+        let machine = self.rounds.get(&round);
+        let opened = machine.and_then(|machine| Some((machine, machine.opened_ms_ago(now)?.1)));
+        if let Some((machine, window_ms)) = opened {
+            let closes_in_ms = u32::try_from(window_ms).unwrap_or(u32::MAX);
+            let epoch = machine.context().epoch.epoch();
+            self.tell_all_clients(ToClient::Opened { epoch, round, closes_in_ms });
         }
     }
 
