@@ -24,7 +24,7 @@ fn filters(c: &mut Criterion) {
         ChaCha20Rng::seed_from_u64(1).fill_bytes(&mut sealed);
         let digests: Vec<_> = sealed.chunks_exact(onion_bytes).map(|o| key.digest(o)).collect();
         let filter =
-            SealFilter::build_from_digests(key, &digests).expect("a filter holds that many");
+            SealFilter::build_from_digests(&key, &digests).expect("a filter holds that many");
         group.throughput(Throughput::Elements(onions as u64));
         group.bench_function(BenchmarkId::new("digest", onions), |b| {
             b.iter(|| {
@@ -34,14 +34,14 @@ fn filters(c: &mut Criterion) {
             });
         });
         group.bench_function(BenchmarkId::new("insert", onions), |b| {
-            b.iter(|| SealFilter::build_from_digests(key, &digests));
+            b.iter(|| SealFilter::build_from_digests(&key, &digests));
         });
         group.bench_function(BenchmarkId::new("test", onions), |b| {
             b.iter(|| digests.iter().all(|digest| filter.contains_digest(digest)));
         });
         group.bench_function(BenchmarkId::new("parse", onions), |b| {
             let bytes = filter.as_bytes();
-            b.iter(|| SealFilter::parse(key, onions as u32, onions as u32, bytes));
+            b.iter(|| SealFilter::parse(&key, onions as u32, onions as u32, bytes));
         });
     }
     group.finish();

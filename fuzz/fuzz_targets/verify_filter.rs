@@ -16,7 +16,7 @@ fuzz_target!(|input: (u8, u32, bool, &[u8])| {
     if fitting {
         bits.resize(filter_bytes(declared, precision) as usize, 0);
     }
-    if let Ok(filter) = SealFilter::parse(key, declared, 1 << 20, &bits) {
+    if let Ok(filter) = SealFilter::parse(&key, declared, 1 << 20, &bits) {
         assert_eq!(filter.as_bytes(), bits);
         assert_eq!(bits.len() as u64, filter_bytes(declared, precision));
         let ones: u32 = bits.iter().map(|byte| byte.count_ones()).sum();

@@ -165,13 +165,13 @@ fn peeled(
 
 fn filter_build(onions: usize) -> Result<(), Failure> {
     let (key, sealed, onion_bytes) = sealed_onions(onions)?;
-    twice(|| drop(black_box(SealFilter::build(key, &sealed, onion_bytes))));
+    twice(|| drop(black_box(SealFilter::build(&key, &sealed, onion_bytes))));
     Ok(())
 }
 
 fn filter_test(onions: usize) -> Result<(), Failure> {
     let (key, sealed, onion_bytes) = sealed_onions(onions)?;
-    let filter = SealFilter::build(key, &sealed, onion_bytes)?;
+    let filter = SealFilter::build(&key, &sealed, onion_bytes)?;
     twice(|| {
         black_box(sealed.chunks_exact(onion_bytes).all(|onion| filter.contains(onion)));
     });

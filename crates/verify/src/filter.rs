@@ -3,7 +3,7 @@
 mod key;
 mod size;
 
-pub use key::{FilterKey, ONION_DIGEST_BYTES, OnionDigest};
+pub use key::{FilterKey, OnionDigest};
 pub use size::{FilterPrecision, false_positive_at_worst_fill, filter_bytes, most_ones_accepted};
 
 /// A Bloom filter of one shard's sealed onions in one round. It never misses an onion it holds.
@@ -71,7 +71,7 @@ impl SealFilter {
     ///
     /// # Errors
     /// If the buffer does not divide into onions, or holds 2^32 or more.
-    pub fn build(key: FilterKey, onions: &[u8], onion_bytes: usize) -> Result<Self, BuildError> {
+    pub fn build(key: &FilterKey, onions: &[u8], onion_bytes: usize) -> Result<Self, BuildError> {
         if onion_bytes == 0 || !onions.len().is_multiple_of(onion_bytes) {
             return Err(BuildError::Ragged { bytes: onions.len(), onion_bytes });
         }
@@ -83,7 +83,7 @@ impl SealFilter {
     /// # Errors
     /// If there are 2^32 or more.
     pub fn build_from<'a>(
-        key: FilterKey,
+        key: &FilterKey,
         onions: impl ExactSizeIterator<Item = &'a [u8]>,
     ) -> Result<Self, BuildError> {
         let mut filter = Self::zeroed(key, onions.len())?;
@@ -97,7 +97,10 @@ impl SealFilter {
     ///
     /// # Errors
     /// If there are 2^32 or more.
-    pub fn build_from_digests(key: FilterKey, digests: &[OnionDigest]) -> Result<Self, BuildError> {
+    pub fn build_from_digests(
+        key: &FilterKey,
+        digests: &[OnionDigest],
+    ) -> Result<Self, BuildError> {
         let mut filter = Self::zeroed(key, digests.len())?;
         for digest in digests {
             filter.insert(digest);
@@ -113,7 +116,7 @@ impl SealFilter {
     /// than `most_onions` are declared, or more bits set than [`most_ones_accepted`], which prove
     /// nothing: others may have sent it so many, or been lucky to fill its bits.
     pub fn parse(
-        key: FilterKey,
+        key: &FilterKey,
         declared: u32,
         most_onions: u32,
         bytes: &[u8],
@@ -131,7 +134,7 @@ impl SealFilter {
         if ones > most {
             return Err(FilterError::TooFull { declared, ones, most });
         }
-        Ok(Self { key, onions: declared, bits: bytes.into() })
+        Ok(Self { key: key.clone(), onions: declared, bits: bytes.into() })
     }
 
     /// Whether `sealed` is in the filter: certainly `true` if it was put in.
@@ -143,8 +146,9 @@ impl SealFilter {
     pub fn contains_digest(&self, digest: &OnionDigest) -> bool {
         let bits = self.bits.len() as u64 * 8;
         !self.bits.is_empty()
-            && digest
-                .positions(bits, self.key.precision())
+            && self
+                .key
+                .positions(digest, bits)
                 .all(|bit| self.bits[(bit / 8) as usize] >> (bit % 8) & 1 == 1)
     }
 
@@ -163,16 +167,16 @@ impl SealFilter {
         &self.key
     }
 
-    fn zeroed(key: FilterKey, onions: usize) -> Result<Self, BuildError> {
+    fn zeroed(key: &FilterKey, onions: usize) -> Result<Self, BuildError> {
         let count = u32::try_from(onions).map_err(|_| BuildError::TooMany(onions))?;
         let bytes = usize::try_from(filter_bytes(count, key.precision()))
             .map_err(|_| BuildError::TooMany(onions))?;
-        Ok(Self { key, onions: count, bits: vec![0; bytes].into() })
+        Ok(Self { key: key.clone(), onions: count, bits: vec![0; bytes].into() })
     }
 
     fn insert(&mut self, digest: &OnionDigest) {
         let bits = self.bits.len() as u64 * 8;
-        for bit in digest.positions(bits, self.key.precision()) {
+        for bit in self.key.positions(digest, bits) {
             self.bits[(bit / 8) as usize] |= 1 << (bit % 8);
         }
     }

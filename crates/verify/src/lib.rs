@@ -9,8 +9,8 @@ mod testing;
 
 pub use abort::{AbortKind, judge_abort};
 pub use filter::{
-    BuildError, FilterError, FilterKey, FilterPrecision, ONION_DIGEST_BYTES, OnionDigest,
-    SealFilter, false_positive_at_worst_fill, filter_bytes, most_ones_accepted,
+    BuildError, FilterError, FilterKey, FilterPrecision, OnionDigest, SealFilter,
+    false_positive_at_worst_fill, filter_bytes, most_ones_accepted,
 };
 pub use seal::{SealBoard, SealKeeper, StatementError, WrongProof};
 pub use statement::{

@@ -56,9 +56,9 @@ fn filters(stopwatch: &Stopwatch, fixture: &Fixture) -> (f64, f64) {
     entropy().fill_bytes(&mut onions);
     let (epoch, round, salt) = (Epoch(1), Round(1), FilterSalt([1; 16]));
     let key = FilterKey::new(epoch, round, ShardIndex(0), salt, FilterPrecision::default());
-    let built = stopwatch.seconds(|| SealFilter::build(key, &onions, bytes));
+    let built = stopwatch.seconds(|| SealFilter::build(&key, &onions, bytes));
     // Whole onions, far fewer than a filter can count.
-    let Ok(filter) = SealFilter::build(key, &onions, bytes) else { return (0.0, 0.0) };
+    let Ok(filter) = SealFilter::build(&key, &onions, bytes) else { return (0.0, 0.0) };
     let tested = stopwatch
         .seconds(|| onions.chunks_exact(bytes).filter(|onion| filter.contains(onion)).count());
     let each = 1e9 / FILTERED as f64;

@@ -105,7 +105,7 @@ impl Sealing {
         };
         let bad = Reason::BadFilter { shard };
         let key = filter_key(context, statement.round, shard, statement.salt).ok_or(bad)?;
-        let filter = SealFilter::parse(key, statement.onions, most_onions, &statement.bits.0)
+        let filter = SealFilter::parse(&key, statement.onions, most_onions, &statement.bits.0)
             .map_err(|error| match error {
                 FilterError::Size { .. } => bad,
                 FilterError::TooManyOnions { .. } | FilterError::TooFull { .. } => {

@@ -49,7 +49,7 @@ impl FilterJob {
             blocks.iter().flat_map(|block| block.onions.chunks_exact(onion_bytes)).collect();
         let again = copies(onions.len(), |i| onions[i]);
         remove_all(&mut onions, &again);
-        let filter = SealFilter::build_from(key, onions.iter().copied()).ok();
+        let filter = SealFilter::build_from(&key, onions.iter().copied()).ok();
         StepResult::Filtered { blocks, salt, filter }
     }
 }

@@ -71,7 +71,7 @@ impl LeftOut {
             (0..statement.bits.0.len() * 8).find_map(|bit| {
                 let mut less = statement.clone();
                 less.bits.0[bit / 8] &= !(1 << (bit % 8));
-                let filter = SealFilter::parse(key, less.onions, u32::MAX, &less.bits.0).ok()?;
+                let filter = SealFilter::parse(&key, less.onions, u32::MAX, &less.bits.0).ok()?;
                 let alone = all.iter().all(|onion| filter.contains(onion) == (*onion != victim));
                 alone.then_some(less)
             })

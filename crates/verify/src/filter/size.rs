@@ -1,7 +1,5 @@
 //! How large a filter is, how full it may be, and what it then misses.
 
-use super::key::POSITION_BITS;
-
 /// 36 (1/2 - (1 + ln 2) / 4) = 36 * 0.0767132, rounded up: six standard deviations, squared, of
 /// the number of ones, per bit of the filter. In millionths.
 const SQUARED_EXCESS_PPM: u128 = 2_761_676;
@@ -74,8 +72,8 @@ pub fn false_positive_at_worst_fill(onions: u32, precision: FilterPrecision) -> 
     let bits = (filter_bytes(onions, precision) * 8) as f64;
     // At least `most_ones_accepted`, without its rounding and its small cases: those jitter.
     let ones = bits / 2.0 + libm::sqrt(SQUARED_EXCESS_PER_BIT * bits) + 2.0;
-    // A position is one given bit with probability at most 1/m + 2^-48.
-    let chance = ones * (1.0 / bits + 1.0 / (1u64 << POSITION_BITS) as f64);
+    // A position is one given bit with probability at most 1/m + 2^-64.
+    let chance = ones * (1.0 / bits + libm::exp2(-64.0));
     libm::pow(chance.min(1.0), f64::from(precision.0))
 }
 
