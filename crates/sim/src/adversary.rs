@@ -12,6 +12,7 @@ mod left_out;
 mod replay;
 mod rounds;
 mod seals;
+mod stuffing;
 mod target;
 mod verdicts;
 
@@ -32,6 +33,7 @@ pub use left_out::LeftOut;
 pub use replay::{Replay, Wrapping};
 pub use rounds::{InRounds, round_of};
 pub use seals::{SealPlay, SealSpoiler};
+pub use stuffing::FilterStuffer;
 pub use target::{Kind, Target};
 pub use verdicts::FalseComplaint;
 

@@ -113,6 +113,9 @@ fn what_is_verified_cannot_be_dropped_and_what_is_aborted_says_nothing() {
     let measured = holds("drop-noise", Against::Idle, 150);
     // Nothing is opened, so nothing is learnt.
     agrees(&measured, 0.0);
+    // Nor what look-alikes are sent for: their owner's salt is not known.
+    let measured = holds("filter-stuffing", Against::Idle, 300);
+    agrees(&measured, 0.0);
     holds("left-out", Against::Idle, 400);
     holds("aborts", Against::Idle, 300);
     holds("equivocation", Against::Idle, 1000);
@@ -148,6 +151,7 @@ fn a_seal_that_opens_early_is_noticed() {
 fn other_missing_defences_are_noticed() {
     notices("missing-replies", Broken::NoFill, 400);
     notices("left-out", Broken::NoCover, 800);
+    notices("filter-stuffing", Broken::KnownFilterKeys, 4000);
     notices("equivocation", Broken::NoQuorum, 2000);
 }
 

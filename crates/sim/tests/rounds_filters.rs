@@ -1,11 +1,13 @@
 //! False filters and verdicts.
 
+use std::rc::Rc;
+
 use antiphon_client_core::Outcome;
 use antiphon_coordinator::{RoundReport, RoundResult};
 use antiphon_sim::Network;
 use antiphon_sim::adversary::{
-    Adversary, Delay, FalseComplaint, FalseFilter, FilterLie, InRounds, Kind, LeftOut, Target,
-    round_of,
+    Adversary, Delay, FalseComplaint, FalseFilter, FilterLie, FilterStuffer, InRounds, Kind,
+    LeftOut, Target, round_of,
 };
 use antiphon_sim::scenario::{Talk, index_of, named, quick};
 use antiphon_wire::{IdentityKey, Layer, Reason, Round, ShardIndex};
@@ -89,13 +91,27 @@ fn a_false_complaint_aborts_at_no_cost_and_shows_who_complained() {
     assert_eq!(reason, Reason::MissingOnions { complainant, at, missing: 1 });
 }
 
+#[test]
+fn onions_chosen_to_fill_an_honest_filter_abort_nothing() {
+    let mut setup = quick(4);
+    setup.clients = 0;
+    let target = Target::onions(SPOILER, 0, Layer(3));
+    let attack = FilterStuffer { target, added: Rc::default() };
+    let added = Rc::clone(&attack.added);
+    let mut network = Network::with_adversary(setup, InRounds::one(ROUND, attack));
+    network.run_ms(30_000);
+    assert!(added.get() > 50, "{}", added.get());
+    let report = network.record.rounds().find(|report| report.round == ROUND);
+    assert_eq!(report.map(|report| &report.result), Some(&RoundResult::Delivered));
+}
+
 /// Rounds in which shard 2 left one onion out of its filter, and how many of them were aborted.
 fn noticed(last_hop: usize, with: &'static [usize]) -> (usize, usize) {
     let mut setup = quick(4);
     setup.clients = 0;
     setup.coordinator.epoch_rounds = 64;
     let mut attack = LeftOut::new(SPOILER, last_hop, with, Layer(3));
-    let times = std::rc::Rc::clone(&attack.times);
+    let times = Rc::clone(&attack.times);
     let mut network = Network::with_adversary(
         setup,
         move |now, sent: antiphon_sim::Sent, keys: &_| match round_of(&sent.payload) {

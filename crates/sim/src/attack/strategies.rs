@@ -10,6 +10,7 @@ mod noise;
 mod peek;
 mod proposals;
 mod replies;
+mod stuffing;
 
 use super::{AttackError, Strategy};
 
@@ -21,6 +22,7 @@ pub fn all() -> Vec<&'static dyn Strategy> {
     all.push(&layers::DropLayers);
     all.push(&peek::Peek);
     all.push(&noise::DropNoise);
+    all.push(&stuffing::FilterStuffing);
     all.push(&left_out::LeftOut);
     all.push(&replies::MissingReplies);
     all.push(&aborts::Aborts);

@@ -38,6 +38,12 @@ pub trait Attacker {
         true
     }
 
+    /// Whether malicious shards make up onions in place of those that they keep from an honest seal shard:
+    /// chosen so that its filter claims what was kept, if its key is what they take it to be.
+    fn sends_look_alikes(&self) -> bool {
+        false
+    }
+
     /// Which of the onions that malicious seal shards hold they leave out of their filters.
     fn leaves_out(&mut self, held: &[Held]) -> Option<usize> {
         let _ = held;

@@ -16,6 +16,8 @@ pub enum Broken {
     NoFill,
     /// All noise is checked and none is cover.
     NoCover,
+    /// The keys of filters are known before the onions are in.
+    KnownFilterKeys,
     /// Shards send onions on in the order in which they came.
     NoShuffle,
     /// Hops are drawn by shard, whoever runs it.
@@ -28,12 +30,13 @@ pub enum Broken {
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NoVerification,
         Self::NoNoise,
         Self::EarlyOpen,
         Self::NoFill,
         Self::NoCover,
+        Self::KnownFilterKeys,
         Self::NoShuffle,
         Self::WeightByShard,
         Self::NoQuorum,
@@ -48,6 +51,7 @@ impl Broken {
             Self::EarlyOpen => "early-open",
             Self::NoFill => "no-fill",
             Self::NoCover => "no-cover",
+            Self::KnownFilterKeys => "known-filter-keys",
             Self::NoShuffle => "no-shuffle",
             Self::WeightByShard => "weight-by-shard",
             Self::NoQuorum => "no-quorum",
@@ -63,6 +67,7 @@ impl Broken {
             Self::EarlyOpen => "the seal opens before the noise is verified",
             Self::NoFill => "what never came back is not filled in",
             Self::NoCover => "all noise is checked, none is cover",
+            Self::KnownFilterKeys => "the keys of filters are known before the onions are in",
             Self::NoShuffle => "onions leave a shard in the order in which they came",
             Self::WeightByShard => "hops are drawn by shard, whoever runs it",
             Self::NoQuorum => "documents need no quorum",

@@ -5,10 +5,11 @@ use antiphon_mix::{DeadDrops, PairCounts, Service as _, shuffle};
 use antiphon_routing::{OperatorSlice, PathSampler, SamplerError};
 use antiphon_wire::{Round, ShardIndex};
 use rand::CryptoRng;
+use rand_chacha::ChaCha8Rng;
 
 use super::attacker::{Attacker, Held};
 use super::onions::{Onion, Onions, Owner, random_dead_drop};
-use super::verification::{Sealed, somebody_complains};
+use super::verification::{SealLayer, Sealed, filter_keys};
 use super::{Broken, IdealSetup, Trace, TraceLayer};
 
 /// How a round ended.
@@ -199,8 +200,19 @@ impl IdealNetwork {
         let checks = self.broken != Some(Broken::NoVerification);
         // A filter never misses what it holds: without a reason nobody complains.
         let complaint = checks && (dropped || left_out.is_some()) && {
-            let held = walk.sealed(left_out);
-            somebody_complains(&onions, seal_layer, &held, &self.malicious, Round(number), rng)
+            let (round, shards) = (Round(number), self.malicious.len());
+            let guesses = filter_keys(round, shards, None::<&mut ChaCha8Rng>);
+            let is_known = self.broken == Some(Broken::KnownFilterKeys);
+            let layer = SealLayer {
+                onions: &onions,
+                layer: seal_layer,
+                malicious: &self.malicious,
+                held: walk.sealed(left_out),
+                replaced: if attacker.sends_look_alikes() { &walk.kept_back } else { &[] },
+                keys: filter_keys(round, shards, (!is_known).then_some(&mut *rng)),
+                guesses,
+            };
+            layer.somebody_complains()
         };
 
         let mut view = View {
@@ -304,6 +316,8 @@ struct Walk {
     order: Vec<u32>,
     /// Whether only malicious shards have had it, by onion.
     followed: Vec<bool>,
+    /// Onions that malicious shards dropped just before an honest seal shard: their sealed bytes are known.
+    kept_back: Vec<u32>,
     trace: Trace,
 }
 
@@ -320,7 +334,7 @@ impl Walk {
         let next = vec![None; at.len()];
         trace.layers.push(TraceLayer { from: at.clone(), at, next, hidden });
         let order = (0..onions.list.len() as u32).collect();
-        Self { order, followed: vec![true; onions.list.len()], trace }
+        Self { order, followed: vec![true; onions.list.len()], kept_back: Vec::new(), trace }
     }
 
     fn last(&self) -> &TraceLayer {
@@ -399,7 +413,11 @@ impl Walk {
                 && network.is_malicious(self.last().at[place])
                 && !attacker.keeps(&self.held(network, onions, place, layer))
             {
-                self.order[place] = DROPPED;
+                let onion = std::mem::replace(&mut self.order[place], DROPPED);
+                let seal_layer = network.setup.mixing_hops;
+                if layer + 1 == seal_layer && !network.is_malicious(onions.hop(onion, seal_layer)) {
+                    self.kept_back.push(onion);
+                }
                 dropped = true;
             }
         }

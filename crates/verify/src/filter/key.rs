@@ -1,6 +1,7 @@
 //! Where in a filter an onion's bits lie.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt as _, KeyInit as _};
@@ -22,9 +23,14 @@ const BLOCKS: usize = FilterPrecision::MOST as usize / IN_A_BLOCK;
 #[derive(Clone)]
 pub struct FilterKey {
     bytes: [u8; 32],
+    expanded: Arc<Expanded>,
+    precision: FilterPrecision,
+}
+
+/// A key as it is used.
+struct Expanded {
     hash: GHash,
     cipher: Aes128,
-    precision: FilterPrecision,
 }
 
 /// Everything that a filter's positions take from one sealed onion. Worth keeping when the same
@@ -53,7 +59,7 @@ impl FilterKey {
         let bytes: [u8; 32] = hasher.finalize().into();
         let (halves, _) = bytes.as_chunks::<16>();
         let (hash, cipher) = (GHash::new(&halves[0].into()), Aes128::new(&halves[1].into()));
-        Self { bytes, hash, cipher, precision }
+        Self { bytes, expanded: Arc::new(Expanded { hash, cipher }), precision }
     }
 
     /// The precision of the filter.
@@ -68,7 +74,7 @@ impl FilterKey {
     /// way, with a probability of 2^-128 for each of their blocks. An onion that an owner does not know
     /// has a digest that it does not know.
     pub fn digest(&self, sealed: &[u8]) -> OnionDigest {
-        let mut hash = self.hash.clone();
+        let mut hash = self.expanded.hash.clone();
         hash.update_padded(sealed);
         let mut lengths = Block::default();
         lengths[8..].copy_from_slice(&(8 * sealed.len() as u64).to_be_bytes());
@@ -92,7 +98,7 @@ impl FilterKey {
         for (block, i) in blocks.iter_mut().zip(0..) {
             block[15] ^= i;
         }
-        self.cipher.encrypt_blocks(&mut blocks[..count.div_ceil(IN_A_BLOCK)]);
+        self.expanded.cipher.encrypt_blocks(&mut blocks[..count.div_ceil(IN_A_BLOCK)]);
         blocks
             .into_iter()
             .flat_map(words)
