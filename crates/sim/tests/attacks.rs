@@ -143,7 +143,7 @@ fn noise_that_nobody_looks_for_is_noticed() {
 
 #[test]
 fn a_seal_that_opens_early_is_noticed() {
-    notices("drop-noise", Broken::EarlyOpen, 1200);
+    notices("drop-noise", Broken::EarlyOpen, 2400);
     notices("aborts", Broken::EarlyOpen, 150);
 }
 
