@@ -51,3 +51,102 @@ pub fn judge_abort(
         AbortKind::Charged
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use antiphon_wire::{
+        Digest, Epoch, IdentityKey, Operator, PROTOCOL_VERSION, Parameters, Policy, Reason,
+        SERVICE_CONVERSATION, SUITE_1, ShardEntry, ShardIndex, Timestamp,
+    };
+    use ed25519_dalek::SigningKey;
+
+    use super::*;
+
+    fn key(number: usize) -> SigningKey {
+        SigningKey::from_bytes(&[number as u8 + 1; 32])
+    }
+
+    /// A network of such operators with a shard each, and a document that lists them all.
+    fn network(weights: &[u32]) -> (NetworkFile, EpochDocument) {
+        let operator = |(i, &weight): (usize, &u32)| Operator {
+            name: format!("operator {i}"),
+            key: IdentityKey::of(&key(i)),
+            weight,
+        };
+        let policy = Policy { trusts_heavy_operators: true, ..Policy::default() };
+        let operators = weights.iter().enumerate().map(operator).collect();
+        let network = NetworkFile::new(operators, policy).unwrap();
+        let shard = |i| ShardEntry {
+            operator: OperatorIndex(i as u16),
+            identity: IdentityKey::of(&key(i)),
+            peer_address: ([127, 0, 0, 1], 1).into(),
+            client_address: ([127, 0, 0, 1], 2).into(),
+            onion_key: [0; 32],
+            noise_volume: 4,
+            noise_sigma: 64,
+        };
+        let document = EpochDocument {
+            version: PROTOCOL_VERSION,
+            network: network.id(),
+            epoch: Epoch(1),
+            first_round: Round(1),
+            last_round: Round(9),
+            starts_at: Timestamp(0),
+            expires_at: Timestamp(1),
+            previous: Digest::default(),
+            parameters: Parameters {
+                suite: SUITE_1,
+                service: SERVICE_CONVERSATION,
+                layers: 15,
+                body: 256,
+                pairs_per_client: 1,
+                filter_bits: 20,
+                interval_ms: 5000,
+                submit_ms: 1,
+                layer_ms: 1,
+                verify_ms: 1,
+                reply_ms: 1,
+            },
+            operators: Vec::new(),
+            shards: (0..weights.len()).map(shard).collect(),
+            joint_seal_keys: Vec::new(),
+        };
+        (network, document)
+    }
+
+    /// How the round is judged if the shards of these operators signed that they withheld.
+    fn judged(weights: &[u32], withheld: &[usize]) -> AbortKind {
+        let (network, document) = network(weights);
+        let statement = |&i: &usize| {
+            let statement = SealStatement {
+                network: document.network,
+                epoch: document.epoch,
+                round: Round(3),
+                shard: ShardIndex(i as u16),
+                act: SealAct::Withheld { reason: Reason::NotPrepared },
+            };
+            Signed::new(statement, &key(i))
+        };
+        let statements: Vec<_> = withheld.iter().map(statement).collect();
+        judge_abort(&document, &network, Round(3), &statements)
+    }
+
+    /// Where nobody counts as malicious, one is more than f; so is whoever is heavier than f.
+    #[test]
+    fn one_operator_alone_never_makes_a_round_free() {
+        for weights in [&[1; 3][..], &[1; 4], &[3, 1, 1, 1, 1], &[1]] {
+            assert_eq!(judged(weights, &[0]), AbortKind::Charged, "{weights:?}");
+            assert_eq!(judged(weights, &[0, 0]), AbortKind::Charged, "{weights:?}");
+        }
+        assert_eq!(judged(&[1; 3], &[0, 2]), AbortKind::Free);
+        assert_eq!(judged(&[3, 1, 1, 1, 1], &[0, 2]), AbortKind::Free);
+    }
+
+    #[test]
+    fn free_takes_more_than_the_malicious_share() {
+        assert_eq!(judged(&[1; 5], &[0]), AbortKind::Charged);
+        assert_eq!(judged(&[1; 5], &[0, 3]), AbortKind::Free);
+        assert_eq!(judged(&[1; 10], &[0, 3]), AbortKind::Charged);
+        assert_eq!(judged(&[1; 10], &[0, 3, 9]), AbortKind::Free);
+    }
+}
