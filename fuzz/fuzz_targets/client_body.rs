@@ -5,6 +5,6 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|plaintext: &[u8]| {
     let read = antiphon_client_core::reads_as_body(plaintext);
-    // Acknowledgement, sequence number and shape come before anything else.
-    assert!(!read || plaintext.len() >= 14);
+    // Instances, acknowledgement, sequence number and shape come before anything else.
+    assert!(!read || plaintext.len() >= 18);
 });

@@ -140,7 +140,8 @@ impl Client {
         let id = ConversationId(self.next_conversation);
         self.next_conversation += 1;
         let config = &self.config;
-        let conversation = Conversation::new(opening, config.queue_bytes, config.message_bytes);
+        let (queue, message) = (config.queue_bytes, config.message_bytes);
+        let conversation = Conversation::new(opening, queue, message, &mut self.entropy.generator());
         self.conversations.insert(id, conversation);
         if self.ledger.left() == 0 {
             self.event(Event::Resting { charged: self.ledger.charged() });
@@ -155,6 +156,18 @@ impl Client {
     /// If the queue is too full, the message too long, or the conversation closing or not open.
     pub fn send(&mut self, id: ConversationId, message: Vec<u8>) -> Result<MessageId, SendError> {
         self.conversations.get_mut(&id).ok_or(SendError::NoConversation)?.send(message)
+    }
+
+    /// Meets in every round for a start once more, because a person knows that the partner is there
+    /// now. Costs up to nine units if it is not, as a dense start does.
+    pub fn meet_now(&mut self, id: ConversationId) {
+        let Some(conversation) = self.conversations.get_mut(&id) else { return };
+        let before = conversation.level();
+        conversation.meet_now();
+        let level = conversation.level();
+        if level != before {
+            self.event(Event::Rhythm { conversation: id, level });
+        }
     }
 
     /// Asks the partner to end the conversation with us. Both ends stop at the same round soon,

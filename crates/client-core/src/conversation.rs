@@ -1,7 +1,8 @@
 //! One conversation: its keys, its schedule and its messages.
 
 mod bare;
-pub(crate) mod body;
+mod body;
+mod instances;
 mod kdf;
 mod keys;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tree;
 use std::collections::BTreeMap;
 
 use antiphon_wire::{DEAD_DROP_BYTES, DecodeError, Epoch, Geometry, Round};
+use rand::CryptoRng;
 
 pub use bare::BareMeeting;
 pub(crate) use body::{Acknowledgement, BodyKey, Fragment, equal};
@@ -21,6 +23,7 @@ use crate::reliability::{Receiver, Sender};
 use crate::schedule::Schedule;
 use crate::{Level, MessageId, Opening, ReceiveError, SendError};
 use body::{Content, Item, payload_bytes};
+use instances::{Instances, Speaker};
 use keys::ConversationKeys;
 
 /// Whether a decrypted body's plaintext can be read.
@@ -44,6 +47,12 @@ pub enum PartnerError {
     /// A close at a round that makes no sense.
     #[error("the partner wants to close at a round too far away")]
     Closing,
+    /// What came back was made with this end's own keys, by somebody else.
+    #[error(
+        "somebody else uses the secret in the same role: one end has to be first and the other \
+         second, and only one program may use the secret at each end"
+    )]
+    SameRole,
 }
 
 /// The fewest rounds between asking to close and closing.
@@ -56,6 +65,10 @@ const FARTHEST_CLOSE: u64 = 1 << 12;
 /// What a reply of the partner brought.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct News {
+    /// The partner was heard for the first time.
+    pub(crate) met: bool,
+    /// One of the ends turned out to have begun anew.
+    pub(crate) restarted: bool,
     pub(crate) messages: Vec<Vec<u8>>,
     pub(crate) acknowledged: Vec<MessageId>,
     pub(crate) closing: Option<Round>,
@@ -66,12 +79,28 @@ pub(crate) struct News {
 pub(crate) struct Meeting {
     /// The meeting's number among the conversation's.
     pub(crate) number: u64,
-    /// The key of each body that is to come back.
-    pub(crate) partners: Vec<BodyKey>,
+    /// The keys of each body that is to come back.
+    pub(crate) bodies: Vec<BodyKeys>,
+}
+
+/// The keys of the two bodies at one dead drop.
+pub(crate) struct BodyKeys {
+    partners: BodyKey,
+    own: BodyKey,
+}
+
+impl BodyKeys {
+    /// The plaintext of what the partner deposited, decrypted in place.
+    pub(crate) fn open<'a>(&self, body: &'a mut [u8]) -> Option<&'a [u8]> {
+        body::open(&self.partners, body)
+    }
 }
 
 pub(crate) struct Conversation {
     keys: ConversationKeys,
+    instances: Instances,
+    /// One of the ends has begun anew: nothing but closing is left to say.
+    restarted: bool,
     schedule: Schedule,
     sender: Sender,
     receiver: Receiver,
@@ -86,10 +115,17 @@ pub(crate) struct Conversation {
 }
 
 impl Conversation {
-    pub(crate) fn new(opening: &Opening, queue_limit: usize, message_limit: usize) -> Self {
+    pub(crate) fn new(
+        opening: &Opening,
+        queue_limit: usize,
+        message_limit: usize,
+        rng: &mut impl CryptoRng,
+    ) -> Self {
         let (keys, schedule) = ConversationKeys::new(&opening.secret, opening.role);
         Self {
             keys,
+            instances: Instances::draw(rng),
+            restarted: false,
             schedule: Schedule::new(schedule, opening.start),
             sender: Sender::new(queue_limit, message_limit),
             receiver: Receiver::new(message_limit),
@@ -108,6 +144,11 @@ impl Conversation {
 
     pub(crate) fn level(&self) -> Level {
         self.schedule.level()
+    }
+
+    /// Meets in every round again, as at a dense start.
+    pub(crate) fn meet_now(&mut self) {
+        self.schedule.begin_anew();
     }
 
     pub(crate) fn send(&mut self, message: Vec<u8>) -> Result<MessageId, SendError> {
@@ -163,7 +204,7 @@ impl Conversation {
         self.under_way.insert(number, settled);
         let capacity = payload_bytes(geometry.body_bytes());
         let acknowledgement = self.receiver.acknowledgement();
-        let mut partners = Vec::with_capacity(keys.len());
+        let mut bodies = Vec::with_capacity(keys.len());
         for (i, (keys, deposit)) in
             keys.into_iter().zip(out.chunks_exact_mut(geometry.deposit_bytes())).enumerate()
         {
@@ -173,10 +214,10 @@ impl Conversation {
             };
             let (dead_drop, body) = deposit.split_at_mut(DEAD_DROP_BYTES);
             dead_drop.copy_from_slice(&keys.dead_drop[..]);
-            Content { acknowledgement, item }.seal(&keys.mine, body);
-            partners.push(keys.partners);
+            Content { instances: self.instances, acknowledgement, item }.seal(&keys.mine, body);
+            bodies.push(BodyKeys { partners: keys.partners, own: keys.mine });
         }
-        Some(Meeting { number, partners })
+        Some(Meeting { number, bodies })
     }
 
     /// Takes what the partner deposited in `round`.
@@ -189,7 +230,38 @@ impl Conversation {
         news
     }
 
+    /// Looks at what came back in the place of the partner's deposit, and is not it.
+    pub(crate) fn look_at_wrong(&self, keys: &BodyKeys, body: &mut [u8]) -> News {
+        let mut news = News::default();
+        // Whoever is alone at a dead drop gets its own body back.
+        let anothers = |plaintext| {
+            body::read(plaintext).is_ok_and(|said| said.instances.own != self.instances.own)
+        };
+        if body::open(&keys.own, body).is_some_and(anothers) {
+            news.errors.push(PartnerError::SameRole);
+        }
+        news
+    }
+
     fn take(&mut self, round: Round, content: Content<'_>, news: &mut News) {
+        match self.instances.hear(content.instances) {
+            Speaker::Another if !self.restarted => {
+                self.restarted = true;
+                news.restarted = true;
+                self.close(round);
+            }
+            Speaker::Another | Speaker::Known => {}
+            Speaker::New => news.met = true,
+        }
+        if self.restarted {
+            // Its numbers are of another conversation. Only when to stop can be agreed on.
+            if let Item::Closing(at) = content.item
+                && at.0.saturating_sub(round.0) <= FARTHEST_CLOSE
+            {
+                self.close_at(at);
+            }
+            return;
+        }
         match self.sender.acknowledge(content.acknowledgement) {
             Ok(acknowledged) => news.acknowledged = acknowledged,
             Err(_) => news.errors.push(PartnerError::Acknowledgement),

@@ -128,6 +128,18 @@ pub enum Event {
         /// What it was.
         error: PartnerError,
     },
+    /// The partner was heard for the first time.
+    Met {
+        /// In which conversation.
+        conversation: ConversationId,
+    },
+    /// One of the ends is not the one that the other has talked to before: it was started again with
+    /// the same secret, or two programs use it. The conversation closes; another one needs a new
+    /// secret.
+    Restarted {
+        /// Which conversation.
+        conversation: ConversationId,
+    },
     /// A conversation meets more or less often from here on.
     Rhythm {
         /// Which conversation.

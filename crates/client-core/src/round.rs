@@ -6,7 +6,7 @@ use antiphon_wire::{DEAD_DROP_BYTES, Epoch, Geometry, Round};
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
-use crate::conversation::{BodyKey, Conversation, body, equal};
+use crate::conversation::{BodyKeys, Conversation, equal};
 use crate::{ConversationId, Event};
 
 #[cfg(test)]
@@ -29,7 +29,7 @@ enum Expected {
     /// The other body of an idle pair.
     Own,
     /// A conversation partner's body.
-    Partners { conversation: ConversationId, key: BodyKey },
+    Partners { conversation: ConversationId, keys: BodyKeys },
 }
 
 /// A round's deposits and what to expect of them.
@@ -96,8 +96,8 @@ impl Plan {
             let room = &mut plan.deposits[first * pair_bytes..taken * pair_bytes];
             if let Some(meeting) = conversation.deposit(epoch, round, geometry, room) {
                 plan.meetings.push((id, meeting.number));
-                for (slot, key) in plan.expected[2 * first..].iter_mut().zip(meeting.partners) {
-                    *slot = Expected::Partners { conversation: id, key };
+                for (slot, keys) in plan.expected[2 * first..].iter_mut().zip(meeting.bodies) {
+                    *slot = Expected::Partners { conversation: id, keys };
                 }
             }
         }
@@ -161,8 +161,13 @@ impl Plan {
         for (onion, (expected, body)) in self.expected.iter().zip(bodies).enumerate() {
             undisturbed &= match expected {
                 Expected::Own => equal(self.body_of(onion ^ 1), body),
-                Expected::Partners { conversation: id, key } => {
-                    let Some(plaintext) = body::open(key, body) else {
+                Expected::Partners { conversation: id, keys } => {
+                    let mut as_it_came = Zeroizing::new(body.to_vec());
+                    let Some(plaintext) = keys.open(body) else {
+                        if let Some(conversation) = conversations.get_mut(id) {
+                            let news = conversation.look_at_wrong(keys, &mut as_it_came);
+                            tell(*id, news, events);
+                        }
                         failed.push(*id);
                         undisturbed = false;
                         continue;
@@ -185,6 +190,8 @@ impl Plan {
 }
 
 fn tell(conversation: ConversationId, news: crate::conversation::News, events: &mut Vec<Event>) {
+    events.extend(news.met.then_some(Event::Met { conversation }));
+    events.extend(news.restarted.then_some(Event::Restarted { conversation }));
     let acknowledged = news.acknowledged.into_iter();
     events.extend(acknowledged.map(|message| Event::Acknowledged { conversation, message }));
     let messages = news.messages.into_iter();

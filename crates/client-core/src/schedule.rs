@@ -95,6 +95,11 @@ impl Schedule {
 
     /// A meeting went well.
     pub(crate) fn succeeded(&mut self) {
+        self.begin_anew();
+    }
+
+    /// Meets in every round, and becomes sparser from there if nobody comes.
+    pub(crate) fn begin_anew(&mut self) {
         self.level = Level::DENSEST;
         self.disturbed = 0;
     }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::report::Messages;
 
 /// Bytes of a message: what the two bodies of a round carry in one direction.
-const MESSAGE_BYTES: usize = 452;
+const MESSAGE_BYTES: usize = 444;
 
 /// Sends `file` from each end to the other and waits until both have it, and know that the other
 /// has. `so_far` always says how much has arrived, so that a transfer that is given up still counts.

@@ -2,7 +2,7 @@
 
 use antiphon_wire::{DEAD_DROP_BYTES, Epoch, Geometry, Round};
 
-use super::body::{self, Acknowledgement, BodyKey, Content, Fragment, Item};
+use super::body::{self, BodyKey, Content, Fragment, Item};
 use super::keys::{ConversationKeys, ConversationSecret, Role};
 
 /// One end's part in one meeting of a conversation, for programs that play very many clients: two
@@ -45,7 +45,8 @@ impl BareMeeting {
             let (dead_drop, body) = deposit.split_at_mut(DEAD_DROP_BYTES);
             dead_drop.copy_from_slice(&keys.dead_drop[..]);
             let item = Item::Fragment(Fragment { sequence, last: true, payload });
-            Content { acknowledgement: Acknowledgement::default(), item }.seal(&keys.mine, body);
+            let (instances, acknowledgement) = Default::default();
+            Content { instances, acknowledgement, item }.seal(&keys.mine, body);
             partners.push(keys.partners);
         }
         let Ok(partners) = partners.try_into() else { unreachable!("a pair has two deposits") };

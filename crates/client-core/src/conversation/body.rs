@@ -5,10 +5,11 @@ use aes_gcm::{Aes256Gcm, KeyInit};
 use antiphon_wire::{Decode, DecodeError, Reader, Round, TAG_BYTES};
 use subtle::ConstantTimeEq;
 
+use super::instances::Instances;
 use super::kdf::Key;
 
-/// Bytes of a body's header: acknowledgement 8, sequence number 4, kind and length 2.
-pub(crate) const HEADER_BYTES: usize = 14;
+/// Bytes of a body's header: instances 4, acknowledgement 8, sequence number 4, kind and length 2.
+pub(crate) const HEADER_BYTES: usize = 18;
 
 const KIND_SHIFT: u32 = 14;
 const LENGTH_MASK: u16 = (1 << KIND_SHIFT) - 1;
@@ -62,6 +63,7 @@ pub(crate) enum Item<'a> {
 /// All that a body says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Content<'a> {
+    pub(crate) instances: Instances,
     pub(crate) acknowledgement: Acknowledgement,
     pub(crate) item: Item<'a>,
 }
@@ -98,10 +100,12 @@ impl Content<'_> {
         // A body has at most 16384 bytes, so a payload's length takes 14 bits.
         let shape = kind << KIND_SHIFT | payload.len() as u16;
         let (head, rest) = plaintext.split_at_mut(HEADER_BYTES);
-        head[..4].copy_from_slice(&self.acknowledgement.next.to_be_bytes());
-        head[4..8].copy_from_slice(&self.acknowledgement.later.to_be_bytes());
-        head[8..12].copy_from_slice(&sequence.to_be_bytes());
-        head[12..].copy_from_slice(&shape.to_be_bytes());
+        head[..2].copy_from_slice(&self.instances.own.to_be_bytes());
+        head[2..4].copy_from_slice(&self.instances.partners.to_be_bytes());
+        head[4..8].copy_from_slice(&self.acknowledgement.next.to_be_bytes());
+        head[8..12].copy_from_slice(&self.acknowledgement.later.to_be_bytes());
+        head[12..16].copy_from_slice(&sequence.to_be_bytes());
+        head[16..].copy_from_slice(&shape.to_be_bytes());
         let (start, padding) = rest.split_at_mut(payload.len());
         start.copy_from_slice(payload);
         padding.fill(0);
@@ -128,6 +132,8 @@ pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
 /// If it is no such plaintext.
 pub(crate) fn read(plaintext: &[u8]) -> Result<Content<'_>, DecodeError> {
     let mut input = Reader::new(plaintext);
+    let instances =
+        Instances { own: Decode::decode(&mut input)?, partners: Decode::decode(&mut input)? };
     let acknowledgement =
         Acknowledgement { next: Decode::decode(&mut input)?, later: Decode::decode(&mut input)? };
     let sequence = u32::decode(&mut input)?;
@@ -138,7 +144,7 @@ pub(crate) fn read(plaintext: &[u8]) -> Result<Content<'_>, DecodeError> {
         3 => Item::Closing(Round::from_bytes(payload)?),
         kind => Item::Fragment(Fragment { sequence, last: kind == 2, payload }),
     };
-    Ok(Content { acknowledgement, item })
+    Ok(Content { instances, acknowledgement, item })
 }
 
 #[cfg(test)]
@@ -148,7 +154,12 @@ mod tests {
     use super::*;
 
     fn content<'a>(item: Item<'a>) -> Content<'a> {
-        Content { acknowledgement: Acknowledgement { next: 7, later: 0x8000_0001 }, item }
+        let instances = Instances { own: 0xfff0, partners: 1 };
+        Content {
+            instances,
+            acknowledgement: Acknowledgement { next: 7, later: 0x8000_0001 },
+            item,
+        }
     }
 
     #[test]

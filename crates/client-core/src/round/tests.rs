@@ -8,7 +8,7 @@ use rand_chacha::ChaCha20Rng;
 
 use super::{Conversations, Place, Plan, Result};
 use crate::conversation::Conversation;
-use crate::{ConversationId, ConversationSecret, Event, Opening, Role, Start};
+use crate::{ConversationId, ConversationSecret, Event, Opening, PartnerError, Role, Start};
 
 const BODY: usize = 256;
 const ID: ConversationId = ConversationId(0);
@@ -19,9 +19,15 @@ fn place(round: u64, pairs: u8) -> Place {
 }
 
 fn end(role: Role, pairs: u8, start: Start) -> Conversations {
+    end_of(role, pairs, start, role as u64)
+}
+
+/// An end whose instance follows from `seed`.
+fn end_of(role: Role, pairs: u8, start: Start, seed: u64) -> Conversations {
     let secret = ConversationSecret([4; 32]);
     let opening = Opening { pairs, ..Opening::new(secret, role, start) };
-    Conversations::from([(ID, Conversation::new(&opening, 1 << 20, 1 << 20))])
+    let mut rng = ChaCha20Rng::seed_from_u64(seed);
+    Conversations::from([(ID, Conversation::new(&opening, 1 << 20, 1 << 20, &mut rng))])
 }
 
 /// What the dead drops make of deposits: two at one swap bodies, any other number stay as they are.
@@ -152,7 +158,7 @@ fn twenty_kilobytes_arrive_over_lossy_rounds() {
             (vec![&message[..]], vec![&b"and back"[..]])
         );
         if loss == 0.0 {
-            assert_eq!(rounds + 1, 20_000_u64.div_ceil(226).div_ceil(2));
+            assert_eq!(rounds + 1, 20_000_u64.div_ceil(222).div_ceil(2));
         }
     }
 }
@@ -164,7 +170,7 @@ fn what_is_merely_in_flight_is_not_sent_again() {
         let mut pair = Pair::new(1, Start::Dense);
         pair.send(0, &[5; 20_000]);
         pair.send(1, &[6; 20_000]);
-        let fragments = 20_000_u64.div_ceil(226);
+        let fragments = 20_000_u64.div_ceil(222);
         let arrived = pair.overlapping(1, overlap, 200).unwrap();
         // Two a round, and the last one's round has to end.
         assert_eq!(arrived, fragments.div_ceil(2) - 1 + overlap as u64, "{overlap}");
@@ -283,7 +289,8 @@ fn closing_by_one_end_ends_both_at_the_same_round() {
         assert_eq!(pair.round(place(round, 1), 0.0), [true, true]);
     }
     let at = Round(26);
-    assert_eq!(pair.events[0], [Event::Closing { conversation: ID, at }]);
+    let met = Event::Met { conversation: ID };
+    assert_eq!(pair.events[0], [met, Event::Closing { conversation: ID, at }]);
 }
 
 #[test]
@@ -294,4 +301,45 @@ fn a_conversation_without_room_rests_and_says_so_once() {
     }
     assert_eq!(pair.events[0], [Event::NoRoom { conversation: ID }]);
     assert_eq!(pair.round(place(5, 2), 0.0), [true, true]);
+}
+
+#[test]
+fn an_end_started_again_with_the_same_secret_is_noticed_by_both_and_both_close_together() {
+    let mut pair = Pair::new(1, Start::Dense);
+    pair.send(0, &[1; 5000]);
+    for round in 0..4 {
+        pair.round(place(round, 1), 0.0);
+    }
+    pair.ends[1] = end_of(Role::Second, 1, Start::Dense, 77);
+    pair.events = [Vec::new(), Vec::new()];
+    let over = (4..60).find(|&round| {
+        let over = [0, 1].map(|i| pair.ends[i][&ID].is_over(Round(round)));
+        assert_eq!(over[0], over[1], "round {round}");
+        if !over[0] {
+            assert_eq!(pair.round(place(round, 1), 0.0), [true, true]);
+        }
+        over[0]
+    });
+    assert!(over.is_some_and(|round| round <= 4 + 17), "{over:?}");
+    // Said once, and nothing that comes of it is blamed on the partner.
+    for events in &pair.events {
+        assert_eq!(events[..], [Event::Restarted { conversation: ID }]);
+    }
+}
+
+#[test]
+fn two_ends_in_one_role_are_told_so() {
+    let mut pair = Pair::new(1, Start::Dense);
+    pair.ends[1] = end_of(Role::First, 1, Start::Dense, 77);
+    assert_eq!(pair.round(place(0, 1), 0.0), [false, false]);
+    let error = PartnerError::SameRole;
+    let said = Event::PartnerFailed { conversation: ID, error };
+    assert!(pair.events.iter().all(|events| events.contains(&said)));
+    // Alone, an end finds its own body, which is nobody's fault.
+    let mut alone = end(Role::First, 1, Start::Dense);
+    let (mut rng, mut events) = (ChaCha20Rng::seed_from_u64(3), Vec::new());
+    let plan = Plan::new(place(0, 1), &mut alone, true, &mut rng, &mut events);
+    let mut replies = exchange(&[plan.deposits()]).remove(0);
+    plan.settle(Result::Replies(&mut replies), &mut alone, &mut events);
+    assert_eq!(events, []);
 }
