@@ -11,7 +11,8 @@ use tokio::task::JoinHandle;
 use crate::driver::{Command, Driver, Handles};
 use crate::event::{Event, Events, Status};
 use crate::state_file::{StateFile, StateOrigin};
-use crate::{ClientConfig, ConnectError, Conversation};
+use crate::used_secrets::UsedSecrets;
+use crate::{ClientConfig, ConnectError, Conversation, StateError};
 
 /// Commands waiting for the client's task.
 const COMMANDS: usize = 64;
@@ -29,6 +30,12 @@ pub enum OpenConversationError {
     /// There is no room for it.
     #[error(transparent)]
     Refused(#[from] OpenError),
+    /// Both ends have met with this secret before.
+    #[error(
+        "this secret has served a conversation before, and its numbers would be used twice: make a \
+         new one and give it to both ends"
+    )]
+    UsedSecret,
     /// The client is shut down.
     #[error(transparent)]
     Gone(#[from] ClientGone),
@@ -54,38 +61,58 @@ impl Drop for Task {
 }
 
 impl Client {
+    /// Starts a client that looks for a gateway for as long as it runs, and returns at once.
+    /// Conversations can be opened from the beginning. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// If the state file cannot be used. Nothing that happens in the network ends the client.
+    pub fn start(config: ClientConfig) -> Result<Self, StateError> {
+        Self::begin(config, None)
+    }
+
     /// Asks the coordinator for the epoch document and links up with a gateway, trying again for
     /// as long as the configuration says. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// See [`ConnectError`].
     pub async fn connect(config: ClientConfig) -> Result<Self, ConnectError> {
+        let (ready, connected) = oneshot::channel();
+        let client = Self::begin(config, Some(ready))?;
+        connected.await.map_err(|_| ConnectError::RuntimeGone)??;
+        Ok(client)
+    }
+
+    fn begin(
+        config: ClientConfig,
+        ready: Option<oneshot::Sender<Result<(), ConnectError>>>,
+    ) -> Result<Self, StateError> {
         let (state, restored, origin) = match &config.state {
             Some(file) => {
                 let (witness, now) = (config.witness.clone(), SystemClock::now());
                 let opened = StateFile::open(file, witness, &config.network, now, &mut entropy())?;
                 let (state, restored, origin) = opened;
-                (Some(state), restored, origin)
+                let used = state.used_secrets()?;
+                ((Some(state), used), restored, origin)
             }
             None => {
                 tracing::warn!("no state file: a restart forgets what conversations have cost");
-                (None, None, StateOrigin::Fresh)
+                ((None, UsedSecrets::in_memory()), None, StateOrigin::Fresh)
             }
         };
         if origin == StateOrigin::Restored {
             tracing::warn!(
-                "the state file is not known to be the newest: the client takes part from the next \
-                 epoch on, and its ledger is used up"
+                "the state file was copied, moved or restored from a backup, so that nobody knows what \
+                 was charged since: the client takes part from the next epoch on, and its ledger \
+                 counts as used up, so that conversations rest. No attack has been seen. Either go on \
+                 with the newest state, in its place, or allow a number of units at a price"
             );
         }
         let (commands, inbound) = mpsc::channel(COMMANDS);
         let (events, _) = broadcast::channel(EVENTS);
         let weak_events = events.downgrade();
-        let (ready, connected) = oneshot::channel();
         let handles = Handles { commands: commands.downgrade(), inbound, events, ready };
         let (driver, status) = Driver::new(config, state, restored, handles);
         let task = Task(tokio::spawn(driver.run()));
-        connected.await.map_err(|_| ConnectError::RuntimeGone)??;
         Ok(Self { commands, events: weak_events, status, origin, task })
     }
 
@@ -93,12 +120,12 @@ impl Client {
     /// the role. A secret serves one conversation only.
     ///
     /// # Errors
-    /// If there is no room for it, or the client is gone.
+    /// If there is no room for it, its secret was used before, or the client is gone.
     pub async fn open(&self, options: Opening) -> Result<Conversation, OpenConversationError> {
         let (answer, opened) = oneshot::channel();
         let command = Command::Open { options, answer };
         self.commands.send(command).await.map_err(|_| ClientGone)?;
-        Ok(opened.await.map_err(|_| ClientGone)??)
+        opened.await.map_err(|_| ClientGone)?
     }
 
     /// What happens from here on.
@@ -141,6 +168,9 @@ impl Client {
         self.commands.send(Command::Continue { units }).await.map_err(|_| ClientGone)
     }
 
+    /// Leaves the network, which everybody sees: do it when a person says so, or at a time that was
+    /// fixed beforehand, and never because of what a conversation does or how rounds end.
+    ///
     /// Takes part in no further round, waits for the outcome of those in flight, at most until their
     /// deadline, and closes the link.
     pub async fn shut_down(mut self) {

@@ -7,6 +7,7 @@ pub use antiphon_transport::config_file::ConfigError;
 use antiphon_transport::config_file::ConfigSource;
 use serde::Deserialize;
 
+use crate::storage::beside;
 use crate::{ClientConfig, Coordinator, Gateway};
 
 /// What a configuration file says.
@@ -16,7 +17,16 @@ pub struct FileConfig {
     pub client: ClientConfig,
     /// The conversation to open, if the file names one.
     pub conversation: Option<Opening>,
+    /// The folder for files that the partner sends. Without it they are refused.
+    pub inbox: Option<PathBuf>,
+    /// Bytes of the largest file sent or taken.
+    pub largest_file_bytes: u64,
+    /// The socket at which the running client takes jobs.
+    pub socket: PathBuf,
 }
+
+/// 16 MiB: two days at 5-second rounds.
+const LARGEST_FILE_BYTES: u64 = 16 << 20;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +35,9 @@ struct Raw {
     coordinator: RawCoordinator,
     state: PathBuf,
     gateway: Option<String>,
+    inbox: Option<PathBuf>,
+    largest_file_bytes: Option<u64>,
+    socket: Option<PathBuf>,
     conversation: Option<RawConversation>,
 }
 
@@ -40,8 +53,6 @@ struct RawCoordinator {
 struct RawConversation {
     secret: PathBuf,
     role: RawRole,
-    #[serde(default)]
-    start: RawStart,
 }
 
 #[derive(Deserialize)]
@@ -49,14 +60,6 @@ struct RawConversation {
 enum RawRole {
     First,
     Second,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum RawStart {
-    Dense,
-    #[default]
-    Sparse,
 }
 
 /// Reads a configuration file and the files that it names; relative paths start at its folder.
@@ -81,15 +84,30 @@ pub fn load(file: &Path) -> Result<FileConfig, ConfigError> {
                 RawRole::First => Role::First,
                 RawRole::Second => Role::Second,
             };
-            let start = match raw.start {
-                RawStart::Dense => Start::Dense,
-                RawStart::Sparse => Start::Sparse,
-            };
             let secret = source.secret32("conversation.secret", &raw.secret)?;
-            Some(Opening::new(ConversationSecret(*secret), role, start))
+            Some(Opening::new(ConversationSecret(*secret), role, Start::Dense))
         }
     };
-    Ok(FileConfig { client, conversation })
+    let inbox = raw.inbox.map(|path| source.beside(&path));
+    let largest_file_bytes = raw.largest_file_bytes.unwrap_or(LARGEST_FILE_BYTES);
+    let socket = socket(&source, raw.socket.as_deref(), &raw.state);
+    Ok(FileConfig { client, conversation, inbox, largest_file_bytes, socket })
+}
+
+/// The socket at which a client with this configuration takes jobs. Reads no other file.
+///
+/// # Errors
+/// Names the file, the key and what would be right.
+pub fn socket_of(file: &Path) -> Result<PathBuf, ConfigError> {
+    let (raw, source) = ConfigSource::read::<Raw>(file)?;
+    Ok(socket(&source, raw.socket.as_deref(), &raw.state))
+}
+
+fn socket(source: &ConfigSource, socket: Option<&Path>, state: &Path) -> PathBuf {
+    match socket {
+        Some(path) => source.beside(path),
+        None => beside(&source.beside(state), ".socket"),
+    }
 }
 
 #[cfg(test)]
@@ -129,8 +147,12 @@ mod tests {
     #[test]
     fn a_whole_file_is_read_with_the_files_it_names() {
         let key = "03".repeat(32);
-        let rest = "[conversation]\nsecret = \"friend\"\nrole = \"second\"\nstart = \"dense\"\n";
-        let config = load_text(&text(&format!("gateway = \"{key}\""), rest)).unwrap();
+        let rest = "[conversation]\nsecret = \"friend\"\nrole = \"second\"\n";
+        let top = format!("gateway = \"{key}\"\ninbox = \"in\"\nlargest_file_bytes = 9");
+        let config = load_text(&text(&top, rest)).unwrap();
+        assert!(config.inbox.unwrap().is_absolute());
+        assert!(config.socket.ends_with("client.state.socket"));
+        assert_eq!(config.largest_file_bytes, 9);
         assert_eq!(config.client.coordinator.address, "localhost:7001");
         assert_eq!(config.client.coordinator.identity, IdentityKey([2; 32]));
         assert_eq!(config.client.gateway, Gateway::Shard(IdentityKey([3; 32])));
@@ -145,10 +167,8 @@ mod tests {
     fn what_can_be_left_out_has_the_safe_default() {
         let config = load_text(&text("", "")).unwrap();
         assert_eq!(config.client.gateway, Gateway::Auto);
-        assert!(config.conversation.is_none());
-        let rest = "[conversation]\nsecret = \"friend\"\nrole = \"first\"\n";
-        let config = load_text(&text("", rest)).unwrap();
-        assert_eq!(config.conversation.unwrap().start, Start::Sparse);
+        assert!(config.conversation.is_none() && config.inbox.is_none());
+        assert_eq!(config.largest_file_bytes, LARGEST_FILE_BYTES);
     }
 
     #[test]

@@ -123,6 +123,13 @@ impl ConversationSender {
         let _ = self.commands.send(Command::Close { conversation: self.id }).await;
     }
 
+    /// Meets in every round for a start once more, because a person knows that the partner is there
+    /// now and does the same. Costs up to nine units of the ledger if it is not.
+    pub async fn meet_now(&self) {
+        // A client that is gone has no conversations.
+        let _ = self.commands.send(Command::MeetNow { conversation: self.id }).await;
+    }
+
     /// The number by which [`Event`](crate::Event)s name this conversation.
     pub const fn id(&self) -> ConversationId {
         self.id
@@ -227,6 +234,11 @@ impl Conversation {
     /// See [`ReceiveError`].
     pub async fn receive(&mut self) -> Result<Vec<u8>, ReceiveError> {
         self.receiver.receive().await
+    }
+
+    /// Meets in every round for a start once more. See [`ConversationSender::meet_now`].
+    pub async fn meet_now(&self) {
+        self.sender.meet_now().await;
     }
 
     /// The two halves, to be used from different tasks.

@@ -23,7 +23,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::event::{Event, Status};
+use crate::pace::Pace;
 use crate::state_file::StateFile;
+use crate::used_secrets::UsedSecrets;
 use crate::{ClientConfig, ConnectError};
 pub(crate) use conversations::{Command, Outgoing};
 use line::Line;
@@ -37,7 +39,7 @@ pub(crate) struct Handles {
     pub(crate) commands: mpsc::WeakSender<Command>,
     pub(crate) inbound: mpsc::Receiver<Command>,
     pub(crate) events: broadcast::Sender<Event>,
-    pub(crate) ready: oneshot::Sender<Result<(), ConnectError>>,
+    pub(crate) ready: Option<oneshot::Sender<Result<(), ConnectError>>>,
 }
 
 pub(crate) struct Driver {
@@ -50,6 +52,7 @@ pub(crate) struct Driver {
     inbound: mpsc::Receiver<Command>,
     events: broadcast::Sender<Event>,
     status: watch::Sender<Status>,
+    used_secrets: UsedSecrets,
     conversations: BTreeMap<ConversationId, conversations::Open>,
     line: Line,
     /// Frames that leave at their time.
@@ -88,7 +91,7 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(
         config: ClientConfig,
-        state: Option<StateFile>,
+        (state, used_secrets): (Option<StateFile>, UsedSecrets),
         restored: Option<Checkpoint>,
         handles: Handles,
     ) -> (Self, watch::Receiver<Status>) {
@@ -101,6 +104,7 @@ impl Driver {
         let (status, shown) = watch::channel(Status {
             ledger: *core.ledger(),
             budget: core.budget(),
+            pace: None,
             epoch: None,
             last_round: core.last_round(),
             gateway: None,
@@ -116,13 +120,14 @@ impl Driver {
             inbound: handles.inbound,
             events: handles.events,
             status,
+            used_secrets,
             conversations: BTreeMap::new(),
             line: Line::new(),
             submissions: VecDeque::new(),
             unsaved: None,
             stopping: false,
             over: false,
-            ready: Some(handles.ready),
+            ready: handles.ready,
             last_failure: "none came to an end".to_owned(),
             failures: 0,
             ask: true,
@@ -280,6 +285,7 @@ impl Driver {
         let status = Status {
             ledger: *core.ledger(),
             budget: core.budget(),
+            pace: core.newest_epoch().map(|epoch| Pace::of(epoch)),
             epoch: core.newest_epoch().map(|epoch| epoch.epoch()),
             last_round: core.last_round(),
             gateway: self.line.gateway(),

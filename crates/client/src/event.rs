@@ -6,6 +6,8 @@ use antiphon_client_core::{
 use antiphon_wire::{Epoch, IdentityKey, Round};
 use tokio::sync::broadcast;
 
+use crate::pace::Pace;
+
 /// What an application may want to know.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
@@ -76,6 +78,17 @@ pub enum Event {
         /// Units charged so far.
         charged: u32,
     },
+    /// The partner was heard for the first time.
+    Met {
+        /// In which conversation.
+        conversation: ConversationId,
+    },
+    /// One of the ends was started again with the same secret, or two programs use it. The
+    /// conversation closes; another one needs a new secret.
+    Restarted {
+        /// Which conversation.
+        conversation: ConversationId,
+    },
     /// A conversation meets more or less often from here on.
     Rhythm {
         /// Which conversation.
@@ -141,6 +154,8 @@ pub struct Status {
     pub ledger: Ledger,
     /// What is spent, reserved for rounds in flight, and left.
     pub budget: Budget,
+    /// How fast a conversation of one pair moves bytes, by the newest epoch's document.
+    pub pace: Option<Pace>,
     /// The newest epoch whose document was verified.
     pub epoch: Option<Epoch>,
     /// The newest round that onions were made for.

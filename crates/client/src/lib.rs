@@ -10,8 +10,10 @@ mod event;
 mod formats;
 mod inbox;
 mod options;
+mod pace;
 mod state_file;
 mod storage;
+mod used_secrets;
 mod witness;
 
 pub use antiphon_client_core::{
@@ -28,5 +30,6 @@ pub use conversation::{
 pub use event::{Event, Events, Status};
 pub use formats::Witnessed;
 pub use options::{ClientConfig, Coordinator, Gateway};
+pub use pace::Pace;
 pub use state_file::{StateError, StateOrigin};
 pub use witness::{FileWitness, StateWitness};

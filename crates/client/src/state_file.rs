@@ -10,7 +10,8 @@ use antiphon_wire::{Digest, NetworkFile, Timestamp};
 use rand::CryptoRng;
 
 use crate::formats::{STATE_BYTES, StateContent, Witnessed};
-use crate::storage::{Disk, Storage, beside};
+use crate::storage::{Disk, Storage, behind_links, beside, private};
+use crate::used_secrets::UsedSecrets;
 use crate::witness::{FileWitness, StateWitness};
 
 #[cfg(test)]
@@ -91,11 +92,14 @@ impl StateFile {
         rng: &mut impl CryptoRng,
     ) -> Result<(Self, Option<Checkpoint>, StateOrigin), StateError> {
         let failed = |source| StateError::Read { file: file.to_owned(), source };
+        let file = &behind_links(file).map_err(failed)?;
+        let failed = |source| StateError::Read { file: file.to_owned(), source };
         let in_use = || StateError::InUse { file: file.to_owned() };
         let unwitnessed = |source| StateError::Witness { file: file.to_owned(), source };
         let lock = beside(file, ".lock");
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(lock);
-        let lock = lock.map_err(failed)?;
+        let mut options = OpenOptions::new();
+        let options = options.write(true).create(true).truncate(false);
+        let lock = private(options).open(lock).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(in_use()),
@@ -117,6 +121,12 @@ impl StateFile {
             OpenError::OtherNetwork => StateError::OtherNetwork { file: file.to_owned() },
         })?;
         Ok((Self { records, _lock: lock }, restored, origin))
+    }
+
+    /// The secrets that have served a conversation, remembered beside the file.
+    pub(crate) fn used_secrets(&self) -> Result<UsedSecrets, StateError> {
+        let file = beside(&self.records.storage.0, ".used");
+        UsedSecrets::open(&file).map_err(|source| StateError::Read { file, source })
     }
 
     /// Replaces what the file holds. It is on disk, and its witness knows, when this returns; a crash
@@ -247,6 +257,31 @@ mod tests {
         static OPENED: AtomicU64 = AtomicU64::new(0);
         let seed = OPENED.fetch_add(1, Ordering::Relaxed);
         StateFile::open(path, None, network, NOW, &mut ChaCha20Rng::seed_from_u64(seed))
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_to_the_state_stays_and_what_it_leads_to_is_kept_by_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir(path("kept")).unwrap();
+        // Before the first start, the link leads nowhere.
+        std::os::unix::fs::symlink("kept/state", path("state")).unwrap();
+        for round in [8, 9] {
+            let (state, ..) = open(&path("state")).unwrap();
+            state.write(&checkpoint(round)).unwrap();
+        }
+        assert!(path("state").symlink_metadata().unwrap().is_symlink());
+        let (_, restored, origin) = open(&path("kept/state")).unwrap();
+        assert_eq!((restored, origin), (Some(checkpoint(9)), StateOrigin::Newest));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        for file in std::fs::read_dir(path("kept")).unwrap() {
+            let file = file.unwrap();
+            let mode = file.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{}", file.path().display());
+        }
     }
 
     #[test]

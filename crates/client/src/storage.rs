@@ -1,6 +1,6 @@
 //! Where a state file's bytes live, step by step, so that tests can fail at each.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -41,7 +41,9 @@ impl Storage for Disk {
     }
 
     fn create(&self, bytes: &[u8]) -> io::Result<File> {
-        let mut file = File::create(beside(&self.0, ".new"))?;
+        let mut options = OpenOptions::new();
+        let options = private(options.write(true).create(true).truncate(true));
+        let mut file = options.open(beside(&self.0, ".new"))?;
         file.write_all(bytes)?;
         Ok(file)
     }
@@ -61,6 +63,39 @@ impl Storage for Disk {
             .sync_all()?;
         Ok(())
     }
+}
+
+/// The options, so that a file that is made can be used by its owner alone: what a client remembers
+/// says whether its user talks.
+pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
+
+/// The links that a path may go through, as many as Linux follows.
+const MOST_LINKS: usize = 40;
+
+/// Where a path leads that may be a symbolic link, also if nothing is there yet. What replaces a file
+/// has to replace the one behind the link: it is there that the file is meant to be kept.
+pub(crate) fn behind_links(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match std::fs::read_link(&path) {
+            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
+            // No link, or nothing at all.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidInput | io::ErrorKind::NotFound
+                ) =>
+            {
+                return Ok(path);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("too many symbolic links"))
 }
 
 pub(crate) fn beside(file: &Path, suffix: &str) -> PathBuf {

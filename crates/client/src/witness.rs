@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use crate::formats::{SLOT_BYTES, Slot, Witnessed};
+use crate::storage::private;
 
 /// A memory that no backup brings back: a keychain entry that stays on the device, a counter in
 /// secure hardware, or a [`FileWitness`]. It serves one state file.
@@ -50,7 +51,8 @@ impl FileWitness {
     /// If it cannot be opened. `WouldBlock` if another process has it open.
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
+        let options = options.read(true).write(true).create(true).truncate(false);
+        let file = private(options).open(path)?;
         file.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
             TryLockError::Error(error) => error,

@@ -3,22 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
-use antiphon_client_core::{
-    ConversationId, Event as CoreEvent, MessageId, OpenError, Opening, SendError,
-};
+use antiphon_client_core::{ConversationId, Event as CoreEvent, MessageId, Opening, SendError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
 use super::Driver;
+use crate::client::OpenConversationError;
 use crate::conversation::Conversation;
 use crate::event::Event;
 use crate::inbox::{Inbox, inbox};
+use crate::used_secrets::SecretMark;
 
 /// What the application wants.
 pub(crate) enum Command {
-    Open { options: Opening, answer: oneshot::Sender<Result<Conversation, OpenError>> },
+    Open { options: Opening, answer: oneshot::Sender<Result<Conversation, OpenConversationError>> },
     Send { conversation: ConversationId, outgoing: Outgoing },
     Close { conversation: ConversationId },
+    MeetNow { conversation: ConversationId },
     Continue { units: u32 },
     ShutDown,
 }
@@ -40,6 +41,7 @@ pub(super) struct Open {
     unacknowledged: BTreeMap<MessageId, (OwnedSemaphorePermit, oneshot::Sender<()>)>,
     /// Dead once the application has dropped all of its halves.
     held: Weak<()>,
+    secret: SecretMark,
     closing: bool,
 }
 
@@ -66,6 +68,10 @@ impl Driver {
                 let _ = answer.send(taken);
             }
             Command::Close { conversation } => self.core().close_conversation(conversation),
+            Command::MeetNow { conversation } => {
+                self.core().meet_now(conversation);
+                self.drain(Instant::now()).await;
+            }
             Command::Continue { units } => self.core().continue_at_a_price(units),
             Command::ShutDown => self.stopping = true,
         }
@@ -74,11 +80,15 @@ impl Driver {
     fn open(
         &mut self,
         options: &Opening,
-        answer: oneshot::Sender<Result<Conversation, OpenError>>,
+        answer: oneshot::Sender<Result<Conversation, OpenConversationError>>,
     ) {
         // Without an application left, there is nobody to answer.
         let Some(commands) = self.commands.upgrade() else { return };
-        let opened = self.core().open_conversation(options);
+        let mark = SecretMark::of(&options.secret);
+        let opened = match self.used_secrets.contains(&mark) {
+            true => Err(OpenConversationError::UsedSecret),
+            false => self.core().open_conversation(options).map_err(Into::into),
+        };
         let conversation = opened.map(|id| {
             let (inbox, arrived) = inbox(self.config.inbox_bytes);
             let room = Arc::new(Semaphore::new(self.config.queue_bytes as usize));
@@ -88,6 +98,7 @@ impl Driver {
                 room: Arc::clone(&room),
                 unacknowledged: BTreeMap::new(),
                 held: Arc::downgrade(&held),
+                secret: mark,
                 closing: false,
             };
             self.conversations.insert(id, open);
@@ -152,6 +163,13 @@ impl Driver {
             CoreEvent::PartnerFailed { conversation, error } => {
                 self.emit(Event::PartnerFailed { conversation, error });
             }
+            CoreEvent::Met { conversation } => {
+                if let Some(open) = self.conversations.get(&conversation) {
+                    self.used_secrets.remember(open.secret);
+                }
+                self.emit(Event::Met { conversation });
+            }
+            CoreEvent::Restarted { conversation } => self.emit(Event::Restarted { conversation }),
             CoreEvent::Rhythm { conversation, level } => {
                 self.emit(Event::Rhythm { conversation, level });
             }
