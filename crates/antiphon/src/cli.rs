@@ -12,6 +12,7 @@ use crate::account::AccountArguments;
 use crate::attack::AttackArguments;
 use crate::check::CheckArguments;
 use crate::client_command::ClientArguments;
+use crate::client_command::commands::{ReceiveArguments, SendArguments, StatusArguments};
 use crate::demo::DemoArguments;
 use crate::exit::EXIT_CODES;
 use crate::keygen::KeygenArguments;
@@ -61,6 +62,9 @@ pub(crate) enum Command {
     Shard(ShardArguments),
     Coordinator(CoordinatorArguments),
     Client(ClientArguments),
+    Send(SendArguments),
+    Receive(ReceiveArguments),
+    Status(StatusArguments),
     Load(LoadArguments),
     Plan(PlanArguments),
     Account(AccountArguments),

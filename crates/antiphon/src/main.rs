@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::cli::{Cli, Command};
+use crate::client_command::commands;
 use crate::exit::Failure;
 
 fn main() -> ExitCode {
@@ -40,6 +41,9 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Shard(arguments) => Ok(serve::shard(&arguments)?),
         Command::Coordinator(arguments) => Ok(serve::coordinator(&arguments)?),
         Command::Client(arguments) => Ok(client_command::run(&arguments)?),
+        Command::Send(arguments) => Ok(commands::send(&arguments)?),
+        Command::Receive(arguments) => Ok(commands::receive(&arguments)?),
+        Command::Status(arguments) => Ok(commands::status(&arguments)?),
         Command::Load(arguments) => Ok(load::run(&arguments)?),
         Command::Plan(arguments) => Ok(plan::run(&arguments)?),
         Command::Account(arguments) => Ok(account::run(&arguments)?),

@@ -1,10 +1,19 @@
 //! When the system or a person asks the process to stop.
 
-use std::io;
+use std::io::{self, Write as _};
+use std::process;
+use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 
-/// Resolves at the first SIGTERM or SIGINT. Listening starts with the call, not with the first poll.
+use crate::exit::Exit;
+
+/// What comes so soon after a signal is the same one: `timeout` sends it to a process and to its group.
+const SAME: Duration = Duration::from_millis(500);
+
+/// Resolves at the first SIGTERM or SIGINT; the second one ends the process at once. Listening starts
+/// with the call, not with the first poll.
 ///
 /// # Errors
 /// If the system does not let the process listen for signals.
@@ -12,9 +21,25 @@ pub(crate) fn stop_requested() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        either(&mut terminate, &mut interrupt).await;
+        let asked = Instant::now();
+        tokio::spawn(async move {
+            loop {
+                either(&mut terminate, &mut interrupt).await;
+                if asked.elapsed() > SAME {
+                    break;
+                }
+            }
+            // Whether anybody reads it makes no difference.
+            let _ = writeln!(io::stderr(), "error: stopped at once, as asked twice");
+            process::exit(Exit::Interrupted as i32);
+        });
     })
+}
+
+async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
 }

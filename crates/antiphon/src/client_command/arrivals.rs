@@ -1,6 +1,8 @@
 //! Files that the partner sends, on their way to the folder for them.
 
-use std::io::{self, Write as _};
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -9,175 +11,362 @@ use super::file_name::{numbered, plain};
 
 /// Files of one name in a folder at most.
 const MAX_NUMBER: u32 = 9999;
+/// Bytes kept in memory while there is no room for them. A sender stops long before.
+const MOST_HELD_BYTES: usize = 1 << 20;
+/// What the names of files begin with that are not whole yet.
+const PART_PREFIX: &str = ".antiphon-";
+const PART_SUFFIX: &str = ".part";
 
-/// Why a received file cannot be kept.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write to {folder}: {source}")]
-pub(crate) struct WriteError {
-    folder: PathBuf,
-    source: io::Error,
-}
+/// Bytes that can be written in a folder.
+pub(super) type Room = fn(&Path) -> io::Result<u64>;
 
-/// What a piece of a file led to.
+/// What came of an offer or of a piece of a file.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Arrived {
-    /// More is to come.
-    Part,
-    /// The file is whole, and kept under this path.
-    Whole { path: PathBuf, bytes: u64 },
-    /// What came is not what was announced; nothing is kept.
-    Broken(&'static str),
+pub(super) enum Arrival {
+    /// Nothing that anybody has to know.
+    Going,
+    /// Bytes of this file are taken, from now on or again.
+    Accepted,
+    /// There is no room; what has arrived is kept.
+    Waiting(String),
+    /// The file is whole, on disk, and kept under this path.
+    Stored { path: PathBuf, bytes: u64 },
+    /// It cannot be kept, and nothing of it is.
+    Failed(String),
 }
 
-/// Puts files together. Without a folder it lets them pass.
+/// What is offered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Offer<'a> {
+    pub(super) number: u32,
+    pub(super) length: u64,
+    pub(super) digest: [u8; 32],
+    pub(super) name: &'a str,
+}
+
+/// Puts files together, one at a time.
 pub(super) struct Arrivals {
-    folder: Option<PathBuf>,
+    /// Tells this client's unfinished files from those of others in the same folder.
+    tag: String,
+    room: Room,
     file: Option<File>,
 }
 
 struct File {
+    number: u32,
+    folder: PathBuf,
     part: NamedTempFile,
     name: String,
     length: u64,
     written: u64,
     digest: [u8; 32],
     hasher: blake3::Hasher,
+    /// Bytes that there was no room for, and whether the sender was told to wait.
+    held: VecDeque<Vec<u8>>,
+    waiting: bool,
 }
 
 impl Arrivals {
-    pub(super) fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, file: None }
+    pub(super) fn new(tag: String, room: Room) -> Self {
+        Self { tag, room, file: None }
     }
 
-    /// Whether files are kept.
-    pub(super) fn are_kept(&self) -> bool {
-        self.folder.is_some()
+    /// The number that the partner gave the file that is arriving.
+    pub(super) fn number(&self) -> Option<u32> {
+        self.file.as_ref().map(|file| file.number)
     }
 
-    /// A file begins.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub(super) fn start(
-        &mut self,
-        length: u64,
-        digest: [u8; 32],
-        name: &str,
-    ) -> Result<Arrived, WriteError> {
-        let Some(folder) = &self.folder else { return Ok(Arrived::Part) };
-        // A partial file is removed with it.
-        let interrupted = self.file.take().is_some();
-        let part = tempfile::Builder::new()
-            .prefix(".antiphon-")
-            .suffix(".part")
-            .tempfile_in(folder)
-            .map_err(|source| WriteError { folder: folder.clone(), source })?;
-        let hasher = blake3::Hasher::new();
-        self.file = Some(File { part, name: plain(name), length, written: 0, digest, hasher });
-        match self.more(&[])? {
-            Arrived::Part if interrupted => Ok(Arrived::Broken("another file began within it")),
-            arrived => Ok(arrived),
+    /// Bytes of the file that is arriving: those that are there, and all.
+    pub(super) fn progress(&self) -> Option<(u64, u64)> {
+        self.file.as_ref().map(|file| (file.written, file.length))
+    }
+
+    /// Removes what earlier runs of this client left unfinished in `folder`.
+    pub(super) fn clean(&self, folder: &Path) {
+        let prefix = self.prefix();
+        let Ok(entries) = fs::read_dir(folder) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(&prefix) && name.ends_with(PART_SUFFIX) {
+                // What cannot be removed stays.
+                let _ = fs::remove_file(entry.path());
+            }
         }
     }
 
-    /// The next bytes of a file.
-    ///
-    /// # Errors
-    /// If they cannot be written.
-    pub(super) fn more(&mut self, data: &[u8]) -> Result<Arrived, WriteError> {
-        let Some(folder) = &self.folder else { return Ok(Arrived::Part) };
-        let Some(file) = &mut self.file else {
-            return Ok(Arrived::Broken("bytes of a file that did not begin"));
+    /// Likewise, if no file is arriving.
+    pub(super) fn clean_if_idle(&self, folder: &Path) {
+        if self.file.is_none() {
+            self.clean(folder);
+        }
+    }
+
+    fn prefix(&self) -> String {
+        format!("{PART_PREFIX}{}-", self.tag)
+    }
+
+    /// A file begins. One that was not whole is dropped.
+    pub(super) fn start(&mut self, folder: &Path, offer: Offer<'_>) -> Arrival {
+        self.file = None;
+        let part =
+            tempfile::Builder::new().prefix(&self.prefix()).suffix(PART_SUFFIX).tempfile_in(folder);
+        let part = match part {
+            Ok(part) => part,
+            Err(error) => return Arrival::Failed(why(&error)),
         };
-        if data.len() as u64 > file.length - file.written {
-            self.file = None;
-            return Ok(Arrived::Broken("it is longer than announced"));
+        self.file = Some(File {
+            number: offer.number,
+            folder: folder.to_owned(),
+            part,
+            name: plain(offer.name),
+            length: offer.length,
+            written: 0,
+            digest: offer.digest,
+            hasher: blake3::Hasher::new(),
+            held: VecDeque::new(),
+            waiting: true,
+        });
+        match self.go_on() {
+            Arrival::Going => self.wait(),
+            arrival => arrival,
         }
-        let failed = |source| WriteError { folder: folder.clone(), source };
-        file.part.write_all(data).map_err(failed)?;
-        file.hasher.update(data);
-        file.written += data.len() as u64;
-        match self.file.take_if(|file| file.written == file.length) {
-            Some(file) => file.keep(folder).map_err(failed),
-            None => Ok(Arrived::Part),
+    }
+
+    /// The next bytes of the file. Those that no file was accepted for say nothing: they were on their
+    /// way when it was refused or given up.
+    pub(super) fn more(&mut self, data: &[u8]) -> Arrival {
+        let room = self.room;
+        let Some(file) = &mut self.file else { return Arrival::Going };
+        let held: usize = file.held.iter().map(Vec::len).sum();
+        let left = file.length - file.written - held as u64;
+        if data.len() as u64 > left {
+            return self.fail("it is longer than announced");
+        }
+        if !file.held.is_empty() || file.waiting {
+            if held + data.len() > MOST_HELD_BYTES {
+                return self.fail("the sender did not wait for room");
+            }
+            file.held.push_back(data.to_vec());
+            return Arrival::Going;
+        }
+        match file.write(data, room) {
+            Ok(true) => self.finish_if_whole(),
+            Ok(false) => {
+                file.held.push_back(data.to_vec());
+                self.wait()
+            }
+            Err(error) => self.fail(&why(&error)),
+        }
+    }
+
+    /// Looks for room again, if that is what the file waits for.
+    pub(super) fn go_on(&mut self) -> Arrival {
+        let room = self.room;
+        let Some(file) = self.file.as_mut().filter(|file| file.waiting) else {
+            return Arrival::Going;
+        };
+        // Without an answer, the next write tells.
+        if room(&file.folder).is_ok_and(|room| room < file.length - file.written) {
+            return Arrival::Going;
+        }
+        while let Some(data) = file.held.pop_front() {
+            match file.write(&data, room) {
+                Ok(true) => {}
+                Ok(false) => {
+                    file.held.push_front(data);
+                    return Arrival::Going;
+                }
+                Err(error) => return self.fail(&why(&error)),
+            }
+        }
+        file.waiting = false;
+        match self.finish_if_whole() {
+            Arrival::Going => Arrival::Accepted,
+            arrival => arrival,
+        }
+    }
+
+    /// The sender takes the file back, or the conversation is over.
+    pub(super) fn drop_file(&mut self) {
+        self.file = None;
+    }
+
+    fn wait(&mut self) -> Arrival {
+        let Some(file) = &mut self.file else { return Arrival::Going };
+        file.waiting = true;
+        let left = file.length - file.written;
+        Arrival::Waiting(format!("no room on the receiver's disk for the {left} bytes to come"))
+    }
+
+    fn fail(&mut self, why: &str) -> Arrival {
+        self.file = None;
+        Arrival::Failed(why.to_owned())
+    }
+
+    fn finish_if_whole(&mut self) -> Arrival {
+        let Some(file) = self.file.take_if(|file| file.written == file.length) else {
+            return Arrival::Going;
+        };
+        if *file.hasher.finalize().as_bytes() != file.digest {
+            return Arrival::Failed("its content is not what was announced".to_owned());
+        }
+        let bytes = file.length;
+        match file.keep() {
+            Ok(path) => Arrival::Stored { path, bytes },
+            Err(error) => Arrival::Failed(why(&error)),
         }
     }
 }
 
+/// What the system said, in words that the partner may read: no path of this machine.
+fn why(error: &io::Error) -> String {
+    format!("the receiver cannot write it: {}", error.kind())
+}
+
 impl File {
-    /// Gives the file its name, which nothing else in the folder has.
-    fn keep(self, folder: &Path) -> io::Result<Arrived> {
-        if *self.hasher.finalize().as_bytes() != self.digest {
-            return Ok(Arrived::Broken("its content is not what was announced"));
+    /// Writes all of `data` and returns true, or nothing if there is no room.
+    fn write(&mut self, data: &[u8], room: Room) -> io::Result<bool> {
+        if room(&self.folder).is_ok_and(|room| room < data.len() as u64) {
+            return Ok(false);
         }
+        let file = self.part.as_file_mut();
+        if let Err(error) = file.write_all(data) {
+            use io::ErrorKind::{QuotaExceeded, StorageFull};
+            if !matches!(error.kind(), StorageFull | QuotaExceeded) {
+                return Err(error);
+            }
+            // A part of it may be there.
+            file.set_len(self.written)?;
+            file.seek(SeekFrom::Start(self.written))?;
+            return Ok(false);
+        }
+        self.hasher.update(data);
+        self.written += data.len() as u64;
+        Ok(true)
+    }
+
+    /// Gives the file its name, which nothing else in the folder has. It outlasts a crash then.
+    fn keep(self) -> io::Result<PathBuf> {
         self.part.as_file().sync_all()?;
         let mut part = self.part;
         for number in 0..=MAX_NUMBER {
-            let path = folder.join(numbered(&self.name, number));
+            let path = self.folder.join(numbered(&self.name, number));
             match part.persist_noclobber(&path) {
-                Ok(_) => return Ok(Arrived::Whole { path, bytes: self.length }),
+                Ok(_) => {
+                    fs::File::open(&self.folder)?.sync_all()?;
+                    return Ok(path);
+                }
                 Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
                     part = error.file;
                 }
                 Err(error) => return Err(error.error),
             }
         }
-        Err(io::Error::other(format!("there are {MAX_NUMBER} files named {} already", self.name)))
+        Err(io::ErrorKind::AlreadyExists.into())
     }
+}
+
+/// Bytes that this user can write in the file system of `folder`.
+pub(super) fn room_in(folder: &Path) -> io::Result<u64> {
+    let state = rustix::fs::statvfs(folder)?;
+    Ok(state.f_bavail.saturating_mul(state.f_frsize))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::cell::Cell;
+
+    use tempfile::TempDir;
 
     use super::*;
 
-    fn digest(content: &[u8]) -> [u8; 32] {
-        *blake3::hash(content).as_bytes()
+    thread_local! {
+        static ROOM: Cell<u64> = const { Cell::new(u64::MAX) };
+    }
+
+    fn arrivals() -> (TempDir, Arrivals) {
+        let folder = tempfile::tempdir().unwrap();
+        (folder, Arrivals::new("tag".to_owned(), |_| Ok(ROOM.get())))
+    }
+
+    fn offer<'a>(content: &[u8], name: &'a str) -> Offer<'a> {
+        let digest = *blake3::hash(content).as_bytes();
+        Offer { number: 1, length: content.len() as u64, digest, name }
+    }
+
+    fn left_in(folder: &TempDir) -> usize {
+        fs::read_dir(folder.path()).unwrap().count()
     }
 
     #[test]
     fn files_arrive_whole_and_never_in_place_of_others() {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, mut arrivals) = arrivals();
         fs::write(folder.path().join("a.txt"), "mine").unwrap();
-        let mut arrivals = Arrivals::new(Some(folder.path().to_owned()));
-        assert_eq!(arrivals.start(5, digest(b"hello"), "../a.txt").unwrap(), Arrived::Part);
-        assert_eq!(arrivals.more(b"hel").unwrap(), Arrived::Part);
+        let offer = offer(b"hello", "../a.txt");
+        assert_eq!(arrivals.start(folder.path(), offer), Arrival::Accepted);
+        assert_eq!(arrivals.more(b"hel"), Arrival::Going);
         let path = folder.path().join("a-1.txt");
-        assert_eq!(arrivals.more(b"lo").unwrap(), Arrived::Whole { path: path.clone(), bytes: 5 });
+        assert_eq!(arrivals.more(b"lo"), Arrival::Stored { path: path.clone(), bytes: 5 });
         assert_eq!(fs::read(path).unwrap(), b"hello");
         assert_eq!(fs::read(folder.path().join("a.txt")).unwrap(), b"mine");
     }
 
     #[test]
-    fn an_empty_file_is_whole_at_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut arrivals = Arrivals::new(Some(folder.path().to_owned()));
+    fn an_empty_file_is_stored_at_once() {
+        let (folder, mut arrivals) = arrivals();
         let path = folder.path().join("nothing");
-        let whole = Arrived::Whole { path, bytes: 0 };
-        assert_eq!(arrivals.start(0, digest(b""), "nothing").unwrap(), whole);
+        let stored = Arrival::Stored { path, bytes: 0 };
+        assert_eq!(arrivals.start(folder.path(), offer(b"", "nothing")), stored);
     }
 
     #[test]
     fn nothing_is_left_of_a_file_that_is_not_what_was_announced() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut arrivals = Arrivals::new(Some(folder.path().to_owned()));
-        let broken = |arrived| matches!(arrived, Arrived::Broken(_));
-        assert!(broken(arrivals.more(b"x").unwrap()));
-        arrivals.start(3, digest(b"abc"), "a").unwrap();
-        assert!(broken(arrivals.more(b"abcd").unwrap()));
-        arrivals.start(3, digest(b"abc"), "a").unwrap();
-        assert!(broken(arrivals.more(b"abd").unwrap()));
-        arrivals.start(3, digest(b"abc"), "a").unwrap();
-        assert!(broken(arrivals.start(3, digest(b"abc"), "a").unwrap()));
-        drop(arrivals);
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let (folder, mut arrivals) = arrivals();
+        let failed = |arrival| matches!(arrival, Arrival::Failed(_));
+        assert_eq!(arrivals.more(b"x"), Arrival::Going, "on its way when its file was given up");
+        for bytes in [b"abcd", &b"abd"[..]] {
+            arrivals.start(folder.path(), offer(b"abc", "a"));
+            assert!(failed(arrivals.more(bytes)));
+        }
+        arrivals.start(folder.path(), offer(b"abc", "a"));
+        arrivals.start(folder.path(), offer(b"abc", "a"));
+        arrivals.drop_file();
+        assert!(failed(arrivals.start(&folder.path().join("nowhere"), offer(b"abc", "a"))));
+        assert_eq!(left_in(&folder), 0);
     }
 
     #[test]
-    fn without_a_folder_files_pass() {
-        let mut arrivals = Arrivals::new(None);
-        assert_eq!(arrivals.start(1, [0; 32], "a").unwrap(), Arrived::Part);
-        assert_eq!(arrivals.more(b"too long").unwrap(), Arrived::Part);
+    fn a_full_disk_keeps_what_has_arrived_and_goes_on_when_there_is_room() {
+        let (folder, mut arrivals) = arrivals();
+        let waiting = |arrival| matches!(arrival, Arrival::Waiting(_));
+        ROOM.set(9);
+        assert!(waiting(arrivals.start(folder.path(), offer(b"0123456789", "a"))));
+        assert_eq!(arrivals.go_on(), Arrival::Going);
+        ROOM.set(10);
+        assert_eq!(arrivals.go_on(), Arrival::Accepted);
+        assert_eq!(arrivals.more(b"0123"), Arrival::Going);
+        ROOM.set(1);
+        assert!(waiting(arrivals.more(b"45")));
+        // What was on its way when the sender was told.
+        assert_eq!(arrivals.more(b"67"), Arrival::Going);
+        assert_eq!(arrivals.progress(), Some((4, 10)));
+        assert_eq!(arrivals.go_on(), Arrival::Going);
+        ROOM.set(u64::MAX);
+        assert_eq!(arrivals.go_on(), Arrival::Accepted);
+        let path = folder.path().join("a");
+        assert_eq!(arrivals.more(b"89"), Arrival::Stored { path: path.clone(), bytes: 10 });
+        assert_eq!(fs::read(path).unwrap(), b"0123456789");
+    }
+
+    #[test]
+    fn what_a_crash_left_is_removed_and_what_others_are_at_stays() {
+        let (folder, arrivals) = arrivals();
+        for name in [".antiphon-tag-x1.part", ".antiphon-other-x1.part", "a.part"] {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        arrivals.clean(folder.path());
+        assert_eq!(left_in(&folder), 2);
+        assert!(!folder.path().join(".antiphon-tag-x1.part").exists());
     }
 }

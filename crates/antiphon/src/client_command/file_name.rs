@@ -2,22 +2,35 @@
 
 /// The longest name made, in bytes, so that a number and an ending fit into what systems take.
 const MAX_BYTES: usize = 200;
+/// The longest ending that is kept when a name is cut, with its dot, in bytes.
+const MAX_ENDING_BYTES: usize = 32;
 /// What a file without a usable name is called.
 const NAMELESS: &str = "file";
 
 /// A name without folders, control and direction characters, or a dot at its head.
 pub(super) fn plain(given: &str) -> String {
     let base = given.rsplit(['/', '\\']).next().unwrap_or_default();
-    let mut name = String::new();
-    for letter in base.trim().trim_start_matches('.').chars() {
-        let letter = if is_odd(letter) { '_' } else { letter };
-        if name.len() + letter.len_utf8() > MAX_BYTES {
-            break;
-        }
-        name.push(letter);
+    let name = harmless(base.trim().trim_start_matches('.'));
+    let name = shortened(name.trim_end_matches([' ', '.']));
+    if name.is_empty() { NAMELESS.to_owned() } else { name }
+}
+
+/// The text with `_` for everything that terminals obey or that hides what a text is.
+pub(super) fn harmless(text: &str) -> String {
+    text.chars().map(|letter| if is_odd(letter) { '_' } else { letter }).collect()
+}
+
+/// At most [`MAX_BYTES`] of the name, without a part of what comes before its ending.
+fn shortened(name: &str) -> String {
+    if name.len() <= MAX_BYTES {
+        return name.to_owned();
     }
-    let name = name.trim_end_matches([' ', '.']);
-    if name.is_empty() { NAMELESS.to_owned() } else { name.to_owned() }
+    let (stem, ending) = match name.rfind('.') {
+        Some(dot) if name.len() - dot <= MAX_ENDING_BYTES => name.split_at(dot),
+        _ => (name, ""),
+    };
+    let stem = &stem[..stem.floor_char_boundary(MAX_BYTES - ending.len())];
+    format!("{}{ending}", stem.trim_end_matches([' ', '.']))
 }
 
 /// The name with a number before its ending; 0 leaves it as it is.
@@ -60,6 +73,14 @@ mod tests {
         ] {
             assert_eq!(plain(given), wanted, "{given:?}");
         }
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_keeps_its_ending() {
+        let name = plain(&format!("{}.pdf", "r".repeat(236)));
+        assert_eq!(name, format!("{}.pdf", "r".repeat(196)));
+        assert_eq!(plain(&"ü".repeat(150)).len(), 200);
+        assert_eq!(plain(&format!("a.{}", "x".repeat(300))).len(), 200);
     }
 
     #[test]

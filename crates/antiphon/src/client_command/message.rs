@@ -1,27 +1,34 @@
-//! What the two ends say to each other, each in a message of the conversation.
+//! What the two ends say to each other about files, each in a message of the conversation.
 //!
 //! ```text
-//! start     1 | length u64 | BLAKE3 of the content, 32 bytes | name, UTF-8
-//! data      2 | the next bytes of the file
-//! finished  3
+//! offer      1 | number u32 | length u64 | BLAKE3 of the content, 32 bytes | name, UTF-8
+//! accepted   2 | number u32
+//! waiting    3 | number u32 | reason, UTF-8
+//! data       4 | the next bytes of the file accepted last
+//! stored     5 | number u32
+//! refused    6 | number u32 | reason, UTF-8
+//! failed     7 | number u32 | reason, UTF-8
+//! withdrawn  8 | number u32
 //! ```
 //!
-//! Numbers are big-endian. Messages of another kind are ignored.
+//! Numbers are big-endian; each end numbers the files that it offers. Bytes of a file follow once it is
+//! accepted, and stop while the receiver is waiting for room. Every offer that is not withdrawn ends in
+//! one of *stored*, *refused* and *failed*. Messages of another kind are ignored.
 
-/// Bytes of a file in one message: a dozen rounds, so that progress shows.
-pub(super) const DATA_BYTES: usize = 4096;
+/// Bytes of a file in one message: with the byte for its kind, what eight bodies of 256 bytes carry.
+pub(super) const DATA_BYTES: usize = 8 * 222 - 1;
 /// The longest name that is read, in bytes.
 const MAX_NAME_BYTES: usize = 4096;
-
-const START: u8 = 1;
-const DATA: u8 = 2;
-const FINISHED: u8 = 3;
+/// The longest reason that is written or read, in bytes: it fits into one body.
+const MAX_REASON_BYTES: usize = 200;
 
 /// One message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Message<'a> {
-    /// A file follows.
-    Start {
+    /// The sender has a file.
+    Offer {
+        /// Counts the sender's offers.
+        number: u32,
         /// Bytes of the file.
         length: u64,
         /// BLAKE3 of the file.
@@ -31,40 +38,99 @@ pub(super) enum Message<'a> {
     },
     /// The next bytes of the file.
     Data(&'a [u8]),
-    /// The sender has sent and received all that it is there for.
-    Finished,
+    /// What becomes of the file with this number.
+    About(u32, Fate<'a>),
 }
+
+/// What becomes of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate<'a> {
+    /// The receiver takes bytes, from now on or again.
+    Accepted,
+    /// The receiver keeps what it has and takes no more for now.
+    Waiting(&'a str),
+    /// The receiver has all of it on disk.
+    Stored,
+    /// The receiver takes nothing of it.
+    Refused(&'a str),
+    /// The receiver began and cannot finish; nothing is kept.
+    Failed(&'a str),
+    /// The sender takes the offer back.
+    Withdrawn,
+}
+
+const OFFER: u8 = 1;
+const ACCEPTED: u8 = 2;
+const WAITING: u8 = 3;
+const DATA: u8 = 4;
+const STORED: u8 = 5;
+const REFUSED: u8 = 6;
+const FAILED: u8 = 7;
+const WITHDRAWN: u8 = 8;
 
 impl<'a> Message<'a> {
     pub(super) fn to_bytes(self) -> Vec<u8> {
         match self {
-            Self::Start { length, digest, name } => {
-                let mut bytes = vec![START];
-                bytes.extend_from_slice(&length.to_be_bytes());
-                bytes.extend_from_slice(&digest);
-                bytes.extend_from_slice(name.as_bytes());
-                bytes
-            }
+            Self::Offer { number, length, digest, name } => [
+                &[OFFER][..],
+                &number.to_be_bytes(),
+                &length.to_be_bytes(),
+                &digest,
+                name.as_bytes(),
+            ]
+            .concat(),
             Self::Data(data) => [&[DATA], data].concat(),
-            Self::Finished => vec![FINISHED],
+            Self::About(number, fate) => {
+                let (kind, reason) = fate.parts();
+                [&[kind][..], &number.to_be_bytes(), shortened(reason).as_bytes()].concat()
+            }
         }
     }
 
     /// Reads a message; `None` if it makes no sense.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let (kind, rest) = bytes.split_first()?;
-        match *kind {
-            START => {
-                let (length, rest) = rest.split_first_chunk()?;
-                let (digest, name) = rest.split_first_chunk()?;
-                let name = str::from_utf8(name).ok().filter(|name| name.len() <= MAX_NAME_BYTES)?;
-                Some(Self::Start { length: u64::from_be_bytes(*length), digest: *digest, name })
-            }
-            DATA => Some(Self::Data(rest)),
-            FINISHED if rest.is_empty() => Some(Self::Finished),
-            _ => None,
+        if *kind == DATA {
+            return Some(Self::Data(rest));
+        }
+        let (number, rest) = rest.split_first_chunk()?;
+        let number = u32::from_be_bytes(*number);
+        if *kind == OFFER {
+            let (length, rest) = rest.split_first_chunk()?;
+            let (digest, name) = rest.split_first_chunk()?;
+            let name = str::from_utf8(name).ok().filter(|name| name.len() <= MAX_NAME_BYTES)?;
+            let length = u64::from_be_bytes(*length);
+            return Some(Self::Offer { number, length, digest: *digest, name });
+        }
+        let reason = str::from_utf8(rest).ok().filter(|it| it.len() <= MAX_REASON_BYTES)?;
+        let fate = match *kind {
+            WAITING => Fate::Waiting(reason),
+            REFUSED => Fate::Refused(reason),
+            FAILED => Fate::Failed(reason),
+            ACCEPTED if reason.is_empty() => Fate::Accepted,
+            STORED if reason.is_empty() => Fate::Stored,
+            WITHDRAWN if reason.is_empty() => Fate::Withdrawn,
+            _ => return None,
+        };
+        Some(Self::About(number, fate))
+    }
+}
+
+impl<'a> Fate<'a> {
+    fn parts(self) -> (u8, &'a str) {
+        match self {
+            Self::Accepted => (ACCEPTED, ""),
+            Self::Waiting(reason) => (WAITING, reason),
+            Self::Stored => (STORED, ""),
+            Self::Refused(reason) => (REFUSED, reason),
+            Self::Failed(reason) => (FAILED, reason),
+            Self::Withdrawn => (WITHDRAWN, ""),
         }
     }
+}
+
+fn shortened(reason: &str) -> &str {
+    &reason[..reason.floor_char_boundary(MAX_REASON_BYTES)]
 }
 
 #[cfg(test)]
@@ -75,7 +141,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_read_is_written_alike(bytes: Vec<u8>, kind in 0..5_u8) {
+        fn whatever_is_read_is_written_alike(bytes: Vec<u8>, kind in 0..10_u8) {
             let bytes = [&[kind][..], &bytes].concat();
             if let Some(message) = Message::read(&bytes) {
                 prop_assert_eq!(message.to_bytes(), bytes);
@@ -83,10 +149,15 @@ mod tests {
         }
 
         #[test]
-        fn what_is_written_is_read_alike(length: u64, digest: [u8; 32], name: String, data: Vec<u8>) {
-            for message in
-                [Message::Start { length, digest, name: &name }, Message::Data(&data), Message::Finished]
-            {
+        fn what_is_written_is_read_alike(
+            number: u32, length: u64, digest: [u8; 32], name: String, reason in ".{0,50}", data: Vec<u8>,
+        ) {
+            let fates = [
+                Fate::Accepted, Fate::Waiting(&reason), Fate::Stored, Fate::Refused(&reason),
+                Fate::Failed(&reason), Fate::Withdrawn,
+            ];
+            let others = [Message::Offer { number, length, digest, name: &name }, Message::Data(&data)];
+            for message in fates.map(|fate| Message::About(number, fate)).into_iter().chain(others) {
                 let bytes = message.to_bytes();
                 prop_assert_eq!(Message::read(&bytes), Some(message));
             }
@@ -96,9 +167,16 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         let long = "x".repeat(MAX_NAME_BYTES + 1);
-        let long = Message::Start { length: 0, digest: [0; 32], name: &long }.to_bytes();
-        for bytes in [&[][..], &[0], &[START; 40], &[FINISHED, 0], &[9, 9], &long] {
+        let long = Message::Offer { number: 0, length: 0, digest: [0; 32], name: &long }.to_bytes();
+        for bytes in [&[][..], &[0; 5], &[OFFER; 40], &[STORED, 0, 0, 0, 1, 0], &[9; 9], &long] {
             assert_eq!(Message::read(bytes), None);
         }
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_between_letters() {
+        let long = "ü".repeat(150);
+        let bytes = Message::About(1, Fate::Failed(&long)).to_bytes();
+        assert_eq!(Message::read(&bytes), Some(Message::About(1, Fate::Failed(&long[..200]))));
     }
 }

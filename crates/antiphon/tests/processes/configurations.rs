@@ -8,7 +8,7 @@ type Case = (&'static str, &'static str, [&'static str; 2], &'static [&'static s
 
 const COORDINATOR: &str = "coordinator --config coordinator.toml";
 const SHARD: &str = "shard --config alpha.toml";
-const CLIENT: &str = "client --config first.toml --send a.bin";
+const CLIENT: &str = "client --config first.toml";
 
 /// Unknown keys, bad values, and files that are not there or hold something else.
 const CASES: &[Case] = &[
@@ -63,7 +63,7 @@ const CASES: &[Case] = &[
     ),
     (SHARD, "alpha.toml", ["alpha.key", "nowhere.key"], &["nowhere.key", "identity", "alpha.toml"]),
     (SHARD, "network.toml", ["epsilon = 2", "epsilon = -2"], &["network.toml", "epsilon"]),
-    (CLIENT, "first.toml", ["start", "stard"], &["first.toml", "stard", "start"]),
+    (CLIENT, "first.toml", ["inbox", "imbox"], &["first.toml", "imbox", "inbox"]),
     (CLIENT, "first.toml", ["\"first\"", "\"third\""], &["first.toml", "third", "second"]),
     (
         CLIENT,
@@ -92,7 +92,6 @@ fn refused(network: &Network, arguments: &str, words: &[&str]) {
 #[test]
 fn errors_name_the_file_the_key_and_what_would_be_right() {
     let network = Network::new();
-    network.write_file("a.bin", 10, 8);
     for (arguments, file, [right, wrong], words) in CASES {
         let path = network.folder().join(file);
         let before = fs::read_to_string(&path).unwrap();
@@ -107,14 +106,10 @@ fn errors_name_the_file_the_key_and_what_would_be_right() {
 fn missing_files_and_folders_are_named() {
     let network = Network::new();
     network.write_file("a.bin", 10, 9);
-    for command in ["coordinator", "shard", "client --send a.bin"] {
+    for command in ["coordinator", "shard", "client", "send a.bin", "receive", "status"] {
         refused(&network, &format!("{command} --config nowhere.toml"), &["nowhere.toml"]);
     }
-    refused(&network, "client --config first.toml", &["--send", "--receive"]);
-    refused(&network, "client --config first.toml --send b.bin", &["--send b.bin", "may read"]);
-    refused(&network, "client --config first.toml --receive b", &["--receive b", "folder"]);
-    let path = network.folder().join("first.toml");
-    let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, text.split("[conversation]").next().unwrap()).unwrap();
-    refused(&network, CLIENT, &["first.toml", "`conversation`", "secret", "role"]);
+    refused(&network, "send --config first.toml b.bin", &["b.bin", "No such file"]);
+    refused(&network, "receive --config first.toml --into a/b", &["a/b", "No such file"]);
+    refused(&network, "client --config first.toml --for 3", &["--for", "8h"]);
 }

@@ -29,6 +29,11 @@ pub(crate) struct Network {
 impl Network {
     /// Makes all that the processes need. Nothing runs yet.
     pub(crate) fn new() -> Self {
+        Self::with_budget(40)
+    }
+
+    /// The same, for a guarantee over so many disturbed rounds.
+    pub(crate) fn with_budget(disturbed: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let here = folder.path();
         let key = |kind: &str, name: &str| {
@@ -45,7 +50,7 @@ impl Network {
             here,
             &format!(
                 "keygen network {} --malicious 0 --trust-heavy-operators --mixing-hops 3 --epsilon 2 --delta 0.01 \
-                 --disturbed 40 --round-interval 200 --out network.toml",
+                 --disturbed {disturbed} --round-interval 200 --out network.toml",
                 operators.join(" ")
             ),
         );
@@ -101,14 +106,41 @@ impl Network {
 
     /// Starts the client whose role in the conversation is `role`.
     pub(crate) fn start_client(&self, role: &str, arguments: &str) -> Process {
-        let arguments = format!("client --config {role}.toml --json {role}.json {arguments}");
-        Process::start(self.folder(), role, &arguments)
+        Process::start(self.folder(), role, &format!("client --config {role}.toml {arguments}"))
     }
 
-    /// The report of the client whose role is `role`.
-    pub(crate) fn report(&self, role: &str) -> serde_json::Value {
-        let text = fs::read_to_string(self.folder().join(format!("{role}.json"))).unwrap();
+    /// Hands a job to the client whose role is `role`.
+    pub(crate) fn start_job(&self, role: &str, job: &str, arguments: &str) -> Process {
+        let name = format!("{role}.{job}");
+        let arguments = format!("{job} --config {role}.toml --json {name}.json {arguments}");
+        Process::start(self.folder(), &name, &arguments)
+    }
+
+    /// The report of the job of the client whose role is `role`.
+    pub(crate) fn report(&self, role: &str, job: &str) -> serde_json::Value {
+        let text = fs::read_to_string(self.folder().join(format!("{role}.{job}.json"))).unwrap();
         serde_json::from_str(&text).unwrap()
+    }
+
+    /// How the client whose role is `role` stands.
+    pub(crate) fn status(&self, role: &str) -> serde_json::Value {
+        let text = done(self.folder(), &format!("status --config {role}.toml --json"));
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Replaces `old` in a file.
+    pub(crate) fn change(&self, name: &str, old: &str, new: &str) {
+        let path = self.folder().join(name);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(old), "{name} has {old}: {text}");
+        fs::write(path, text.replacen(old, new, 1)).unwrap();
+    }
+
+    /// Puts a new secret in the place of the conversation's, in one step.
+    pub(crate) fn new_secret(&self) {
+        done(self.folder(), "keygen conversation --out next.secret");
+        let path = |name: &str| self.folder().join(name);
+        fs::rename(path("next.secret"), path("friend.secret")).unwrap();
     }
 
     /// Makes a file whose bytes are all different from its neighbours'; returns them.
@@ -118,11 +150,6 @@ impl Network {
             .collect();
         fs::write(self.folder().join(name), &content).unwrap();
         content
-    }
-
-    /// Makes a folder for a client to receive files in.
-    pub(crate) fn make_folder(&self, name: &str) {
-        fs::create_dir(self.folder().join(name)).unwrap();
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -182,13 +209,13 @@ impl Network {
                 "network = \"network.toml\"\n\
                  state = \"{role}.state\"\n\
                  gateway = \"{gateway}\"\n\
+                 inbox = \"{role}.in\"\n\
                  [coordinator]\n\
                  address = \"127.0.0.1:{}\"\n\
                  identity = \"{coordinator}\"\n\
                  [conversation]\n\
                  secret = \"friend.secret\"\n\
-                 role = \"{role}\"\n\
-                 start = \"dense\"\n",
+                 role = \"{role}\"\n",
                 self.ports[1]
             ),
         );

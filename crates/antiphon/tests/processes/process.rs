@@ -74,9 +74,23 @@ impl Process {
     /// Asks it to stop, with SIGTERM; returns the exit code and how long it took.
     pub(crate) fn terminate(&mut self) -> (i32, Duration) {
         let asked = Instant::now();
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.ask_to_stop();
         (self.exit_code(), asked.elapsed())
+    }
+
+    /// Asks it to stop, with SIGTERM.
+    pub(crate) fn ask_to_stop(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Stops it where it is; killing it works all the same.
+    pub(crate) fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
     /// Ends it at once, with SIGKILL.

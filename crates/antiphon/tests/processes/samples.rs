@@ -86,15 +86,16 @@ fn the_shard_sample_shows_the_defaults_and_its_options_exist() {
 
 #[test]
 fn the_client_sample_is_read_and_its_options_exist() {
-    use antiphon_client::{Gateway, Start, config};
+    use antiphon_client::{Gateway, Role, config};
 
     let folder = folder_of(false);
     let config = config::load(&file(&folder, "client.toml")).unwrap();
     assert_eq!(config.client.gateway, Gateway::Auto);
-    assert_eq!(config.conversation.unwrap().start, Start::Sparse);
+    assert_eq!(config.conversation.unwrap().role, Role::First);
     let folder = folder_of(true);
     let config = config::load(&file(&folder, "client.toml")).unwrap();
     assert!(matches!(config.client.gateway, Gateway::Shard(_)));
+    assert!(config.inbox.is_some() && config.socket.ends_with("client.socket"));
 }
 
 #[test]

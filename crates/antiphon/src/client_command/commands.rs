@@ -1,0 +1,280 @@
+//! `antiphon send`, `receive` and `status`: jobs for a running client.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use antiphon_client::config::{self, ConfigError};
+use clap::Args;
+use serde::Serialize;
+use tokio::runtime;
+
+use super::jobs::{JobLine, ReceivedFile, Reply, Request, SocketError, StatusReport};
+use super::progress::Progress;
+use super::{durations, status_text};
+use crate::cli::json::JsonArguments;
+use crate::exit::{EXIT_CODES, Exit, Exits};
+use crate::output::OutputError;
+use crate::signals::stop_requested;
+
+/// Send a file to the partner of a running client
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = EXIT_CODES,
+    long_about = "\
+Send a file to the partner, through a client that runs with the same configuration.
+
+Exit code 0 means that the partner has stored the whole file on disk. If the partner refuses it or \
+cannot keep it, the reason is told. While the partner's disk is full, the file waits. Stopping this \
+command, or its --timeout, takes the file back; the client itself stays in the network all the same.
+
+  antiphon client --config client.toml --for 8h &
+  antiphon send --config client.toml photo.jpg"
+)]
+pub(crate) struct SendArguments {
+    /// The file: a regular one, no larger than `largest_file_bytes` in the configuration
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    job: JobArguments,
+}
+
+/// Wait for the next file that the partner of a running client sends
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = EXIT_CODES,
+    long_about = "\
+Wait for the next file, through a client that runs with the same configuration, and print its path.
+
+Files go into the folder that `inbox` in the configuration names, whether or not this command runs. \
+Without such a folder they are refused, unless this command waits for them with --into. They get the \
+name that the partner gives, without folders and odd characters, and a number if there is such a file \
+already. They can be read by their owner alone.
+
+  antiphon receive --config client.toml --into inbox"
+)]
+pub(crate) struct ReceiveArguments {
+    /// The folder for the file; made if it is missing
+    #[arg(long, value_name = "DIR")]
+    into: Option<PathBuf>,
+    #[command(flatten)]
+    job: JobArguments,
+}
+
+/// Say how a running client stands: rounds, ledger, conversation, files
+#[derive(Debug, Args)]
+#[command(after_long_help = EXIT_CODES)]
+pub(crate) struct StatusArguments {
+    /// The configuration file of the client
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Allow so many disturbed rounds beyond what the network's guarantee covers, so that a resting
+    /// conversation meets again: each unit adds to what an attacker may have learnt
+    #[arg(long, value_name = "UNITS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    allow: Option<u32>,
+    #[command(flatten)]
+    json: JsonArguments,
+}
+
+#[derive(Debug, Args)]
+struct JobArguments {
+    /// The configuration file of the client
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Meet in every round for a start once more, as the partner is known to be there and does the
+    /// same. Costs up to nine units of the ledger if it is not
+    #[arg(long)]
+    now: bool,
+    /// Give up after so long, such as 90s, 45m, 8h or 7d [default: never]
+    #[arg(long, value_name = "TIME", value_parser = durations::parse)]
+    timeout: Option<Duration>,
+    #[command(flatten)]
+    json: JsonArguments,
+}
+
+/// Why a job is not done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JobError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("{path}: {source}")]
+    Path { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error("{0}")]
+    Wrong(String),
+    #[error("{0}")]
+    Failed(String),
+    #[error("interrupted before the job was done: {0}")]
+    Interrupted(String),
+    #[error("not done within {}: {left}", durations::about(*.time))]
+    TimedOut { time: Duration, left: String },
+    #[error("the system does not give what a command needs: {0}")]
+    System(#[from] io::Error),
+    #[error(transparent)]
+    Output(#[from] OutputError),
+}
+
+impl Exits for JobError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) | Self::Path { .. } | Self::Wrong(_) => Exit::Usage,
+            Self::Interrupted(_) => Exit::Interrupted,
+            _ => Exit::Failed,
+        }
+    }
+}
+
+/// The report of `antiphon send --json`.
+#[derive(Serialize)]
+struct SendReport {
+    /// Whether the partner has stored the file.
+    stored: bool,
+    /// Bytes that the partner acknowledged.
+    acknowledged: u64,
+    /// Why it is not stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// Sends a file.
+pub(crate) fn send(arguments: &SendArguments) -> Result<(), JobError> {
+    let job = &arguments.job;
+    job.json.check()?;
+    let path = absolute(&arguments.file)?;
+    let mut progress = Progress::new();
+    let ended = job.wait(&Request::Send { path, now: job.now }, &mut progress);
+    let acknowledged = progress.acknowledged();
+    match ended {
+        Ok(Reply::Sent { bytes }) => {
+            let report = SendReport { stored: true, acknowledged: bytes, reason: None };
+            Ok(job.json.deliver(
+                &report,
+                &format!("sent      {bytes} bytes; the partner has them on disk\n"),
+            )?)
+        }
+        Ok(_) => Err(SocketError::Nonsense.into()),
+        Err(error) => {
+            let reason = Some(error.to_string());
+            job.json.write(&SendReport { stored: false, acknowledged, reason })?;
+            Err(error)
+        }
+    }
+}
+
+/// Waits for a file.
+pub(crate) fn receive(arguments: &ReceiveArguments) -> Result<(), JobError> {
+    let job = &arguments.job;
+    job.json.check()?;
+    let into = arguments.into.as_ref().map(|folder| {
+        // An error shows below.
+        let _ = make_folder(folder);
+        absolute(folder)
+    });
+    let request = Request::Receive { into: into.transpose()?, now: job.now };
+    match job.wait(&request, &mut Progress::new())? {
+        Reply::Received(file) => {
+            let ReceivedFile { path, bytes } = &file;
+            let text = format!("received  {}, {bytes} bytes\n", path.display());
+            Ok(job.json.deliver(&file, &text)?)
+        }
+        _ => Err(SocketError::Nonsense.into()),
+    }
+}
+
+/// Says how the client stands.
+pub(crate) fn status(arguments: &StatusArguments) -> Result<(), JobError> {
+    arguments.json.check()?;
+    let socket = config::socket_of(&arguments.config)?;
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let report = runtime.block_on(async {
+        if let Some(units) = arguments.allow {
+            JobLine::hand_in(&socket, &Request::Allow { units }).await?.answer().await?;
+        }
+        match JobLine::hand_in(&socket, &Request::Status).await?.answer().await? {
+            Reply::Status(report) => Ok::<StatusReport, JobError>(*report),
+            _ => Err(SocketError::Nonsense.into()),
+        }
+    })?;
+    Ok(arguments.json.deliver(&report, &status_text::text(&report))?)
+}
+
+impl JobArguments {
+    /// Hands the job in and waits for its end.
+    fn wait(&self, request: &Request, progress: &mut Progress) -> Result<Reply, JobError> {
+        let socket = config::socket_of(&self.config)?;
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let ended = runtime.block_on(async {
+            let stop = stop_requested()?;
+            let mut line = JobLine::hand_in(&socket, request).await?;
+            let answered = async {
+                loop {
+                    match line.answer().await? {
+                        Reply::Progress(news) => progress.show(news),
+                        Reply::Failed { reason, usage: true } => {
+                            return Err(JobError::Wrong(reason));
+                        }
+                        Reply::Failed { reason, .. } => return Err(JobError::Failed(reason)),
+                        reply => return Ok(reply),
+                    }
+                }
+            };
+            tokio::select! {
+                answered = answered => Ended::Answered(answered),
+                () = stop => Ended::Stopped,
+                () = after(self.timeout) => Ended::TimedOut(self.timeout.unwrap_or_default()),
+            }
+            .into_result()
+        });
+        progress.clear();
+        ended.map_err(|error| match error {
+            JobError::Interrupted(_) => JobError::Interrupted(progress.left()),
+            JobError::TimedOut { time, .. } => JobError::TimedOut { time, left: progress.left() },
+            error => error,
+        })
+    }
+}
+
+/// What ended the waiting.
+enum Ended {
+    Answered(Result<Reply, JobError>),
+    Stopped,
+    TimedOut(Duration),
+}
+
+impl Ended {
+    fn into_result(self) -> Result<Reply, JobError> {
+        match self {
+            Self::Answered(answered) => answered,
+            Self::Stopped => Err(JobError::Interrupted(String::new())),
+            Self::TimedOut(time) => Err(JobError::TimedOut { time, left: String::new() }),
+        }
+    }
+}
+
+async fn after(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The path as the client finds it, whatever its own folder is.
+fn absolute(path: &Path) -> Result<PathBuf, JobError> {
+    fs::canonicalize(path).map_err(|source| JobError::Path { path: path.to_owned(), source })
+}
+
+/// Makes a folder for its owner alone, if it is missing.
+pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line to standard error; if nobody reads there, that is no reason to end.
+pub(super) fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}

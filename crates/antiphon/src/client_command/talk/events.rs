@@ -1,0 +1,65 @@
+//! What the client tells of rounds, links and the partner.
+
+use antiphon_client::{Event, Outcome};
+
+use super::{Conversation, Talk};
+
+impl Talk<'_> {
+    pub(super) fn event(&mut self, event: Event) {
+        match event {
+            Event::RoundEnded { outcome, .. } => {
+                *match outcome {
+                    Outcome::Undisturbed => &mut self.rounds.undisturbed,
+                    Outcome::Disturbed => &mut self.rounds.disturbed,
+                    Outcome::FreeAbort => &mut self.rounds.free_aborts,
+                    Outcome::ChargedAbort => &mut self.rounds.charged_aborts,
+                } += 1;
+            }
+            Event::Connected { .. } => self.last_failure.clear(),
+            // Said again only if it is another one: attempts go on for as long as the client runs.
+            Event::AttemptFailed { reason } if reason != self.last_failure => {
+                tracing::warn!("{reason}; trying again");
+                self.last_failure = reason;
+            }
+            Event::Resting { charged } => {
+                self.resting = true;
+                tracing::warn!(
+                    charged,
+                    "the ledger is used up: conversations rest, and the client stays as it is"
+                );
+            }
+            Event::Met { .. } => {
+                if let Conversation::Open { met, .. } = &mut self.conversation {
+                    *met = true;
+                }
+            }
+            Event::Rhythm { level: now, .. } => {
+                if let Conversation::Open { level, .. } = &mut self.conversation {
+                    *level = now;
+                }
+            }
+            Event::Restarted { .. } => {
+                if let Conversation::Open { closing, .. } = &mut self.conversation {
+                    *closing = Some(
+                        "one end was started again with the same secret, or two programs use it",
+                    );
+                }
+                tracing::warn!(
+                    "one end of the conversation was started again with the same secret, or two \
+                     programs use it: the conversation closes"
+                );
+            }
+            Event::PartnerFailed { error, .. } => {
+                self.partner_errors += 1;
+                if self.partner_errors.is_power_of_two() {
+                    let times = self.partner_errors;
+                    tracing::warn!(%error, times, "the partner broke the rules of the conversation");
+                }
+            }
+            Event::StateNotWritten { reason, .. } => {
+                tracing::error!(%reason, "the state file cannot be written: nothing is submitted");
+            }
+            _ => {}
+        }
+    }
+}
