@@ -141,7 +141,8 @@ impl Client {
         self.next_conversation += 1;
         let config = &self.config;
         let (queue, message) = (config.queue_bytes, config.message_bytes);
-        let conversation = Conversation::new(opening, queue, message, &mut self.entropy.generator());
+        let conversation =
+            Conversation::new(opening, queue, message, &mut self.entropy.generator());
         self.conversations.insert(id, conversation);
         if self.ledger.left() == 0 {
             self.event(Event::Resting { charged: self.ledger.charged() });
