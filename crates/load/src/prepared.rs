@@ -2,7 +2,7 @@
 
 use antiphon_client_core::BareMeeting;
 use antiphon_onion::{BuildError, Keep, KeyError, ReplyKeys, build_batch};
-use antiphon_wire::{Blob, DEAD_DROP_BYTES, Encode as _, FromClient, Geometry, Layer};
+use antiphon_wire::{Blob, DEAD_DROP_BYTES, Digest, Encode as _, FromClient, Geometry, Layer};
 use bytes::Bytes;
 
 use crate::book::Book;
@@ -78,7 +78,9 @@ impl Prepared {
                     entries.extend_from_slice(onion);
                 }
                 let (epoch, round) = (book.epoch.epoch(), book.round);
-                FromClient::Submit { epoch, round, onions: Blob(entries) }.to_bytes().into()
+                // It never comes back over another link, so that no ticket has to fit.
+                let ticket = Digest::of(&entries);
+                FromClient::Submit { epoch, round, ticket, onions: Blob(entries) }.to_bytes().into()
             })
             .collect();
         Ok(Self { frames, replies: built.replies, meetings })

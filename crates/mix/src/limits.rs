@@ -7,12 +7,20 @@ pub struct Limits {
     pub onions_per_batch: u32,
     /// Clients whose onions are taken in a round.
     pub submissions: usize,
-    /// Messages of one client in a round, beyond which its link is closed.
+    /// Messages of one client in a round, beyond which its link is closed; not counting those in which
+    /// a client that comes back asks for the rounds that were under way.
     pub client_messages_per_round: u32,
+    /// Bytes of answers kept for clients that come back for them over another link.
+    pub kept_answer_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { onions_per_batch: 1 << 18, submissions: 100_000, client_messages_per_round: 8 }
+        Self {
+            onions_per_batch: 1 << 18,
+            submissions: 100_000,
+            client_messages_per_round: 8,
+            kept_answer_bytes: 64 << 20,
+        }
     }
 }

@@ -22,7 +22,8 @@ use antiphon_onion::{
 use antiphon_routing::VerifiedEpoch;
 use antiphon_verify::{SealBoard, SealKeeper};
 use antiphon_wire::{
-    IdentityKey, Layer, Reason, Round, RoundCounts, RoundOutcome, ShardIndex, Timestamp,
+    Digest, IdentityKey, Layer, Reason, Round, RoundCounts, RoundOutcome, ShardIndex, Timestamp,
+    ToClient,
 };
 use ed25519_dalek::{SigningKey, VerifyingKey};
 
@@ -145,8 +146,18 @@ pub(crate) struct Effects {
     pub(crate) outputs: VecDeque<Output>,
     /// Clients whose onions were awaited in vain.
     pub(crate) missed: Vec<ClientId>,
+    /// What clients were told of the round's end, by the hashes of their tickets.
+    pub(crate) answers: Vec<(Digest, Arc<ToClient>)>,
     /// Set when the round has ended.
     pub(crate) ended: Option<(RoundOutcome, RoundCounts, u64)>,
+}
+
+impl Effects {
+    /// Tells a client how the round ended for it.
+    fn answer(&mut self, to: ClientId, ticket: Digest, message: Arc<ToClient>) {
+        self.answers.push((ticket, Arc::clone(&message)));
+        self.outputs.push_back(Output::Client { to, message });
+    }
 }
 
 impl RoundMachine {
@@ -266,6 +277,7 @@ impl RoundMachine {
         &mut self,
         now: Timestamp,
         client: ClientId,
+        ticket: Digest,
         onions: &[u8],
         effects: &mut Effects,
     ) -> Result<(), SubmitError> {
@@ -274,7 +286,7 @@ impl RoundMachine {
         }
         let epoch = &self.context.epoch;
         self.submissions.take(
-            client,
+            (client, ticket),
             onions,
             epoch.geometry(),
             epoch.parameters().pairs_per_client,
@@ -293,6 +305,12 @@ impl RoundMachine {
     /// Waits for a client's onions no longer.
     pub(crate) fn forget_client(&mut self, client: ClientId) {
         self.submissions.forget_client(client);
+    }
+
+    /// A client is at another link now. Returns whether its onions for the round were handed in here,
+    /// or can be yet.
+    pub(crate) fn resume(&mut self, now: Timestamp, client: ClientId, ticket: &Digest) -> bool {
+        self.submissions.resume(client, ticket) || self.open_for_ms(now).is_some()
     }
 
     /// A client that has gone will send none.

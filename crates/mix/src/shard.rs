@@ -2,6 +2,7 @@
 
 mod clients;
 mod epochs;
+mod kept;
 mod patience;
 mod rounds;
 
@@ -25,6 +26,7 @@ use crate::round::RoundMachine;
 use crate::work::{Done, StepResult, WorkDone};
 use crate::{Limits, SignerState};
 use clients::Clients;
+use kept::Kept;
 
 /// What a shard is.
 #[derive(Clone, Debug)]
@@ -67,6 +69,7 @@ pub struct Shard {
     /// Noise being built.
     building: BTreeMap<Round, Epoch>,
     clients: Clients,
+    kept: Kept,
     outputs: VecDeque<Output>,
     pool: BufferPool,
     /// What traces are measured with.
@@ -92,6 +95,7 @@ impl Shard {
             noise: BTreeMap::new(),
             building: BTreeMap::new(),
             clients: Clients::default(),
+            kept: Kept::new(config.limits.kept_answer_bytes),
             outputs: VecDeque::new(),
             pool: BufferPool::default(),
             clock: Duration::ZERO,

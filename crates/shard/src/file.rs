@@ -189,6 +189,7 @@ impl RawLimits {
                 onions_per_batch: self.onions_per_batch,
                 submissions: self.submissions,
                 client_messages_per_round: self.client_messages_per_round,
+                ..antiphon_mix::Limits::default()
             },
             clients: self.clients,
             clients_per_address: self.clients_per_address,

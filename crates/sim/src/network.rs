@@ -277,6 +277,15 @@ impl Network {
         self.tell_shard(gateway, ShardInput::ClientJoined(stranger));
     }
 
+    /// A client loses its link and has another one to the same gateway at once. What was under way
+    /// over the old one is lost.
+    pub fn relink_client(&mut self, i: usize) {
+        let gateway = self.gateways[i];
+        self.tell_shard(gateway, ShardInput::ClientLeft(ClientId(i as u64)));
+        self.join(i, gateway);
+        self.tell_client(i, ClientInput::Linked);
+    }
+
     /// Moves a client to another gateway.
     pub fn move_client(&mut self, i: usize, gateway: usize) {
         self.leave(i);

@@ -1,7 +1,29 @@
 //! What clients and gateways say to each other, and what clients ask of a coordinator.
 
-use crate::codec::choice;
-use crate::{Blob, Epoch, Round, SealStatement, Signed, SignedDocument};
+use std::fmt;
+
+use crate::codec::{Decode, DecodeError, Encode, Reader, choice, newtype};
+use crate::{Blob, Digest, Epoch, Round, SealStatement, Signed, SignedDocument};
+
+/// Bytes that a client draws for a round: whoever shows them gets the round's replies over another
+/// link. Their hash goes with the onions.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Ticket(pub [u8; 32]);
+
+newtype!(Ticket);
+
+impl Ticket {
+    /// The hash that goes with the onions.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.0)
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ticket(..)")
+    }
+}
 
 choice! {
     /// From a client to its gateway, or to a coordinator.
@@ -19,8 +41,20 @@ choice! {
             epoch: Epoch,
             /// The round.
             round: Round,
+            /// The hash of the round's [`Ticket`].
+            ticket: Digest,
             /// Two onions per pair, each behind the two bytes of its first shard's index.
             onions: Blob,
+        },
+        /// What became of the onions that were handed in with this ticket's hash? The answer, now or
+        /// once the round is over, goes to this link.
+        2 = Resume {
+            /// The epoch.
+            epoch: Epoch,
+            /// The round.
+            round: Round,
+            /// The ticket.
+            ticket: Ticket,
         },
     }
 }

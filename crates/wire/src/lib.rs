@@ -13,7 +13,7 @@ mod signed;
 mod signed_header;
 mod together;
 
-pub use client::{FromClient, ToClient};
+pub use client::{FromClient, Ticket, ToClient};
 pub use codec::{Blob, Decode, DecodeError, Encode, Reader};
 pub use control::{
     HeldEpoch, MOST_ROUNDS_IN_FLIGHT, Registration, RoundCounts, RoundOutcome, Standing,

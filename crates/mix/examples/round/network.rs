@@ -235,7 +235,8 @@ impl Network {
         self.answered = 0;
         for (client, onions) in entries.into_iter().enumerate() {
             let from = ClientId(client as u64);
-            let message = FromClient::Submit { epoch, round, onions: Blob(onions) };
+            let ticket = Digest::of(&onions);
+            let message = FromClient::Submit { epoch, round, ticket, onions: Blob(onions) };
             self.inputs.push_back((client % shards, Input::Client { from, message }));
         }
         self.work_off(costs);

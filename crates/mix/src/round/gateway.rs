@@ -31,9 +31,11 @@ pub(crate) enum SubmitError {
 pub(crate) struct Submissions {
     pool: BufferPool,
     clients: Vec<ClientId>,
-    /// The submission of each client, by its hash: sending the same again, even over another link,
-    /// is no second submission.
-    by_digest: BTreeMap<Digest, usize>,
+    /// The hash of each one's ticket.
+    tickets: Vec<Digest>,
+    /// By that hash, the submission and the hash of its onions: sending the same again, even over
+    /// another link, is no second submission.
+    by_ticket: BTreeMap<Digest, (usize, Digest)>,
     by_client: BTreeMap<ClientId, usize>,
     /// Clients whose onions are waited for.
     awaited: BTreeSet<ClientId>,
@@ -50,7 +52,8 @@ impl Submissions {
         Self {
             pool,
             clients: Vec::new(),
-            by_digest: BTreeMap::new(),
+            tickets: Vec::new(),
+            by_ticket: BTreeMap::new(),
             by_client: BTreeMap::new(),
             awaited: BTreeSet::new(),
             awaited_until: Timestamp(0),
@@ -61,7 +64,7 @@ impl Submissions {
 
     pub(crate) fn take(
         &mut self,
-        client: ClientId,
+        (client, ticket): (ClientId, Digest),
         onions: &[u8],
         geometry: Geometry,
         pairs: u8,
@@ -77,12 +80,13 @@ impl Submissions {
             return Err(SubmitError::FirstHop);
         }
         let digest = Digest::of(onions);
-        if let Some(&position) = self.by_digest.get(&digest) {
-            // The link it came over now is the one to answer on.
-            self.clients[position] = client;
-            self.by_client.insert(client, position);
-            self.awaited.remove(&client);
-            return Ok(());
+        match self.by_ticket.get(&ticket) {
+            Some((_, before)) if *before != digest => return Err(SubmitError::Second),
+            Some(&(position, _)) => {
+                self.answer_on(position, client);
+                return Ok(());
+            }
+            None => {}
         }
         if self.by_client.contains_key(&client) {
             return Err(SubmitError::Second);
@@ -92,10 +96,25 @@ impl Submissions {
         }
         self.awaited.remove(&client);
         self.by_client.insert(client, self.clients.len());
-        self.by_digest.insert(digest, self.clients.len());
+        self.by_ticket.insert(ticket, (self.clients.len(), digest));
         self.clients.push(client);
+        self.tickets.push(ticket);
         self.keep(onions, entry_bytes);
         Ok(())
+    }
+
+    /// The client whose ticket has this hash is at another link now. Returns whether there is one.
+    pub(crate) fn resume(&mut self, client: ClientId, ticket: &Digest) -> bool {
+        let Some(&(position, _)) = self.by_ticket.get(ticket) else { return false };
+        self.answer_on(position, client);
+        true
+    }
+
+    /// The link that a client came over last is the one to answer on.
+    fn answer_on(&mut self, position: usize, client: ClientId) {
+        self.clients[position] = client;
+        self.by_client.insert(client, position);
+        self.awaited.remove(&client);
     }
 
     /// Keeps entries in blocks, which need no copying when there are more than ever before.
@@ -145,9 +164,9 @@ impl Submissions {
         self.awaited.iter().copied().collect()
     }
 
-    /// Clients with a submission, in the order of their onions.
-    pub(crate) fn clients(&self) -> &[ClientId] {
-        &self.clients
+    /// Clients with a submission and the hashes of their tickets, in the order of their onions.
+    pub(crate) fn clients(&self) -> impl Iterator<Item = (ClientId, Digest)> {
+        self.clients.iter().copied().zip(self.tickets.iter().copied())
     }
 
     /// How many onions clients handed in.

@@ -9,7 +9,6 @@ use antiphon_wire::{
     ToClient, Verdict,
 };
 
-use crate::Output;
 use crate::round::{Block, Effects, RoundMachine, Stage};
 use crate::routed::Batch;
 use crate::work::{Exchanged, Judged, Left, Step, StepResult};
@@ -171,9 +170,9 @@ impl RoundMachine {
         let (epoch, round) = (self.context.epoch.epoch(), self.round);
         // Clients' slots come first; what follows are the replies to this shard's own noise.
         let replies = batches.iter().flat_map(|batch| batch.bytes.chunks_exact(each));
-        for (&to, replies) in self.submissions.clients().iter().zip(replies) {
+        for ((to, ticket), replies) in self.submissions.clients().zip(replies) {
             let message = ToClient::Replies { epoch, round, replies: Blob(replies.to_vec()) };
-            effects.outputs.push_back(Output::Client { to, message: Arc::new(message) });
+            effects.answer(to, ticket, Arc::new(message));
         }
     }
 }

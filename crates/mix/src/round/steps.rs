@@ -9,7 +9,6 @@ use antiphon_wire::{
 };
 use rand::Rng as _;
 
-use crate::Output;
 use crate::answering::Answering;
 use crate::round::arriving::Arriving;
 use crate::round::deadlines::Deadlines;
@@ -321,8 +320,8 @@ impl RoundMachine {
             round: self.round,
             statements: self.sealing.seals.statements().to_vec(),
         });
-        for &to in self.submissions.clients() {
-            effects.outputs.push_back(Output::Client { to, message: Arc::clone(&message) });
+        for (to, ticket) in self.submissions.clients() {
+            effects.answer(to, ticket, Arc::clone(&message));
         }
         let fallback = RoundOutcome::Withheld { reason: Reason::NotPrepared };
         let outcome = self.outcome.unwrap_or(fallback);

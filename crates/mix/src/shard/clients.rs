@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use antiphon_routing::VerifiedEpoch;
-use antiphon_wire::{Blob, Epoch, FromClient, PROTOCOL_VERSION, Round, Timestamp, ToClient};
+use antiphon_wire::{
+    Blob, Digest, Epoch, FromClient, MOST_ROUNDS_IN_FLIGHT, PROTOCOL_VERSION, Round, Timestamp,
+    ToClient,
+};
 
 use crate::io::{ClientId, Output};
 use crate::round::SubmitError;
@@ -13,6 +16,9 @@ use crate::shard::patience::Patience;
 
 /// Rounds after which a client that hands in nothing is dropped: it takes the place of another.
 const IDLE_ROUNDS: u32 = 100;
+
+/// Rounds that a client which comes back may ask for.
+const MOST_QUESTIONS: u32 = 2 * MOST_ROUNDS_IN_FLIGHT as u32;
 
 /// The clients linked to this shard.
 #[derive(Debug, Default)]
@@ -104,7 +110,13 @@ impl Shard {
         Some(ToClient::Opened { epoch: machine.context().epoch.epoch(), round, closes_in_ms })
     }
 
-    pub(super) fn announce_to_clients(&mut self, now: Timestamp, round: Round) {
+    pub(super) fn announce_to_clients(
+        &mut self,
+        now: Timestamp,
+        epoch: Epoch,
+        round: Round,
+        closes_in_ms: u32,
+    ) {
         for client in self.clients.linked.values_mut() {
             client.messages = 0;
             client.first_told.get_or_insert(round);
@@ -114,19 +126,11 @@ impl Shard {
         for client in idle.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.drop_client(now, client, "it hands in nothing");
         }
-        // Even if nobody is awaited and the round goes on at once: who hears nothing of rounds cannot
-        // take part again.
-        let machine = self.rounds.get(&round);
-        let opened = machine.and_then(|machine| Some((machine, machine.opened_ms_ago(now)?.1)));
-        if let Some((machine, window_ms)) = opened {
-            let closes_in_ms = u32::try_from(window_ms).unwrap_or(u32::MAX);
-            let epoch = machine.context().epoch.epoch();
-            self.tell_all_clients(ToClient::Opened { epoch, round, closes_in_ms });
-        }
+        self.tell_all_clients(ToClient::Opened { epoch, round, closes_in_ms });
     }
 
     pub(super) fn client(&mut self, now: Timestamp, from: ClientId, message: FromClient) {
-        let most = self.config.limits.client_messages_per_round;
+        let most = self.config.limits.client_messages_per_round + MOST_QUESTIONS;
         let Some(client) = self.clients.linked.get_mut(&from) else { return };
         client.messages += 1;
         if client.messages > most {
@@ -140,12 +144,36 @@ impl Shard {
                     self.await_newcomer(from);
                 }
             }
-            FromClient::Submit { epoch, round, onions } => {
-                if let Err(error) = self.submit(now, from, epoch, round, &onions.0) {
+            FromClient::Submit { epoch, round, ticket, onions } => {
+                if let Err(error) = self.submit(now, from, (epoch, round), ticket, &onions.0) {
                     let reason = Blob(error.to_string().into_bytes());
                     self.tell(from, ToClient::Refused { epoch, round, reason });
                 }
             }
+            FromClient::Resume { epoch, round, ticket } => {
+                self.resume(now, from, (epoch, round), &ticket.digest());
+            }
+        }
+    }
+
+    /// A client that lost its link asks for what became of a round.
+    fn resume(
+        &mut self,
+        now: Timestamp,
+        from: ClientId,
+        (epoch, round): (Epoch, Round),
+        ticket: &Digest,
+    ) {
+        if let Some(message) = self.kept.answer(now, round, ticket) {
+            return self.outputs.push_back(Output::Client { to: from, message });
+        }
+        let running = self
+            .rounds
+            .get_mut(&round)
+            .filter(|machine| machine.context().epoch.epoch() == epoch && !machine.has_ended());
+        if !running.is_some_and(|machine| machine.resume(now, from, ticket)) {
+            let reason = Blob(b"no onions with this ticket are known here".to_vec());
+            self.tell(from, ToClient::Refused { epoch, round, reason });
         }
     }
 
@@ -165,8 +193,8 @@ impl Shard {
         &mut self,
         now: Timestamp,
         from: ClientId,
-        epoch: Epoch,
-        round: Round,
+        (epoch, round): (Epoch, Round),
+        ticket: Digest,
         onions: &[u8],
     ) -> Result<(), SubmitError> {
         let mut result = Err(SubmitError::Closed);
@@ -174,7 +202,7 @@ impl Shard {
         self.with_round(now, round, |machine, effects| {
             if machine.context().epoch.epoch() == epoch {
                 opened = machine.opened_ms_ago(now);
-                result = machine.submit(now, from, onions, effects);
+                result = machine.submit(now, from, ticket, onions, effects);
             }
         });
         if let (Some((after_ms, window_ms)), Ok(()) | Err(SubmitError::Closed)) = (opened, result) {

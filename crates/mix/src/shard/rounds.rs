@@ -47,6 +47,7 @@ impl Shard {
         self.outputs.append(&mut effects.outputs);
         effects.missed.iter().for_each(|client| self.miss(*client));
         if let Some((outcome, counts, took_ms)) = effects.ended {
+            self.kept.keep(now, round, effects.answers);
             self.say(ToCoordinator::Ended { epoch, round, outcome, counts });
             self.notice(Notice::RoundEnded { round, outcome, counts, took_ms });
             self.outputs.extend(trace.map(|trace| Output::Notice(Notice::RoundTraced(trace))));
@@ -119,11 +120,13 @@ impl Shard {
         }
         let submit_ms =
             self.epochs.get(&epoch).map(|keys| keys.context.epoch.parameters().submit_ms);
+        // Told before anything is waited for: where nobody is, the round takes no more onions at once,
+        // but whoever comes too late is waited for in the next.
+        self.announce_to_clients(now, epoch, round, submit_ms.unwrap_or_default());
         let (awaited, wait_ms) = self.clients.expect(submit_ms.unwrap_or_default().into());
         self.with_round(now, round, |machine, effects| {
             machine.announce(now, awaited, wait_ms, effects);
         });
-        self.announce_to_clients(now, round);
         self.prepare_from(now, round.next());
         self.say(ToCoordinator::Clock { now });
     }

@@ -7,7 +7,7 @@ use antiphon_routing::VerifiedEpoch;
 use antiphon_shard::ShardServer;
 use antiphon_transport::{Dialer, Incoming, Limits, Link, LinkReceiver, LinkSender, PeerIdentity};
 use antiphon_wire::{
-    Blob, DEAD_DROP_BYTES, Decode as _, Encode as _, Epoch, FromClient, Layer, NetworkFile,
+    Blob, DEAD_DROP_BYTES, Decode as _, Digest, Encode as _, Epoch, FromClient, Layer, NetworkFile,
     PROTOCOL_VERSION, Round, ToClient,
 };
 use rand::{Rng as _, SeedableRng as _};
@@ -91,7 +91,8 @@ impl Client {
             entries.extend_from_slice(onion);
         }
         let (sent, body) = (deposits.clone(), geometry.body_bytes());
-        let submit = FromClient::Submit { epoch, round, onions: Blob(entries) };
+        let ticket = Digest::of(&entries);
+        let submit = FromClient::Submit { epoch, round, ticket, onions: Blob(entries) };
         self.sender.send(submit.to_bytes().into()).await.unwrap();
         loop {
             match self.hear().await.expect("the link lives") {

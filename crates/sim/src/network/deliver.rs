@@ -240,16 +240,22 @@ impl Network {
         for output in outputs {
             match output {
                 ClientOutput::Persist(checkpoint) => self.saved_clients[i] = Some(checkpoint),
-                ClientOutput::Submit { epoch, round, onions } => {
+                ClientOutput::Submit { epoch, round, ticket, onions } => {
                     let onions = antiphon_wire::Blob(onions);
-                    let payload = Payload::FromClient(FromClient::Submit { epoch, round, onions });
-                    let to = Party::Shard(self.gateways[i]);
-                    self.send(Sent { from: Party::Client(i), to, payload });
+                    self.send_to_gateway(i, FromClient::Submit { epoch, round, ticket, onions });
+                }
+                ClientOutput::Resume { epoch, round, ticket } => {
+                    self.send_to_gateway(i, FromClient::Resume { epoch, round, ticket });
                 }
                 ClientOutput::Event(event) => self.record.events[i].push((now, event)),
             }
         }
         self.wake_at(Party::Client(i), deadline);
+    }
+
+    fn send_to_gateway(&mut self, i: usize, message: FromClient) {
+        let to = Party::Shard(self.gateways[i]);
+        self.send(Sent { from: Party::Client(i), to, payload: Payload::FromClient(message) });
     }
 
     /// Moves a client whose gateway is not part of the newest epoch, as the client's library does:

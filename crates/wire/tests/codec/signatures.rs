@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use antiphon_wire::{
     BatchHeader, Blob, Digest, Direction, Encode as _, Epoch, EpochDocument, FilterSalt,
@@ -45,12 +45,19 @@ fn every_kind_signs_under_a_context_of_its_own() {
     assert!(CONTEXTS.iter().all(|context| context.as_bytes() != proof));
 }
 
+/// The files of a folder and of those in it.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("the folder is there");
+    let entries = entries.map(|entry| entry.expect("it can be read").path());
+    entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+}
+
 /// Keeps the list above complete: a context added to a source file has to be added there too.
 #[test]
 fn the_contexts_in_the_sources_are_those_listed() {
     let mut found = BTreeSet::new();
-    for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap() {
-        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+    for file in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        let text = std::fs::read_to_string(file).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
         for line in code.lines().filter(|line| line.contains("const CONTEXT: &'static str =")) {
             found.insert(line.split('"').nth(1).unwrap().to_owned());

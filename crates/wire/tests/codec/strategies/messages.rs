@@ -1,7 +1,7 @@
 //! Messages on links.
 
 use antiphon_wire::{
-    FromClient, HeldEpoch, PeerMessage, Registration, RoundCounts, RoundOutcome, Standing,
+    FromClient, HeldEpoch, PeerMessage, Registration, RoundCounts, RoundOutcome, Standing, Ticket,
     Timestamp, ToClient, ToCoordinator, ToShard,
 };
 use proptest::collection::vec;
@@ -95,10 +95,11 @@ pub(crate) fn to_shard() -> impl Strategy<Value = ToShard> {
 pub(crate) fn from_client() -> impl Strategy<Value = FromClient> {
     prop_oneof![
         any::<u16>().prop_map(|version| FromClient::Hello { version }),
-        (epoch(), round(), blob()).prop_map(|(epoch, round, onions)| FromClient::Submit {
-            epoch,
-            round,
-            onions
+        (epoch(), round(), digest(), blob()).prop_map(|(epoch, round, ticket, onions)| {
+            FromClient::Submit { epoch, round, ticket, onions }
+        }),
+        (epoch(), round(), any::<[u8; 32]>()).prop_map(|(epoch, round, ticket)| {
+            FromClient::Resume { epoch, round, ticket: Ticket(ticket) }
         }),
     ]
 }
