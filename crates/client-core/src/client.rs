@@ -2,14 +2,14 @@
 
 mod rounds;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use antiphon_onion::EntropySource;
 use antiphon_routing::VerifiedEpoch;
-use antiphon_wire::{Epoch, NetworkFile, Round, Timestamp};
+use antiphon_wire::{NetworkFile, Round, Timestamp};
 
 use crate::clock::RoundClock;
 use crate::conversation::Conversation;
@@ -50,6 +50,8 @@ pub struct Client {
     /// No epoch is served that starts by then.
     epochs_after: Timestamp,
     ledger: Ledger,
+    /// Rounds aborted with nothing revealed, in which a conversation would have met.
+    attempts: Ledger,
     conversations: Conversations,
     next_conversation: u64,
     /// Rounds whose outcome is not known yet, the oldest first.
@@ -62,14 +64,15 @@ impl Client {
     /// afresh. What is random about a round comes from what `entropy` gives for it.
     pub fn new(config: ClientConfig, restored: Option<Checkpoint>, entropy: EntropySource) -> Self {
         let policy = &config.network.policy;
-        let (charged, extended) = restored.map_or((0, 0), |kept| (kept.charged, kept.extended));
+        let kept = restored.unwrap_or_default();
         Self {
             entropy,
-            documents: Documents::new(restored.map_or(Epoch(0), |kept| kept.mark.epoch)),
+            documents: Documents::new(kept.mark.epoch),
             clock: RoundClock::new(policy.least_round_interval_ms),
             mark: restored.map(|kept| kept.mark),
-            epochs_after: restored.map_or(Timestamp(0), |kept| kept.epochs_after),
-            ledger: Ledger::new(policy.disturbed_rounds, charged, extended),
+            epochs_after: kept.epochs_after,
+            ledger: Ledger::new(policy.disturbed_rounds, kept.charged, kept.extended),
+            attempts: Ledger::new(policy.attempts, kept.attempts, kept.attempts_extended),
             conversations: Conversations::new(),
             next_conversation: 0,
             in_flight: VecDeque::new(),
@@ -106,6 +109,7 @@ impl Client {
                 self.aborted(epoch, round, &statements);
             }
             Input::Refused { epoch, round } => self.refused(epoch, round),
+            Input::Linked => self.linked(),
             Input::LinkLost => self.link_lost(),
             Input::Tick => {}
         }
@@ -146,6 +150,9 @@ impl Client {
         self.conversations.insert(id, conversation);
         if self.ledger.left() == 0 {
             self.event(Event::Resting { charged: self.ledger.charged() });
+        }
+        if self.attempts.left() == 0 {
+            self.event(Event::RestingAfterAborts { aborted: self.attempts.charged() });
         }
         Ok(id)
     }
@@ -191,13 +198,26 @@ impl Client {
         self.ledger.budget(self.reserved())
     }
 
+    /// How many aborted rounds are counted, may be by those in flight, and can be yet.
+    pub fn attempts(&self) -> Budget {
+        self.attempts.budget(self.reserved())
+    }
+
     /// What to keep as things stand. Writing it with no round in flight saves a restart from paying
     /// for those that were.
     pub fn checkpoint(&self) -> Option<Checkpoint> {
-        let (charged, extended) =
-            (self.ledger.charged_with_reserve(self.reserved()), self.ledger.extended());
-        let epochs_after = self.epochs_after;
-        self.mark.map(|mark| Checkpoint { mark, charged, extended, epochs_after })
+        self.mark.map(|mark| self.checkpoint_at(mark, self.reserved()))
+    }
+
+    fn checkpoint_at(&self, mark: RoundMark, reserved: u32) -> Checkpoint {
+        Checkpoint {
+            mark,
+            charged: self.ledger.charged_with_reserve(reserved),
+            extended: self.ledger.extended(),
+            attempts: self.attempts.charged_with_reserve(reserved),
+            attempts_extended: self.attempts.extended(),
+            epochs_after: self.epochs_after,
+        }
     }
 
     /// Allows `units` disturbed rounds beyond what the network's guarantee covers, so that resting
@@ -207,7 +227,25 @@ impl Client {
         self.ledger.extend(units);
     }
 
-    /// The newest epoch, for choosing a gateway.
+    /// Allows `rounds` aborted rounds beyond those that the network's guarantee allows for, so that
+    /// conversations that rest because of them meet again. A decision for a person, as
+    /// [`continue_at_a_price`](Self::continue_at_a_price) is.
+    pub fn continue_after_aborts(&mut self, rounds: u32) {
+        self.attempts.extend(rounds);
+    }
+
+    /// The epoch whose rounds open at `now`, or those that will first: what a
+    /// [`GatewayPolicy`](crate::GatewayPolicy) draws from.
+    pub fn epoch_at(&self, now: Timestamp) -> Option<&Arc<VerifiedEpoch>> {
+        self.documents.at(now)
+    }
+
+    /// The oldest round whose outcome is not known.
+    pub fn oldest_in_flight(&self) -> Option<Round> {
+        self.in_flight.iter().map(InFlight::round).min()
+    }
+
+    /// The newest epoch.
     pub fn newest_epoch(&self) -> Option<&Arc<VerifiedEpoch>> {
         self.documents.newest()
     }

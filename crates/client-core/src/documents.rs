@@ -64,6 +64,13 @@ impl Documents {
         self.next.as_ref().or(self.current.as_ref())
     }
 
+    /// The document of the rounds that open at `now`, or that will open first.
+    pub(crate) fn at(&self, now: Timestamp) -> Option<&Arc<VerifiedEpoch>> {
+        let over = self.current.as_ref().is_none_or(|held| now >= held.document().expires_at);
+        let next = self.next.as_ref().filter(|next| over || now >= next.document().starts_at);
+        next.or(self.current.as_ref())
+    }
+
     /// Takes a document up if it is valid and newer. Returns it, or nothing if it is known already.
     pub(crate) fn offer(
         &mut self,

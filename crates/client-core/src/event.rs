@@ -1,7 +1,9 @@
 //! What goes into a client and what comes out.
 
 use antiphon_onion::{BuildError, KeyError};
-use antiphon_wire::{Epoch, Round, SealStatement, Signed, SignedDocument, ToClient};
+use antiphon_wire::{
+    Digest, Epoch, Round, SealStatement, Signed, SignedDocument, Ticket, ToClient,
+};
 
 use crate::conversation::PartnerError;
 use crate::{Checkpoint, ConversationSecret, DocumentRefusal, Level, MessageId, Role, Start};
@@ -49,7 +51,10 @@ pub enum Input {
         /// The round.
         round: Round,
     },
-    /// The link to the gateway broke: nothing more will come of the rounds under way.
+    /// There is a link to the gateway again that has the rounds under way.
+    Linked,
+    /// The gateway is given up: nothing more will come of the rounds under way. A link that breaks is
+    /// no reason yet.
     LinkLost,
     /// Time passed: see [`Client::next_deadline`](crate::Client::next_deadline).
     Tick,
@@ -84,8 +89,19 @@ pub enum Output {
         epoch: Epoch,
         /// The round.
         round: Round,
+        /// The hash of the round's ticket.
+        ticket: Digest,
         /// `2 * pairs` onions, each behind the two bytes of its first shard's index.
         onions: Vec<u8>,
+    },
+    /// Ask the gateway for what became of a round that it was given over another link.
+    Resume {
+        /// The epoch.
+        epoch: Epoch,
+        /// The round.
+        round: Round,
+        /// Proves that the round's onions were this client's.
+        ticket: Ticket,
     },
     /// Tell the application.
     Event(Event),
@@ -183,6 +199,13 @@ pub enum Event {
     Resting {
         /// Units charged so far.
         charged: u32,
+    },
+    /// As many rounds were aborted, in which conversations would have met, as the guarantee allows
+    /// for: conversations rest and idle traffic goes on. See
+    /// [`Client::continue_after_aborts`](crate::Client::continue_after_aborts).
+    RestingAfterAborts {
+        /// Aborted rounds counted so far.
+        aborted: u32,
     },
     /// A new epoch document was verified.
     EpochAdopted {

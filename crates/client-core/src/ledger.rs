@@ -1,7 +1,9 @@
 //! What a client's conversations have cost so far.
 
-/// Counts the rounds that revealed something. Each end of a conversation holds half of the K rounds
-/// that the network's privacy guarantee covers, as the two can be charged in different rounds.
+/// Counts rounds of one kind, up to a bound beyond which conversations rest. A client has two: of the
+/// rounds that revealed something, up to half of the network's K, and of those that were aborted with
+/// nothing revealed, up to half of the attempts that its guarantee allows for. Each end of a
+/// conversation holds a half, as the two can be charged in different rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ledger {
     charged: u32,
@@ -10,10 +12,10 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// A ledger under a policy of K = `disturbed_rounds`, with `charged` units used of the half and
-    /// of the `extended` that were allowed beyond it.
-    pub const fn new(disturbed_rounds: u32, charged: u32, extended: u32) -> Self {
-        Self { charged, covered: disturbed_rounds / 2, extended }
+    /// A ledger under a policy that covers `both` ends' rounds, with `charged` units used of the half
+    /// and of the `extended` that were allowed beyond it.
+    pub const fn new(both: u32, charged: u32, extended: u32) -> Self {
+        Self { charged, covered: both / 2, extended }
     }
 
     /// Units charged.
@@ -44,7 +46,7 @@ impl Ledger {
     }
 
     /// Charges a round. Returns whether that used the ledger up.
-    pub(crate) fn charge(&mut self) -> bool {
+    pub fn charge(&mut self) -> bool {
         let had = self.left();
         self.charged = self.charged.saturating_add(u32::from(had > 0));
         had == 1
@@ -64,8 +66,8 @@ impl Ledger {
 /// How a client's ledger stands: `total == spent + reserved + left`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    /// Disturbed rounds that may be charged before conversations rest: half of the network's K, and
-    /// what the application allowed beyond it.
+    /// Rounds that may be charged before conversations rest: half of what the network's guarantee
+    /// covers, and what the application allowed beyond it.
     pub total: u32,
     /// Rounds charged.
     pub spent: u32,

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use antiphon_onion::ReplyKeys;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_verify::{AbortKind, judge_abort};
-use antiphon_wire::{Epoch, MOST_ROUNDS_IN_FLIGHT, Round, SealStatement, Signed, Timestamp};
+use antiphon_wire::{
+    Epoch, MOST_ROUNDS_IN_FLIGHT, Round, SealStatement, Signed, Ticket, Timestamp,
+};
+use rand::Rng as _;
 use zeroize::Zeroizing;
 
 use super::Client;
 use crate::clock::{Haste, plausible};
 use crate::onions;
 use crate::round::{Place, Plan, Result as RoundResult};
-use crate::{Checkpoint, Event, Outcome, Output, RoundMark, RoundRefusal};
+use crate::{Event, Outcome, Output, RoundMark, RoundRefusal};
 
 /// Rounds of unknown outcome at a time: as many as can be open, and those that were open when the
 /// coordinator was restarted. The oldest of more counts as disturbed.
@@ -26,6 +29,8 @@ pub(super) struct InFlight {
     document: Arc<VerifiedEpoch>,
     round: Round,
     onions: Vec<u8>,
+    /// Fetches the replies over another link.
+    ticket: Ticket,
     reply_keys: ReplyKeys,
     plan: Plan,
     /// When nothing can come of it any more.
@@ -33,6 +38,16 @@ pub(super) struct InFlight {
 }
 
 impl InFlight {
+    pub(super) fn round(&self) -> Round {
+        self.round
+    }
+
+    fn submission(&self) -> Output {
+        let (epoch, round) = (self.document.epoch(), self.round);
+        let (ticket, onions) = (self.ticket.digest(), self.onions.clone());
+        Output::Submit { epoch, round, ticket, onions }
+    }
+
     /// Whether it deposits for a conversation. Nothing else looks different for whom its client
     /// talks to, so no other round is charged.
     pub(super) fn counts(&self) -> bool {
@@ -49,8 +64,8 @@ impl Client {
         closes_in_ms: u32,
     ) -> Result<(), RoundRefusal> {
         if let Some(at) = self.position(epoch, round) {
-            let onions = self.in_flight[at].onions.clone();
-            self.outputs.push_back(Output::Submit { epoch, round, onions });
+            let again = self.in_flight[at].submission();
+            self.outputs.push_back(again);
             return Ok(());
         }
         if self.mark.is_some_and(|mark| round <= mark.round) {
@@ -81,13 +96,15 @@ impl Client {
         let reserved = self.reserved();
         // Whatever is left may be spent by rounds in flight. Where it may all be, nobody meets: the
         // round is idle whoever talks, and costs nothing.
-        let may_meet = self.ledger.left() > reserved;
+        let may_meet = self.ledger.left() > reserved && self.attempts.left() > reserved;
         let pairs = document.parameters().pairs_per_client;
         let place = Place { epoch, round, geometry: document.geometry(), pairs };
         let mut events = Vec::new();
         let mut rng = self.entropy.generator();
         let plan = Plan::new(place, &mut self.conversations, may_meet, &mut rng, &mut events);
         let built = onions::build(&keys, plan.deposits(), &mut rng);
+        let mut ticket = Ticket([0; 32]);
+        rng.fill_bytes(&mut ticket.0);
         drop(rng);
         drop(keys);
         let (onions, reply_keys) = match built {
@@ -99,14 +116,12 @@ impl Client {
             }
         };
         let mark = RoundMark { epoch, round };
-        let charged = self.ledger.charged_with_reserve(reserved + u32::from(plan.meets()));
-        let (extended, epochs_after) = (self.ledger.extended(), self.epochs_after);
-        let checkpoint = Checkpoint { mark, charged, extended, epochs_after };
-        self.outputs.push_back(Output::Persist(checkpoint));
-        self.outputs.push_back(Output::Submit { epoch, round, onions: onions.clone() });
-        self.outputs.extend(events.into_iter().map(Output::Event));
+        let checkpoint = self.checkpoint_at(mark, reserved + u32::from(plan.meets()));
         let due = now.plus_ms(longest_ms(&document, closes_in_ms));
-        let flight = InFlight { document, round, onions, reply_keys, plan, due };
+        let flight = InFlight { document, round, onions, ticket, reply_keys, plan, due };
+        self.outputs.push_back(Output::Persist(checkpoint));
+        self.outputs.push_back(flight.submission());
+        self.outputs.extend(events.into_iter().map(Output::Event));
         self.in_flight.push_back(flight);
         Ok(())
     }
@@ -149,6 +164,15 @@ impl Client {
         }
     }
 
+    /// Asks for what became of the rounds under way: always for all of them, whatever they are for.
+    pub(super) fn linked(&mut self) {
+        let asked = self.in_flight.iter().map(|flight| {
+            let (epoch, round) = (flight.document.epoch(), flight.round);
+            Output::Resume { epoch, round, ticket: flight.ticket }
+        });
+        self.outputs.extend(asked);
+    }
+
     pub(super) fn link_lost(&mut self) {
         while !self.in_flight.is_empty() {
             self.settle(0, RoundResult::Nothing, Outcome::Disturbed);
@@ -172,9 +196,19 @@ impl Client {
         let outcome = if undisturbed { Outcome::Undisturbed } else { outcome };
         self.outputs.extend(events.into_iter().map(Output::Event));
         self.event(Event::RoundEnded { round: flight.round, outcome });
-        let revealing = matches!(outcome, Outcome::Disturbed | Outcome::ChargedAbort);
-        if revealing && counts && self.ledger.charge() {
-            self.event(Event::Resting { charged: self.ledger.charged() });
+        match outcome {
+            _ if !counts => {}
+            Outcome::Undisturbed => {}
+            Outcome::Disturbed | Outcome::ChargedAbort => {
+                if self.ledger.charge() {
+                    self.event(Event::Resting { charged: self.ledger.charged() });
+                }
+            }
+            Outcome::FreeAbort => {
+                if self.attempts.charge() {
+                    self.event(Event::RestingAfterAborts { aborted: self.attempts.charged() });
+                }
+            }
         }
     }
 

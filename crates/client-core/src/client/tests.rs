@@ -1,5 +1,5 @@
 mod hostile;
-mod mix;
+pub(crate) mod mix;
 mod outages;
 mod rules;
 
@@ -167,7 +167,7 @@ fn the_checkpoint_comes_before_the_onions_it_covers() {
         let charged = round as u32 + 1;
         assert_eq!(
             outputs[0],
-            Output::Persist(Checkpoint { mark, charged, ..Checkpoint::default() })
+            Output::Persist(Checkpoint { mark, charged, attempts: 1, ..Checkpoint::default() })
         );
         assert!(matches!(outputs[1], Output::Submit { .. }));
         reply(&mut client, &mix, round, Vec::new());

@@ -22,6 +22,7 @@ fn input() -> impl Strategy<Value = Input> {
         }),
         1 => round().prop_map(|(epoch, round)| Input::Refused { epoch, round }),
         1 => Just(Input::LinkLost),
+        1 => Just(Input::Linked),
         1 => Just(Input::Tick),
     ]
 }
@@ -57,7 +58,7 @@ proptest! {
                             }
                         }
                     }
-                    Output::Event(_) => {}
+                    Output::Resume { .. } | Output::Event(_) => {}
                 }
             }
             prop_assert!(client.ledger().charged() as usize <= submitted.len());

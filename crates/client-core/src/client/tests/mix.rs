@@ -19,7 +19,7 @@ pub(super) const STARTS_AT: Timestamp = Timestamp(1_000_000_000);
 pub(super) const ROUNDS: u64 = 150;
 
 /// One epoch of a network of three operators with a shard each.
-pub(super) struct Mix {
+pub(crate) struct Mix {
     pub(super) network: NetworkFile,
     pub(super) signed: SignedDocument,
     epoch: VerifiedEpoch,
@@ -38,9 +38,19 @@ fn key(seed: u8) -> SigningKey {
 }
 
 impl Mix {
-    pub(super) fn new(epoch: u64, first_round: u64, pairs: u8) -> Self {
+    pub(crate) fn new(epoch: u64, first_round: u64, pairs: u8) -> Self {
+        Self::of(epoch, first_round, pairs, &[1; 3])
+    }
+
+    /// With as many shards for each operator, all operators of one weight.
+    pub(crate) fn of_operators(epoch: u64, first_round: u64, shards: &[u8]) -> Self {
+        Self::of(epoch, first_round, 1, shards)
+    }
+
+    fn of(epoch: u64, first_round: u64, pairs: u8, operated: &[u8]) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(epoch);
-        let operators = (0..3).map(|i| Operator {
+        let count = operated.len() as u8;
+        let operators = (0..count).map(|i| Operator {
             name: format!("operator {i}"),
             key: IdentityKey::of(&key(100 + i)),
             weight: 1,
@@ -60,7 +70,9 @@ impl Mix {
         let network = NetworkFile::new(operators.collect(), policy).unwrap();
         let (first_round, last_round) = (Round(first_round), Round(first_round + ROUNDS - 1));
         let epoch = Epoch(epoch);
-        let mut shards: Vec<_> = (0..3)
+        let owners: Vec<_> =
+            (0..count).flat_map(|i| (0..operated[usize::from(i)]).map(move |_| i)).collect();
+        let mut shards: Vec<_> = (0..owners.len() as u8)
             .map(|i| Shard {
                 identity: key(i + 1),
                 onion: OnionSecretKey::generate(&mut rng),
@@ -72,20 +84,24 @@ impl Mix {
             .enumerate()
             .map(|(i, shard)| {
                 let identity = IdentityKey::of(&shard.identity);
-                let operator = OperatorIndex(i as u16);
+                let owner = owners[i];
+                let its = (0..owners.len()).filter(|other| owners[*other] == owner);
+                let mut its: Vec<_> = its.map(|i| IdentityKey::of(&key(i as u8 + 1))).collect();
+                its.sort_unstable();
+                let operator = OperatorIndex(owner.into());
                 let list = OperatorList {
                     network: network.id(),
                     operator,
                     number: 1,
                     first_epoch: Epoch(0),
                     last_epoch: Epoch(1000),
-                    shards: vec![identity],
+                    shards: its,
                 };
                 let address = format!("127.0.0.1:{}", 4000 + i).parse().unwrap();
                 Offer {
                     registration: Registration {
                         version: PROTOCOL_VERSION,
-                        list: Signed::new(list, &key(100 + i as u8)),
+                        list: Signed::new(list, &key(100 + owner)),
                         peer_address: address,
                         client_address: address,
                     },
@@ -133,6 +149,10 @@ impl Mix {
         let signed = SignedDocument { document, signatures };
         let epoch = VerifiedEpoch::verify(signed.clone(), &network).unwrap();
         Self { network, signed, epoch, shards }
+    }
+
+    pub(crate) fn epoch(&self) -> &VerifiedEpoch {
+        &self.epoch
     }
 
     pub(super) fn entry_bytes(&self) -> usize {

@@ -130,6 +130,79 @@ fn a_used_up_ledger_rests_conversations_until_the_application_decides() {
 }
 
 #[test]
+fn aborted_rounds_with_a_meeting_have_a_budget_of_their_own_and_then_conversations_rest() {
+    let mix = Mix::new(1, 0, 1);
+    let mut client = client(&mix, 1, None);
+    client.attempts = Ledger::new(10, 0, 0);
+    document(&mut client, &mix);
+    // With nothing to meet for, an abort selects nothing.
+    open(&mut client, &mix, 0);
+    assert_eq!(abort(&mut client, &mix, 0, &[0, 2]), [ended(0, Outcome::FreeAbort)]);
+    client.open_conversation(&opening(Role::First)).unwrap();
+    let mut said = Vec::new();
+    for round in 1..10 {
+        let outputs = open(&mut client, &mix, round);
+        let Output::Persist(kept) = outputs[0] else { panic!("nothing is kept") };
+        // On disk before anything leaves, like the ledger.
+        assert_eq!(kept.attempts, (round as u32).min(5));
+        said.extend(abort(&mut client, &mix, round, &[0, 2]));
+    }
+    assert_eq!((client.attempts().spent, client.attempts().left), (5, 0));
+    assert_eq!(client.ledger().charged(), 0);
+    let resting = Output::Event(Event::RestingAfterAborts { aborted: 5 });
+    assert_eq!(said.iter().filter(|output| **output == resting).count(), 1);
+    // Idle, and alone, so nothing is amiss.
+    let submitted = onions(&open(&mut client, &mix, 10));
+    let replies = mix.exchange(Round(10), &[submitted]).remove(0);
+    assert_eq!(reply(&mut client, &mix, 10, replies), [ended(10, Outcome::Undisturbed)]);
+    // A restart forgets none of it.
+    let kept = client.checkpoint().unwrap();
+    let restarted = super::client(&mix, 2, Some(kept));
+    assert_eq!(restarted.attempts.charged(), 5);
+    client.continue_after_aborts(2);
+    for round in 11..14 {
+        open(&mut client, &mix, round);
+        abort(&mut client, &mix, round, &[0, 2]);
+    }
+    assert_eq!((client.attempts().spent, client.attempts().left), (7, 0));
+}
+
+#[test]
+fn a_client_that_is_linked_again_asks_for_every_round_in_flight_and_for_nothing_else() {
+    let mix = Mix::new(1, 0, 1);
+    let mut asked = Vec::new();
+    for talking in [false, true] {
+        let mut client = client(&mix, 1, None);
+        document(&mut client, &mix);
+        if talking {
+            client.open_conversation(&opening(Role::First)).unwrap();
+        }
+        let mut tickets = Vec::new();
+        for round in 0..4 {
+            let outputs = open(&mut client, &mix, round);
+            tickets.extend(outputs.iter().filter_map(|output| match output {
+                Output::Submit { round, ticket, .. } => Some((*round, *ticket)),
+                _ => None,
+            }));
+        }
+        reply(&mut client, &mix, 1, vec![0; 512]);
+        client.handle(time(&mix, 3), Input::Linked);
+        let questions = drain(&mut client);
+        let shown: Vec<_> = questions
+            .iter()
+            .map(|output| match output {
+                Output::Resume { round, ticket, .. } => (*round, ticket.digest()),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        tickets.remove(1);
+        assert_eq!(shown, tickets);
+        asked.push(shown.into_iter().map(|(round, _)| round).collect::<Vec<_>>());
+    }
+    assert_eq!(asked[0], asked[1]);
+}
+
+#[test]
 fn conversations_beyond_the_pairs_are_refused() {
     let mix = Mix::new(1, 0, 2);
     let mut client = client(&mix, 1, None);

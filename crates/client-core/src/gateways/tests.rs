@@ -1,0 +1,93 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha20Rng;
+
+use super::*;
+use crate::client::tests::mix::Mix;
+
+/// Two operators of equal weight, one with a shard and one with five.
+fn uneven() -> Mix {
+    Mix::of_operators(1, 0, &[1, 5])
+}
+
+#[test]
+fn an_operator_is_drawn_by_its_weight_however_many_shards_it_runs() {
+    const EPOCHS: u32 = 4000;
+    let mix = uneven();
+    let mut rng = ChaCha20Rng::seed_from_u64(1);
+    let mut drawn = BTreeMap::new();
+    for _ in 0..EPOCHS {
+        let gateway = GatewayPolicy::default().gateway(mix.epoch(), &mut rng).unwrap();
+        *drawn.entry(gateway).or_insert(0) += 1;
+    }
+    let mut shares: Vec<_> =
+        drawn.into_values().map(|n| f64::from(n) / f64::from(EPOCHS)).collect();
+    shares.sort_by(f64::total_cmp);
+    let expected = [0.1, 0.1, 0.1, 0.1, 0.1, 0.5];
+    assert_eq!(shares.len(), expected.len());
+    for (share, expected) in shares.into_iter().zip(expected) {
+        assert!((share - expected).abs() < 0.03, "{share} for {expected}");
+    }
+}
+
+#[test]
+fn each_epoch_has_a_draw_of_its_own() {
+    let mixes = [Mix::new(1, 0, 1), Mix::new(2, 200, 1)];
+    let mut rng = ChaCha20Rng::seed_from_u64(2);
+    let mut pairs = BTreeMap::new();
+    for _ in 0..900 {
+        let mut policy = GatewayPolicy::default();
+        let drawn = mixes.each_ref().map(|mix| policy.gateway(mix.epoch(), &mut rng).unwrap());
+        *pairs.entry(drawn).or_insert(0) += 1;
+    }
+    // Three shards in either: all nine pairs are as likely.
+    assert_eq!(pairs.len(), 9);
+    assert!(pairs.values().all(|n| (60..140).contains(n)), "{pairs:?}");
+}
+
+#[test]
+fn whoever_takes_gateways_away_has_two_draws_an_epoch_and_no_more() {
+    let mix = uneven();
+    let mut rng = ChaCha20Rng::seed_from_u64(3);
+    // The shard that is its operator's only one is the adversary's: half of the weight.
+    let of = |gateway: &IdentityKey| mix.epoch().index_of(gateway).unwrap();
+    let operator = |gateway: &IdentityKey| mix.epoch().operator_of(of(gateway)).unwrap();
+    let shards_of = |wanted| mix.epoch().shards().iter().filter(|s| s.operator == wanted).count();
+    let malicious = |gateway: &IdentityKey| shards_of(operator(gateway)) == 1;
+    const EPOCHS: u32 = 4000;
+    let mut caught = 0;
+    for _ in 0..EPOCHS {
+        let mut policy = GatewayPolicy::default();
+        let mut seen = BTreeSet::new();
+        for _ in 0..20 {
+            let gateway = policy.gateway(mix.epoch(), &mut rng).unwrap();
+            assert_eq!(policy.gateway(mix.epoch(), &mut rng), Some(gateway));
+            seen.insert(gateway);
+            // It cuts every link to an honest one, and some others.
+            if !malicious(&gateway) || rng.random_ratio(1, 10) {
+                policy.lost();
+            }
+        }
+        assert!(seen.len() <= 2);
+        caught += u32::from(seen.iter().any(malicious));
+    }
+    // A half, and of the other half those whose second draw is the adversary's: 0.5 of 0.9, as the
+    // shard that was lost is not drawn again.
+    let share = f64::from(caught) / f64::from(EPOCHS);
+    assert!((share - (0.5 + 0.5 * 0.5 / 0.9)).abs() < 0.03, "{share}");
+}
+
+#[test]
+fn a_pinned_gateway_is_the_only_one_and_missed_where_it_is_not() {
+    let mix = Mix::new(1, 0, 1);
+    let mut rng = ChaCha20Rng::seed_from_u64(4);
+    let pin = mix.epoch().shards()[1].identity;
+    let mut policy = GatewayPolicy::pinned(pin);
+    for _ in 0..3 {
+        assert_eq!(policy.gateway(mix.epoch(), &mut rng), Some(pin));
+        policy.lost();
+    }
+    let mut elsewhere = GatewayPolicy::pinned(IdentityKey([7; 32]));
+    assert_eq!(elsewhere.gateway(mix.epoch(), &mut rng), None);
+}
