@@ -168,6 +168,22 @@ impl Client {
         self.commands.send(Command::Continue { units }).await.map_err(|_| ClientGone)
     }
 
+    /// Aborted rounds in which conversations would have met: how many are counted, may be by those in
+    /// flight, and can be yet. Conversations rest when none is left, and
+    /// [`Event::RestingAfterAborts`] says so.
+    pub fn attempts(&self) -> Budget {
+        self.status.borrow().attempts
+    }
+
+    /// Allows `rounds` aborted rounds beyond those that the network's guarantee allows for. A decision
+    /// for a person, as [`continue_at_a_price`](Self::continue_at_a_price) is.
+    ///
+    /// # Errors
+    /// If the client is gone.
+    pub async fn continue_after_aborts(&self, rounds: u32) -> Result<(), ClientGone> {
+        self.commands.send(Command::ContinueAfterAborts { rounds }).await.map_err(|_| ClientGone)
+    }
+
     /// Leaves the network, which everybody sees: do it when a person says so, or at a time that was
     /// fixed beforehand, and never because of what a conversation does or how rounds end.
     ///

@@ -3,17 +3,17 @@
 mod conversations;
 mod gateways;
 mod line;
+mod turning;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use antiphon_client_core::{
     Checkpoint, Client as Core, ClientConfig as CoreConfig, ConversationId, DocumentRefusal,
-    EntropySource, Input, Output,
+    EntropySource, GatewayPolicy, Input, Output,
 };
-use antiphon_routing::VerifiedEpoch;
 use antiphon_transport::clock::SystemClock;
 use antiphon_transport::entropy::{SystemRng, entropy};
 use antiphon_wire::{Blob, Encode as _, FromClient, IdentityKey, Round};
@@ -26,9 +26,10 @@ use crate::event::{Event, Status};
 use crate::pace::Pace;
 use crate::state_file::StateFile;
 use crate::used_secrets::UsedSecrets;
-use crate::{ClientConfig, ConnectError};
+use crate::{ClientConfig, ConnectError, Gateway};
 pub(crate) use conversations::{Command, Outgoing};
 use line::Line;
+use turning::Before;
 
 /// Onions leave this long after a round's opening arrived, in milliseconds, so that the time it
 /// takes to make and save them, and what the application does meanwhile, does not show.
@@ -55,6 +56,19 @@ pub(crate) struct Driver {
     used_secrets: UsedSecrets,
     conversations: BTreeMap<ConversationId, conversations::Open>,
     line: Line,
+    /// The gateway that the line led to last.
+    gateway: Option<IdentityKey>,
+    /// Rounds up to this one were handed in elsewhere: the line's gateway has no say in them.
+    since: Option<Round>,
+    /// The line to a newer epoch's gateway, until it is up.
+    next: Option<Line>,
+    /// The line to the gateway before, until its rounds are over.
+    before: Option<Before>,
+    /// When to turn to the gateway of the epoch that is due.
+    turn_at: Option<Instant>,
+    /// When to stop handing in at the gateway before, come what may.
+    turn_by: Option<Instant>,
+    gateways: GatewayPolicy,
     /// Frames that leave at their time.
     submissions: VecDeque<(Instant, Bytes)>,
     /// The round whose checkpoint could not be written.
@@ -72,11 +86,6 @@ pub(crate) struct Driver {
     failures: u32,
     /// Whether to ask the coordinator for documents before the next gateway.
     ask: bool,
-    /// The gateway to try first, and those that failed.
-    prefer: Option<IdentityKey>,
-    failed: BTreeSet<IdentityKey>,
-    /// The epoch of the round opened last.
-    serving: Option<Arc<VerifiedEpoch>>,
     /// Rounds in a row for which gateways brought nothing, and the newest of them.
     unanswered: u32,
     last_unanswered: Option<Round>,
@@ -84,8 +93,6 @@ pub(crate) struct Driver {
     refusals: u32,
     /// When to give up a gateway that opens no round.
     quiet_until: Instant,
-    /// The gateway leaves the epoch: move between two rounds, and take part in none from then on.
-    move_by: Option<Instant>,
 }
 
 impl Driver {
@@ -104,11 +111,16 @@ impl Driver {
         let (status, shown) = watch::channel(Status {
             ledger: *core.ledger(),
             budget: core.budget(),
+            attempts: core.attempts(),
             pace: None,
             epoch: None,
             last_round: core.last_round(),
             gateway: None,
         });
+        let gateways = match config.gateway {
+            Gateway::Auto => GatewayPolicy::default(),
+            Gateway::Shard(pinned) => GatewayPolicy::pinned(pinned),
+        };
         let now = Instant::now();
         let driver = Self {
             connect_by: now + config.connect_within,
@@ -123,6 +135,13 @@ impl Driver {
             used_secrets,
             conversations: BTreeMap::new(),
             line: Line::new(),
+            gateway: None,
+            since: None,
+            next: None,
+            before: None,
+            turn_at: None,
+            turn_by: None,
+            gateways,
             submissions: VecDeque::new(),
             unsaved: None,
             stopping: false,
@@ -131,14 +150,10 @@ impl Driver {
             last_failure: "none came to an end".to_owned(),
             failures: 0,
             ask: true,
-            prefer: None,
-            failed: BTreeSet::new(),
-            serving: None,
             unanswered: 0,
             last_unanswered: None,
             refusals: 0,
             quiet_until: now,
-            move_by: None,
         };
         (driver, shown)
     }
@@ -151,20 +166,26 @@ impl Driver {
             if self.stopping && due.is_none() {
                 break;
             }
-            self.move_if_due().await;
-            self.leave_if_silent().await;
+            self.let_go();
+            self.leave_if_silent();
             let submission = self.submissions.front().map(|(at, _)| *at);
             let connecting = self.ready.is_some().then_some(self.connect_by);
             let linked = self.line.gateway().is_some();
             let quiet = (linked && !self.stopping).then_some(self.quiet_until);
             tokio::select! {
                 event = self.line.next() => self.line_event(event).await,
+                event = Line::next_of(self.next.as_mut()) => self.next_event(event).await,
+                event = Line::next_of(self.before.as_mut().map(|before| &mut before.line)) => {
+                    self.before_event(event).await;
+                }
+                () = at(self.turn_at), if self.turn_at.is_some() => self.turn(),
+                () = at(self.turn_by), if self.turn_by.is_some() => self.turn_away(),
                 Some(command) = self.inbound.recv() => self.command(command).await,
                 () = at(submission), if submission.is_some() => self.submit(),
                 () = sleep(tick.unwrap_or_default()), if tick.is_some() => {
                     self.handle(Input::Tick).await;
                 }
-                () = at(quiet), if quiet.is_some() => self.leave_quiet_gateway().await,
+                () = at(quiet), if quiet.is_some() => self.leave_quiet_gateway(),
                 () = at(connecting), if connecting.is_some() => {
                     let last = std::mem::take(&mut self.last_failure);
                     let within = self.config.connect_within;
@@ -234,10 +255,16 @@ impl Driver {
                 Some(Output::Persist(checkpoint)) => self.persist(checkpoint).await,
                 // Its checkpoint is not on disk: after a crash the round could be used twice.
                 Some(Output::Submit { round, .. }) if self.unsaved == Some(round) => {}
-                Some(Output::Submit { epoch, round, onions }) => {
+                Some(Output::Submit { epoch, round, ticket, onions }) => {
                     let onions = Blob(onions);
-                    let frame = FromClient::Submit { epoch, round, onions }.to_bytes();
+                    let frame = FromClient::Submit { epoch, round, ticket, onions }.to_bytes();
                     self.submissions.push_back((leaves_at, frame.into()));
+                }
+                Some(Output::Resume { epoch, round, ticket }) => {
+                    if Some(round) > self.since {
+                        let frame = FromClient::Resume { epoch, round, ticket }.to_bytes();
+                        self.line.send(frame.into());
+                    }
                 }
                 Some(Output::Event(event)) => {
                     if let antiphon_client_core::Event::DocumentRefused { error } = &event {
@@ -285,6 +312,7 @@ impl Driver {
         let status = Status {
             ledger: *core.ledger(),
             budget: core.budget(),
+            attempts: core.attempts(),
             pace: core.newest_epoch().map(|epoch| Pace::of(epoch)),
             epoch: core.newest_epoch().map(|epoch| epoch.epoch()),
             last_round: core.last_round(),

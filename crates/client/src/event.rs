@@ -78,6 +78,13 @@ pub enum Event {
         /// Units charged so far.
         charged: u32,
     },
+    /// As many rounds were aborted, in which conversations would have met, as the guarantee allows
+    /// for: conversations rest and idle traffic goes on. See
+    /// [`Client::continue_after_aborts`](crate::Client::continue_after_aborts).
+    RestingAfterAborts {
+        /// Aborted rounds counted so far.
+        aborted: u32,
+    },
     /// The partner was heard for the first time.
     Met {
         /// In which conversation.
@@ -154,6 +161,8 @@ pub struct Status {
     pub ledger: Ledger,
     /// What is spent, reserved for rounds in flight, and left.
     pub budget: Budget,
+    /// The same for rounds that were aborted with nothing revealed.
+    pub attempts: Budget,
     /// How fast a conversation of one pair moves bytes, by the newest epoch's document.
     pub pace: Option<Pace>,
     /// The newest epoch whose document was verified.

@@ -13,9 +13,9 @@ pub struct Witnessed {
 }
 
 /// The last character is the version of the format.
-const STATE_MAGIC: [u8; 8] = *b"antiphc2";
+const STATE_MAGIC: [u8; 8] = *b"antiphc3";
 /// Magic, the network file's id, instance and number, the checkpoint, and a hash of all that.
-pub(crate) const STATE_BYTES: usize = 8 + 32 + 16 + 8 + 32 + 32;
+pub(crate) const STATE_BYTES: usize = 8 + 32 + 16 + 8 + 40 + 32;
 
 /// What a state file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

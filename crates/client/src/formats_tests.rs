@@ -5,14 +5,22 @@ use proptest::prelude::*;
 use super::*;
 
 fn state() -> impl Strategy<Value = StateContent> {
-    let parts = (any::<[u8; 32]>(), any::<([u8; 16], u64)>(), any::<(u64, u64, u32, u32, u64)>());
-    parts.prop_map(|(network, (instance, number), (epoch, round, charged, extended, after))| {
+    let parts = (any::<[u8; 32]>(), any::<([u8; 16], u64)>(), any::<(u64, u64, [u32; 4], u64)>());
+    parts.prop_map(|(network, (instance, number), (epoch, round, counts, after))| {
         let mark = RoundMark { epoch: Epoch(epoch), round: Round(round) };
         let epochs_after = Timestamp(after);
+        let [charged, extended, attempts, attempts_extended] = counts;
         StateContent {
             network: Digest(network),
             record: Witnessed { instance, number },
-            checkpoint: Checkpoint { mark, charged, extended, epochs_after },
+            checkpoint: Checkpoint {
+                mark,
+                charged,
+                extended,
+                attempts,
+                attempts_extended,
+                epochs_after,
+            },
         }
     })
 }

@@ -20,10 +20,11 @@ pub struct Coordinator {
 /// Which shard takes a client's onions. It is trusted for nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Gateway {
-    /// Any shard of the epoch, at random; another one when it fails or leaves.
+    /// A new one for every epoch, drawn by the operators' weight, and at most one other if it fails.
     #[default]
     Auto,
-    /// This shard and no other: while it is out of the epoch, the client is offline.
+    /// This shard and no other, in every epoch: one that its user runs, or trusts to answer. While it
+    /// is out of the epoch, the client is offline.
     Shard(IdentityKey),
 }
 

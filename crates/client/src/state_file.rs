@@ -244,7 +244,14 @@ mod tests {
 
     fn checkpoint(round: u64) -> Checkpoint {
         let mark = RoundMark { epoch: Epoch(2), round: Round(round) };
-        Checkpoint { mark, charged: 7, extended: 1, epochs_after: Timestamp(5) }
+        Checkpoint {
+            mark,
+            charged: 7,
+            extended: 1,
+            attempts: 6,
+            attempts_extended: 2,
+            epochs_after: Timestamp(5),
+        }
     }
 
     type Opened = Result<(StateFile, Option<Checkpoint>, StateOrigin), StateError>;
@@ -306,7 +313,7 @@ mod tests {
         assert!(matches!(open(&path), Err(StateError::InUse { .. })));
         drop(state);
         assert!(matches!(open_of(&path, &network(2)), Err(StateError::OtherNetwork { .. })));
-        std::fs::write(&path, b"antiphc2").unwrap();
+        std::fs::write(&path, b"antiphc3").unwrap();
         assert!(matches!(open(&path), Err(StateError::Damaged { .. })));
     }
 

@@ -21,6 +21,7 @@ pub(crate) enum Command {
     Close { conversation: ConversationId },
     MeetNow { conversation: ConversationId },
     Continue { units: u32 },
+    ContinueAfterAborts { rounds: u32 },
     ShutDown,
 }
 
@@ -73,6 +74,7 @@ impl Driver {
                 self.drain(Instant::now()).await;
             }
             Command::Continue { units } => self.core().continue_at_a_price(units),
+            Command::ContinueAfterAborts { rounds } => self.core().continue_after_aborts(rounds),
             Command::ShutDown => self.stopping = true,
         }
     }
@@ -143,7 +145,7 @@ impl Driver {
             CoreEvent::EpochAdopted { epoch, first_round, last_round } => {
                 tracing::info!(%epoch, %first_round, %last_round, "new epoch");
                 self.emit(Event::EpochAdopted { epoch, first_round, last_round });
-                self.check_gateway();
+                self.plan_turn();
             }
             CoreEvent::DocumentRefused { error } => {
                 tracing::warn!(%error, "an epoch document is refused");
@@ -160,6 +162,9 @@ impl Driver {
                 );
             }
             CoreEvent::Resting { charged } => self.emit(Event::Resting { charged }),
+            CoreEvent::RestingAfterAborts { aborted } => {
+                self.emit(Event::RestingAfterAborts { aborted });
+            }
             CoreEvent::PartnerFailed { conversation, error } => {
                 self.emit(Event::PartnerFailed { conversation, error });
             }

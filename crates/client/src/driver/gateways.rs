@@ -1,6 +1,5 @@
 //! Which gateway to use, and how to come back to one.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,19 +7,15 @@ use antiphon_client_core::{DocumentRefusal, Input};
 use antiphon_routing::VerifiedEpoch;
 use antiphon_transport::DialError;
 use antiphon_transport::clock::SystemClock;
-use antiphon_wire::{IdentityKey, Timestamp, ToClient};
-use rand::{Rng, RngExt as _};
+use antiphon_wire::{IdentityKey, Round, Timestamp, ToClient};
 use tokio::time::Instant;
 
 use super::Driver;
 use super::line::{LineEvent, Target};
+use crate::ConnectError;
 use crate::backoff;
 use crate::event::Event;
-use crate::{ConnectError, Gateway};
 
-/// How long to wait for a moment between two rounds before making one to leave a gateway: where
-/// rounds overlap, it takes no part in new ones until those in flight are over.
-const MOVE_WITHIN: Duration = Duration::from_secs(60);
 /// A gateway that opens no round for this long, and for this many intervals, is left.
 const QUIET: Duration = Duration::from_secs(60);
 const QUIET_INTERVALS: u32 = 12;
@@ -29,61 +24,72 @@ const MOST_REFUSALS: u32 = 8;
 /// Rounds in a row for which a gateway may bring nothing before it is left. Only what anyone on the
 /// link sees as well counts: a client that left for what replies hold would show that it talks.
 const MOST_UNANSWERED: u32 = 3;
+/// Links to one gateway that may break in a row before a round opens: it is left then.
+const MOST_BREAKS: u32 = 3;
 /// Gateways that fail in a row before the coordinator is asked for newer documents.
 const ASK_AFTER: u32 = 3;
 
 impl Driver {
     pub(super) async fn line_event(&mut self, event: LineEvent) {
         match event {
-            LineEvent::Due => self.dial(),
-            LineEvent::Up => self.up(),
+            LineEvent::Due => self.dial().await,
+            LineEvent::Up => self.up().await,
             LineEvent::Failed(error) => self.attempt_failed(error),
             LineEvent::Message(message) => self.message(*message).await,
-            LineEvent::Lost(reason) => self.lost(reason, false).await,
-            LineEvent::Nonsense(what) => {
-                self.lost(format!("it broke the protocol: {what}"), true).await;
-            }
+            LineEvent::Lost(reason) => self.lost(reason, false),
+            LineEvent::Nonsense(what) => self.lost(format!("it broke the protocol: {what}"), true),
         }
     }
 
     /// Dials whoever is next.
-    fn dial(&mut self) {
+    async fn dial(&mut self) {
         let now = SystemClock::now();
-        let newest = self.core().newest_epoch().map(Arc::clone);
-        let usable = newest.filter(|epoch| now < epoch.document().expires_at);
+        let epoch = self.core().epoch_at(now).map(Arc::clone);
+        let usable = epoch.filter(|epoch| now < epoch.document().expires_at);
         let ask = std::mem::take(&mut self.ask);
         let Some(epoch) = usable.filter(|_| !ask) else {
             let coordinator = &self.config.coordinator;
             let (address, identity) = (coordinator.address.clone(), coordinator.identity);
             return self.line.dial(Target::Coordinator { address, identity });
         };
-        let prefer = self.prefer.take();
-        let target = match (self.config.gateway, prefer) {
-            (Gateway::Shard(pinned), _) => named(&epoch, &pinned),
-            (Gateway::Auto, Some(before)) if named(&epoch, &before).is_some() => {
-                named(&epoch, &before)
+        let gateway = self.gateways.gateway(&epoch, &mut self.rng);
+        let target = gateway.and_then(|gateway| named(&epoch, &gateway));
+        let Some(target) = target else {
+            if let Some(gateway) = self.gateways.pin() {
+                self.emit(Event::GatewayMissing { gateway });
             }
-            (Gateway::Auto, _) => any(&epoch, self.serving.as_deref(), &self.failed, &mut self.rng),
+            self.retry("the epoch does not have the gateway asked for".to_owned());
+            self.ask = true;
+            return;
         };
-        match (target, self.config.gateway) {
-            (Some(target), _) => self.line.dial(target),
-            (None, gateway) => {
-                if let Gateway::Shard(gateway) = gateway {
-                    self.emit(Event::GatewayMissing { gateway });
-                }
-                self.retry("the epoch does not have the gateway asked for".to_owned());
-                self.ask = true;
+        if gateway != self.gateway {
+            if self.gateway.is_some() {
+                // Nobody else has the rounds that the one before was given.
+                self.handle(Input::LinkLost).await;
             }
+            let last = self.core().last_round();
+            self.since = last;
+            self.gateway = gateway;
+            self.unanswered = 0;
         }
+        self.line.dial(target);
     }
 
-    fn up(&mut self) {
+    async fn up(&mut self) {
         let Some(gateway) = self.line.gateway() else { return };
         tracing::info!("linked to a gateway");
+        self.handle(Input::Linked).await;
+        self.greet(gateway);
+    }
+
+    /// A gateway serves this client from here on.
+    pub(super) fn greet(&mut self, gateway: IdentityKey) {
         self.refusals = 0;
         self.heard();
         self.emit(Event::Connected { gateway });
         self.show_status();
+        // Its epoch may be over by now.
+        self.turn_at.get_or_insert(Instant::now());
         if let Some(ready) = self.ready.take() {
             // Fails only if nobody waits any more.
             let _ = ready.send(Ok(()));
@@ -91,9 +97,10 @@ impl Driver {
     }
 
     fn attempt_failed(&mut self, error: DialError) {
+        let gateway = matches!(self.line.target(), Some(Target::Gateway { .. }));
         let reason = match self.line.target() {
-            Some(Target::Gateway { identity, .. }) => {
-                self.failed.insert(*identity);
+            Some(Target::Gateway { .. }) => {
+                self.gateways.lost();
                 format!("no link to a gateway: {error}")
             }
             _ if self.ready.is_some() && matches!(error, DialError::WrongIdentity { .. }) => {
@@ -101,7 +108,6 @@ impl Driver {
             }
             _ => format!("no link to the coordinator: {error}"),
         };
-        let gateway = matches!(self.line.target(), Some(Target::Gateway { .. }));
         self.emit(Event::AttemptFailed { reason: reason.clone() });
         self.retry(reason);
         if gateway && (self.failures.is_multiple_of(ASK_AFTER) || self.is_outdated()) {
@@ -114,43 +120,34 @@ impl Driver {
             return match message {
                 ToClient::Document { document } => {
                     let refusal = self.handle(Input::Document(Box::new(document))).await;
-                    self.asked(refusal);
+                    self.asked(refusal).await;
                 }
-                _ => self.lost("it broke the protocol: it is no gateway".to_owned(), true).await,
+                _ => self.lost("it broke the protocol: it is no gateway".to_owned(), true),
             };
         }
-        let opened = match &message {
-            ToClient::Opened { epoch, .. } => Some(*epoch),
-            _ => None,
-        };
-        if opened.is_some() {
-            if self.stopping || self.is_leaving() {
+        if round_of(&message).is_some_and(|round| Some(round) <= self.since) {
+            return;
+        }
+        if matches!(message, ToClient::Opened { .. }) {
+            if self.stopping {
                 return;
             }
             self.heard();
             self.failures = 0;
-            self.failed.clear();
         }
         if self.handle(message.into()).await.is_some() {
             self.refusals += 1;
             if self.refusals >= MOST_REFUSALS {
-                self.lost("it sends documents of no use".to_owned(), true).await;
-            }
-        }
-        if let Some(epoch) = opened {
-            let newest = self.core().newest_epoch().map(Arc::clone);
-            // The epoch of the round, as long as the newest is not it.
-            if let Some(newest) = newest.filter(|newest| newest.epoch() == epoch) {
-                self.serving = Some(newest);
+                self.lost("it sends documents of no use".to_owned(), true);
             }
         }
     }
 
     /// The coordinator sent a document.
-    fn asked(&mut self, refusal: Option<DocumentRefusal>) {
+    async fn asked(&mut self, refusal: Option<DocumentRefusal>) {
         match refusal {
             // On to a gateway.
-            None => self.dial(),
+            None => self.dial().await,
             Some(error @ DocumentRefusal::Invalid(_)) if self.ready.is_some() => {
                 self.give_up(ConnectError::Document(error));
             }
@@ -159,37 +156,27 @@ impl Driver {
         }
     }
 
-    /// The link broke, or has to be given up. A guilty gateway is not tried again soon.
-    async fn lost(&mut self, reason: String, guilty: bool) {
-        if let Some(gateway) = self.line.gateway() {
-            tracing::info!(%reason, "the link to the gateway is gone");
-            if guilty {
-                self.failed.insert(gateway);
-            } else if self.failures == 0 {
-                self.prefer = Some(gateway);
+    /// The link broke, or has to be given up. A gateway whose link broke is dialled again at once,
+    /// and has the rounds under way; a guilty one is left for the epoch's other one.
+    pub(super) fn lost(&mut self, reason: String, guilty: bool) {
+        let again = !guilty && self.failures < MOST_BREAKS;
+        match self.line.gateway() {
+            Some(gateway) => {
+                tracing::info!(%reason, "the link to the gateway is gone");
+                self.submissions.clear();
+                if !again {
+                    self.gateways.lost();
+                }
+                self.emit(Event::Disconnected { gateway, reason: reason.clone() });
             }
-            let cut_short = self.core().next_deadline().is_some();
-            let unanswered = self.unanswered + u32::from(cut_short);
-            self.leave(gateway, reason.clone()).await;
-            self.unanswered = unanswered;
-            if unanswered >= MOST_UNANSWERED {
-                self.failed.insert(gateway);
-                self.prefer = None;
-                self.unanswered = 0;
-            }
-        } else {
-            self.emit(Event::AttemptFailed { reason: reason.clone() });
+            None => self.emit(Event::AttemptFailed { reason: reason.clone() }),
         }
+        let at_once = again && self.failures == 0 && self.line.gateway().is_some();
         self.retry(reason);
+        if at_once {
+            self.line.wait(Duration::ZERO);
+        }
         self.ask |= self.is_outdated();
-    }
-
-    async fn leave(&mut self, gateway: IdentityKey, reason: String) {
-        self.submissions.clear();
-        self.move_by = None;
-        self.line.wait(Duration::ZERO);
-        self.handle(Input::LinkLost).await;
-        self.emit(Event::Disconnected { gateway, reason });
     }
 
     fn retry(&mut self, reason: String) {
@@ -199,42 +186,17 @@ impl Driver {
         self.line.wait(wait);
     }
 
-    /// A new epoch was adopted: is the gateway in it?
-    pub(super) fn check_gateway(&mut self) {
-        let newest = self.core().newest_epoch().map(Arc::clone);
-        let (Some(gateway), Some(newest)) = (self.line.gateway(), newest) else { return };
-        let stays = newest.index_of(&gateway).is_some();
-        // A pinned gateway serves the rest of its epoch.
-        let move_on = !stays && self.config.gateway == Gateway::Auto;
-        self.move_by = move_on.then(|| Instant::now() + MOVE_WITHIN);
-    }
-
-    /// Moves to another gateway between two rounds: one in flight would be charged.
-    pub(super) async fn move_if_due(&mut self) {
-        let between = self.core().next_deadline().is_none();
-        if self.move_by.is_some()
-            && between
-            && let Some(gateway) = self.line.gateway()
-        {
-            self.leave(gateway, "it leaves with the next epoch".to_owned()).await;
-        }
-    }
-
-    /// Whether no moment between two rounds came in time.
-    fn is_leaving(&self) -> bool {
-        self.move_by.is_some_and(|by| by <= Instant::now())
-    }
-
     /// Leaves a gateway that brings nothing, for another one, whether conversations are open or not.
-    pub(super) async fn leave_if_silent(&mut self) {
-        let elsewhere = self.config.gateway == Gateway::Auto && !self.stopping;
+    pub(super) fn leave_if_silent(&mut self) {
+        let elsewhere = self.gateways.pin().is_none() && !self.stopping;
         if elsewhere && self.unanswered >= MOST_UNANSWERED && self.line.gateway().is_some() {
-            self.lost("it brought nothing for several rounds".to_owned(), true).await;
+            self.unanswered = 0;
+            self.lost("it brought nothing for several rounds".to_owned(), true);
         }
     }
 
-    pub(super) async fn leave_quiet_gateway(&mut self) {
-        self.lost("it opened no round for a long time".to_owned(), true).await;
+    pub(super) fn leave_quiet_gateway(&mut self) {
+        self.lost("it opened no round for a long time".to_owned(), true);
         self.ask = true;
     }
 
@@ -260,27 +222,19 @@ fn is_outdated(epoch: &VerifiedEpoch, now: Timestamp) -> bool {
 }
 
 /// The shard with this identity.
-fn named(epoch: &VerifiedEpoch, identity: &IdentityKey) -> Option<Target> {
+pub(super) fn named(epoch: &VerifiedEpoch, identity: &IdentityKey) -> Option<Target> {
     let index = epoch.index_of(identity)?;
     let shard = &epoch.shards()[index.position()];
     Some(Target::Gateway { address: shard.client_address, identity: shard.identity })
 }
 
-/// Any shard of `epoch`, evenly; if possible one that is also `serving` and has not `failed`.
-fn any(
-    epoch: &VerifiedEpoch,
-    serving: Option<&VerifiedEpoch>,
-    failed: &BTreeSet<IdentityKey>,
-    rng: &mut impl Rng,
-) -> Option<Target> {
-    let serves = |id: &IdentityKey| serving.is_none_or(|serving| serving.index_of(id).is_some());
-    let works = |id: &IdentityKey| !failed.contains(id);
-    let all: Vec<_> = epoch.shards().iter().map(|shard| shard.identity).collect();
-    let of = |wanted: &dyn Fn(&IdentityKey) -> bool| {
-        all.iter().copied().filter(|id| wanted(id)).collect::<Vec<_>>()
-    };
-    let choice = [of(&|id| serves(id) && works(id)), of(&works), of(&|_| true)]
-        .into_iter()
-        .find(|choice| !choice.is_empty())?;
-    named(epoch, &choice[rng.random_range(0..choice.len())])
+/// The round that a gateway speaks of.
+pub(super) fn round_of(message: &ToClient) -> Option<Round> {
+    match message {
+        ToClient::Document { .. } => None,
+        ToClient::Opened { round, .. }
+        | ToClient::Replies { round, .. }
+        | ToClient::Aborted { round, .. }
+        | ToClient::Refused { round, .. } => Some(*round),
+    }
 }

@@ -21,6 +21,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 const QUEUE: usize = 16;
 /// How long a gateway may take to accept a frame.
 const SEND_WITHIN: Duration = Duration::from_secs(20);
+/// A link on which nothing comes for this long is taken for dead, and tried anew.
+const IDLE: Duration = Duration::from_secs(4);
+/// How often either side is asked for a sign of life. Several may be lost.
+const KEEP_ALIVE: Duration = Duration::from_millis(1250);
+/// How long a gateway has to answer a new link.
+const ANSWER_WITHIN: Duration = Duration::from_secs(4);
 /// How long the coordinator has for a document. With none to show yet, it takes its time.
 const DOCUMENT_WITHIN: Duration = Duration::from_secs(15);
 
@@ -80,10 +86,25 @@ pub(super) struct Line {
 impl Line {
     /// A line on which it is time to dial.
     pub(super) fn new() -> Self {
+        let gateways = Limits {
+            idle_timeout: IDLE,
+            keep_alive: Some(KEEP_ALIVE),
+            handshake_timeout: ANSWER_WITHIN,
+            ..Limits::clients()
+        };
         // Clients stay anonymous.
         let dialer = |limits| Arc::new(Dialer::new(None, limits));
-        let (documents, gateways) = (dialer(Limits::documents()), dialer(Limits::clients()));
+        let (documents, gateways) = (dialer(Limits::documents()), dialer(gateways));
         Self { documents, gateways, state: State::Waiting(Instant::now()) }
+    }
+
+    /// Another line from the same place.
+    pub(super) fn another(&self) -> Self {
+        Self {
+            documents: Arc::clone(&self.documents),
+            gateways: Arc::clone(&self.gateways),
+            state: State::Waiting(Instant::now()),
+        }
     }
 
     /// Drops the link, if there is one, and waits.
@@ -128,6 +149,14 @@ impl Line {
             && up.frames.try_send(frame).is_err()
         {
             up.until = Some(Instant::now());
+        }
+    }
+
+    /// What happens next on a line that is there; nothing on one that is not.
+    pub(super) async fn next_of(line: Option<&mut Self>) -> LineEvent {
+        match line {
+            Some(line) => line.next().await,
+            None => std::future::pending().await,
         }
     }
 

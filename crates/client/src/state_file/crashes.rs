@@ -143,12 +143,15 @@ struct World {
     submitted: BTreeMap<u64, Vec<u8>>,
     /// Rounds in flight of this life in which a conversation could meet.
     counting: BTreeSet<Round>,
-    /// Rounds disturbed while a conversation could meet.
+    /// Rounds disturbed in which a conversation met, and such rounds aborted for free.
     disturbed: u32,
+    aborted: u32,
     /// Rounds reserved in what was written last.
     reserve: u32,
     /// Rounds charged that ended well or never left, as a crash came too soon.
     lost: u32,
+    /// Rounds whose outcome a crash may have kept from the count of aborted ones.
+    reserved: u32,
 }
 
 /// One life of a client.
@@ -166,8 +169,10 @@ impl World {
             submitted: BTreeMap::new(),
             counting: BTreeSet::new(),
             disturbed: 0,
+            aborted: 0,
             reserve: 0,
             lost: 0,
+            reserved: 0,
         }
     }
 
@@ -232,7 +237,7 @@ impl World {
     /// Ends a round in one of several ways.
     fn end(&mut self, life: &mut Life, now: Timestamp, round: u64, onions: Vec<u8>) {
         let (epoch, round) = (Epoch(1), Round(round));
-        match self.rng.random_range(0..4) {
+        match self.rng.random_range(0..5) {
             0 => {
                 let replies = Vec::new();
                 life.core.handle(now, Input::Replies { epoch, round, replies });
@@ -240,6 +245,10 @@ impl World {
             1 => life.core.handle(now, Input::Refused { epoch, round }),
             // Nothing comes of it, or only later.
             2 => {}
+            3 => {
+                let statements = (0..3).map(|shard| self.mix.withheld(round, shard)).collect();
+                life.core.handle(now, Input::Aborted { epoch, round, statements });
+            }
             _ => {
                 let replies = self.mix.exchange(round, &[onions]).remove(0);
                 life.core.handle(now, Input::Replies { epoch, round, replies });
@@ -258,7 +267,12 @@ impl World {
 
     fn ended(&mut self, round: Round, outcome: Outcome) {
         let counts = self.counting.remove(&round);
-        self.disturbed += u32::from(counts && outcome != Outcome::Undisturbed);
+        match outcome {
+            _ if !counts => {}
+            Outcome::Undisturbed => {}
+            Outcome::FreeAbort => self.aborted += 1,
+            Outcome::Disturbed | Outcome::ChargedAbort => self.disturbed += 1,
+        }
     }
 }
 
@@ -285,6 +299,9 @@ fn lives(seed: u64) -> (u32, u32) {
         charged = life.core.ledger().charged();
         assert!(charged >= world.disturbed, "seed {seed}: {charged} < {}", world.disturbed);
         assert!(charged <= world.disturbed + world.lost, "seed {seed}: too much is charged");
+        let aborted = life.core.attempts().spent;
+        assert!(aborted >= world.aborted, "seed {seed}: {aborted} < {}", world.aborted);
+        assert!(aborted <= world.aborted + world.reserved, "seed {seed}: too much is counted");
         if world.rng.random_ratio(3, 4) {
             let secret = ConversationSecret([9; 32]);
             let opening = Opening::new(secret, Role::First, Start::Dense);
@@ -324,13 +341,14 @@ fn lives(seed: u64) -> (u32, u32) {
         }
         // Rounds that ended well, but not on disk, or that were on disk and never left.
         world.lost += if down { world.reserve.saturating_sub(left as u32) } else { 0 };
+        world.reserved += if down { world.reserve } else { 0 };
         world.reserve = 0;
     }
     (charged, world.disturbed)
 }
 
 #[test]
-fn no_crash_forgets_a_disturbed_round_or_uses_a_round_twice() {
+fn no_crash_forgets_a_disturbed_or_aborted_round_or_uses_a_round_twice() {
     let mut charged_most = 0;
     for seed in 0..SCHEDULES {
         let (charged, _) = lives(seed);

@@ -134,21 +134,41 @@ async fn partners_talk_and_slowness_of_one_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_lost_link_is_opened_again_and_its_round_counts_as_disturbed() {
-    let mut world = World::new();
-    let config = world.config(None, None);
-    let (client, shard, mut served) = world.connect(config).await;
-    let _conversation = client.open(options(Role::First)).await.unwrap();
-    let mut events = client.events();
-    served.open(1, 10).await;
-    served.onions(1, 10).await;
-    served.hang_up();
-    assert_eq!(event(&mut events, ended).await, (Round(10), Outcome::Disturbed));
-    assert_eq!(client.ledger().charged(), 1);
-    let (again, mut served) = world.gateway().await;
-    assert_eq!(again, shard, "the same gateway first");
-    served.open(1, 11).await;
-    served.onions(1, 11).await;
+async fn a_lost_link_is_opened_again_at_once_and_its_rounds_cost_nothing() {
+    for talking in [true, false] {
+        let mut world = World::new();
+        let config = world.config(None, None);
+        let (client, shard, mut served) = world.connect(config).await;
+        let open = match talking {
+            true => Some(client.open(options(Role::First)).await.unwrap()),
+            false => None,
+        };
+        let mut events = client.events();
+        let mut handed_in = Vec::new();
+        for round in 10..13 {
+            served.open(1, round).await;
+            handed_in.push(served.submission(1, round).await);
+        }
+        served.hang_up();
+        let before = tokio::time::Instant::now();
+        let (again, mut served) = world.gateway().await;
+        assert_eq!(again, shard, "the same gateway first");
+        assert!(before.elapsed() < std::time::Duration::from_secs(2), "{:?}", before.elapsed());
+        for (round, (ticket, _)) in (10..13).zip(&handed_in) {
+            assert_eq!(served.resumed(1, round).await.digest(), *ticket);
+        }
+        // Nothing is disturbed yet, and the answers may come now.
+        assert_eq!(client.budget().spent, 0);
+        for (round, (_, onions)) in (10..13).zip(handed_in) {
+            let replies = world.mix.exchange(Round(round), &[onions]).remove(0);
+            served.reply(1, round, replies).await;
+            let outcome = if talking { Outcome::Disturbed } else { Outcome::Undisturbed };
+            assert_eq!(event(&mut events, ended).await, (Round(round), outcome), "alone");
+        }
+        served.open(1, 13).await;
+        served.onions(1, 13).await;
+        drop(open);
+    }
 }
 
 #[tokio::test]
@@ -228,7 +248,7 @@ async fn a_restored_backup_waits_for_the_next_epoch_with_its_ledger_used_up() {
 }
 
 #[tokio::test]
-async fn a_client_moves_when_its_gateway_leaves_the_epoch() {
+async fn a_client_turns_to_a_new_epochs_gateway_without_losing_a_round() {
     let mut world = World::new();
     let config = world.config(None, None);
     let (client, shard, mut served) = world.connect(config).await;
@@ -239,18 +259,28 @@ async fn a_client_moves_when_its_gateway_leaves_the_epoch() {
     addresses[shard] = None;
     let next = Mix::new(2, 12, &addresses);
     served.document(next.signed.clone()).await;
-    let adopted = |e: &Event| matches!(e, Event::EpochAdopted { .. }).then_some(());
-    event(&mut events, adopted).await;
-    // Not before the round in flight has ended.
-    let replies = world.mix.exchange(Round(10), &[onions]).remove(0);
-    served.reply(1, 10, replies).await;
-    assert_eq!(event(&mut events, ended).await, (Round(10), Outcome::Undisturbed));
-    let (other, mut served) = world.gateway().await;
+    let (other, mut turned) = world.gateway().await;
     assert_ne!(other, shard);
-    served.open(1, 11).await;
-    served.onions(1, 11).await;
-    served.open(2, 12).await;
-    served.onions(2, 12).await;
+    let up = |e: &Event| match e {
+        Event::Connected { gateway } => Some(*gateway),
+        _ => None,
+    };
+    assert_eq!(event(&mut events, up).await, World::identity(other));
+    // The new one has no say in rounds that the old one was given.
+    turned.reply(1, 10, vec![0; 512]).await;
+    turned.open(1, 10).await;
+    turned.open(1, 11).await;
+    let second = turned.onions(1, 11).await;
+    // The old one has none in those of the new one, and brings its own.
+    served.reply(1, 11, vec![0; 512]).await;
+    served.open(1, 12).await;
+    for (round, onions, by) in [(10, onions, &served), (11, second, &turned)] {
+        let replies = world.mix.exchange(Round(round), &[onions]).remove(0);
+        by.reply(1, round, replies).await;
+        assert_eq!(event(&mut events, ended).await, (Round(round), Outcome::Undisturbed));
+    }
+    turned.open(2, 12).await;
+    turned.onions(2, 12).await;
     assert_eq!(client.status().epoch, Some(Epoch(2)));
 }
 

@@ -10,8 +10,8 @@ use antiphon_routing::{Draft, Offer, VerifiedEpoch, assemble};
 use antiphon_transport::clock::SystemClock;
 use antiphon_wire::{
     Contribution, DEAD_DROP_BYTES, Digest, Epoch, IdentityKey, NEXT_HOP_BYTES, NetworkFile,
-    Operator, OperatorIndex, OperatorList, PROTOCOL_VERSION, Parameters, Policy, Registration,
-    Round, SUITE_1, ShardIndex, Signed, SignedDocument,
+    Operator, OperatorIndex, OperatorList, PROTOCOL_VERSION, Parameters, Policy, Reason,
+    Registration, Round, SUITE_1, SealAct, SealStatement, ShardIndex, Signed, SignedDocument,
 };
 use ed25519_dalek::SigningKey;
 use rand::SeedableRng;
@@ -141,6 +141,19 @@ impl Mix {
 
     pub(crate) fn entry_bytes(&self) -> usize {
         self.epoch.geometry().entry_bytes()
+    }
+
+    /// One shard's statement that it withheld its seal key.
+    #[allow(dead_code, reason = "not all who share this file abort rounds")]
+    pub(crate) fn withheld(&self, round: Round, shard: u16) -> Signed<SealStatement> {
+        let statement = SealStatement {
+            network: self.network.id(),
+            epoch: self.epoch.epoch(),
+            round,
+            shard: ShardIndex(shard),
+            act: SealAct::Withheld { reason: Reason::NotPrepared },
+        };
+        Signed::new(statement, &self.shards[usize::from(shard)].identity)
     }
 
     /// Runs a round over what each client submitted; returns each one's replies.

@@ -200,10 +200,10 @@ async fn leak(world: Joining, leak: Leak, seed: u64) {
         let input = Input::from(ToClient::from_bytes(&frame).unwrap());
         core.handle(SystemClock::now(), input);
         while let Some(output) = core.poll() {
-            let Output::Submit { epoch, round, onions } = output else { continue };
+            let Output::Submit { epoch, round, ticket, onions } = output else { continue };
             let late = if leak == Leak::Late { 30 } else { 0 };
             sleep_until(leaves_at + Duration::from_millis(late)).await;
-            let submit = FromClient::Submit { epoch, round, onions: Blob(onions) };
+            let submit = FromClient::Submit { epoch, round, ticket, onions: Blob(onions) };
             sender.send(submit.to_bytes().into()).await.unwrap();
             if leak == Leak::Extra {
                 sender.send(hello()).await.unwrap();

@@ -9,8 +9,8 @@ use antiphon_transport::{
     Accept, CloseReason, Identity, Incoming, Limits, LinkReceiver, LinkSender, Server,
 };
 use antiphon_wire::{
-    Blob, Decode as _, Encode as _, Epoch, FromClient, PROTOCOL_VERSION, Round, SignedDocument,
-    ToClient,
+    Blob, Decode as _, Digest, Encode as _, Epoch, FromClient, PROTOCOL_VERSION, Round,
+    SignedDocument, Ticket, ToClient,
 };
 use tokio::time::timeout;
 
@@ -121,12 +121,28 @@ impl Served {
 
     /// The onions submitted next, which have to be those of `round`.
     pub(crate) async fn onions(&mut self, epoch: u64, round: u64) -> Vec<u8> {
+        self.submission(epoch, round).await.1
+    }
+
+    /// What is submitted next, which has to be for `round`: the hash of the ticket, and the onions.
+    pub(crate) async fn submission(&mut self, epoch: u64, round: u64) -> (Digest, Vec<u8>) {
         match self.next().await {
-            FromClient::Submit { epoch: of, round: at, onions } => {
+            FromClient::Submit { epoch: of, round: at, ticket, onions } => {
                 assert_eq!((of, at), (Epoch(epoch), Round(round)));
-                onions.0
+                (ticket, onions.0)
             }
-            FromClient::Hello { .. } => panic!("a second hello"),
+            other => panic!("no onions but {other:?}"),
+        }
+    }
+
+    /// The ticket that is shown next, which has to be for `round`.
+    pub(crate) async fn resumed(&mut self, epoch: u64, round: u64) -> Ticket {
+        match self.next().await {
+            FromClient::Resume { epoch: of, round: at, ticket } => {
+                assert_eq!((of, at), (Epoch(epoch), Round(round)));
+                ticket
+            }
+            other => panic!("no ticket but {other:?}"),
         }
     }
 

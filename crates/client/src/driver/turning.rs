@@ -1,0 +1,141 @@
+//! Turning to the gateway of a new epoch, without missing a round.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon_transport::clock::SystemClock;
+use antiphon_wire::{Round, ToClient};
+use rand::RngExt as _;
+use tokio::time::Instant;
+
+use super::Driver;
+use super::gateways::{named, round_of};
+use super::line::{Line, LineEvent, Target};
+use crate::event::Event;
+
+/// Clients turn within so many intervals of an epoch's start, each at a moment of its own, so that
+/// links are not made all at once.
+const SPREAD_INTERVALS: u32 = 4;
+/// And within this time.
+const MOST_SPREAD: Duration = Duration::from_secs(30);
+/// How long the gateway of before may go on serving once it is time to turn: whoever keeps a client
+/// from reaching the next one must not keep it there.
+const TURN_WITHIN: Duration = Duration::from_secs(20);
+/// How long to wait before another try.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The gateway before, until the rounds that it was given are over.
+pub(super) struct Before {
+    pub(super) line: Line,
+    /// The last of its rounds.
+    through: Round,
+}
+
+impl Driver {
+    /// A new epoch was adopted: when to turn to its gateway.
+    pub(super) fn plan_turn(&mut self) {
+        let newest = self.core().newest_epoch().map(Arc::clone);
+        let Some(newest) = newest else { return };
+        let document = newest.document();
+        let stays = self.line.gateway().is_some_and(|now| newest.index_of(&now).is_some());
+        let interval = Duration::from_millis(document.parameters.interval_ms.into());
+        let spread = match stays {
+            true => (interval * SPREAD_INTERVALS).min(MOST_SPREAD),
+            // It opens none of the epoch's rounds.
+            false => Duration::ZERO,
+        };
+        let starts_in = Duration::from_millis(document.starts_at.ms_since(SystemClock::now()));
+        let wait = starts_in + spread.mul_f64(self.rng.random_range(0.0..1.0));
+        self.turn_at = Some(Instant::now() + wait);
+    }
+
+    /// Turns to the gateway of the epoch that is due, if another one serves.
+    pub(super) fn turn(&mut self) {
+        self.turn_at = None;
+        let epoch = self.core().epoch_at(SystemClock::now()).map(Arc::clone);
+        // Without a link, the next one is dialled as is due.
+        let (Some(epoch), Some(present)) = (epoch, self.line.gateway()) else { return };
+        let gateway = self.gateways.gateway(&epoch, &mut self.rng);
+        let Some(gateway) = gateway.filter(|gateway| *gateway != present && !self.stopping) else {
+            (self.next, self.turn_by) = (None, None);
+            return;
+        };
+        if let Some(target) = named(&epoch, &gateway) {
+            let mut next = self.line.another();
+            next.dial(target);
+            self.next = Some(next);
+            self.turn_by.get_or_insert(Instant::now() + TURN_WITHIN);
+        }
+    }
+
+    pub(super) async fn next_event(&mut self, event: LineEvent) {
+        let reason = match event {
+            LineEvent::Up => return self.turned(),
+            LineEvent::Failed(error) => format!("no link to a gateway: {error}"),
+            _ => "no link to a gateway".to_owned(),
+        };
+        self.emit(Event::AttemptFailed { reason });
+        self.gateways.lost();
+        self.next = None;
+        self.turn_at = Some(Instant::now() + RETRY);
+    }
+
+    /// The next gateway is there: rounds are handed in at it from here on.
+    fn turned(&mut self) {
+        let Some(next) = self.next.take() else { return };
+        let Some(Target::Gateway { identity, .. }) = next.target().cloned() else { return };
+        // Onions that wait for their moment are for the one before.
+        while !self.submissions.is_empty() {
+            self.submit();
+        }
+        self.part(next);
+        self.gateway = Some(identity);
+        self.greet(identity);
+    }
+
+    /// No next gateway could be reached in time: the one before serves no more all the same.
+    pub(super) fn turn_away(&mut self) {
+        self.next = None;
+        if self.line.gateway().is_some() {
+            let line = self.line.another();
+            self.part(line);
+            // The rounds under way are not given up for another gateway.
+            self.gateway = None;
+        }
+    }
+
+    /// Leaves the gateway, but for the rounds that it was given.
+    fn part(&mut self, line: Line) {
+        let gateway = self.line.gateway();
+        let line = std::mem::replace(&mut self.line, line);
+        let last = self.core().last_round();
+        self.since = last;
+        self.before = self.since.map(|through| Before { line, through });
+        self.turn_by = None;
+        self.unanswered = 0;
+        if let Some(gateway) = gateway {
+            let reason = "another one serves the next epoch".to_owned();
+            self.emit(Event::Disconnected { gateway, reason });
+        }
+    }
+
+    pub(super) async fn before_event(&mut self, event: LineEvent) {
+        let Some(before) = &self.before else { return };
+        match event {
+            LineEvent::Message(message) => {
+                let its = round_of(&message).is_some_and(|round| round <= before.through);
+                if its && !matches!(*message, ToClient::Opened { .. }) {
+                    self.handle((*message).into()).await;
+                }
+            }
+            // What has not come by its deadline is disturbed.
+            _ => self.before = None,
+        }
+    }
+
+    /// Lets the gateway before go once its rounds are over.
+    pub(super) fn let_go(&mut self) {
+        let oldest = self.core().oldest_in_flight();
+        self.before.take_if(|before| oldest.is_none_or(|round| round > before.through));
+    }
+}
