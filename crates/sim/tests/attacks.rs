@@ -72,6 +72,14 @@ fn looking_before_disturbing_gains_more_than_mixing_alone_allows_and_no_more_tha
 }
 
 #[test]
+fn what_clients_count_bounds_how_often_they_can_be_attacked() {
+    holds("close-in-flight", Against::Idle, 1500);
+    notices("close-in-flight", Broken::FreeCloses, 500);
+    holds("attempts", Against::Idle, 800);
+    notices("attempts", Broken::UncountedAborts, 300);
+}
+
+#[test]
 fn documents_that_are_accepted_keep_what_the_policy_promises() {
     for name in ["thin-noise", "short-paths", "absent"] {
         holds(name, Against::Idle, 300);

@@ -1,6 +1,7 @@
 //! All strategies.
 
 mod aborts;
+mod accounts;
 mod dropping;
 mod equivocation;
 mod following;
@@ -26,6 +27,8 @@ pub fn all() -> Vec<&'static dyn Strategy> {
     all.push(&left_out::LeftOut);
     all.push(&replies::MissingReplies);
     all.push(&aborts::Aborts);
+    all.push(&accounts::CloseInFlight);
+    all.push(&accounts::Attempts);
     all.push(&equivocation::Equivocation);
     all.extend(proposals::PROPOSALS.iter().map(|one| one as &dyn Strategy));
     all

@@ -26,11 +26,15 @@ pub enum Broken {
     NoQuorum,
     /// Neither shards nor clients recompute what a document's parameters have to be.
     NoPolicy,
+    /// Clients count nothing for meetings in flight as their conversation closes.
+    FreeCloses,
+    /// Clients count no aborted rounds.
+    UncountedAborts,
 }
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::NoVerification,
         Self::NoNoise,
         Self::EarlyOpen,
@@ -41,6 +45,8 @@ impl Broken {
         Self::WeightByShard,
         Self::NoQuorum,
         Self::NoPolicy,
+        Self::FreeCloses,
+        Self::UncountedAborts,
     ];
 
     /// Its name on the command line.
@@ -56,6 +62,8 @@ impl Broken {
             Self::WeightByShard => "weight-by-shard",
             Self::NoQuorum => "no-quorum",
             Self::NoPolicy => "no-policy",
+            Self::FreeCloses => "free-closes",
+            Self::UncountedAborts => "uncounted-aborts",
         }
     }
 
@@ -72,6 +80,8 @@ impl Broken {
             Self::WeightByShard => "hops are drawn by shard, whoever runs it",
             Self::NoQuorum => "documents need no quorum",
             Self::NoPolicy => "nobody recomputes what a document's parameters have to be",
+            Self::FreeCloses => "what is in flight as a conversation closes costs nothing",
+            Self::UncountedAborts => "clients count no aborted rounds",
         }
     }
 }

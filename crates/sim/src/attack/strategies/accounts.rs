@@ -1,0 +1,161 @@
+//! Making clients pay less than they reveal.
+//!
+//! What a round may show is bounded by the noise and by mixing; how many rounds there are, by what the
+//! two ends of a conversation count. Both count alike here: each round is the same for both.
+
+use antiphon_client_core::Ledger;
+
+use super::super::cases::{counting, two_of_five};
+use super::dropping::{Dropper, without_one_each};
+use crate::attack::count::log_ratio;
+use crate::attack::{Against, Case, Game, Partners, Profile, Strategy};
+use crate::ideal::{Attacker, Broken, Held, Opened, View};
+
+/// Rounds that a trial tries for each that the ends have a unit for.
+const TRIES: u32 = 16;
+
+/// The ledger of each end: so much that resting begins after a part of the rounds.
+fn ledger(rounds: u32) -> Ledger {
+    Ledger::new(2 * rounds.div_ceil(TRIES), 0, 0)
+}
+
+/// Drops one each in rounds that are in flight as their conversation closes; then the two open another.
+pub(super) struct CloseInFlight;
+
+impl Strategy for CloseInFlight {
+    fn profile(&self) -> &Profile {
+        &Profile {
+            name: "close-in-flight",
+            about: "drops one each in the last rounds before each close, again and again",
+            notices: &[Broken::FreeCloses],
+            rounds: 64,
+            patterns: None,
+            scales: true,
+        }
+    }
+
+    fn case(&self, against: Against, rounds: u32) -> Case {
+        let setup = counting(64).with_users(against.users(), 0);
+        Case::charged(setup, rounds.div_ceil(TRIES), 3000)
+    }
+
+    fn play(&self, game: &mut Game<'_>) -> f64 {
+        let mut dropper = Dropper::keeping(without_one_each(game.users(), game.against));
+        let mut ledger = ledger(game.rounds);
+        let mut sum = 0.0;
+        for _ in 0..game.rounds {
+            if ledger.left() == 0 {
+                // The conversation rests, and both worlds look alike.
+                break;
+            }
+            let view = game.round(&mut dropper);
+            sum += game.weigh_count(game.field, &dropper.kept, &view);
+            if game.field.network.broken() != Some(Broken::FreeCloses) {
+                ledger.charge();
+            }
+        }
+        sum
+    }
+}
+
+/// Follows onions up to the seal and aborts every round in which it lost those that say who meets whom.
+pub(super) struct Attempts;
+
+/// Two onions of which one can be followed to the other's dead drop in one of the worlds.
+const TELLING: [[(usize, usize); 2]; 4] =
+    [[(0, 0), (0, 1)], [(1, 0), (1, 1)], [(0, 0), (1, 0)], [(0, 1), (1, 1)]];
+
+#[derive(Default)]
+struct Chooser {
+    /// Where the onions are that no honest shard has touched, at the seal layer.
+    followed: Vec<((usize, usize), usize)>,
+}
+
+impl Chooser {
+    fn place(&self, onion: (usize, usize)) -> Option<usize> {
+        self.followed.iter().find(|(followed, _)| *followed == onion).map(|(_, place)| *place)
+    }
+
+    fn telling(&self) -> Option<[((usize, usize), usize); 2]> {
+        TELLING
+            .into_iter()
+            .find_map(|[one, other]| Some([(one, self.place(one)?), (other, self.place(other)?)]))
+    }
+}
+
+impl Attacker for Chooser {
+    fn keeps(&mut self, held: &Held) -> bool {
+        if let (Some(onion), None) = (held.known, held.next) {
+            self.followed.push((onion, held.place));
+        }
+        true
+    }
+
+    fn complains(&mut self, _: Option<&Opened>) -> bool {
+        self.telling().is_none()
+    }
+}
+
+/// Whether two onions meet in a world.
+fn meet(partners: &Partners, [one, other]: [(usize, usize); 2]) -> bool {
+    match partners[one.0] {
+        None => one.0 == other.0,
+        Some(partner) => partner == other.0,
+    }
+}
+
+/// How much likelier the second world is, by the dead drops of two onions that were followed.
+fn weigh(game: &Game<'_>, chooser: &Chooser, view: &View) -> Option<f64> {
+    let opened = view.opened.as_ref()?;
+    let [one, other] = chooser.telling()?;
+    let seal_layer = view.trace.layers.len().checked_sub(2)?;
+    let dead_drop = |place: usize| {
+        let last = view.trace.layers[seal_layer].next[place]?;
+        Some(opened.dead_drops[last as usize])
+    };
+    let met = dead_drop(one.1)? == dead_drop(other.1)?;
+    let likely =
+        |world: usize| f64::from(u8::from(meet(&game.worlds[world], [one.0, other.0]) == met));
+    Some(log_ratio(likely(1), likely(0)))
+}
+
+impl Strategy for Attempts {
+    fn profile(&self) -> &Profile {
+        &Profile {
+            name: "attempts",
+            about: "aborts every round, for free, in which it lost sight of the onions that tell most",
+            notices: &[Broken::UncountedAborts],
+            rounds: 64,
+            patterns: None,
+            scales: false,
+        }
+    }
+
+    fn case(&self, against: Against, rounds: u32) -> Case {
+        let setup = two_of_five(16, 2).with_users(against.users(), 0);
+        let f = setup.malicious_share().as_f64();
+        let hops = i32::from(setup.mixing_hops);
+        // In each attempt two onions that tell are followed through both all hops.
+        let once = TELLING.len() as f64 * f.powi(2 * hops);
+        let promised = Some(f64::from(rounds.div_ceil(TRIES)) * once);
+        Case { promised, ..Case::charged(setup, 1, 2000) }
+    }
+
+    fn play(&self, game: &mut Game<'_>) -> f64 {
+        let mut attempts = ledger(game.rounds);
+        for _ in 0..game.rounds {
+            if attempts.left() == 0 {
+                break;
+            }
+            let mut chooser = Chooser::default();
+            let view = game.round(&mut chooser);
+            if let Some(weight) = weigh(game, &chooser, &view) {
+                return weight;
+            }
+            if game.field.network.broken() != Some(Broken::UncountedAborts) {
+                attempts.charge();
+            }
+        }
+        0.0
+    }
+}
