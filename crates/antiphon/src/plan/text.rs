@@ -9,10 +9,6 @@ use super::outlook::Outlook;
 
 /// An hour's outage at 5-second rounds takes fewer units of a ledger than this.
 const UNITS_OF_AN_HOURS_OUTAGE: u32 = 20;
-/// Units that an attack takes of a ledger before it is slowed down.
-const UNSLOWED_UNITS: u32 = 44;
-/// Rounds for which a conversation does not meet, for each unit that is charged then.
-const ROUNDS_A_SLOW_UNIT: u32 = 128;
 /// Seconds between two rounds, for figures in hours.
 const SECONDS_A_ROUND: u32 = ROUND.as_secs() as u32;
 /// Operators whose noise is listed one by one; beyond it, `--json` has them all.
@@ -242,11 +238,16 @@ fn undisturbed(figures: &Figures, table: &mut Table) {
     }
 }
 
+/// Rounds of an attack without end that use up so many units: a conversation's debt lets it spend 44 at
+/// once, and then one for every 128 rounds.
+fn rounds_of_attack(units: u32) -> u64 {
+    u64::from(units.min(44)) + u64::from(units.saturating_sub(44)) * 128
+}
+
 fn outage(figures: &Figures) -> Vec<String> {
     let ledger = figures.ledger;
     let hours = ledger / UNITS_OF_AN_HOURS_OUTAGE;
-    let slowed = f64::from(ledger.saturating_sub(UNSLOWED_UNITS)) * f64::from(ROUNDS_A_SLOW_UNIT);
-    let under_attack = slowed * f64::from(SECONDS_A_ROUND) / 3600.0;
+    let attacked = rounds_of_attack(ledger) * u64::from(SECONDS_A_ROUND);
     let lasts = match hours {
         0 => "that can be more than a ledger holds.".to_owned(),
         1 => "a ledger lasts for at least one such hour.".to_owned(),
@@ -265,7 +266,8 @@ fn outage(figures: &Figures) -> Vec<String> {
             "every {SECONDS_A_ROUND} s, takes fewer than {UNITS_OF_AN_HOURS_OUTAGE} units: {lasts}"
         ),
         format!(
-            "Disturbed whenever it meets, as by a gateway that drops onions, it lasts {under_attack:.0} h."
+            "Attacked without end, as by a gateway that drops onions, it lasts {:.0} h.",
+            attacked as f64 / 3600.0
         ),
         "When it is used up, the conversation rests; idle traffic goes on.".to_owned(),
     ]
