@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use antiphon_dp_noise::check;
-use antiphon_routing::{BoundKind, Horizon, MixingBound, TotalDelta, p_fewer_than_two_honest};
+use antiphon_routing::{
+    BoundKind, Horizon, MixingBound, TotalDelta, most_rounds, p_fewer_than_two_honest,
+};
 use antiphon_wire::NetworkFile;
 use serde::Serialize;
 
@@ -31,6 +33,8 @@ pub(crate) struct Figures {
     pub(crate) hops_for_mix_target: Option<u8>,
     /// L: the mixing hops and the dead-drop shard.
     pub(crate) layers: u8,
+    /// The most rounds of an epoch for which a proposal has room; the coordinator plans no more.
+    pub(crate) most_epoch_rounds: u64,
     /// Of one onion.
     pub(crate) p_fewer_than_two_honest: f64,
     /// V: noise deposits a round; the largest of all shards.
@@ -187,6 +191,7 @@ impl Figures {
             mix_target,
             hops_for_mix_target,
             layers: hops + 1,
+            most_epoch_rounds: most_rounds(shards as u64, shares.len() as u64),
             p_fewer_than_two_honest: p_fewer_than_two_honest(hops, rules.effective_malicious),
             noise_per_shard: largest.map_or(0, |each| each.noise_per_shard),
             sigma: largest.map_or(0.0, |each| each.sigma),

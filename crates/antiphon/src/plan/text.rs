@@ -11,6 +11,8 @@ use super::outlook::Outlook;
 const UNITS_OF_AN_HOURS_OUTAGE: u32 = 20;
 /// Seconds between two rounds, for figures in hours.
 const SECONDS_A_ROUND: u32 = ROUND.as_secs() as u32;
+/// Rounds of an epoch unless a coordinator's configuration says otherwise.
+const USUAL_EPOCH_ROUNDS: u64 = 720;
 /// Operators whose noise is listed one by one; beyond it, `--json` has them all.
 const OPERATORS_LISTED: usize = 40;
 
@@ -96,6 +98,13 @@ fn paths(figures: &Figures, table: &mut Table) {
         &short(figures.p_fewer_than_two_honest),
         "the chance that one onion passes at most one honest mixing hop",
     );
+    if figures.most_epoch_rounds < USUAL_EPOCH_ROUNDS {
+        table.row(
+            "rounds in an epoch",
+            &format!("<= {}", figures.most_epoch_rounds),
+            "as many as a proposal with the keys of all shards has room for",
+        );
+    }
 }
 
 fn noise(figures: &Figures, table: &mut Table) {

@@ -1,5 +1,6 @@
 //! What an operator of a network chooses about its epochs and rounds.
 
+use antiphon_routing::most_rounds;
 use antiphon_wire::{
     MOST_ROUNDS_IN_FLIGHT, NetworkFile, Parameters, SERVICE_CONVERSATION, SUITE_1,
 };
@@ -7,7 +8,7 @@ use antiphon_wire::{
 /// What holds for every epoch that this coordinator plans, and how long it waits for shards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoordinatorConfig {
-    /// Rounds in an epoch.
+    /// Rounds in an epoch; fewer where there are so many shards that a proposal has no room for them.
     pub epoch_rounds: u32,
     /// The nominal time between two rounds, in milliseconds. Raised to the network file's least
     /// interval if it is below that.
@@ -96,9 +97,10 @@ impl CoordinatorConfig {
         usize::from(self.rounds_in_flight).clamp(1, MOST_ROUNDS_IN_FLIGHT)
     }
 
-    /// Rounds in an epoch, at least one.
-    pub(crate) fn rounds(&self) -> u64 {
-        u64::from(self.epoch_rounds.max(1))
+    /// Rounds in an epoch of so many shards, at least one: no more than a proposal has room for.
+    pub(crate) fn rounds(&self, shards: usize) -> u64 {
+        let shards = shards as u64;
+        u64::from(self.epoch_rounds).min(most_rounds(shards, shards)).max(1)
     }
 
     /// The epoch parameters that this configuration fixes; L follows from the roster.
@@ -131,4 +133,17 @@ pub(crate) fn longest_round_ms(parameters: &Parameters) -> u64 {
     let per_layer = u64::from(layer_ms) + u64::from(reply_ms);
     let steps = u64::from(layers) * per_layer + 3 * u64::from(verify_ms);
     u64::from(submit_ms) + steps + u64::from(interval_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn epochs_of_large_networks_are_as_short_as_a_proposal_asks_for() {
+        let config = CoordinatorConfig { epoch_rounds: 720, ..CoordinatorConfig::default() };
+        assert_eq!((config.rounds(5), config.rounds(200)), (720, 720));
+        assert!((165..180).contains(&config.rounds(1000)));
+        assert_eq!(CoordinatorConfig { epoch_rounds: 0, ..config }.rounds(5), 1);
+    }
 }

@@ -249,7 +249,8 @@ impl Coordinator {
             (Need::HandOver, Some(signed)) => self.hand_over_round(signed),
             _ => next,
         };
-        let last_round = Round(first_round.0.saturating_add(self.config.rounds() - 1));
+        let rounds = self.config.rounds(members.len());
+        let last_round = Round(first_round.0.saturating_add(rounds - 1));
         let epoch = self.state.take_epoch();
         self.persist();
         self.notice(Notice::EpochCalled { epoch, first_round, shards: members.len() });
