@@ -208,6 +208,7 @@ mod tests {
                 malicious_ppm,
                 epsilon,
                 delta,
+                total_delta: 1.0,
                 trusts_heavy_operators: true,
                 ..Policy::default()
             };

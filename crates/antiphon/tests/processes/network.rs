@@ -49,8 +49,9 @@ impl Network {
         done(
             here,
             &format!(
-                "keygen network {} --malicious 0 --trust-heavy-operators --mixing-hops 3 --epsilon 2 --delta 0.01 \
-                 --disturbed {disturbed} --round-interval 200 --out network.toml",
+                "keygen network {} --malicious 0 --trust-heavy-operators --mixing-hops 3 --epsilon 2 \
+                 --delta 0.01 --total-delta 1 --disturbed {disturbed} --round-interval 200 \
+                 --out network.toml",
                 operators.join(" ")
             ),
         );

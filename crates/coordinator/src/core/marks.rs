@@ -37,6 +37,7 @@ pub(crate) fn vouched(
 #[cfg(test)]
 mod tests {
     use antiphon_wire::{IdentityKey, Operator, Policy};
+    use ed25519_dalek::SigningKey;
 
     use super::*;
 
@@ -44,7 +45,7 @@ mod tests {
     fn network() -> NetworkFile {
         let operators = (0..5u8).map(|i| Operator {
             name: format!("operator {i}"),
-            key: IdentityKey([i + 1; 32]),
+            key: IdentityKey::of(&SigningKey::from_bytes(&[i; 32])),
             weight: 1,
         });
         NetworkFile::new(operators.collect(), Policy::default()).unwrap()

@@ -21,7 +21,8 @@ fn the_protocols_reference_points() {
         (100, 80, 1000, "ln2", 1e-6, 364, 22.5),
     ] {
         let epsilon = values::epsilon(epsilon).unwrap();
-        let policy = Policy { epsilon, delta, disturbed_rounds, ..Policy::default() };
+        let total_delta = 1.0;
+        let policy = Policy { epsilon, delta, disturbed_rounds, total_delta, ..Policy::default() };
         let figures = plan(shards, &policy, None);
         assert_eq!(figures.honest_shards, honest);
         assert_eq!((figures.hops, figures.layers), (14, 15));
