@@ -46,7 +46,7 @@ pub struct LoadOptions {
     pub clients: u32,
     /// Rounds to measure, at least one.
     pub rounds: u32,
-    /// Rounds before them.
+    /// Rounds before them; one goes by in any case.
     pub warmup: u32,
     /// The fraction of clients that talk.
     pub talking: f64,
@@ -161,8 +161,14 @@ pub fn check_memory(
 }
 
 impl LoadOptions {
+    /// Rounds before the measured ones: one at least, since gateways wait for clients that took part in
+    /// the round before, and for no others.
+    fn unmeasured(&self) -> u64 {
+        u64::from(self.warmup).max(1)
+    }
+
     fn all_rounds(&self) -> u64 {
-        u64::from(self.warmup) + u64::from(self.rounds)
+        self.unmeasured() + u64::from(self.rounds)
     }
 
     fn least_ahead(&self, in_flight: u64) -> u64 {
@@ -239,7 +245,7 @@ impl Harness<'_> {
         self.link(&fleet).await?;
 
         let first = self.first_round(&fleet, &epoch, ahead).await?;
-        let warmup = u64::from(options.warmup);
+        let warmup = options.unmeasured();
         let last = Round(first.0 + options.all_rounds() - 1);
         fleet.shared.window.measure(Round(first.0 + warmup), last);
         let mut measured = Measured::new(self.options, &epoch, observed, &fleet);
@@ -251,7 +257,7 @@ impl Harness<'_> {
     /// Waits for all rounds, one after the other.
     async fn measure(&self, running: &mut Running<'_>) -> Result<(), LoadError> {
         let Running { measured, fleet, first, last, .. } = running;
-        let warmup = u64::from(self.options.warmup);
+        let warmup = self.options.unmeasured();
         for number in 0..self.options.all_rounds() {
             let round = Round(first.0 + number);
             self.progress.stage(Stage::Waiting { round: round.0, number });

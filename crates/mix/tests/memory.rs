@@ -153,11 +153,12 @@ fn a_round_takes_at_most_four_layers_beside_the_reply_state() {
 }
 
 #[test]
-fn a_hundredth_round_takes_no_more_than_the_first_ten() {
+fn a_hundredth_round_takes_no_more_than_the_first_thirty() {
     let _measuring = MEASURING.lock().unwrap();
     let peaks = measure(8, 100, 3).peaks;
     let most = |rounds: &[usize]| rounds.iter().max().copied().unwrap();
-    // What the sizes of batches vary by from round to round is not growth.
-    let (first, later) = (most(&peaks[..10]), most(&peaks[10..]));
+    // What the sizes of batches vary by from round to round is not growth, nor are the answers of the
+    // last rounds, which are kept for clients that lost their link.
+    let (first, later) = (most(&peaks[..30]), most(&peaks[30..]));
     assert!(later <= first + first / 100, "{peaks:?}");
 }

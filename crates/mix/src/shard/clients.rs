@@ -5,20 +5,20 @@ use std::sync::Arc;
 
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{
-    Blob, Digest, Epoch, FromClient, MOST_ROUNDS_IN_FLIGHT, PROTOCOL_VERSION, Round, Timestamp,
-    ToClient,
+    Blob, Digest, Epoch, FromClient, PROTOCOL_VERSION, Round, Timestamp, ToClient,
 };
 
 use crate::io::{ClientId, Output};
 use crate::round::SubmitError;
 use crate::shard::Shard;
+use crate::shard::kept::MOST_KEPT;
 use crate::shard::patience::Patience;
 
 /// Rounds after which a client that hands in nothing is dropped: it takes the place of another.
 const IDLE_ROUNDS: u32 = 100;
 
 /// Rounds that a client which comes back may ask for.
-const MOST_QUESTIONS: u32 = 2 * MOST_ROUNDS_IN_FLIGHT as u32;
+const MOST_QUESTIONS: u32 = MOST_KEPT as u32;
 
 /// The clients linked to this shard.
 #[derive(Debug, Default)]

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use antiphon_wire::{Digest, Round, Timestamp, ToClient};
+use antiphon_wire::{Digest, MOST_ROUNDS_IN_FLIGHT, Round, Timestamp, ToClient};
 
 /// How long answers are kept. A client that is away for longer has taken them for lost.
 const KEPT_MS: u64 = 60_000;
+/// For how many rounds, at most: as many as a client that comes back may ask for.
+pub(super) const MOST_KEPT: usize = 2 * MOST_ROUNDS_IN_FLIGHT;
 /// What an answer takes beside its replies, in bytes, about.
 const OVERHEAD_BYTES: usize = 160;
 
@@ -46,10 +48,13 @@ impl Kept {
         let until = now.plus_ms(KEPT_MS);
         self.rounds.push_back(Answers { round, until, bytes, by_ticket });
         self.bytes += bytes;
-        while let Some(oldest) =
-            self.rounds.pop_front_if(|oldest| oldest.until <= now || self.bytes > self.most_bytes)
+        while let Some(oldest) = self.rounds.front()
+            && (self.rounds.len() > MOST_KEPT
+                || oldest.until <= now
+                || self.bytes > self.most_bytes)
         {
             self.bytes -= oldest.bytes;
+            self.rounds.pop_front();
         }
     }
 
@@ -100,6 +105,18 @@ mod tests {
         assert!(kept.answer(Timestamp(60_000), Round(1), &Digest([2; 32])).is_none());
         kept.keep(Timestamp(60_500), Round(3), Vec::new());
         assert_eq!((kept.rounds.len(), kept.bytes), (2, 3 * (512 + OVERHEAD_BYTES)));
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_in_rounds() {
+        let mut kept = Kept::new(1 << 20);
+        for round in 0..100 {
+            kept.keep(Timestamp(0), Round(round), answers(round, 1));
+        }
+        assert_eq!(
+            (kept.rounds.len(), kept.bytes),
+            (MOST_KEPT, MOST_KEPT * (512 + OVERHEAD_BYTES))
+        );
     }
 
     #[test]
