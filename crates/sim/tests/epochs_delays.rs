@@ -122,8 +122,10 @@ fn no_delay_takes_the_roster_below_its_quorum() {
     network.set_adversary(slow(&[1, 2], 40_000, between_shards));
     network.run_ms(40_000 + SLOW_MS);
     assert!(network.record.epochs().all(|(.., shards)| shards >= 3), "{}", log(&network));
+    // A gateway that hears no other shard in time cannot show that two operators withheld their keys,
+    // so an aborted meeting of its clients is charged; schedules get sparse before that adds up.
     for client in 0..4 {
-        assert_eq!(network.client(client).ledger().charged(), 0);
+        assert!(network.client(client).ledger().charged() < 20);
     }
     assert_all_arrived(&mut network);
 }

@@ -153,7 +153,12 @@ mod tests {
     fn a_glitch_of_a_day_changes_next_to_nothing() {
         let day = 86_400_000;
         let (steps, drift) = run(60, |second| if second == 10 { day } else { 0 });
-        assert_eq!(steps, [Step::Moved(day), Step::Moved(-day)]);
+        // What was made up for in that second comes back with the step.
+        assert!(
+            matches!(steps[..], [Step::Moved(ahead), Step::Moved(back)]
+                if ahead == day && (ahead + back).abs() < 100),
+            "{steps:?}"
+        );
         assert!(drift < 100, "{drift}");
         let (_, drift) = run(60, |second| if (10..25).contains(&second) { 3_600_000 } else { 0 });
         assert!(drift < 1000, "{drift}");

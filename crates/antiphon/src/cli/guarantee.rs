@@ -36,9 +36,9 @@ pub(crate) struct GuaranteeArguments {
         value_parser = clap::value_parser!(u32).range(1..=1_000_000)
     )]
     disturbed: u32,
-    /// What everything together may add to delta over a year: longer paths keep a smaller total [default: no
-    /// limit; in a network file 0.3]
-    #[arg(long, value_name = "PROBABILITY", value_parser = values::delta)]
+    /// What everything together may add to delta over a year: longer paths keep a smaller total, and 1 is no
+    /// limit [default: no limit; in a network file 0.3]
+    #[arg(long, value_name = "PROBABILITY", value_parser = values::total)]
     total_delta: Option<f64>,
     /// The most pairs of onions that a client may be asked for in a round: a conversation of as many is hidden
     #[arg(

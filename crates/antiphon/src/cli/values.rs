@@ -57,6 +57,13 @@ pub(crate) fn probability(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "give a probability strictly between 0 and 1, such as 1e-6".to_owned())
 }
 
+/// A probability above 0 that may be 1, which bounds nothing.
+pub(crate) fn total(text: &str) -> Result<f64, String> {
+    number(text)
+        .filter(|value| *value > 0.0 && *value <= 1.0)
+        .ok_or_else(|| "give a probability above 0, such as 0.01; 1 is no limit".to_owned())
+}
+
 /// The probability with which epsilon may fail.
 pub(crate) fn delta(text: &str) -> Result<f64, String> {
     if is_zero(text) {

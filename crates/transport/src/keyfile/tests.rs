@@ -41,7 +41,7 @@ fn secrets_are_for_their_owner_alone() {
     write_secret(&path, SecretKind::Conversation, &[7; 32]).unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(!text::open_to_others(&path));
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
     assert!(text::open_to_others(&path));
 }
 
