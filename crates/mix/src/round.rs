@@ -282,7 +282,9 @@ impl RoundMachine {
         effects: &mut Effects,
     ) -> Result<(), SubmitError> {
         if self.open_for_ms(now).is_none() {
-            return Err(SubmitError::Closed);
+            // The same onions again are no second submission, however late they come.
+            let again = self.submissions.has(&ticket, onions);
+            return if again { Ok(()) } else { Err(SubmitError::Closed) };
         }
         let epoch = &self.context.epoch;
         self.submissions.take(

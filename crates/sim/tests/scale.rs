@@ -91,5 +91,18 @@ fn links_around_the_world_that_lose_messages_deliver() {
     setup.coordinator.endorse_ms = 3_000;
     setup.coordinator.ready_ms = 3_000;
     let network = delivers(setup, 10);
-    assert_undisturbed(&network);
+    // A gateway waits as long as onions took lately. Onions that were lost on the way and sent again can
+    // come later than that, and their client has a disturbed round.
+    let (mut all, mut disturbed) = (0, 0);
+    for report in network.record.rounds() {
+        assert_eq!(report.result, RoundResult::Delivered, "{}", log(&network));
+        for client in 0..network.record.events.len() {
+            match network.record.outcome(client, report.round) {
+                None | Some(Outcome::Undisturbed) => all += 1,
+                Some(Outcome::Disturbed) => (all, disturbed) = (all + 1, disturbed + 1),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!(10 * disturbed < all, "{disturbed} of {all}");
 }

@@ -194,14 +194,19 @@ impl NetworkFile {
 
 #[cfg(test)]
 mod tests {
+    use ed25519_dalek::SigningKey;
+
     use super::*;
+
+    /// As few as there have to be for one of them to count as malicious.
+    const FIVE: [(&str, u8); 5] = [("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5)];
 
     fn file(policy: &str, operators: &[(&str, u8)]) -> String {
         let mut text = format!("[policy]\n{policy}\n");
         for (name, key) in operators {
             text += &format!(
                 "[[operator]]\nname = \"{name}\"\nkey = \"{}\"\n",
-                hex::encode([*key; 32])
+                IdentityKey::of(&SigningKey::from_bytes(&[*key; 32])).to_hex()
             );
         }
         text
@@ -209,9 +214,9 @@ mod tests {
 
     #[test]
     fn defaults_are_those_of_the_protocol() {
-        let network = NetworkFile::parse(&file("", &[("a", 1), ("b", 2)])).unwrap();
+        let network = NetworkFile::parse(&file("", &FIVE)).unwrap();
         assert_eq!(network.policy, Policy::default());
-        assert_eq!(network.total_weight(), 2);
+        assert_eq!(network.total_weight(), 5);
     }
 
     #[test]
@@ -226,7 +231,7 @@ mod tests {
 
     #[test]
     fn the_id_covers_policy_and_weights() {
-        let a = NetworkFile::parse(&file("", &[("a", 1)])).unwrap();
+        let a = NetworkFile::parse(&file("", &FIVE)).unwrap();
         let mut b = a.clone();
         b.policy.delta = 1e-5;
         assert_ne!(a.id(), b.id());

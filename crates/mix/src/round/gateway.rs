@@ -103,6 +103,11 @@ impl Submissions {
         Ok(())
     }
 
+    /// Whether these onions are in already, under this hash of a ticket.
+    pub(crate) fn has(&self, ticket: &Digest, onions: &[u8]) -> bool {
+        self.by_ticket.get(ticket).is_some_and(|(_, digest)| *digest == Digest::of(onions))
+    }
+
     /// The client whose ticket has this hash is at another link now. Returns whether there is one.
     pub(crate) fn resume(&mut self, client: ClientId, ticket: &Digest) -> bool {
         let Some(&(position, _)) = self.by_ticket.get(ticket) else { return false };

@@ -362,6 +362,11 @@ impl RoundMachine {
         self.advance(now, effects);
     }
 
+    /// Whether a shard has said that it withholds its key, so that the round cannot be opened.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.sealing.seals.first_withheld().is_some()
+    }
+
     /// Withholds this shard's seal key if another shard has.
     pub(super) fn heed_withheld(&mut self, now: Timestamp, effects: &mut Effects) {
         if let Some((shard, _)) = self.sealing.seals.first_withheld() {

@@ -121,8 +121,11 @@ impl Shard {
         let submit_ms =
             self.epochs.get(&epoch).map(|keys| keys.context.epoch.parameters().submit_ms);
         // Told before anything is waited for: where nobody is, the round takes no more onions at once,
-        // but whoever comes too late is waited for in the next.
-        self.announce_to_clients(now, epoch, round, submit_ms.unwrap_or_default());
+        // but whoever comes too late is waited for in the next. A round that somebody has withheld a
+        // key for already will be aborted: nobody is asked for onions.
+        if self.rounds.get(&round).is_some_and(|machine| !machine.is_given_up()) {
+            self.announce_to_clients(now, epoch, round, submit_ms.unwrap_or_default());
+        }
         let (awaited, wait_ms) = self.clients.expect(submit_ms.unwrap_or_default().into());
         self.with_round(now, round, |machine, effects| {
             machine.announce(now, awaited, wait_ms, effects);
