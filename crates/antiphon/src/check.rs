@@ -75,21 +75,23 @@ fn check(path: &Path) -> Result<&'static str, CheckError> {
         path: path.to_owned(),
         problem: error.to_string().trim_end().to_owned(),
     })?;
-    if table.contains_key("listen_peers") {
+    // By more than one key, so that a typo in one of them is found rather than another kind.
+    let has = |keys: &[&str]| keys.iter().any(|key| table.contains_key(*key));
+    if has(&["listen_peers", "operator_list"]) {
         let config = ConfigFile::read(path)?;
         config
             .shard
             .check()
             .map_err(|source| CheckError::Shard { path: path.to_owned(), source })?;
         Ok("a shard's configuration")
-    } else if table.contains_key("listen_shards") {
+    } else if has(&["listen_shards", "listen_clients"]) {
         ServerConfig::load(path)?;
         Ok("a coordinator's configuration")
-    } else if table.contains_key("operator") {
+    } else if has(&["operator", "policy"]) {
         NetworkFile::parse(&text)
             .map_err(|source| CheckError::Network { path: path.to_owned(), source })?;
         Ok("a network file")
-    } else if table.contains_key("coordinator") {
+    } else if has(&["coordinator", "gateway"]) {
         antiphon_client::config::load(path)?;
         Ok("a client's configuration")
     } else {
