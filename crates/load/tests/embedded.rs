@@ -109,9 +109,10 @@ fn clients_come_and_go_and_arrive_when_they_like() {
 #[test]
 fn rounds_overlap_and_lose_nothing() {
     let network = network(4, |_| None);
-    // Clients that come over most of the window leave the network time for other rounds.
+    // Clients that come over most of the window leave the network time for other rounds. It takes some
+    // rounds until gateways wait for them all.
     let spread = LoadOptions { arrivals: Arrivals::Uniform, ..options(60) };
-    let options = LoadOptions { rounds: 10, warmup: 2, ..spread };
+    let options = LoadOptions { rounds: 10, warmup: 6, ..spread };
     let target = Target::Embedded(&network);
     let report = run(&options, &target, &Silent, || Ok(pending())).unwrap();
     assert_eq!((report.delivered(), report.lost_messages, report.idle_disturbed), (10, 0, 0));

@@ -145,7 +145,8 @@ fn spoilt_rounds_look_the_same_whatever_users_do() {
             let rounds = idle.record.rounds();
             rounds.filter(|r| idle.record.outcome(client, r.round) == Some(outcome)).count()
         };
-        assert!((0..CLIENTS).map(of).sum::<usize>() > 4, "{outcome:?}\n{}", log(&idle));
+        let count = (0..CLIENTS).map(of).sum::<usize>();
+        assert!(count > 1, "{outcome:?}: {count}\n{}", log(&idle));
     }
     for of in [Use::Much, Use::Alone, Use::Short] {
         let mut network = run_against(setup.clone(), of, spoil());

@@ -163,6 +163,6 @@ fn the_runs_have_rounds_of_every_outcome() {
     for outcome in [Outcome::Undisturbed, Outcome::Disturbed, Outcome::FreeAbort] {
         let rounds = network.record.rounds();
         let count = rounds.filter(|r| network.record.outcome(0, r.round) == Some(outcome)).count();
-        assert!(count > 2, "{outcome:?}: {count}");
+        assert!(count > 0, "{outcome:?}: {count}");
     }
 }
