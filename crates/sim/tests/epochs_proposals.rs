@@ -29,7 +29,7 @@ fn no_honest_shard_signs_parameters_weaker_than_the_policy() {
         ("no time", |d| d.parameters.layer_ms = 0, "deadline"),
         ("another suite", |d| d.parameters.suite = 2, "suite 2"),
         ("another service", |d| d.parameters.service = 9, "service 9"),
-        ("another version", |d| d.version += 1, "another version"),
+        ("another version", |d| d.version += 1, "of the protocol instead"),
         ("another network", |d| d.network.0[0] ^= 1, "another network"),
         ("expired", |d| d.expires_at = d.starts_at, "clock"),
         ("far ahead", |d| d.starts_at = d.starts_at.plus_ms(90_000_000), "clock"),
