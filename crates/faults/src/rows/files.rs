@@ -38,7 +38,7 @@ pub(crate) const ROWS: &[Row] = &[
         "shard-twice",
         "start a second process with a shard's configuration",
         "it is refused and says why; the network goes on",
-        true,
+        false,
         shard_twice,
     ),
     row(

@@ -24,7 +24,7 @@ pub(crate) const ROWS: &[Row] = &[
         "shard-killed",
         "kill -9 one of five shards",
         "the others go on without it within 10 s",
-        true,
+        false,
         shard_killed,
     ),
     row(
@@ -45,7 +45,7 @@ pub(crate) const ROWS: &[Row] = &[
         "shard-restarted",
         "SIGTERM a shard, start it again at once",
         "no round fails, nobody is suspended",
-        true,
+        false,
         shard_restarted,
     ),
     row(
@@ -59,7 +59,7 @@ pub(crate) const ROWS: &[Row] = &[
         "coordinator-killed",
         "kill -9 the coordinator, start it again after 10 s",
         "the epoch goes on within 10 s, nobody is suspended",
-        true,
+        false,
         coordinator_killed,
     ),
     row(
@@ -80,7 +80,7 @@ pub(crate) const ROWS: &[Row] = &[
         "power-cut",
         "kill -9 everything, start everything",
         "rounds within 15 s, nobody is suspended",
-        true,
+        false,
         power_cut,
     ),
     row(

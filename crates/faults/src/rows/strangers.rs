@@ -24,14 +24,14 @@ pub(crate) const ROWS: &[Row] = &[
         "silent-link",
         "one client links to a gateway and says nothing",
         "rounds take no longer",
-        true,
+        false,
         Fault::Running(silent_link),
     ),
     row(
         "large-frames-at-the-coordinator",
         "40 links with made-up identities send 16 MiB each to the coordinator's port for shards",
         "its memory grows by less than 32 MiB",
-        true,
+        false,
         Fault::Running(large_frames_at_the_coordinator),
     ),
     row(
@@ -45,7 +45,7 @@ pub(crate) const ROWS: &[Row] = &[
         "few-descriptors",
         "a shard may open 256 files; 300 idle connections to its port for shards",
         "the process lives, rounds go on",
-        true,
+        false,
         Fault::Starting(few_descriptors),
     ),
     row(
