@@ -4,8 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use antiphon_coordinator::server::ServerConfig;
+use antiphon_process::config_file::{ConfigError, read_bounded};
 use antiphon_shard::{ConfigFile, StartError};
-use antiphon_transport::config_file::{ConfigError, read_bounded};
 use antiphon_wire::{NetworkFile, NetworkFileError};
 use clap::Args;
 

@@ -15,8 +15,8 @@ use antiphon_client::{
 };
 use antiphon_coordinator::{CoordinatorConfig, Notice};
 use antiphon_load::{EmbeddedError, EmbeddedNetwork, EmbeddedOptions};
+use antiphon_process::entropy::entropy;
 use antiphon_shard::{DropOnions, Tamper};
-use antiphon_transport::entropy::entropy;
 use antiphon_wire::{Layer, Policy};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};

@@ -8,7 +8,7 @@ mod show;
 use std::io;
 use std::path::PathBuf;
 
-use antiphon_transport::keyfile::{KeyFileError, SecretKind};
+use antiphon_process::keyfile::{KeyFileError, SecretKind};
 use antiphon_wire::{BadSignature, IdentityKey, NetworkFileError};
 use clap::{Args, Subcommand};
 

@@ -15,7 +15,7 @@ use antiphon_load::{
     Target, check_memory,
 };
 use antiphon_onion::Kernel;
-use antiphon_transport::entropy::entropy;
+use antiphon_process::entropy::entropy;
 use clap::{ArgGroup, Args};
 use rand::Rng as _;
 

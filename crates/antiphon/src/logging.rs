@@ -9,7 +9,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Crates that a filter may name. A name outside this list lets nothing through, which would look
 /// like a network without a word to say.
-const CRATES: [&str; 17] = [
+const CRATES: [&str; 18] = [
     "antiphon",
     "antiphon_client",
     "antiphon_client_core",
@@ -18,6 +18,7 @@ const CRATES: [&str; 17] = [
     "antiphon_load",
     "antiphon_mix",
     "antiphon_onion",
+    "antiphon_process",
     "antiphon_routing",
     "antiphon_shard",
     "antiphon_sim",

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use antiphon_transport::keyfile;
+use antiphon_process::keyfile;
 use antiphon_wire::{OperatorList, Signed};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;

@@ -4,9 +4,9 @@ use std::io;
 use std::path::PathBuf;
 
 use antiphon_coordinator::server::{CoordinatorServer, ServerConfig, ServerError};
+use antiphon_process::config_file::ConfigError;
+use antiphon_process::descriptors;
 use antiphon_shard::{ConfigFile, RunError, ShardServer, StartError, metrics};
-use antiphon_transport::config_file::ConfigError;
-use antiphon_transport::descriptors;
 use clap::Args;
 use tokio::runtime::Runtime;
 

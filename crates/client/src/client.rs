@@ -3,8 +3,8 @@
 use std::fmt;
 
 use antiphon_client_core::{Budget, Ledger, OpenError, Opening};
-use antiphon_transport::clock::SystemClock;
-use antiphon_transport::entropy::entropy;
+use antiphon_process::clock::SystemClock;
+use antiphon_process::entropy::entropy;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use antiphon_client_core::{ConversationSecret, Opening, Role, Start};
-pub use antiphon_transport::config_file::ConfigError;
-use antiphon_transport::config_file::ConfigSource;
+pub use antiphon_process::config_file::ConfigError;
+use antiphon_process::config_file::ConfigSource;
 use serde::Deserialize;
 
 use crate::storage::beside;
@@ -112,7 +112,7 @@ fn socket(source: &ConfigSource, socket: Option<&Path>, state: &Path) -> PathBuf
 
 #[cfg(test)]
 mod tests {
-    use antiphon_transport::keyfile::{self, SecretKind};
+    use antiphon_process::keyfile::{self, SecretKind};
     use antiphon_wire::IdentityKey;
 
     use super::*;

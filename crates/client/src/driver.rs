@@ -14,8 +14,8 @@ use antiphon_client_core::{
     Checkpoint, Client as Core, ClientConfig as CoreConfig, ConversationId, DocumentRefusal,
     EntropySource, GatewayPolicy, Input, Output,
 };
-use antiphon_transport::clock::SystemClock;
-use antiphon_transport::entropy::{SystemRng, entropy};
+use antiphon_process::clock::SystemClock;
+use antiphon_process::entropy::{SystemRng, entropy};
 use antiphon_wire::{Blob, Encode as _, FromClient, IdentityKey, Round};
 use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};

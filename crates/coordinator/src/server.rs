@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_transport::clock::SystemClock;
+use antiphon_process::clock::SystemClock;
 use antiphon_transport::{Accept, BindError, Limits, Server};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use antiphon_coordinator::server::{CoordinatorServer, ServerConfig};
 use antiphon_coordinator::{CoordinatorConfig, Notice, RoundResult};
+use antiphon_process::clock::SystemClock;
 use antiphon_routing::VerifiedEpoch;
-use antiphon_transport::clock::SystemClock;
 use antiphon_transport::{Dialer, Identity, Incoming, Limits, Link};
 use antiphon_wire::{
     Blob, Decode, Encode, Epoch, FromClient, IdentityKey, NetworkFile, Operator, OperatorIndex,

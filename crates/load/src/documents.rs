@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_client::{ClientConfig, Coordinator};
+use antiphon_process::clock::SystemClock;
 use antiphon_routing::{DocumentError, VerifiedEpoch};
-use antiphon_transport::clock::SystemClock;
 use antiphon_transport::{DialError, Dialer, Incoming, Limits, Link, LinkReceiver, LinkSender};
 use antiphon_wire::{
     Decode as _, Encode as _, Epoch, FromClient, NetworkFile, PROTOCOL_VERSION, ToClient,

@@ -8,12 +8,12 @@ use std::num::NonZeroUsize;
 
 use antiphon_coordinator::server::{CoordinatorServer, ServerConfig, ServerError};
 use antiphon_coordinator::{CoordinatorConfig, Notice};
+use antiphon_process::entropy::entropy;
 use antiphon_shard::{
     CoordinatorAddress, ServerLimits, ShardNotice, ShardServer, ShardServerConfig, StartError,
     Tamper,
 };
 use antiphon_transport::Identity;
-use antiphon_transport::entropy::entropy;
 use antiphon_wire::{
     Epoch, IdentityKey, NetworkFile, NetworkFileError, Operator, OperatorIndex, OperatorList,
     Policy, Signed,

@@ -4,7 +4,7 @@ use std::env;
 use std::num::NonZeroUsize;
 use std::thread::available_parallelism;
 
-use antiphon_transport::clock::SystemClock;
+use antiphon_process::clock::SystemClock;
 use serde::Serialize;
 
 /// Enough to make a report again, and to see why another one differs.

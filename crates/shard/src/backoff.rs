@@ -32,7 +32,7 @@ impl Backoff {
 
 #[cfg(test)]
 mod tests {
-    use antiphon_transport::entropy::entropy;
+    use antiphon_process::entropy::entropy;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use antiphon_transport::entropy::entropy;
+use antiphon_process::entropy::entropy;
 use antiphon_transport::{CloseReason, Dialer, Incoming, Link, LinkReceiver, PeerIdentity};
 use antiphon_wire::{Decode as _, ToShard};
 use bytes::Bytes;

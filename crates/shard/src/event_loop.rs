@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_mix::{ClientId, Input, Shard, SignerState, WorkDone};
+use antiphon_process::clock::SystemClock;
+use antiphon_process::kept_file::KeptFile;
 use antiphon_transport::Dialer;
-use antiphon_transport::clock::SystemClock;
-use antiphon_transport::kept_file::KeptFile;
 use antiphon_wire::{IdentityKey, OperatorList, Round, Signed, ToClient, ToShard};
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-pub use antiphon_transport::config_file::ConfigError;
-use antiphon_transport::config_file::ConfigSource;
+pub use antiphon_process::config_file::ConfigError;
+use antiphon_process::config_file::ConfigSource;
 use serde::Deserialize;
 
 use crate::{CoordinatorAddress, ServerLimits, ShardServerConfig};

@@ -1,6 +1,6 @@
 use std::fs;
 
-use antiphon_transport::keyfile::{SecretKind, write_operator_list, write_secret};
+use antiphon_process::keyfile::{SecretKind, write_operator_list, write_secret};
 use antiphon_wire::{Epoch, IdentityKey, NetworkFile, OperatorIndex, OperatorList, Signed};
 use ed25519_dalek::SigningKey;
 use tempfile::TempDir;

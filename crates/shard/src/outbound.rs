@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use antiphon_transport::entropy::entropy;
+use antiphon_process::entropy::entropy;
 use antiphon_transport::{
     BulkReceipt, CloseReason, Dialer, Link, LinkSender, PeerIdentity, SendError,
 };

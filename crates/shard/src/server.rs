@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use antiphon_mix::{EntropySource, Shard, ShardConfig, SignerState};
-use antiphon_transport::entropy::entropy;
+use antiphon_process::entropy::entropy;
 use antiphon_transport::{Accept, BindError, Dialer, Identity, Limits, PeerIdentity, Server};
 use antiphon_wire::{IdentityKey, NetworkFile, OperatorIndex, OperatorList, Signed};
 use tokio::sync::{broadcast, mpsc, watch};

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use antiphon_mix::SignerState;
-use antiphon_transport::kept_file::{KeptFile, LockError};
+use antiphon_process::kept_file::{KeptFile, LockError};
 use antiphon_wire::{Epoch, Round};
 use serde::Deserialize;
 

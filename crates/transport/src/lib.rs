@@ -1,16 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 mod carrier;
-pub mod clock;
 mod close;
-pub mod config_file;
-pub mod descriptors;
 mod dialer;
-pub mod entropy;
 mod frame;
 mod identity;
-pub mod kept_file;
-pub mod keyfile;
 mod limits;
 mod link;
 mod persistent;

@@ -25,7 +25,7 @@ use crate::identity::{Identity, PeerIdentity};
 use crate::limits::{Limits, Transport};
 use crate::link::{Connected, Link, Rules};
 use crate::tls::{self, Admit};
-use crate::{descriptors, socket, tcp};
+use crate::{socket, tcp};
 
 use admission::Admission;
 pub(crate) use admission::Permit;
@@ -180,7 +180,7 @@ impl Server {
         let most = match transport {
             Transport::Quic => limits.max_handshakes,
             Transport::Tcp => {
-                let quarter = usize::try_from(descriptors::limit() / 4).unwrap_or(usize::MAX);
+                let quarter = usize::try_from(socket::most_open() / 4).unwrap_or(usize::MAX);
                 limits.max_handshakes.min(quarter)
             }
         };

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use quinn::{Endpoint, EndpointConfig, ServerConfig, TokioRuntime};
+use rustix::process::{Resource, getrlimit};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Room in UDP sockets, in bytes: hundreds of handshakes that begin at once, 1200 bytes or two of
@@ -17,6 +18,11 @@ const TCP_BACKLOG: i32 = 1024;
 /// Bytes that may wait in a TCP socket before they are on their way. What has to go first would wait
 /// behind them.
 const TCP_UNSENT_BYTES: u32 = 256 << 10;
+
+/// Files and sockets that this process may have open at once; `u64::MAX` if there is no limit.
+pub(crate) fn most_open() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
 
 /// An endpoint for QUIC at `addr` that is set up by `config`; one that only dials without `server`.
 pub(crate) fn quic(

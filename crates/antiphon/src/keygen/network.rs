@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use antiphon_process::config_file::read_bounded;
+use antiphon_process::keyfile::write_public;
 use antiphon_routing::{FEW_HONEST_TARGET, Ppm, mixing_hops};
-use antiphon_transport::config_file::read_bounded;
-use antiphon_transport::keyfile::write_public;
 use antiphon_wire::{NetworkFile, Operator, Policy};
 use clap::Args;
 

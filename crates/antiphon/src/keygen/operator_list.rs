@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use antiphon_transport::keyfile::{read_signing_key, write_operator_list};
+use antiphon_process::keyfile::{read_signing_key, write_operator_list};
 use antiphon_wire::{Epoch, IdentityKey, OperatorList, Signed};
 use clap::Args;
 

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use antiphon_transport::entropy::entropy;
-use antiphon_transport::keyfile::{SecretKind, write_secret};
+use antiphon_process::entropy::entropy;
+use antiphon_process::keyfile::{SecretKind, write_secret};
 use antiphon_wire::IdentityKey;
 use clap::Args;
 use ed25519_dalek::SigningKey;

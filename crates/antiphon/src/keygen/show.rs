@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use antiphon_transport::keyfile::{self, SecretKind};
+use antiphon_process::keyfile::{self, SecretKind};
 use antiphon_wire::{IdentityKey, NetworkFile, Operator, OperatorList, Signed};
 use clap::Args;
 use ed25519_dalek::SigningKey;

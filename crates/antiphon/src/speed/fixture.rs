@@ -4,7 +4,7 @@ use antiphon_onion::{
     Hop, HopKey, JointSealKey, Keep, OnionSecretKey, PeelKey, RoundContext, SealSecretKey,
     build_batch,
 };
-use antiphon_transport::entropy::entropy;
+use antiphon_process::entropy::entropy;
 use antiphon_wire::{Epoch, Geometry, Layer, Round, ShardIndex};
 use rand::Rng as _;
 

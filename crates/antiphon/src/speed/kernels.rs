@@ -1,7 +1,7 @@
 //! How fast each kernel of the processor peels.
 
 use antiphon_onion::{Kernel, Peeled, dh, peel_batch};
-use antiphon_transport::entropy::entropy;
+use antiphon_process::entropy::entropy;
 use antiphon_wire::Layer;
 use rand::Rng as _;
 

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use antiphon_transport::entropy::entropy;
+use antiphon_process::entropy::entropy;
 use antiphon_transport::{Accept, Dialer, Identity, Incoming, Limits, Link, Server};
 use bytes::Bytes;
 use rand::Rng as _;

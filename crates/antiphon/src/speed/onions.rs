@@ -1,7 +1,7 @@
 //! What onions cost: built, answered, gathered.
 
 use antiphon_onion::{ReplyKey, apply_reply_streams};
-use antiphon_transport::entropy::entropy;
+use antiphon_process::entropy::entropy;
 use antiphon_wire::Layer;
 use rand::Rng as _;
 use rand::seq::SliceRandom as _;

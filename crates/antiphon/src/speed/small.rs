@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use antiphon_transport::entropy::entropy;
+use antiphon_process::entropy::entropy;
 use antiphon_verify::{FilterKey, FilterPrecision, SealFilter};
 use antiphon_wire::{Epoch, FilterSalt, Round, ShardIndex};
 use ed25519_dalek::{Signer as _, SigningKey};

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use antiphon_transport::keyfile;
+use antiphon_process::keyfile;
 use antiphon_wire::{Epoch, IdentityKey, NetworkFile, OperatorIndex};
 use ed25519_dalek::SigningKey;
 

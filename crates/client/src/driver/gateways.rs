@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_client_core::{DocumentRefusal, Input};
+use antiphon_process::clock::SystemClock;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_transport::DialError;
-use antiphon_transport::clock::SystemClock;
 use antiphon_wire::{IdentityKey, Round, Timestamp, ToClient};
 use tokio::time::Instant;
 

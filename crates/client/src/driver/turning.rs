@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_transport::clock::SystemClock;
+use antiphon_process::clock::SystemClock;
 use antiphon_wire::{Round, ToClient};
 use rand::RngExt as _;
 use tokio::time::Instant;

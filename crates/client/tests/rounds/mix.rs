@@ -6,8 +6,8 @@ use antiphon_onion::{
     OnionSecretKey, PeelKey, Peeled, RoundContext, SealSecretKey, apply_reply_stream, inner_offset,
     peel_batch,
 };
+use antiphon_process::clock::SystemClock;
 use antiphon_routing::{Draft, Offer, VerifiedEpoch, assemble};
-use antiphon_transport::clock::SystemClock;
 use antiphon_wire::{
     Contribution, DEAD_DROP_BYTES, Digest, Epoch, IdentityKey, NEXT_HOP_BYTES, NetworkFile,
     Operator, OperatorIndex, OperatorList, PROTOCOL_VERSION, Parameters, Policy, Reason,

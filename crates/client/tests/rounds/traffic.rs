@@ -6,7 +6,7 @@ use std::time::Duration;
 use antiphon_client_core::{
     Client as Core, ClientConfig as CoreConfig, EntropySource, Input, Opening, Output,
 };
-use antiphon_transport::clock::SystemClock;
+use antiphon_process::clock::SystemClock;
 use antiphon_transport::{Dialer, Incoming, Limits};
 use antiphon_wire::{
     Blob, Decode as _, Encode as _, FromClient, PROTOCOL_VERSION, Round, ToClient,

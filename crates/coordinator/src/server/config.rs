@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-pub use antiphon_transport::config_file::ConfigError;
-use antiphon_transport::config_file::ConfigSource;
+pub use antiphon_process::config_file::ConfigError;
+use antiphon_process::config_file::ConfigSource;
 use antiphon_transport::{Identity, Prefix};
 use antiphon_wire::{Geometry, MOST_ROUNDS_IN_FLIGHT, NetworkFile, Policy};
 use serde::Deserialize;

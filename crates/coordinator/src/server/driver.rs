@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_transport::clock::SystemClock;
+use antiphon_process::clock::SystemClock;
 use antiphon_wire::{Encode, Epoch, IdentityKey, SignedDocument, ToClient, ToCoordinator, ToShard};
 use bytes::Bytes;
 use tokio::runtime::Handle;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use antiphon_transport::kept_file::{KeptFile, LockError};
+use antiphon_process::kept_file::{KeptFile, LockError};
 
 use crate::State;
 

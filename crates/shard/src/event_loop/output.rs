@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_mix::{ClientId, Notice, Output, SignerState};
+use antiphon_process::kept_file::KeptFile;
 use antiphon_transport::CloseReason;
-use antiphon_transport::kept_file::KeptFile;
 use antiphon_wire::{Encode as _, IdentityKey, PeerMessage, ToClient};
 use bytes::Bytes;
 use tokio::time::timeout;

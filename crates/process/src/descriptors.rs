@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const FEW: u64 = 4096;
 
 /// How many files and sockets may be open at once; `u64::MAX` if there is no limit.
-pub fn limit() -> u64 {
+fn limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 

@@ -21,7 +21,7 @@ use error::KeyFileError;
 
 // Compiled in from its source, so that no TLS has to be built here.
 #[allow(dead_code)]
-#[path = "../../crates/transport/src/keyfile/text.rs"]
+#[path = "../../crates/process/src/keyfile/text.rs"]
 mod text;
 
 fuzz_target!(|content: &[u8]| {

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use antiphon_wire::{IdentityKey, NetworkFile, NetworkFileError, OperatorList, Signed};
 use ed25519_dalek::SigningKey;
@@ -11,7 +12,6 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::keyfile::{self, KeyFileError};
-use crate::prefix::Prefix;
 
 /// What is wrong with a configuration file or a file that it names. Never shows a secret.
 #[derive(Debug, thiserror::Error)]
@@ -133,7 +133,7 @@ impl ConfigSource {
     ///
     /// # Errors
     /// Names the key and what would be right.
-    pub fn prefixes(
+    pub fn prefixes<Prefix: FromStr>(
         &self,
         key: &'static str,
         found: &[String],

@@ -1,0 +1,8 @@
+#![doc = include_str!("../README.md")]
+
+pub mod clock;
+pub mod config_file;
+pub mod descriptors;
+pub mod entropy;
+pub mod kept_file;
+pub mod keyfile;
