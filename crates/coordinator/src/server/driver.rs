@@ -12,7 +12,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::links::{Heed, Links, Rival, ShardLink};
+use super::links::{Heed, Links, ShardLink};
 use super::store::Store;
 use super::{ServerError, StoreError};
 use crate::{Coordinator, Input, Notice, Output, State, WorkDone};
@@ -128,7 +128,8 @@ impl Driver {
             Heed::Connected => self.handle(Input::Connected { identity }),
             Heed::Said(message) => self.handle(Input::Message { identity, message }),
             Heed::Gone => self.handle(Input::Disconnected { identity }),
-            Heed::Replaced(Rival { link, said, .. }) => {
+            Heed::Replaced(rival) => {
+                let (link, said) = rival.said_by(Instant::now());
                 self.handle(Input::Disconnected { identity })?;
                 self.links.take_in(identity, link);
                 self.handle(Input::Connected { identity })?;

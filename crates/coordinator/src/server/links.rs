@@ -28,8 +28,27 @@ pub(super) struct ShardLink {
 #[derive(Debug)]
 pub(super) struct Rival {
     pub(super) link: ShardLink,
-    pub(super) said: Vec<ToCoordinator>,
+    said: Vec<ToCoordinator>,
     until: Instant,
+}
+
+impl Rival {
+    /// What it said, with clocks as if they were read now.
+    pub(super) fn said_by(self, now: Instant) -> (ShardLink, Vec<ToCoordinator>) {
+        let Self { link, mut said, until } = self;
+        let waited = (now + ANSWER_WITHIN).saturating_duration_since(until);
+        let waited_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+        for message in &mut said {
+            match message {
+                ToCoordinator::Register { standing, .. } => {
+                    standing.clock = standing.clock.plus_ms(waited_ms);
+                }
+                ToCoordinator::Clock { now } => *now = now.plus_ms(waited_ms),
+                _ => {}
+            }
+        }
+        (link, said)
+    }
 }
 
 /// What is to be done about an event on a link.
@@ -200,8 +219,12 @@ mod tests {
         assert!(links.mute(Instant::now()).is_empty());
         assert_eq!(links.mute(Instant::now() + ANSWER_WITHIN), [SHARD]);
         let Heed::Replaced(rival) = links.drop_link(SHARD) else { panic!("not replaced") };
-        assert_eq!((rival.link.number, rival.said.as_slice()), (2, &[CLOCK][..]));
-        links.take_in(SHARD, rival.link);
+        let later = Instant::now() + ANSWER_WITHIN;
+        let (link, said) = rival.said_by(later);
+        let [ToCoordinator::Clock { now }] = said[..] else { panic!("{said:?}") };
+        assert!((1900..2100).contains(&now.0), "the time that it waited is no error of its clock");
+        assert_eq!(link.number, 2);
+        links.take_in(SHARD, link);
         assert!(matches!(links.said(SHARD, 1, CLOCK), Heed::Nothing), "it has no say any more");
         assert!(matches!(links.down(SHARD, 2), Heed::Gone));
     }
