@@ -27,6 +27,8 @@ use super::state::State;
 
 /// The longest text of a shard that is passed on, in characters.
 const LONGEST_TEXT: usize = 200;
+/// A deadline that is noticed this many milliseconds late was not looked for: the process stood still.
+const STOOD_STILL_MS: u64 = 2000;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -109,6 +111,8 @@ pub struct Coordinator {
     settled: bool,
     /// Whether the shards of a restored epoch are still to come back.
     resuming: bool,
+    /// Until when nothing is decided, since what became of the links is still to be heard.
+    settle_until: Timestamp,
     /// Whether the running epoch needs a successor before another round.
     broken: bool,
     /// The last epoch that was broken. What else goes wrong in it decides nothing any more.
@@ -166,6 +170,7 @@ impl Coordinator {
             waiting: None,
             settled: false,
             resuming: false,
+            settle_until: now,
             broken: false,
             broken_last: None,
             given_up: BTreeMap::new(),
@@ -187,7 +192,11 @@ impl Coordinator {
 
     /// Takes an input at the time `now`. A time before that of an earlier input counts as that one.
     pub fn handle(&mut self, now: Timestamp, input: Input) {
+        let late_ms = self.next_deadline().map_or(0, |due| now.ms_since(due));
         self.now = self.now.max(now);
+        if late_ms >= STOOD_STILL_MS {
+            self.stood_still(late_ms);
+        }
         match input {
             Input::Connected { identity } => {
                 if let Some(member) = self.roster.connect(identity) {
@@ -234,11 +243,15 @@ impl Coordinator {
 
     /// Acts on everything that is due.
     fn finish(&mut self) {
-        while self.step_owed() || self.step_round() || self.step_attempt() || self.step_plan() {}
+        while self.now >= self.settle_until && self.step() {}
         self.release();
         if self.unsaved {
             self.persist();
         }
+    }
+
+    fn step(&mut self) -> bool {
+        self.step_owed() || self.step_round() || self.step_attempt() || self.step_plan()
     }
 
     fn message(&mut self, identity: IdentityKey, message: ToCoordinator) {

@@ -36,16 +36,28 @@ impl Loss {
 
 /// The links lost lately, the oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct Losses(Vec<Loss>);
+pub(crate) struct Losses {
+    lately: Vec<Loss>,
+    /// When there were last so many that no quorum was left.
+    many_at: Option<Timestamp>,
+}
 
 impl Losses {
     /// Notes a loss. Returns all that came together if they leave no quorum.
     pub(crate) fn note(&mut self, loss: Loss, network: &NetworkFile) -> Option<Vec<Loss>> {
         let now = loss.at;
-        self.0.retain(|earlier| now.ms_since(earlier.at) <= TOGETHER_MS);
-        self.0.push(loss);
-        let operators = self.0.iter().map(|loss| loss.operator);
-        leave_no_quorum(network, operators).then(|| std::mem::take(&mut self.0))
+        self.lately.retain(|earlier| now.ms_since(earlier.at) <= TOGETHER_MS);
+        self.lately.push(loss);
+        let operators = self.lately.iter().map(|loss| loss.operator);
+        leave_no_quorum(network, operators).then(|| {
+            self.many_at = Some(now);
+            std::mem::take(&mut self.lately)
+        })
+    }
+
+    /// Whether a link that is lost now goes with many before it.
+    pub(crate) fn are_many(&self, now: Timestamp) -> bool {
+        self.many_at.is_some_and(|at| now.ms_since(at) <= TOGETHER_MS)
     }
 }
 

@@ -39,6 +39,11 @@ pub enum Notice {
         /// How many links.
         links: usize,
     },
+    /// The process stood still: its machine was suspended, or it got no processor time.
+    StoodStill {
+        /// How long, in milliseconds, beyond when it was to do something.
+        late_ms: u64,
+    },
     /// The state was lost, or is an old one: shards are further on. The numbers continue above what
     /// operators of more than f of the weight say.
     Behind {
@@ -207,6 +212,7 @@ impl Notice {
         match self {
             Self::Behind { .. }
             | Self::WasAway { .. }
+            | Self::StoodStill { .. }
             | Self::ShardRejected { .. }
             | Self::ListEnds { .. }
             | Self::WaitingForQuorum(_) => true,
@@ -280,6 +286,13 @@ impl fmt::Display for Notice {
             Self::WasAway { links } => write!(
                 f,
                 "{links} links were lost together: this coordinator was away, and nobody sits out"
+            ),
+            Self::StoodStill { late_ms } => write!(
+                f,
+                "this coordinator stood still for {}.{} s: hearing what became of its shards, and \
+                 nobody sits out",
+                late_ms / 1000,
+                late_ms % 1000 / 100
             ),
             Self::Behind { epoch, round } => write!(
                 f,

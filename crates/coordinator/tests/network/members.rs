@@ -115,11 +115,70 @@ fn a_coordinator_and_a_shard_that_restart_together_are_back_at_once() {
     assert_eq!(world.newest().document.shards.len(), 5);
 }
 
+/// A network of five in the middle of a round of a long epoch.
+fn in_a_long_epoch() -> World {
+    let mut config = config();
+    config.epoch_rounds = 100;
+    let mut world = World::unconnected(5, config);
+    world.connect_all();
+    world.run_ms(5300);
+    world
+}
+
 #[test]
-fn a_coordinator_that_was_away_blames_nobody_and_goes_on_with_the_epoch() {
+fn a_coordinator_that_stood_still_opens_nothing_before_it_has_heard_of_its_links() {
+    let mut world = in_a_long_epoch();
+    let (epoch, ..) = *world.opened.last().unwrap();
+    let opened = world.opened.len();
+    world.now = world.now.plus_ms(20_000);
+    world.input(Input::Tick);
+    for shard in 0..5 {
+        let identity = world.shards[shard].identity();
+        world.input(Input::Disconnected { identity });
+    }
+    assert_eq!(world.told(|notice| matches!(notice, Notice::StoodStill { .. })), 1);
+    assert_eq!(world.opened.len(), opened, "nobody would have heard of it");
+    let since = world.now;
+    world.connect_all();
+    world.run_ms(3000);
+    assert!(delivered(&world, since) >= 2, "{}", log(&world));
+    assert_eq!(world.opened[opened].0, epoch);
+    nobody_suspended(&world);
+}
+
+#[test]
+fn a_coordinator_that_stood_still_while_all_links_lasted_goes_on_at_once() {
+    let mut world = in_a_long_epoch();
+    let (epoch, ..) = *world.opened.last().unwrap();
+    world.now = world.now.plus_ms(3000);
+    let since = world.now;
+    world.input(Input::Tick);
+    world.run_ms(2000);
+    assert!(delivered(&world, since) >= 1, "{}", log(&world));
+    let soon = since.plus_ms(1000);
+    assert!(world.opened.iter().any(|(of, _, at)| *of == epoch && *at > since && *at <= soon));
+    nobody_suspended(&world);
+}
+
+#[test]
+fn an_epoch_on_its_way_outlasts_a_coordinator_that_stood_still() {
+    let mut world = in_a_long_epoch();
+    let before = world.newest().document.epoch;
+    leave(&mut world, 2);
+    // Shards have answered, and it heard nothing of it within its deadline.
+    world.now = world.now.plus_ms(3000);
+    world.input(Input::Tick);
+    world.run_ms(2000);
+    let failed = world.told(|notice| matches!(notice, Notice::EpochFailed { .. }));
+    assert_eq!(failed, 0, "{}", log(&world));
+    assert!(world.newest().document.epoch > before);
+    nobody_suspended(&world);
+}
+
+#[test]
+fn a_coordinator_that_was_cut_off_blames_nobody_and_goes_on_with_the_epoch() {
     let mut world = running(1_000_000);
     let epoch = world.opened.last().unwrap().0;
-    world.now = world.now.plus_ms(20_000);
     for shard in 0..5 {
         let identity = world.shards[shard].identity();
         world.input(Input::Disconnected { identity });
@@ -139,6 +198,20 @@ fn a_coordinator_that_was_away_blames_nobody_and_goes_on_with_the_epoch() {
         _ => None,
     });
     assert_eq!(last, Some(1));
+}
+
+#[test]
+fn shards_that_all_are_started_again_one_after_the_other_are_all_spared() {
+    let mut world = running(1_000_000);
+    let since = world.now;
+    for shard in 0..5 {
+        world.crash(shard);
+        world.connect(shard);
+        world.run_ms(300);
+    }
+    world.run_ms(3000);
+    assert!(delivered(&world, since) >= 1, "{}", log(&world));
+    assert_eq!(world.newest().document.shards.len(), 5, "{}", log(&world));
 }
 
 fn leave(world: &mut World, shard: usize) {

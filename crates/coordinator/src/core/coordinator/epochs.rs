@@ -142,11 +142,14 @@ impl Coordinator {
 
     /// Plans an epoch, if one is needed and enough shards are here.
     pub(super) fn step_plan(&mut self) -> bool {
-        if self.stopping || self.attempt.is_some() {
+        if self.stopping {
             return false;
         }
         if self.resuming {
             return self.resume();
+        }
+        if self.attempt.is_some() {
+            return false;
         }
         let Some(need) = self.need().filter(|_| self.now >= self.retry_at) else { return false };
         if need.is_urgent() {
@@ -273,6 +276,9 @@ impl Coordinator {
         let attempt = attempt.map(|attempt| attempt.deadline);
         let gather = (self.resuming || !self.gathered).then_some(self.gather_until);
         let ahead = self.state.current().map(|signed| self.ahead_at(&signed.document));
-        [attempt, gather, ahead, self.hand_over_at(), Some(self.retry_at)].into_iter().flatten()
+        let settled = Some(self.settle_until);
+        [attempt, gather, ahead, self.hand_over_at(), Some(self.retry_at), settled]
+            .into_iter()
+            .flatten()
     }
 }

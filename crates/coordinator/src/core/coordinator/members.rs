@@ -15,6 +15,8 @@ use crate::core::{clocks, marks, quorum};
 
 /// How long a coordinator that was away waits for the shards of its epoch, in milliseconds.
 const AWAY_MS: u64 = 15_000;
+/// How long a coordinator that stood still takes to hear what became of its links, in milliseconds.
+const SETTLE_MS: u64 = 300;
 /// By how many epochs and rounds a coordinator that starts goes beyond what operators of more than
 /// f of the weight say: as far as one of them may have seen more than the others.
 const SLACK: (u64, u64) = (4, 2 * MOST_ROUNDS_IN_FLIGHT as u64);
@@ -132,11 +134,14 @@ impl Coordinator {
         }
         self.forgive_debts(&identity);
         // While shards come back after a restart, links may come and go.
-        if self.resuming {
+        if self.resuming || self.now < self.settle_until {
             return self.leave_out(&identity, "is gone");
         }
         if member.leaving {
             return self.take_out(identity, "it has left");
+        }
+        if self.losses.are_many(self.now) {
+            return self.take_out(identity, "its link is gone, as those of many");
         }
         let running = self.state.current().map(|signed| signed.document.epoch);
         let before = (running, self.state.next().cloned());
@@ -166,6 +171,20 @@ impl Coordinator {
             self.broken_last = self.broken_last.filter(|broken| Some(*broken) != epoch);
             self.state.put_back(next);
         }
+        self.await_shards();
+    }
+
+    /// The process stood still, as when its machine was suspended. Shards may have gone on all the
+    /// while, and what they said waits to be heard: nothing is their fault.
+    pub(super) fn stood_still(&mut self, late_ms: u64) {
+        self.notice(Notice::StoodStill { late_ms });
+        self.settle_until = self.now.plus_ms(SETTLE_MS);
+        self.owed.clear();
+        self.await_shards();
+    }
+
+    /// Goes on with the epoch once its shards are here.
+    fn await_shards(&mut self) {
         self.resuming =
             !self.broken && (self.state.current().is_some() || self.state.next().is_some());
         self.gathered = false;
