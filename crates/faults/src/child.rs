@@ -87,14 +87,34 @@ impl Child {
         wait_for(within, || self.process.try_wait().ok().flatten())?.code()
     }
 
-    /// Bytes of memory that it holds.
+    /// Mebibytes of memory that it holds.
     pub(crate) fn resident(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// The most mebibytes that it held since [`Self::forget_peak`].
+    pub(crate) fn peak(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    /// Counts the peak of its memory from now on.
+    pub(crate) fn forget_peak(&self) -> io::Result<()> {
+        fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5")
+    }
+
+    /// How many files and sockets it has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.process.id())).map_or(0, Iterator::count)
+    }
+
+    /// A line of what the system knows of it, given in kibibytes, as mebibytes.
+    fn status(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()));
         let line = |text: &str| {
-            let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
+            let line = text.lines().find(|line| line.starts_with(name))?;
             line.split_whitespace().nth(1)?.parse::<u64>().ok()
         };
-        status.ok().and_then(|text| line(&text)).unwrap_or(0) * 1024
+        status.ok().and_then(|text| line(&text)).unwrap_or(0) / 1024
     }
 
     /// Where its log ends now.

@@ -10,12 +10,14 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::child::{Child, Surroundings, wait_for, write};
+use crate::links::get;
 use crate::rounds::{self, EndedRound};
 
 /// Shards, each with an operator of its own: with f = 0.2, the fewest of which one counts as malicious.
 pub(crate) const SHARDS: usize = 5;
 
-const OPERATORS: [&str; SHARDS] = ["alpha", "beta", "gamma", "delta", "epsilon"];
+/// Their operators' names.
+pub(crate) const OPERATORS: [&str; SHARDS] = ["alpha", "beta", "gamma", "delta", "epsilon"];
 
 /// The nominal time between two rounds.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -29,6 +31,8 @@ pub(crate) struct Program {
     path: PathBuf,
     ports: u16,
     keep: bool,
+    /// Options of `keygen network`.
+    policy: &'static str,
 }
 
 /// Keys, files and processes. Dropping it ends all of them.
@@ -37,7 +41,6 @@ pub(crate) struct Network {
     program: PathBuf,
     ports: u16,
     folder: TempDir,
-    coordinator_key: String,
     /// The coordinator's process.
     pub(crate) coordinator: Child,
     /// The shards' processes.
@@ -60,7 +63,12 @@ pub(crate) enum BenchError {
 
 impl Program {
     pub(crate) fn new(path: PathBuf, ports: u16, keep: bool) -> Self {
-        Self { path, ports, keep }
+        Self { path, ports, keep, policy: "" }
+    }
+
+    /// The same with options for `keygen network`.
+    pub(crate) fn with_policy(&self, policy: &'static str) -> Self {
+        Self { path: self.path.clone(), policy, ..*self }
     }
 
     /// Makes all files, and starts all processes with ordinary surroundings.
@@ -75,12 +83,12 @@ impl Program {
     ) -> Result<Network, BenchError> {
         let folder = tempfile::Builder::new().prefix("antiphon-faults-").tempdir()?;
         let setup = Setup { program: &self.path, folder: folder.path(), ports: self.ports };
-        let coordinator_key = setup.write()?;
+        setup.write(self.policy)?;
         let coordinator = setup.start("coordinator", &surroundings("coordinator"))?;
         let shards = OPERATORS.iter().map(|name| setup.start(name, &surroundings(name)));
         let shards = shards.collect::<Result<_, _>>()?;
         let (program, ports) = (self.path.clone(), self.ports);
-        let mut network = Network { program, ports, folder, coordinator_key, coordinator, shards };
+        let mut network = Network { program, ports, folder, coordinator, shards };
         let started = network.delivered(0, 2, START_WITHIN);
         if started.is_none() {
             let why = network.failure("no round was delivered after the start");
@@ -120,14 +128,14 @@ impl Setup<'_> {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    /// Makes all keys and files; returns the coordinator's public key.
-    fn write(&self) -> Result<String, BenchError> {
+    /// Makes all keys and files.
+    fn write(&self, policy: &str) -> Result<(), BenchError> {
         let mut operators = String::new();
         for name in OPERATORS {
             let key = self.run(&format!("keygen operator --out {name}.operator"))?;
             operators += &format!(" --operator {name}={key}");
         }
-        self.run(&format!("keygen network{operators} --out network.toml"))?;
+        self.run(&format!("keygen network{operators} {policy} --out network.toml"))?;
         let coordinator = self.run("keygen identity --out coordinator.key")?;
         write(&self.folder.join("coordinator.toml"), &self.coordinator())?;
         for (position, name) in OPERATORS.iter().enumerate() {
@@ -142,7 +150,19 @@ impl Setup<'_> {
                 &self.shard(position, name, &coordinator),
             )?;
         }
-        Ok(coordinator)
+        write(&self.folder.join("client.toml"), &self.client(&coordinator))?;
+        Ok(())
+    }
+
+    fn client(&self, coordinator: &str) -> String {
+        let port = self.ports + 1;
+        format!(
+            "network = \"network.toml\"\n\
+             state = \"client.state\"\n\
+             [coordinator]\n\
+             address = \"127.0.0.1:{port}\"\n\
+             identity = \"{coordinator}\"\n"
+        )
     }
 
     fn coordinator(&self) -> String {
@@ -213,20 +233,14 @@ impl Network {
         self.folder.path()
     }
 
-    /// The coordinator's public key.
-    pub(crate) fn coordinator_key(&self) -> &str {
-        &self.coordinator_key
-    }
-
-    /// The public key of a shard, as its list has it.
-    pub(crate) fn shard_key(&self, shard: usize) -> Result<String, BenchError> {
-        let said = self.setup().run(&format!("keygen show {}.key", OPERATORS[shard]))?;
-        said.rsplit(' ').next().map(str::to_owned).ok_or_else(|| BenchError::NotSeen(said.clone()))
-    }
-
     /// The coordinator's port for shards.
     pub(crate) fn coordinator_port(&self) -> u16 {
         self.ports
+    }
+
+    /// The coordinator's port for clients.
+    pub(crate) fn documents_port(&self) -> u16 {
+        self.ports + 1
     }
 
     /// A shard's port for other shards.
@@ -274,6 +288,33 @@ impl Network {
         let surroundings = Surroundings::default();
         let folder = self.folder.path();
         Ok(Child::start(&self.program, folder, "beside", &arguments, &surroundings)?)
+    }
+
+    /// Starts a client that talks to nobody, and waits until it has a gateway.
+    pub(crate) fn start_client(&self) -> Result<Child, BenchError> {
+        let client = self.start_beside("client", "client.toml")?;
+        match linked_since(&client, 0, Duration::from_secs(30)) {
+            Some(_) => Ok(client),
+            None => {
+                let said = client.said_since(0);
+                let last = said.lines().last().unwrap_or_default();
+                Err(BenchError::NotSeen(format!("the client has no gateway: {last}")))
+            }
+        }
+    }
+
+    /// The shard that has a client linked, by its own metrics.
+    pub(crate) fn gateway_in_use(&self) -> Option<usize> {
+        wait_for(Duration::from_secs(10), || {
+            (0..SHARDS).find(|shard| self.metric(*shard, "antiphon_shard_clients") >= Some(1))
+        })
+    }
+
+    /// The value of one of a shard's metrics, given as the page has it.
+    pub(crate) fn metric(&self, shard: usize, name: &str) -> Option<u64> {
+        let (page, _) = get(self.metrics_port(shard), "/metrics", Duration::from_secs(5)).ok()?;
+        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+        line.trim().parse().ok()
     }
 
     /// Asks a shard to stop, and waits until it has.
@@ -341,16 +382,43 @@ impl Network {
             .ok_or_else(|| BenchError::NotSeen("no round was delivered".to_owned()))
     }
 
-    /// How many times a shard was suspended since `mark`.
+    /// Waits until an epoch with all shards was published since `mark`; returns how long that took.
+    pub(crate) fn complete(&self, mark: u64, within: Duration) -> Result<Duration, BenchError> {
+        let from = Instant::now();
+        let all = format!(" {SHARDS} shards of operators");
+        let complete = wait_for(within, || {
+            let said = self.coordinator.said_since(mark);
+            let is_complete = |line: &str| line.contains(" published: ") && line.contains(&all);
+            said.lines().any(is_complete).then_some(())
+        });
+        match complete {
+            Some(()) => Ok(from.elapsed()),
+            None => {
+                let seconds = within.as_secs();
+                Err(self.failure(&format!("no epoch with all shards within {seconds} s")))
+            }
+        }
+    }
+
+    /// How many times a shard was suspended since `mark`, beside what was taken back.
     pub(crate) fn suspensions_since(&self, mark: u64) -> usize {
-        self.coordinator.said_since(mark).matches(" sits out ").count()
+        let said = self.coordinator.said_since(mark);
+        let stands = said.rsplit("nobody sits out").next().unwrap_or_default();
+        stands.matches(" sits out ").count()
     }
 
     /// What went wrong, with the last warnings of the coordinator's log.
-    fn failure(&self, what: &str) -> BenchError {
+    pub(crate) fn failure(&self, what: &str) -> BenchError {
         let log = self.coordinator.said_since(0);
         let last: Vec<_> =
             log.lines().rev().filter(|line| !line.contains(" opened")).take(3).collect();
         BenchError::NotSeen(format!("{what}; the coordinator: {}", last.join(" / ")))
     }
+}
+
+/// Waits until a client says that it has a gateway; returns how long that took.
+pub(crate) fn linked_since(client: &Child, mark: u64, within: Duration) -> Option<Duration> {
+    let from = Instant::now();
+    let linked = || client.said_since(mark).contains("linked to a gateway").then_some(());
+    wait_for(within, linked).map(|()| from.elapsed())
 }

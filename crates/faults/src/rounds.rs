@@ -5,6 +5,8 @@ use std::time::Duration;
 /// A round that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EndedRound {
+    /// Its epoch's number.
+    pub(crate) epoch: u64,
     /// Its number.
     pub(crate) round: u64,
     /// Whether it was delivered by all shards.
@@ -21,13 +23,14 @@ pub(crate) fn ended(log: &str) -> Vec<EndedRound> {
 fn ended_in(line: &str) -> Option<EndedRound> {
     let (_, rest) = line.split_once(" round ")?;
     let (round, rest) = rest.split_once(" of epoch ")?;
-    let (_, outcome) = rest.split_once(' ')?;
+    let (epoch, outcome) = rest.split_once(' ')?;
     if !(outcome.starts_with("delivered") || outcome.starts_with("aborted")) {
         return None;
     }
     let (_, took) = outcome.rsplit_once(" after ")?;
     let ms = took.split_once(" ms")?.0.parse().ok()?;
     Some(EndedRound {
+        epoch: epoch.parse().ok()?,
         round: round.parse().ok()?,
         delivered: outcome.starts_with("delivered after"),
         took: Duration::from_millis(ms),
@@ -53,11 +56,11 @@ mod tests {
 12:00 INFO round 3 of epoch 1 opened; not ready: alpha
 12:00 INFO round 3 of epoch 1 delivered after 640 ms: 8 onions
 12:00 WARN round 4 of epoch 1 aborted: beta: no batch after 3000 ms
-12:00 INFO round 5 of epoch 1 delivered in part, without beta after 900 ms
+12:00 INFO round 5 of epoch 2 delivered in part, without beta after 900 ms
 ";
         let rounds = ended(log);
-        let found: Vec<_> = rounds.iter().map(|r| (r.round, r.delivered)).collect();
-        assert_eq!(found, [(3, true), (4, false), (5, false)]);
+        let found: Vec<_> = rounds.iter().map(|r| (r.epoch, r.round, r.delivered)).collect();
+        assert_eq!(found, [(1, 3, true), (1, 4, false), (2, 5, false)]);
         assert_eq!(median(&rounds), Some(Duration::from_millis(640)));
     }
 }

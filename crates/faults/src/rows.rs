@@ -1,20 +1,76 @@
 //! The rows of the matrix, by kind.
 
+mod clients;
 mod clocks;
 mod files;
+mod floods;
 mod processes;
 mod strangers;
 
-use crate::row::Row;
+use std::time::Duration;
+
+use crate::network::{BenchError, Network};
+use crate::row::{Fault, Outcome, Row, expect, seconds};
+
+/// Rounds whose median counts.
+const ROUNDS: usize = 6;
 
 /// All rows, in the order in which they are run and shown.
 pub(crate) fn all() -> Vec<Row> {
-    [processes::ROWS, files::ROWS, strangers::ROWS, clocks::ROWS].concat()
+    [processes::ROWS, files::ROWS, clients::ROWS, strangers::ROWS, floods::ROWS, clocks::ROWS]
+        .concat()
+}
+
+/// A row that breaks an ordinary network, on any machine, and is not in the short form.
+const fn row(
+    name: &'static str,
+    done: &'static str,
+    expected: &'static str,
+    fault: fn(&mut Network) -> Outcome,
+) -> Row {
+    Row {
+        name,
+        done,
+        expected,
+        short: false,
+        lacking: nothing_lacking,
+        fault: Fault::Running(fault),
+    }
+}
+
+/// The same in the short form: its bounds leave room for a slow machine.
+const fn short(row: Row) -> Row {
+    Row { short: true, ..row }
 }
 
 /// For rows that every machine can run.
 const fn nothing_lacking() -> Option<String> {
     None
+}
+
+/// Fails if anybody was suspended since `mark`.
+fn nobody_suspended(network: &Network, mark: u64) -> Result<(), BenchError> {
+    let suspended = network.suspensions_since(mark);
+    expect(suspended == 0, || {
+        network.failure(&format!("{suspended} suspensions of honest shards")).to_string()
+    })
+}
+
+/// Fails if a round was not delivered since `mark`. Returns how many were.
+fn no_round_failed(network: &Network, mark: u64) -> Result<usize, BenchError> {
+    let rounds = network.rounds_since(mark);
+    let failed = rounds.iter().filter(|round| !round.delivered).count();
+    expect(failed == 0, || format!("{failed} of {} rounds were not delivered", rounds.len()))?;
+    Ok(rounds.len())
+}
+
+/// Fails unless rounds with a fault take at most half as long again as without, or a third of a second
+/// more: other work on the machine makes as much.
+fn no_slower(before: Duration, after: Duration) -> Outcome {
+    let bound = before.mul_f64(1.5).max(before + Duration::from_millis(330));
+    let words = format!("median round {} before, {} with it", seconds(before), seconds(after));
+    expect(after <= bound, || words.clone())?;
+    Ok(words)
 }
 
 #[cfg(test)]
