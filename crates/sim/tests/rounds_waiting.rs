@@ -3,7 +3,7 @@
 use antiphon_client_core::Outcome;
 use antiphon_sim::adversary::{Adversary, ClientPlay, Honest, InRounds, MaliciousClient};
 use antiphon_sim::scenario::quick;
-use antiphon_sim::{Network, Setup};
+use antiphon_sim::{LinkModel, Network, Setup};
 use antiphon_wire::Round;
 
 /// Rounds that a run takes.
@@ -82,4 +82,57 @@ fn a_client_that_is_always_slower_than_the_others_is_waited_for() {
     let network = run(attack, |_| {});
     let outcome = |round| network.record.outcome(3, Round(round));
     assert!((SETTLED.0..ROUNDS).all(|round| outcome(round) == Some(Outcome::Undisturbed)));
+}
+
+/// How many of the clients' rounds were disturbed, of all, and how long rounds took in the mean, over so
+/// many rounds in which each message takes `delay_ms` and up to 30 ms more, and of a million `loss_ppm`
+/// are lost.
+fn disturbed(delay_ms: u64, loss_ppm: u32, rounds: usize) -> (usize, usize, u64) {
+    const CLIENTS: usize = 24;
+    let mut setup = setup();
+    setup.clients = CLIENTS;
+    setup.link = LinkModel { delay_ms, jitter_ms: 30, loss_ppm };
+    let phases = [
+        &mut setup.coordinator.layer_ms,
+        &mut setup.coordinator.verify_ms,
+        &mut setup.coordinator.reply_ms,
+        &mut setup.coordinator.contribute_ms,
+        &mut setup.coordinator.endorse_ms,
+        &mut setup.coordinator.ready_ms,
+    ];
+    phases.into_iter().for_each(|phase| *phase = 3_000);
+    let mut network = Network::new(setup);
+    assert!(network.run_until(2_000_000, |network| network.record.rounds().count() >= rounds));
+    let settled: Vec<_> = took(&network).into_iter().filter(|(at, _)| *at >= SETTLED).collect();
+    let outcomes: Vec<_> = settled
+        .iter()
+        .flat_map(|(round, _)| (0..CLIENTS).map(|client| network.record.outcome(client, *round)))
+        .flatten()
+        .collect();
+    let spoilt = outcomes.iter().filter(|outcome| **outcome == Outcome::Disturbed).count();
+    let kept = outcomes.iter().filter(|outcome| **outcome == Outcome::Undisturbed).count();
+    assert_eq!(spoilt + kept, outcomes.len(), "no round is aborted");
+    let mean = settled.iter().map(|(_, ms)| ms).sum::<u64>() / settled.len() as u64;
+    (spoilt, outcomes.len(), mean)
+}
+
+#[test]
+fn one_loss_on_the_way_disturbs_no_round() {
+    for (delay_ms, loss_ppm) in [(50, 20_000), (150, 10_000)] {
+        let (spoilt, all, _) = disturbed(delay_ms, loss_ppm, 30);
+        // Lost twice is too late.
+        assert!(spoilt * 250 <= all, "{delay_ms} ms, {loss_ppm} ppm: {spoilt} of {all}");
+    }
+}
+
+#[test]
+#[ignore = "a measurement for the book, of minutes"]
+fn rounds_on_lossy_links() {
+    for (delay_ms, loss_ppm) in
+        [(50, 5_000), (50, 20_000), (100, 10_000), (150, 5_000), (150, 20_000)]
+    {
+        let (spoilt, all, mean) = disturbed(delay_ms, loss_ppm, 100);
+        println!("{delay_ms} ms, {loss_ppm} ppm: {spoilt} of {all} disturbed, {mean} ms a round");
+        assert!(spoilt * 250 <= all);
+    }
 }

@@ -91,8 +91,8 @@ fn links_around_the_world_that_lose_messages_deliver() {
     setup.coordinator.endorse_ms = 3_000;
     setup.coordinator.ready_ms = 3_000;
     let network = delivers(setup, 10);
-    // A gateway waits as long as onions took lately. Onions that were lost on the way and sent again can
-    // come later than that, and their client has a disturbed round.
+    // A gateway waits for onions that were lost once on the way and sent again. Those that were lost
+    // twice come too late, and their client has a disturbed round: at so much loss, one in a hundred.
     let (mut all, mut disturbed) = (0, 0);
     for report in network.record.rounds() {
         assert_eq!(report.result, RoundResult::Delivered, "{}", log(&network));
@@ -104,5 +104,5 @@ fn links_around_the_world_that_lose_messages_deliver() {
             }
         }
     }
-    assert!(10 * disturbed < all, "{disturbed} of {all}");
+    assert!(50 * disturbed < all, "{disturbed} of {all}");
 }
