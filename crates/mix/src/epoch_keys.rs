@@ -12,8 +12,8 @@ use antiphon_wire::{
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use rand::CryptoRng;
 
+use crate::epoch_context::EpochContext;
 use crate::noise::NoiseMaker;
-use crate::round::EpochContext;
 
 /// The most rounds a shard makes seal keys for at once.
 const MAX_ROUNDS: u64 = antiphon_routing::MAX_ROUNDS;

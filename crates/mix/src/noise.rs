@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::buffers::Buffer;
 use crate::erased::Erased;
-use crate::steps::shuffle;
+use crate::shuffle::shuffle;
 pub(crate) use job::NoiseJob;
 
 /// Makes one shard's noise in one epoch.

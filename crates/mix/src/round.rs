@@ -1,8 +1,6 @@
 //! One round at one shard, from the first onion to the last reply.
 
 mod arriving;
-mod blocks;
-mod closed;
 mod deadlines;
 mod gateway;
 mod headers;
@@ -16,72 +14,35 @@ mod steps;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use antiphon_onion::{
-    ErasingRng, OnionSecretKey, PeelKey, RoundContext, SealPublicKey, SealSecretKey,
-};
-use antiphon_routing::VerifiedEpoch;
+use antiphon_onion::{ErasingRng, RoundContext, SealSecretKey};
 use antiphon_verify::{SealBoard, SealKeeper};
-use antiphon_wire::{
-    Digest, IdentityKey, Layer, Reason, Round, RoundCounts, RoundOutcome, ShardIndex, Timestamp,
-    ToClient,
-};
-use ed25519_dalek::{SigningKey, VerifyingKey};
+use antiphon_wire::{Digest, Layer, Reason, Round, RoundCounts, RoundOutcome, Timestamp, ToClient};
 
 use crate::buffers::BufferPool;
-use crate::noise::{NoiseBatch, NoiseMaker};
+use crate::epoch_context::EpochContext;
+use crate::layer::origin::Origin;
+use crate::noise::NoiseBatch;
 use crate::service::{self, Service};
 use crate::trace::Tracer;
 use crate::{ClientId, Limits, Output};
 
 use arriving::Arriving;
-pub(crate) use blocks::{Block, Run};
-pub(crate) use closed::{Admitted, Arrived, Closed, admit};
 use deadlines::Deadlines;
 use gateway::Submissions;
 pub(crate) use gateway::SubmitError;
 use headers::Headers;
-pub(crate) use headers::UnsignedHeader;
 #[cfg(test)]
 pub(crate) use headers::tests::header;
 use returning::Returning;
 use sealing::Sealing;
-
-/// What a shard keeps for the rounds of one epoch.
-#[derive(Debug)]
-pub(crate) struct EpochContext {
-    pub(crate) epoch: Arc<VerifiedEpoch>,
-    pub(crate) me: ShardIndex,
-    pub(crate) identities: Arc<[IdentityKey]>,
-    /// The identities as keys, to check what they sign; `None` for what is no usable key.
-    pub(crate) keys: Arc<[Option<VerifyingKey>]>,
-    pub(crate) identity: SigningKey,
-    pub(crate) onion: OnionSecretKey,
-    pub(crate) peel: Arc<PeelKey>,
-    pub(crate) noise: Arc<NoiseMaker>,
-    /// For each shard, one seal key per round.
-    pub(crate) published: Vec<Vec<SealPublicKey>>,
-}
-
-impl EpochContext {
-    pub(crate) fn shards(&self) -> usize {
-        self.identities.len()
-    }
-
-    /// The published seal keys of `round`, in the order of the shards.
-    fn published(&self, round: Round) -> Option<Vec<SealPublicKey>> {
-        let offset = round.0.checked_sub(self.epoch.document().first_round.0)?;
-        let position = usize::try_from(offset).ok()?;
-        self.published.iter().map(|of_shard| of_shard.get(position).cloned()).collect()
-    }
-}
 
 /// What the round is waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Clients' onions, and this shard's noise.
     Submissions,
-    /// The onions of a layer to be shuffled; 0 is the gateway's.
-    Leaving(u8),
+    /// The onions of a layer to be shuffled.
+    Leaving(Origin),
     /// Every shard's batch for a mixing layer or the seal layer.
     Batches(Layer),
     /// This shard's filter to be built.
@@ -100,8 +61,8 @@ pub(crate) enum Stage {
     DeadDrops,
     /// The deposits to be exchanged.
     Exchanging,
-    /// The replies for the onions of a layer; 0 is the gateway's clients.
-    Replies(u8),
+    /// The replies for the onions of a layer.
+    Replies(Origin),
     /// The clients' replies to be put in order.
     Answering,
     /// The other shards' statements about an aborted round, until a moment.

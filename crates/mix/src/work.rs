@@ -1,4 +1,4 @@
-//! Computation that a shard hands out, so that it can run on any core while the shard goes on.
+//! Computation that a shard hands out: it runs on any core while the shard goes on.
 
 mod exchange;
 mod headers;
@@ -14,25 +14,17 @@ use antiphon_onion::ErasingRng;
 use antiphon_routing::{
     CheckedProposal, DocumentError, ProposalError, VerifiedEpoch, check_proposal,
 };
-use antiphon_wire::{
-    Contribution, Epoch, EpochDocument, FilterSalt, NetworkFile, Round, SignedDocument,
-};
+use antiphon_wire::{Contribution, Epoch, EpochDocument, NetworkFile, Round, SignedDocument};
 
 use crate::epoch_keys::{KeyRequest, OfferedKeys};
 use crate::noise::{NoiseBatch, NoiseJob};
 
 pub(crate) use exchange::{ExchangeJob, Exchanged};
-pub(crate) use headers::HeadersJob;
-pub(crate) use leave::{GatherJob, LeaveJob, Left, Origin, first_hop};
-pub(crate) use peel::PeelJob;
-pub(crate) use reply::{ReplyJob, reply_jobs};
-pub(crate) use seal::{FilterJob, JudgeJob, Judged};
-
-use crate::round::{Block, UnsignedHeader};
-use crate::routed::Batch;
-
-/// Onions of a layer that one job gathers or answers: with more, several cores share the layer.
-pub(crate) const PART: u32 = 8192;
+pub(crate) use headers::{HeadersJob, UnsignedHeader};
+pub(crate) use leave::{Departing, GatherJob, Gathered, LeaveJob, Left, first_hop};
+pub(crate) use peel::{PeelJob, PeeledBlock};
+pub(crate) use reply::{Replied, ReplyJob};
+pub(crate) use seal::{FilterJob, Filtered, JudgeJob, Judged};
 
 /// A piece of work. It holds all that it needs.
 #[derive(Debug)]
@@ -99,18 +91,17 @@ pub(crate) enum Done {
     Document(Epoch, Result<Arc<VerifiedEpoch>, DocumentError>),
 }
 
-/// What came of a piece of a round's work. Layers are those whose onions it is about; 0 is the
-/// gateway.
+/// What came of a piece of a round's work.
 #[derive(Debug)]
 pub(crate) enum StepResult {
     Checked(Vec<UnsignedHeader>),
-    Peeled { layer: u8, block: Block },
+    Peeled(PeeledBlock),
     Left(Box<Left>),
-    Gathered { layer: u8, batches: Vec<Batch> },
-    Filtered { blocks: Vec<Block>, salt: FilterSalt, filter: Option<antiphon_verify::SealFilter> },
+    Gathered(Gathered),
+    Filtered(Filtered),
     Judged(Judged),
     Exchanged(Box<Exchanged>),
-    Replied { layer: u8, batches: Vec<Batch> },
+    Replied(Replied),
 }
 
 impl Work {
@@ -171,14 +162,14 @@ impl WorkDone {
 impl Step {
     fn run(self) -> StepResult {
         match self {
-            Self::Headers(job) | Self::Evidence(job) => job.run(),
-            Self::Peel(job) => job.run(),
+            Self::Headers(job) | Self::Evidence(job) => StepResult::Checked(job.run()),
+            Self::Peel(job) => StepResult::Peeled(job.run()),
             Self::Leave(job) => StepResult::Left(Box::new(job.run())),
-            Self::Gather(job) => job.run(),
-            Self::Filter(job) => job.run(),
+            Self::Gather(job) => StepResult::Gathered(job.run()),
+            Self::Filter(job) => StepResult::Filtered(job.run()),
             Self::Judge(job) => StepResult::Judged(job.run()),
             Self::Exchange(job) => StepResult::Exchanged(Box::new(job.run())),
-            Self::Reply(job) => job.run(),
+            Self::Reply(job) => StepResult::Replied(job.run()),
         }
     }
 }

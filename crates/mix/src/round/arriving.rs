@@ -6,8 +6,8 @@ use antiphon_onion::{PeelKey, RoundContext};
 use antiphon_wire::{BatchHeader, Layer, ShardIndex};
 
 use crate::buffers::BufferPool;
-use crate::round::blocks::Block;
-use crate::round::closed::Closed;
+use crate::layer::block::Block;
+use crate::layer::closed_layer::ClosedLayer;
 use crate::round::inbound::{BatchFault, Inbound};
 use crate::work::PeelJob;
 
@@ -183,8 +183,8 @@ impl Arriving {
     }
 
     /// Closes the layer.
-    pub(crate) fn close(self) -> Closed {
+    pub(crate) fn close(self) -> ClosedLayer {
         let counts = self.senders.iter().map(Inbound::count);
-        Closed::new(self.context, self.layer, counts, self.peeled)
+        ClosedLayer::new(self.context, self.layer, counts, self.peeled)
     }
 }

@@ -2,6 +2,8 @@
 
 use antiphon_wire::{Geometry, Layer, Parameters, Timestamp};
 
+use crate::layer::origin::Origin;
+
 /// The deadlines of one round at one shard, by its own clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadlines {
@@ -55,10 +57,9 @@ impl Deadlines {
         self.keys().plus_ms(self.parameters.layer_ms.into())
     }
 
-    /// When the replies for the onions of `layer` are sent on whatever has come; layer 0 is the
-    /// gateway.
-    pub(crate) fn replies(&self, layer: u8) -> Timestamp {
-        let steps = u64::from(self.geometry.layers() - layer);
+    /// When the replies for the onions of `layer` are sent on whatever has come.
+    pub(crate) fn replies(&self, layer: Origin) -> Timestamp {
+        let steps = u64::from(self.geometry.layers() - layer.layers_passed());
         self.dead_drops().plus_ms(steps * u64::from(self.parameters.reply_ms))
     }
 }

@@ -3,7 +3,7 @@
 //! shard says that it is satisfied, the others when its part of the round is over. Many checked
 //! together cost far less than one by one.
 
-use antiphon_wire::{BatchHeader, Direction, IdentityKey, SignedHeader};
+use antiphon_wire::SignedHeader;
 
 /// Headers checked at a time, at most: a few milliseconds of work.
 const MOST: usize = 512;
@@ -14,25 +14,6 @@ const MOST: usize = 512;
 pub(crate) struct Headers {
     waiting: Vec<SignedHeader>,
     at_work: usize,
-}
-
-/// A header that its sender has not signed.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error(
-    "has not signed the header of the {} that it sent for layer {} of round {}",
-    items(header.direction), header.layer, header.round
-)]
-pub(crate) struct UnsignedHeader {
-    /// Who sent it.
-    pub(crate) sender: IdentityKey,
-    pub(crate) header: BatchHeader,
-}
-
-fn items(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Forward => "onions",
-        Direction::Reply => "replies",
-    }
 }
 
 impl Headers {
@@ -70,7 +51,7 @@ impl Headers {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use antiphon_wire::{Digest, Epoch, Layer, Round, ShardIndex};
+    use antiphon_wire::{BatchHeader, Digest, Direction, Epoch, Layer, Round, ShardIndex};
     use ed25519_dalek::SigningKey;
 
     use super::*;

@@ -9,11 +9,11 @@ use antiphon_wire::{
 
 use bytes::Bytes;
 
+use crate::layer::routes::Batch;
 use crate::round::arriving::Arriving;
 use crate::round::inbound::BatchFault;
-use crate::round::{Effects, RoundMachine, Stage, UnsignedHeader};
-use crate::routed::Batch;
-use crate::work::{HeadersJob, Job, PeelJob, Step, Work};
+use crate::round::{Effects, RoundMachine, Stage};
+use crate::work::{HeadersJob, Job, PeelJob, Step, UnsignedHeader, Work};
 use crate::{Notice, Output};
 
 impl RoundMachine {
@@ -172,7 +172,7 @@ impl RoundMachine {
     fn layer_reached(&self) -> u8 {
         match self.stage {
             Stage::Submissions => 0,
-            Stage::Leaving(layer) => layer,
+            Stage::Leaving(origin) => origin.layers_passed(),
             Stage::Batches(layer) => layer.0,
             _ => self.context.epoch.geometry().seal_layer().0,
         }

@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use antiphon_verify::SealFilter;
 use antiphon_wire::{
-    Blob, FilterSalt, Finding, Layer, PeerMessage, Reason, RoundOutcome, Signed, Timestamp,
-    ToClient, Verdict,
+    Blob, FilterSalt, Finding, PeerMessage, Reason, RoundOutcome, Signed, Timestamp, ToClient,
+    Verdict,
 };
 
-use crate::round::{Block, Effects, RoundMachine, Stage};
-use crate::routed::Batch;
-use crate::work::{Exchanged, Judged, Left, Step, StepResult};
+use crate::layer::block::Block;
+use crate::layer::origin::Origin;
+use crate::layer::routes::Batch;
+use crate::round::{Effects, RoundMachine, Stage};
+use crate::work::{
+    Exchanged, Filtered, Gathered, Judged, Left, PeeledBlock, Replied, Step, StepResult,
+};
 
 impl RoundMachine {
     /// Work is done, and took its thread so long. What comes after the round was given up is dropped.
@@ -24,30 +28,29 @@ impl RoundMachine {
     ) {
         match result {
             StepResult::Checked(unsigned) => self.headers_checked(now, &unsigned, effects),
-            StepResult::Peeled { layer, block } => {
-                let layer = Layer(layer);
+            StepResult::Peeled(PeeledBlock { layer, block }) => {
                 self.tracer.peeling_took(layer, took);
                 if let Some(arriving) = self.layer_mut(layer) {
                     arriving.peeled(block);
                 }
             }
             StepResult::Left(left) => {
-                self.tracer.shuffling_took(Layer(left.layer), took);
+                self.tracer.shuffling_took(left.origin, took);
                 self.left(*left, effects);
             }
-            StepResult::Gathered { layer, batches } => {
-                self.tracer.shuffling_took(Layer(layer), took);
+            StepResult::Gathered(Gathered { origin, batches }) => {
+                self.tracer.shuffling_took(origin, took);
                 if self.take_part() {
-                    self.pass_on(layer, batches, effects);
+                    self.pass_on(origin, batches, effects);
                 }
             }
-            StepResult::Filtered { blocks, salt, filter } => {
+            StepResult::Filtered(Filtered { blocks, salt, filter }) => {
                 let filter = filter.map(|filter| (salt, filter));
                 self.filtered(now, blocks, filter, effects);
             }
             StepResult::Judged(judged) => self.judged(now, &judged, effects),
             StepResult::Exchanged(exchanged) => self.exchanged(*exchanged, effects),
-            StepResult::Replied { layer, batches } => {
+            StepResult::Replied(Replied { layer, batches }) => {
                 if self.take_part() {
                     self.replied(now, layer, batches, effects);
                 }
@@ -65,25 +68,28 @@ impl RoundMachine {
 
     /// The onions of a layer are on their way.
     fn left(&mut self, left: Left, effects: &mut Effects) {
-        let Left { layer, routes, reply_keys, starts, batches, rest } = left;
-        if self.stage != Stage::Leaving(layer) {
+        let Left { origin, routes, reply_keys, starts, batches, rest } = left;
+        if self.stage != Stage::Leaving(origin) {
             return;
         }
         let seal = self.context.epoch.geometry().seal_layer();
-        self.stage =
-            if layer == seal.0 { Stage::DeadDrops } else { Stage::Batches(Layer(layer).next()) };
-        self.expect_replies(layer, routes, reply_keys, starts);
+        self.stage = if origin == Origin::Layer(seal) {
+            Stage::DeadDrops
+        } else {
+            Stage::Batches(origin.next_layer())
+        };
+        self.expect_replies(origin, routes, reply_keys, starts);
         self.parts += rest.len();
         for job in rest {
             self.work(Step::Gather(job), effects);
         }
-        self.pass_on(layer, batches, effects);
+        self.pass_on(origin, batches, effects);
     }
 
-    fn pass_on(&mut self, layer: u8, batches: Vec<Batch>, effects: &mut Effects) {
-        self.send_onions(Layer(layer).next(), batches, effects);
+    fn pass_on(&mut self, origin: Origin, batches: Vec<Batch>, effects: &mut Effects) {
+        self.send_onions(origin.next_layer(), batches, effects);
         if self.parts == 0 {
-            self.tracer.sent(layer);
+            self.tracer.sent(origin);
         }
     }
 
@@ -146,20 +152,26 @@ impl RoundMachine {
         let Exchanged { answering, counts } = exchanged;
         self.counts.pairs = counts.pairs;
         self.counts.singles = counts.singles;
-        let last = self.context.epoch.geometry().layers();
-        self.stage = Stage::Replies(last - 1);
-        self.answer(last, answering, effects);
+        let geometry = self.context.epoch.geometry();
+        self.stage = Stage::Replies(Origin::Layer(geometry.seal_layer()));
+        self.answer(Origin::Layer(geometry.last_layer()), answering, effects);
     }
 
     /// Replies are in order, under their streams.
-    fn replied(&mut self, now: Timestamp, layer: u8, batches: Vec<Batch>, effects: &mut Effects) {
-        if layer == 0 {
+    fn replied(
+        &mut self,
+        now: Timestamp,
+        origin: Origin,
+        batches: Vec<Batch>,
+        effects: &mut Effects,
+    ) {
+        let Origin::Layer(layer) = origin else {
             self.answer_clients(&batches, effects);
             let outcome = self.outcome.unwrap_or(RoundOutcome::Delivered);
             return self.end(now, outcome, effects);
-        }
-        self.send_replies(Layer(layer), batches, effects);
-        if self.parts == 0 && layer == self.context.epoch.geometry().layers() {
+        };
+        self.send_replies(layer, batches, effects);
+        if self.parts == 0 && layer == self.context.epoch.geometry().last_layer() {
             self.tracer.answered();
         }
     }

@@ -4,10 +4,10 @@ use antiphon_onion::ReplyKey;
 use antiphon_wire::{BatchHeader, ShardIndex};
 use bytes::Bytes;
 
-use crate::answering::Answering;
 use crate::buffers::{Buffer, BufferPool};
+use crate::layer::answering::Answering;
+use crate::layer::routes::{Routes, Slot};
 use crate::round::inbound::{BatchFault, Inbound};
-use crate::routed::{Routes, Slot};
 
 /// The replies for the onions of one layer, as they come in.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ mod tests {
     use rand_chacha::ChaCha20Rng;
 
     use super::*;
-    use crate::routed::Leaving;
+    use crate::layer::routes::Leaving;
 
     const BODY: usize = 16;
 

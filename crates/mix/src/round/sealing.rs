@@ -13,9 +13,9 @@ use antiphon_wire::{
 
 use bytes::Bytes;
 
+use crate::epoch_context::EpochContext;
+use crate::layer::routes::Batch;
 use crate::noise::Checked;
-use crate::round::EpochContext;
-use crate::routed::Batch;
 use crate::work::{JudgeJob, Judged};
 
 /// What one shard knows about a round's seal.

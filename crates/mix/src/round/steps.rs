@@ -9,13 +9,14 @@ use antiphon_wire::{
 };
 use rand::Rng as _;
 
-use crate::answering::Answering;
+use crate::layer::answering::Answering;
+use crate::layer::origin::Origin;
+use crate::layer::routes::{Batch, Routes, Slot};
 use crate::round::arriving::Arriving;
 use crate::round::deadlines::Deadlines;
 use crate::round::sealing::filter_key;
 use crate::round::{Effects, Returning, RoundMachine, Stage};
-use crate::routed::{Batch, Routes, Slot};
-use crate::work::{ExchangeJob, FilterJob, LeaveJob, Origin, Step, reply_jobs};
+use crate::work::{Departing, ExchangeJob, FilterJob, LeaveJob, ReplyJob, Step};
 
 impl RoundMachine {
     /// Goes on until something is missing that may still come.
@@ -69,15 +70,14 @@ impl RoundMachine {
         self.sealing.checked = Some(noise.checked);
         let entries = self.submissions.take_entries();
         let (noise_entries, noise) = (noise.entries, noise.onions);
-        self.leave(0, Origin::Gateway { entries, noise_entries, noise }, effects);
+        self.leave(Origin::Gateway, Departing::Gateway { entries, noise_entries, noise }, effects);
     }
 
-    /// Has onions shuffled that leave `layer`, 0 for the gateway.
-    fn leave(&mut self, layer: u8, origin: Origin, effects: &mut Effects) {
-        self.stage = Stage::Leaving(layer);
+    /// Has onions shuffled and gathered that leave `origin`.
+    fn leave(&mut self, origin: Origin, departing: Departing, effects: &mut Effects) {
+        self.stage = Stage::Leaving(origin);
         let job = LeaveJob {
-            layer,
-            origin,
+            departing,
             geometry: self.context.epoch.geometry(),
             shards: self.context.shards(),
             rng: self.rng.fork(),
@@ -91,7 +91,7 @@ impl RoundMachine {
         let Some(arriving) = self.take_layer(layer) else { return };
         let closed = arriving.close();
         self.tracer.peeled(layer, closed.slots());
-        self.leave(layer.0, Origin::Layer(closed), effects);
+        self.leave(Origin::Layer(layer), Departing::Layer(closed), effects);
     }
 
     fn close_batches(&mut self, now: Timestamp, layer: Layer, effects: &mut Effects) {
@@ -113,7 +113,7 @@ impl RoundMachine {
 
     pub(super) fn expect_replies(
         &mut self,
-        layer: u8,
+        origin: Origin,
         routes: Routes,
         keys: Vec<ReplyKey>,
         starts: Vec<Slot>,
@@ -121,7 +121,7 @@ impl RoundMachine {
         let body = self.context.epoch.geometry().body_bytes();
         let shards = self.context.shards();
         let returning = Returning::new(routes, keys, starts, body, shards, self.pool.clone());
-        self.returning[usize::from(layer)] = Some(returning);
+        self.returning[usize::from(origin.layers_passed())] = Some(returning);
     }
 
     fn build_filter(&mut self, now: Timestamp, seal: Layer, effects: &mut Effects) {
@@ -251,7 +251,7 @@ impl RoundMachine {
             let closed = arriving.close();
             let keys = vec![ReplyKey::default(); closed.slots()];
             let routes = Routes::none(self.context.shards());
-            self.expect_replies(seal.0, routes, keys, closed.into_starts());
+            self.expect_replies(Origin::Layer(seal), routes, keys, closed.into_starts());
         }
         let nothing = self.context.epoch.shard_indices().map(Batch::empty).collect();
         self.stage = Stage::DeadDrops;
@@ -288,26 +288,27 @@ impl RoundMachine {
         self.work(Step::Exchange(Box::new(job)), effects);
     }
 
-    fn close_replies(&mut self, now: Timestamp, layer: u8, effects: &mut Effects) {
-        let returning = self.returning[usize::from(layer)].as_ref();
+    fn close_replies(&mut self, now: Timestamp, layer: Origin, effects: &mut Effects) {
+        let position = usize::from(layer.layers_passed());
+        let returning = self.returning[position].as_ref();
         // What is known to be useless is filled at once: that shows no more than its sender knows.
         let settled = returning.is_none_or(Returning::is_settled);
         let due = settled || self.past(now, |deadlines| deadlines.replies(layer));
         if !due || self.parts > 0 {
             return;
         }
-        self.stage = layer.checked_sub(1).map_or(Stage::Answering, Stage::Replies);
-        if let Some(returning) = self.returning[usize::from(layer)].take() {
+        self.stage = layer.before().map_or(Stage::Answering, Stage::Replies);
+        if let Some(returning) = self.returning[position].take() {
             self.answer(layer, returning.close(), effects);
         }
     }
 
     /// Has the onions of `layer` answered.
-    pub(super) fn answer(&mut self, layer: u8, answering: Answering, effects: &mut Effects) {
-        let jobs = reply_jobs(layer, answering, &mut self.rng);
+    pub(super) fn answer(&mut self, layer: Origin, answering: Answering, effects: &mut Effects) {
+        let jobs = ReplyJob::all(layer, answering, &mut self.rng);
         self.parts += jobs.len();
         for job in jobs {
-            self.work(job, effects);
+            self.work(Step::Reply(Box::new(job)), effects);
         }
     }
 

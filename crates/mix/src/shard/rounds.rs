@@ -9,9 +9,9 @@ use antiphon_wire::{
 
 use crate::io::{BatchKey, ClientId, Notice, Output};
 use crate::noise::{NoiseBatch, NoiseJob};
-use crate::round::{Effects, RoundMachine, UnsignedHeader};
+use crate::round::{Effects, RoundMachine};
 use crate::shard::Shard;
-use crate::work::{Job, Work};
+use crate::work::{Job, UnsignedHeader, Work};
 
 /// How many rounds after the last one opened a peer may already be at.
 const ROUNDS_AHEAD: u64 = MOST_ROUNDS_IN_FLIGHT as u64;

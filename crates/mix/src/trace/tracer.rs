@@ -5,12 +5,14 @@ use std::time::Duration;
 use antiphon_wire::{Epoch, Layer, Round};
 
 use super::{LayerTrace, RoundTrace};
+use crate::layer::origin::Origin;
 
 /// The moments of one round, by a clock that only ever goes forward.
 #[derive(Debug)]
 pub(crate) struct Tracer {
     now: Duration,
     trace: RoundTrace,
+    /// Of the gateway, then of layers 1 to L.
     layers: Vec<LayerMoments>,
     opened: Option<Duration>,
     keys_in: Option<Duration>,
@@ -51,17 +53,13 @@ impl Tracer {
         self.now = self.now.max(now);
     }
 
-    fn moments(&mut self, layer: u8) -> Option<&mut LayerMoments> {
-        self.layers.get_mut(usize::from(layer))
-    }
-
     fn layer(&mut self, layer: Layer) -> Option<&mut LayerTrace> {
         self.trace.layers.get_mut(usize::from(layer.0).checked_sub(1)?)
     }
 
-    fn mark(&mut self, layer: u8, moment: impl Fn(&mut LayerMoments) -> &mut Option<Duration>) {
+    fn mark(&mut self, at: Origin, moment: impl Fn(&mut LayerMoments) -> &mut Option<Duration>) {
         let now = self.now;
-        if let Some(moments) = self.moments(layer) {
+        if let Some(moments) = self.layers.get_mut(usize::from(at.layers_passed())) {
             moment(moments).get_or_insert(now);
         }
     }
@@ -72,12 +70,12 @@ impl Tracer {
 
     /// Another shard's first bytes for `layer` are in.
     pub(crate) fn first_bytes(&mut self, layer: Layer) {
-        self.mark(layer.0, |moments| &mut moments.first_bytes);
+        self.mark(Origin::Layer(layer), |moments| &mut moments.first_bytes);
     }
 
     /// The last batch of `layer` is in.
     pub(crate) fn complete(&mut self, layer: Layer) {
-        self.mark(layer.0, |moments| &mut moments.complete);
+        self.mark(Origin::Layer(layer), |moments| &mut moments.complete);
     }
 
     /// The last seal key is in.
@@ -87,7 +85,7 @@ impl Tracer {
 
     /// The last of `onions` onions of `layer` is peeled.
     pub(crate) fn peeled(&mut self, layer: Layer, onions: usize) {
-        self.mark(layer.0, |moments| &mut moments.peeled);
+        self.mark(Origin::Layer(layer), |moments| &mut moments.peeled);
         if let Some(trace) = self.layer(layer) {
             trace.onions = u32::try_from(onions).unwrap_or(u32::MAX);
         }
@@ -100,9 +98,11 @@ impl Tracer {
         }
     }
 
-    /// A piece of what it takes to send a layer's onions on is done.
-    pub(crate) fn shuffling_took(&mut self, layer: Layer, took: Duration) {
-        if let Some(trace) = self.layer(layer) {
+    /// A piece of what it takes to send a layer's onions on is done. The gateway's is part of the time of submissions.
+    pub(crate) fn shuffling_took(&mut self, origin: Origin, took: Duration) {
+        if let Origin::Layer(layer) = origin
+            && let Some(trace) = self.layer(layer)
+        {
             trace.shuffle += took;
         }
     }
@@ -111,9 +111,9 @@ impl Tracer {
         self.trace.noise_cpu += took;
     }
 
-    /// The batches with the onions of `layer`, 0 for the gateway's, are handed out.
-    pub(crate) fn sent(&mut self, layer: u8) {
-        self.mark(layer, |moments| &mut moments.left);
+    /// The batches with the onions of `origin` are handed out.
+    pub(crate) fn sent(&mut self, origin: Origin) {
+        self.mark(origin, |moments| &mut moments.left);
     }
 
     /// The replies of layer L are handed out.
@@ -168,7 +168,7 @@ mod tests {
     fn a_round_is_cut_into_its_phases() {
         let mut tracer = Tracer::new(Epoch(1), Round(2), 3);
         at(&mut tracer, 10).opened();
-        at(&mut tracer, 40).sent(0);
+        at(&mut tracer, 40).sent(Origin::Gateway);
         for (layer, start) in [(1, 50), (2, 110), (3, 250)] {
             let layer = Layer(layer);
             at(&mut tracer, start).first_bytes(layer);
@@ -182,10 +182,10 @@ mod tests {
             let now = tracer.now + 5 * MS;
             tracer.set_clock(now);
             tracer.peeled(layer, 9);
-            tracer.shuffling_took(layer, MS);
+            tracer.shuffling_took(Origin::Layer(layer), MS);
             let now = tracer.now + 2 * MS;
             tracer.set_clock(now);
-            tracer.sent(layer.0);
+            tracer.sent(Origin::Layer(layer));
         }
         at(&mut tracer, 300).answered();
         at(&mut tracer, 400).noise_took(3 * MS);

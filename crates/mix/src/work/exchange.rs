@@ -1,18 +1,18 @@
-//! What happens at layer L.
+//! The exchange at layer L.
 
 use antiphon_wire::Geometry;
 
-use crate::answering::Answering;
 use crate::buffers::BufferPool;
 use crate::erased::Erased;
-use crate::round::{Admitted, Closed};
-use crate::routed::Slot;
+use crate::layer::answering::Answering;
+use crate::layer::closed_layer::{Admitted, ClosedLayer};
+use crate::layer::routes::Slot;
 use crate::service::{PairCounts, Service};
 
 #[derive(Debug)]
 pub(crate) struct ExchangeJob {
     pub(crate) service: &'static dyn Service,
-    pub(crate) closed: Closed,
+    pub(crate) closed: ClosedLayer,
     pub(crate) geometry: Geometry,
     pub(crate) pool: BufferPool,
 }

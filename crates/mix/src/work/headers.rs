@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use antiphon_wire::{HeaderList, IdentityKey, Signed, SignedHeader, verify_together};
+use antiphon_wire::{
+    BatchHeader, Direction, HeaderList, IdentityKey, Signed, SignedHeader, verify_together,
+};
 use ed25519_dalek::VerifyingKey;
-
-use super::StepResult;
-use crate::round::UnsignedHeader;
 
 /// Headers of one round.
 #[derive(Debug)]
@@ -18,18 +17,38 @@ pub(crate) struct HeadersJob {
     pub(crate) headers: Vec<SignedHeader>,
 }
 
+/// A header that its sender has not signed.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error(
+    "has not signed the header of the {} that it sent for layer {} of round {}",
+    items(header.direction), header.layer, header.round
+)]
+pub(crate) struct UnsignedHeader {
+    /// Who sent it.
+    pub(crate) sender: IdentityKey,
+    pub(crate) header: BatchHeader,
+}
+
+fn items(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Forward => "onions",
+        Direction::Reply => "replies",
+    }
+}
+
 /// A header, the list that is to be signed, and by whom.
 type Claim<'a> = (&'a SignedHeader, Signed<HeaderList>, Option<VerifyingKey>);
 
 impl HeadersJob {
-    pub(super) fn run(self) -> StepResult {
+    /// Returns the headers that their senders have not signed.
+    pub(super) fn run(self) -> Vec<UnsignedHeader> {
         let claims = self.headers.iter().map(|header| {
             let key = self.keys.get(header.claimed().sender.position()).copied().flatten();
             (header, header.list(), key)
         });
         let mut unsigned = Vec::new();
         self.find_unsigned(&claims.collect::<Vec<_>>(), &mut unsigned);
-        StepResult::Checked(unsigned)
+        unsigned
     }
 
     /// Checks all together, and if that fails each half: a few unsigned ones do not have the others
@@ -90,7 +109,7 @@ mod tests {
                     keys: keys.collect(),
                     headers: headers.collect(),
                 };
-                let StepResult::Checked(found) = job.run() else { panic!("another result") };
+                let found = job.run();
                 let found: Vec<_> = found
                     .iter()
                     .map(|unsigned| {

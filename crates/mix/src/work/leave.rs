@@ -1,4 +1,4 @@
-//! Sending a closed layer's onions on: no copies, in a new order, a batch for each shard.
+//! The way of onions from a layer to the next: no copies, in a new order, a batch for each shard.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -6,26 +6,25 @@ use std::sync::Arc;
 use antiphon_onion::{ErasingRng, ReplyKey};
 use antiphon_wire::{Geometry, NEXT_HOP_BYTES, ShardIndex};
 
-use super::{PART, StepResult};
 use crate::buffers::{Buffer, BufferPool};
 use crate::erased::Erased;
-use crate::round::{Admitted, Closed};
-use crate::routed::{Batch, Gathering, Leaving, Routes, Slot};
+use crate::layer::closed_layer::{Admitted, ClosedLayer};
+use crate::layer::origin::Origin;
+use crate::layer::routes::{Batch, Gathering, Leaving, ONIONS_PER_JOB, Routes, Slot};
 
-/// Where leaving onions come from.
+/// The onions that are to leave.
 #[derive(Debug)]
-pub(crate) enum Origin {
-    /// A layer that is closed.
-    Layer(Closed),
+pub(crate) enum Departing {
+    /// Those of a closed layer.
+    Layer(ClosedLayer),
     /// Clients, whose entries are a next hop and an onion, and this shard's noise.
     Gateway { entries: Vec<Buffer>, noise_entries: Erased<ShardIndex>, noise: Buffer },
 }
 
+/// Shuffles onions and gathers them into batches.
 #[derive(Debug)]
 pub(crate) struct LeaveJob {
-    /// The layer that they leave; 0 is the gateway.
-    pub(crate) layer: u8,
-    pub(crate) origin: Origin,
+    pub(crate) departing: Departing,
     pub(crate) geometry: Geometry,
     pub(crate) shards: usize,
     pub(crate) rng: ErasingRng,
@@ -35,7 +34,7 @@ pub(crate) struct LeaveJob {
 /// Onions on their way, and what is kept for the way back.
 #[derive(Debug)]
 pub(crate) struct Left {
-    pub(crate) layer: u8,
+    pub(crate) origin: Origin,
     pub(crate) routes: Routes,
     pub(crate) reply_keys: Vec<ReplyKey>,
     pub(crate) starts: Vec<Slot>,
@@ -47,40 +46,57 @@ pub(crate) struct Left {
 /// Gathers the batches of some receivers.
 #[derive(Debug)]
 pub(crate) struct GatherJob {
-    layer: u8,
+    origin: Origin,
     gathering: Arc<Gathering>,
     receivers: Range<usize>,
     pool: BufferPool,
 }
 
+/// Batches that a [`GatherJob`] has gathered.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    pub(crate) origin: Origin,
+    pub(crate) batches: Vec<Batch>,
+}
+
+impl Departing {
+    fn origin(&self) -> Origin {
+        match self {
+            Self::Layer(closed) => Origin::Layer(closed.layer()),
+            Self::Gateway { .. } => Origin::Gateway,
+        }
+    }
+}
+
 impl LeaveJob {
     pub(super) fn run(self) -> Left {
-        let Self { layer, origin, geometry, shards, mut rng, pool } = self;
-        let Admitted { starts, reply_keys, leaving, sources } = match origin {
-            Origin::Layer(closed) => closed.admit(),
-            Origin::Gateway { entries, noise_entries, noise } => {
+        let Self { departing, geometry, shards, mut rng, pool } = self;
+        let origin = departing.origin();
+        let Admitted { starts, reply_keys, leaving, sources } = match departing {
+            Departing::Layer(closed) => closed.admit(),
+            Departing::Gateway { entries, noise_entries, noise } => {
                 gateway(entries, &noise_entries, noise, geometry)
             }
         };
-        let item_bytes = geometry.onion_bytes(antiphon_wire::Layer(layer + 1));
+        let item_bytes = geometry.onion_bytes(origin.next_layer());
         let (routes, gathering) = Routes::draw(leaving, shards, sources, item_bytes, &mut rng);
-        let mut parts = gathering.parts(PART).into_iter();
+        let mut parts = gathering.parts(ONIONS_PER_JOB).into_iter();
         let batches = parts.next().map_or_else(Vec::new, |first| gathering.gather(first, &pool));
         let gathering = Arc::new(gathering);
         let rest = parts
             .map(|receivers| {
                 let (gathering, pool) = (Arc::clone(&gathering), pool.clone());
-                GatherJob { layer, gathering, receivers, pool }
+                GatherJob { origin, gathering, receivers, pool }
             })
             .collect();
-        Left { layer, routes, reply_keys, starts, batches, rest }
+        Left { origin, routes, reply_keys, starts, batches, rest }
     }
 }
 
 impl GatherJob {
-    pub(super) fn run(self) -> StepResult {
+    pub(super) fn run(self) -> Gathered {
         let batches = self.gathering.gather(self.receivers, &self.pool);
-        StepResult::Gathered { layer: self.layer, batches }
+        Gathered { origin: self.origin, batches }
     }
 }
 

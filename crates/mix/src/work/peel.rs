@@ -1,13 +1,13 @@
-//! Peeling a block of onions.
+//! The peeling of one block.
 
 use std::sync::Arc;
 
 use antiphon_onion::{PeelKey, Peeled, RoundContext, peel_batch};
 use antiphon_wire::Layer;
 
-use super::StepResult;
-use crate::round::Block;
+use crate::layer::block::Block;
 
+/// Peels a block in place.
 #[derive(Debug)]
 pub(crate) struct PeelJob {
     pub(crate) key: Arc<PeelKey>,
@@ -16,17 +16,22 @@ pub(crate) struct PeelJob {
     pub(crate) block: Block,
 }
 
+/// A block that has been peeled.
+#[derive(Debug)]
+pub(crate) struct PeeledBlock {
+    pub(crate) layer: Layer,
+    pub(crate) block: Block,
+}
+
 impl PeelJob {
-    pub(super) fn run(self) -> StepResult {
+    pub(super) fn run(self) -> PeeledBlock {
         let Self { key, context, layer, mut block } = self;
         let onions = block.onions.len() / context.geometry.onion_bytes(layer);
         let mut peeled = Peeled::with_capacity(onions);
-        // The shard hands out whole onions of a layer of the epoch. Should it ever not, none of
-        // them counts.
-        if peel_batch(&key, context, layer, &mut block.onions, &mut peeled).is_err() {
-            block.runs.clear();
+        if let Err(error) = peel_batch(&key, context, layer, &mut block.onions, &mut peeled) {
+            unreachable!("a block holds whole onions of a layer of the epoch: {error}");
         }
         block.peeled = peeled;
-        StepResult::Peeled { layer: layer.0, block }
+        PeeledBlock { layer, block }
     }
 }

@@ -1,37 +1,46 @@
-//! Answering one layer's onions.
+//! The replies for one layer's onions.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use antiphon_onion::ErasingRng;
 
-use super::{PART, Step, StepResult};
-use crate::answering::Answering;
+use crate::layer::answering::Answering;
+use crate::layer::origin::Origin;
+use crate::layer::routes::{Batch, ONIONS_PER_JOB};
 
+/// Answers the onions that some senders sent.
 #[derive(Debug)]
 pub(crate) struct ReplyJob {
-    layer: u8,
+    layer: Origin,
     answering: Arc<Answering>,
     senders: Range<usize>,
     rng: ErasingRng,
 }
 
-/// The work of answering the onions of `layer`; 0 is the gateway's clients.
-pub(crate) fn reply_jobs(layer: u8, answering: Answering, rng: &mut ErasingRng) -> Vec<Step> {
-    let answering = Arc::new(answering);
-    answering
-        .parts(PART)
-        .into_iter()
-        .map(|senders| {
-            let (answering, rng) = (Arc::clone(&answering), rng.fork());
-            Step::Reply(Box::new(ReplyJob { layer, answering, senders, rng }))
-        })
-        .collect()
+/// Replies in the order of their onions, for some of a layer's senders.
+#[derive(Debug)]
+pub(crate) struct Replied {
+    /// The layer whose onions they answer. At the gateway, its clients' are answered.
+    pub(crate) layer: Origin,
+    pub(crate) batches: Vec<Batch>,
 }
 
 impl ReplyJob {
-    pub(super) fn run(mut self) -> StepResult {
+    /// The work of answering the onions of `layer`.
+    pub(crate) fn all(layer: Origin, answering: Answering, rng: &mut ErasingRng) -> Vec<Self> {
+        let answering = Arc::new(answering);
+        let parts = answering.parts(ONIONS_PER_JOB).into_iter();
+        parts
+            .map(|senders| {
+                let (answering, rng) = (Arc::clone(&answering), rng.fork());
+                Self { layer, answering, senders, rng }
+            })
+            .collect()
+    }
+
+    pub(super) fn run(mut self) -> Replied {
         let batches = self.answering.answer(self.senders, &mut self.rng);
-        StepResult::Replied { layer: self.layer, batches }
+        Replied { layer: self.layer, batches }
     }
 }

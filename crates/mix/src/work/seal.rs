@@ -4,10 +4,9 @@ use antiphon_verify::{FilterKey, SealFilter, filters_digest};
 use antiphon_wire::{Digest, FilterSalt, ShardIndex};
 use bytes::Bytes;
 
-use super::StepResult;
 use crate::copies::{copies, remove_all};
+use crate::layer::block::Block;
 use crate::noise::Checked;
-use crate::round::Block;
 
 /// Builds this shard's filter.
 #[derive(Debug)]
@@ -32,6 +31,16 @@ pub(crate) struct JudgeJob {
     pub(crate) onion_bytes: usize,
 }
 
+/// What comes of building the filter.
+#[derive(Debug)]
+pub(crate) struct Filtered {
+    /// The sealed onions that were lent.
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) salt: FilterSalt,
+    /// `None` if there are more onions than a filter is made for.
+    pub(crate) filter: Option<SealFilter>,
+}
+
 /// What a shard finds in the filters.
 #[derive(Debug)]
 pub(crate) struct Judged {
@@ -43,14 +52,14 @@ pub(crate) struct Judged {
 
 impl FilterJob {
     /// Onions still sealed are compared whole, so that a copy does not count twice.
-    pub(super) fn run(self) -> StepResult {
+    pub(super) fn run(self) -> Filtered {
         let Self { salt, key, blocks, onion_bytes } = self;
         let mut onions: Vec<&[u8]> =
             blocks.iter().flat_map(|block| block.onions.chunks_exact(onion_bytes)).collect();
         let again = copies(onions.len(), |i| onions[i]);
         remove_all(&mut onions, &again);
         let filter = SealFilter::build_from(&key, onions.iter().copied()).ok();
-        StepResult::Filtered { blocks, salt, filter }
+        Filtered { blocks, salt, filter }
     }
 }
 

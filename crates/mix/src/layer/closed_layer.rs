@@ -6,12 +6,12 @@ use antiphon_wire::{Geometry, Layer};
 use crate::buffers::Buffer;
 use crate::copies::{copies, remove_all};
 use crate::erased::Erased;
-use crate::round::blocks::{Block, Run};
-use crate::routed::{Leaving, Slot};
+use crate::layer::block::{Block, Run};
+use crate::layer::routes::{Leaving, Slot};
 
 /// A layer whose onions are all in and peeled.
 #[derive(Debug)]
-pub(crate) struct Closed {
+pub(crate) struct ClosedLayer {
     context: RoundContext,
     layer: Layer,
     /// The first slot of each sender, and one more at the end.
@@ -31,9 +31,9 @@ pub(crate) struct Admitted {
     pub(crate) sources: Vec<Buffer>,
 }
 
-impl Closed {
+impl ClosedLayer {
     /// `counts` is for each sender how many onions came, 0 if its batch never completed.
-    pub(super) fn new(
+    pub(crate) fn new(
         context: RoundContext,
         layer: Layer,
         counts: impl Iterator<Item = u32>,
@@ -46,6 +46,11 @@ impl Closed {
             end
         }));
         Self { context, layer, starts, blocks }
+    }
+
+    /// Which layer it is.
+    pub(crate) fn layer(&self) -> Layer {
+        self.layer
     }
 
     /// How many onions came in.

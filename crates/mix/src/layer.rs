@@ -1,16 +1,24 @@
-//! What a shard does with a layer, as functions to call by themselves: rounds are made of the same
-//! code, and simulations and benchmarks use it instead of repeating it.
+//! One layer's onions and replies as data, and what a shard computes from them.
+//!
+//! Rounds hand these to jobs. [`close_layer`] and [`answer_layer`] are the same code as functions, which
+//! simulations and benchmarks call instead of repeating it.
+
+pub(crate) mod answering;
+pub(crate) mod block;
+pub(crate) mod closed_layer;
+pub(crate) mod origin;
+pub(crate) mod routes;
 
 use antiphon_onion::{Peeled, ReplyKey};
 use antiphon_wire::{Geometry, Layer, ShardIndex};
 use bytes::Bytes;
 use rand::CryptoRng;
-use rand::seq::SliceRandom as _;
 
-use crate::answering::Answering;
 use crate::buffers::BufferPool;
-use crate::round::{Arrived, Run, admit};
-use crate::routed::Routes;
+use answering::Answering;
+use block::Run;
+use closed_layer::{Arrived, admit};
+use routes::Routes;
 
 /// A layer on its way out.
 #[derive(Debug)]
@@ -21,11 +29,6 @@ pub struct LeavingLayer {
     pub came_from: Vec<u32>,
     /// For each onion that came, the key of its reply; of no use if it was dropped.
     pub reply_keys: Vec<ReplyKey>,
-}
-
-/// The permutation that hides which onion is which: uniform over all orders, if `rng` is.
-pub fn shuffle<T>(items: &mut [T], rng: &mut impl CryptoRng) {
-    items.shuffle(rng);
 }
 
 /// Closes `layer` over `onions`, peeled in place as `peeled` says: drops those that did not open, that
@@ -189,20 +192,5 @@ mod tests {
             slots.dedup();
             assert_eq!(slots.len(), 6);
         }
-    }
-
-    #[test]
-    fn a_shuffle_is_uniform() {
-        let mut rng = ChaCha20Rng::seed_from_u64(2);
-        let mut seen = [0u32; 24];
-        for _ in 0..24_000 {
-            let mut items = [0, 1, 2, 3];
-            shuffle(&mut items, &mut rng);
-            let lehmer = |i: usize| items[i + 1..].iter().filter(|&&item| item < items[i]).count();
-            seen[6 * lehmer(0) + 2 * lehmer(1) + lehmer(2)] += 1;
-        }
-        // Chi-square with 23 degrees of freedom.
-        let chi: f64 = seen.iter().map(|&n| (f64::from(n) - 1000.0).powi(2) / 1000.0).sum();
-        assert!(chi < 60.0, "chi-square {chi}");
     }
 }

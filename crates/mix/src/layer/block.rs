@@ -11,7 +11,7 @@ const LANES: usize = 128;
 const BLOCK_BYTES: usize = 132 << 10;
 
 /// How many onions a block holds.
-pub(super) const fn onions_per_block(onion_bytes: usize) -> usize {
+pub(crate) const fn onions_per_block(onion_bytes: usize) -> usize {
     let lanes = BLOCK_BYTES / onion_bytes / LANES;
     if lanes == 0 { LANES } else { lanes * LANES }
 }
@@ -35,14 +35,14 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    pub(super) fn new(pool: &BufferPool, onion_bytes: usize) -> Self {
+    pub(crate) fn new(pool: &BufferPool, onion_bytes: usize) -> Self {
         let onions = pool.take(onions_per_block(onion_bytes) * onion_bytes);
         Self { onions, runs: Vec::new(), peeled: Peeled::default() }
     }
 
     /// Takes in as many of `onions` as there is room for, and returns how many; the first of them is
     /// at position `first` of the sender's batch.
-    pub(super) fn fill(
+    pub(crate) fn fill(
         &mut self,
         sender: ShardIndex,
         first: u32,
@@ -65,7 +65,7 @@ impl Block {
         count
     }
 
-    pub(super) fn is_full(&self, onion_bytes: usize) -> bool {
+    pub(crate) fn is_full(&self, onion_bytes: usize) -> bool {
         self.onions.len() == onions_per_block(onion_bytes) * onion_bytes
     }
 }

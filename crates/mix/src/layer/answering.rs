@@ -9,7 +9,7 @@ use rand::CryptoRng;
 
 use crate::buffers::BufferPool;
 use crate::erased::Erased;
-use crate::routed::{Batch, BatchWriter, Slot, parts};
+use crate::layer::routes::{Batch, BatchWriter, Slot, parts};
 
 /// No body came back for a slot.
 const MISSING: u32 = u32::MAX;

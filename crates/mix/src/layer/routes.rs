@@ -9,10 +9,13 @@ use rand::CryptoRng;
 
 use crate::buffers::{Buffer, BufferPool};
 use crate::erased::Erased;
-use crate::steps::shuffle;
+use crate::shuffle::shuffle;
 
 /// Where in a layer an onion came in, counted over all senders in their order.
 pub(crate) type Slot = u32;
+
+/// Onions of a layer that one job gathers or answers: with more, several cores share the layer.
+pub(crate) const ONIONS_PER_JOB: u32 = 8192;
 
 /// Bytes that are gathered before they are hashed, while the cache still has them.
 const HASHED_AT_ONCE: usize = 128 << 10;

@@ -1,0 +1,39 @@
+//! Where onions leave from, and their replies go back to.
+
+use antiphon_wire::Layer;
+
+/// A place whose onions go on to the next layer: this shard as a gateway, or as a shard of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Origin {
+    /// Clients' onions and this shard's noise, on their way to layer 1.
+    Gateway,
+    /// A layer's onions.
+    Layer(Layer),
+}
+
+impl Origin {
+    /// The layer that its onions go on to.
+    pub(crate) fn next_layer(self) -> Layer {
+        match self {
+            Self::Gateway => Layer::FIRST,
+            Self::Layer(layer) => layer.next(),
+        }
+    }
+
+    /// Where its onions came from: the layer before. `None` for the gateway.
+    pub(crate) fn before(self) -> Option<Self> {
+        match self {
+            Self::Gateway => None,
+            Self::Layer(Layer::FIRST) => Some(Self::Gateway),
+            Self::Layer(layer) => Some(Self::Layer(Layer(layer.0 - 1))),
+        }
+    }
+
+    /// How many layers its onions have passed.
+    pub(crate) fn layers_passed(self) -> u8 {
+        match self {
+            Self::Gateway => 0,
+            Self::Layer(layer) => layer.0,
+        }
+    }
+}
