@@ -90,11 +90,6 @@ pub fn noise_deposits(
 }
 
 impl Checked {
-    /// Nothing to check.
-    pub(crate) fn none() -> Self {
-        Self { at: Erased::default(), sealed: Zeroizing::default() }
-    }
-
     /// Nothing yet, with room for what is drawn from `onions` onions: half of them, and four
     /// deviations more. What outgrows its room leaves a copy behind.
     fn of_up_to(onions: usize, onion_bytes: usize) -> Self {
@@ -193,14 +188,14 @@ mod tests {
         let mut rng = ChaCha20Rng::seed_from_u64(5);
         let sealed: Vec<u8> = (0..4000u32).flat_map(u32::to_be_bytes).collect();
         let seals = (0..4000).map(|i| ShardIndex(i % 7));
-        let mut checked = Checked::none();
+        let mut checked = Checked::of_up_to(4000, 4);
         checked.draw(seals.clone(), &sealed, 4, &mut rng);
         assert!((checked.at.len() as i32 - 2000).abs() < 6 * 32, "{}", checked.at.len());
         for (at, onion) in checked.at.iter().zip(checked.sealed.chunks_exact(4)) {
             let number = u32::from_be_bytes([onion[0], onion[1], onion[2], onion[3]]);
             assert_eq!(u32::from(at.0), number % 7);
         }
-        let mut again = Checked::none();
+        let mut again = Checked::of_up_to(4000, 4);
         again.draw(seals, &sealed, 4, &mut rng);
         assert_ne!(*checked.sealed, *again.sealed);
     }

@@ -1,77 +1,47 @@
 //! One round at one shard, from the first onion to the last reply.
 
 mod arriving;
+mod cx;
 mod deadlines;
 mod gateway;
 mod headers;
 mod inbound;
-mod links;
-mod results;
+mod phase;
 mod returning;
-mod sealing;
-mod steps;
+mod traffic;
 
-use std::collections::VecDeque;
+use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
-use antiphon_onion::{ErasingRng, RoundContext, SealSecretKey};
+use antiphon_onion::{ErasingRng, SealSecretKey};
 use antiphon_verify::{SealBoard, SealKeeper};
-use antiphon_wire::{Digest, Layer, Reason, Round, RoundCounts, RoundOutcome, Timestamp, ToClient};
+use antiphon_wire::{Digest, Layer, PeerMessage, Round, RoundCounts, ShardIndex, Timestamp};
 
 use crate::buffers::BufferPool;
 use crate::epoch_context::EpochContext;
-use crate::layer::origin::Origin;
+use crate::io::BatchKey;
 use crate::noise::NoiseBatch;
 use crate::service::{self, Service};
-use crate::trace::Tracer;
-use crate::{ClientId, Limits, Output};
+use crate::trace::{RoundTrace, Tracer};
+use crate::work::{Gathered, StepResult};
+use crate::{ClientId, Limits};
 
 use arriving::Arriving;
-use deadlines::Deadlines;
+pub(crate) use cx::Outputs;
+use cx::{Cx, Shared};
 use gateway::Submissions;
 pub(crate) use gateway::SubmitError;
-use headers::Headers;
+use phase::Phase;
+use phase::aborting::Ended;
+use phase::sealing::{Statements, Undecided};
+use phase::submissions::Early;
+use traffic::Traffic;
+
 #[cfg(test)]
 pub(crate) use headers::tests::header;
-use returning::Returning;
-use sealing::Sealing;
 
-/// What the round is waiting for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
-    /// Clients' onions, and this shard's noise.
-    Submissions,
-    /// The onions of a layer to be shuffled.
-    Leaving(Origin),
-    /// Every shard's batch for a mixing layer or the seal layer.
-    Batches(Layer),
-    /// This shard's filter to be built.
-    Filtering,
-    /// Every shard's filter.
-    Filters,
-    /// The filters to be tested.
-    Judging,
-    /// Every shard's verdict.
-    Verdicts,
-    /// Every shard's seal key. This shard's own has been released.
-    Keys,
-    /// The sealed onions to be peeled.
-    Opening,
-    /// Every shard's batch for layer L.
-    DeadDrops,
-    /// The deposits to be exchanged.
-    Exchanging,
-    /// The replies for the onions of a layer.
-    Replies(Origin),
-    /// The clients' replies to be put in order.
-    Answering,
-    /// The other shards' statements about an aborted round, until a moment.
-    Aborting(Timestamp),
-    /// Nothing.
-    Ended,
-}
-
-/// One round at one shard.
+/// One round at one shard: the phase that it is in, and what the phases share.
 #[derive(Debug)]
 pub(crate) struct RoundMachine {
     context: Arc<EpochContext>,
@@ -80,45 +50,8 @@ pub(crate) struct RoundMachine {
     limits: Limits,
     pool: BufferPool,
     rng: ErasingRng,
-    /// From when the coordinator opens the round. What peers send before that is taken in, but
-    /// nothing leaves and no clock runs: or a peer could have rounds time out before they begin.
-    opened: Option<(Timestamp, Deadlines)>,
-    stage: Stage,
-    submissions: Submissions,
-    noise: Option<NoiseBatch>,
-    /// Layers 1 to L, by layer less one; `None` once they have gone on.
-    arriving: Vec<Option<Arriving>>,
-    /// Layers 0 to L, from when their onions have gone on until their replies have.
-    returning: Vec<Option<Returning>>,
-    headers: Headers,
-    /// Parts of a layer's onions or replies that are still to be sent.
-    parts: usize,
-    sealing: Sealing,
-    /// When the others were asked for seal keys that had not come.
-    asked_for_keys: Option<Timestamp>,
-    outcome: Option<RoundOutcome>,
-    counts: RoundCounts,
-    pub(crate) tracer: Tracer,
-}
-
-/// What the round asks of its shard, beside what it sends.
-#[derive(Debug, Default)]
-pub(crate) struct Effects {
-    pub(crate) outputs: VecDeque<Output>,
-    /// Clients whose onions were awaited in vain.
-    pub(crate) missed: Vec<ClientId>,
-    /// What clients were told of the round's end, by the hashes of their tickets.
-    pub(crate) answers: Vec<(Digest, Arc<ToClient>)>,
-    /// Set when the round has ended.
-    pub(crate) ended: Option<(RoundOutcome, RoundCounts, u64)>,
-}
-
-impl Effects {
-    /// Tells a client how the round ended for it.
-    fn answer(&mut self, to: ClientId, ticket: Digest, message: Arc<ToClient>) {
-        self.answers.push((ticket, Arc::clone(&message)));
-        self.outputs.push_back(Output::Client { to, message });
-    }
+    shared: Shared,
+    phase: Phase,
 }
 
 impl RoundMachine {
@@ -132,49 +65,46 @@ impl RoundMachine {
         pool: BufferPool,
         rng: ErasingRng,
     ) -> Option<Self> {
-        let epoch = &context.epoch;
-        let document = epoch.document();
-        let geometry = epoch.geometry();
-        let shards = context.shards();
+        let document = context.epoch.document();
+        let (network, epoch) = (document.network, document.epoch);
+        let layers = context.epoch.geometry().layers();
         let published = context.published(round)?;
-        let onions = RoundContext { geometry, epoch: document.epoch, round };
-        let seals = SealBoard::new(document.network, document.epoch, round, published);
-        let keeper = SealKeeper {
-            network: document.network,
-            epoch: document.epoch,
-            round,
-            shard: context.me,
-            secret: seal,
-        };
-        let arriving = geometry
-            .all_layers()
-            .map(|layer| {
-                let key = (layer != geometry.seal_layer()).then(|| Arc::clone(&context.peel));
-                let most = limits.onions_per_batch;
-                Some(Arriving::new(onions, layer, shards, most, key, pool.clone()))
-            })
-            .collect();
-        Some(Self {
-            round,
-            service: service::named(epoch.parameters().service)?,
-            limits,
-            rng,
-            opened: None,
-            stage: Stage::Submissions,
+        let service = service::named(context.epoch.parameters().service)?;
+        let keeper = SealKeeper::new(network, epoch, round, context.me, seal);
+        let undecided = Undecided::new(keeper, context.shards());
+        let shared = Shared {
             submissions: Submissions::new(pool.clone()),
-            pool,
-            noise: None,
-            arriving,
-            returning: (0..=geometry.layers()).map(|_| None).collect(),
-            headers: Headers::default(),
-            parts: 0,
-            sealing: Sealing::new(keeper, seals, shards),
-            asked_for_keys: None,
-            outcome: None,
+            statements: Statements::new(SealBoard::new(network, epoch, round, published)),
+            traffic: Traffic::default(),
             counts: RoundCounts::default(),
-            tracer: Tracer::new(document.epoch, round, geometry.layers()),
+            tracer: Tracer::new(epoch, round, layers),
+        };
+        let first = Arriving::new(&context, round, Layer::FIRST, limits, pool.clone());
+        let phase = Phase::Early(Early::new(first, undecided));
+        Some(Self { context, round, service, limits, pool, rng, shared, phase })
+    }
+
+    /// Applies an event to the phase, and goes on as far as that allows.
+    fn apply(
+        &mut self,
+        now: Timestamp,
+        outputs: &mut Outputs,
+        event: impl FnOnce(Phase, &mut Cx<'_>) -> Phase,
+    ) {
+        let Self { context, round, service, limits, pool, rng, shared, phase } = self;
+        let mut cx = Cx {
+            now,
+            round: *round,
             context,
-        })
+            service: *service,
+            limits: *limits,
+            pool,
+            rng,
+            shared,
+            outputs,
+        };
+        let before = mem::replace(phase, Phase::Ended(Ended::PLACEHOLDER));
+        *phase = event(before, &mut cx).on_time(&mut cx);
     }
 
     pub(crate) fn context(&self) -> &Arc<EpochContext> {
@@ -182,55 +112,137 @@ impl RoundMachine {
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        self.stage == Stage::Ended
+        matches!(self.phase, Phase::Ended(_))
     }
 
     /// Whether the coordinator has opened it.
     pub(crate) fn is_open(&self) -> bool {
-        self.opened.is_some()
+        !matches!(self.phase, Phase::Early(_))
     }
 
-    /// The coordinator opens the round; clients of this gateway are being told. It waits for the
-    /// onions of those `awaited`, but for `wait_ms` at most.
-    pub(crate) fn announce(
-        &mut self,
-        now: Timestamp,
-        awaited: Vec<ClientId>,
-        wait_ms: u64,
-        effects: &mut Effects,
-    ) {
-        let epoch = &self.context.epoch;
-        let deadlines = Deadlines::new(now, *epoch.parameters(), epoch.geometry());
-        self.opened.get_or_insert((now, deadlines));
-        self.tracer.opened();
-        self.submissions.expect(awaited, now.plus_ms(wait_ms));
-        self.heed_withheld(now, effects);
-        self.advance(now, effects);
+    /// Whether a shard has said that it withholds its key, so that the round cannot be opened.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.shared.statements.is_withheld()
     }
 
-    /// Whether clients may still hand in onions, and for how many milliseconds.
+    /// For how many milliseconds clients may still hand in onions; `None` if they may not.
     pub(crate) fn open_for_ms(&self, now: Timestamp) -> Option<u32> {
-        let (_, deadlines) = self.opened.filter(|_| self.stage == Stage::Submissions)?;
-        // Both are at most the epoch's u32 of milliseconds apart.
-        Some(deadlines.submissions().ms_since(now) as u32).filter(|&left| left > 0)
+        match &self.phase {
+            Phase::Submitting(phase) => phase.open_for_ms(now),
+            _ => None,
+        }
     }
 
     /// How many milliseconds ago the round was opened, and for how many it takes onions at most.
     pub(crate) fn opened_ms_ago(&self, now: Timestamp) -> Option<(u64, u64)> {
-        let (opened, _) = self.opened?;
+        let opened = self.phase.opened()?;
         Some((now.ms_since(opened), self.context.epoch.parameters().submit_ms.into()))
     }
 
-    pub(crate) fn has_noise(&self) -> bool {
-        self.noise.is_some() || self.stage != Stage::Submissions
+    /// When to tick at the latest.
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        self.phase.deadline(&self.shared)
     }
 
-    /// This shard's noise for the round.
-    pub(crate) fn add_noise(&mut self, now: Timestamp, noise: NoiseBatch, effects: &mut Effects) {
-        if self.stage == Stage::Submissions {
-            self.noise = Some(noise);
-            self.advance(now, effects);
+    /// Sets the clock that the round's trace is measured with.
+    pub(crate) fn set_clock(&mut self, clock: Duration) {
+        self.shared.tracer.set_clock(clock);
+    }
+
+    /// Where the time of a round that has ended went.
+    pub(crate) fn trace(&mut self) -> RoundTrace {
+        self.shared.tracer.finish()
+    }
+
+    /// Applies the passing of time.
+    pub(crate) fn on_time(&mut self, now: Timestamp, outputs: &mut Outputs) {
+        self.apply(now, outputs, |phase, _| phase);
+    }
+
+    /// Applies another shard's message.
+    pub(crate) fn on_peer(
+        &mut self,
+        now: Timestamp,
+        from: ShardIndex,
+        message: PeerMessage,
+        outputs: &mut Outputs,
+    ) {
+        if from != self.context.me {
+            self.apply(now, outputs, |phase, cx| phase.on_peer(cx, from, message));
         }
+    }
+
+    /// Applies part of another shard's batch.
+    pub(crate) fn on_chunk(
+        &mut self,
+        now: Timestamp,
+        from: ShardIndex,
+        BatchKey { layer, direction, .. }: BatchKey,
+        bytes: &[u8],
+        outputs: &mut Outputs,
+    ) {
+        if from != self.context.me {
+            self.apply(now, outputs, |phase, cx| phase.on_chunk(cx, from, layer, direction, bytes));
+        }
+    }
+
+    /// Applies a finished job. `took` is its CPU time. Results for an aborted round are ignored.
+    pub(crate) fn on_work(
+        &mut self,
+        now: Timestamp,
+        result: StepResult,
+        took: Duration,
+        outputs: &mut Outputs,
+    ) {
+        let tracer = &mut self.shared.tracer;
+        match &result {
+            StepResult::Peeled(block) => tracer.peeling_took(block.layer, took),
+            StepResult::Left(left) => tracer.shuffling_took(left.origin, took),
+            StepResult::Gathered(Gathered { origin, .. }) => tracer.shuffling_took(*origin, took),
+            _ => {}
+        }
+        self.apply(now, outputs, |phase, cx| phase.on_work(cx, result));
+    }
+
+    /// Ends an open round whose epoch has expired.
+    pub(crate) fn expire(&mut self, now: Timestamp, outputs: &mut Outputs) {
+        self.apply(now, outputs, Phase::expire);
+    }
+}
+
+/// The gateway's part.
+impl RoundMachine {
+    /// The coordinator opens the round; clients of this gateway are being told. It waits for the
+    /// onions of those `awaited`, but for `wait_ms` at most.
+    pub(crate) fn open(
+        &mut self,
+        now: Timestamp,
+        awaited: Vec<ClientId>,
+        wait_ms: u64,
+        outputs: &mut Outputs,
+    ) {
+        self.apply(now, outputs, |phase, cx| match phase {
+            Phase::Early(early) => early.open(cx, awaited, wait_ms),
+            phase => unreachable!("a shard opens a round once, not in {phase:?}"),
+        });
+    }
+
+    pub(crate) fn has_noise(&self) -> bool {
+        match &self.phase {
+            Phase::Early(phase) => phase.has_noise(),
+            Phase::Submitting(phase) => phase.has_noise(),
+            _ => true,
+        }
+    }
+
+    /// This shard's noise for the round. A round that has been given up needs none.
+    pub(crate) fn add_noise(&mut self, now: Timestamp, noise: NoiseBatch, outputs: &mut Outputs) {
+        match &mut self.phase {
+            Phase::Early(phase) => phase.add_noise(noise),
+            Phase::Submitting(phase) => phase.add_noise(noise),
+            _ => {}
+        }
+        self.on_time(now, outputs);
     }
 
     /// A client's onions.
@@ -240,15 +252,16 @@ impl RoundMachine {
         client: ClientId,
         ticket: Digest,
         onions: &[u8],
-        effects: &mut Effects,
+        outputs: &mut Outputs,
     ) -> Result<(), SubmitError> {
-        if self.open_for_ms(now).is_none() {
+        let submissions = &mut self.shared.submissions;
+        if !matches!(&self.phase, Phase::Submitting(phase) if phase.open_for_ms(now).is_some()) {
             // The same onions again are no second submission, however late they come.
-            let again = self.submissions.has(&ticket, onions);
+            let again = submissions.has(&ticket, onions);
             return if again { Ok(()) } else { Err(SubmitError::Closed) };
         }
         let epoch = &self.context.epoch;
-        self.submissions.take(
+        submissions.take(
             (client, ticket),
             onions,
             epoch.geometry(),
@@ -256,106 +269,29 @@ impl RoundMachine {
             self.context.shards(),
             self.limits.submissions,
         )?;
-        self.advance(now, effects);
+        self.on_time(now, outputs);
         Ok(())
     }
 
     /// Waits for a client's onions.
     pub(crate) fn await_client(&mut self, client: ClientId) {
-        self.submissions.await_client(client);
+        self.shared.submissions.await_client(client);
     }
 
     /// Waits for a client's onions no longer.
     pub(crate) fn forget_client(&mut self, client: ClientId) {
-        self.submissions.forget_client(client);
+        self.shared.submissions.forget_client(client);
     }
 
     /// A client is at another link now. Returns whether its onions for the round were handed in here,
     /// or can be yet.
     pub(crate) fn resume(&mut self, now: Timestamp, client: ClientId, ticket: &Digest) -> bool {
-        self.submissions.resume(client, ticket) || self.open_for_ms(now).is_some()
+        self.shared.submissions.resume(client, ticket) || self.open_for_ms(now).is_some()
     }
 
     /// A client that has gone will send none.
-    pub(crate) fn client_left(&mut self, now: Timestamp, client: ClientId, effects: &mut Effects) {
-        self.submissions.forget_client(client);
-        self.advance(now, effects);
-    }
-
-    /// Does whatever is due.
-    pub(crate) fn tick(&mut self, now: Timestamp, effects: &mut Effects) {
-        self.advance(now, effects);
-    }
-
-    /// When to tick at the latest.
-    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        if let Stage::Aborting(until) = self.stage {
-            return Some(until);
-        }
-        let deadlines = &self.opened.as_ref()?.1;
-        Some(match self.stage {
-            Stage::Submissions => {
-                if self.noise.is_some() {
-                    self.submissions.awaited_until().min(deadlines.submissions())
-                } else {
-                    deadlines.batches(Layer::FIRST)
-                }
-            }
-            // The end of peeling wakes the round by itself, and until then nothing can be done.
-            Stage::Batches(layer) if self.is_peeling(layer) => return None,
-            Stage::DeadDrops if self.is_peeling(self.context.epoch.geometry().last_layer()) => {
-                return None;
-            }
-            _ if self.parts > 0 => return None,
-            Stage::Batches(layer) => deadlines.batches(layer),
-            Stage::Filters if self.headers.is_checking() => return None,
-            Stage::Filters => deadlines.filters(),
-            Stage::Verdicts => deadlines.verdicts(),
-            Stage::Keys => match self.asked_for_keys {
-                None => deadlines.ask_for_keys(),
-                Some(asked) => self.give_up_keys(asked).min(deadlines.keys()),
-            },
-            Stage::DeadDrops => deadlines.dead_drops(),
-            Stage::Replies(layer) => deadlines.replies(layer),
-            // Work ends by itself.
-            Stage::Leaving(_)
-            | Stage::Filtering
-            | Stage::Judging
-            | Stage::Opening
-            | Stage::Exchanging
-            | Stage::Answering
-            | Stage::Aborting(_)
-            | Stage::Ended => return None,
-        })
-    }
-
-    fn is_peeling(&self, layer: Layer) -> bool {
-        self.layer(layer).is_some_and(Arriving::is_peeling)
-    }
-
-    /// Withholds the seal key, unless it has been released, and gives up the round. Not before it
-    /// is open: its coordinator would wait in vain for a report of a round that ended early.
-    pub(crate) fn withhold(&mut self, now: Timestamp, reason: Reason, effects: &mut Effects) {
-        if !self.is_open() {
-            return;
-        }
-        let Some(keeper) = self.sealing.keeper.take() else { return };
-        let statement = keeper.withhold(reason, &self.context.identity);
-        self.outcome = Some(RoundOutcome::Withheld { reason });
-        self.publish_statement(statement, effects);
-        self.abort(now);
-    }
-
-    /// Frees what an aborted round holds and waits for the others' statements.
-    fn abort(&mut self, now: Timestamp) {
-        self.arriving.iter_mut().for_each(|layer| *layer = None);
-        self.returning.iter_mut().for_each(|layer| *layer = None);
-        self.noise = None;
-        // Unchecked: they would be evidence, and whoever is shown evidence checks it.
-        self.headers = Headers::default();
-        self.parts = 0;
-        self.sealing.forget();
-        let wait = u64::from(self.context.epoch.parameters().verify_ms);
-        self.stage = Stage::Aborting(now.plus_ms(wait));
+    pub(crate) fn client_left(&mut self, now: Timestamp, client: ClientId, outputs: &mut Outputs) {
+        self.shared.submissions.forget_client(client);
+        self.on_time(now, outputs);
     }
 }

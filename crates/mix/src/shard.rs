@@ -193,7 +193,7 @@ impl Shard {
     fn tick(&mut self, now: Timestamp) {
         self.expire(now);
         for round in self.running() {
-            self.with_round(now, round, |machine, effects| machine.tick(now, effects));
+            self.with_round(now, round, |machine, outputs| machine.on_time(now, outputs));
         }
     }
 
@@ -204,9 +204,9 @@ impl Shard {
                 if let StepResult::Checked(unsigned) = &result {
                     self.report_unsigned(unsigned);
                 }
-                self.with_round(now, round, |machine, effects| {
+                self.with_round(now, round, |machine, outputs| {
                     if machine.context().epoch.epoch() == epoch {
-                        machine.work_done(now, result, took, effects);
+                        machine.on_work(now, result, took, outputs);
                     }
                 });
             }

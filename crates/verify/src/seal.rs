@@ -17,16 +17,12 @@ pub use statements::{SealBoard, StatementError};
 /// Both ways take the keeper by value, so that there is one statement in a round.
 #[derive(Debug)]
 pub struct SealKeeper {
-    /// The network file's id.
-    pub network: Digest,
-    /// The epoch.
-    pub epoch: Epoch,
-    /// The round.
-    pub round: Round,
-    /// Whose key it is.
-    pub shard: ShardIndex,
-    /// The secret, erased with the keeper.
-    pub secret: SealSecretKey,
+    network: Digest,
+    epoch: Epoch,
+    round: Round,
+    shard: ShardIndex,
+    /// Erased with the keeper.
+    secret: SealSecretKey,
 }
 
 /// A proof that is about another round. The key has been erased.
@@ -35,6 +31,18 @@ pub struct SealKeeper {
 pub struct WrongProof(pub Round);
 
 impl SealKeeper {
+    /// A keeper of the `secret` that `shard` has for `round` of `epoch`, in the network with the id
+    /// `network`.
+    pub const fn new(
+        network: Digest,
+        epoch: Epoch,
+        round: Round,
+        shard: ShardIndex,
+        secret: SealSecretKey,
+    ) -> Self {
+        Self { network, epoch, round, shard, secret }
+    }
+
     /// Releases the key.
     ///
     /// # Errors

@@ -20,13 +20,10 @@ impl Origin {
         }
     }
 
-    /// Where its onions came from: the layer before. `None` for the gateway.
-    pub(crate) fn before(self) -> Option<Self> {
-        match self {
-            Self::Gateway => None,
-            Self::Layer(Layer::FIRST) => Some(Self::Gateway),
-            Self::Layer(layer) => Some(Self::Layer(Layer(layer.0 - 1))),
-        }
+    /// Where onions are that have passed so many layers.
+    pub(crate) fn after(layers_passed: usize) -> Self {
+        debug_assert!(layers_passed <= u8::MAX.into());
+        if layers_passed == 0 { Self::Gateway } else { Self::Layer(Layer(layers_passed as u8)) }
     }
 
     /// How many layers its onions have passed.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use antiphon_onion::{PeelKey, RoundContext};
-use antiphon_wire::{BatchHeader, Layer, ShardIndex};
+use antiphon_wire::{BatchHeader, Layer, Round, ShardIndex};
 
+use crate::Limits;
 use crate::buffers::BufferPool;
+use crate::epoch_context::EpochContext;
 use crate::layer::block::Block;
 use crate::layer::closed_layer::ClosedLayer;
 use crate::round::inbound::{BatchFault, Inbound};
@@ -32,18 +34,23 @@ pub(crate) struct Arriving {
 }
 
 impl Arriving {
+    /// A layer of which nothing is in yet. The seal layer has no key until every shard has released its
+    /// own.
     pub(crate) fn new(
-        context: RoundContext,
+        epoch: &EpochContext,
+        round: Round,
         layer: Layer,
-        shards: usize,
-        most: u32,
-        key: Option<Arc<PeelKey>>,
+        limits: Limits,
         pool: BufferPool,
     ) -> Self {
+        let geometry = epoch.epoch.geometry();
+        let context = RoundContext { geometry, epoch: epoch.epoch.epoch(), round };
+        let key = (layer != geometry.seal_layer()).then(|| Arc::clone(&epoch.peel));
+        let shards = epoch.shards();
         Self {
             context,
             layer,
-            most,
+            most: limits.onions_per_batch,
             key,
             pool,
             senders: (0..shards).map(|_| Inbound::default()).collect(),
@@ -53,6 +60,10 @@ impl Arriving {
             at_work: 0,
             cut_off: false,
         }
+    }
+
+    pub(crate) fn layer(&self) -> Layer {
+        self.layer
     }
 
     fn onion_bytes(&self) -> usize {

@@ -17,6 +17,11 @@ impl Deadlines {
         Self { opened, parameters, geometry }
     }
 
+    /// When the round was opened.
+    pub(crate) fn opened(&self) -> Timestamp {
+        self.opened
+    }
+
     /// When clients' onions are no longer taken.
     pub(crate) fn submissions(&self) -> Timestamp {
         self.opened.plus_ms(self.parameters.submit_ms.into())
@@ -45,6 +50,12 @@ impl Deadlines {
     /// When to ask the others for seal keys that have not come.
     pub(crate) fn ask_for_keys(&self) -> Timestamp {
         self.verdicts().plus_ms(u64::from(self.parameters.verify_ms) / 2)
+    }
+
+    /// When statements have to be in that the others were asked for at `asked`, if some shard has
+    /// withheld.
+    pub(crate) fn answered(&self, asked: Timestamp) -> Timestamp {
+        asked.plus_ms(self.parameters.verify_ms.into())
     }
 
     /// When all seal keys have to be in.

@@ -199,10 +199,10 @@ impl Shard {
     ) -> Result<(), SubmitError> {
         let mut result = Err(SubmitError::Closed);
         let mut opened = None;
-        self.with_round(now, round, |machine, effects| {
+        self.with_round(now, round, |machine, outputs| {
             if machine.context().epoch.epoch() == epoch {
                 opened = machine.opened_ms_ago(now);
-                result = machine.submit(now, from, ticket, onions, effects);
+                result = machine.submit(now, from, ticket, onions, outputs);
             }
         });
         if let (Some((after_ms, window_ms)), Ok(()) | Err(SubmitError::Closed)) = (opened, result) {
@@ -219,8 +219,8 @@ impl Shard {
     pub(super) fn client_left(&mut self, now: Timestamp, client: ClientId) {
         self.clients.linked.remove(&client);
         for round in self.running() {
-            self.with_round(now, round, |machine, effects| {
-                machine.client_left(now, client, effects);
+            self.with_round(now, round, |machine, outputs| {
+                machine.client_left(now, client, outputs);
             });
         }
     }

@@ -303,7 +303,7 @@ impl Shard {
         let rounds: Vec<_> =
             self.rounds.iter().filter(|(_, round)| of_epoch(round)).map(|(r, _)| *r).collect();
         for round in rounds {
-            self.with_round(now, round, |machine, effects| machine.expire(now, effects));
+            self.with_round(now, round, |machine, outputs| machine.expire(now, outputs));
         }
         self.rounds.retain(|_, round| !of_epoch(round));
     }

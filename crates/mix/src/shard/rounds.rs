@@ -9,7 +9,7 @@ use antiphon_wire::{
 
 use crate::io::{BatchKey, ClientId, Notice, Output};
 use crate::noise::{NoiseBatch, NoiseJob};
-use crate::round::{Effects, RoundMachine};
+use crate::round::{Outputs, RoundMachine};
 use crate::shard::Shard;
 use crate::work::{Job, UnsignedHeader, Work};
 
@@ -36,18 +36,18 @@ impl Shard {
         &mut self,
         now: Timestamp,
         round: Round,
-        act: impl FnOnce(&mut RoundMachine, &mut Effects),
+        act: impl FnOnce(&mut RoundMachine, &mut Outputs),
     ) {
         let Some(machine) = self.rounds.get_mut(&round) else { return };
-        let mut effects = Effects::default();
-        machine.tracer.set_clock(self.clock);
-        act(machine, &mut effects);
+        let mut outputs = Outputs::default();
+        machine.set_clock(self.clock);
+        act(machine, &mut outputs);
         let epoch = machine.context().epoch.epoch();
-        let trace = effects.ended.map(|_| machine.tracer.finish());
-        self.outputs.append(&mut effects.outputs);
-        effects.missed.iter().for_each(|client| self.miss(*client));
-        if let Some((outcome, counts, took_ms)) = effects.ended {
-            self.kept.keep(now, round, effects.answers);
+        let trace = outputs.ended.map(|_| machine.trace());
+        self.outputs.append(&mut outputs.queue);
+        outputs.missed.iter().for_each(|client| self.miss(*client));
+        if let Some((outcome, counts, took_ms)) = outputs.ended {
+            self.kept.keep(now, round, outputs.answers);
             self.say(ToCoordinator::Ended { epoch, round, outcome, counts });
             self.notice(Notice::RoundEnded { round, outcome, counts, took_ms });
             self.outputs.extend(trace.map(|trace| Output::Notice(Notice::RoundTraced(trace))));
@@ -85,7 +85,7 @@ impl Shard {
         if let Some((of, noise)) = self.noise.remove(&round)
             && of == epoch
         {
-            self.with_round(now, round, |machine, effects| machine.add_noise(now, noise, effects));
+            self.with_round(now, round, |machine, outputs| machine.add_noise(now, noise, outputs));
         }
         self.prepare(now, round);
         true
@@ -127,8 +127,8 @@ impl Shard {
             self.announce_to_clients(now, epoch, round, submit_ms.unwrap_or_default());
         }
         let (awaited, wait_ms) = self.clients.expect(submit_ms.unwrap_or_default().into());
-        self.with_round(now, round, |machine, effects| {
-            machine.announce(now, awaited, wait_ms, effects);
+        self.with_round(now, round, |machine, outputs| {
+            machine.open(now, awaited, wait_ms, outputs);
         });
         self.prepare_from(now, round.next());
         self.say(ToCoordinator::Clock { now });
@@ -214,7 +214,7 @@ impl Shard {
             self.say(ToCoordinator::Ready { epoch, round });
         }
         if self.rounds.contains_key(&round) {
-            self.with_round(now, round, |machine, effects| machine.add_noise(now, noise, effects));
+            self.with_round(now, round, |machine, outputs| machine.add_noise(now, noise, outputs));
         } else if round > self.opened {
             self.noise.insert(round, (epoch, noise));
         }
@@ -224,14 +224,8 @@ impl Shard {
     pub(super) fn peer(&mut self, now: Timestamp, from: IdentityKey, message: PeerMessage) {
         let Some((epoch, round)) = message.round() else { return };
         let Some(from) = self.find_peer(now, from, epoch, round) else { return };
-        self.with_round(now, round, |machine, effects| match message {
-            PeerMessage::Batch { header } => machine.batch_header(now, from, header, effects),
-            PeerMessage::Filter { filter } => machine.filter(now, from, &filter, effects),
-            PeerMessage::Verdict { verdict } => machine.verdict(now, from, &verdict, effects),
-            PeerMessage::Statements { statements } => {
-                machine.statements(now, from, &statements, effects);
-            }
-            PeerMessage::AskStatements { .. } => machine.asked_for_statements(from, effects),
+        self.with_round(now, round, |machine, outputs| {
+            machine.on_peer(now, from, message, outputs);
         });
     }
 
@@ -250,11 +244,11 @@ impl Shard {
         batch: BatchKey,
         bytes: &[u8],
     ) {
-        let BatchKey { round, layer, direction } = batch;
+        let round = batch.round;
         let Some(machine) = self.rounds.get(&round) else { return };
         let Some(from) = machine.context().epoch.index_of(&from) else { return };
-        self.with_round(now, round, |machine, effects| {
-            machine.batch_chunk(now, from, layer, direction, bytes, effects);
+        self.with_round(now, round, |machine, outputs| {
+            machine.on_chunk(now, from, batch, bytes, outputs);
         });
     }
 

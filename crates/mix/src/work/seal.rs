@@ -37,12 +37,11 @@ pub(crate) struct Filtered {
     /// The sealed onions that were lent.
     pub(crate) blocks: Vec<Block>,
     pub(crate) salt: FilterSalt,
-    /// `None` if there are more onions than a filter is made for.
-    pub(crate) filter: Option<SealFilter>,
+    pub(crate) filter: SealFilter,
 }
 
 /// What a shard finds in the filters.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Judged {
     /// The hash of all filters.
     pub(crate) filters: Digest,
@@ -58,7 +57,10 @@ impl FilterJob {
             blocks.iter().flat_map(|block| block.onions.chunks_exact(onion_bytes)).collect();
         let again = copies(onions.len(), |i| onions[i]);
         remove_all(&mut onions, &again);
-        let filter = SealFilter::build_from(&key, onions.iter().copied()).ok();
+        let filter = match SealFilter::build_from(&key, onions.iter().copied()) {
+            Ok(filter) => filter,
+            Err(error) => unreachable!("a layer's onions are counted in 32 bits: {error}"),
+        };
         Filtered { blocks, salt, filter }
     }
 }

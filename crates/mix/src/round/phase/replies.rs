@@ -1,0 +1,75 @@
+//! The way back: each layer's replies come in, and go on in the order of the layer's onions, down to
+//! the gateway's clients.
+
+use std::sync::Arc;
+
+use antiphon_wire::{Blob, RoundOutcome, Timestamp, ToClient};
+
+use crate::layer::origin::Origin;
+use crate::layer::routes::Batch;
+use crate::round::cx::{Cx, Shared};
+use crate::round::deadlines::Deadlines;
+use crate::round::phase::Phase;
+use crate::work::Replied;
+
+/// Replies come in for the onions of layers that have not answered yet.
+#[derive(Debug)]
+pub(in crate::round) struct Replying {
+    pub(super) deadlines: Deadlines,
+    pub(super) outcome: RoundOutcome,
+}
+
+impl Replying {
+    pub(super) fn on_time(self, cx: &mut Cx<'_>) -> Phase {
+        let due = cx.shared.traffic.next_to_answer().is_some_and(|(origin, returning)| {
+            // What is known to be useless is filled at once: that shows no more than its sender knows.
+            returning.is_settled() || cx.now >= self.deadlines.replies(origin)
+        });
+        if due
+            && cx.shared.traffic.unsent == 0
+            && let Some((origin, returning)) = cx.shared.traffic.take_next_to_answer()
+        {
+            cx.answer_onions(origin, returning.close());
+        }
+        Phase::Replying(self)
+    }
+
+    /// `None` while replies are being put in order.
+    pub(super) fn deadline(&self, shared: &Shared) -> Option<Timestamp> {
+        let (origin, _) = shared.traffic.next_to_answer().filter(|_| shared.traffic.unsent == 0)?;
+        Some(self.deadlines.replies(origin))
+    }
+
+    /// Replies are in order, under their streams.
+    pub(super) fn on_replied(self, cx: &mut Cx<'_>, replied: Replied) -> Phase {
+        let Replied { layer: origin, batches } = replied;
+        cx.shared.traffic.part_done();
+        match origin {
+            Origin::Gateway => {
+                cx.answer_clients(&batches);
+                cx.end(self.outcome, self.deadlines.opened())
+            }
+            Origin::Layer(layer) => {
+                cx.send_replies(layer, batches);
+                if cx.shared.traffic.unsent == 0 && layer == cx.geometry().last_layer() {
+                    cx.shared.tracer.answered();
+                }
+                Phase::Replying(self)
+            }
+        }
+    }
+}
+
+impl Cx<'_> {
+    fn answer_clients(&mut self, batches: &[Batch]) {
+        let pairs = self.context.epoch.parameters().pairs_per_client;
+        let each = 2 * usize::from(pairs) * self.geometry().body_bytes();
+        let (epoch, round) = (self.context.epoch.epoch(), self.round);
+        // Clients' slots come first; what follows are the replies to this shard's own noise.
+        let replies = batches.iter().flat_map(|batch| batch.bytes.chunks_exact(each));
+        for ((to, ticket), replies) in self.shared.submissions.clients().zip(replies) {
+            let message = ToClient::Replies { epoch, round, replies: Blob(replies.to_vec()) };
+            self.outputs.answer(to, ticket, Arc::new(message));
+        }
+    }
+}
