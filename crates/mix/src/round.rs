@@ -32,14 +32,8 @@ pub(crate) use cx::Outputs;
 use cx::{Cx, Shared};
 use gateway::Submissions;
 pub(crate) use gateway::SubmitError;
-use phase::Phase;
-use phase::aborting::Ended;
-use phase::sealing::{Statements, Undecided};
-use phase::submissions::Early;
+use phase::{Early, Ended, Phase, Statements, Undecided};
 use traffic::Traffic;
-
-#[cfg(test)]
-pub(crate) use headers::tests::header;
 
 /// One round at one shard: the phase that it is in, and what the phases share.
 #[derive(Debug)]
@@ -223,7 +217,7 @@ impl RoundMachine {
     ) {
         self.apply(now, outputs, |phase, cx| match phase {
             Phase::Early(early) => early.open(cx, awaited, wait_ms),
-            phase => unreachable!("a shard opens a round once, not in {phase:?}"),
+            _ => unreachable!("a shard opens a round once"),
         });
     }
 

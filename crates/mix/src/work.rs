@@ -20,6 +20,8 @@ use crate::epoch_keys::{KeyRequest, OfferedKeys};
 use crate::noise::{NoiseBatch, NoiseJob};
 
 pub(crate) use exchange::{ExchangeJob, Exchanged};
+#[cfg(test)]
+pub(crate) use headers::tests::header;
 pub(crate) use headers::{HeadersJob, UnsignedHeader};
 pub(crate) use leave::{Departing, GatherJob, Gathered, LeaveJob, Left, first_hop};
 pub(crate) use peel::{PeelJob, PeeledBlock};

@@ -14,7 +14,7 @@ use crate::buffers::BufferPool;
 use crate::epoch_context::EpochContext;
 use crate::round::arriving::Arriving;
 use crate::round::gateway::Submissions;
-use crate::round::phase::sealing::Statements;
+use crate::round::phase::Statements;
 use crate::round::traffic::Traffic;
 use crate::service::Service;
 use crate::trace::Tracer;

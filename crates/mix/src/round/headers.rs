@@ -50,27 +50,11 @@ impl Headers {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use antiphon_wire::{BatchHeader, Digest, Direction, Epoch, Layer, Round, ShardIndex};
+mod tests {
     use ed25519_dalek::SigningKey;
 
     use super::*;
-
-    /// The header of an empty batch, signed by whoever `signer` is.
-    pub(crate) fn header(sender: u16, layer: u8, signer: &SigningKey) -> SignedHeader {
-        let header = BatchHeader {
-            version: 1,
-            epoch: Epoch(1),
-            round: Round(1),
-            layer: Layer(layer),
-            direction: Direction::Forward,
-            sender: ShardIndex(sender),
-            receiver: ShardIndex(0),
-            count: 0,
-            hash: Digest::of(&[]),
-        };
-        SignedHeader::new(header, signer)
-    }
+    use crate::work::header;
 
     #[test]
     fn each_header_is_due_once_beside_its_senders_others() {

@@ -1,11 +1,11 @@
 //! The phases of a round. Each owns what it needs, and returns the phase that follows from an event.
 
-pub(super) mod aborting;
-pub(super) mod exchange;
-pub(super) mod layers;
-pub(super) mod replies;
-pub(super) mod sealing;
-pub(super) mod submissions;
+mod aborting;
+mod exchange;
+mod layers;
+mod replies;
+mod sealing;
+mod submissions;
 
 use std::cmp::Ordering;
 use std::mem;
@@ -22,12 +22,16 @@ use crate::round::arriving::Arriving;
 use crate::round::cx::{Cx, Shared};
 use crate::round::inbound::BatchFault;
 use crate::work::{Gathered, PeelJob, PeeledBlock, StepResult};
-use aborting::{Aborting, Ended};
+pub(super) use aborting::Ended;
+pub(super) use sealing::{Statements, Undecided};
+pub(super) use submissions::Early;
+
+use aborting::Aborting;
 use exchange::{Deposits, Exchanging};
 use layers::{Leaving, Mixing, Opening, Unsealed};
 use replies::Replying;
-use sealing::{Asked, Filtering, Filters, Judging, Keys, Verdicts};
-use submissions::{Early, Submitting};
+use sealing::{Asked, Filtering, Filters, Judging, Keys, Own, SealLayers, Verdicts};
+use submissions::Submitting;
 
 /// What the round is waiting for.
 #[derive(Debug)]
@@ -191,11 +195,7 @@ impl Phase {
             (Self::Unsealed(phase), StepResult::Left(left)) => phase.on_left(cx, *left),
             (Self::Exchanging(phase), StepResult::Exchanged(done)) => phase.on_done(cx, *done),
             (Self::Replying(phase), StepResult::Replied(replied)) => phase.on_replied(cx, replied),
-            (phase, result) => {
-                unreachable!(
-                    "{result:?} comes back to the phase that asked for it, not to {phase:?}"
-                )
-            }
+            _ => unreachable!("the phase that hands out work waits for its end"),
         }
     }
 }

@@ -55,7 +55,9 @@ impl Clients {
 
     /// A client has handed in onions for `round`, in time or not, `after_ms` after its opening.
     fn handed_in(&mut self, client: ClientId, round: Round, after_ms: u64, window_ms: u64) {
-        let Some(linked) = self.linked.get_mut(&client) else { return };
+        let Some(linked) = self.linked.get_mut(&client) else {
+            unreachable!("only a client that is linked hands in");
+        };
         linked.awaited = true;
         linked.idle = 0;
         if round > linked.counted && linked.first_told.is_some_and(|first| first <= round) {
@@ -131,6 +133,7 @@ impl Shard {
 
     pub(super) fn client(&mut self, now: Timestamp, from: ClientId, message: FromClient) {
         let most = self.config.limits.client_messages_per_round + MOST_QUESTIONS;
+        // Whoever has been dropped may have sent more.
         let Some(client) = self.clients.linked.get_mut(&from) else { return };
         client.messages += 1;
         if client.messages > most {

@@ -31,7 +31,8 @@ impl Shard {
         self.rounds.values().filter(|round| round.is_open() && !round.has_ended()).count()
     }
 
-    /// Runs `act` on a round's machine and carries out what it asks for.
+    /// Runs `act` on a round's machine and carries out what it asks for. Does nothing for a round that
+    /// was never begun, or is forgotten.
     pub(super) fn with_round(
         &mut self,
         now: Timestamp,
@@ -65,15 +66,16 @@ impl Shard {
         self.rounds.values_mut().for_each(|machine| machine.forget_client(client));
     }
 
-    /// Makes sure that a round's machine is there. Its seal key can be taken once only, so a round
-    /// is served once, and under one document.
-    fn start(&mut self, now: Timestamp, round: Round) -> bool {
+    /// Makes sure that the machine of a round, which `epoch` serves, is there. The seal key can be taken
+    /// once only, so a round is served once, and under one document.
+    fn start(&mut self, now: Timestamp, epoch: Epoch, round: Round) -> bool {
         if self.rounds.contains_key(&round) {
             return true;
         }
-        let Some(epoch) = self.epoch_of(round) else { return false };
         let rng = self.entropy.generator();
-        let Some(keys) = self.epochs.get_mut(&epoch) else { return false };
+        let Some(keys) = self.epochs.get_mut(&epoch) else {
+            unreachable!("epoch {epoch} serves round {round}");
+        };
         let Some(seal) = keys.take_seal(round) else { return false };
         let context = Arc::clone(&keys.context);
         let limits = self.config.limits;
@@ -102,7 +104,7 @@ impl Shard {
             *number != round || machine.is_open() || machine.context().epoch.epoch() == epoch
         });
         let over = round <= self.opened || self.epoch_of(round) != Some(epoch);
-        if expired || over || self.open_rounds() >= MOST_OPEN || !self.start(now, round) {
+        if expired || over || self.open_rounds() >= MOST_OPEN || !self.start(now, epoch, round) {
             return;
         }
         self.opened = round;
@@ -118,15 +120,18 @@ impl Shard {
         for keys in self.epochs.values_mut() {
             keys.erase_before(round);
         }
-        let submit_ms =
-            self.epochs.get(&epoch).map(|keys| keys.context.epoch.parameters().submit_ms);
+        let Some(machine) = self.rounds.get(&round) else {
+            unreachable!("round {round} has just been started");
+        };
+        let submit_ms = machine.context().epoch.parameters().submit_ms;
+        let is_given_up = machine.is_given_up();
         // Told before anything is waited for: where nobody is, the round takes no more onions at once,
         // but whoever comes too late is waited for in the next. A round that somebody has withheld a
         // key for already will be aborted: nobody is asked for onions.
-        if self.rounds.get(&round).is_some_and(|machine| !machine.is_given_up()) {
-            self.announce_to_clients(now, epoch, round, submit_ms.unwrap_or_default());
+        if !is_given_up {
+            self.announce_to_clients(now, epoch, round, submit_ms);
         }
-        let (awaited, wait_ms) = self.clients.expect(submit_ms.unwrap_or_default().into());
+        let (awaited, wait_ms) = self.clients.expect(submit_ms.into());
         self.with_round(now, round, |machine, outputs| {
             machine.open(now, awaited, wait_ms, outputs);
         });
@@ -171,7 +176,7 @@ impl Shard {
         }
     }
 
-    /// Has the noise for `round` built, unless it is there or on its way.
+    /// Has the noise for `round` built, unless it is there or on its way, or no epoch serves the round.
     pub(super) fn prepare(&mut self, now: Timestamp, round: Round) {
         let Some(epoch) = self.epoch_of(round) else { return };
         if self.rounds.get(&round).is_some_and(RoundMachine::has_noise)
@@ -181,7 +186,9 @@ impl Shard {
             return;
         }
         let rng = self.entropy.generator();
-        let Some(keys) = self.epochs.get(&epoch) else { return };
+        let Some(keys) = self.epochs.get(&epoch) else {
+            unreachable!("epoch {epoch} serves round {round}");
+        };
         if now >= keys.context.epoch.document().expires_at {
             return;
         }
@@ -222,6 +229,7 @@ impl Shard {
 
     /// Another shard's message.
     pub(super) fn peer(&mut self, now: Timestamp, from: IdentityKey, message: PeerMessage) {
+        // An empty list of statements is about nothing.
         let Some((epoch, round)) = message.round() else { return };
         let Some(from) = self.find_peer(now, from, epoch, round) else { return };
         self.with_round(now, round, |machine, outputs| {
@@ -236,7 +244,7 @@ impl Shard {
         }
     }
 
-    /// Part of another shard's batch.
+    /// Part of another shard's batch. Dropped if it is of no round that this shard and the sender serve.
     pub(super) fn chunk(
         &mut self,
         now: Timestamp,
@@ -265,7 +273,11 @@ impl Shard {
             let next = self.next_round();
             let near = round >= next && round.0 - next.0 < ROUNDS_AHEAD;
             let listed = self.epochs.get(&epoch)?.context.epoch.index_of(&from).is_some();
-            if !near || !listed || self.epoch_of(round) != Some(epoch) || !self.start(now, round) {
+            if !near
+                || !listed
+                || self.epoch_of(round) != Some(epoch)
+                || !self.start(now, epoch, round)
+            {
                 return None;
             }
         }

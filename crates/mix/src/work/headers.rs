@@ -60,7 +60,7 @@ impl HeadersJob {
         }
         if let [(header, ..)] = claims {
             let header = *header.claimed();
-            let Some(&sender) = self.identities.get(header.sender.position()) else { return };
+            let sender = self.identities[header.sender.position()];
             unsigned.push(UnsignedHeader { sender, header });
             return;
         }
@@ -71,11 +71,27 @@ impl HeadersJob {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use antiphon_wire::{Digest, Epoch, Layer, Round, ShardIndex};
     use ed25519_dalek::SigningKey;
 
     use super::*;
-    use crate::round::header;
+
+    /// The header of an empty batch, signed by whoever `signer` is.
+    pub(crate) fn header(sender: u16, layer: u8, signer: &SigningKey) -> SignedHeader {
+        let header = BatchHeader {
+            version: 1,
+            epoch: Epoch(1),
+            round: Round(1),
+            layer: Layer(layer),
+            direction: Direction::Forward,
+            sender: ShardIndex(sender),
+            receiver: ShardIndex(0),
+            count: 0,
+            hash: Digest::of(&[]),
+        };
+        SignedHeader::new(header, signer)
+    }
 
     fn key(seed: u16) -> SigningKey {
         SigningKey::from_bytes(&[seed as u8; 32])

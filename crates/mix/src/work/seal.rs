@@ -68,8 +68,10 @@ impl FilterJob {
 impl JudgeJob {
     pub(super) fn run(self) -> Judged {
         let mut missing = None;
-        for (position, (_, filter)) in self.filters.iter().enumerate() {
-            let at = ShardIndex(position as u16);
+        debug_assert_eq!(self.filters.len(), self.sent.len(), "one of each for each shard");
+        for (at, ((_, filter), sent)) in
+            (0..).map(ShardIndex).zip(self.filters.iter().zip(&self.sent))
+        {
             let own = self
                 .checked
                 .at
@@ -77,7 +79,6 @@ impl JudgeJob {
                 .zip(self.checked.sealed.chunks_exact(self.onion_bytes))
                 .filter(|(seal, _)| **seal == at)
                 .map(|(_, onion)| onion);
-            let sent = self.sent.get(position).map(AsRef::as_ref).unwrap_or_default();
             let absent = own
                 .chain(sent.chunks_exact(self.onion_bytes))
                 .filter(|onion| !filter.contains(onion))

@@ -6,10 +6,7 @@ use antiphon_wire::{Reason, RoundOutcome, Timestamp, ToClient};
 
 use crate::round::cx::Cx;
 use crate::round::deadlines::Deadlines;
-use crate::round::phase::Phase;
-use crate::round::phase::exchange::{Deposits, Exchanging};
-use crate::round::phase::replies::Replying;
-use crate::round::traffic::Traffic;
+use crate::round::phase::{Deposits, Exchanging, Phase, Replying};
 use crate::work::Step;
 
 /// A round that has been given up waits for the other shards' statements: clients judge by them.
@@ -30,7 +27,7 @@ impl Aborting {
     /// Gives the round up. What the phase before held is gone already; its batches go with it.
     pub(super) fn begin(cx: &mut Cx<'_>, deadlines: Deadlines, outcome: RoundOutcome) -> Phase {
         // Drops the headers without verifying them: a third party that is shown one verifies it anyway.
-        cx.shared.traffic = Traffic::default();
+        cx.shared.traffic = Default::default();
         let until = cx.now.plus_ms(cx.context.epoch.parameters().verify_ms.into());
         Phase::Aborting(Self { deadlines, until, outcome })
     }
@@ -94,7 +91,7 @@ impl Cx<'_> {
         self.shared.statements.erase_secrets();
         // Of what came after the seal: evidence against its senders, which changes nothing here.
         self.check_headers(Step::Evidence);
-        self.shared.traffic = Traffic::default();
+        self.shared.traffic = Default::default();
         let took_ms = self.now.ms_since(opened);
         self.outputs.ended = Some((outcome, self.shared.counts, took_ms));
         Phase::Ended(Ended { opened })

@@ -6,8 +6,7 @@ use crate::layer::origin::Origin;
 use crate::round::arriving::Arriving;
 use crate::round::cx::{Cx, Shared};
 use crate::round::deadlines::Deadlines;
-use crate::round::phase::Phase;
-use crate::round::phase::replies::Replying;
+use crate::round::phase::{Phase, Replying};
 use crate::work::{ExchangeJob, Exchanged, Step};
 
 /// Layer L's onions come in. Nothing aborts the round any more: what is missing counts as empty.

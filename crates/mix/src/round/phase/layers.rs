@@ -8,9 +8,7 @@ use antiphon_wire::{Layer, Reason, RoundOutcome, Timestamp};
 use crate::round::arriving::Arriving;
 use crate::round::cx::{Cx, Shared};
 use crate::round::deadlines::Deadlines;
-use crate::round::phase::Phase;
-use crate::round::phase::exchange::Deposits;
-use crate::round::phase::sealing::{Filtering, Own, SealLayers, Undecided};
+use crate::round::phase::{Deposits, Filtering, Own, Phase, SealLayers, Undecided};
 use crate::work::{Departing, Left};
 
 /// Onions are being shuffled, on their way to layer `next`.

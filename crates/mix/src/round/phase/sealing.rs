@@ -35,10 +35,7 @@ use crate::noise::Checked;
 use crate::round::arriving::Arriving;
 use crate::round::cx::{Cx, Shared};
 use crate::round::deadlines::Deadlines;
-use crate::round::phase::Phase;
-use crate::round::phase::aborting::Aborting;
-use crate::round::phase::exchange::Deposits;
-use crate::round::phase::layers::Opening;
+use crate::round::phase::{Aborting, Deposits, Opening, Phase};
 use crate::work::{FilterJob, Filtered, JudgeJob, Judged, Step, UnsignedHeader};
 
 /// The seal layer and layer L, for which shards that are ahead send already.

@@ -7,9 +7,7 @@ use crate::noise::NoiseBatch;
 use crate::round::arriving::Arriving;
 use crate::round::cx::{Cx, Shared};
 use crate::round::deadlines::Deadlines;
-use crate::round::phase::Phase;
-use crate::round::phase::layers::Leaving;
-use crate::round::phase::sealing::{Own, Undecided};
+use crate::round::phase::{Leaving, Own, Phase, Undecided};
 use crate::work::Departing;
 
 /// A round that peers or noise have begun, and the coordinator has not opened.
