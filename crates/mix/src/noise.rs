@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::buffers::Buffer;
 use crate::erased::Erased;
 use crate::shuffle::shuffle;
-pub(crate) use job::NoiseJob;
+pub(crate) use job::{NoiseJob, NoisePiece};
 
 /// Makes one shard's noise in one epoch.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use antiphon_routing::{
 use antiphon_wire::{Contribution, Epoch, EpochDocument, NetworkFile, Round, SignedDocument};
 
 use crate::epoch_keys::{KeyRequest, OfferedKeys};
-use crate::noise::{NoiseBatch, NoiseJob};
+use crate::noise::{NoiseBatch, NoiseJob, NoisePiece};
 
 pub(crate) use exchange::{ExchangeJob, Exchanged};
 #[cfg(test)]
@@ -111,7 +111,14 @@ impl Work {
     pub fn run(self) -> WorkDone {
         let done = match self.0 {
             Job::Round { epoch, round, step } => Done::Round { epoch, round, result: step.run() },
-            Job::Noise(job) => job.run(),
+            Job::Noise(job) => {
+                let (epoch, round) = (job.epoch(), job.round());
+                match job.run() {
+                    NoisePiece::GoesOn(job) => Done::NoiseGoesOn(job),
+                    NoisePiece::Built(noise) => Done::Noise { epoch, round, noise: Some(noise) },
+                    NoisePiece::Impossible => Done::Noise { epoch, round, noise: None },
+                }
+            }
             Job::Keys(job) => {
                 let (request, mut rng) = *job;
                 Done::Keys(request.epoch, OfferedKeys::generate(&request, &mut rng).map(Box::new))

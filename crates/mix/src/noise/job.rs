@@ -10,7 +10,6 @@ use zeroize::Zeroizing;
 
 use super::{Checked, NoiseBatch, NoiseMaker};
 use crate::erased::Erased;
-use crate::work::Done;
 
 /// Hops that are built at once: about a millisecond, and one batch of the onions' Diffie-Hellman.
 const HOPS_AT_ONCE: usize = 128;
@@ -24,6 +23,17 @@ pub(crate) struct NoiseJob {
     rng: ErasingRng,
     building: Option<Building>,
     took: Duration,
+}
+
+/// What came of a piece of building.
+#[derive(Debug)]
+pub(crate) enum NoisePiece {
+    /// There is more to build.
+    GoesOn(Box<NoiseJob>),
+    /// All of it is there.
+    Built(NoiseBatch),
+    /// The round is not the epoch's, or its keys are unusable.
+    Impossible,
 }
 
 #[derive(Debug)]
@@ -56,20 +66,17 @@ impl NoiseJob {
         self.took += took;
     }
 
-    /// Builds a piece. No noise comes of it if the round is not the epoch's or its keys are unusable.
-    pub(crate) fn run(mut self: Box<Self>) -> Done {
-        let built = self.piece();
-        let (epoch, round) = (self.epoch(), self.round);
-        match built {
+    /// Builds a piece.
+    pub(crate) fn run(mut self: Box<Self>) -> NoisePiece {
+        match self.piece() {
             Some(building) if building.is_done(self.epoch.geometry()) => {
-                let noise = NoiseBatch { took: self.took, ..building.batch };
-                Done::Noise { epoch, round, noise: Some(noise) }
+                NoisePiece::Built(NoiseBatch { took: self.took, ..building.batch })
             }
             Some(building) => {
                 self.building = Some(building);
-                Done::NoiseGoesOn(self)
+                NoisePiece::GoesOn(self)
             }
-            None => Done::Noise { epoch, round, noise: None },
+            None => NoisePiece::Impossible,
         }
     }
 
