@@ -286,8 +286,8 @@ impl Network {
     pub(crate) fn start_beside(&self, role: &str, file: &str) -> Result<Child, BenchError> {
         let arguments = [role, "--config", file];
         let surroundings = Surroundings::default();
-        let folder = self.folder.path();
-        Ok(Child::start(&self.program, folder, "beside", &arguments, &surroundings)?)
+        let (folder, name) = (self.folder.path(), file.replace(".toml", "-beside"));
+        Ok(Child::start(&self.program, folder, &name, &arguments, &surroundings)?)
     }
 
     /// Starts a client that talks to nobody, and waits until it has a gateway.

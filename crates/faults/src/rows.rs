@@ -9,6 +9,7 @@ mod strangers;
 
 use std::time::Duration;
 
+use crate::child::Child;
 use crate::network::{BenchError, Network};
 use crate::row::{Fault, Outcome, Row, expect, seconds};
 
@@ -71,6 +72,26 @@ fn no_slower(before: Duration, after: Duration) -> Outcome {
     let words = format!("median round {} before, {} with it", seconds(before), seconds(after));
     expect(after <= bound, || words.clone())?;
     Ok(words)
+}
+
+/// How much memory a process held at most, beside what it had before.
+struct Growth {
+    before: u64,
+}
+
+impl Growth {
+    fn of(child: &Child) -> Result<Self, BenchError> {
+        child.forget_peak()?;
+        Ok(Self { before: child.resident() })
+    }
+
+    /// Fails if it was `most` MiB or more.
+    fn below(&self, most: u64, child: &Child) -> Outcome {
+        let words =
+            format!("its memory was {} MiB before, {} MiB at most", self.before, child.peak());
+        expect(child.peak() < self.before + most, || words.clone())?;
+        Ok(words)
+    }
 }
 
 #[cfg(test)]

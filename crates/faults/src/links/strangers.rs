@@ -58,6 +58,8 @@ pub(crate) struct Strangers {
     runtime: Runtime,
     links: Vec<Held>,
     dialled: u32,
+    /// Bytes that others may send over each link before some are read, which none are.
+    window_bytes: u32,
 }
 
 /// One link.
@@ -69,7 +71,12 @@ struct Held {
 
 impl Strangers {
     pub(crate) fn new() -> Result<Self, BenchError> {
-        Ok(Self { runtime: Runtime::new()?, links: Vec::new(), dialled: 0 })
+        Ok(Self { runtime: Runtime::new()?, links: Vec::new(), dialled: 0, window_bytes: 1 << 20 })
+    }
+
+    /// Strangers that take next to nothing of what they are sent.
+    pub(crate) fn that_read_nothing() -> Result<Self, BenchError> {
+        Ok(Self { window_bytes: 2048, ..Self::new()? })
     }
 
     /// Opens up to `count` links from one source. Each has a made-up identity if the port asks for one.
@@ -85,7 +92,7 @@ impl Strangers {
         for _ in 0..count {
             self.dialled += 1;
             let identity = (door == Door::Coordinator).then_some(self.dialled);
-            configs.push(quinn_config(identity, door)?);
+            configs.push(self.config(identity, door)?);
         }
         let held = self.runtime.block_on(async {
             let endpoint = Endpoint::client(SocketAddr::from((source, 0)))?;
@@ -102,6 +109,17 @@ impl Strangers {
         })?;
         self.links.extend(held);
         Ok(self.links.len() - before)
+    }
+
+    /// Keeps links alive.
+    fn config(&self, identity: Option<u32>, door: Door) -> Result<ClientConfig, BenchError> {
+        let mut config = client_config(identity, door.protocol())?;
+        let mut transport = TransportConfig::default();
+        transport
+            .keep_alive_interval(Some(Duration::from_secs(1)))
+            .stream_receive_window(self.window_bytes.into());
+        config.transport_config(Arc::new(transport));
+        Ok(config)
     }
 
     /// How many still live.
@@ -169,15 +187,6 @@ async fn dial(endpoint: Endpoint, config: ClientConfig, to: SocketAddr) -> Optio
         Some(Held { connection, send, _receive: receive })
     };
     timeout(CONNECT_WITHIN, dialled).await.ok()?
-}
-
-/// Reads little, so that what is sent to it piles up, and keeps links alive.
-fn quinn_config(identity: Option<u32>, door: Door) -> Result<ClientConfig, BenchError> {
-    let mut config = client_config(identity, door.protocol())?;
-    let mut transport = TransportConfig::default();
-    transport.keep_alive_interval(Some(Duration::from_secs(1)));
-    config.transport_config(Arc::new(transport));
-    Ok(config)
 }
 
 /// A configuration that takes everybody for the server.

@@ -42,6 +42,12 @@ pub(crate) const ROWS: &[Row] = &[
         "it is refused and says why; the network goes on",
         coordinator_twice,
     ),
+    row(
+        "client-twice",
+        "start a second client with a running one's configuration",
+        "it is refused and says why",
+        client_twice,
+    ),
     short(row(
         "state-damaged",
         "cut a shard's state file in half, start the shard",
@@ -185,6 +191,13 @@ fn coordinator_twice(network: &mut Network) -> Outcome {
     Second::start(network, "coordinator", "coordinator.toml", "coordinator.state")?
         .ended()?
         .disturbs_nobody(network)
+}
+
+fn client_twice(network: &mut Network) -> Outcome {
+    let mut first = network.start_client()?;
+    let second = Second::start(network, "client", "client.toml", "client.state")?.ended()?;
+    expect(first.is_running(), || "the first one ended".to_owned())?;
+    second.disturbs_nobody(network)
 }
 
 fn state_damaged(network: &mut Network) -> Outcome {

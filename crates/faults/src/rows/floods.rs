@@ -3,10 +3,13 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::{ROUNDS, no_slower, nobody_suspended, row};
+use antiphon_wire::{Blob, Digest, Encode as _, Epoch, FromClient, Round};
+
+use super::{Growth, ROUNDS, no_slower, nobody_suspended, row};
 use crate::child::{Child, wait_for};
 use crate::links::{Door, HalfOpen, Loris, Strangers, frame, source};
-use crate::network::{Network, SHARDS};
+use crate::network::{BenchError, Network, SHARDS};
+use crate::rounds;
 use crate::row::{Outcome, Row, expect, seconds};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -36,6 +39,18 @@ pub(crate) const ROWS: &[Row] = &[
         quick_links,
     ),
     row(
+        "messages-without-end",
+        "20 clients send 2000 messages of nonsense each to a gateway",
+        "they are dropped, its memory grows by less than 32 MiB, rounds take no longer",
+        messages_without_end,
+    ),
+    row(
+        "links-that-read-nothing",
+        "250 clients say hello to a gateway and read nothing of what they are sent",
+        "they are dropped within 90 s, its memory grows by less than 64 MiB, rounds take no longer",
+        links_that_read_nothing,
+    ),
+    row(
         "made-up-registrations",
         "20 links at a time with made-up identities register nonsense at the coordinator, for 20 s",
         "less than 4 KiB of log, rounds take no longer",
@@ -44,7 +59,7 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 /// Kills all shards and starts them again, one now and the others after `between`.
-fn restart_all(network: &mut Network, between: Duration) -> Result<(), crate::network::BenchError> {
+fn restart_all(network: &mut Network, between: Duration) -> Result<(), BenchError> {
     network.start_shard(0)?;
     sleep(between);
     for shard in 1..SHARDS {
@@ -124,7 +139,7 @@ fn quick_links(network: &mut Network) -> Outcome {
         tried += 50;
         strangers.leave();
     }
-    let during = crate::rounds::median(&network.rounds_since(mark)).unwrap_or(Duration::MAX);
+    let during = rounds::median(&network.rounds_since(mark)).unwrap_or(Duration::MAX);
     // Twice the share of 256 and 8 at once, and a third of it in the time.
     expect(linked <= 2 * 264 + 264 / 2, || format!("{linked} of {tried} links were let in"))?;
     let words = no_slower(before, during)?;
@@ -141,11 +156,53 @@ fn made_up_registrations(network: &mut Network) -> Outcome {
         strangers.send(&frame(b"\0nonsense"));
         wait_for(Duration::from_secs(1), || (strangers.alive() == 0).then_some(()));
     }
-    let during = crate::rounds::median(&network.rounds_since(mark)).unwrap_or(Duration::MAX);
+    let during = rounds::median(&network.rounds_since(mark)).unwrap_or(Duration::MAX);
     let said = network.coordinator.said_since(mark);
     let of_links: usize =
         said.lines().filter(|line| !line.contains(" round ")).map(|line| line.len() + 1).sum();
     expect(of_links < 4096, || format!("{made} registrations made {of_links} bytes of log"))?;
     let words = no_slower(before, during)?;
     Ok(format!("{made} registrations, {of_links} bytes of log about them; {words}"))
+}
+
+fn messages_without_end(network: &mut Network) -> Outcome {
+    let before = network.median_of(ROUNDS)?;
+    let growth = Growth::of(&network.shards[0])?;
+    let (mark, mut strangers) = (network.mark(), Strangers::new()?);
+    let linked = strangers.link(source(9), (Door::Gateway, network.client_port(0)), 20)?;
+    expect(linked == 20, || format!("only {linked} of 20 links were let in"))?;
+    strangers.greet();
+    let nonsense = FromClient::Submit {
+        epoch: Epoch(1),
+        round: Round(1),
+        ticket: Digest([7; 32]),
+        onions: Blob(vec![7; 500]),
+    };
+    strangers.send(&frame(&nonsense.to_bytes()).repeat(2000));
+    let dropped = wait_for(Duration::from_secs(10), || (strangers.alive() == 0).then_some(()));
+    let alive = strangers.alive();
+    expect(dropped.is_some(), || format!("{alive} of them are still linked"))?;
+    network.delivered(mark, 4, Duration::from_secs(30));
+    let during = rounds::median(&network.rounds_since(mark)).unwrap_or(Duration::MAX);
+    let memory = growth.below(32, &network.shards[0])?;
+    let words = no_slower(before, during)?;
+    Ok(format!("they were dropped; {memory}; {words}"))
+}
+
+fn links_that_read_nothing(network: &mut Network) -> Outcome {
+    let before = network.median_of(ROUNDS)?;
+    let growth = Growth::of(&network.shards[0])?;
+    let (mark, mut strangers) = (network.mark(), Strangers::that_read_nothing()?);
+    let linked = strangers.link(source(9), (Door::Gateway, network.client_port(0)), 250)?;
+    expect(linked == 250, || format!("only {linked} of 250 links were let in"))?;
+    let from = Instant::now();
+    strangers.greet();
+    let dropped = wait_for(Duration::from_secs(90), || (strangers.alive() == 0).then_some(()));
+    let alive = strangers.alive();
+    expect(dropped.is_some(), || format!("{alive} of them are still linked"))?;
+    let took = seconds(from.elapsed());
+    let during = rounds::median(&network.rounds_since(mark)).unwrap_or(Duration::MAX);
+    let memory = growth.below(64, &network.shards[0])?;
+    let words = no_slower(before, during)?;
+    Ok(format!("they were dropped within {took}; {memory}; {words}"))
 }

@@ -3,10 +3,10 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::{ROUNDS, no_slower, nothing_lacking, row, short};
+use super::{Growth, ROUNDS, no_slower, nothing_lacking, row, short};
 use crate::child::{Child, Surroundings, wait_for};
 use crate::links::{Door, Strangers, get, idle_connections, nonsense, source};
-use crate::network::{BenchError, Network, Program};
+use crate::network::{Network, Program};
 use crate::row::{Fault, Outcome, Row, expect, seconds};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -84,26 +84,6 @@ fn dead_links(network: &mut Network) -> Outcome {
     strangers.vanish();
     let after = network.median_of(ROUNDS)?;
     no_slower(before, after)
-}
-
-/// How much memory a process held at most, beside what it had before.
-struct Growth {
-    before: u64,
-}
-
-impl Growth {
-    fn of(child: &Child) -> Result<Self, BenchError> {
-        child.forget_peak()?;
-        Ok(Self { before: child.resident() })
-    }
-
-    /// Fails if it was `most` MiB or more.
-    fn below(&self, most: u64, child: &Child) -> Outcome {
-        let words =
-            format!("its memory was {} MiB before, {} MiB at most", self.before, child.peak());
-        expect(child.peak() < self.before + most, || words.clone())?;
-        Ok(words)
-    }
 }
 
 fn half_frames_at_the_coordinator(network: &mut Network) -> Outcome {
