@@ -34,13 +34,13 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row(
         "coordinator-clock-glitch",
-        "the coordinator's clock is a day ahead for a second",
+        "the coordinator's clock is a day ahead for three seconds",
         "rounds go on within 20 s, and it says so",
         coordinator_glitch,
     ),
     row(
         "shard-clock-glitch",
-        "a shard's clock is a day ahead for a second",
+        "a shard's clock is a day ahead for three seconds",
         "rounds go on within 20 s, and it says so",
         shard_glitch,
     ),
@@ -141,12 +141,12 @@ fn coordinator_back(program: &Program) -> Outcome {
 }
 
 fn coordinator_glitch(program: &Program) -> Outcome {
-    let steps = [("+1d", Duration::from_secs(1)), ("+0", Duration::ZERO)];
+    let steps = [("+1d", Duration::from_secs(3)), ("+0", Duration::ZERO)];
     with_steps(program, "coordinator", &steps, Duration::from_secs(20))
 }
 
 fn shard_glitch(program: &Program) -> Outcome {
-    let steps = [("+1d", Duration::from_secs(1)), ("+0", Duration::ZERO)];
+    let steps = [("+1d", Duration::from_secs(3)), ("+0", Duration::ZERO)];
     with_steps(program, "beta", &steps, Duration::from_secs(20))
 }
 
