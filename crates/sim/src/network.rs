@@ -1,8 +1,9 @@
 //! The network itself: an event queue, and every process of the product as it is.
 
 mod deliver;
+mod outages;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -46,6 +47,15 @@ pub struct Network {
     saved_clients: Vec<Option<Checkpoint>>,
     /// The gateway of each client.
     gateways: Vec<usize>,
+    /// By how many milliseconds the clocks of processes are ahead of `now`, of those that are.
+    clocks: BTreeMap<Party, i64>,
+    /// Shards without a link to the coordinator, and how often each lost or got one on its own.
+    unlinked: BTreeSet<usize>,
+    links: Vec<u64>,
+    /// Messages under way.
+    under_way: usize,
+    /// Messages delivered and processes woken so far.
+    steps: u64,
     /// What happened so far.
     pub record: Record,
 }
@@ -65,7 +75,7 @@ impl<T> Process<T> {
 }
 
 enum Happening {
-    Arrival(Box<Sent>, u64),
+    Arrival(Box<Sent>, (u64, u64)),
     Wake(Party),
 }
 
@@ -113,6 +123,11 @@ impl Network {
             clients,
             saved_clients: vec![None; setup.clients],
             gateways: (0..setup.clients).map(|i| i % setup.shards).collect(),
+            clocks: BTreeMap::new(),
+            unlinked: BTreeSet::new(),
+            links: vec![0; setup.shards],
+            under_way: 0,
+            steps: 0,
             record: Record::new(setup.shards, setup.clients),
             rng: ChaCha20Rng::seed_from_u64(setup.seed),
             file,
@@ -127,7 +142,7 @@ impl Network {
         network
     }
 
-    /// The time by every clock.
+    /// The time by every clock that was not set otherwise.
     pub fn now(&self) -> Timestamp {
         self.now
     }
@@ -171,8 +186,12 @@ impl Network {
         }
         let happening = entry.remove();
         self.now = at;
+        self.steps += 1;
         match happening {
-            Happening::Arrival(sent, life) => self.deliver(*sent, life),
+            Happening::Arrival(sent, life) => {
+                self.under_way -= 1;
+                self.deliver(*sent, life);
+            }
             Happening::Wake(party) => self.wake(party),
         }
         true
@@ -230,7 +249,7 @@ impl Network {
         self.shards[i].wake = None;
         self.link_to_coordinator(i);
         for client in 0..self.setup.clients {
-            if self.gateways[client] == i {
+            if self.gateways[client] == i && self.clients[client].running.is_some() {
                 self.join(client, i);
             }
         }
@@ -240,7 +259,7 @@ impl Network {
     pub fn restart_coordinator(&mut self) {
         let (config, file) = (self.setup.coordinator.clone(), (*self.file).clone());
         let state = self.saved_coordinator.clone();
-        let coordinator = Coordinator::new(config, file, state, self.now);
+        let coordinator = Coordinator::new(config, file, state, self.clock(Party::Coordinator));
         let life = self.coordinator.life + 1;
         self.coordinator = Process { running: Some(coordinator), wake: None, life };
         for i in 0..self.setup.shards {
@@ -298,6 +317,9 @@ impl Network {
     }
 
     fn link_to_coordinator(&mut self, i: usize) {
+        if self.unlinked.contains(&i) {
+            return;
+        }
         let identity = self.identity(i);
         self.tell_coordinator(CoordinatorInput::Connected { identity });
         self.tell_shard(i, ShardInput::CoordinatorLinked);

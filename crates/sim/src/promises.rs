@@ -1,14 +1,15 @@
-//! What no honest process ever does twice or both ways, kept watch of over a whole run.
+//! What no honest process ever does twice or both ways, or too early, kept watch of over a whole run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_wire::{
-    Digest, Epoch, FromClient, PeerMessage, Round, SealAct, ShardIndex, ToCoordinator,
+    Digest, Epoch, Finding, FromClient, PeerMessage, Round, SealAct, SealStatement, ShardIndex,
+    ToCoordinator, ToShard,
 };
 
 use crate::party::{Party, Payload, Sent};
 
-/// What was sent of that which may be sent once only.
+/// What was sent of that which may be sent once only, and what has to come before it.
 #[derive(Debug, Default)]
 pub struct Promises {
     /// The onion sets of each client for each round.
@@ -19,9 +20,16 @@ pub struct Promises {
     acts: BTreeMap<(Epoch, Round, ShardIndex), (bool, bool)>,
     /// Under which epochs each shard signed statements about a round.
     served: BTreeMap<(usize, Round), BTreeSet<Epoch>>,
+    /// The documents published, and how many shards each lists.
+    published: BTreeMap<Epoch, (Digest, usize)>,
+    /// The first verdict of each other shard that came to a shard.
+    verdicts: BTreeMap<(usize, Epoch, Round), BTreeMap<ShardIndex, Finding>>,
+    /// The first promise that was broken, in words.
+    broken: Option<String>,
 }
 
 impl Promises {
+    /// Something is sent.
     pub(crate) fn observe(&mut self, sent: &Sent) {
         match (sent.from, &sent.payload) {
             (
@@ -30,28 +38,95 @@ impl Promises {
             ) => {
                 let sets = self.onion_sets.entry((client, *round)).or_default();
                 sets.insert(Digest::of(&onions.0));
+                let one = sets.len() == 1;
+                self.see(one, || format!("client {client} sent two onion sets for round {round}"));
             }
             (
                 Party::Shard(shard),
                 Payload::ToCoordinator(ToCoordinator::Endorse { epoch, document, .. }),
             ) => {
-                self.endorsed.entry(shard).or_default().push((*epoch, *document));
+                let endorsed = self.endorsed.entry(shard).or_default();
+                let rising = endorsed.last().is_none_or(|(before, _)| before < epoch);
+                endorsed.push((*epoch, *document));
+                self.see(rising, || format!("shard {shard} signed epoch {epoch} after others"));
             }
-            (Party::Shard(_), Payload::Peer(PeerMessage::Statements { statements })) => {
-                for statement in statements {
-                    let said = statement.claimed();
-                    let acts = self.acts.entry((said.epoch, said.round, said.shard)).or_default();
-                    match said.act {
-                        SealAct::Released { .. } => acts.0 = true,
-                        SealAct::Withheld { .. } => acts.1 = true,
-                    }
-                }
+            (Party::Coordinator, Payload::ToShard(ToShard::Publish { document })) => {
+                let document = &document.document;
+                let (epoch, digest) = (document.epoch, document.digest());
+                let first = self.published.entry(epoch).or_insert((digest, document.shards.len()));
+                let same = first.0 == digest;
+                self.see(same, || format!("two documents of epoch {epoch} are published"));
+            }
+            (Party::Shard(shard), Payload::Peer(PeerMessage::Statements { statements })) => {
+                statements.iter().for_each(|signed| self.statement(shard, signed.claimed()));
             }
             (Party::Shard(shard), Payload::Batch { header, .. }) => {
                 let header = header.claimed();
-                self.served.entry((shard, header.round)).or_default().insert(header.epoch);
+                let epochs = self.served.entry((shard, header.round)).or_default();
+                epochs.insert(header.epoch);
+                let one = epochs.len() == 1;
+                self.see(one, || {
+                    format!("shard {shard} served round {} under two epochs", header.round)
+                });
             }
             _ => {}
+        }
+    }
+
+    /// Something has arrived.
+    pub(crate) fn arrived(&mut self, sent: &Sent) {
+        if let (Party::Shard(to), Payload::Peer(PeerMessage::Verdict { verdict })) =
+            (sent.to, &sent.payload)
+        {
+            let said = verdict.claimed();
+            let heard = self.verdicts.entry((to, said.epoch, said.round)).or_default();
+            heard.entry(said.shard).or_insert(said.finding);
+        }
+    }
+
+    fn statement(&mut self, sender: usize, said: &SealStatement) {
+        let place = (said.epoch, said.round, said.shard);
+        let acts = self.acts.entry(place).or_default();
+        let first = *acts == (false, false);
+        match said.act {
+            SealAct::Released { .. } => acts.0 = true,
+            SealAct::Withheld { .. } => acts.1 = true,
+        }
+        let released = acts.0;
+        let both = *acts == (true, true);
+        self.see(!both, || format!("a key was released and withheld: {place:?}"));
+        // Nobody but its owner can be the first to show a key.
+        if first && released {
+            let why = self.lacking(sender, said);
+            self.see(why.is_none(), || {
+                format!("shard {sender} released its key {place:?}: {}", why.unwrap_or_default())
+            });
+        }
+    }
+
+    /// What a shard lacks that has released its key: the verdict of another that it is satisfied, with
+    /// the same filters as everybody.
+    fn lacking(&self, owner: usize, said: &SealStatement) -> Option<String> {
+        let (_, shards) = self.published.get(&said.epoch)?;
+        let heard = self.verdicts.get(&(owner, said.epoch, said.round));
+        let others = (0..*shards).map(|position| ShardIndex(position as u16));
+        let findings: Vec<_> = others
+            .filter(|other| *other != said.shard)
+            .map(|other| (other, heard.and_then(|heard| heard.get(&other))))
+            .collect();
+        let unsatisfied = findings
+            .iter()
+            .find(|(_, finding)| !matches!(finding, Some(Finding::Satisfied { .. })));
+        if let Some((other, finding)) = unsatisfied {
+            return Some(format!("the verdict of shard index {} is {finding:?}", other.0));
+        }
+        let all_same = findings.windows(2).all(|two| two[0].1 == two[1].1);
+        (!all_same).then(|| "verdicts are about different filters".to_owned())
+    }
+
+    fn see(&mut self, kept: bool, broken: impl FnOnce() -> String) {
+        if !kept && self.broken.is_none() {
+            self.broken = Some(broken());
         }
     }
 
@@ -65,25 +140,70 @@ impl Promises {
         self.endorsed.get(&shard).into_iter().flatten().map(|(epoch, _)| *epoch)
     }
 
-    /// Sees that all promises of honest processes were kept: one set of onions per client and
-    /// round, epochs signed in rising order and each once, a round served under one epoch only, and
-    /// no seal key both released and withheld.
+    /// The first promise of an honest process that was broken, in words. They keep one set of onions
+    /// per client and round, sign epochs in rising order and each once, serve a round under one epoch
+    /// only, publish one document per epoch, and either release or withhold a seal key: release it
+    /// only when all others have said that they are satisfied with the same filters.
+    pub fn broken(&self) -> Option<&str> {
+        self.broken.as_deref()
+    }
+
+    /// Sees that all promises were kept.
     ///
     /// # Panics
     /// If one was broken.
     pub fn assert_kept(&self) {
-        for (place, sets) in &self.onion_sets {
-            assert!(sets.len() == 1, "client and round {place:?}: {} onion sets", sets.len());
-        }
-        for (shard, endorsed) in &self.endorsed {
-            let rising = endorsed.is_sorted_by(|(before, _), (after, _)| before < after);
-            assert!(rising, "shard {shard} signed {endorsed:?}");
-        }
-        for (place, epochs) in &self.served {
-            assert!(epochs.len() == 1, "shard and round {place:?}: {epochs:?}");
-        }
-        for (place, acts) in &self.acts {
-            assert!(*acts != (true, true), "released and withheld: {place:?}");
-        }
+        assert_eq!(self.broken, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use antiphon_wire::{SealSecret, Signed, Verdict};
+    use ed25519_dalek::SigningKey;
+
+    use super::*;
+
+    const PLACE: (Epoch, Round) = (Epoch(1), Round(2));
+
+    fn sent(from: usize, to: usize, message: PeerMessage) -> Sent {
+        let (from, to) = (Party::Shard(from), Party::Shard(to));
+        Sent { from, to, payload: Payload::Peer(message) }
+    }
+
+    /// What shard 1 of three is said by `other`.
+    fn verdict(other: u16, finding: Finding) -> Sent {
+        let (epoch, round) = PLACE;
+        let claims = Verdict { epoch, round, shard: ShardIndex(other), finding };
+        let verdict = Signed::new(claims, &SigningKey::from_bytes(&[1; 32]));
+        sent(other.into(), 1, PeerMessage::Verdict { verdict })
+    }
+
+    /// Shard 1 shows its key.
+    fn released() -> Sent {
+        let (epoch, round) = PLACE;
+        let act = SealAct::Released { secret: SealSecret([1; 32]) };
+        let network = Digest::default();
+        let claims = SealStatement { network, epoch, round, shard: ShardIndex(1), act };
+        let statements = vec![Signed::new(claims, &SigningKey::from_bytes(&[1; 32]))];
+        sent(1, 0, PeerMessage::Statements { statements })
+    }
+
+    fn broken(verdicts: &[Sent]) -> bool {
+        let mut promises = Promises::default();
+        promises.published.insert(PLACE.0, (Digest::default(), 3));
+        verdicts.iter().for_each(|sent| promises.arrived(sent));
+        promises.observe(&released());
+        promises.broken().is_some()
+    }
+
+    #[test]
+    fn a_key_that_is_released_before_all_others_are_satisfied_is_noticed() {
+        let satisfied = |n: u8| Finding::Satisfied { filters: Digest([n; 32]) };
+        let complaint = Finding::Complaint { at: ShardIndex(0), missing: 1 };
+        assert!(!broken(&[verdict(0, satisfied(1)), verdict(2, satisfied(1))]));
+        assert!(broken(&[verdict(0, satisfied(1))]));
+        assert!(broken(&[verdict(0, satisfied(1)), verdict(2, satisfied(2))]));
+        assert!(broken(&[verdict(0, satisfied(1)), verdict(2, complaint)]));
     }
 }

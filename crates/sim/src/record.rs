@@ -1,6 +1,6 @@
 //! What a simulation remembers for its tests.
 
-use antiphon_client_core::Event;
+use antiphon_client_core::{Checkpoint, Event};
 use antiphon_coordinator::{Notice as CoordinatorNotice, RoundReport};
 use antiphon_wire::{Encode as _, Epoch, Round, RoundCounts, RoundOutcome, Timestamp};
 
@@ -25,6 +25,8 @@ pub struct Record {
     pub coordinator: Vec<(Timestamp, CoordinatorNotice)>,
     /// What each client's application was told.
     pub events: Vec<Vec<(Timestamp, Event)>>,
+    /// What each client made durable, and how many events its application had been told by then.
+    pub persisted: Vec<Vec<(usize, Checkpoint)>>,
     /// What was seen on each client's link.
     pub observed: Vec<Vec<Observed>>,
     /// What shards reported of each other and of themselves, as text.
@@ -41,6 +43,7 @@ impl Record {
     pub(crate) fn new(shards: usize, clients: usize) -> Self {
         Self {
             events: vec![Vec::new(); clients],
+            persisted: vec![Vec::new(); clients],
             observed: vec![Vec::new(); clients],
             shards: vec![Vec::new(); shards],
             ..Self::default()

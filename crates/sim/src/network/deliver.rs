@@ -19,8 +19,14 @@ impl Network {
         self.queue.insert((at, self.sequence), happening);
     }
 
-    /// Sends a message past the adversary onto its link.
+    /// Sends a message past the adversary onto its link, if there is one.
     fn send(&mut self, sent: Sent) {
+        if let (Party::Coordinator, Party::Shard(i)) | (Party::Shard(i), Party::Coordinator) =
+            (sent.from, sent.to)
+            && self.unlinked.contains(&i)
+        {
+            return;
+        }
         self.record.observe(self.now, &sent);
         for (extra, sent) in self.adversary.on_message(self.now, sent, &self.keys) {
             let link = (sent.from, sent.to);
@@ -31,23 +37,34 @@ impl Network {
                 at = at.max(*last);
                 *last = at;
             }
-            let life = self.life(sent.to);
+            let life = self.life(&sent);
+            self.under_way += 1;
             self.schedule(at, Happening::Arrival(Box::new(sent), life));
         }
     }
 
-    fn life(&self, party: Party) -> u64 {
-        match party {
+    /// The life of the receiver of a message and, between the coordinator and a shard, that of their
+    /// link.
+    fn life(&self, sent: &Sent) -> (u64, u64) {
+        let life = match sent.to {
             Party::Coordinator => self.coordinator.life,
             Party::Shard(i) => self.shards[i].life,
             Party::Client(i) => self.clients[i].life,
-        }
+        };
+        let link = match (sent.from, sent.to) {
+            (Party::Coordinator, Party::Shard(i)) | (Party::Shard(i), Party::Coordinator) => {
+                self.links[i]
+            }
+            _ => 0,
+        };
+        (life, link)
     }
 
-    pub(super) fn deliver(&mut self, sent: Sent, life: u64) {
-        if self.life(sent.to) != life {
+    pub(super) fn deliver(&mut self, sent: Sent, life: (u64, u64)) {
+        if self.life(&sent) != life {
             return;
         }
+        self.record.promises.arrived(&sent);
         match (sent.to, sent.payload) {
             (Party::Coordinator, Payload::ToCoordinator(message)) => {
                 if let Party::Shard(i) = sent.from {
@@ -121,7 +138,7 @@ impl Network {
 
     /// Notes when a process wants to be woken, but never twice at one moment without progress.
     fn wake_at(&mut self, party: Party, deadline: Option<Timestamp>) {
-        let deadline = deadline.map(|at| at.max(self.now.plus_ms(1)));
+        let deadline = deadline.map(|at| self.by_true_time(party, at).max(self.now.plus_ms(1)));
         let wake = match party {
             Party::Coordinator => &mut self.coordinator.wake,
             Party::Shard(i) => &mut self.shards[i].wake,
@@ -136,7 +153,7 @@ impl Network {
     }
 
     pub(super) fn tell_coordinator(&mut self, input: CoordinatorInput) {
-        let now = self.now;
+        let now = self.clock(Party::Coordinator);
         let Some(coordinator) = &mut self.coordinator.running else { return };
         coordinator.handle(now, input);
         let mut outputs = Vec::new();
@@ -161,7 +178,9 @@ impl Network {
                 }
                 // Clients get documents from their gateways.
                 CoordinatorOutput::Publish(_) | CoordinatorOutput::Work(_) => {}
-                CoordinatorOutput::Notice(notice) => self.record.coordinator.push((now, notice)),
+                CoordinatorOutput::Notice(notice) => {
+                    self.record.coordinator.push((self.now, notice));
+                }
             }
         }
         self.wake_at(Party::Coordinator, deadline);
@@ -172,9 +191,9 @@ impl Network {
     }
 
     pub(super) fn tell_shard(&mut self, i: usize, input: ShardInput) {
-        let now = self.now;
-        let mut inputs = std::collections::VecDeque::from([input]);
         let from = Party::Shard(i);
+        let now = self.clock(from);
+        let mut inputs = std::collections::VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let Some(shard) = &mut self.shards[i].running else { return };
             shard.handle(now, input);
@@ -210,16 +229,19 @@ impl Network {
                         let to = Party::Client(to.0 as usize);
                         self.send(Sent { from, to, payload });
                     }
+                    ShardOutput::DropClient { client, .. }
+                        if client.0 >= self.setup.clients as u64 => {}
                     ShardOutput::DropClient { client, reason } => {
-                        self.record.shards[i].push((now, format!("client dropped: {reason}")));
+                        let note = format!("client dropped: {reason}");
+                        self.record.shards[i].push((self.now, note));
                         self.tell_client(client.0 as usize, ClientInput::LinkLost);
                     }
                     ShardOutput::Roster(_) => {}
                     ShardOutput::Notice(notice) => {
                         if let Notice::RoundEnded { round, outcome, counts, .. } = &notice {
-                            self.record.ended.push((now, i, *round, *outcome, *counts));
+                            self.record.ended.push((self.now, i, *round, *outcome, *counts));
                         }
-                        self.record.shards[i].push((now, format!("{notice:?}")));
+                        self.record.shards[i].push((self.now, format!("{notice:?}")));
                     }
                 }
             }
@@ -229,7 +251,7 @@ impl Network {
     }
 
     pub(super) fn tell_client(&mut self, i: usize, input: ClientInput) {
-        let now = self.now;
+        let now = self.clock(Party::Client(i));
         let Some(client) = &mut self.clients[i].running else { return };
         client.handle(now, input);
         let mut outputs = Vec::new();
@@ -239,7 +261,10 @@ impl Network {
         let deadline = client.next_deadline();
         for output in outputs {
             match output {
-                ClientOutput::Persist(checkpoint) => self.saved_clients[i] = Some(checkpoint),
+                ClientOutput::Persist(checkpoint) => {
+                    self.saved_clients[i] = Some(checkpoint);
+                    self.record.persisted[i].push((self.record.events[i].len(), checkpoint));
+                }
                 ClientOutput::Submit { epoch, round, ticket, onions } => {
                     let onions = antiphon_wire::Blob(onions);
                     self.send_to_gateway(i, FromClient::Submit { epoch, round, ticket, onions });
@@ -247,7 +272,7 @@ impl Network {
                 ClientOutput::Resume { epoch, round, ticket } => {
                     self.send_to_gateway(i, FromClient::Resume { epoch, round, ticket });
                 }
-                ClientOutput::Event(event) => self.record.events[i].push((now, event)),
+                ClientOutput::Event(event) => self.record.events[i].push((self.now, event)),
             }
         }
         self.wake_at(Party::Client(i), deadline);
