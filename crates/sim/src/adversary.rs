@@ -1,6 +1,7 @@
 //! Whoever sits on the links, and inside the shards that are not honest.
 
 mod clients;
+mod coordinator;
 mod corrupt;
 mod delay;
 mod drop_onions;
@@ -22,6 +23,7 @@ use ed25519_dalek::SigningKey;
 use crate::party::{Payload, Sent};
 
 pub use clients::{ClientPlay, MaliciousClient};
+pub use coordinator::{CoordinatorLie, LyingCoordinator};
 pub use corrupt::{Corrupt, Part};
 pub use delay::Delay;
 pub use drop_onions::{DropOnions, Which};
