@@ -11,6 +11,7 @@ pub mod scale;
 pub mod scenario;
 pub mod scripted;
 mod setup;
+pub mod swarm;
 
 pub use network::{Network, START};
 pub use party::{Party, Payload, Sent};

@@ -1,0 +1,430 @@
+//! A network of the swarm with its users, and those who run its processes.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use antiphon_client_core::{Event, Outcome};
+use antiphon_coordinator::{RoundResult, State};
+use antiphon_wire::{Digest, Round, Timestamp};
+
+use super::draw::Draw;
+use super::fault::{Fault, Kept};
+use super::plan::Plan;
+use super::play::Plays;
+use super::talk::Talk;
+use super::trace::Traced;
+use super::watch::{Broken, Watch};
+use super::{Run, Totals};
+use crate::adversary::Honest;
+use crate::party::Party;
+use crate::{LinkModel, Network, START};
+
+/// How often those who run processes, and programs around clients, look after them.
+const TURN_MS: u64 = 500;
+/// How long a shard that has left is away.
+const AWAY_MS: u64 = 2000;
+/// After so long a client that hears of no round tries another gateway.
+const QUIET_MS: u64 = 10_000;
+/// How soon after all trouble rounds have to go through again.
+const RESUMES_MS: u64 = 60_000;
+/// How soon all messages have to be there, in intervals of rounds: a conversation that was spoilt for
+/// long meets in one round of 128 at first.
+const DELIVERS_ROUNDS: u64 = 3000;
+/// How soon all shards have to be in an epoch again, in epochs: those that failed time and again sit out
+/// up to 64.
+const SITS_OUT_EPOCHS: u64 = 80;
+/// Rounds without trouble that are looked at then.
+const CALM_ROUNDS: usize = 6;
+
+/// A network, who uses it, and who looks on.
+pub(super) struct World<'a> {
+    plan: &'a Plan,
+    network: Network,
+    talks: Vec<Talk>,
+    watch: Watch,
+    draw: Draw,
+    digest: Rc<Cell<Digest>>,
+    /// Shards that were asked to leave.
+    leaving: BTreeSet<usize>,
+    /// Shards that have left, and when they are started again.
+    away: BTreeMap<usize, Timestamp>,
+    /// When each client last went to another gateway.
+    moved: Vec<Timestamp>,
+    /// States of the coordinator as of backups, the oldest first.
+    backups: Vec<State>,
+    charged: u64,
+}
+
+/// What happens next in the time of trouble.
+#[derive(Clone, Copy)]
+enum Next {
+    Fault(Fault),
+    Say { talk: usize, end: usize },
+}
+
+impl<'a> World<'a> {
+    pub(super) fn new(plan: &'a Plan) -> Self {
+        let digest = Rc::new(Cell::new(Digest::default()));
+        let next = Plays::new(START, &plan.plays);
+        let adversary = Traced { digest: Rc::clone(&digest), next };
+        let talks = plan.talks.iter().enumerate().map(|(i, (a, b, _))| Talk::new(i, *a, *b));
+        Self {
+            network: Network::with_adversary(plan.setup.clone(), adversary),
+            talks: talks.collect(),
+            watch: Watch::new(&plan.setup, plan.malicious),
+            draw: Draw::new(plan.seed.wrapping_add(1)),
+            digest,
+            leaving: BTreeSet::new(),
+            away: BTreeMap::new(),
+            moved: vec![START; plan.setup.clients],
+            backups: vec![State::default()],
+            charged: 0,
+            plan,
+        }
+    }
+
+    /// Everything that the plan has in store.
+    pub(super) fn trouble(&mut self) -> Result<(), Broken> {
+        let mut timeline: Vec<(u64, Next)> =
+            self.plan.faults.iter().map(|(at, fault)| (*at, Next::Fault(*fault))).collect();
+        for (talk, (.., messages)) in self.plan.talks.iter().enumerate() {
+            for message in 0..2 * messages {
+                let at = self.draw.between(0, self.plan.trouble_ms);
+                timeline.push((at, Next::Say { talk, end: message % 2 }));
+            }
+        }
+        timeline.sort_by_key(|(at, _)| *at);
+        for (at, next) in timeline {
+            self.run_to(at.min(self.plan.trouble_ms))?;
+            match next {
+                Next::Fault(fault) => self.fault(fault)?,
+                Next::Say { talk, end } => self.say(talk, end),
+            }
+        }
+        self.run_to(self.plan.trouble_ms)
+    }
+
+    /// Ends all trouble: everybody is honest and up, no message is lost, and clocks are right.
+    pub(super) fn heal(&mut self) {
+        let digest = Rc::clone(&self.digest);
+        self.network.set_adversary(Traced { digest, next: Honest });
+        self.network.set_link(LinkModel { loss_ppm: 0, ..self.plan.setup.link });
+    }
+
+    fn start_all(&mut self) -> Result<(), Broken> {
+        if self.set_right(Party::Coordinator) {
+            self.network.stop_coordinator();
+            self.network.set_clock(Party::Coordinator, 0);
+        }
+        if !self.network.is_up(Party::Coordinator) {
+            self.fault(Fault::CoordinatorStarts(Kept::All))?;
+        }
+        for i in 0..self.plan.setup.shards {
+            if self.set_right(Party::Shard(i)) {
+                self.fault(Fault::Crash(i))?;
+                self.network.set_clock(Party::Shard(i), 0);
+            }
+            self.fault(Fault::Restart(i))?;
+            self.fault(Fault::Links(i))?;
+        }
+        for i in 0..self.plan.setup.clients {
+            if self.set_right(Party::Client(i)) {
+                self.fault(Fault::ClientStops(i))?;
+                self.network.set_clock(Party::Client(i), 0);
+            }
+            self.fault(Fault::ClientStarts(i))?;
+            let client = self.network.client(i);
+            client.continue_at_a_price(1000);
+            client.continue_after_aborts(1000);
+        }
+        for talk in &self.talks {
+            talk.meet_now(&mut self.network);
+        }
+        Ok(())
+    }
+
+    /// Sets a clock that is behind right. Returns whether it is ahead: then its process has to stop.
+    fn set_right(&mut self, party: Party) -> bool {
+        let ahead = self.network.clock(party) > self.network.now();
+        if !ahead {
+            self.network.set_clock(party, 0);
+        }
+        ahead
+    }
+
+    /// Rounds go on, and all that was said arrives.
+    pub(super) fn recover(&mut self) -> Result<(), Broken> {
+        self.start_all()?;
+        let before = self.delivered();
+        self.until(RESUMES_MS, "no rounds", |world| world.delivered() >= before + 3)?;
+        let interval = u64::from(self.plan.setup.coordinator.interval_ms);
+        self.until(DELIVERS_ROUNDS * interval, "messages are missing", |world| {
+            world.talks.iter().all(Talk::is_done)
+        })?;
+        self.until(RESUMES_MS, "shards that leave are not let go", |world| {
+            world.leaving.is_empty() && world.away.is_empty()
+        })?;
+        if self.plan.leaves.is_some() {
+            let coordinator = &self.plan.setup.coordinator;
+            let epoch_ms = interval * u64::from(coordinator.epoch_rounds);
+            self.until(SITS_OUT_EPOCHS * epoch_ms, "shards are missing", Self::is_whole)?;
+        }
+        Ok(())
+    }
+
+    /// Whether all shards are in the newest epoch.
+    fn is_whole(&self) -> bool {
+        let newest = self.network.record.epochs().last();
+        newest.is_some_and(|(.., shards)| shards == self.plan.setup.shards)
+    }
+
+    /// Some rounds more, in which nothing goes wrong.
+    pub(super) fn calm(&mut self) -> Result<(), Broken> {
+        // What was on its way when the last shard came back.
+        self.until(RESUMES_MS, "no rounds", {
+            let before = self.delivered();
+            move |world| world.delivered() >= before + 3
+        })?;
+        let reported = self.network.record.rounds().count();
+        let told: Vec<_> = self.network.record.events.iter().map(Vec::len).collect();
+        if let Some(shard) = self.plan.leaves {
+            self.fault(Fault::Leave(shard))?;
+        }
+        let client = self.draw.below(self.plan.setup.clients);
+        self.fault(Fault::ClientRelinks(client))?;
+        self.until(RESUMES_MS, "no rounds in calm", |world| {
+            let ended = world.network.record.rounds().count() - reported;
+            ended >= CALM_ROUNDS && world.leaving.is_empty()
+        })?;
+        let first = self.network.record.rounds().nth(reported).map(|report| report.round);
+        for report in self.network.record.rounds().skip(reported) {
+            if report.result != RoundResult::Delivered {
+                return Err(self.broken(format!("with nothing amiss: {report:?}")));
+            }
+        }
+        for (client, told) in told.into_iter().enumerate() {
+            if let Some(round) = self.disturbed_since(client, told, first) {
+                return Err(self.broken(format!("with nothing amiss: client {client}, {round}")));
+            }
+        }
+        self.charged = self.watch.compare_ledgers(&mut self.network)?;
+        Ok(())
+    }
+
+    fn disturbed_since(&self, client: usize, told: usize, first: Option<Round>) -> Option<Round> {
+        self.network.record.events[client][told..].iter().find_map(|(_, event)| match event {
+            Event::RoundEnded { round, outcome }
+                if Some(*round) >= first && *outcome != Outcome::Undisturbed =>
+            {
+                Some(*round)
+            }
+            _ => None,
+        })
+    }
+
+    pub(super) fn run(&self) -> Run {
+        let record = &self.network.record;
+        let totals = Totals {
+            networks: 1,
+            virtual_seconds: self.network.now().ms_since(START) / 1000,
+            steps: self.network.steps(),
+            rounds: record.rounds().count() as u64,
+            delivered: self.delivered() as u64,
+            epochs: record.epochs().count() as u64,
+            faults: self.plan.faults.len() as u64,
+            messages: self.watch.messages,
+            charged: self.charged,
+        };
+        Run { digest: self.digest.get(), totals }
+    }
+
+    fn delivered(&self) -> usize {
+        let rounds = self.network.record.rounds();
+        rounds.filter(|report| report.result == RoundResult::Delivered).count()
+    }
+
+    pub(super) fn log(&self) -> String {
+        crate::scenario::log(&self.network)
+    }
+
+    pub(super) fn broken(&self, what: String) -> Broken {
+        Broken { at_ms: self.network.now().ms_since(START), what }
+    }
+
+    /// Runs until a moment, in milliseconds from the start, and looks after everybody on the way.
+    fn run_to(&mut self, at_ms: u64) -> Result<(), Broken> {
+        loop {
+            let now = self.network.now().ms_since(START);
+            let turn = (now / TURN_MS + 1) * TURN_MS;
+            self.advance(turn.min(at_ms).saturating_sub(now))?;
+            if turn > at_ms {
+                return Ok(());
+            }
+            self.turn()?;
+        }
+    }
+
+    fn until(
+        &mut self,
+        ms: u64,
+        otherwise: &str,
+        done: impl Fn(&Self) -> bool,
+    ) -> Result<(), Broken> {
+        let last = self.network.now().ms_since(START) + ms;
+        while !done(self) {
+            let now = self.network.now().ms_since(START);
+            if now >= last {
+                return Err(self.broken(format!("{otherwise}, {ms} ms after all trouble")));
+            }
+            self.run_to(now + TURN_MS)?;
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, ms: u64) -> Result<(), Broken> {
+        let Self { network, watch, talks, .. } = self;
+        let mut result = Ok(());
+        network.run_until(ms, |network| {
+            result = watch.step(network, talks);
+            result.is_err()
+        });
+        result
+    }
+
+    /// Those who run processes, and the programs around clients, look after them.
+    fn turn(&mut self) -> Result<(), Broken> {
+        for shard in self.leaving.clone() {
+            if self.network.is_released(shard) {
+                self.network.crash(shard);
+                self.leaving.remove(&shard);
+                self.away.insert(shard, self.network.now().plus_ms(AWAY_MS));
+            }
+        }
+        let now = self.network.now();
+        let back: Vec<_> =
+            self.away.iter().filter(|(_, at)| **at <= now).map(|(shard, _)| *shard).collect();
+        for shard in back {
+            self.fault(Fault::Restart(shard))?;
+        }
+        if now.ms_since(START).is_multiple_of(10 * TURN_MS) {
+            self.backups.push(self.network.coordinator_state());
+        }
+        for client in 0..self.plan.setup.clients {
+            self.find_gateway(client)?;
+        }
+        for talk in &mut self.talks {
+            talk.turn(&mut self.network);
+        }
+        Ok(())
+    }
+
+    /// A client that hears nothing looks for another gateway, as the program around it does.
+    fn find_gateway(&mut self, client: usize) -> Result<(), Broken> {
+        if !self.network.is_up(Party::Client(client)) {
+            return Ok(());
+        }
+        let now = self.network.now();
+        let gateway = self.network.gateway_of(client);
+        let heard = self.network.record.events[client].last().map_or(START, |(at, _)| *at);
+        let quiet = now.ms_since(heard.max(self.moved[client])) > QUIET_MS;
+        if self.network.is_up(Party::Shard(gateway)) && !quiet {
+            return Ok(());
+        }
+        let other = self.draw.below(self.plan.setup.shards);
+        self.fault(Fault::ClientMoves(client, other))
+    }
+
+    fn say(&mut self, talk: usize, end: usize) {
+        let bytes = self.draw.between(0, 600) as usize;
+        let mut message = vec![0; bytes + 8];
+        message[..8].copy_from_slice(&self.draw.seed().to_be_bytes());
+        self.talks[talk].say(&mut self.network, end, message);
+    }
+
+    fn fault(&mut self, fault: Fault) -> Result<(), Broken> {
+        let network = &mut self.network;
+        match fault {
+            Fault::Crash(i) => {
+                network.crash(i);
+                self.leaving.remove(&i);
+            }
+            Fault::Restart(i) => {
+                self.away.remove(&i);
+                if !network.is_up(Party::Shard(i)) {
+                    network.restart(i);
+                }
+            }
+            Fault::Leave(i) if network.is_up(Party::Shard(i)) => {
+                network.ask_to_leave(i);
+                self.leaving.insert(i);
+            }
+            Fault::Leave(_) => {}
+            Fault::CoordinatorStops => network.stop_coordinator(),
+            Fault::CoordinatorStarts(kept) => {
+                if !network.is_up(Party::Coordinator) {
+                    match kept {
+                        Kept::All => {}
+                        Kept::Old => {
+                            let old = self.draw.below(self.backups.len());
+                            network.replace_coordinator_state(self.backups[old].clone());
+                        }
+                        Kept::Nothing => network.replace_coordinator_state(State::default()),
+                    }
+                    network.restart_coordinator();
+                }
+            }
+            Fault::Unlinks(i) => network.unlink_coordinator(i),
+            Fault::Links(i) => network.relink_coordinator(i),
+            Fault::Power => {
+                network.cut_power();
+                self.leaving.clear();
+                self.away.clear();
+            }
+            Fault::ClientStops(i) => {
+                if network.is_up(Party::Client(i)) {
+                    network.stop_client(i);
+                    self.talks.iter_mut().for_each(|talk| talk.restarted(i));
+                }
+            }
+            Fault::ClientStarts(i) => return self.start_client(i),
+            Fault::ClientRelinks(i) => {
+                if network.is_up(Party::Client(i)) {
+                    network.relink_client(i);
+                }
+            }
+            Fault::ClientMoves(i, to) => {
+                if network.is_up(Party::Client(i)) {
+                    network.move_client(i, to);
+                    self.moved[i] = network.now();
+                }
+            }
+            Fault::Silence(i) => network.link_silently(i),
+            Fault::Clock(party, ahead_ms) => self.set_clock(party, ahead_ms),
+        }
+        self.advance(0)
+    }
+
+    fn start_client(&mut self, i: usize) -> Result<(), Broken> {
+        if self.network.is_up(Party::Client(i)) {
+            return Ok(());
+        }
+        // What it was told before it stopped.
+        self.advance(0)?;
+        let kept = self.network.record.persisted[i].last().map(|(_, kept)| *kept);
+        self.watch.restarted(i, kept, self.network.now())?;
+        let gateway = self.draw.below(self.plan.setup.shards);
+        self.network.start_client(i, gateway);
+        self.moved[i] = self.network.now();
+        self.advance(0)
+    }
+
+    /// Sets a clock. One that runs is never set back.
+    fn set_clock(&mut self, party: Party, ahead_ms: i64) {
+        let now = self.network.now();
+        let wanted = Timestamp(now.0.saturating_add_signed(ahead_ms));
+        if !self.network.is_up(party) || wanted >= self.network.clock(party) {
+            self.network.set_clock(party, ahead_ms);
+        }
+    }
+}
