@@ -1,4 +1,4 @@
-//! Random networks in random trouble: the same number gives the same run, and what the swarm found.
+//! Random networks in random trouble: the same number gives the same run.
 
 use antiphon_sim::swarm::{Plan, Run, Swarm, seeds};
 
