@@ -153,7 +153,8 @@ impl Arriving {
 
     /// Takes back onions that have been peeled.
     pub(crate) fn peeled(&mut self, block: Block) {
-        self.at_work = self.at_work.saturating_sub(1);
+        debug_assert!(self.at_work > 0, "a block comes back once");
+        self.at_work -= 1;
         self.peeled.push(block);
     }
 

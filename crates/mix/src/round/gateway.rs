@@ -130,7 +130,9 @@ impl Submissions {
             if self.entries.last().is_none_or(|block| block.len() >= block_bytes) {
                 self.entries.push(self.pool.take(block_bytes));
             }
-            let Some(block) = self.entries.last_mut() else { return };
+            let Some(block) = self.entries.last_mut() else {
+                unreachable!("there is a block with room now");
+            };
             let (fitting, rest) = entries.split_at(entries.len().min(block_bytes - block.len()));
             block.extend_from_slice(fitting);
             entries = rest;
