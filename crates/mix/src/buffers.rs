@@ -10,7 +10,7 @@ use zeroize::Zeroize as _;
 /// The smallest buffer, in bytes.
 const LEAST_BYTES: usize = 4 << 10;
 
-/// Where buffers come from and go back to. Never holds more, together with what is in use, than was
+/// Source of buffers, which come back to it. Never holds more, together with what is in use, than was
 /// in use at once since [`forget`](Self::forget).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BufferPool {
@@ -34,7 +34,7 @@ pub(crate) struct Buffer {
     home: Option<Home>,
 }
 
-/// Where a buffer goes back to.
+/// The pool that a buffer comes from, and goes back to when it is dropped.
 struct Home {
     pool: BufferPool,
     /// The capacity that the pool counts the buffer with.

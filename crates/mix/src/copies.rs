@@ -1,6 +1,6 @@
 //! Finding copies among byte strings that anyone may have chosen.
 
-/// Which of the `count` items are copies of an earlier one, rising.
+/// Positions, rising, of those of the `count` items that are copies of an earlier one.
 ///
 /// By sorting, because that takes n log n steps whatever the items are; a table might not. Nearly
 /// all that is sorted are numbers.

@@ -1,4 +1,4 @@
-//! What all rounds of an epoch have in common at one shard.
+//! The keys and identities that all rounds of an epoch have in common at one shard.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use ed25519_dalek::{SigningKey, VerifyingKey};
 
 use crate::noise::NoiseMaker;
 
-/// What a shard keeps for the rounds of one epoch.
+/// Data that a shard keeps for the rounds of one epoch.
 #[derive(Debug)]
 pub(crate) struct EpochContext {
     pub(crate) epoch: Arc<VerifiedEpoch>,

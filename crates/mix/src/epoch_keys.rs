@@ -18,7 +18,7 @@ use crate::noise::NoiseMaker;
 /// The most rounds a shard makes seal keys for at once.
 const MAX_ROUNDS: u64 = antiphon_routing::MAX_ROUNDS;
 
-/// Which keys a coordinator asks for.
+/// The keys that a coordinator asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KeyRequest {
     pub(crate) network: Digest,
@@ -36,7 +36,7 @@ pub(crate) struct OfferedKeys {
     onion: OnionSecretKey,
     /// Drawn independently: a kept seed would make erasing them pointless.
     seals: BTreeMap<Round, SealSecretKey>,
-    /// What was signed, with all shards' seal keys; nothing until then.
+    /// Digest of the document that was signed, with all shards' seal keys. `None` until then.
     pub(crate) signed: Option<(Digest, Vec<Vec<SealPublicKey>>)>,
 }
 
@@ -75,19 +75,19 @@ impl OfferedKeys {
         Some(Self { contribution, onion, seals, signed: None })
     }
 
-    /// Whether these are the keys for the rounds `first..=last`.
+    /// Returns true if these are the keys for the rounds `first..=last`.
     pub(crate) fn are_for(&self, first: Round, last: Round) -> bool {
         self.seals.keys().next() == Some(&first) && self.seals.keys().next_back() == Some(&last)
     }
 
-    /// Whether one of `contributions` and the entry in `document` are these keys, unchanged.
+    /// Returns true if one of `contributions` and the entry in `document` are these keys, unchanged.
     pub(crate) fn are_in(&self, document: &EpochDocument, contributions: &[Contribution]) -> bool {
         document.epoch == self.contribution.epoch
             && contributions.contains(&self.contribution)
             && self.are_listed(document)
     }
 
-    /// Whether the onion key, which no other offer has, is in `document`.
+    /// Returns true if the onion key, which no other offer has, is in `document`.
     pub(crate) fn are_listed(&self, document: &EpochDocument) -> bool {
         let own = &self.contribution;
         document

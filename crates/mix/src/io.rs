@@ -1,4 +1,4 @@
-//! What goes into a shard and what comes out of it.
+//! Inputs and outputs of a shard.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub struct BatchKey {
     pub round: Round,
     /// The layer, as in its header.
     pub layer: Layer,
-    /// Which way it travels.
+    /// The way that it travels.
     pub direction: Direction,
 }
 
@@ -45,16 +45,16 @@ pub enum Input {
     Coordinator(ToShard),
     /// Another shard says something, over a link that proves its identity.
     Peer {
-        /// Which shard.
+        /// The other shard.
         from: IdentityKey,
-        /// What it says. A batch header opens a batch.
+        /// Its message. A batch header opens a batch.
         message: PeerMessage,
     },
     /// Part of an opened batch: whole onions or replies.
     PeerChunk {
-        /// Which shard sends it.
+        /// The shard that sends it.
         from: IdentityKey,
-        /// Which batch it belongs to.
+        /// The batch that it belongs to.
         batch: BatchKey,
         /// The onions or replies.
         bytes: Bytes,
@@ -63,9 +63,9 @@ pub enum Input {
     ClientJoined(ClientId),
     /// A client says something.
     Client {
-        /// Which client.
+        /// The client's link.
         from: ClientId,
-        /// What it says.
+        /// Its message.
         message: FromClient,
     },
     /// A client's link is gone.
@@ -90,14 +90,14 @@ pub enum Output {
     Coordinator(ToCoordinator),
     /// Tell another shard.
     Peer {
-        /// Which shard.
+        /// The other shard.
         to: IdentityKey,
         /// What.
         message: PeerMessage,
     },
     /// Send another shard a batch.
     Batch {
-        /// Which shard.
+        /// The other shard.
         to: IdentityKey,
         /// Goes ahead.
         header: SignedHeader,
@@ -108,14 +108,14 @@ pub enum Output {
     },
     /// Tell a client. Messages to all clients share their content.
     Client {
-        /// Which client.
+        /// The client's link.
         to: ClientId,
         /// What.
         message: Arc<ToClient>,
     },
     /// Close a client's link: it breaks the rules.
     DropClient {
-        /// Which client.
+        /// The client's link.
         client: ClientId,
         /// Why.
         reason: &'static str,
@@ -128,7 +128,7 @@ pub enum Output {
     Notice(Notice),
 }
 
-/// What an operator may want to know. Nothing about single users.
+/// News for an operator. Nothing about single users.
 #[derive(Debug)]
 pub enum Notice {
     /// The coordinator's call for keys was not answered with keys.
@@ -165,9 +165,9 @@ pub enum Notice {
     },
     /// A peer broke the rules.
     PeerFault {
-        /// Which shard.
+        /// The other shard.
         peer: IdentityKey,
-        /// What it did.
+        /// The rule that it broke, in words.
         what: String,
     },
     /// A round ended here.
@@ -176,11 +176,11 @@ pub enum Notice {
         round: Round,
         /// How.
         outcome: RoundOutcome,
-        /// What could be counted.
+        /// Figures that anyone could count.
         counts: RoundCounts,
         /// Milliseconds from its opening.
         took_ms: u64,
     },
-    /// Where the time of a round that ended went.
+    /// The time that each step of a round that ended took.
     RoundTraced(RoundTrace),
 }

@@ -1,6 +1,6 @@
 //! Bounds on what a shard holds for others.
 
-/// What a shard takes from others at most.
+/// Upper bounds on what a shard takes from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Onions in one batch of one peer.

@@ -109,12 +109,12 @@ impl RoundMachine {
         matches!(self.phase, Phase::Ended(_))
     }
 
-    /// Whether the coordinator has opened it.
+    /// Returns true once the coordinator has opened it.
     pub(crate) fn is_open(&self) -> bool {
         !matches!(self.phase, Phase::Early(_))
     }
 
-    /// Whether a shard has said that it withholds its key, so that the round cannot be opened.
+    /// Returns true if a shard has said that it withholds its key, so that the round cannot be opened.
     pub(crate) fn is_given_up(&self) -> bool {
         self.shared.statements.is_withheld()
     }
@@ -127,13 +127,13 @@ impl RoundMachine {
         }
     }
 
-    /// How many milliseconds ago the round was opened, and for how many it takes onions at most.
+    /// Milliseconds since the round was opened, and those for which it takes onions at most.
     pub(crate) fn opened_ms_ago(&self, now: Timestamp) -> Option<(u64, u64)> {
         let opened = self.phase.opened()?;
         Some((now.ms_since(opened), self.context.epoch.parameters().submit_ms.into()))
     }
 
-    /// When to tick at the latest.
+    /// The next moment at which time alone may change something.
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
         self.phase.deadline(&self.shared)
     }
@@ -143,7 +143,7 @@ impl RoundMachine {
         self.shared.tracer.set_clock(clock);
     }
 
-    /// Where the time of a round that has ended went.
+    /// The time that each step of a round that has ended took.
     pub(crate) fn trace(&mut self) -> RoundTrace {
         self.shared.tracer.finish()
     }

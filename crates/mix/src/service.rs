@@ -1,4 +1,4 @@
-//! What layer L does with the deposits of a round.
+//! Services at layer L, which turn a round's deposits into replies.
 
 mod dead_drops;
 

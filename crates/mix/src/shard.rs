@@ -28,7 +28,7 @@ use crate::{Limits, SignerState};
 use clients::Clients;
 use kept::Kept;
 
-/// What a shard is.
+/// Identity, network and limits of a shard.
 #[derive(Clone, Debug)]
 pub struct ShardConfig {
     /// The network it belongs to.
@@ -37,11 +37,11 @@ pub struct ShardConfig {
     pub identity: SigningKey,
     /// Its operator's list, which it is on.
     pub list: Signed<OperatorList>,
-    /// Where other shards reach it.
+    /// Address at which other shards reach it.
     pub peer_address: SocketAddr,
-    /// Where clients reach it.
+    /// Address at which clients reach it.
     pub client_address: SocketAddr,
-    /// What it takes from others at most.
+    /// Upper bounds on what it takes from others.
     pub limits: Limits,
 }
 
@@ -52,9 +52,9 @@ pub struct Shard {
     me: IdentityKey,
     entropy: EntropySource,
     state: SignerState,
-    /// Whether it is going to stop, and wants to be in no epoch that is still to come.
+    /// It is going to stop, and wants to be in no epoch that is still to come.
     leaving: bool,
-    /// Whether the coordinator needs a shard that is leaving no more.
+    /// It is leaving, and the coordinator needs it no more.
     released: bool,
     /// The last round that the coordinator opened.
     opened: Round,
@@ -72,7 +72,7 @@ pub struct Shard {
     kept: Kept,
     outputs: VecDeque<Output>,
     pool: BufferPool,
-    /// What traces are measured with.
+    /// The clock that traces are measured with.
     clock: Duration,
 }
 
@@ -141,7 +141,7 @@ impl Shard {
         self.outputs.pop_front()
     }
 
-    /// When to put in [`Input::Tick`] at the latest.
+    /// The next moment at which to put in [`Input::Tick`].
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let rounds = self.rounds.values().filter_map(RoundMachine::next_deadline);
         let expiries = self.epochs.values().map(|keys| keys.context.epoch.document().expires_at);
@@ -153,12 +153,12 @@ impl Shard {
         self.pool.bytes()
     }
 
-    /// Whether a round is running: a process that has to stop waits for it.
+    /// Returns true while a round is running: a process that has to stop waits for it.
     pub fn is_busy(&self) -> bool {
         self.rounds.values().any(|round| round.is_open() && !round.has_ended())
     }
 
-    /// Whether a shard that is leaving has been told that nothing more is wanted of it.
+    /// Returns true once a shard that is leaving has been told that nothing more is wanted of it.
     pub const fn is_released(&self) -> bool {
         self.released
     }

@@ -3,7 +3,7 @@
 
 use antiphon_wire::{Epoch, EpochDocument, Round};
 
-/// What a shard must not forget. It is made durable before anything is signed or served.
+/// The state that a shard must not forget. It is made durable before anything is signed or served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SignerState {
     /// The highest epoch number for which a document was signed.
@@ -12,7 +12,7 @@ pub struct SignerState {
     pub served_round: Round,
 }
 
-/// Why a document is not signed although it is in order.
+/// The reason for which a document is not signed although it is in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignerError {
     /// A document for this epoch, or a later one, was signed already.
@@ -43,7 +43,7 @@ impl SignerState {
         Ok(Self { signed_epoch: document.epoch, ..self })
     }
 
-    /// Whether a document for `epoch` that begins with round `first` may be signed.
+    /// Checks that a document for `epoch` that begins with round `first` may be signed.
     ///
     /// # Errors
     /// If it must not be.

@@ -1,4 +1,4 @@
-//! Where the time of a round goes, at one shard.
+//! The time that each step of a round takes, at one shard.
 //!
 //! All of it is aggregate: when whole batches come and go, which anyone who watches the links can see,
 //! and how long computing took.
@@ -11,7 +11,7 @@ use antiphon_wire::{Epoch, Layer, Round};
 
 pub(crate) use tracer::Tracer;
 
-/// Where one shard's time went in one round. What a round did not come to takes no time.
+/// The time of one shard in one round, step by step. A step that was not reached takes none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoundTrace {
     /// The epoch.
@@ -28,11 +28,11 @@ pub struct RoundTrace {
     pub exchange: Duration,
     /// From there until the clients are answered.
     pub replies: Duration,
-    /// What this round's noise took to build, in time of the threads that built it.
+    /// CPU time of building this round's noise.
     pub noise_cpu: Duration,
 }
 
-/// Where one shard's time went at one layer.
+/// The time of one shard at one layer, step by step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LayerTrace {
     /// The layer.
@@ -46,7 +46,7 @@ pub struct LayerTrace {
     /// From the last complete batch (at the seal layer, from the last seal key) until the last onion is
     /// peeled: the part of peeling that is not hidden behind receiving.
     pub peel: Duration,
-    /// What peeling took, in time of the threads that peeled.
+    /// CPU time of peeling.
     pub peel_cpu: Duration,
     /// Leaving out copies, shuffling, and gathering onions into batches.
     pub shuffle: Duration,

@@ -76,7 +76,7 @@ pub(crate) struct ProposalJob {
     pub(crate) rng: ErasingRng,
 }
 
-/// What came of a piece of work.
+/// The result of a piece of work.
 #[derive(Debug)]
 pub struct WorkDone {
     pub(crate) done: Done,
@@ -93,7 +93,7 @@ pub(crate) enum Done {
     Document(Epoch, Result<Arc<VerifiedEpoch>, DocumentError>),
 }
 
-/// What came of a piece of a round's work.
+/// The result of a piece of a round's work.
 #[derive(Debug)]
 pub(crate) enum StepResult {
     Checked(Vec<UnsignedHeader>),
@@ -133,7 +133,7 @@ impl Work {
         WorkDone { done, took: Duration::ZERO }
     }
 
-    /// How urgent it is.
+    /// Its urgency: the least priority goes first.
     pub fn priority(&self) -> Priority {
         match &self.0 {
             Job::Round { round, step: Step::Evidence(_), .. } => Priority::Noise(*round),
@@ -143,7 +143,7 @@ impl Work {
         }
     }
 
-    /// What kind of work it is, for metrics.
+    /// The kind of work that it is, for metrics.
     pub fn name(&self) -> &'static str {
         match &self.0 {
             Job::Round { step, .. } => match step {

@@ -23,7 +23,7 @@ pub(crate) struct Answering {
     starts: Vec<Slot>,
     body_bytes: usize,
     sources: Vec<Bytes>,
-    /// Where each slot's body is: which source, and how many bodies come before.
+    /// The place of each slot's body: its source, and the number of bodies before it.
     places: Erased<(u32, u32)>,
     pool: BufferPool,
 }

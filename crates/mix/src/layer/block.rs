@@ -10,7 +10,7 @@ const LANES: usize = 128;
 /// Bytes of a block, about: peeling one stays within a core's cache.
 const BLOCK_BYTES: usize = 132 << 10;
 
-/// How many onions a block holds.
+/// Number of onions that a block holds.
 pub(crate) const fn onions_per_block(onion_bytes: usize) -> usize {
     let lanes = BLOCK_BYTES / onion_bytes / LANES;
     if lanes == 0 { LANES } else { lanes * LANES }
@@ -30,7 +30,7 @@ pub(crate) struct Run {
 pub(crate) struct Block {
     pub(crate) onions: Buffer,
     pub(crate) runs: Vec<Run>,
-    /// What came of each onion, once they have been peeled in place.
+    /// The outcome for each onion, once they have been peeled in place.
     pub(crate) peeled: Peeled,
 }
 

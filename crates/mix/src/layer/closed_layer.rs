@@ -19,7 +19,7 @@ pub(crate) struct ClosedLayer {
     blocks: Vec<Block>,
 }
 
-/// What of a closed layer goes on.
+/// The part of a closed layer that goes on.
 pub(crate) struct Admitted {
     /// The first slot of each sender, and one more at the end.
     pub(crate) starts: Vec<Slot>,
@@ -48,12 +48,12 @@ impl ClosedLayer {
         Self { context, layer, starts, blocks }
     }
 
-    /// Which layer it is.
+    /// The layer's number.
     pub(crate) fn layer(&self) -> Layer {
         self.layer
     }
 
-    /// How many onions came in.
+    /// Number of onions that came in.
     pub(crate) fn slots(&self) -> usize {
         self.starts.last().copied().unwrap_or(0) as usize
     }

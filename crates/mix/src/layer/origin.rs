@@ -1,4 +1,4 @@
-//! Where onions leave from, and their replies go back to.
+//! The gateway or the layer that onions leave from, and their replies go back to.
 
 use antiphon_wire::Layer;
 
@@ -20,13 +20,13 @@ impl Origin {
         }
     }
 
-    /// Where onions are that have passed so many layers.
+    /// The place of onions that have passed so many layers.
     pub(crate) fn after(layers_passed: usize) -> Self {
         debug_assert!(layers_passed <= u8::MAX.into());
         if layers_passed == 0 { Self::Gateway } else { Self::Layer(Layer(layers_passed as u8)) }
     }
 
-    /// How many layers its onions have passed.
+    /// Number of layers that its onions have passed.
     pub(crate) fn layers_passed(self) -> u8 {
         match self {
             Self::Gateway => 0,

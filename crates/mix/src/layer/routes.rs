@@ -11,7 +11,7 @@ use crate::buffers::{Buffer, BufferPool};
 use crate::erased::Erased;
 use crate::shuffle::shuffle;
 
-/// Where in a layer an onion came in, counted over all senders in their order.
+/// The position at which an onion came in at a layer, counted over all senders in their order.
 pub(crate) type Slot = u32;
 
 /// Onions of a layer that one job gathers or answers: with more, several cores share the layer.
@@ -30,12 +30,12 @@ pub(crate) struct Leaving {
     pub(crate) at: usize,
 }
 
-/// Which onions went to which shard, in which order.
+/// The onions that went to each shard, in their order.
 #[derive(Debug)]
 pub(crate) struct Routes {
     /// The slots, grouped by receiver, in the order of each receiver's batch.
     slots: Erased<Slot>,
-    /// Where each receiver's group starts; one more at the end.
+    /// Start of each receiver's group; one more at the end.
     starts: Vec<u32>,
 }
 
@@ -44,13 +44,13 @@ pub(crate) struct Routes {
 pub(crate) struct Gathering<S = Buffer> {
     /// Source and byte of each onion, grouped by receiver.
     places: Erased<(u32, usize)>,
-    /// Where each receiver's group starts; one more at the end.
+    /// Start of each receiver's group; one more at the end.
     starts: Vec<u32>,
     sources: Vec<S>,
     item_bytes: usize,
 }
 
-/// What is sent to one shard.
+/// Onions or replies for one shard.
 #[derive(Clone, Debug)]
 pub(crate) struct Batch {
     pub(crate) to: ShardIndex,

@@ -25,7 +25,7 @@ pub(crate) struct NoiseJob {
     took: Duration,
 }
 
-/// What came of a piece of building.
+/// The result of building a piece.
 #[derive(Debug)]
 pub(crate) enum NoisePiece {
     /// There is more to build.

@@ -29,7 +29,7 @@ pub(crate) struct Arriving {
     sealed: Vec<Block>,
     peeled: Vec<Block>,
     at_work: usize,
-    /// Whether nothing more is taken in.
+    /// Nothing more is taken in.
     cut_off: bool,
 }
 
@@ -164,22 +164,22 @@ impl Arriving {
         Some(ShardIndex(position as u16))
     }
 
-    /// Whether every batch is in.
+    /// Returns true if every batch is in.
     pub(crate) fn is_received(&self) -> bool {
         self.senders.iter().all(Inbound::is_complete)
     }
 
-    /// Whether every batch is in, and every onion peeled, or waiting at the seal.
+    /// Returns true if every batch is in, and every onion is peeled or waits at the seal.
     pub(crate) fn is_complete(&self) -> bool {
         self.is_idle() && self.is_received()
     }
 
-    /// Whether no peeling is going on, or due.
+    /// Returns true if no peeling is going on, or due.
     pub(crate) fn is_idle(&self) -> bool {
         self.at_work == 0 && self.filling.is_none()
     }
 
-    /// Whether peeling is going on.
+    /// Returns true while peeling is going on.
     pub(crate) fn is_peeling(&self) -> bool {
         self.at_work > 0
     }

@@ -1,4 +1,4 @@
-//! What every phase works with while it handles an event.
+//! The context in which a phase handles an event.
 
 use std::collections::VecDeque;
 use std::error::Error;
@@ -21,13 +21,13 @@ use crate::trace::Tracer;
 use crate::work::{Job, PeelJob, Step, Work};
 use crate::{ClientId, Limits, Notice, Output};
 
-/// What a round asks of its shard.
+/// Things that a round asks of its shard.
 #[derive(Debug, Default)]
 pub(crate) struct Outputs {
     pub(crate) queue: VecDeque<Output>,
     /// Clients whose onions were awaited in vain.
     pub(crate) missed: Vec<ClientId>,
-    /// What clients were told of the round's end, by the hashes of their tickets.
+    /// The messages that told clients of the round's end, by the hashes of their tickets.
     pub(crate) answers: Vec<(Digest, Arc<ToClient>)>,
     /// Set when the round has ended: how, what was counted, and the milliseconds since its opening.
     pub(crate) ended: Option<(RoundOutcome, RoundCounts, u64)>,
@@ -41,7 +41,7 @@ impl Outputs {
     }
 }
 
-/// What several phases share: it is there before the first of them, and after the last.
+/// Data that several phases share: it is there before the first of them, and after the last.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) submissions: Submissions,

@@ -17,17 +17,17 @@ impl Deadlines {
         Self { opened, parameters, geometry }
     }
 
-    /// When the round was opened.
+    /// The moment the round was opened.
     pub(crate) fn opened(&self) -> Timestamp {
         self.opened
     }
 
-    /// When clients' onions are no longer taken.
+    /// End of the time for clients' onions.
     pub(crate) fn submissions(&self) -> Timestamp {
         self.opened.plus_ms(self.parameters.submit_ms.into())
     }
 
-    /// When all batches for one of the layers 1 to L-1 have to be in.
+    /// Deadline of all batches for one of the layers 1 to L-1.
     pub(crate) fn batches(&self, layer: Layer) -> Timestamp {
         self.submissions().plus_ms(u64::from(layer.0) * u64::from(self.parameters.layer_ms))
     }
@@ -37,38 +37,38 @@ impl Deadlines {
         sealed.plus_ms(verifications * u64::from(self.parameters.verify_ms))
     }
 
-    /// When all filters have to be in.
+    /// Deadline of all filters.
     pub(crate) fn filters(&self) -> Timestamp {
         self.after_seal(1)
     }
 
-    /// When all verdicts have to be in.
+    /// Deadline of all verdicts.
     pub(crate) fn verdicts(&self) -> Timestamp {
         self.after_seal(2)
     }
 
-    /// When to ask the others for seal keys that have not come.
+    /// The moment to ask the others for seal keys that have not come.
     pub(crate) fn ask_for_keys(&self) -> Timestamp {
         self.verdicts().plus_ms(u64::from(self.parameters.verify_ms) / 2)
     }
 
-    /// When statements have to be in that the others were asked for at `asked`, if some shard has
+    /// Deadline of the statements that the others were asked for at `asked`, if some shard has
     /// withheld.
     pub(crate) fn answered(&self, asked: Timestamp) -> Timestamp {
         asked.plus_ms(self.parameters.verify_ms.into())
     }
 
-    /// When all seal keys have to be in.
+    /// Deadline of all seal keys.
     pub(crate) fn keys(&self) -> Timestamp {
         self.after_seal(3)
     }
 
-    /// When layer L counts what has not come as empty.
+    /// Deadline of the batches for layer L: later ones count as empty.
     pub(crate) fn dead_drops(&self) -> Timestamp {
         self.keys().plus_ms(self.parameters.layer_ms.into())
     }
 
-    /// When the replies for the onions of `layer` are sent on whatever has come.
+    /// Deadline of the replies that `layer` needs to answer its onions: later ones are filled in.
     pub(crate) fn replies(&self, layer: Origin) -> Timestamp {
         let steps = u64::from(self.geometry.layers() - layer.layers_passed());
         self.dead_drops().plus_ms(steps * u64::from(self.parameters.reply_ms))

@@ -11,7 +11,7 @@ use crate::work::first_hop;
 /// Bytes of a block of entries, about.
 const BLOCK_BYTES: usize = 128 << 10;
 
-/// Why onions were not taken.
+/// The reason for which onions were not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SubmitError {
     #[error("the round is not open for onions")]
@@ -103,7 +103,7 @@ impl Submissions {
         Ok(())
     }
 
-    /// Whether these onions are in already, under this hash of a ticket.
+    /// Returns true if these onions are in already, under this hash of a ticket.
     pub(crate) fn has(&self, ticket: &Digest, onions: &[u8]) -> bool {
         self.by_ticket.get(ticket).is_some_and(|(_, digest)| *digest == Digest::of(onions))
     }
@@ -157,7 +157,7 @@ impl Submissions {
         self.awaited.remove(&client);
     }
 
-    /// Whether there is nobody left to wait for.
+    /// Returns true if there is nobody left to wait for.
     pub(crate) fn is_complete(&self, now: Timestamp) -> bool {
         self.awaited.is_empty() || now >= self.awaited_until
     }
@@ -176,7 +176,7 @@ impl Submissions {
         self.clients.iter().copied().zip(self.tickets.iter().copied())
     }
 
-    /// How many onions clients handed in.
+    /// Number of onions that clients handed in.
     pub(crate) fn onions(&self) -> usize {
         self.entry_count
     }

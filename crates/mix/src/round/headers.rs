@@ -43,7 +43,7 @@ impl Headers {
         self.at_work = self.at_work.saturating_sub(1);
     }
 
-    /// Whether the round waits for headers that are being checked.
+    /// Returns true while the round waits for headers that are being checked.
     pub(crate) fn is_checking(&self) -> bool {
         self.at_work > 0
     }

@@ -2,7 +2,7 @@
 
 use antiphon_wire::BatchHeader;
 
-/// What is wrong with a batch. It counts as missing then.
+/// The fault of a batch, which counts as missing then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BatchFault {
     #[error("a second batch for the same layer")]
@@ -99,12 +99,12 @@ impl Inbound {
         Err(fault)
     }
 
-    /// Whether nothing that can still come changes it.
+    /// Returns true if nothing that can still come changes it.
     pub(crate) fn is_settled(&self) -> bool {
         self.complete || self.broken
     }
 
-    /// Whether all is in and is what the header says.
+    /// Returns true if all is in and is what the header says.
     pub(crate) fn is_complete(&self) -> bool {
         self.complete
     }

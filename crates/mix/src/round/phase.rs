@@ -33,7 +33,7 @@ use replies::Replying;
 use sealing::{Asked, Filtering, Filters, Judging, Keys, Own, SealLayers, Verdicts};
 use submissions::Submitting;
 
-/// What the round is waiting for.
+/// A phase of a round, named for what the round is waiting for.
 #[derive(Debug)]
 pub(super) enum Phase {
     /// The coordinator's word. What peers send before it is taken in, but nothing leaves and no clock
@@ -144,7 +144,7 @@ impl Phase {
         }
     }
 
-    /// When the round was opened, if it has been.
+    /// The moment the round was opened, if it has been.
     pub(super) fn opened(&self) -> Option<Timestamp> {
         match self {
             Self::Early(_) => None,
@@ -335,7 +335,7 @@ impl Phase {
         self
     }
 
-    /// Where the onions of `layer` are.
+    /// The place of the onions of `layer`.
     fn place_of(&mut self, layer: Layer) -> Place<'_> {
         let taken_in = match self {
             Self::Early(Early { first, .. }) | Self::Submitting(Submitting { first, .. }) => {

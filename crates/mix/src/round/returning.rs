@@ -23,7 +23,7 @@ pub(crate) struct Returning {
     bodies: Vec<Bodies>,
 }
 
-/// What a shard has answered.
+/// Replies of one shard, as far as they have come.
 #[derive(Debug)]
 enum Bodies {
     Nothing,
@@ -79,13 +79,13 @@ impl Returning {
         self.bodies[me.position()] = Bodies::All(bytes);
     }
 
-    /// Whether there is nothing to wait for: every shard that onions went to has answered, or has sent
-    /// what cannot become an answer.
+    /// Returns true if there is nothing to wait for: every shard that onions went to has answered, or
+    /// has sent what cannot become an answer.
     pub(crate) fn is_settled(&self) -> bool {
         self.inbound.iter().all(Inbound::is_settled)
     }
 
-    /// What is to be sent back; of what never came complete, nothing.
+    /// Closes the layer's way back. A batch that never came complete counts as empty.
     pub(crate) fn close(self) -> Answering {
         let Self { routes, reply_keys, starts, inbound, bodies, body_bytes, pool } = self;
         let complete = inbound.iter().map(Inbound::is_complete);

@@ -1,4 +1,4 @@
-//! What batches of several layers share while they overlap: they outlast the phase that sends them or
+//! Replies, headers and batches of several layers, which overlap: they outlast the phase that sends them or
 //! hears of them first.
 
 use antiphon_wire::{BatchHeader, Direction, Layer, PROTOCOL_VERSION, ShardIndex, SignedHeader};
@@ -27,8 +27,8 @@ pub(super) struct Traffic {
 }
 
 impl Traffic {
-    /// Where replies for the onions of `layer` are collected: at the layer before, from when the
-    /// onions have left it until it answers its own.
+    /// The replies for the onions of `layer`. The layer before collects them, from when the onions have
+    /// left it until it answers its own.
     fn returning(&mut self, layer: Layer) -> Option<&mut Returning> {
         self.returning.get_mut(usize::from(layer.0).checked_sub(1)?)
     }

@@ -9,7 +9,7 @@ use crate::service::Service;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DeadDrops;
 
-/// What the dead drops of one shard show.
+/// Figures that the dead drops of one shard show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PairCounts {
     /// Dead drops with two deposits.

@@ -30,11 +30,11 @@ pub(super) struct Clients {
 /// One of them.
 #[derive(Debug, Default)]
 struct Linked {
-    /// How many messages it has sent since the last round was opened.
+    /// Number of messages that it has sent since the last round was opened.
     messages: u32,
-    /// Whether it has said hello.
+    /// It has said hello.
     greeted: bool,
-    /// Whether rounds wait for its onions: from its hello on, until it misses a round, and again
+    /// Rounds wait for its onions: from its hello on, until it misses a round, and again
     /// once it has handed in.
     awaited: bool,
     /// The first round that it was told of at the opening.

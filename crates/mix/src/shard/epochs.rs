@@ -1,4 +1,4 @@
-//! How a shard takes part in epochs: keys offered, documents checked and signed, secrets erased.
+//! The epochs of a shard: keys offered, documents checked and signed, secrets erased.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::work::{Job, ProposalJob, Work};
 /// Epochs for which a shard keeps offered keys at most.
 const OFFERS: usize = 2;
 
-/// How far a proposal's start may lie from this shard's clock, in milliseconds. Only a hint against
+/// Milliseconds by which a proposal's start may lie ahead of this shard's clock. Only a hint against
 /// mistakes: what counts is the expiry.
 const LATEST_START_MS: u64 = 24 * 3600 * 1000;
 
@@ -36,7 +36,7 @@ impl Shard {
         }
     }
 
-    /// What a coordinator without a state needs in order to go on.
+    /// The facts that a coordinator without a state needs in order to go on.
     fn standing(&self, now: Timestamp) -> Standing {
         let held = self.epochs.iter().map(|(&epoch, keys)| {
             let document = keys.context.epoch.digest();
@@ -113,7 +113,7 @@ impl Shard {
         self.outputs.push_back(Output::Work(Work(Job::Proposal(Box::new(job)))));
     }
 
-    /// What only this shard can know about a proposal.
+    /// Checks of a proposal that only this shard can make.
     fn consider(
         &self,
         now: Timestamp,

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use antiphon_wire::{Digest, MOST_ROUNDS_IN_FLIGHT, Round, Timestamp, ToClient};
 
-/// How long answers are kept. A client that is away for longer has taken them for lost.
+/// Milliseconds for which answers are kept. A client that is away for longer has taken them for lost.
 const KEPT_MS: u64 = 60_000;
 /// For how many rounds, at most: as many as a client that comes back may ask for.
 pub(super) const MOST_KEPT: usize = 2 * MOST_ROUNDS_IN_FLIGHT;
-/// What an answer takes beside its replies, in bytes, about.
+/// Bytes that an answer takes beside its replies, about.
 const OVERHEAD_BYTES: usize = 160;
 
-/// What clients were told of the last rounds, by the hashes of their tickets. Only who knows a ticket
-/// is told again.
+/// Messages that told clients how the last rounds ended, by the hashes of their tickets. Only who knows
+/// a ticket is told again.
 #[derive(Debug)]
 pub(super) struct Kept {
     /// The oldest first.
@@ -58,7 +58,7 @@ impl Kept {
         }
     }
 
-    /// What the client with this ticket's hash was told of `round`.
+    /// The message that told the client with this ticket's hash how `round` ended.
     pub(super) fn answer(
         &self,
         now: Timestamp,

@@ -1,4 +1,4 @@
-//! How a shard runs rounds: noise built ahead, machines started, messages handed to them.
+//! The rounds of a shard: noise built ahead, machines started, messages handed to them.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::round::{Outputs, RoundMachine};
 use crate::shard::Shard;
 use crate::work::{Job, UnsignedHeader, Work};
 
-/// How many rounds after the last one opened a peer may already be at.
+/// Rounds by which a peer may be ahead of the last one that was opened here.
 const ROUNDS_AHEAD: u64 = MOST_ROUNDS_IN_FLIGHT as u64;
 
 /// Rounds open at once that a shard takes part in. A coordinator that was restarted opens new ones
@@ -26,7 +26,7 @@ impl Shard {
         self.rounds.iter().filter(|(_, r)| !r.has_ended()).map(|(round, _)| *round).collect()
     }
 
-    /// How many rounds are open and have not ended.
+    /// Number of rounds that are open and have not ended.
     fn open_rounds(&self) -> usize {
         self.rounds.values().filter(|round| round.is_open() && !round.has_ended()).count()
     }

@@ -24,7 +24,7 @@ struct LayerMoments {
     first_bytes: Option<Duration>,
     complete: Option<Duration>,
     peeled: Option<Duration>,
-    /// When its onions were handed out, on their way to the next layer.
+    /// The moment its onions were handed out, on their way to the next layer.
     left: Option<Duration>,
 }
 
@@ -98,7 +98,8 @@ impl Tracer {
         }
     }
 
-    /// A piece of what it takes to send a layer's onions on is done. The gateway's is part of the time of submissions.
+    /// A piece of what it takes to send a layer's onions on is done. The gateway's is part of the time
+    /// of submissions.
     pub(crate) fn shuffling_took(&mut self, origin: Origin, took: Duration) {
         if let Origin::Layer(layer) = origin
             && let Some(trace) = self.layer(layer)

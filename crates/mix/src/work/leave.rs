@@ -132,7 +132,7 @@ fn gateway(
     Admitted { starts, reply_keys: Vec::new(), leaving, sources }
 }
 
-/// Where a client's entry goes first.
+/// The shard that a client's entry goes to first.
 pub(crate) fn first_hop(entry: &[u8]) -> ShardIndex {
     ShardIndex(u16::from_be_bytes([entry[0], entry[1]]))
 }

@@ -11,7 +11,7 @@ use crate::noise::Checked;
 /// Builds this shard's filter.
 #[derive(Debug)]
 pub(crate) struct FilterJob {
-    /// What the key follows from.
+    /// The salt that the key follows from.
     pub(crate) salt: FilterSalt,
     pub(crate) key: FilterKey,
     /// Sealed onions.
@@ -26,12 +26,12 @@ pub(crate) struct JudgeJob {
     /// Of all shards, in their order, each with the hash of its statement.
     pub(crate) filters: Vec<(Digest, SealFilter)>,
     pub(crate) checked: Checked,
-    /// What was sent to each shard for the seal layer.
+    /// This shard's batch for each shard of the seal layer.
     pub(crate) sent: Vec<Bytes>,
     pub(crate) onion_bytes: usize,
 }
 
-/// What comes of building the filter.
+/// The filter that has been built.
 #[derive(Debug)]
 pub(crate) struct Filtered {
     /// The sealed onions that were lent.
@@ -40,7 +40,7 @@ pub(crate) struct Filtered {
     pub(crate) filter: SealFilter,
 }
 
-/// What a shard finds in the filters.
+/// The findings of a shard in the filters.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Judged {
     /// The hash of all filters.

@@ -58,7 +58,7 @@ impl Aborting {
 }
 
 impl Ended {
-    /// What stands in for a phase that an event is being applied to.
+    /// Stands in for a phase while an event is being applied to it.
     pub(in crate::round) const PLACEHOLDER: Self = Self { opened: Timestamp(0) };
 }
 

@@ -63,7 +63,7 @@ struct EarlyVerdicts(Vec<Signed<Verdict>>);
 pub(in crate::round) struct Own {
     /// The checked half of its noise.
     checked: Checked,
-    /// What it sent to each shard for the seal layer.
+    /// Its batch for each shard of the seal layer.
     sent: Vec<Bytes>,
 }
 
@@ -540,7 +540,7 @@ impl Phase {
     }
 }
 
-/// What this shard has seen shards state about their seal keys. It outlasts the round: a shard that is
+/// Statements about seal keys that this shard has seen. They outlast the round: a shard that is
 /// behind may ask.
 #[derive(Debug)]
 pub(in crate::round) struct Statements {
@@ -554,12 +554,12 @@ impl Statements {
         Self { board, answered: BTreeSet::new() }
     }
 
-    /// Whether every shard has said something.
+    /// Returns true if every shard has said something.
     pub(super) fn are_complete(&self) -> bool {
         self.board.is_complete()
     }
 
-    /// Whether some shard has withheld, so that the round cannot be opened.
+    /// Returns true if some shard has withheld, so that the round cannot be opened.
     pub(in crate::round) fn is_withheld(&self) -> bool {
         self.board.first_withheld().is_some()
     }
