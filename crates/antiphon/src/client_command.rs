@@ -5,7 +5,6 @@ pub(crate) mod commands;
 mod durations;
 mod file_name;
 mod jobs;
-mod message;
 mod outgoing;
 mod progress;
 mod status_text;

@@ -6,6 +6,7 @@ mod clock;
 mod conversation;
 mod documents;
 mod event;
+pub mod file_message;
 mod gateways;
 mod ledger;
 mod onions;

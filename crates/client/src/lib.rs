@@ -16,6 +16,7 @@ mod storage;
 mod used_secrets;
 mod witness;
 
+pub use antiphon_client_core::file_message;
 pub use antiphon_client_core::{
     Budget, ConversationId, ConversationSecret, DocumentRefusal, Ledger, Level, MessageId,
     OpenError, Opening as ConversationOptions, Outcome, PartnerError, Role, RoundRefusal, Start,

@@ -6,12 +6,12 @@ use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::Duration;
 
+use antiphon_client::file_message::DATA_BYTES;
 use antiphon_client::{Delivery, Pace, Undelivered};
 use tokio::time::Instant;
 
 use super::durations::about;
 use super::jobs::{Replies, Reply, SendProgress};
-use super::message::DATA_BYTES;
 
 /// Messages under way: more than fill the conversation's window, and few to be lost if the receiver
 /// has no room.

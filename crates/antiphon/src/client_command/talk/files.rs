@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use antiphon_client::file_message::{Fate, Message};
+
 use super::super::arrivals::{Arrival, Offer};
 use super::super::commands::make_folder;
 use super::super::file_name::harmless;
 use super::super::jobs::{ReceivedFile, Reply, SendProgress};
-use super::super::message::{Fate, Message};
 use super::super::outgoing::Stage;
 use super::Talk;
 

@@ -1,4 +1,5 @@
-//! What the two ends say to each other about files, each in a message of the conversation.
+//! Files in a conversation: what the two ends of `antiphon client` say to each other about them, each in
+//! a message of its own.
 //!
 //! ```text
 //! offer      1 | number u32 | length u64 | BLAKE3 of the content, 32 bytes | name, UTF-8
@@ -16,7 +17,7 @@
 //! one of *stored*, *refused* and *failed*. Messages of another kind are ignored.
 
 /// Bytes of a file in one message: with the byte for its kind, what eight bodies of 256 bytes carry.
-pub(super) const DATA_BYTES: usize = 8 * 222 - 1;
+pub const DATA_BYTES: usize = 8 * 222 - 1;
 /// The longest name that is read, in bytes.
 const MAX_NAME_BYTES: usize = 4096;
 /// The longest reason that is written or read, in bytes: it fits into one body.
@@ -24,7 +25,7 @@ const MAX_REASON_BYTES: usize = 200;
 
 /// One message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Message<'a> {
+pub enum Message<'a> {
     /// The sender has a file.
     Offer {
         /// Counts the sender's offers.
@@ -44,7 +45,7 @@ pub(super) enum Message<'a> {
 
 /// What becomes of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate<'a> {
+pub enum Fate<'a> {
     /// The receiver takes bytes, from now on or again.
     Accepted,
     /// The receiver keeps what it has and takes no more for now.
@@ -69,7 +70,8 @@ const FAILED: u8 = 7;
 const WITHDRAWN: u8 = 8;
 
 impl<'a> Message<'a> {
-    pub(super) fn to_bytes(self) -> Vec<u8> {
+    /// The message as the conversation carries it.
+    pub fn to_bytes(self) -> Vec<u8> {
         match self {
             Self::Offer { number, length, digest, name } => [
                 &[OFFER][..],
@@ -88,7 +90,7 @@ impl<'a> Message<'a> {
     }
 
     /// Reads a message; `None` if it makes no sense.
-    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
         let (kind, rest) = bytes.split_first()?;
         if *kind == DATA {
             return Some(Self::Data(rest));
