@@ -7,7 +7,9 @@ mod file_name;
 mod jobs;
 mod outgoing;
 mod progress;
+mod resting;
 mod status_text;
+mod stay;
 mod talk;
 
 use std::io;
@@ -26,6 +28,7 @@ use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::signals::stop_requested;
 
 use jobs::{JobSocket, SocketError};
+use stay::Stay;
 use talk::Talk;
 
 /// Jobs that wait to be looked at.
@@ -53,7 +56,10 @@ docs/samples/client.toml is a commented configuration. With a [conversation] in 
 the partner from the start on. A secret serves one conversation: when that is over, put a new secret in \
 the place of the old one, at both ends, and the running client takes it up by itself.
 
-SIGTERM and SIGINT let the round in flight end first; a second one ends the client at once."
+With --for, an open conversation is closed by agreement some 20 rounds before the end, so that the \
+partner need not wait for an end that is gone; the client leaves at its time whatever comes of that. \
+SIGTERM and SIGINT close no conversation: waiting for one would show that there is one. They let the round \
+in flight end first; a second one ends the client at once."
 )]
 pub(crate) struct ClientArguments {
     /// The configuration file
@@ -73,6 +79,11 @@ pub(crate) enum ClientError {
     State(#[from] StateError),
     #[error(transparent)]
     Socket(#[from] SocketError),
+    #[error(
+        "inbox {path}: {source}: it should be a folder that this user may write in, or one that can be \
+         made"
+    )]
+    Inbox { path: PathBuf, source: io::Error },
     #[error("the system does not give what a client needs: {0}")]
     System(#[from] io::Error),
 }
@@ -80,7 +91,7 @@ pub(crate) enum ClientError {
 impl Exits for ClientError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) => Exit::Usage,
+            Self::Config(_) | Self::Inbox { .. } => Exit::Usage,
             _ => Exit::Failed,
         }
     }
@@ -89,20 +100,25 @@ impl Exits for ClientError {
 /// Runs a client.
 pub(crate) fn run(arguments: &ClientArguments) -> Result<(), ClientError> {
     let settings = config::load(&arguments.config)?;
+    if let Some(inbox) = &settings.inbox {
+        // Found now rather than when the first file comes.
+        arrivals::prepare_folder(inbox)
+            .map_err(|source| ClientError::Inbox { path: inbox.clone(), source })?;
+    }
     Runtime::new()?.block_on(async {
         let stop = stop_requested()?;
-        let leaves_at = arguments.stay.map(|time| Instant::now() + time);
+        let stay = arguments.stay.map(Stay::begin);
         announce(&settings.client.network);
         // Takes the state file, so that no other client uses the socket.
         let client = Client::start(settings.client.clone())?;
         let (jobs, taken) = mpsc::channel(JOBS);
         let socket = JobSocket::open(settings.socket.clone(), jobs)?;
         tracing::info!("the client has started; it stays whatever its user does");
-        let mut talk = Talk::new(&client, arguments.config.clone(), &settings, taken, leaves_at);
+        let mut talk = Talk::new(&client, arguments.config.clone(), &settings, taken, stay);
         tokio::select! {
             () = talk.run() => {}
             () = stop => {}
-            () = at(leaves_at) => tracing::info!("the time that was fixed at the start is up"),
+            () = at(stay.map(Stay::ends_at)) => tracing::info!("the time that was fixed at the start is up"),
         }
         drop(talk);
         drop(socket);

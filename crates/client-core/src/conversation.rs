@@ -56,7 +56,7 @@ pub enum PartnerError {
 }
 
 /// The fewest rounds between asking to close and closing.
-const CLOSING_ROUNDS: u64 = 16;
+pub const CLOSING_ROUNDS: u64 = 16;
 /// The fewest meetings in that time, at the schedule of the moment.
 const CLOSING_MEETINGS: u64 = 4;
 /// The farthest close that a partner may ask for, in rounds.

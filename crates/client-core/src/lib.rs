@@ -18,7 +18,7 @@ pub use antiphon_onion::EntropySource;
 pub use checkpoint::{Checkpoint, RoundMark};
 pub use client::{Client, ClientConfig};
 pub use clock::CLOCK_SLACK_MS;
-pub use conversation::{BareMeeting, ConversationSecret, PartnerError, Role};
+pub use conversation::{BareMeeting, CLOSING_ROUNDS, ConversationSecret, PartnerError, Role};
 pub use documents::DocumentRefusal;
 pub use event::{ConversationId, Event, Input, OpenError, Opening, Outcome, Output, RoundRefusal};
 pub use gateways::GatewayPolicy;

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use antiphon_client_core::{BareMeeting, Level};
+use antiphon_client_core::{BareMeeting, CLOSING_ROUNDS, Level};
 use antiphon_routing::VerifiedEpoch;
+
+/// The round under way when a conversation is closed, the first without it, and two for jitter.
+const SPARE_ROUNDS: u64 = 4;
 
 /// What one pair of onions carries each way, and how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +33,13 @@ impl Pace {
     pub fn time_for(self, messages: u64, bytes_each: u64) -> Duration {
         let bodies = messages.saturating_mul(bytes_each.div_ceil(self.body_bytes.max(1).into()));
         Duration::from_millis(bodies.div_ceil(2).saturating_mul(self.interval_ms.into()))
+    }
+
+    /// The time from when a conversation that meets in every round is closed until both ends have
+    /// stopped, in rounds that open on time.
+    pub fn time_to_close(self) -> Duration {
+        let rounds = CLOSING_ROUNDS + SPARE_ROUNDS;
+        Duration::from_millis(rounds.saturating_mul(self.interval_ms.into()))
     }
 
     /// The longest time until two ends that are both there meet, at this level.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use super::commands::make_folder;
 use super::file_name::{numbered, plain};
 
 /// Files of one name in a folder at most.
@@ -267,6 +268,12 @@ impl File {
     }
 }
 
+/// Makes `folder` if it is missing, and sees that files can be written in it.
+pub(super) fn prepare_folder(folder: &Path) -> io::Result<()> {
+    make_folder(folder)?;
+    tempfile::Builder::new().prefix(PART_PREFIX).suffix(PART_SUFFIX).tempfile_in(folder)?.close()
+}
+
 /// Bytes that this user can write in the file system of `folder`.
 pub(super) fn room_in(folder: &Path) -> io::Result<u64> {
     let state = rustix::fs::statvfs(folder)?;
@@ -357,6 +364,18 @@ mod tests {
         let path = folder.path().join("a");
         assert_eq!(arrivals.more(b"89"), Arrival::Stored { path: path.clone(), bytes: 10 });
         assert_eq!(fs::read(path).unwrap(), b"0123456789");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_in_is_found_before_a_file_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name| folder.path().join(name);
+        fs::write(path("file"), "").unwrap();
+        assert!(prepare_folder(&path("file")).is_err());
+        assert!(prepare_folder(&path("no/where")).is_err());
+        prepare_folder(&path("made")).unwrap();
+        prepare_folder(&path("made")).unwrap();
+        assert_eq!(fs::read_dir(path("made")).unwrap().count(), 0);
     }
 
     #[test]

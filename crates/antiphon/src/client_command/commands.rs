@@ -73,6 +73,9 @@ pub(crate) struct StatusArguments {
     /// conversation meets again: each unit adds to what an attacker may have learnt
     #[arg(long, value_name = "UNITS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     allow: Option<u32>,
+    /// Allow so many aborted rounds beyond what the network's guarantee covers, likewise
+    #[arg(long, value_name = "ROUNDS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    allow_aborts: Option<u32>,
     #[command(flatten)]
     json: JsonArguments,
 }
@@ -189,8 +192,10 @@ pub(crate) fn status(arguments: &StatusArguments) -> Result<(), JobError> {
     let socket = config::socket_of(&arguments.config)?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(async {
-        if let Some(units) = arguments.allow {
-            JobLine::hand_in(&socket, &Request::Allow { units }).await?.answer().await?;
+        if arguments.allow.is_some() || arguments.allow_aborts.is_some() {
+            let units = arguments.allow.unwrap_or_default();
+            let aborts = arguments.allow_aborts.unwrap_or_default();
+            JobLine::hand_in(&socket, &Request::Allow { units, aborts }).await?.answer().await?;
         }
         match JobLine::hand_in(&socket, &Request::Status).await?.answer().await? {
             Reply::Status(report) => Ok::<StatusReport, JobError>(*report),

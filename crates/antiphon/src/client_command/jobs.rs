@@ -31,8 +31,8 @@ pub(super) enum Request {
     },
     /// Say how the client stands.
     Status,
-    /// Allow units beyond the guarantee.
-    Allow { units: u32 },
+    /// Allow units, and aborted rounds, beyond the guarantee.
+    Allow { units: u32, aborts: u32 },
 }
 
 /// What the client answers.
@@ -87,6 +87,9 @@ pub(super) struct StatusReport {
     /// Units of the ledger: charged, those of earlier runs too, and left.
     pub(super) charged: u32,
     pub(super) left: u32,
+    /// The same of aborted rounds in which the conversation would have met.
+    pub(super) aborts_charged: u32,
+    pub(super) aborts_left: u32,
     /// How the conversation stands, in words.
     pub(super) conversation: String,
     /// Whether the partner was heard.

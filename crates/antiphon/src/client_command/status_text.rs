@@ -30,6 +30,10 @@ pub(super) fn text(report: &StatusReport) -> String {
         ),
     );
     line("ledger", format!("{} units charged, {} left", report.charged, report.left));
+    line(
+        "aborts",
+        format!("{} rounds counted, {} left", report.aborts_charged, report.aborts_left),
+    );
     line("conversation", report.conversation.clone());
     if let Some(sending) = &report.sending {
         let (there, all) = (sending.acknowledged, sending.bytes);

@@ -16,10 +16,12 @@ use antiphon_client::{
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::arrivals::{Arrivals, room_in};
+use super::arrivals::{Arrivals, prepare_folder, room_in};
 use super::durations::about;
 use super::jobs::{Job, Replies, Reply, Request, Rounds, StatusReport};
 use super::outgoing::{Outgoing, Prepared};
+use super::resting::resting;
+use super::stay::Stay;
 
 /// How often to look for room, for a new secret, and for jobs that were taken back.
 const TICK: Duration = Duration::from_secs(1);
@@ -32,7 +34,7 @@ pub(super) struct Talk<'a> {
     config: PathBuf,
     inbox: Option<PathBuf>,
     largest_file_bytes: u64,
-    leaves_at: Option<Instant>,
+    stay: Option<Stay>,
     conversation: Conversation,
     /// A hash of the secret of the conversation opened last: the file with it is looked at again.
     tried: Option<blake3::Hash>,
@@ -42,7 +44,6 @@ pub(super) struct Talk<'a> {
     arrivals: Arrivals,
     receivers: VecDeque<Waiting>,
     rounds: Rounds,
-    resting: bool,
     partner_errors: u64,
     last_failure: String,
     files_received: u64,
@@ -92,7 +93,7 @@ impl<'a> Talk<'a> {
         config: PathBuf,
         settings: &FileConfig,
         jobs: mpsc::Receiver<Job>,
-        leaves_at: Option<Instant>,
+        stay: Option<Stay>,
     ) -> Self {
         let tag = blake3::hash(settings.socket.as_os_str().as_encoded_bytes()).to_hex();
         let arrivals = Arrivals::new(tag[..8].to_owned(), room_in);
@@ -106,7 +107,7 @@ impl<'a> Talk<'a> {
             config,
             inbox: settings.inbox.clone(),
             largest_file_bytes: settings.largest_file_bytes,
-            leaves_at,
+            stay,
             conversation: Conversation::None("none yet".to_owned()),
             tried: None,
             outgoing: None,
@@ -115,7 +116,6 @@ impl<'a> Talk<'a> {
             arrivals,
             receivers: VecDeque::new(),
             rounds: Rounds::default(),
-            resting: false,
             partner_errors: 0,
             last_failure: String::new(),
             files_received: 0,
@@ -182,6 +182,11 @@ impl<'a> Talk<'a> {
                     return;
                 }
                 if let Some(folder) = &into {
+                    if let Err(error) = prepare_folder(folder) {
+                        let reason = format!("{}: {error}", folder.display());
+                        replies.end(Reply::Failed { reason, usage: true });
+                        return;
+                    }
                     self.arrivals.clean_if_idle(folder);
                 }
                 if let (true, Some(sender)) = (now, self.conversation.sender()) {
@@ -191,10 +196,10 @@ impl<'a> Talk<'a> {
                 self.tell_receivers();
             }
             Request::Status => replies.end(Reply::Status(Box::new(self.status()))),
-            Request::Allow { units } => {
+            Request::Allow { units, aborts } => {
                 // A client that is gone has no conversations.
                 let _ = self.client.continue_at_a_price(units).await;
-                self.resting = false;
+                let _ = self.client.continue_after_aborts(aborts).await;
                 replies.end(Reply::Allowed);
             }
         }
@@ -203,6 +208,7 @@ impl<'a> Talk<'a> {
     async fn tick(&mut self) {
         self.open_if_new().await;
         self.close_if_replaced().await;
+        self.close_before_leaving().await;
         self.receivers.retain(|waiting| !waiting.replies.is_gone());
         self.queue.retain(|outgoing| !outgoing.replies.is_gone());
         self.withdraw_if_gone().await;
@@ -283,25 +289,40 @@ impl<'a> Talk<'a> {
         }
     }
 
+    /// Closes the conversation when the end that was fixed at the start is near. One in which the
+    /// partner was never heard has nobody to close it with.
+    async fn close_before_leaving(&mut self) {
+        let Conversation::Open { sender, met: true, closing: closing @ None, .. } =
+            &mut self.conversation
+        else {
+            return;
+        };
+        let pace = self.client.status().pace;
+        if self.stay.zip(pace).is_some_and(|(stay, pace)| stay.closes_at(pace) <= Instant::now()) {
+            tracing::info!(
+                "this client leaves soon, as was fixed at its start: the conversation closes"
+            );
+            *closing = Some("this client leaves soon, as was fixed at its start");
+            sender.close().await;
+        }
+    }
+
     /// Why nothing moves, with a time if there is one.
     fn hindered(&self) -> Option<String> {
+        let status = self.client.status();
         match &self.conversation {
             Conversation::None(why) => Some(format!("there is no conversation: {why}")),
-            _ if self.resting => Some(
-                "the conversation rests: the ledger is used up; `antiphon status --allow` goes on at \
-                 a price"
-                    .to_owned(),
-            ),
             Conversation::Open { closing: Some(why), .. } => {
                 Some(format!("the conversation closes: {why}"))
             }
+            _ if let Some(why) = resting(&status) => Some(format!("the conversation rests: {why}")),
             Conversation::Open { met: true, level: Level::DENSEST, .. } => None,
             Conversation::Open { level, .. } => {
                 let mut why = match level.rounds() {
                     1 => "waiting for the partner: meets in every round".to_owned(),
                     rounds => format!("waiting for the partner: meets in one of {rounds} rounds"),
                 };
-                if let Some(pace) = self.client.status().pace {
+                if let Some(pace) = status.pace {
                     let wait = |level| about(pace.longest_wait(level));
                     why += &format!("; if it is there, in at most about {}", wait(*level));
                     if *level < Level::SPARSEST {
@@ -328,6 +349,8 @@ impl<'a> Talk<'a> {
             rounds: self.rounds,
             charged: status.ledger.charged(),
             left: status.budget.left,
+            aborts_charged: status.attempts.spent,
+            aborts_left: status.attempts.left,
             conversation: conversation.unwrap_or_else(|| "meets in every round".to_owned()),
             met,
             one_round_in: level.map(Level::rounds),
@@ -342,9 +365,7 @@ impl<'a> Talk<'a> {
             receiving: self.arrivals.progress(),
             files_received: self.files_received,
             offers_refused: self.offers_refused,
-            leaves_in_seconds: self
-                .leaves_at
-                .map(|at| at.saturating_duration_since(Instant::now()).as_secs()),
+            leaves_in_seconds: self.stay.map(|stay| stay.left().as_secs()),
         }
     }
 }

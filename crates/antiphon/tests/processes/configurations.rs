@@ -64,6 +64,12 @@ const CASES: &[Case] = &[
     (SHARD, "alpha.toml", ["alpha.key", "nowhere.key"], &["nowhere.key", "identity", "alpha.toml"]),
     (SHARD, "network.toml", ["epsilon = 2", "epsilon = -2"], &["network.toml", "epsilon"]),
     (CLIENT, "first.toml", ["inbox", "imbox"], &["first.toml", "imbox", "inbox"]),
+    (
+        CLIENT,
+        "first.toml",
+        ["first.in", "network.toml"],
+        &["inbox", "network.toml", "a folder that this user may write in"],
+    ),
     (CLIENT, "first.toml", ["\"first\"", "\"third\""], &["first.toml", "third", "second"]),
     (
         CLIENT,

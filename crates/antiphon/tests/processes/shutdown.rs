@@ -94,6 +94,28 @@ fn a_client_without_a_network_or_a_partner_stays_until_it_is_asked_or_its_time_i
 }
 
 #[test]
+fn before_an_end_that_was_fixed_the_partner_is_told_and_the_end_waits_for_nobody() {
+    let network = Network::new();
+    let mut coordinator = network.start_coordinator("coordinator");
+    let _shards = network.start_shards();
+    delivered_after(&mut coordinator, 1);
+    let mut stays = network.start_client("first", "");
+    let began = Instant::now();
+    let mut leaves = network.start_client("second", "--for 25s");
+    stays.wait_for_words("there is no conversation: the partner closed it");
+    assert!(leaves.log().contains("this client leaves soon"), "{}", leaves.log());
+    assert!(!leaves.log().contains(STOPPING), "told before it left: {}", leaves.log());
+    // Nobody pays for an end that is gone, and the other goes on with its idle rounds.
+    let charged = network.status("first")["charged"].clone();
+    assert_eq!(leaves.exit_code(), 0);
+    assert!((25..35).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
+    let (_, round) = delivered_after(&mut coordinator, 1);
+    delivered_after(&mut coordinator, round + 5);
+    assert_eq!(network.status("first")["charged"], charged);
+    assert_eq!(stays.terminate().0, 0);
+}
+
+#[test]
 fn a_client_stays_when_its_ledger_is_used_up_and_its_partner_is_silent() {
     let network = Network::with_budget(4);
     let mut coordinator = network.start_coordinator("coordinator");

@@ -164,10 +164,10 @@ mod tests {
         let socket = JobSocket::open(path.clone(), jobs).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 
-        let request = Request::Allow { units: 3 };
+        let request = Request::Allow { units: 3, aborts: 0 };
         let mut line = JobLine::hand_in(&path, &request).await.unwrap();
         let job = taken.recv().await.unwrap();
-        assert!(matches!(job.request, Request::Allow { units: 3 }));
+        assert!(matches!(job.request, Request::Allow { units: 3, aborts: 0 }));
         job.replies.tell(Reply::Allowed);
         assert!(matches!(line.answer().await, Ok(Reply::Allowed)));
         assert!(!job.replies.is_gone());

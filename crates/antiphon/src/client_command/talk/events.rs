@@ -22,10 +22,16 @@ impl Talk<'_> {
                 self.last_failure = reason;
             }
             Event::Resting { charged } => {
-                self.resting = true;
                 tracing::warn!(
                     charged,
                     "the ledger is used up: conversations rest, and the client stays as it is"
+                );
+            }
+            Event::RestingAfterAborts { aborted } => {
+                tracing::warn!(
+                    aborted,
+                    "as many rounds were aborted as the guarantee allows for: conversations rest, and \
+                     the client stays as it is"
                 );
             }
             Event::Met { .. } => {
