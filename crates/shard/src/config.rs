@@ -9,7 +9,7 @@ use antiphon_transport::{Limits, Prefix};
 use antiphon_wire::{IdentityKey, NetworkFile, OperatorList, Signed};
 use ed25519_dalek::SigningKey;
 
-use crate::Tamper;
+use crate::{Advertised, Tamper};
 
 /// Everything that a shard server needs.
 pub struct ShardServerConfig {
@@ -24,9 +24,9 @@ pub struct ShardServerConfig {
     /// Where to listen for clients. With port 0 the system chooses one.
     pub listen_clients: SocketAddr,
     /// Where other shards reach it, if that is not where it listens.
-    pub advertise_peers: Option<SocketAddr>,
+    pub advertise_peers: Option<Advertised>,
     /// Where clients reach it, if that is not where it listens.
-    pub advertise_clients: Option<SocketAddr>,
+    pub advertise_clients: Option<Advertised>,
     /// The coordinator.
     pub coordinator: CoordinatorAddress,
     /// The file that keeps the shard from signing twice. `None` keeps that in memory only, which is

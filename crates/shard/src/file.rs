@@ -8,7 +8,7 @@ pub use antiphon_process::config_file::ConfigError;
 use antiphon_process::config_file::ConfigSource;
 use serde::Deserialize;
 
-use crate::{CoordinatorAddress, ServerLimits, ShardServerConfig};
+use crate::{Advertised, CoordinatorAddress, ServerLimits, ShardServerConfig};
 
 /// A configuration file, read. Paths are already relative to where the program runs.
 #[derive(Debug)]
@@ -26,8 +26,8 @@ pub struct ConfigFile {
 struct Raw {
     listen_peers: SocketAddr,
     listen_clients: SocketAddr,
-    advertise_peers: Option<SocketAddr>,
-    advertise_clients: Option<SocketAddr>,
+    advertise_peers: Option<String>,
+    advertise_clients: Option<String>,
     identity: PathBuf,
     network: PathBuf,
     operator_list: PathBuf,
@@ -105,8 +105,8 @@ impl Raw {
             list,
             listen_peers: self.listen_peers,
             listen_clients: self.listen_clients,
-            advertise_peers: self.advertise_peers,
-            advertise_clients: self.advertise_clients,
+            advertise_peers: advertised(source, "advertise_peers", self.advertise_peers)?,
+            advertise_clients: advertised(source, "advertise_clients", self.advertise_clients)?,
             coordinator: self.coordinator.parse(source)?,
             state: Some(source.beside(&self.state)),
             limits: self.limits.parse(source)?,
@@ -123,17 +123,18 @@ impl Raw {
             let expected = "from 1 to 1024, or left out for one per core";
             return Err(source.wrong("threads", threads, expected));
         }
-        for (key, address) in [
-            ("advertise_peers", self.advertise_peers),
-            ("advertise_clients", self.advertise_clients),
-        ] {
-            if let Some(address) = address.filter(|a| a.ip().is_unspecified() || a.port() == 0) {
-                let expected = "an address and port that others can dial";
-                return Err(source.wrong(key, address, expected));
-            }
-        }
         Ok(())
     }
+}
+
+fn advertised(
+    source: &ConfigSource,
+    key: &'static str,
+    text: Option<String>,
+) -> Result<Option<Advertised>, ConfigError> {
+    let expected = "an address or a host, with a port that others can dial";
+    let parse = |text: String| text.parse().map_err(|_| source.wrong(key, text, expected));
+    text.map(parse).transpose()
 }
 
 impl RawCoordinator {

@@ -54,6 +54,14 @@ fn a_good_file_is_read_with_paths_relative_to_it() {
 }
 
 #[test]
+fn a_shard_can_be_advertised_by_name() {
+    let directory = directory();
+    let text = GOOD.replacen("192.0.2.1:4402", "shard-0.mix.svc:4402", 1);
+    let shard = read_text(&directory, &text).unwrap().shard;
+    assert_eq!(shard.advertise_clients, Some(Advertised::Name("shard-0.mix.svc:4402".to_owned())));
+}
+
+#[test]
 fn a_wrong_file_is_answered_with_file_key_and_what_would_be_right() {
     let directory = directory();
     for (right, wrong, says) in [
@@ -75,6 +83,11 @@ fn a_wrong_file_is_answered_with_file_key_and_what_would_be_right() {
             "`coordinator.identity` is \"abc\": it should be a public key",
         ),
         ("192.0.2.1:4402", "0.0.0.0:4402", "`advertise_clients` is 0.0.0.0:4402: it should be an"),
+        (
+            "192.0.2.1:4402",
+            "shard.example",
+            "`advertise_clients` is shard.example: it should be an",
+        ),
         ("network.toml", "net.toml", "net.toml (`network`)"),
         ("keys/shard.key", "keys/other.key", "`identity` in "),
         ("operator.list", "network.toml", "`operator_list` in "),

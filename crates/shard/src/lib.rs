@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod advertised;
 mod backoff;
 mod clients;
 mod config;
@@ -20,6 +21,7 @@ mod tamper;
 mod test_header;
 mod workers;
 
+pub use advertised::{Advertised, NotAdvertised};
 pub use config::{CoordinatorAddress, ServerLimits, ShardServerConfig};
 pub use event_loop::RunError;
 pub use file::{ConfigError, ConfigFile};

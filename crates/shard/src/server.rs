@@ -18,8 +18,8 @@ use crate::event_loop::{AbortOnDrop, EventLoop, Hands, Sources};
 use crate::peers::PeerLinks;
 use crate::workers::Workers;
 use crate::{
-    RunError, ShardNotice, ShardServerConfig, StateFileError, clients, coordinator, peers,
-    state_file,
+    Advertised, RunError, ShardNotice, ShardServerConfig, StateFileError, clients, coordinator,
+    peers, state_file,
 };
 
 /// Notices kept for a subscriber that is slow to take them.
@@ -64,6 +64,16 @@ pub enum StartError {
         whom: &'static str,
         /// The address listened on.
         address: SocketAddr,
+    },
+    /// The name that is advertised has no address.
+    #[error("`advertise_{whom}` is {name}, which cannot be resolved: {source}")]
+    Unresolved {
+        /// `peers` or `clients`.
+        whom: &'static str,
+        /// The name.
+        name: String,
+        /// Why.
+        source: io::Error,
     },
     /// The operator's list is for another network.
     #[error("the operator list is for another network file than the one given")]
@@ -151,8 +161,12 @@ impl ShardServer {
                 network: Arc::clone(&expected.network),
                 identity: config.identity.clone(),
                 list: config.list,
-                peer_address: advertised("peers", config.advertise_peers, peer_address)?,
-                client_address: advertised("clients", config.advertise_clients, client_address)?,
+                peer_address: advertised("peers", config.advertise_peers.as_ref(), peer_address)?,
+                client_address: advertised(
+                    "clients",
+                    config.advertise_clients.as_ref(),
+                    client_address,
+                )?,
                 limits: config.limits.rounds,
             },
             state,
@@ -310,10 +324,14 @@ fn bound(
 /// The address to register.
 fn advertised(
     whom: &'static str,
-    advertised: Option<SocketAddr>,
+    advertised: Option<&Advertised>,
     bound: SocketAddr,
 ) -> Result<SocketAddr, StartError> {
-    let address = advertised.unwrap_or(bound);
+    let resolve = |advertised: &Advertised| {
+        let name = advertised.to_string();
+        advertised.resolve(bound).map_err(|source| StartError::Unresolved { whom, name, source })
+    };
+    let address = advertised.map_or(Ok(bound), resolve)?;
     if address.ip().is_unspecified() || address.port() == 0 {
         return Err(StartError::NoAddress { whom, address });
     }
@@ -330,12 +348,12 @@ impl ShardServerConfig {
         check_list(&self.network, &IdentityKey::of(&self.identity), &self.list)?;
         // A port of 0 becomes one that can be dialled when the system has chosen it.
         for (whom, advertised, listen) in [
-            ("peers", self.advertise_peers, self.listen_peers),
-            ("clients", self.advertise_clients, self.listen_clients),
+            ("peers", &self.advertise_peers, self.listen_peers),
+            ("clients", &self.advertise_clients, self.listen_clients),
         ] {
-            let address = advertised.unwrap_or(listen);
-            if address.ip().is_unspecified() {
-                return Err(StartError::NoAddress { whom, address });
+            // What is advertised was checked when it was read, and names are looked up at the start.
+            if advertised.is_none() && listen.ip().is_unspecified() {
+                return Err(StartError::NoAddress { whom, address: listen });
             }
         }
         Ok(())
