@@ -7,16 +7,17 @@ mod turning;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::mem::Discriminant;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use antiphon_client_core::{
     Checkpoint, Client as Core, ClientConfig as CoreConfig, ConversationId, DocumentRefusal,
-    EntropySource, GatewayPolicy, Input, Output,
+    EntropySource, GatewayPolicy, Input, Output, RoundRefusal,
 };
 use antiphon_process::clock::SystemClock;
 use antiphon_process::entropy::{SystemRng, entropy};
-use antiphon_wire::{Blob, Encode as _, FromClient, IdentityKey, Round};
+use antiphon_wire::{Blob, Encode as _, Epoch, FromClient, IdentityKey, Round};
 use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
@@ -89,6 +90,8 @@ pub(crate) struct Driver {
     /// Rounds in a row for which gateways brought nothing, and the newest of them.
     unanswered: u32,
     last_unanswered: Option<Round>,
+    /// Why the log says that rounds are refused.
+    told_refusal: Option<(Epoch, Discriminant<RoundRefusal>)>,
     /// Documents refused on this link.
     refusals: u32,
     /// When to give up a gateway that opens no round.
@@ -152,6 +155,7 @@ impl Driver {
             ask: true,
             unanswered: 0,
             last_unanswered: None,
+            told_refusal: None,
             refusals: 0,
             quiet_until: now,
         };

@@ -1,9 +1,12 @@
 //! Conversations: what the application wants of them and what they bring.
 
 use std::collections::BTreeMap;
+use std::mem::discriminant;
 use std::sync::{Arc, Weak};
 
-use antiphon_client_core::{ConversationId, Event as CoreEvent, MessageId, Opening, SendError};
+use antiphon_client_core::{
+    ConversationId, DocumentRefusal, Event as CoreEvent, MessageId, Opening, SendError,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::Instant;
 
@@ -135,6 +138,7 @@ impl Driver {
                 self.last_unanswered = Some(round);
             }
             CoreEvent::RoundEnded { round, outcome } => {
+                self.told_refusal = None;
                 if self.last_unanswered != Some(round) {
                     self.unanswered = 0;
                 }
@@ -148,11 +152,19 @@ impl Driver {
                 self.plan_turn();
             }
             CoreEvent::DocumentRefused { error } => {
-                tracing::warn!(%error, "an epoch document is refused");
+                match error {
+                    // Gateways send every document that they hold.
+                    DocumentRefusal::Older { .. } => tracing::debug!(%error, "an old document"),
+                    _ => tracing::warn!(%error, "an epoch document is refused"),
+                }
                 self.emit(Event::DocumentRefused { error });
             }
             CoreEvent::RoundRefused { epoch, round, error } => {
-                tracing::warn!(%epoch, %round, %error, "a round is refused");
+                // Of an epoch that is refused for one reason, every round is.
+                let kind = Some((epoch, discriminant(&error)));
+                if std::mem::replace(&mut self.told_refusal, kind) != kind {
+                    tracing::warn!(%epoch, %round, %error, "rounds are refused from here on");
+                }
                 self.emit(Event::RoundRefused { epoch, round, error });
             }
             CoreEvent::RoundsLate { rounds } => {
