@@ -5,9 +5,10 @@ mod report;
 mod table;
 mod text;
 
+use std::io;
 use std::path::PathBuf;
-use std::{fs, io};
 
+use antiphon_process::config_file::read_bounded;
 use antiphon_sim::attack::{
     self, Against, AttackError, Measurement, Options, Play, Size, Strategy, Verdict, suite,
 };
@@ -177,7 +178,7 @@ pub(crate) fn run(arguments: &AttackArguments) -> Result<(), AttackCommandError>
         return Ok(json.deliver(&strategies, &text::list())?);
     }
     if let Some(path) = &arguments.table {
-        let read = fs::read(path).and_then(|bytes| Ok(serde_json::from_slice(&bytes)?));
+        let read = read_bounded(path).and_then(|text| Ok(serde_json::from_str(&text)?));
         let reports: Vec<Report> =
             read.map_err(|source| AttackCommandError::Stored { path: path.clone(), source })?;
         return Ok(output::print(&table::markdown(&reports))?);

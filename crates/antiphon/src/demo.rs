@@ -6,7 +6,8 @@ mod transfer;
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
 use antiphon_client::{
@@ -46,6 +47,9 @@ const DROP_BEFORE: Layer = Layer(2);
 /// Rounds after which to give up if none are asked for: with a shard that drops noise, and without.
 const ROUNDS_WHEN_DROPPING: u32 = 8;
 const ROUNDS: u32 = 200;
+
+/// The largest file that is carried: far more than anybody waits for.
+const LARGEST_FILE_BYTES: u64 = 16 << 20;
 
 /// How long a network may take to publish its first epoch.
 const FIRST_EPOCH: Duration = Duration::from_secs(120);
@@ -111,6 +115,8 @@ pub(crate) enum DemoError {
     System(#[from] io::Error),
     #[error(transparent)]
     Output(#[from] OutputError),
+    #[error("interrupted after {rounds} rounds, before the file had arrived")]
+    Interrupted { rounds: usize },
     #[error("the file did not arrive within {0} rounds")]
     NotDelivered(usize),
 }
@@ -119,6 +125,7 @@ impl Exits for DemoError {
     fn exit(&self) -> Exit {
         match self {
             Self::File { .. } | Self::NoSuchShard { .. } => Exit::Usage,
+            Self::Interrupted { .. } => Exit::Interrupted,
             _ => Exit::Failed,
         }
     }
@@ -129,13 +136,25 @@ pub(crate) fn run(arguments: &DemoArguments) -> Result<(), DemoError> {
     let file = match &arguments.file {
         None => OWN_TEXT.to_vec(),
         Some(path) => {
-            fs::read(path).map_err(|source| DemoError::File { path: path.clone(), source })?
+            read_file(path).map_err(|source| DemoError::File { path: path.clone(), source })?
         }
     };
     if let Some(shard) = arguments.drop_noise.filter(|shard| *shard >= arguments.shards) {
         return Err(DemoError::NoSuchShard { shard, last: arguments.shards - 1 });
     }
+    // Nothing is carried in vain.
+    arguments.json.check()?;
     Runtime::new()?.block_on(Demo { arguments, file }.run())
+}
+
+/// Reads a regular file of bounded size: pipes and devices may never end.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let about = fs::metadata(path)?;
+    if !about.is_file() || about.len() > LARGEST_FILE_BYTES {
+        let wrong = format!("it is no regular file of at most {LARGEST_FILE_BYTES} bytes");
+        return Err(io::Error::other(wrong));
+    }
+    fs::read(path)
 }
 
 struct Demo<'a> {
@@ -145,7 +164,7 @@ struct Demo<'a> {
 
 impl Demo<'_> {
     async fn run(self) -> Result<(), DemoError> {
-        let stop = stop_requested()?;
+        let mut stop = pin!(stop_requested()?);
         let network = self.network()?;
         if let Some(trust) = network.file().trust_in_words() {
             tracing::warn!("{trust}");
@@ -162,25 +181,34 @@ impl Demo<'_> {
 
         let progress = self.progress();
         progress.set_message("the shards agree on an epoch");
-        tokio::time::timeout(FIRST_EPOCH, first_epoch(&mut notices))
-            .await
-            .map_err(|_| DemoError::NoEpoch)?;
-        progress.set_message("clients connect");
-        let clients = self.connect(&network).await?;
+        let begin = async {
+            let epoch = tokio::time::timeout(FIRST_EPOCH, first_epoch(&mut notices));
+            epoch.await.map_err(|_| DemoError::NoEpoch)?;
+            progress.set_message("clients connect");
+            Ok::<_, DemoError>(self.connect(&network).await?)
+        };
+        let clients = tokio::select! {
+            begun = begin => begun?,
+            () = &mut stop => return Err(DemoError::Interrupted { rounds: 0 }),
+        };
         let ends = converse(&clients).await?;
         progress.set_message("carrying the file");
 
         let (so_far, messages) = watch::channel(Messages::default());
         let mut rounds = Vec::new();
         let most = self.rounds();
-        tokio::select! {
+        let interrupted = tokio::select! {
             () = transfer::exchange(ends, &self.file, &progress, &so_far) => {
                 // The round that brought the last of it is still to be reported.
                 let _ = self.watch(&mut notices, &mut rounds, 1, &progress).await;
+                false
             }
-            watched = self.watch(&mut notices, &mut rounds, most, &progress) => watched?,
-            () = stop => {}
-        }
+            watched = self.watch(&mut notices, &mut rounds, most, &progress) => {
+                watched?;
+                false
+            }
+            () = &mut stop => true,
+        };
         progress.finish_and_clear();
         let messages = *messages.borrow();
         self.arguments.json.print(&live::closing(&rounds, &messages, self.file.len()))?;
@@ -188,12 +216,18 @@ impl Demo<'_> {
         self.arguments.json.write(&Report { network: about, rounds, messages })?;
         // Clients and shards leave in the middle of a round: nothing of them is needed any more.
         drop((clients, network));
-        if messages.intact { Ok(()) } else { Err(DemoError::NotDelivered(seen)) }
+        match (messages.intact, interrupted) {
+            (true, _) => Ok(()),
+            (false, true) => Err(DemoError::Interrupted { rounds: seen }),
+            (false, false) => Err(DemoError::NotDelivered(seen)),
+        }
     }
 
     fn network(&self) -> Result<EmbeddedNetwork, EmbeddedError> {
         let shards = self.arguments.shards;
-        let options = EmbeddedOptions::new(shards, Policy::default(), coordinator_config());
+        let mut options = EmbeddedOptions::new(shards, Policy::default(), coordinator_config());
+        // One to listen for replies, and one more while it turns to another gateway.
+        options.sockets = 2 * u32::from(self.arguments.clients);
         let dropping = self.arguments.drop_noise;
         EmbeddedNetwork::start(&options, |shard| {
             let drops = || DropOnions::new(DROPPED, DROP_BEFORE, entropy());

@@ -3,11 +3,13 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use antiphon_coordinator::server::{CoordinatorServer, ServerConfig, ServerError};
 use antiphon_coordinator::{CoordinatorConfig, Notice};
+use antiphon_process::descriptors;
 use antiphon_process::entropy::entropy;
 use antiphon_shard::{
     CoordinatorAddress, ServerLimits, ShardNotice, ShardServer, ShardServerConfig, StartError,
@@ -26,6 +28,9 @@ use tokio::sync::broadcast;
 
 use crate::cpu::SERVER_THREADS;
 
+/// How long a datagram may take over loopback.
+const LOOPBACK_WITHIN: Duration = Duration::from_secs(1);
+
 /// What to start.
 #[derive(Clone, Debug)]
 pub struct EmbeddedOptions {
@@ -39,12 +44,15 @@ pub struct EmbeddedOptions {
     pub limits: ServerLimits,
     /// Threads of each shard that peel and build noise; `None` for one per core.
     pub threads: Option<NonZeroUsize>,
+    /// Sockets that the caller opens in this process besides.
+    pub sockets: u32,
 }
 
 impl EmbeddedOptions {
     /// A network with the usual limits of a shard.
     pub fn new(shards: u16, policy: Policy, coordinator: CoordinatorConfig) -> Self {
-        Self { shards, policy, coordinator, limits: ServerLimits::default(), threads: None }
+        let (limits, threads, sockets) = (ServerLimits::default(), None, 0);
+        Self { shards, policy, coordinator, limits, threads, sockets }
     }
 }
 
@@ -57,6 +65,22 @@ pub enum EmbeddedError {
     /// No threads.
     #[error("cannot start the threads of a network: {0}")]
     Threads(#[source] io::Error),
+    /// The process may not open the files and sockets that the network takes.
+    #[error(
+        "{limit} open files and sockets are allowed, and {shards} shards in one process with their \
+         clients take some {needed}: raise the limit (ulimit -n)"
+    )]
+    Descriptors {
+        /// What is allowed.
+        limit: u64,
+        /// Shards.
+        shards: u16,
+        /// What they take.
+        needed: u64,
+    },
+    /// The loopback interface carries nothing.
+    #[error("127.0.0.1 cannot be reached from this process: {0}")]
+    Loopback(io::Error),
     /// The policy makes no sense.
     #[error(transparent)]
     Network(#[from] NetworkFileError),
@@ -119,6 +143,8 @@ impl EmbeddedNetwork {
         options: &EmbeddedOptions,
         mut tamper: impl FnMut(u16) -> Option<Box<dyn Tamper>>,
     ) -> Result<Self, EmbeddedError> {
+        check_descriptors(options)?;
+        check_loopback().map_err(EmbeddedError::Loopback)?;
         let runtime = Builder::new_multi_thread()
             .thread_name(format!("{SERVER_THREADS}net"))
             .enable_all()
@@ -246,6 +272,29 @@ fn shard_config(
         threads: options.threads,
         tamper: None,
     }
+}
+
+/// Raises the limit of open files and sockets, and sees that it suffices. Each two shards share two
+/// links, with both ends in this process; each shard has two sockets, a link to the coordinator and a few
+/// files besides.
+fn check_descriptors(options: &EmbeddedOptions) -> Result<(), EmbeddedError> {
+    descriptors::raise();
+    let limit = descriptors::limit();
+    let (shards, each) = (options.shards, u64::from(options.shards));
+    let needed = 64 + 16 * each + 2 * each * each + u64::from(options.sockets);
+    if limit < needed {
+        return Err(EmbeddedError::Descriptors { limit, shards, needed });
+    }
+    Ok(())
+}
+
+/// Sends a datagram from one socket of this process to another: else every link would be tried until
+/// its time is up.
+fn check_loopback() -> io::Result<()> {
+    let [from, to] = [UdpSocket::bind(any_port())?, UdpSocket::bind(any_port())?];
+    to.set_read_timeout(Some(LOOPBACK_WITHIN))?;
+    from.send_to(&[0], to.local_addr()?)?;
+    to.recv(&mut [0]).map(drop)
 }
 
 fn any_port() -> SocketAddr {

@@ -15,6 +15,13 @@ const SPARE_ROUNDS: u32 = 240;
 /// Rounds of an epoch beyond those of the test, where there is no time for more.
 const LEAST_SPARE_ROUNDS: u32 = 20;
 
+/// The least time from an epoch's start to the nominal end of its rounds: the document is good for twice
+/// as long, and within that it is signed, everybody links up, and the first rounds run.
+const LEAST_EPOCH_MS: u32 = 30_000;
+
+/// The shortest interval, in seconds: no network opens rounds faster.
+const LEAST_INTERVAL_S: f64 = 0.05;
+
 /// Proofs of possession that all shards together may have to check before the first round. Each shard
 /// checks those of every shard for every round, all on the cores of this machine: some 100 us each.
 const PROOFS_TO_START: u32 = 800_000;
@@ -39,6 +46,12 @@ pub(super) fn shards(text: &str) -> Result<u16, String> {
     }
 }
 
+/// The least time between two rounds.
+fn interval(text: &str) -> Result<f64, String> {
+    let seconds = values::span(text).ok().filter(|seconds| *seconds >= LEAST_INTERVAL_S);
+    seconds.ok_or_else(|| format!("give a time in seconds, from {LEAST_INTERVAL_S} to 3600"))
+}
+
 /// What is measured, where the network is of this process.
 #[derive(Debug, Args)]
 pub(super) struct LocalArguments {
@@ -47,7 +60,7 @@ pub(super) struct LocalArguments {
     hops: Option<u8>,
     /// The least time between the openings of two rounds [default: 1 s and a third of a millisecond for
     /// each client]
-    #[arg(long, value_name = "SECONDS", value_parser = values::span, help_heading = "With --local-shards")]
+    #[arg(long, value_name = "SECONDS", value_parser = interval, help_heading = "With --local-shards")]
     interval: Option<f64>,
     /// Rounds that may run at the same time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8), help_heading = "With --local-shards")]
@@ -80,7 +93,7 @@ impl LocalArguments {
         // Shards share the cores, so that a step of one waits for those of all others.
         let patience_ms = clients.saturating_add(20_000 + 200 * u32::from(shards));
         let coordinator = CoordinatorConfig {
-            epoch_rounds: epoch_rounds(shards, options.rounds + options.warmup),
+            epoch_rounds: epoch_rounds(shards, options.rounds + options.warmup, interval_ms),
             interval_ms,
             rounds_in_flight: self.rounds_in_flight,
             submit_ms: self.window.map_or(clients.saturating_add(2000), ms),
@@ -106,13 +119,35 @@ impl LocalArguments {
     }
 }
 
-/// Rounds in an epoch: enough for the test, and as few as it takes for a large network to start soon.
-fn epoch_rounds(shards: u16, measured: u32) -> u32 {
+/// Rounds in an epoch: enough for the test and for its document not to expire before it is signed, and
+/// else as few as it takes for a large network to start soon.
+fn epoch_rounds(shards: u16, measured: u32, interval_ms: u32) -> u32 {
     let least = measured.saturating_add(LEAST_SPARE_ROUNDS);
     let soon = PROOFS_TO_START / (u32::from(shards) * u32::from(shards)).max(1);
-    SPARE_ROUNDS.saturating_add(measured.saturating_mul(4)).min(least.max(soon))
+    let rounds = SPARE_ROUNDS.saturating_add(measured.saturating_mul(4)).min(least.max(soon));
+    rounds.max(LEAST_EPOCH_MS.div_ceil(interval_ms))
 }
 
 fn ms(seconds: f64) -> u32 {
     (seconds * 1000.0).round() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_epoch_is_over_before_its_document_can_be_signed() {
+        assert!(interval("0.001").is_err() && interval("x").is_err());
+        assert_eq!(interval("0.05"), Ok(0.05));
+        for shards in 2..=MOST_SHARDS {
+            for interval_ms in [50, 200, 1000, 60_000] {
+                for measured in [1, 6, 1000] {
+                    let rounds = epoch_rounds(shards, measured, interval_ms);
+                    assert!(rounds * interval_ms >= LEAST_EPOCH_MS);
+                    assert!(rounds >= measured + LEAST_SPARE_ROUNDS);
+                }
+            }
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! How long a round takes, and what it needs.
 
-use std::fs;
 use std::path::Path;
 
+use antiphon_process::config_file::read_bounded;
 use antiphon_sim::scale::{
     MachineFigures, Placement, Prediction, Scenario, Spread, largest_users, predict,
     users_of_machine,
@@ -256,7 +256,7 @@ pub(super) fn carried(
 
 /// What `antiphon speed` wrote.
 pub(super) fn read(path: &Path) -> Result<SpeedReport, PlanError> {
-    let text = fs::read_to_string(path)
+    let text = read_bounded(path)
         .map_err(|source| PlanError::ReadSpeed { path: path.to_owned(), source })?;
     serde_json::from_str(&text)
         .map_err(|source| PlanError::SpeedFile { path: path.to_owned(), source })

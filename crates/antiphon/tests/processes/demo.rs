@@ -1,7 +1,10 @@
 use std::fs;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use serde_json::Value;
+
+use crate::process::Process;
 
 fn demo(arguments: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
@@ -63,4 +66,31 @@ fn noise_that_a_shard_drops_is_missed_and_nothing_is_opened() {
         assert!(!round["reason"].as_str().unwrap().is_empty());
     }
     assert_eq!(report["messages"]["intact"], false);
+}
+
+#[test]
+fn a_demonstration_that_is_stopped_or_cannot_work_says_so_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stopped = Process::start(folder.path(), "stopped", "--log info demo --shards 2");
+    stopped.wait_for_words("shard started");
+    let (code, took) = stopped.terminate();
+    assert_eq!(code, 3);
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(stopped.log().contains("interrupted"), "{}", stopped.log());
+
+    for (arguments, code, words) in [
+        ("demo --json nowhere/report", 1, "nowhere/report"),
+        ("demo --file /dev/zero", 2, "no regular file"),
+        ("plan --network /dev/zero", 2, "larger than"),
+        ("load --local-shards 2 --interval 0.001", 2, "from 0.05"),
+    ] {
+        let mut refused = Process::start(folder.path(), "refused", arguments);
+        assert_eq!(refused.exit_code(), code, "{arguments}");
+        assert!(refused.log().contains(words), "{arguments}: {}", refused.log());
+    }
+    let few = format!("ulimit -n 40; exec {} demo", env!("CARGO_BIN_EXE_antiphon"));
+    let output = Command::new("sh").args(["-c", &few]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("raise the limit"), "{said}");
 }
