@@ -9,6 +9,7 @@ mod bound;
 mod cases;
 mod count;
 mod documents;
+mod former_rules;
 mod game;
 mod interval;
 mod likelihood;

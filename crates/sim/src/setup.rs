@@ -40,6 +40,8 @@ pub struct Setup {
     pub shards: usize,
     /// How many operators run them, in turn; as many as shards by default.
     pub operators: usize,
+    /// How many of the shards the first operator runs, if not as many as the others.
+    pub first_operators: Option<usize>,
     /// How many clients.
     pub clients: usize,
     /// The network file's policy.
@@ -85,7 +87,16 @@ impl Setup {
             ..CoordinatorConfig::default()
         };
         let link = LinkModel { delay_ms: 20, jitter_ms: 10, loss_ppm: 0 };
-        Self { shards, operators: shards, clients, policy, coordinator, link, seed: 1 }
+        Self {
+            shards,
+            operators: shards,
+            first_operators: None,
+            clients,
+            policy,
+            coordinator,
+            link,
+            seed: 1,
+        }
     }
 
     /// The same with less than half of the noise: for long runs in which noise is not the point.
@@ -111,7 +122,11 @@ impl Setup {
     }
 
     pub(crate) fn operator_of(&self, shard: usize) -> usize {
-        shard % self.operators
+        match self.first_operators {
+            None => shard % self.operators,
+            Some(first) if shard < first => 0,
+            Some(first) => 1 + (shard - first) % (self.operators - 1),
+        }
     }
 
     pub(crate) fn network(&self) -> NetworkFile {

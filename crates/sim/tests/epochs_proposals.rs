@@ -13,7 +13,7 @@ type Change = fn(&mut EpochDocument);
 fn no_honest_shard_signs_parameters_weaker_than_the_policy() {
     let day_ms = 24 * 3600 * 1000;
     assert_eq!(day_ms, 86_400_000);
-    let changes: [(&str, Change, &str); 25] = [
+    let changes: [(&str, Change, &str); 27] = [
         ("fewer layers", |d| d.parameters.layers -= 1, "mixing hops"),
         ("less noise", |d| for_operator(d, 0, |s| s.noise_volume /= 2), "noise is weaker"),
         ("no noise", |d| for_operator(d, 0, |s| s.noise_volume = 0), "noise"),
@@ -24,6 +24,8 @@ fn no_honest_shard_signs_parameters_weaker_than_the_policy() {
         ("patience", |d| d.parameters.layer_ms = 30_001, "30001 ms for a layer's batches"),
         ("more pairs", |d| d.parameters.pairs_per_client = 2, "2 pairs of onions a client"),
         ("one operator's noise", |d| for_operator(d, 1, double_noise), "not divided"),
+        ("gathered noise", gather_noise, "not divided"),
+        ("noise that is wide on paper", state_much_noise, "not divided"),
         ("lax filters", |d| d.parameters.filter_bits = 19, "false-positive"),
         ("no pairs", |d| d.parameters.pairs_per_client = 0, "pairs per client"),
         ("no time", |d| d.parameters.layer_ms = 0, "deadline"),
@@ -85,6 +87,26 @@ fn for_operator(
 fn double_noise(shard: &mut antiphon_wire::ShardEntry) {
     shard.noise_volume *= 2;
     shard.noise_sigma *= 2;
+}
+
+/// As much variance as before, but two operators have all of it: fewer onions, and none that enter elsewhere.
+fn gather_noise(document: &mut EpochDocument) {
+    for shard in &mut document.shards {
+        if shard.operator < OperatorIndex(2) {
+            double_noise(shard);
+        } else {
+            (shard.noise_volume, shard.noise_sigma) = (4, 64);
+        }
+    }
+}
+
+/// One operator has all that is wider than a pair, and the others state widths that whole pairs hardly show.
+fn state_much_noise(document: &mut EpochDocument) {
+    for shard in &mut document.shards {
+        if shard.operator != OperatorIndex(0) {
+            (shard.noise_volume, shard.noise_sigma) = (4, 256);
+        }
+    }
 }
 
 fn shift_rounds(document: &mut EpochDocument) {

@@ -57,7 +57,7 @@ fn looking_before_disturbing_is_counted() {
     let json: Value = serde_json::from_str(&run(Path::new("."), arguments).out).unwrap();
     let [bound, noise, mixing, peek] = ["bound", "bound_noise", "bound_mixing", "bound_peek"]
         .map(|name| json[name].as_f64().unwrap());
-    assert!((peek / (400.0 * (1.0_f64 / 3.0).powi(12)) - 1.0).abs() < 1e-3, "{json}");
+    assert!((peek / (400.0 * 0.4_f64.powi(13)) - 1.0).abs() < 1e-3, "{json}");
     assert!((bound - noise - mixing - peek).abs() < 1e-12 && peek > mixing, "{json}");
 }
 

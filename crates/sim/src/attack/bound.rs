@@ -1,6 +1,6 @@
 //! What the guarantee allows in a case.
 
-use antiphon_dp_noise::{Account, AccountError, Mechanism};
+use antiphon_dp_noise::{Account, AccountError, Mechanism, PairDistribution};
 use antiphon_routing::MixingPopulation;
 
 use super::{Against, Case};
@@ -26,23 +26,23 @@ impl Bound {
     /// # Errors
     /// If the case has no honest shard, or too little noise for its attempts.
     pub fn of(case: &Case, against: Against) -> Result<Self, AccountError> {
-        let honest = case.setup.honest_shards();
+        let honest: Vec<PairDistribution> = case.setup.honest_noise().collect();
         let noise = if case.charged_rounds == 0 {
             0.0
         } else if let Some(promised) = case.promised {
             promised
         } else {
-            Account::new(Mechanism::ConstantVolume(vec![case.setup.noise; honest]))?
+            Account::new(Mechanism::ConstantVolume(honest.clone()))?
                 .with_left_out_attempts(case.left_out_attempts)?
                 .delta(0.0, case.charged_rounds, against.step())
         };
-        let sigma = case.setup.noise.sigma().pairs();
         let population = MixingPopulation {
             f: case.setup.malicious_share(),
-            onions: u64::from(case.setup.noise.volume()) * honest as u64,
-            honest_shards: honest as u32,
+            onions: case.setup.noise_deposits(),
+            honest_shards: honest.len() as u32,
         };
-        let (deviation, hops) = (sigma * libm::sqrt(honest as f64), case.setup.mixing_hops);
+        let variance: f64 = honest.iter().map(|noise| noise.sigma().pairs().powi(2)).sum();
+        let (deviation, hops) = (libm::sqrt(variance), case.setup.mixing_hops);
         let once = population.conversation_given(deviation, hops).proven;
         let disturbed = population.disturbed_given(deviation, hops).proven;
         let worlds = match against {

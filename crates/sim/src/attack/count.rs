@@ -7,11 +7,11 @@ use antiphon_dp_noise::PairDistribution;
 pub struct PairCountLaw(Vec<f64>);
 
 impl PairCountLaw {
-    /// What so many honest shards add together.
-    pub fn honest_sum(noise: PairDistribution, shards: usize) -> Self {
-        let one = noise.pmf();
+    /// What honest shards add together.
+    pub fn honest_sum(shards: impl IntoIterator<Item = PairDistribution>) -> Self {
         let mut sum = Self::none().0;
-        for _ in 0..shards {
+        for noise in shards {
+            let one = noise.pmf();
             let mut next = vec![0.0; sum.len() + one.len() - 1];
             for (i, p) in sum.iter().enumerate() {
                 for (q, to) in one.iter().zip(&mut next[i..]) {
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn the_sum_has_the_shards_mean() {
         let noise = PairDistribution::new(16, Sigma::from_units(1024).unwrap()).unwrap();
-        let law = PairCountLaw::honest_sum(noise, 3);
+        let law = PairCountLaw::honest_sum([noise; 3]);
         let mean: f64 = (0..25).map(|k| f64::from(k) * law.of(k)).sum();
         assert!((mean - 12.0).abs() < 1e-12);
     }

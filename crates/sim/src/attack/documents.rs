@@ -9,15 +9,61 @@ use crate::Setup;
 use crate::ideal::{IdealOperator, IdealSetup};
 use crate::scripted::Scripted;
 
-/// Operators, with a shard each.
-const OPERATORS: u16 = 5;
-/// The malicious one of them: f is a fifth.
-const MALICIOUS: OperatorIndex = OperatorIndex(0);
-/// What the policy promises over all charged rounds: a figure that shows, near what the noise for it allows.
+/// The malicious operator.
+pub(super) const MALICIOUS: OperatorIndex = OperatorIndex(0);
+/// With delta what the policy promises over all charged rounds: a figure that shows, near what the noise for it
+/// allows.
 const EPSILON: f64 = 0.2;
-const DELTA: f64 = 0.2;
 /// Rounds of an epoch. Ideal rounds have numbers of their own.
 const ROUNDS: u64 = 2;
+
+/// Who is there, and what they are promised.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Roster {
+    /// Operators of equal weight.
+    pub(super) operators: usize,
+    /// Shards of the malicious one.
+    pub(super) malicious_shards: usize,
+    /// Shards of each other one.
+    pub(super) honest_shards: usize,
+    /// f, in millionths.
+    pub(super) malicious_ppm: u32,
+    /// What the policy promises beside epsilon.
+    pub(super) delta: f64,
+}
+
+/// Five operators with a shard each; f is a fifth.
+pub(super) const FIVE: Roster = Roster {
+    operators: 5,
+    malicious_shards: 1,
+    honest_shards: 1,
+    malicious_ppm: 200_000,
+    delta: 0.2,
+};
+
+/// What shards and clients look at before they agree to a document.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Looks {
+    /// All that the product looks at.
+    AtAll,
+    /// Nothing.
+    AtNothing,
+    /// What it looked at by a former rule.
+    Formerly(FormerRule),
+}
+
+/// Given a proposal, the honest document in its place, and the network file: the document that has to pass the
+/// rules of today for the proposal to pass the former ones, or `None` if those refuse it already.
+pub(super) type FormerRule =
+    fn(&EpochDocument, &EpochDocument, &NetworkFile) -> Option<EpochDocument>;
+
+/// A document that everybody agrees to.
+#[derive(Clone, Debug)]
+pub(super) struct Agreed {
+    pub(super) document: EpochDocument,
+    /// The network it describes, with two users for each pair of onions of a client.
+    pub(super) network: IdealSetup,
+}
 
 /// A document to propose.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +76,7 @@ pub(super) struct Candidate {
 }
 
 /// What everybody is in for.
-pub(super) const HONEST: Candidate = Candidate { present: &[0, 1, 2, 3, 4], change: None };
+pub(super) const HONEST: Candidate = Candidate { present: &[0, 1, 2, 3, 4, 5], change: None };
 
 /// A coordinator in front of honest shards.
 pub(super) struct Proposer {
@@ -40,24 +86,27 @@ pub(super) struct Proposer {
 
 impl Proposer {
     /// By a policy for so many charged rounds.
-    pub(super) fn new(charged_rounds: u32) -> Self {
-        let mut setup = Setup::small(usize::from(OPERATORS), 0).with_malicious_fifth();
+    pub(super) fn new(roster: &Roster, charged_rounds: u32) -> Self {
+        let Roster { operators, malicious_shards, honest_shards, malicious_ppm, delta } = *roster;
+        let mut setup = Setup::small(malicious_shards + (operators - 1) * honest_shards, 0);
+        setup.operators = operators;
+        setup.first_operators = Some(malicious_shards);
+        setup.policy.malicious_ppm = malicious_ppm;
         setup.policy.epsilon = EPSILON;
-        setup.policy.delta = DELTA;
+        setup.policy.delta = delta;
         setup.policy.disturbed_rounds = charged_rounds;
         Self { shards: Scripted::new(setup), last_epoch: 0 }
     }
 
-    /// Proposes documents for one epoch after another, or all for the same one. Returns the networks that
-    /// come about: of those that all honest shards in them sign and a client accepts, or of all if nobody
-    /// `checks`.
+    /// Proposes documents for one epoch after another, or all for the same one. Returns those that all
+    /// honest shards in them sign and a client accepts.
     pub(super) fn propose(
         &mut self,
         candidates: &[Candidate],
         one_epoch: bool,
-        checks: bool,
-    ) -> Vec<IdealSetup> {
-        let mut networks = Vec::new();
+        looks: Looks,
+    ) -> Vec<Agreed> {
+        let mut agreed = Vec::new();
         let mut offers = Vec::new();
         for (number, candidate) in candidates.iter().enumerate() {
             if number == 0 || !one_epoch {
@@ -65,12 +114,29 @@ impl Proposer {
                 offers = self.shards.call(self.last_epoch, self.rounds());
             }
             let document = self.document(candidate, &offers);
-            let setup = ideal(&document, &self.shards.file);
-            if !checks || self.is_accepted(document, &offers) {
-                networks.push(setup);
+            let shown = match looks {
+                Looks::AtNothing => None,
+                Looks::AtAll => Some(document.clone()),
+                Looks::Formerly(rule) => {
+                    let honest = self.document(&HONEST, &offers);
+                    match rule(&document, &honest, &self.shards.file) {
+                        Some(shown) => Some(shown),
+                        None => continue,
+                    }
+                }
+            };
+            if shown.is_none_or(|shown| self.is_accepted(shown, &offers)) {
+                let network = ideal(&document, &self.shards.file);
+                agreed.push(Agreed { document, network });
             }
         }
-        networks
+        agreed
+    }
+
+    /// The honest network, with so many users.
+    pub(super) fn honest(&mut self, users: usize) -> IdealSetup {
+        let honest = self.propose(&[HONEST], false, Looks::AtAll).into_iter().next();
+        honest.expect("an honest document is accepted").network.with_users(users, 0)
     }
 
     fn rounds(&self) -> (u64, u64) {
@@ -131,39 +197,49 @@ impl Proposer {
 
 /// The network that a document describes.
 fn ideal(document: &EpochDocument, file: &NetworkFile) -> IdealSetup {
-    let operators = document
-        .operators
-        .iter()
-        .map(|list| {
-            let index = list.claimed().operator;
-            let shards = document.shards.iter().filter(|shard| shard.operator == index).count();
-            IdealOperator {
-                weight: file.operator(index).map_or(0, |operator| operator.weight),
-                shards: shards as u16,
-                malicious: index == MALICIOUS,
-            }
+    let operators = operators(document, file)
+        .into_iter()
+        .map(|(operator, weight, noise)| IdealOperator {
+            weight,
+            shards: document.shards.iter().filter(|shard| shard.operator == operator).count()
+                as u16,
+            malicious: operator == MALICIOUS,
+            noise,
         })
         .collect();
-    let honest = document.shards.iter().find(|shard| shard.operator != MALICIOUS);
-    let noise = honest.and_then(|shard| {
-        let sigma = Sigma::from_units(shard.noise_sigma).ok()?;
-        PairDistribution::new(shard.noise_volume, sigma).ok()
-    });
-    IdealSetup {
-        operators,
-        mixing_hops: document.parameters.layers - 1,
-        noise: noise.expect("candidates list an honest shard with some noise"),
-        users: 0,
-        bystanders: 0,
-    }
+    let users = 2 * usize::from(document.parameters.pairs_per_client);
+    IdealSetup { operators, mixing_hops: document.parameters.layers - 1, users, bystanders: 0 }
 }
 
-/// What the policy allows an adversary over the charged rounds.
-pub(super) fn promised(step: Step) -> f64 {
-    // Moving by two is moving by one twice.
-    let (epsilon, delta) = match step.pairs() {
-        1 => (EPSILON, DELTA),
-        _ => (2.0 * EPSILON, (1.0 + libm::exp(EPSILON)) * DELTA),
+/// The operators of a document, the weight of each, and what each of its shards adds.
+pub(super) fn operators(
+    document: &EpochDocument,
+    file: &NetworkFile,
+) -> Vec<(OperatorIndex, u32, PairDistribution)> {
+    let noise = |operator| {
+        let shard = document.shards.iter().find(|shard| shard.operator == operator)?;
+        let sigma = Sigma::from_units(shard.noise_sigma).ok()?;
+        PairDistribution::new(shard.noise_volume, sigma).ok()
     };
-    (libm::expm1(epsilon) + 2.0 * delta) / (libm::exp(epsilon) + 1.0)
+    let least = PairDistribution::new(4, Sigma::MIN).expect("four deposits are a volume");
+    let indices = document.operators.iter().map(|list| list.claimed().operator);
+    indices
+        .map(|operator| {
+            let weight = file.operator(operator).map_or(0, |operator| operator.weight);
+            // Only what malicious shards do not add in any case is out of range here.
+            (operator, weight, noise(operator).unwrap_or(least))
+        })
+        .collect()
+}
+
+impl Roster {
+    /// What the policy allows an adversary over the charged rounds.
+    pub(super) fn promised(&self, step: Step) -> f64 {
+        // Moving by two is moving by one twice.
+        let (epsilon, delta) = match step.pairs() {
+            1 => (EPSILON, self.delta),
+            _ => (2.0 * EPSILON, (1.0 + libm::exp(EPSILON)) * self.delta),
+        };
+        (libm::expm1(epsilon) + 2.0 * delta) / (libm::exp(epsilon) + 1.0)
+    }
 }

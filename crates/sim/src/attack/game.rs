@@ -96,11 +96,24 @@ pub trait Strategy: Sync {
     fn play(&self, game: &mut Game<'_>) -> f64;
 }
 
-/// A network and the law of the noise pairs that its honest shards add together.
+/// A network, its users, and the law of the noise pairs that its honest shards add together.
 #[derive(Debug)]
 pub(super) struct Field {
     pub(super) network: IdealNetwork,
+    /// Whom its users talk to, in each world.
+    pub(super) worlds: [Partners; 2],
     pub(super) noise: PairCountLaw,
+}
+
+impl Field {
+    /// The users of the network.
+    pub(super) fn users(&self) -> usize {
+        self.worlds[0].len()
+    }
+
+    fn user_pairs(&self, kept: &Kept) -> [u32; 2] {
+        [0, 1].map(|world| user_pairs(&self.worlds[world], kept))
+    }
 }
 
 /// One trial: a network in one of two worlds.
@@ -109,7 +122,6 @@ pub struct Game<'a> {
     /// The network, whose inner workings a strategy does not look at.
     pub(super) field: &'a Field,
     pub(super) against: Against,
-    pub(super) worlds: &'a [Partners; 2],
     pub(super) truth: usize,
     pub(super) rounds: u32,
     /// Other networks, if the case has any.
@@ -129,12 +141,12 @@ impl<'a> Game<'a> {
     /// Runs a round of one of several networks.
     pub(super) fn round_on(&mut self, field: &Field, attacker: &mut impl Attacker) -> View {
         self.played += 1;
-        field.network.round(self.played, &self.worlds[self.truth], attacker, &mut self.rng)
+        field.network.round(self.played, &field.worlds[self.truth], attacker, &mut self.rng)
     }
 
     /// The users' onions of one more round, before any is passed on.
     pub(super) fn gather(&mut self) -> Gathered {
-        self.field.network.gather(&self.worlds[self.truth], &mut self.rng)
+        self.field.network.gather(&self.field.worlds[self.truth], &mut self.rng)
     }
 
     /// Runs the round of these onions.
@@ -149,18 +161,18 @@ impl<'a> Game<'a> {
 
     /// The users of the network.
     pub(super) fn users(&self) -> usize {
-        self.worlds[0].len()
+        self.field.users()
     }
 
     /// The pairs that users' onions make in each world, if these arrive.
     pub fn user_pairs(&self, kept: &Kept) -> [u32; 2] {
-        [0, 1].map(|world| user_pairs(&self.worlds[world], kept))
+        self.field.user_pairs(kept)
     }
 
     /// How much likelier a round's count of pairs is in the second world, if these onions of users
     /// arrive. Without a count: not at all.
     pub(super) fn weigh_count(&self, field: &Field, kept: &Kept, view: &View) -> f64 {
-        let pairs = self.user_pairs(kept);
+        let pairs = field.user_pairs(kept);
         view.opened.as_ref().map_or(0.0, |opened| {
             let law = |world: usize| match opened.counts.pairs.checked_sub(pairs[world]) {
                 Some(of_noise) => field.noise.of(of_noise),

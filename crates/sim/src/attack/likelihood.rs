@@ -39,12 +39,12 @@ pub(super) fn likelier(game: &Game<'_>, field: &Field, view: &View) -> f64 {
         _ => None,
     };
     let likely: [f64; 2] = if let Some(joint) = joint {
-        [0, 1].map(|world| joint.of_couples(&couples(&game.worlds[world], starts.len())))
+        [0, 1].map(|world| joint.of_couples(&couples(&field.worlds[world], starts.len())))
     } else {
         let posteriors: Vec<Vec<f64>> =
             starts.iter().map(|start| posterior(&view.trace, *start, true, seen_through)).collect();
         [0, 1].map(|world| {
-            let couples = couples(&game.worlds[world], starts.len());
+            let couples = couples(&field.worlds[world], starts.len());
             permanent(&couples, &pairs, &posteriors)
         })
     };

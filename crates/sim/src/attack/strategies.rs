@@ -27,7 +27,7 @@ pub fn all() -> Vec<&'static dyn Strategy> {
     all.push(&left_out::LeftOut);
     all.push(&replies::MissingReplies);
     all.push(&aborts::Aborts);
-    all.push(&accounts::CloseInFlight);
+    all.extend(accounts::UNPAID.iter().map(|one| one as &dyn Strategy));
     all.push(&accounts::Attempts);
     all.push(&equivocation::Equivocation);
     all.extend(proposals::PROPOSALS.iter().map(|one| one as &dyn Strategy));

@@ -43,18 +43,22 @@ impl Against {
     }
 
     /// The worlds, each with `users` users: A is 0, B is 1, C is 2, D is 3, and the rest idle. In the
-    /// second one A talks to B.
-    pub fn worlds(self, users: usize) -> [Partners; 2] {
+    /// second one A talks to B. Of idle and talking, the users `in_question` stand for the two ends, by turns:
+    /// one of each for every pair of onions that a client has.
+    pub fn worlds(self, users: usize, in_question: usize) -> [Partners; 2] {
         let mut worlds = [vec![None; users], vec![None; users]];
         let mut talk = |world: usize, a: usize, b: usize| {
             worlds[world][a] = Some(b);
             worlds[world][b] = Some(a);
         };
-        talk(1, 0, 1);
-        if self == Self::Pattern {
-            talk(1, 2, 3);
-            talk(0, 0, 2);
-            talk(0, 1, 3);
+        match self {
+            Self::Idle => (0..in_question / 2).for_each(|pair| talk(1, 2 * pair, 2 * pair + 1)),
+            Self::Pattern => {
+                talk(1, 0, 1);
+                talk(1, 2, 3);
+                talk(0, 0, 2);
+                talk(0, 1, 3);
+            }
         }
         worlds
     }
@@ -119,7 +123,7 @@ mod tests {
     #[test]
     fn dropping_moves_the_count_by_what_the_step_says_and_no_more() {
         for against in [Against::Idle, Against::Pattern] {
-            let worlds = against.worlds(5);
+            let worlds = against.worlds(5, against.users());
             let onions = 2 * against.users();
             let moved = (0_u32..1 << onions).map(|dropped| {
                 let mut kept: Kept = vec![[true; 2]; 5];

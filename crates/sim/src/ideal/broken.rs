@@ -26,6 +26,15 @@ pub enum Broken {
     NoQuorum,
     /// Neither shards nor clients recompute what a document's parameters have to be.
     NoPolicy,
+    /// Whether a document's noise is enough is looked up for the sets of operators that leave the least
+    /// variance, as it is stated.
+    StatedVariance,
+    /// A document may ask for any number of pairs of onions.
+    AnyPairs,
+    /// An epoch may last for any time.
+    EndlessEpochs,
+    /// Where nobody counts as malicious, one operator's word makes an aborted round free.
+    LoneWithholder,
     /// Clients count nothing for meetings in flight as their conversation closes.
     FreeCloses,
     /// Clients count no aborted rounds.
@@ -34,7 +43,7 @@ pub enum Broken {
 
 impl Broken {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::NoVerification,
         Self::NoNoise,
         Self::EarlyOpen,
@@ -45,6 +54,10 @@ impl Broken {
         Self::WeightByShard,
         Self::NoQuorum,
         Self::NoPolicy,
+        Self::StatedVariance,
+        Self::AnyPairs,
+        Self::EndlessEpochs,
+        Self::LoneWithholder,
         Self::FreeCloses,
         Self::UncountedAborts,
     ];
@@ -62,6 +75,10 @@ impl Broken {
             Self::WeightByShard => "weight-by-shard",
             Self::NoQuorum => "no-quorum",
             Self::NoPolicy => "no-policy",
+            Self::StatedVariance => "stated-variance",
+            Self::AnyPairs => "any-pairs",
+            Self::EndlessEpochs => "endless-epochs",
+            Self::LoneWithholder => "lone-withholder",
             Self::FreeCloses => "free-closes",
             Self::UncountedAborts => "uncounted-aborts",
         }
@@ -80,6 +97,10 @@ impl Broken {
             Self::WeightByShard => "hops are drawn by shard, whoever runs it",
             Self::NoQuorum => "documents need no quorum",
             Self::NoPolicy => "nobody recomputes what a document's parameters have to be",
+            Self::StatedVariance => "noise is judged by the variance that documents state",
+            Self::AnyPairs => "a document may ask for any number of pairs of onions",
+            Self::EndlessEpochs => "an epoch may last for any time",
+            Self::LoneWithholder => "in a small network one operator's word makes an abort free",
             Self::FreeCloses => "what is in flight as a conversation closes costs nothing",
             Self::UncountedAborts => "clients count no aborted rounds",
         }

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use super::attacker::{Attacker, Held};
 use super::onions::{Onion, Onions, Owner, random_dead_drop};
 use super::verification::{SealLayer, Sealed, filter_keys};
-use super::{Broken, IdealSetup, Trace, TraceLayer};
+use super::{Broken, IdealOperator, IdealSetup, Trace, TraceLayer};
 
 /// How a round ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,8 @@ pub struct IdealNetwork {
     broken: Option<Broken>,
     malicious: Vec<bool>,
     paths: PathSampler,
-    noise: PairSampler,
+    /// By shard.
+    noise: Vec<PairSampler>,
 }
 
 impl IdealNetwork {
@@ -85,7 +86,10 @@ impl IdealNetwork {
             .collect();
         let paths = PathSampler::new(&slices)?;
         let malicious = setup.shards();
-        let noise = PairSampler::new(setup.noise);
+        let of_operator = |operator: &IdealOperator| {
+            vec![PairSampler::new(operator.noise); operator.shards.into()]
+        };
+        let noise = setup.operators.iter().flat_map(of_operator).collect();
         Ok(Self { setup, broken, malicious, paths, noise })
     }
 
@@ -246,11 +250,11 @@ impl IdealNetwork {
 
     fn with_noise(&self, mut onions: Onions, rng: &mut impl CryptoRng) -> Onions {
         if self.broken != Some(Broken::NoNoise) {
-            for (shard, malicious) in self.malicious.iter().enumerate() {
+            for (shard, (malicious, noise)) in self.malicious.iter().zip(&self.noise).enumerate() {
                 if !malicious {
                     let shard = ShardIndex(shard as u16);
                     let all_checked = self.broken == Some(Broken::NoCover);
-                    onions.add_noise(shard, &self.noise, &self.paths, all_checked, rng);
+                    onions.add_noise(shard, noise, &self.paths, all_checked, rng);
                 }
             }
         }

@@ -13,6 +13,8 @@ pub struct IdealOperator {
     pub shards: u16,
     /// Whether the adversary is inside all of them.
     pub malicious: bool,
+    /// What each of its shards adds, unless it is malicious: then the adversary would know it.
+    pub noise: PairDistribution,
 }
 
 /// What to simulate.
@@ -22,8 +24,6 @@ pub struct IdealSetup {
     pub operators: Vec<IdealOperator>,
     /// m: layers before the dead drops, the seal layer being the last of them.
     pub mixing_hops: u8,
-    /// What every honest shard adds. Malicious ones add nothing: they would know it.
-    pub noise: PairDistribution,
     /// Users, two onions each.
     pub users: usize,
     /// The last of them, whose onions are not in question.
@@ -39,9 +39,9 @@ impl IdealSetup {
         noise: PairDistribution,
     ) -> Self {
         let operators = (0..operators)
-            .map(|i| IdealOperator { weight: 1, shards: 1, malicious: i < malicious })
+            .map(|i| IdealOperator { weight: 1, shards: 1, malicious: i < malicious, noise })
             .collect();
-        Self { operators, mixing_hops, noise, users: 2, bystanders: 0 }
+        Self { operators, mixing_hops, users: 2, bystanders: 0 }
     }
 
     /// The same with so many users in question, and so many others.
@@ -56,14 +56,14 @@ impl IdealSetup {
     /// malicious share of them rounded down; else the one that runs most makes up for it.
     #[must_use]
     pub fn with_shards(mut self, shards: u16) -> Self {
-        let each = self.operators.first().map_or(1, |operator| operator.shards.max(1));
+        let Some(&first) = self.operators.first() else { return self };
+        let each = first.shards.max(1);
         if self.operators.iter().all(|operator| operator.shards == each) {
             let operators = usize::from((shards / each).max(1));
             let malicious = self.operators.iter().filter(|operator| operator.malicious).count();
             let malicious = malicious * operators / self.operators.len().max(1);
-            let weight = self.operators.first().map_or(1, |operator| operator.weight);
             self.operators = (0..operators)
-                .map(|i| IdealOperator { weight, shards: each, malicious: i < malicious })
+                .map(|i| IdealOperator { shards: each, malicious: i < malicious, ..first })
                 .collect();
         } else {
             let others: u16 = self.operators.iter().map(|operator| operator.shards).sum();
@@ -97,7 +97,18 @@ impl IdealSetup {
 
     /// Shards that are honest.
     pub fn honest_shards(&self) -> usize {
-        self.shards().iter().filter(|malicious| !**malicious).count()
+        self.honest_noise().count()
+    }
+
+    /// What each of them adds.
+    pub fn honest_noise(&self) -> impl Iterator<Item = PairDistribution> {
+        let honest = self.operators.iter().filter(|operator| !operator.malicious);
+        honest.flat_map(|operator| (0..operator.shards).map(|_| operator.noise))
+    }
+
+    /// Noise deposits that they add together.
+    pub fn noise_deposits(&self) -> u64 {
+        self.honest_noise().map(|noise| u64::from(noise.volume())).sum()
     }
 
     /// f: the malicious share of the path weight.

@@ -85,11 +85,11 @@ fn four_onions_are_weighed_as_if_every_shuffle_were_tried() {
     for (shards, malicious, hops) in [(2, 1, 2), (2, 1, 4), (3, 1, 2), (3, 1, 3), (3, 2, 4)] {
         let setup = IdealSetup::equal(shards, malicious, hops, noise(4));
         let network = IdealNetwork::new(setup, None).unwrap();
-        let field = Field { network, noise: PairCountLaw::none() };
-        let worlds = Against::Idle.worlds(2);
+        let worlds = Against::Idle.worlds(2, 2);
+        let field = Field { network, worlds, noise: PairCountLaw::none() };
         for number in 0..200 {
             let truth = number as usize % 2;
-            let view = field.network.round(number, &worlds[truth], &mut Watcher, &mut rng);
+            let view = field.network.round(number, &field.worlds[truth], &mut Watcher, &mut rng);
             let starts = view.trace.users.concat();
             let starts: Places = std::array::from_fn(|onion| starts[onion].unwrap());
             let seen_through = |shard: ShardIndex| shard.position() < malicious;
@@ -110,7 +110,6 @@ fn four_onions_are_weighed_as_if_every_shuffle_were_tried() {
             let game = Game {
                 field: &field,
                 against: Against::Idle,
-                worlds: &worlds,
                 truth,
                 rounds: 1,
                 parts: &[],

@@ -5,7 +5,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::super::game::Field;
-use super::super::{Against, Bound, Game, PairCountLaw, Partners, Strategy};
+use super::super::{Against, Bound, Game, PairCountLaw, Strategy};
 use super::{AttackError, MAX_ROUNDS, MAX_SHARDS, MAX_TRIALS, MAX_USERS, Options, Size};
 use crate::ideal::{Broken, IdealNetwork, IdealSetup};
 
@@ -37,7 +37,6 @@ pub(super) struct Prepared {
     pub(super) trials: u64,
     pub(super) rounds: u32,
     against: Against,
-    worlds: [Partners; 2],
     field: Field,
     parts: Vec<Field>,
     attempts: u32,
@@ -66,15 +65,15 @@ impl Prepared {
         if !(1..=MAX_TRIALS).contains(&trials) {
             return Err(AttackError::Trials(trials));
         }
-        let parts = strategy.parts(&case, broken).into_iter().map(|part| field(part, broken));
+        let parts = strategy.parts(&case, broken).into_iter();
+        let parts = parts.map(|part| field(part, against, broken));
         Ok(Self {
             bound: Bound::of(&case, against)?,
             trials,
             rounds,
             against,
-            worlds: against.worlds(case.setup.users),
             parts: parts.collect::<Result<_, _>>()?,
-            field: field(case.setup.clone(), broken)?,
+            field: field(case.setup.clone(), against, broken)?,
             attempts: case.left_out_attempts,
             setup: case.setup,
         })
@@ -89,7 +88,6 @@ impl Prepared {
         let mut game = Game {
             field: &self.field,
             against: self.against,
-            worlds: &self.worlds,
             truth,
             rounds: self.rounds,
             parts: &self.parts,
@@ -110,16 +108,22 @@ impl Prepared {
     }
 }
 
-fn field(setup: IdealSetup, broken: Option<Broken>) -> Result<Field, AttackError> {
-    let adding = if broken == Some(Broken::NoNoise) { 0 } else { setup.honest_shards() };
-    let noise = PairCountLaw::honest_sum(setup.noise, adding);
-    Ok(Field { network: IdealNetwork::new(setup, broken)?, noise })
+fn field(
+    setup: IdealSetup,
+    against: Against,
+    broken: Option<Broken>,
+) -> Result<Field, AttackError> {
+    let noise = match broken {
+        Some(Broken::NoNoise) => PairCountLaw::none(),
+        _ => PairCountLaw::honest_sum(setup.honest_noise()),
+    };
+    let worlds = against.worlds(setup.users, setup.users - setup.bystanders);
+    Ok(Field { network: IdealNetwork::new(setup, broken)?, worlds, noise })
 }
 
 /// Onions times layers of a round.
 fn work(setup: &IdealSetup) -> f64 {
-    let noise = setup.noise.volume() as usize * setup.honest_shards();
-    (noise + 2 * setup.users) as f64 * f64::from(setup.mixing_hops + 1)
+    (setup.noise_deposits() + 2 * setup.users as u64) as f64 * f64::from(setup.mixing_hops + 1)
 }
 
 fn resized(mut setup: IdealSetup, against: Against, size: Size) -> Result<IdealSetup, AttackError> {

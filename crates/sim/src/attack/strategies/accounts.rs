@@ -3,13 +3,20 @@
 //! What a round may show is bounded by the noise and by mixing; how many rounds there are, by what the
 //! two ends of a conversation count. Both count alike here: each round is the same for both.
 
-use antiphon_client_core::Ledger;
+use std::sync::LazyLock;
 
-use super::super::cases::{counting, two_of_five};
+use antiphon_client_core::Ledger;
+use antiphon_verify::{AbortKind, judge_abort};
+use antiphon_wire::{OperatorIndex, Reason, Round, SealAct, SealStatement, ShardIndex, Signed};
+
+use super::super::cases::{counting, noise, two_of_five};
+use super::super::former_rules::frees_abort;
 use super::dropping::{Dropper, without_one_each};
+use crate::Setup;
 use crate::attack::count::log_ratio;
 use crate::attack::{Against, Case, Game, Partners, Profile, Strategy};
-use crate::ideal::{Attacker, Broken, Held, Opened, View};
+use crate::ideal::{Attacker, Broken, Held, IdealSetup, Opened, View};
+use crate::scripted::Scripted;
 
 /// Rounds that a trial tries for each that the ends have a unit for.
 const TRIES: u32 = 16;
@@ -19,28 +26,63 @@ fn ledger(rounds: u32) -> Ledger {
     Ledger::new(2 * rounds.div_ceil(TRIES), 0, 0)
 }
 
-/// Drops one each in rounds that are in flight as their conversation closes; then the two open another.
-pub(super) struct CloseInFlight;
+/// Drops one each in rounds that it need not pay for, if it can, until the ends' ledgers are used up.
+pub(super) struct Unpaid {
+    profile: Profile,
+    network: fn() -> IdealSetup,
+    /// Whether one shard keeps its seal key, and opens the rounds alone.
+    withholds: bool,
+    /// Whether the rounds cost the ends nothing.
+    are_free: fn(Option<Broken>) -> bool,
+}
 
-impl Strategy for CloseInFlight {
-    fn profile(&self) -> &Profile {
-        &Profile {
+/// All of them.
+pub(super) static UNPAID: [Unpaid; 2] = [
+    Unpaid {
+        profile: Profile {
             name: "close-in-flight",
             about: "drops one each in the last rounds before each close, again and again",
             notices: &[Broken::FreeCloses],
             rounds: 64,
             patterns: None,
             scales: true,
-        }
+        },
+        network: || counting(64),
+        withholds: false,
+        are_free: |broken| broken == Some(Broken::FreeCloses),
+    },
+    Unpaid {
+        profile: Profile {
+            name: "small-network",
+            about: "one operator of three says that it withheld its seal key, and opens alone",
+            notices: &[Broken::LoneWithholder],
+            rounds: 64,
+            patterns: None,
+            scales: false,
+        },
+        network: || IdealSetup::equal(3, 1, 3, noise(64)),
+        withholds: true,
+        are_free: |broken| match broken {
+            Some(Broken::LoneWithholder) => ONE_WORD.formerly_free,
+            _ => ONE_WORD.kind == AbortKind::Free,
+        },
+    },
+];
+
+impl Strategy for Unpaid {
+    fn profile(&self) -> &Profile {
+        &self.profile
     }
 
     fn case(&self, against: Against, rounds: u32) -> Case {
-        let setup = counting(64).with_users(against.users(), 0);
+        let setup = (self.network)().with_users(against.users(), 0);
         Case::charged(setup, rounds.div_ceil(TRIES), 3000)
     }
 
     fn play(&self, game: &mut Game<'_>) -> f64 {
         let mut dropper = Dropper::keeping(without_one_each(game.users(), game.against));
+        dropper.withholds = self.withholds;
+        let are_free = (self.are_free)(game.field.network.broken());
         let mut ledger = ledger(game.rounds);
         let mut sum = 0.0;
         for _ in 0..game.rounds {
@@ -50,13 +92,44 @@ impl Strategy for CloseInFlight {
             }
             let view = game.round(&mut dropper);
             sum += game.weigh_count(game.field, &dropper.kept, &view);
-            if game.field.network.broken() != Some(Broken::FreeCloses) {
+            if !are_free {
                 ledger.charge();
             }
         }
         sum
     }
 }
+
+/// What it makes of an aborted round that one operator of three says it withheld its seal key.
+struct OneWord {
+    /// By the product, from statements and documents as they are.
+    kind: AbortKind,
+    /// By the rule as it was.
+    formerly_free: bool,
+}
+
+static ONE_WORD: LazyLock<OneWord> = LazyLock::new(|| {
+    const LIAR: usize = 0;
+    let mut shards = Scripted::new(Setup::small(3, 0).with_malicious_fifth());
+    let (document, _) = shards.honest(1, (1, 1));
+    let round = Round(1);
+    let key = Setup::shard_key(LIAR);
+    let at = document.shards.iter().position(|shard| shards.position(&shard.identity) == LIAR);
+    let at = at.expect("all three are in the document");
+    let statement = SealStatement {
+        network: document.network,
+        epoch: document.epoch,
+        round,
+        shard: ShardIndex(at as u16),
+        act: SealAct::Withheld { reason: Reason::NotPrepared },
+    };
+    let file = &shards.file;
+    let weight = file.operator(OperatorIndex(0)).map_or(0, |operator| operator.weight.into());
+    OneWord {
+        kind: judge_abort(&document, file, round, &[Signed::new(statement, &key)]),
+        formerly_free: frees_abort(weight, file),
+    }
+});
 
 /// Follows onions up to the seal and aborts every round in which it lost those that say who meets whom.
 pub(super) struct Attempts;
@@ -114,8 +187,9 @@ fn weigh(game: &Game<'_>, chooser: &Chooser, view: &View) -> Option<f64> {
         Some(opened.dead_drops[last as usize])
     };
     let met = dead_drop(one.1)? == dead_drop(other.1)?;
-    let likely =
-        |world: usize| f64::from(u8::from(meet(&game.worlds[world], [one.0, other.0]) == met));
+    let likely = |world: usize| {
+        f64::from(u8::from(meet(&game.field.worlds[world], [one.0, other.0]) == met))
+    };
     Some(log_ratio(likely(1), likely(0)))
 }
 

@@ -1,6 +1,6 @@
 //! Two documents for one epoch.
 
-use super::super::documents::{Candidate, HONEST, Proposer};
+use super::super::documents::{Candidate, FIVE, Looks, Proposer};
 use super::dropping::Dropper;
 use crate::attack::{Against, Case, Game, Kept, Profile, Strategy};
 use crate::ideal::{Broken, IdealSetup};
@@ -38,15 +38,14 @@ impl Strategy for Equivocation {
     fn case(&self, against: Against, rounds: u32) -> Case {
         // A is charged one and B another.
         let charged = 2 * rounds;
-        let honest = Proposer::new(charged).propose(&[HONEST], false, true);
-        let setup = honest.into_iter().next().expect("an honest document is accepted");
-        Case::charged(setup.with_users(against.users(), 0), charged, 10_000)
+        let setup = Proposer::new(&FIVE, charged).honest(against.users());
+        Case::charged(setup, charged, 10_000)
     }
 
     fn parts(&self, case: &Case, broken: Option<Broken>) -> Vec<IdealSetup> {
-        let checks = broken != Some(Broken::NoQuorum);
-        let halves = Proposer::new(case.charged_rounds).propose(&HALVES, true, checks);
-        halves.into_iter().map(|setup| setup.with_users(case.setup.users, 0)).collect()
+        let looks = if broken == Some(Broken::NoQuorum) { Looks::AtNothing } else { Looks::AtAll };
+        let halves = Proposer::new(&FIVE, case.charged_rounds).propose(&HALVES, true, looks);
+        halves.into_iter().map(|half| half.network.with_users(case.setup.users, 0)).collect()
     }
 
     fn play(&self, game: &mut Game<'_>) -> f64 {

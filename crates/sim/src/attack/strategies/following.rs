@@ -4,7 +4,7 @@ use super::super::cases::{noise, one_of_four};
 use super::super::likelihood::likelier;
 use super::dropping::Dropper;
 use crate::attack::{Against, Case, Game, Profile, Strategy};
-use crate::ideal::{Broken, IdealOperator, IdealSetup};
+use crate::ideal::{Broken, IdealSetup};
 
 /// A strategy that follows onions.
 pub(super) struct Following {
@@ -72,10 +72,9 @@ pub(super) static FOLLOWING: [Following; 4] = [
 ];
 
 fn sixty_of_sixty_four() -> IdealSetup {
-    let operator =
-        |malicious| IdealOperator { weight: 1, shards: if malicious { 60 } else { 1 }, malicious };
-    let operators = [true, false, false, false, false].map(operator).to_vec();
-    IdealSetup { operators, ..IdealSetup::equal(5, 1, HOPS, noise(64)) }
+    let mut setup = IdealSetup::equal(5, 1, HOPS, noise(64));
+    setup.operators[0].shards = 60;
+    setup
 }
 
 impl Strategy for Following {

@@ -57,7 +57,7 @@ impl Strategy for LeftOut {
 
     fn play(&self, game: &mut Game<'_>) -> f64 {
         let setup = game.setup();
-        let noise_onions = f64::from(setup.noise.volume()) * setup.honest_shards() as f64;
+        let noise_onions = setup.noise_deposits() as f64;
         let kept = without_one_each(game.users(), game.against);
         let user_onions = kept.iter().flatten().filter(|kept| **kept).count() as f64;
         let pairs = game.user_pairs(&kept);

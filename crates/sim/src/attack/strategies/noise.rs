@@ -77,7 +77,7 @@ impl Strategy for DropNoise {
             };
             let likely = |world: usize| {
                 let mut law = noise.clone();
-                for (user, partner) in game.worlds[world].iter().enumerate() {
+                for (user, partner) in game.field.worlds[world].iter().enumerate() {
                     match partner {
                         None => law = law.plus_perhaps(arrives(user, 0) * arrives(user, 1)),
                         Some(partner) if user < *partner => {

@@ -63,7 +63,7 @@ impl Strategy for MissingReplies {
         for _ in 0..game.rounds {
             let view = game.round(&mut Silent);
             if !fills {
-                let of = |world: usize| likely(&game.worlds[world], &view.replies, f);
+                let of = |world: usize| likely(&game.field.worlds[world], &view.replies, f);
                 sum += log_ratio(of(1), of(0));
             }
             sum += game.weigh_count(game.field, &kept, &view);
