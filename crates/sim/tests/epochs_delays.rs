@@ -122,10 +122,12 @@ fn no_delay_takes_the_roster_below_its_quorum() {
     network.set_adversary(slow(&[1, 2], 40_000, between_shards));
     network.run_ms(40_000 + SLOW_MS);
     assert!(network.record.epochs().all(|(.., shards)| shards >= 3), "{}", log(&network));
-    // A gateway that hears no other shard in time cannot show that two operators withheld their keys,
-    // so an aborted meeting of its clients is charged; schedules get sparse before that adds up.
+    // A gateway that is slowed hears no other shard in time, and cannot show that two operators withheld their
+    // keys: its clients are charged for three in a row, and then for one at each level of a schedule that gets
+    // ever sparser. Clients of the others are charged for nothing.
     for client in 0..4 {
-        assert!(network.client(client).ledger().charged() < 20);
+        let most = if [1, 2].contains(&client) { 8 } else { 0 };
+        assert!(network.client(client).ledger().charged() <= most, "client {client}");
     }
     assert_all_arrived(&mut network);
 }

@@ -79,7 +79,8 @@ fn a_verdict_that_did_not_come_names_who_owes_it() {
         assert_eq!(reason, Some(Reason::MissingVerdict { shard }));
         assert_eq!(who, [talk.network.identity(SPOILER)]);
         verdict.nothing_opened(&[]);
-        // One operator that withheld alone proves nothing.
+        // One operator that withheld alone proves nothing, honest as it is here: it might be the adversary's, which
+        // opens alone. So whoever keeps its verdict from one shard costs a round what spoiling replies costs.
         let alone = to.is_some();
         verdict.all_clients(if alone { Outcome::ChargedAbort } else { Outcome::FreeAbort });
     }

@@ -211,11 +211,22 @@ fn a_batch_that_never_comes_spoils_its_round_and_no_other() {
         let aborted = matches!(report.result, RoundResult::Aborted { .. });
         assert_eq!(aborted, report.round == round, "{}", log(&network));
         // Others are as fast as ever.
-        assert!(aborted || report.latency_ms < 2_000, "{report:?}");
+        assert!(aborted || report.latency_ms < 1_400, "{report:?}");
     }
-    // Others opened and ended while it was waited for, or in the same moment.
-    let ended = |of: Round| network.record.rounds().position(|report| report.round == of);
-    assert!(ended(Round(26)) <= ended(round).map(|at| at + 1), "{}", log(&network));
+    // Others opened while it was waited for: the three that there is room for. The next one takes as long as
+    // the wait for the batch and the word of it, so that it ends in the same moment, give or take a few ms.
+    let at = |wanted: &dyn Fn(&Notice) -> bool| {
+        let mut notices = network.record.coordinator.iter();
+        notices.find(|(_, notice)| wanted(notice)).map(|(at, _)| *at)
+    };
+    let opened = |of: u64| {
+        at(&|notice| matches!(notice, Notice::RoundOpened { round, .. } if round.0 == of)).unwrap()
+    };
+    let ended = |of: u64| {
+        at(&|notice| matches!(notice, Notice::RoundEnded(report) if report.round.0 == of)).unwrap()
+    };
+    assert!((26..=28).all(|of| opened(of) < ended(25)), "{}", log(&network));
+    assert!(ended(26).ms_since(ended(25)) <= 10, "{}", log(&network));
     for client in 0..CLIENTS {
         assert_eq!(network.record.outcome(client, round), Some(Outcome::FreeAbort));
     }
@@ -322,8 +333,10 @@ fn a_crash_with_four_rounds_in_flight_loses_no_message_and_costs_no_other_shard_
         for client in 0..CLIENTS {
             let costly = costly(&network, client);
             assert!(costly.len() <= MOST_COSTLY, "{costly:?}");
-            // Rounds in which no conversation meets cost nothing.
-            assert!(network.client(client).ledger().charged() as usize <= costly.len());
+            // Rounds in which no conversation meets cost nothing: after three in a row every second one at most.
+            let charged = network.client(client).ledger().charged() as usize;
+            let least = costly.len().min(3) + costly.len().saturating_sub(3) / 2;
+            assert!((least..=costly.len()).contains(&charged), "{charged} of {costly:?}");
         }
     }
 }
