@@ -1,6 +1,7 @@
 //! The account of a mechanism, with everything beside the noise that an adversary may try.
 
 mod attempts;
+mod counted;
 mod left_out;
 
 use thiserror::Error;
@@ -13,6 +14,7 @@ use crate::mechanism::{MAX_LOST_NOISE, Mechanism};
 use crate::privacy_loss::{PrivacyLoss, Step};
 
 use attempts::Attempts;
+use counted::attempts_behind;
 pub use left_out::LeftOut;
 
 /// What the honest shards' noise hides, over any number of disturbed rounds.
@@ -79,6 +81,9 @@ pub enum AccountError {
     )]
     LostTwice,
 }
+
+/// The probability of more attempts than are counted for: negligible beside any delta that is asked for.
+const MORE_ATTEMPTS: f64 = 1e-12;
 
 /// The onions of the two users in question, for each pair of their conversation.
 const USERS: u32 = 4;
@@ -174,6 +179,17 @@ impl Account {
             return Err(AccountError::LostTwice);
         }
         Ok(self)
+    }
+
+    /// How many attempts there are behind `counted` ones, if only those are counted that somebody notices. More
+    /// have a probability of at most 1e-12.
+    ///
+    /// # Errors
+    /// Those of [`Self::with_attempts`], for that many.
+    pub fn attempts_behind(&self, counted: u32, false_positive: f64) -> Result<u32, AccountError> {
+        let account = self.clone().with_attempts(counted, false_positive)?;
+        let unnoticed = account.attempts.map_or(0.5, Attempts::unnoticed);
+        Ok(attempts_behind(counted, unnoticed, MORE_ATTEMPTS))
     }
 
     /// The mechanism accounted for.

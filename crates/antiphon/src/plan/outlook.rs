@@ -23,6 +23,12 @@ pub(super) struct Outlook {
     /// What mixing adds to the budget's disturbed rounds if these are chosen, among all rounds of the
     /// policy's time, by how many first hops of an onion are malicious. Not in the total; 1: nothing is proven.
     pub(super) delta_mix_chosen_budget: f64,
+    /// Attempts at dropping noise, or at leaving onions out of filters, behind the attempts that the policy allows:
+    /// those are counted where somebody notices. Null if there is too little noise to say.
+    pub(super) attempts_in_all: Option<u32>,
+    /// What mixing adds over those of them that nobody notices, onions dropped half-way; proven, at most 1. Not in
+    /// the total, which counts the attempts that the policy allows.
+    pub(super) delta_mix_unnoticed: f64,
     /// Epsilon at the budget's delta, with so many rounds besides in which noise is dropped or onions are left
     /// out of filters; null if there is too little noise to say.
     pub(super) epsilon_with_attempts: Option<f64>,
@@ -49,8 +55,11 @@ impl Outlook {
             let epsilon = account.ok()?.epsilon(delta, rounds, Step::One);
             epsilon.is_finite().then_some(epsilon)
         };
-        let attempts = horizon.attempts;
+        let in_all = account.attempts_behind(horizon.attempts, FALSE_POSITIVES).ok();
+        let attempts = in_all.unwrap_or(horizon.attempts);
         Ok(Self {
+            attempts_in_all: in_all,
+            delta_mix_unnoticed: over_unnoticed(solved, hops, attempts - horizon.attempts),
             hops_by_total: TOTALS
                 .map(|total| HopsForTotal { total, hops: solved.hops_for_total(2, total).ok() })
                 .to_vec(),
@@ -66,6 +75,14 @@ impl Outlook {
             epsilon_with_left_out: epsilon(account.with_left_out_attempts(attempts)),
         })
     }
+}
+
+/// What mixing adds over so many attempts, onions dropped half-way.
+fn over_unnoticed(solved: &Solved, hops: u8, attempts: u32) -> f64 {
+    let Solved { rules, honest, horizon, .. } = solved;
+    let population = honest.population(rules.effective_malicious);
+    let each = population.disturbed_halfway_given(honest.most_deviation, hops).proven;
+    (each * f64::from(horizon.pairs) * f64::from(attempts)).min(1.0)
 }
 
 /// The shards that are left when those operators are taken out that add most variance for their weight, the

@@ -183,18 +183,19 @@ fn disturbed(figures: &Figures, outlook: &Outlook, table: &mut Table) {
     );
     let epsilon =
         |value: Option<f64>| value.map_or("none".to_owned(), |value| format!("{value:.4}"));
+    let in_all = outlook.attempts_in_all.unwrap_or(figures.attempts_budget);
     table.row(
         "epsilon with attempts",
         &epsilon(outlook.epsilon_with_attempts),
-        format!(
-            "and {} rounds in which noise is dropped or onions left out",
-            figures.attempts_budget
-        ),
+        format!("and {in_all} rounds in which noise is dropped or onions left out:"),
     );
     table.row(
         "  left out alone",
         &epsilon(outlook.epsilon_with_left_out),
-        format!("and {} attempts to leave onions out of filters", figures.attempts_budget),
+        format!(
+            "half of them go unnoticed, and clients rest after {} that do not",
+            figures.attempts_budget
+        ),
     );
     table.row(
         "mixing adds, a round",
@@ -209,6 +210,11 @@ fn disturbed(figures: &Figures, outlook: &Outlook, table: &mut Table) {
         format!("{proven}; if onions are dropped by what was seen of their routes"),
     );
     table.row("  the same, in all", &short(figures.delta_mix_halfway_budget), disturbed);
+    table.row(
+        "  in unnoticed attempts",
+        &short(outlook.delta_mix_unnoticed),
+        format!("over {} of them; not in the total", in_all - figures.attempts_budget),
+    );
     table.row(
         "  chosen by first hops",
         &short(outlook.delta_mix_chosen_budget),

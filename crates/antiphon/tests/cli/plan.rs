@@ -35,7 +35,9 @@ fn the_json_has_the_names_that_others_read() {
         ("peek_year", 4.1e-3),
         ("delta_mix_halfway_budget", 0.134),
         ("delta_total", 0.297),
-        ("epsilon_with_attempts", 0.758),
+        ("epsilon_with_attempts", 0.84),
+        ("attempts_in_all", 2341.0),
+        ("delta_mix_unnoticed", 0.18),
         ("p_fewer_than_two_honest", 9.3e-9),
     ] {
         let value = json[name].as_f64().unwrap();

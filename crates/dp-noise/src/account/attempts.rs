@@ -48,6 +48,11 @@ impl Attempts {
         Ok(Self { number: self.number, unnoticed: told.unnoticed(), told })
     }
 
+    /// How likely each of them goes unnoticed at most.
+    pub(super) fn unnoticed(self) -> f64 {
+        self.unnoticed
+    }
+
     /// The losses of `rounds` disturbed rounds and of all attempts, from those of rounds with ever
     /// more deposits missing; and the probability that it takes more or that something shows
     /// outright, some `tail` of it for the numbers of rounds.
