@@ -78,6 +78,38 @@ fn whoever_takes_gateways_away_has_two_draws_an_epoch_and_no_more() {
     assert!((share - (0.5 + 0.5 * 0.5 / 0.9)).abs() < 0.03, "{share}");
 }
 
+/// A coordinator that ends each epoch after six rounds, unless the gateway that one client drew is its own.
+#[test]
+fn epochs_that_end_by_one_clients_draw_are_even_for_all_others() {
+    const EPOCHS: u32 = 4000;
+    const ROUNDS: [u32; 2] = [6, 720];
+    let mix = uneven();
+    let mut rng = ChaCha20Rng::seed_from_u64(5);
+    let of = |gateway: &IdentityKey| mix.epoch().index_of(gateway).unwrap();
+    let operator = |gateway: &IdentityKey| mix.epoch().operator_of(of(gateway)).unwrap();
+    let its_own = operator(&mix.epoch().shards()[0].identity);
+    let (mut all, mut aimed_at, mut another, mut restarted) = (0, 0, 0, 0);
+    for _ in 0..EPOCHS {
+        let mut draws_its_own = || {
+            let gateway = GatewayPolicy::default().gateway(mix.epoch(), &mut rng).unwrap();
+            operator(&gateway) == its_own
+        };
+        let long = draws_its_own();
+        let rounds = ROUNDS[usize::from(long)];
+        all += rounds;
+        aimed_at += if long { rounds } else { 0 };
+        another += if draws_its_own() { rounds } else { 0 };
+        // Half-way, and a draw for either part.
+        restarted += (0..2).filter(|_| draws_its_own()).count() as u32 * rounds / 2;
+    }
+    let share = |rounds: u32| f64::from(rounds) / f64::from(all);
+    let computed = f64::from(ROUNDS[1]) / f64::from(ROUNDS[0] + ROUNDS[1]);
+    assert!((share(aimed_at) - computed).abs() < 0.005, "{}", share(aimed_at));
+    for share in [share(another), share(restarted)] {
+        assert!((share - 0.5).abs() < 0.05, "{share}");
+    }
+}
+
 #[test]
 fn a_pinned_gateway_is_the_only_one_and_missed_where_it_is_not() {
     let mix = Mix::new(1, 0, 1);
