@@ -1,0 +1,14 @@
+//! How epochs follow each other: documents, members, crashes, clocks, and networks drawn at random.
+
+mod blame;
+mod chaos;
+mod clients;
+mod coordinator;
+mod crashes;
+mod delays;
+mod keys;
+mod members;
+mod numbers;
+mod proposals;
+mod rotation;
+mod swarm;

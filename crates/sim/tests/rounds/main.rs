@@ -1,0 +1,15 @@
+//! What happens in a round: what honest networks do, and every way to spoil one.
+
+mod batches;
+mod clients;
+mod drop;
+mod filters;
+mod gateways;
+mod honest;
+mod links;
+mod onions;
+mod overlap;
+mod replies;
+mod scale;
+mod seals;
+mod waiting;
