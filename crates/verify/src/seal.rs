@@ -14,7 +14,14 @@ pub use statements::{SealBoard, StatementError};
 
 /// Holds a shard's seal key until one of the two statements about it is signed.
 ///
-/// Both ways take the keeper by value, so that there is one statement in a round.
+/// Both ways take the keeper by value, so that there is one statement in a round. The secret has no
+/// other way out:
+///
+/// ```compile_fail,E0616
+/// fn open(keeper: antiphon_verify::SealKeeper) -> antiphon_onion::SealSecretKey {
+///     keeper.secret
+/// }
+/// ```
 #[derive(Debug)]
 pub struct SealKeeper {
     network: Digest,
