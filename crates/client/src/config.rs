@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use antiphon_client_core::{ConversationSecret, Opening, Role, Start};
 pub use antiphon_process::config_file::ConfigError;
 use antiphon_process::config_file::ConfigSource;
+use antiphon_process::kept_file::disk::beside;
 use serde::Deserialize;
 
-use crate::storage::beside;
 use crate::{ClientConfig, Coordinator, Gateway};
 
 /// What a configuration file says.

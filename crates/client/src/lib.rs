@@ -12,7 +12,6 @@ mod inbox;
 mod options;
 mod pace;
 mod state_file;
-mod storage;
 mod used_secrets;
 mod witness;
 

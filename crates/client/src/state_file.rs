@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use antiphon_client_core::Checkpoint;
+use antiphon_process::kept_file::disk::{Disk, Storage, behind_links, beside, private};
 use antiphon_wire::{Digest, NetworkFile, Timestamp};
 use rand::CryptoRng;
 
 use crate::formats::{STATE_BYTES, StateContent, Witnessed};
-use crate::storage::{Disk, Storage, behind_links, beside, private};
 use crate::used_secrets::UsedSecrets;
 use crate::witness::{FileWitness, StateWitness};
 

@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use antiphon_client_core::ConversationSecret;
+use antiphon_process::kept_file::disk::private;
 use tokio::runtime::Handle;
-
-use crate::storage::private;
 
 const CONTEXT: &str = "Antiphon 2026 used conversation secret";
 /// More than anybody has conversations; a longer file is not read to its end.

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
+use antiphon_process::kept_file::disk::private;
+
 use crate::formats::{SLOT_BYTES, Slot, Witnessed};
-use crate::storage::private;
 
 /// A memory that no backup brings back: a keychain entry that stays on the device, a counter in
 /// secure hardware, or a [`FileWitness`]. It serves one state file.

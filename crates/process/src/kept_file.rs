@@ -1,6 +1,8 @@
 //! Small files that a process must not lose and no other may use: locked, replaced as a whole, and
 //! readable by their owner alone.
 
+pub mod disk;
+
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};

@@ -5,25 +5,43 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 /// A place whose content is replaced as a whole: `create`, `sync`, `rename`, `sync_folder`.
-pub(crate) trait Storage {
+pub trait Storage {
     /// New content that is not in place yet.
     type New;
 
     /// The content, cut off after `limit` bytes; `None` if there is none.
+    ///
+    /// # Errors
+    /// What the system says.
     fn read(&self, limit: u64) -> io::Result<Option<Vec<u8>>>;
     /// Writes new content beside the old.
+    ///
+    /// # Errors
+    /// What the system says.
     fn create(&self, bytes: &[u8]) -> io::Result<Self::New>;
     /// Waits until the new content is on disk.
+    ///
+    /// # Errors
+    /// What the system says.
     fn sync(&self, new: &Self::New) -> io::Result<()>;
     /// Puts it in place.
+    ///
+    /// # Errors
+    /// What the system says.
     fn rename(&self, new: Self::New) -> io::Result<()>;
     /// Waits until that is on disk as well.
+    ///
+    /// # Errors
+    /// What the system says.
     fn sync_folder(&self) -> io::Result<()>;
 }
 
 /// A file.
 #[derive(Debug)]
-pub(crate) struct Disk(pub(crate) PathBuf);
+pub struct Disk(
+    /// Where it is.
+    pub PathBuf,
+);
 
 impl Storage for Disk {
     type New = File;
@@ -67,7 +85,7 @@ impl Storage for Disk {
 
 /// The options, so that a file that is made can be used by its owner alone: what a client remembers
 /// says whether its user talks.
-pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+pub fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
@@ -78,7 +96,10 @@ const MOST_LINKS: usize = 40;
 
 /// Where a path leads that may be a symbolic link, also if nothing is there yet. What replaces a file
 /// has to replace the one behind the link: it is there that the file is meant to be kept.
-pub(crate) fn behind_links(path: &Path) -> io::Result<PathBuf> {
+///
+/// # Errors
+/// If a link cannot be read, or there are too many.
+pub fn behind_links(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
         match std::fs::read_link(&path) {
@@ -98,7 +119,8 @@ pub(crate) fn behind_links(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many symbolic links"))
 }
 
-pub(crate) fn beside(file: &Path, suffix: &str) -> PathBuf {
+/// The file next to `file` whose name ends in `suffix` as well.
+pub fn beside(file: &Path, suffix: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(suffix);
     name.into()
