@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use antiphon_client_core::{ConversationSecret, Opening, Role, Start};
 pub use antiphon_process::config_file::ConfigError;
 use antiphon_process::config_file::ConfigSource;
-use antiphon_process::kept_file::disk::beside;
+use antiphon_process::kept_file::beside;
 use serde::Deserialize;
 
 use crate::{ClientConfig, Coordinator, Gateway};

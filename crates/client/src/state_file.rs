@@ -1,12 +1,11 @@
 //! The file that holds a client's checkpoint.
 
-use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use antiphon_client_core::Checkpoint;
-use antiphon_process::kept_file::disk::{Disk, Storage, behind_links, beside, private};
+use antiphon_process::kept_file::{Disk, FileSystem, KeptFile, LockError, beside};
 use antiphon_wire::{Digest, NetworkFile, Timestamp};
 use rand::CryptoRng;
 
@@ -61,6 +60,15 @@ pub enum StateError {
     },
 }
 
+impl From<LockError> for StateError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::InUse { file, .. } => Self::InUse { file },
+            LockError::Refused { file, source } => Self::Read { file, source },
+        }
+    }
+}
+
 /// What a client started from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateOrigin {
@@ -76,9 +84,7 @@ pub enum StateOrigin {
 /// A client's state file, locked against other processes while this lives.
 #[derive(Debug)]
 pub(crate) struct StateFile {
-    records: Records<Disk>,
-    /// Beside the file, since a replaced file would lose its lock.
-    _lock: File,
+    records: Records<FileSystem>,
 }
 
 impl StateFile {
@@ -91,20 +97,11 @@ impl StateFile {
         now: Timestamp,
         rng: &mut impl CryptoRng,
     ) -> Result<(Self, Option<Checkpoint>, StateOrigin), StateError> {
-        let failed = |source| StateError::Read { file: file.to_owned(), source };
-        let file = &behind_links(file).map_err(failed)?;
-        let failed = |source| StateError::Read { file: file.to_owned(), source };
-        let in_use = || StateError::InUse { file: file.to_owned() };
-        let unwitnessed = |source| StateError::Witness { file: file.to_owned(), source };
-        let lock = beside(file, ".lock");
-        let mut options = OpenOptions::new();
-        let options = options.write(true).create(true).truncate(false);
-        let lock = private(options).open(lock).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(in_use()),
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
+        let kept = KeptFile::take(file)?;
+        let file = &kept.path().to_owned();
+        let failed = |source| StateError::Read { file: file.clone(), source };
+        let in_use = || StateError::InUse { file: file.clone() };
+        let unwitnessed = |source| StateError::Witness { file: file.clone(), source };
         let witness = match witness {
             Some(witness) => witness,
             None => match FileWitness::open(&beside(file, ".witness")) {
@@ -113,19 +110,19 @@ impl StateFile {
                 Err(source) => return Err(unwitnessed(source)),
             },
         };
-        let opened = Records::open(Disk(file.to_owned()), &witness, network, now, rng);
+        let opened = Records::open(kept, &witness, network, now, rng);
         let (records, restored, origin) = opened.map_err(|error| match error {
             OpenError::Storage(source) => failed(source),
             OpenError::Witness(source) => unwitnessed(source),
-            OpenError::Damaged => StateError::Damaged { file: file.to_owned() },
-            OpenError::OtherNetwork => StateError::OtherNetwork { file: file.to_owned() },
+            OpenError::Damaged => StateError::Damaged { file: file.clone() },
+            OpenError::OtherNetwork => StateError::OtherNetwork { file: file.clone() },
         })?;
-        Ok((Self { records, _lock: lock }, restored, origin))
+        Ok((Self { records }, restored, origin))
     }
 
     /// The secrets that have served a conversation, remembered beside the file.
     pub(crate) fn used_secrets(&self) -> Result<UsedSecrets, StateError> {
-        let file = beside(&self.records.storage.0, ".used");
+        let file = beside(self.records.file.path(), ".used");
         UsedSecrets::open(&file).map_err(|source| StateError::Read { file, source })
     }
 
@@ -146,23 +143,23 @@ enum OpenError {
 
 /// A state file's contents over time, and the witness of the newest.
 #[derive(Debug)]
-struct Records<S> {
-    storage: S,
+struct Records<D> {
+    file: KeptFile<D>,
     witness: Arc<dyn StateWitness>,
     network: Digest,
     /// What was written last, or tried.
     last: Mutex<Witnessed>,
 }
 
-impl<S: Storage> Records<S> {
+impl<D: Disk> Records<D> {
     fn open(
-        storage: S,
+        file: KeptFile<D>,
         witness: &Arc<dyn StateWitness>,
         network: &NetworkFile,
         now: Timestamp,
         rng: &mut impl CryptoRng,
     ) -> Result<(Self, Option<Checkpoint>, StateOrigin), OpenError> {
-        let bytes = storage.read(STATE_BYTES as u64 + 1).map_err(OpenError::Storage)?;
+        let bytes = file.read(STATE_BYTES as u64 + 1).map_err(OpenError::Storage)?;
         let found = match bytes {
             Some(bytes) => {
                 let content = StateContent::parse(&bytes).ok_or(OpenError::Damaged)?;
@@ -178,7 +175,7 @@ impl<S: Storage> Records<S> {
         rng.fill_bytes(&mut fresh);
         let begin = |number| Witnessed { instance: fresh, number };
         let records = |last| Self {
-            storage,
+            file,
             witness: Arc::clone(witness),
             network: network.id(),
             last: Mutex::new(last),
@@ -215,10 +212,7 @@ impl<S: Storage> Records<S> {
         last.number = last.number.saturating_add(1);
         let content =
             StateContent { network: self.network, record: *last, checkpoint: *checkpoint };
-        let new = self.storage.create(&content.render())?;
-        self.storage.sync(&new)?;
-        self.storage.rename(new)?;
-        self.storage.sync_folder()?;
+        self.file.replace(&content.render())?;
         self.witness.keep(*last)
     }
 }

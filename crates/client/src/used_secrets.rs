@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use antiphon_client_core::ConversationSecret;
-use antiphon_process::kept_file::disk::private;
+use antiphon_process::kept_file::owners_only;
 use tokio::runtime::Handle;
 
 const CONTEXT: &str = "Antiphon 2026 used conversation secret";
@@ -79,7 +79,7 @@ impl UsedSecrets {
 }
 
 fn append(file: &Path, mark: SecretMark) -> io::Result<()> {
-    let mut file = private(OpenOptions::new().append(true).create(true)).open(file)?;
+    let mut file = owners_only(OpenOptions::new().append(true).create(true)).open(file)?;
     // One that a crash cut short would shift all that follow.
     let whole = file.metadata()?.len() / MARK_BYTES as u64 * MARK_BYTES as u64;
     file.set_len(whole)?;

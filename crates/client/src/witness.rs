@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
-use antiphon_process::kept_file::disk::private;
+use antiphon_process::kept_file::owners_only;
 
 use crate::formats::{SLOT_BYTES, Slot, Witnessed};
 
@@ -53,7 +53,7 @@ impl FileWitness {
     pub fn open(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
-        let file = private(options).open(path)?;
+        let file = owners_only(options).open(path)?;
         file.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
             TryLockError::Error(error) => error,

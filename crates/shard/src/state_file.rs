@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use antiphon_mix::SignerState;
-use antiphon_process::kept_file::{KeptFile, LockError};
+use antiphon_process::kept_file::{Disk, KeptFile, LockError};
 use antiphon_wire::{Epoch, Round};
 use serde::Deserialize;
 
@@ -55,16 +55,25 @@ struct Content {
     served_round: u64,
 }
 
+/// The longest file that is read, in bytes: two numbers and a comment.
+const MOST_BYTES: u64 = 4 << 10;
+
 /// Takes the file for this process alone and reads the state; the default if there is no file, as
 /// before a shard's first start.
 pub(crate) fn take(path: &Path) -> Result<(KeptFile, SignerState), StateFileError> {
     let file = KeptFile::take(path)?;
-    let damaged = |reason: String| StateFileError::Damaged { path: path.to_owned(), reason };
-    let read = file.read();
-    let read = read.map_err(|source| StateFileError::Read { path: path.to_owned(), source })?;
+    let state = load(&file)?;
+    Ok((file, state))
+}
+
+fn load<D: Disk>(file: &KeptFile<D>) -> Result<SignerState, StateFileError> {
+    let path = || file.path().to_owned();
+    let damaged = |reason: String| StateFileError::Damaged { path: path(), reason };
+    let read = file.read(MOST_BYTES);
+    let read = read.map_err(|source| StateFileError::Read { path: path(), source })?;
     let Some(bytes) = read else {
-        tracing::warn!(path = %path.display(), "no state file: taking this for a first start");
-        return Ok((file, SignerState::default()));
+        tracing::warn!(path = %path().display(), "no state file: taking this for a first start");
+        return Ok(SignerState::default());
     };
     let text = String::from_utf8(bytes).map_err(|_| damaged("it is no text".to_owned()))?;
     let content: Content =
@@ -73,16 +82,15 @@ pub(crate) fn take(path: &Path) -> Result<(KeptFile, SignerState), StateFileErro
     if numbers.contains(&u64::MAX) {
         return Err(damaged("it has the last number there is, which nobody gets to".to_owned()));
     }
-    let state = SignerState {
+    Ok(SignerState {
         signed_epoch: Epoch(content.signed_epoch),
         served_round: Round(content.served_round),
-    };
-    Ok((file, state))
+    })
 }
 
 /// Makes `state` durable: after this returns, [`take`] gives it or a later one, even after a power
 /// cut.
-pub(crate) fn store(file: &KeptFile, state: SignerState) -> Result<(), StateFileError> {
+pub(crate) fn store<D: Disk>(file: &KeptFile<D>, state: SignerState) -> Result<(), StateFileError> {
     let SignerState { signed_epoch, served_round } = state;
     let text = format!(
         "# Keeps this shard from signing or serving twice. Never edit, copy or restore it.\n\
@@ -95,6 +103,8 @@ pub(crate) fn store(file: &KeptFile, state: SignerState) -> Result<(), StateFile
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use antiphon_process::kept_file::FailingDisk;
 
     use super::*;
 
@@ -136,5 +146,23 @@ mod tests {
         let error = take(&path).unwrap_err().to_string();
         let holder = format!("in use by process {}", std::process::id());
         assert!(error.contains(&holder), "{error}");
+    }
+
+    #[test]
+    fn no_power_cut_forgets_what_was_signed_or_damages_the_file() {
+        let state =
+            |number| SignerState { signed_epoch: Epoch(number), served_round: Round(number) };
+        for (steps, seed) in (0..20).flat_map(|steps| (0..8).map(move |seed| (steps, seed))) {
+            let disk = FailingDisk::new(seed);
+            let file = KeptFile::on(disk.clone());
+            store(&file, state(1)).unwrap();
+            disk.power_for(Some(steps));
+            // Only what is stored is signed, and nothing after a store that failed.
+            let signed = (2..).take_while(|&number| store(&file, state(number)).is_ok()).last();
+            disk.crash(None);
+            let found = load(&file).unwrap().signed_epoch.0;
+            let signed = signed.unwrap_or(1);
+            assert!((signed..=signed + 1).contains(&found), "{steps} steps: {found}, not {signed}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use antiphon_client_core::{
     Client, ClientConfig, ConversationSecret, EntropySource, Event, Input, Opening, Outcome,
     Output, Role, RoundRefusal, Start,
 };
+use antiphon_process::kept_file::FailingDisk;
 use antiphon_wire::{Epoch, Round};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
@@ -21,117 +22,34 @@ use mix::Mix;
 const SCHEDULES: u64 = 16;
 const LENGTH: u64 = 60;
 
-/// A disk and a witness that lose power.
-#[derive(Debug)]
+/// A disk and a witness that lose power together.
+#[derive(Clone, Debug)]
 struct Machine {
-    rng: ChaCha20Rng,
-    /// Steps until the power goes; `None`: it stays.
-    power: Option<u32>,
-    /// What is in place for good.
-    lasting: Option<Vec<u8>>,
-    /// What was put in place since, and whether its bytes were on disk.
-    moved: Option<(Vec<u8>, bool)>,
-    /// What was written beside it, and whether it is on disk.
-    new: Option<(Vec<u8>, bool)>,
-    witness: Option<Witnessed>,
+    disk: FailingDisk,
+    witness: Arc<Mutex<Option<Witnessed>>>,
 }
 
-#[derive(Clone, Debug)]
-struct Shared(Arc<Mutex<Machine>>);
-
-impl Shared {
+impl Machine {
     fn new(seed: u64) -> Self {
-        let rng = ChaCha20Rng::seed_from_u64(seed);
-        let machine =
-            Machine { rng, power: None, lasting: None, moved: None, new: None, witness: None };
-        Self(Arc::new(Mutex::new(machine)))
-    }
-
-    /// Takes a step, unless the power goes: then it is taken or not.
-    fn step<T>(&self, step: impl FnOnce(&mut Machine) -> T) -> io::Result<T> {
-        let mut machine = self.0.lock().unwrap();
-        let gone = || io::Error::other("no power");
-        match machine.power {
-            Some(0) => return Err(gone()),
-            Some(left) => machine.power = Some(left - 1),
-            None => {}
-        }
-        let last = machine.power == Some(0);
-        if last && machine.rng.random() {
-            return Err(gone());
-        }
-        let done = step(&mut machine);
-        if last { Err(gone()) } else { Ok(done) }
-    }
-
-    /// The power goes, and what was not on disk for sure is there or not. It comes back for `steps`.
-    fn crash(&self, steps: Option<u32>) {
-        let mut machine = self.0.lock().unwrap();
-        machine.power = steps;
-        machine.new = None;
-        if let Some((mut bytes, synced)) = machine.moved.take()
-            && machine.rng.random()
-        {
-            if !synced {
-                bytes.truncate(machine.rng.random_range(0..bytes.len()));
-            }
-            machine.lasting = Some(bytes);
-        }
-    }
-
-    fn content(&self) -> Option<Vec<u8>> {
-        let machine = self.0.lock().unwrap();
-        machine.moved.as_ref().map(|(bytes, _)| bytes).or(machine.lasting.as_ref()).cloned()
+        Self { disk: FailingDisk::new(seed), witness: Arc::default() }
     }
 
     fn open(&self, mix: &Mix, now: Timestamp, seed: u64) -> Result<Opened, OpenError> {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let witness: Arc<dyn StateWitness> = Arc::new(self.clone());
-        Records::open(self.clone(), &witness, &mix.network, now, &mut rng)
+        Records::open(KeptFile::on(self.disk.clone()), &witness, &mix.network, now, &mut rng)
     }
 }
 
-type Opened = (Records<Shared>, Option<Checkpoint>, StateOrigin);
+type Opened = (Records<FailingDisk>, Option<Checkpoint>, StateOrigin);
 
-impl Storage for Shared {
-    type New = ();
-
-    fn read(&self, _: u64) -> io::Result<Option<Vec<u8>>> {
-        Ok(self.content())
-    }
-
-    fn create(&self, bytes: &[u8]) -> io::Result<()> {
-        self.step(|machine| machine.new = Some((bytes.to_vec(), false)))
-    }
-
-    fn sync(&self, (): &()) -> io::Result<()> {
-        self.step(|machine| {
-            if let Some((_, synced)) = &mut machine.new {
-                *synced = true;
-            }
-        })
-    }
-
-    fn rename(&self, (): ()) -> io::Result<()> {
-        self.step(|machine| machine.moved = machine.new.take())
-    }
-
-    fn sync_folder(&self) -> io::Result<()> {
-        self.step(|machine| {
-            if let Some((bytes, _)) = machine.moved.take() {
-                machine.lasting = Some(bytes);
-            }
-        })
-    }
-}
-
-impl StateWitness for Shared {
+impl StateWitness for Machine {
     fn recall(&self) -> io::Result<Option<Witnessed>> {
-        Ok(self.0.lock().unwrap().witness)
+        Ok(*self.witness.lock().unwrap())
     }
 
     fn keep(&self, newest: Witnessed) -> io::Result<()> {
-        self.step(|machine| machine.witness = Some(newest))
+        self.disk.step(|| *self.witness.lock().unwrap() = Some(newest))
     }
 }
 
@@ -157,7 +75,7 @@ struct World {
 /// One life of a client.
 struct Life {
     core: Client,
-    records: Records<Shared>,
+    records: Records<FailingDisk>,
 }
 
 impl World {
@@ -279,12 +197,12 @@ impl World {
 /// A client's lives up to the end of an epoch. Returns units charged, at the end and at least.
 fn lives(seed: u64) -> (u32, u32) {
     let mut world = World::new(seed);
-    let machine = Shared::new(seed);
+    let machine = Machine::new(seed);
     let mut round = 10;
     let mut charged = 0;
     while round < 10 + LENGTH {
         let steps = world.rng.random_range(0..60);
-        machine.crash(Some(steps));
+        machine.disk.crash(Some(steps));
         let now = world.time(round);
         let opened = match machine.open(&world.mix, now, seed ^ round) {
             Ok(opened) => opened,
@@ -363,13 +281,13 @@ fn a_crash_at_any_step_of_a_write_leaves_the_old_or_the_new_and_never_a_backup()
     let now = world.time(10);
     let checkpoint = |charged| Checkpoint { charged, ..Checkpoint::default() };
     for (steps, seed) in (0..7).flat_map(|steps| (0..8).map(move |seed| (steps, seed))) {
-        let machine = Shared::new(seed);
+        let machine = Machine::new(seed);
         let (records, ..) = machine.open(&world.mix, now, 1).unwrap();
         records.write(&checkpoint(1)).unwrap();
-        machine.0.lock().unwrap().power = Some(steps);
+        machine.disk.power_for(Some(steps));
         let written = records.write(&checkpoint(2)).is_ok();
         assert_eq!(written, steps > 5);
-        machine.crash(None);
+        machine.disk.crash(None);
         let (_, restored, origin) = machine.open(&world.mix, now, 2).unwrap();
         assert_eq!(origin, StateOrigin::Newest, "{steps} steps");
         let charged = restored.unwrap().charged;
@@ -380,17 +298,17 @@ fn a_crash_at_any_step_of_a_write_leaves_the_old_or_the_new_and_never_a_backup()
 #[test]
 fn a_backup_put_back_is_used_up_and_takes_no_part_in_rounds_that_may_be_used() {
     let mut world = World::new(5);
-    let machine = Shared::new(5);
+    let machine = Machine::new(5);
     let opened = machine.open(&world.mix, world.time(10), 1).unwrap();
     let mut life = world.begin(opened, world.time(10));
     let secret = ConversationSecret([9; 32]);
     life.core.open_conversation(&Opening::new(secret, Role::First, Start::Dense)).unwrap();
     world.open(&mut life, world.time(10), 10);
-    let backup = machine.content();
+    let backup = machine.disk.content();
     for round in 11..14 {
         assert!(world.open(&mut life, world.time(round), round).0.is_some());
     }
-    machine.0.lock().unwrap().lasting = backup;
+    machine.disk.restore(backup);
     for seed in 2..4 {
         let opened = machine.open(&world.mix, world.time(14), seed).unwrap();
         // Put back once, it stays what it is.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use antiphon_process::kept_file::{KeptFile, LockError};
+use antiphon_process::kept_file::{Disk, FileSystem, KeptFile, LockError};
 
 use crate::State;
 
@@ -42,10 +42,13 @@ pub enum StoreError {
     },
 }
 
+/// The longest state that is read, in bytes: the documents of some hundred shards are a few megabytes.
+const MOST_BYTES: u64 = 256 << 20;
+
 /// Keeps the state in a file.
 #[derive(Debug)]
-pub(super) struct Store {
-    file: KeptFile,
+pub(super) struct Store<D = FileSystem> {
+    file: KeptFile<D>,
 }
 
 impl Store {
@@ -53,11 +56,13 @@ impl Store {
     pub(super) fn take(file: &Path) -> Result<Self, StoreError> {
         Ok(Self { file: KeptFile::take(file)? })
     }
+}
 
+impl<D: Disk> Store<D> {
     /// The state kept last; that of a new network if there is no file.
     pub(super) fn load(&self) -> Result<State, StoreError> {
         let file = || self.file.path().to_owned();
-        match self.file.read() {
+        match self.file.read(MOST_BYTES) {
             Ok(Some(bytes)) => serde_json::from_slice(&bytes)
                 .map_err(|source| StoreError::Content { file: file(), source }),
             Ok(None) => {
@@ -82,6 +87,9 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
+    use antiphon_process::kept_file::FailingDisk;
+    use antiphon_wire::{Epoch, Round, Timestamp};
+
     use super::*;
 
     #[test]
@@ -103,5 +111,24 @@ mod tests {
         let file = folder.path().join("state.json");
         let _first = Store::take(&file).unwrap();
         assert!(matches!(Store::take(&file), Err(StoreError::Lock(LockError::InUse { .. }))));
+    }
+
+    #[test]
+    fn no_power_cut_gives_out_a_number_again_or_damages_the_state() {
+        for (steps, seed) in (0..20).flat_map(|steps| (0..8).map(move |seed| (steps, seed))) {
+            let disk = FailingDisk::new(seed);
+            let store = Store { file: KeptFile::on(disk.clone()) };
+            let state = |number| {
+                let mut state = State::default();
+                state.raise(Epoch(number), Round(number), Timestamp(1));
+                state
+            };
+            store.save(&state(1)).unwrap();
+            disk.power_for(Some(steps));
+            let kept = (2..).take_while(|&number| store.save(&state(number)).is_ok()).last();
+            disk.crash(None);
+            let (found, kept) = (store.load().unwrap().last_round().0, kept.unwrap_or(1));
+            assert!((kept..=kept + 1).contains(&found), "{steps} steps: {found}, not {kept}");
+        }
     }
 }

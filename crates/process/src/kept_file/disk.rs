@@ -1,14 +1,19 @@
-//! Where a state file's bytes live, step by step, so that tests can fail at each.
+//! Where a kept file's bytes live, step by step, so that tests can fail at each.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+/// The links that a path may go through, as many as Linux follows.
+const MOST_LINKS: usize = 40;
+
 /// A place whose content is replaced as a whole: `create`, `sync`, `rename`, `sync_folder`.
-pub trait Storage {
+pub trait Disk {
     /// New content that is not in place yet.
     type New;
 
+    /// Where it is, for messages.
+    fn path(&self) -> &Path;
     /// The content, cut off after `limit` bytes; `None` if there is none.
     ///
     /// # Errors
@@ -36,15 +41,44 @@ pub trait Storage {
     fn sync_folder(&self) -> io::Result<()>;
 }
 
-/// A file.
+/// A file in the file system.
 #[derive(Debug)]
-pub struct Disk(
-    /// Where it is.
-    pub PathBuf,
-);
+pub struct FileSystem(PathBuf);
 
-impl Storage for Disk {
+impl FileSystem {
+    /// The file that `path` leads to, perhaps over symbolic links, also if nothing is there yet. What
+    /// replaces a file has to replace the one behind the link: it is there that the file is meant to be
+    /// kept.
+    ///
+    /// # Errors
+    /// If a link cannot be read, or there are too many.
+    pub fn behind_links(path: &Path) -> io::Result<Self> {
+        let mut path = path.to_owned();
+        for _ in 0..MOST_LINKS {
+            match std::fs::read_link(&path) {
+                Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
+                // No link, or nothing at all.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::InvalidInput | io::ErrorKind::NotFound
+                    ) =>
+                {
+                    return Ok(Self(path));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::Error::other("too many symbolic links"))
+    }
+}
+
+impl Disk for FileSystem {
     type New = File;
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
 
     fn read(&self, limit: u64) -> io::Result<Option<Vec<u8>>> {
         match File::open(&self.0) {
@@ -60,8 +94,9 @@ impl Storage for Disk {
 
     fn create(&self, bytes: &[u8]) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        let options = private(options.write(true).create(true).truncate(true));
+        let options = owners_only(options.write(true).create(true).truncate(true));
         let mut file = options.open(beside(&self.0, ".new"))?;
+        close_to_others(&file)?;
         file.write_all(bytes)?;
         Ok(file)
     }
@@ -83,40 +118,21 @@ impl Storage for Disk {
     }
 }
 
-/// The options, so that a file that is made can be used by its owner alone: what a client remembers
-/// says whether its user talks.
-pub fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+/// The options, so that a file that is made can be used by its owner alone: what a process remembers
+/// says what its user does.
+pub fn owners_only(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
 }
 
-/// The links that a path may go through, as many as Linux follows.
-const MOST_LINKS: usize = 40;
-
-/// Where a path leads that may be a symbolic link, also if nothing is there yet. What replaces a file
-/// has to replace the one behind the link: it is there that the file is meant to be kept.
-///
-/// # Errors
-/// If a link cannot be read, or there are too many.
-pub fn behind_links(path: &Path) -> io::Result<PathBuf> {
-    let mut path = path.to_owned();
-    for _ in 0..MOST_LINKS {
-        match std::fs::read_link(&path) {
-            Ok(target) => path = path.parent().unwrap_or(Path::new("")).join(target),
-            // No link, or nothing at all.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::InvalidInput | io::ErrorKind::NotFound
-                ) =>
-            {
-                return Ok(path);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::Error::other("too many symbolic links"))
+/// For a file that was there already, left behind by a write that failed.
+fn close_to_others(file: &File) -> io::Result<()> {
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    #[cfg(not(unix))]
+    let _ = file;
+    Ok(())
 }
 
 /// The file next to `file` whose name ends in `suffix` as well.
