@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+pub mod backoff;
 pub mod clock;
 pub mod config_file;
 pub mod descriptors;
 pub mod entropy;
 pub mod kept_file;
 pub mod keyfile;
+pub mod redial;

@@ -1,16 +1,18 @@
 //! The link to the coordinator. It is dialled again when lost.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use antiphon_process::entropy::entropy;
-use antiphon_transport::{CloseReason, Dialer, Incoming, Link, LinkReceiver, PeerIdentity};
+use antiphon_process::redial::{self, Peer};
+use antiphon_transport::{
+    CloseReason, DialError, Dialer, Incoming, Link, LinkReceiver, PeerIdentity,
+};
 use antiphon_wire::{Decode as _, ToShard};
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
 
 use crate::CoordinatorAddress;
-use crate::backoff::Backoff;
+use crate::server::WAITS;
 
 /// Messages that wait for the coordinator at most.
 const QUEUE: usize = 64;
@@ -33,23 +35,42 @@ pub(crate) async fn keep_linked(
     coordinator: CoordinatorAddress,
     events: mpsc::Sender<CoordinatorEvent>,
 ) {
-    let mut rng = entropy();
-    let mut backoff = Backoff::default();
-    loop {
-        let expected = PeerIdentity(coordinator.identity.0);
-        let why = match dialer.dial_host(&coordinator.address, expected).await {
-            Ok(link) => {
-                let since = Instant::now();
-                let Some(why) = carry(link, &events).await else { return };
-                backoff.link_lived(since.elapsed());
-                why
-            }
-            Err(error) => error.to_string(),
-        };
-        if events.send(CoordinatorEvent::Lost(why)).await.is_err() {
-            return;
+    redial::keep_linked(Coordinator { dialer, address: coordinator, events }, WAITS).await;
+}
+
+struct Coordinator {
+    dialer: Arc<Dialer>,
+    address: CoordinatorAddress,
+    events: mpsc::Sender<CoordinatorEvent>,
+}
+
+impl Peer for Coordinator {
+    type Link = Link;
+    type Error = DialError;
+
+    async fn dial(&mut self) -> Result<Link, DialError> {
+        let expected = PeerIdentity(self.address.identity.0);
+        self.dialer.dial_host(&self.address.address, expected).await
+    }
+
+    async fn carry(&mut self, link: Link) -> ControlFlow<()> {
+        match carry(link, &self.events).await {
+            Some(why) => self.lost(why).await,
+            None => ControlFlow::Break(()),
         }
-        sleep(backoff.next_wait(&mut rng)).await;
+    }
+
+    async fn failed(&mut self, error: DialError) -> ControlFlow<()> {
+        self.lost(error.to_string()).await
+    }
+}
+
+impl Coordinator {
+    async fn lost(&self, why: String) -> ControlFlow<()> {
+        match self.events.send(CoordinatorEvent::Lost(why)).await {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod advertised;
-mod backoff;
 mod clients;
 mod config;
 mod coordinator;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use antiphon_process::backoff::Backoff;
 use antiphon_process::entropy::entropy;
 use antiphon_transport::{
     BulkReceipt, CloseReason, Dialer, Link, LinkSender, PeerIdentity, SendError,
@@ -17,8 +18,8 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::backoff::Backoff;
 use crate::poll_once::poll_once;
+use crate::server::WAITS;
 
 /// Control frames that wait for a peer at most.
 const FRAMES: usize = 256;
@@ -104,7 +105,7 @@ enum Ended {
 
 async fn run(dialer: Arc<Dialer>, identity: IdentityKey, address: SocketAddr, mut queues: Queues) {
     let mut rng = entropy();
-    let mut backoff = Backoff::default();
+    let mut backoff = Backoff::new(WAITS);
     loop {
         match dialer.dial(address, PeerIdentity(identity.0)).await {
             Ok(link) => {

@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use antiphon_mix::{EntropySource, Shard, ShardConfig, SignerState};
+use antiphon_process::backoff::Waits;
 use antiphon_process::entropy::entropy;
 use antiphon_transport::{Accept, BindError, Dialer, Identity, Limits, PeerIdentity, Server};
 use antiphon_wire::{IdentityKey, NetworkFile, OperatorIndex, OperatorList, Signed};
@@ -30,6 +32,11 @@ const PEER_INPUTS: usize = 64;
 const CLIENT_EVENTS: usize = 256;
 /// Messages from the coordinator that wait for the machine.
 const COORDINATOR_EVENTS: usize = 16;
+
+/// Waits before a link to a peer or the coordinator is dialled again. The first is short: when an epoch
+/// begins, a peer may learn of this shard a moment after this shard dials it.
+pub(crate) const WAITS: Waits =
+    Waits { first: Duration::from_millis(50), longest: Duration::from_secs(5) };
 
 /// Where a server is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

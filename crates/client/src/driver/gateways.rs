@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_client_core::{DocumentRefusal, Input};
+use antiphon_process::backoff::Waits;
 use antiphon_process::clock::SystemClock;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_transport::DialError;
@@ -13,9 +14,10 @@ use tokio::time::Instant;
 use super::Driver;
 use super::line::{LineEvent, Target};
 use crate::ConnectError;
-use crate::backoff;
 use crate::event::Event;
 
+/// Waits before a gateway is dialled after failures in a row.
+const WAITS: Waits = Waits { first: Duration::from_millis(500), longest: Duration::from_secs(30) };
 /// A gateway that opens no round for this long, and for this many intervals, is left.
 const QUIET: Duration = Duration::from_secs(60);
 const QUIET_INTERVALS: u32 = 12;
@@ -181,7 +183,7 @@ impl Driver {
 
     fn retry(&mut self, reason: String) {
         self.last_failure = reason;
-        let wait = backoff::wait(self.failures, &mut self.rng);
+        let wait = WAITS.after(self.failures, &mut self.rng);
         self.failures = self.failures.saturating_add(1);
         self.line.wait(wait);
     }
