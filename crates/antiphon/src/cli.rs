@@ -5,8 +5,9 @@ pub(crate) mod json;
 pub(crate) mod network;
 pub(crate) mod values;
 
+use antiphon_process::logging::LogFilter;
 use clap::{Parser, Subcommand};
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing::level_filters::LevelFilter;
 
 use crate::account::AccountArguments;
 use crate::attack::AttackArguments;
@@ -49,7 +50,7 @@ pub(crate) struct Cli {
         value_parser = logging::filter,
         help_heading = "Every command"
     )]
-    pub(crate) log: Option<Targets>,
+    pub(crate) log: Option<LogFilter>,
     /// What to do
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -78,11 +79,11 @@ pub(crate) enum Command {
 
 impl Cli {
     /// What to log: what was asked for, or what suits the command.
-    pub(crate) fn filter(&self) -> Targets {
+    pub(crate) fn filter(&self) -> LogFilter {
         let usual = match self.command {
             Command::Demo(_) | Command::Load(_) => LevelFilter::ERROR,
             _ => LevelFilter::INFO,
         };
-        self.log.clone().unwrap_or_else(|| Targets::new().with_default(usual))
+        self.log.clone().unwrap_or_else(|| LogFilter::of(usual))
     }
 }

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use antiphon_client::config::{self, ConfigError};
 use antiphon_client::{Client, StateError};
+use antiphon_process::signals::stop_requested;
 use clap::Args;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -25,7 +26,6 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::announce::announce;
 use crate::exit::{EXIT_CODES, Exit, Exits};
-use crate::signals::stop_requested;
 
 use jobs::{JobSocket, SocketError};
 use stay::Stay;

@@ -17,6 +17,7 @@ use antiphon_client::{
 use antiphon_coordinator::{CoordinatorConfig, Notice};
 use antiphon_load::{EmbeddedError, EmbeddedNetwork, EmbeddedOptions};
 use antiphon_process::entropy::entropy;
+use antiphon_process::signals::stop_requested;
 use antiphon_shard::{DropOnions, Tamper};
 use antiphon_wire::{Layer, Policy};
 use clap::Args;
@@ -30,7 +31,6 @@ use crate::cli::json::JsonArguments;
 use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::output::OutputError;
 use crate::plan::{Figures, PlanError};
-use crate::signals::stop_requested;
 
 use report::{Messages, NetworkReport, Report, Round};
 

@@ -16,6 +16,7 @@ use antiphon_load::{
 };
 use antiphon_onion::Kernel;
 use antiphon_process::entropy::entropy;
+use antiphon_process::signals::stop_requested;
 use clap::{ArgGroup, Args};
 use rand::Rng as _;
 
@@ -26,7 +27,6 @@ use crate::cli::values;
 use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::output::OutputError;
 use crate::plan::{Figures, PlanError};
-use crate::signals::stop_requested;
 
 use progress::Bar;
 

@@ -18,7 +18,6 @@ mod output;
 mod plan;
 mod serve;
 mod shell;
-mod signals;
 mod speed;
 
 use std::process::ExitCode;
@@ -31,7 +30,7 @@ use crate::exit::Failure;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::init(cli.filter());
+    let _ = logging::init(cli.filter());
     exit::report(run(cli.command))
 }
 

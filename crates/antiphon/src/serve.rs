@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use antiphon_coordinator::server::{CoordinatorServer, ServerConfig, ServerError};
 use antiphon_process::config_file::ConfigError;
 use antiphon_process::descriptors;
+use antiphon_process::signals::stop_requested;
 use antiphon_shard::{ConfigFile, RunError, ShardServer, StartError, metrics};
 use clap::Args;
 use tokio::runtime::Runtime;
@@ -13,7 +14,6 @@ use tokio::runtime::Runtime;
 use crate::announce::announce;
 use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::operator_lists::OperatorLists;
-use crate::signals::stop_requested;
 
 /// Run a shard
 #[derive(Debug, Args)]

@@ -7,4 +7,8 @@ pub mod descriptors;
 pub mod entropy;
 pub mod kept_file;
 pub mod keyfile;
+#[cfg(feature = "logging")]
+pub mod logging;
 pub mod redial;
+#[cfg(unix)]
+pub mod signals;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use antiphon_client::config::{self, ConfigError};
+use antiphon_process::signals::stop_requested;
 use clap::Args;
 use serde::Serialize;
 use tokio::runtime;
@@ -16,7 +17,6 @@ use super::{durations, status_text};
 use crate::cli::json::JsonArguments;
 use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::output::OutputError;
-use crate::signals::stop_requested;
 
 /// Send a file to the partner of a running client
 #[derive(Debug, Args)]

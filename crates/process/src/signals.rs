@@ -7,17 +7,18 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
-use crate::exit::Exit;
+/// The exit code of a process that was stopped before its job was done.
+pub const INTERRUPTED: i32 = 3;
 
 /// What comes so soon after a signal is the same one: `timeout` sends it to a process and to its group.
 const SAME: Duration = Duration::from_millis(500);
 
-/// Resolves at the first SIGTERM or SIGINT; the second one ends the process at once. Listening starts
-/// with the call, not with the first poll.
+/// Resolves at the first SIGTERM or SIGINT; the second one ends the process at once, with
+/// [`INTERRUPTED`]. Listening starts with the call, not with the first poll.
 ///
 /// # Errors
 /// If the system does not let the process listen for signals.
-pub(crate) fn stop_requested() -> io::Result<impl Future<Output = ()>> {
+pub fn stop_requested() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
@@ -32,7 +33,7 @@ pub(crate) fn stop_requested() -> io::Result<impl Future<Output = ()>> {
             }
             // Whether anybody reads it makes no difference.
             let _ = writeln!(io::stderr(), "error: stopped at once, as asked twice");
-            process::exit(Exit::Interrupted as i32);
+            process::exit(INTERRUPTED);
         });
     })
 }
