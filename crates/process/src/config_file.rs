@@ -3,11 +3,13 @@
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use antiphon_wire::{IdentityKey, NetworkFile, NetworkFileError, OperatorList, Signed};
 use ed25519_dalek::SigningKey;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
@@ -71,6 +73,14 @@ pub enum ConfigError {
 
 fn named_by(key: Option<&'static str>) -> String {
     key.map(|key| format!(" (`{key}`)")).unwrap_or_default()
+}
+
+/// The section `admin`: where a process answers those who look after it.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdminSection {
+    /// The TCP address to listen on.
+    pub listen: SocketAddr,
 }
 
 /// The largest configuration or network file that is read, in bytes: some thousand operators with

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "admin")]
+pub mod admin;
 pub mod backoff;
 pub mod clock;
 pub mod config_file;
@@ -9,6 +11,7 @@ pub mod kept_file;
 pub mod keyfile;
 #[cfg(feature = "logging")]
 pub mod logging;
+pub mod readiness;
 pub mod redial;
 #[cfg(unix)]
 pub mod signals;

@@ -1,0 +1,30 @@
+//! The HTTP server by which a process is looked after: `/live`, `/ready`, `/metrics`, `/log-level`.
+//!
+//! It shows aggregates that anyone who watches the network could count, and nothing about users. Whoever
+//! reaches it can change how much is logged: it belongs on loopback or on a network of the operator's own.
+
+mod metrics_page;
+mod pages;
+mod server;
+
+use std::io;
+use std::net::SocketAddr;
+
+pub use metrics_page::{Buckets, MetricsPage};
+pub use server::AdminServer;
+
+/// Why the admin server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The address cannot be used.
+    #[error("cannot serve `admin` on TCP {address}: {source}: is another process there?")]
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something else collects this process's metrics already.
+    #[error("cannot collect metrics: {0}")]
+    Recorder(String),
+}

@@ -1,0 +1,123 @@
+//! Connections to the admin server, bounded in number and time.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{interval, sleep, timeout};
+
+use super::pages::{Pages, router};
+use super::{AdminError, MetricsPage};
+use crate::logging::LogLevel;
+use crate::readiness::Readiness;
+
+/// The longest head of a request, in bytes: the least that the HTTP server allows.
+const MOST_HEAD_BYTES: usize = 8 << 10;
+/// How long the head of a request may take to come.
+const HEAD_WITHIN: Duration = Duration::from_secs(1);
+/// How long a connection may last: its request, and its answer as fast as it is taken.
+const CONNECTION_WITHIN: Duration = Duration::from_secs(5);
+/// Connections served at once.
+const AT_ONCE: usize = 16;
+/// How long to wait when the system gives no more sockets.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How often old values of metrics are folded together.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// A bound admin server that does not answer yet.
+pub struct AdminServer {
+    listener: TcpListener,
+    address: SocketAddr,
+    metrics: MetricsPage,
+}
+
+impl AdminServer {
+    /// Listens on `address`. Warns if others than this machine may reach it.
+    ///
+    /// # Errors
+    /// If the address cannot be used.
+    pub async fn bind(address: SocketAddr, metrics: MetricsPage) -> Result<Self, AdminError> {
+        let failed = |source| AdminError::Bind { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        tracing::info!(%address, "admin pages are served over HTTP");
+        if !address.ip().to_canonical().is_loopback() {
+            tracing::warn!(
+                %address,
+                "whoever reaches `admin.listen` sees this process's metrics and sets what it logs: let a \
+                 firewall admit those alone who look after it, or listen on loopback"
+            );
+        }
+        Ok(Self { listener, address, metrics })
+    }
+
+    /// The address listened on.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until the returned task is aborted.
+    pub fn serve(
+        self,
+        readiness: watch::Receiver<Readiness>,
+        log_level: LogLevel,
+    ) -> JoinHandle<()> {
+        let Self { listener, metrics, .. } = self;
+        let pages = Pages { metrics: metrics.clone(), readiness, log_level };
+        tokio::spawn(answer_all(listener, metrics, router(pages)))
+    }
+}
+
+async fn answer_all(listener: TcpListener, metrics: MetricsPage, router: Router) {
+    let mut upkeep = interval(UPKEEP);
+    let mut connections: VecDeque<AbortOnDrop> = VecDeque::new();
+    loop {
+        tokio::select! {
+            _ = upkeep.tick() => metrics.keep_up(),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.retain(|task| !task.0.is_finished());
+                    // The oldest has said nothing for longest.
+                    if connections.len() >= AT_ONCE {
+                        connections.pop_front();
+                    }
+                    connections.push_back(AbortOnDrop(tokio::spawn(answer(stream, router.clone()))));
+                }
+                // No descriptors are left: others will give theirs back.
+                Err(_) => sleep(PAUSE).await,
+            },
+        }
+    }
+}
+
+/// Answers one request of a connection and closes it. Nobody is told of what goes wrong: it is the
+/// asker's, who notices.
+async fn answer(stream: TcpStream, router: Router) {
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN)
+        .max_buf_size(MOST_HEAD_BYTES)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let _ = timeout(CONNECTION_WITHIN, connection).await;
+}
+
+/// A connection that is served until this is dropped.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;
