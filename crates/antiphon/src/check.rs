@@ -3,9 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use antiphon_coordinator::server::ServerConfig;
+use antiphon_coordinator::server as coordinator;
 use antiphon_process::config_file::{ConfigError, read_bounded};
-use antiphon_shard::{ConfigFile, StartError};
+use antiphon_shard::{self as shard, StartError};
 use antiphon_wire::{NetworkFile, NetworkFileError};
 use clap::Args;
 
@@ -78,14 +78,14 @@ fn check(path: &Path) -> Result<&'static str, CheckError> {
     // By more than one key, so that a typo in one of them is found rather than another kind.
     let has = |keys: &[&str]| keys.iter().any(|key| table.contains_key(*key));
     if has(&["listen_peers", "operator_list"]) {
-        let config = ConfigFile::read(path)?;
+        let config = shard::ConfigFile::read(path)?;
         config
             .shard
             .check()
             .map_err(|source| CheckError::Shard { path: path.to_owned(), source })?;
         Ok("a shard's configuration")
     } else if has(&["listen_shards", "listen_clients"]) {
-        ServerConfig::load(path)?;
+        coordinator::ConfigFile::read(path)?;
         Ok("a coordinator's configuration")
     } else if has(&["operator", "policy"]) {
         NetworkFile::parse(&text)

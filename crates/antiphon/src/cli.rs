@@ -6,6 +6,8 @@ pub(crate) mod network;
 pub(crate) mod values;
 
 use antiphon_process::logging::LogFilter;
+use antiphond::coordinator::CoordinatorArguments;
+use antiphond::shard::ShardArguments;
 use clap::{Parser, Subcommand};
 use tracing::level_filters::LevelFilter;
 
@@ -20,7 +22,6 @@ use crate::keygen::KeygenArguments;
 use crate::load::LoadArguments;
 use crate::logging;
 use crate::plan::PlanArguments;
-use crate::serve::{CoordinatorArguments, ShardArguments};
 use crate::shell::{CompletionsArguments, ManArguments};
 use crate::speed::SpeedArguments;
 

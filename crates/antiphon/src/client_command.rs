@@ -19,12 +19,12 @@ use std::time::Duration;
 use antiphon_client::config::{self, ConfigError};
 use antiphon_client::{Client, StateError};
 use antiphon_process::signals::stop_requested;
+use antiphond::announce::announce;
 use clap::Args;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use crate::announce::announce;
 use crate::exit::{EXIT_CODES, Exit, Exits};
 
 use jobs::{JobSocket, SocketError};

@@ -22,6 +22,7 @@ const CRATES: Crates = &[
     "antiphon_transport",
     "antiphon_verify",
     "antiphon_wire",
+    "antiphond",
     "quinn",
     "quinn_proto",
     "rustls",

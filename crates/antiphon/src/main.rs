@@ -3,7 +3,6 @@
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod account;
-mod announce;
 mod attack;
 mod check;
 mod cli;
@@ -13,7 +12,6 @@ mod exit;
 mod keygen;
 mod load;
 mod logging;
-mod operator_lists;
 mod output;
 mod plan;
 mod serve;
@@ -22,6 +20,7 @@ mod speed;
 
 use std::process::ExitCode;
 
+use antiphon_process::logging::LogLevel;
 use clap::Parser as _;
 
 use crate::cli::{Cli, Command};
@@ -30,15 +29,15 @@ use crate::exit::Failure;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let _ = logging::init(cli.filter());
-    exit::report(run(cli.command))
+    let log_level = logging::init(cli.filter());
+    exit::report(run(cli.command, log_level))
 }
 
-fn run(command: Command) -> Result<(), Failure> {
+fn run(command: Command, log_level: LogLevel) -> Result<(), Failure> {
     match command {
         Command::Demo(arguments) => Ok(demo::run(&arguments)?),
-        Command::Shard(arguments) => Ok(serve::shard(&arguments)?),
-        Command::Coordinator(arguments) => Ok(serve::coordinator(&arguments)?),
+        Command::Shard(arguments) => Ok(antiphond::shard::run(&arguments, log_level)?),
+        Command::Coordinator(arguments) => Ok(antiphond::coordinator::run(&arguments, log_level)?),
         Command::Client(arguments) => Ok(client_command::run(&arguments)?),
         Command::Send(arguments) => Ok(commands::send(&arguments)?),
         Command::Receive(arguments) => Ok(commands::receive(&arguments)?),

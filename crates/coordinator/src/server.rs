@@ -4,6 +4,7 @@ mod clients;
 mod config;
 mod driver;
 mod links;
+mod metrics;
 mod shards;
 mod store;
 
@@ -13,16 +14,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_process::clock::SystemClock;
+use antiphon_process::readiness::Readiness;
 use antiphon_transport::{Accept, BindError, Limits, Server};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::{Coordinator, Notice};
-use driver::Driver;
+use driver::{Driver, Telling};
 use store::Store;
 
-pub use config::{ConfigError, ServerConfig};
+pub use config::{ConfigError, ConfigFile, ServerConfig};
 pub use store::StoreError;
 
 /// Notices kept for a watcher that lags behind.
@@ -57,8 +59,10 @@ pub struct CoordinatorServer {
     client_addr: SocketAddr,
     notices: broadcast::Sender<Notice>,
     stop: watch::Sender<bool>,
+    readiness: watch::Receiver<Readiness>,
     driver: Option<JoinHandle<Result<(), ServerError>>>,
     acceptors: [JoinHandle<()>; 2],
+    counting: JoinHandle<()>,
 }
 
 impl CoordinatorServer {
@@ -68,6 +72,7 @@ impl CoordinatorServer {
     /// # Errors
     /// If an address or the state file cannot be used.
     pub fn start(config: ServerConfig) -> Result<Self, ServerError> {
+        metrics::describe();
         let store = Store::take(&config.state)?;
         let state = store.load()?;
         // Proves that the state can be kept before anybody relies on it.
@@ -93,17 +98,23 @@ impl CoordinatorServer {
         let notices = broadcast::Sender::new(NOTICES);
         let coordinator =
             Coordinator::new(config.coordinator, config.network, state, SystemClock::now());
-        let driver = Driver::new(coordinator, store, documents, notices.clone(), stopped.clone());
+        let ready = Readiness::Ready("shards can register".to_owned());
+        let (tell_readiness, readiness) = watch::channel(ready);
+        let tell = Telling { notices: notices.clone(), readiness: tell_readiness };
+        let driver = Driver::new(coordinator, store, documents, tell, stopped.clone());
+        let counting = metrics::count_links(shards.endpoint(), clients.endpoint());
         Ok(Self {
             shard_addr,
             client_addr,
             notices,
             stop,
+            readiness,
             driver: Some(tokio::spawn(driver.run(input_queue, stopped.clone()))),
             acceptors: [
                 tokio::spawn(shards::serve(shards, network, inputs, stopped.clone())),
                 tokio::spawn(clients::serve(clients, newest, stopped)),
             ],
+            counting: tokio::spawn(counting),
         })
     }
 
@@ -115,6 +126,12 @@ impl CoordinatorServer {
     /// Where clients connect.
     pub const fn client_addr(&self) -> SocketAddr {
         self.client_addr
+    }
+
+    /// Whether the coordinator can plan and open rounds, and what keeps it from that otherwise. It is
+    /// ready without shards: they can register only with one that is reached.
+    pub fn readiness(&self) -> watch::Receiver<Readiness> {
+        self.readiness.clone()
     }
 
     /// Notices from now on. A watcher that lags behind by too many loses the oldest.
@@ -163,6 +180,7 @@ impl Drop for CoordinatorServer {
             driver.abort();
         }
         self.acceptors.iter().for_each(JoinHandle::abort);
+        self.counting.abort();
     }
 }
 

@@ -194,7 +194,7 @@ impl Setup<'_> {
              [coordinator]\n\
              address = \"127.0.0.1:{}\"\n\
              identity = \"{coordinator}\"\n\
-             [metrics]\n\
+             [admin]\n\
              listen = \"127.0.0.1:{metrics}\"\n",
             self.ports
         )

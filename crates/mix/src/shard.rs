@@ -3,6 +3,7 @@
 mod clients;
 mod epochs;
 mod kept;
+mod membership;
 mod patience;
 mod rounds;
 
@@ -27,6 +28,8 @@ use crate::work::{Done, StepResult, WorkDone};
 use crate::{Limits, SignerState};
 use clients::Clients;
 use kept::Kept;
+
+pub use membership::Membership;
 
 /// Identity, network and limits of a shard.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 
 mod closing;
 mod output;
+mod readiness;
 mod rosters;
 
 use std::collections::{BTreeMap, HashMap};
@@ -11,6 +12,7 @@ use std::time::Duration;
 use antiphon_mix::{ClientId, Input, Shard, SignerState, WorkDone};
 use antiphon_process::clock::SystemClock;
 use antiphon_process::kept_file::KeptFile;
+use antiphon_process::readiness::Readiness;
 use antiphon_transport::Dialer;
 use antiphon_wire::{IdentityKey, OperatorList, Round, Signed, ToClient, ToShard};
 use bytes::Bytes;
@@ -28,6 +30,7 @@ use crate::send_times::SendTimes;
 use crate::server::Phase;
 use crate::workers::Workers;
 use crate::{ShardNotice, StateFileError, Tamper};
+use readiness::Part;
 use rosters::Rosters;
 
 /// How long a shard that leaves waits for an epoch without it to take over.
@@ -106,10 +109,16 @@ pub(crate) struct EventLoop {
     stopping: bool,
     /// What traces are measured from.
     started: Instant,
+    part: Part,
 }
 
 impl EventLoop {
-    pub(crate) fn new(machine: Shard, state: SignerState, hands: Hands) -> Self {
+    pub(crate) fn new(
+        machine: Shard,
+        state: SignerState,
+        hands: Hands,
+        readiness: watch::Sender<Readiness>,
+    ) -> Self {
         Self {
             machine,
             hands,
@@ -124,6 +133,7 @@ impl EventLoop {
             leaving_until: None,
             stopping: false,
             started: Instant::now(),
+            part: Part::new(readiness),
         }
     }
 
@@ -172,6 +182,7 @@ impl EventLoop {
                 self.handle(input).await?;
             }
             self.catch_up(sources).await?;
+            self.tell_part();
         }
         Ok(())
     }
@@ -228,11 +239,13 @@ impl EventLoop {
         match event {
             CoordinatorEvent::Linked(queue) => {
                 self.coordinator = Some(queue);
+                self.part.unlinked = None;
                 self.notify(ShardNotice::CoordinatorLinked);
                 Some(Input::CoordinatorLinked)
             }
             CoordinatorEvent::Lost(why) => {
                 self.coordinator = None;
+                self.part.unlinked = Some(why.clone());
                 self.notify(ShardNotice::CoordinatorLost { why });
                 None
             }
@@ -241,7 +254,12 @@ impl EventLoop {
                 let goes_on = matches!(*message, ToShard::Reject { .. });
                 goes_on.then_some(Input::Coordinator(*message))
             }
-            CoordinatorEvent::Said(message) => Some(Input::Coordinator(*message)),
+            CoordinatorEvent::Said(message) => {
+                if !matches!(*message, ToShard::Reject { .. }) {
+                    self.part.rejected = None;
+                }
+                Some(Input::Coordinator(*message))
+            }
         }
     }
 

@@ -5,8 +5,9 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 pub use antiphon_process::config_file::ConfigError;
-use antiphon_process::config_file::ConfigSource;
+use antiphon_process::config_file::{AdminSection, ConfigSource};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::{Advertised, CoordinatorAddress, ServerLimits, ShardServerConfig};
 
@@ -17,8 +18,8 @@ pub struct ConfigFile {
     pub shard: ShardServerConfig,
     /// The file of the operator's list. The operator replaces it before it ends.
     pub operator_list: PathBuf,
-    /// Where to serve metrics, for [`metrics::serve`](crate::metrics::serve).
-    pub metrics: Option<SocketAddr>,
+    /// Where to answer those who look after the process.
+    pub admin: Option<SocketAddr>,
 }
 
 #[derive(Deserialize)]
@@ -36,7 +37,9 @@ struct Raw {
     coordinator: RawCoordinator,
     #[serde(default)]
     limits: RawLimits,
-    metrics: Option<RawMetrics>,
+    admin: Option<AdminSection>,
+    /// What `admin` was called.
+    metrics: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -44,12 +47,6 @@ struct Raw {
 struct RawCoordinator {
     address: String,
     identity: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawMetrics {
-    listen: SocketAddr,
 }
 
 #[derive(Deserialize)]
@@ -114,11 +111,16 @@ impl Raw {
             tamper: None,
         };
         let operator_list = source.beside(&self.operator_list);
-        let metrics = self.metrics.map(|metrics| metrics.listen);
-        Ok(ConfigFile { shard, operator_list, metrics })
+        let admin = self.admin.map(|admin| admin.listen);
+        Ok(ConfigFile { shard, operator_list, admin })
     }
 
     fn check(&self, source: &ConfigSource) -> Result<(), ConfigError> {
+        if self.metrics.is_some() {
+            let expected = "`[admin]`, with the same `listen`: that address now shows whether the shard is \
+                            ready as well, and sets what it logs";
+            return Err(source.wrong("metrics", "the old name of a section", expected));
+        }
         if let Some(threads) = self.threads.filter(|threads| !(1..=1024).contains(threads)) {
             let expected = "from 1 to 1024, or left out for one per core";
             return Err(source.wrong("threads", threads, expected));

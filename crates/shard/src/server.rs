@@ -10,6 +10,7 @@ use std::time::Duration;
 use antiphon_mix::{EntropySource, Shard, ShardConfig, SignerState};
 use antiphon_process::backoff::Waits;
 use antiphon_process::entropy::entropy;
+use antiphon_process::readiness::Readiness;
 use antiphon_transport::{Accept, BindError, Dialer, Identity, Limits, PeerIdentity, Server};
 use antiphon_wire::{IdentityKey, NetworkFile, OperatorIndex, OperatorList, Signed};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -21,7 +22,7 @@ use crate::peers::PeerLinks;
 use crate::workers::Workers;
 use crate::{
     Advertised, RunError, ShardNotice, ShardServerConfig, StateFileError, clients, coordinator,
-    peers, state_file,
+    metrics, peers, state_file,
 };
 
 /// Notices kept for a subscriber that is slow to take them.
@@ -122,6 +123,7 @@ pub struct ShardServer {
     notices: broadcast::Sender<ShardNotice>,
     phase: watch::Sender<Phase>,
     lists: watch::Sender<Option<Signed<OperatorList>>>,
+    readiness: watch::Receiver<Readiness>,
     expected: Listed,
     task: Option<JoinHandle<Result<(), RunError>>>,
 }
@@ -133,6 +135,7 @@ impl ShardServer {
     /// If what it is given does not fit together, or the system refuses something.
     pub fn start(config: ShardServerConfig) -> Result<Self, StartError> {
         config.check()?;
+        metrics::describe();
         let expected = Listed {
             network: Arc::new(config.network),
             identity: IdentityKey::of(&config.identity),
@@ -229,7 +232,9 @@ impl ShardServer {
             tamper: config.tamper,
             notices: notices.clone(),
         };
-        let event_loop = EventLoop::new(machine, state, hands);
+        let starting = Readiness::NotReady("it is starting".to_owned());
+        let (tell_readiness, readiness) = watch::channel(starting);
+        let event_loop = EventLoop::new(machine, state, hands, tell_readiness);
         let sources = Sources {
             results: results_out,
             coordinator: coordinator_events_out,
@@ -251,6 +256,7 @@ impl ShardServer {
             notices,
             phase,
             lists,
+            readiness,
             expected,
             task,
         })
@@ -269,6 +275,11 @@ impl ShardServer {
     /// Where it listens for clients.
     pub fn client_address(&self) -> SocketAddr {
         self.client_address
+    }
+
+    /// Whether the shard takes part in the network, and what it lacks otherwise.
+    pub fn readiness(&self) -> watch::Receiver<Readiness> {
+        self.readiness.clone()
     }
 
     /// What happens from now on. A subscriber that falls far behind misses the oldest.

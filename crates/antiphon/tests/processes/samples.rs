@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use antiphon_coordinator::CoordinatorConfig;
-use antiphon_coordinator::server::ServerConfig;
+use antiphon_coordinator::server as coordinator;
 use antiphon_shard::{ConfigFile, ServerLimits};
 use antiphon_wire::{NetworkFile, Policy};
 use tempfile::TempDir;
@@ -69,8 +69,12 @@ fn the_network_sample_is_the_default_policy() {
 #[test]
 fn the_coordinator_sample_shows_the_defaults() {
     let folder = folder_of(false);
-    let config = ServerConfig::load(&file(&folder, "coordinator.toml")).unwrap();
-    assert_eq!(config.coordinator, CoordinatorConfig::default());
+    let config = coordinator::ConfigFile::read(&file(&folder, "coordinator.toml")).unwrap();
+    assert_eq!(config.coordinator.coordinator, CoordinatorConfig::default());
+    assert_eq!(config.admin, None);
+    let folder = folder_of(true);
+    let config = coordinator::ConfigFile::read(&file(&folder, "coordinator.toml")).unwrap();
+    assert!(config.admin.is_some());
 }
 
 #[test]
@@ -78,10 +82,10 @@ fn the_shard_sample_shows_the_defaults_and_its_options_exist() {
     let folder = folder_of(false);
     let config = ConfigFile::read(&file(&folder, "shard.toml")).unwrap();
     assert_eq!(config.shard.limits, ServerLimits::default());
-    assert_eq!((config.shard.threads, config.metrics), (None, None));
+    assert_eq!((config.shard.threads, config.admin), (None, None));
     let folder = folder_of(true);
     let config = ConfigFile::read(&file(&folder, "shard.toml")).unwrap();
-    assert!(config.shard.threads.is_some() && config.metrics.is_some());
+    assert!(config.shard.threads.is_some() && config.admin.is_some());
 }
 
 #[test]

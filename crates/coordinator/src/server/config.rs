@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub use antiphon_process::config_file::ConfigError;
-use antiphon_process::config_file::ConfigSource;
+use antiphon_process::config_file::{AdminSection, ConfigSource};
 use antiphon_transport::{Identity, Prefix};
 use antiphon_wire::{Geometry, MOST_ROUNDS_IN_FLIGHT, NetworkFile, Policy};
 use serde::Deserialize;
@@ -30,6 +30,15 @@ pub struct ServerConfig {
     pub coordinator: CoordinatorConfig,
 }
 
+/// A configuration file, read. Paths are already relative to where the program runs.
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    /// Everything for [`CoordinatorServer::start`](super::CoordinatorServer::start).
+    pub coordinator: ServerConfig,
+    /// Where to answer those who look after the process.
+    pub admin: Option<SocketAddr>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
@@ -38,6 +47,7 @@ struct Raw {
     identity: PathBuf,
     network: PathBuf,
     state: PathBuf,
+    admin: Option<AdminSection>,
     #[serde(default)]
     limits: RawLimits,
     #[serde(default)]
@@ -114,15 +124,16 @@ impl Default for RawDeadlines {
     }
 }
 
-impl ServerConfig {
+impl ConfigFile {
     /// Reads a configuration file and the files that it names; relative paths start at its folder.
     ///
     /// # Errors
     /// Names the file, the key and what would be right.
-    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+    pub fn read(file: &Path) -> Result<Self, ConfigError> {
         let (raw, source) = ConfigSource::read::<Raw>(file)?;
         let network = source.network("network", &raw.network)?;
-        Ok(Self {
+        let admin = raw.admin.map(|admin| admin.listen);
+        let coordinator = ServerConfig {
             listen_shards: raw.listen_shards,
             listen_clients: raw.listen_clients,
             identity: Identity::new(source.signing_key("identity", &raw.identity)?),
@@ -130,7 +141,8 @@ impl ServerConfig {
             network,
             trusted: source.prefixes("limits.trusted", &raw.limits.trusted)?,
             state: source.beside(&raw.state),
-        })
+        };
+        Ok(Self { coordinator, admin })
     }
 }
 
@@ -250,7 +262,8 @@ mod tests {
         let policy = "[policy]\noperators_above_malicious = \"are trusted\"\n";
         write("network.toml", &format!("{policy}[[operator]]\nname = \"a\"\nkey = \"{key}\"\n"));
         write("coordinator.toml", &format!("{HEAD}{rest}"));
-        ServerConfig::load(&folder.path().join("coordinator.toml"))
+        let file = ConfigFile::read(&folder.path().join("coordinator.toml"))?;
+        Ok(file.coordinator)
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_process::clock::SystemClock;
+use antiphon_process::readiness::Readiness;
 use antiphon_wire::{Encode, Epoch, IdentityKey, SignedDocument, ToClient, ToCoordinator, ToShard};
 use bytes::Bytes;
 use tokio::runtime::Handle;
@@ -13,6 +14,7 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::links::{Heed, Links, ShardLink};
+use super::metrics;
 use super::store::Store;
 use super::{ServerError, StoreError};
 use crate::{Coordinator, Input, Notice, Output, State, WorkDone};
@@ -36,12 +38,51 @@ pub(super) enum LinkEvent {
 /// The documents that a new client needs, by rising epoch, as frames.
 pub(super) type Documents = Vec<(Epoch, Bytes)>;
 
+/// Those who are told how the coordinator stands.
+pub(super) struct Telling {
+    pub(super) notices: broadcast::Sender<Notice>,
+    pub(super) readiness: watch::Sender<Readiness>,
+}
+
+impl Telling {
+    fn notice(&self, notice: Notice) {
+        if notice.is_error() {
+            tracing::error!("{notice}");
+        } else if notice.is_warning() {
+            tracing::warn!("{notice}");
+        } else {
+            tracing::info!("{notice}");
+        }
+        metrics::record(&notice);
+        match &notice {
+            Notice::EpochPublished { epoch, .. } => {
+                self.ready(format!("epoch {epoch} is published"));
+            }
+            Notice::EpochBroken { epoch, .. } => {
+                self.ready(format!("epoch {epoch} is broken, and the next is planned"));
+            }
+            Notice::WaitingForQuorum(_) => self.ready("waiting for a quorum of shards".to_owned()),
+            _ => {}
+        }
+        // Fails only when nobody watches.
+        let _ = self.notices.send(notice);
+    }
+
+    fn ready(&self, what: String) {
+        self.readiness.send_replace(Readiness::Ready(what));
+    }
+
+    fn not_ready(&self, why: String) {
+        self.readiness.send_replace(Readiness::NotReady(why));
+    }
+}
+
 pub(super) struct Driver {
     coordinator: Coordinator,
     store: Store,
     links: Links,
     documents: watch::Sender<Documents>,
-    notices: broadcast::Sender<Notice>,
+    tell: Telling,
     /// The message encoded last: most go to many shards in a row.
     encoded: Option<(Arc<ToShard>, Bytes)>,
     /// What is computed meanwhile, on a thread of its own.
@@ -55,11 +96,11 @@ impl Driver {
         coordinator: Coordinator,
         store: Store,
         documents: watch::Sender<Documents>,
-        notices: broadcast::Sender<Notice>,
+        tell: Telling,
         stop: watch::Receiver<bool>,
     ) -> Self {
         let links = Links::default();
-        Self { coordinator, store, links, documents, notices, encoded: None, work: None, stop }
+        Self { coordinator, store, links, documents, tell, encoded: None, work: None, stop }
     }
 
     /// Runs until told to stop and no round is open any more, or the state cannot be kept.
@@ -95,6 +136,7 @@ impl Driver {
                 changed = stop.changed(), if !stopping => {
                     // A server that is gone without a word stops this task anyway.
                     stopping = changed.is_err() || *stop.borrow();
+                    driver.tell.not_ready("it stops after the running round".to_owned());
                     on_thread(driver, |driver| {
                         driver.coordinator.stop();
                         driver.handle(Input::Tick)
@@ -158,23 +200,14 @@ impl Driver {
             match output {
                 Output::Persist(state) => self.save(&state)?,
                 Output::Publish(document) => self.publish(&document),
-                Output::Notice(notice) => {
-                    if notice.is_error() {
-                        tracing::error!("{notice}");
-                    } else if notice.is_warning() {
-                        tracing::warn!("{notice}");
-                    } else {
-                        tracing::info!("{notice}");
-                    }
-                    // Fails only when nobody watches.
-                    let _ = self.notices.send(notice);
-                }
+                Output::Notice(notice) => self.tell.notice(notice),
                 Output::Send { to, message } => self.send(to, &message),
                 // Within the runtime that `run` was spawned on.
                 Output::Work(work) => self.work = Some(spawn_blocking(|| work.run())),
             }
         }
         self.encoded = None;
+        metrics::shards(self.links.len());
         Ok(())
     }
 
@@ -201,6 +234,7 @@ impl Driver {
             if failures.is_multiple_of(SAID_EVERY) {
                 tracing::error!(%error, "nothing is planned or opened before the state is kept");
             }
+            self.tell.not_ready(error.to_string());
             failures += 1;
             if self.stops_within(RETRY) {
                 return Err(error);
@@ -208,6 +242,7 @@ impl Driver {
         }
         if failures > 0 {
             tracing::info!("the state is kept again: going on");
+            self.tell.ready("the state is kept again".to_owned());
         }
         Ok(())
     }

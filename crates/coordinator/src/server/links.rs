@@ -74,6 +74,11 @@ pub(super) struct Links {
 }
 
 impl Links {
+    /// How many shards are linked.
+    pub(super) fn len(&self) -> usize {
+        self.current.len()
+    }
+
     /// A link is up.
     pub(super) fn up(&mut self, identity: IdentityKey, link: ShardLink, now: Instant) -> Heed {
         let Some(incumbent) = self.current.get(&identity) else {

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::driver::LinkEvent;
+use super::metrics;
 use crate::core::roster::check;
 
 /// Frames on their way to one shard. A shard that lets more pile up is dropped.
@@ -87,17 +88,17 @@ impl Door {
         let (sender, mut receiver) = link.split();
         let Ok(Ok(Some(Incoming::Frame(frame)))) = timeout(REGISTER_WITHIN, receiver.recv()).await
         else {
-            self.refusals.count(&"no registration came");
+            self.refusals.count("silent", &"no registration came");
             return sender.close(CloseReason::Protocol);
         };
         let Ok(message @ ToCoordinator::Register { .. }) = ToCoordinator::from_bytes(&frame) else {
-            self.refusals.count(&"not a registration");
+            self.refusals.count("nonsense", &"not a registration");
             return sender.close(CloseReason::Protocol);
         };
         if let ToCoordinator::Register { registration, .. } = &message
             && let Err(error) = check(&identity, registration, &self.network, Epoch(0))
         {
-            self.refusals.count(&error);
+            self.refusals.count("unlisted", &error);
             let reason = Blob(error.to_string().into_bytes());
             // Fails only if it does not want to know.
             let _ = sender.send(ToShard::Reject { reason }.to_bytes().into()).await;
@@ -136,7 +137,8 @@ struct Refusals {
 }
 
 impl Refusals {
-    fn count(&self, why: &dyn Display) {
+    fn count(&self, kind: &'static str, why: &dyn Display) {
+        metrics::registration_refused(kind);
         tracing::debug!(%why, "a link is not taken for that of a shard");
         // Nothing panics while holding it.
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);

@@ -71,8 +71,10 @@ impl EventLoop {
                 self.relink();
             }
             Output::Notice(mut notice) => {
-                if let Notice::RoundTraced(trace) = &mut notice {
-                    self.send_times.fill(trace);
+                match &mut notice {
+                    Notice::RoundTraced(trace) => self.send_times.fill(trace),
+                    Notice::Rejected { why } => self.part.rejected = Some(why.clone()),
+                    _ => {}
                 }
                 self.notify(notice.into());
             }

@@ -1,0 +1,116 @@
+//! Whether the shard takes part, in words for those who look after it.
+
+use antiphon_mix::Membership;
+use antiphon_process::clock::SystemClock;
+use antiphon_process::readiness::Readiness;
+use antiphon_wire::Epoch;
+use tokio::sync::watch;
+
+use super::EventLoop;
+
+/// What is told of a shard's part in the network, and told again only when it changes.
+#[derive(Debug)]
+pub(super) struct Part {
+    readiness: watch::Sender<Readiness>,
+    told: Standing,
+    /// Why there is no link to the coordinator, if there is none.
+    pub(super) unlinked: Option<String>,
+    /// Why the coordinator does not accept this shard. Until it is linked anew.
+    pub(super) rejected: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Standing {
+    Starting,
+    Leaving,
+    Member(Epoch),
+    Rejected(String),
+    Unlinked(String),
+    LeftOut(Epoch),
+    Nowhere,
+}
+
+impl Part {
+    pub(super) const fn new(readiness: watch::Sender<Readiness>) -> Self {
+        Self { readiness, told: Standing::Starting, unlinked: None, rejected: None }
+    }
+
+    /// An epoch that lists the shard counts for more than a link that is lost at the moment: clients and
+    /// peers are served all the same.
+    fn standing(&self, membership: Membership, leaving: bool) -> Standing {
+        match (membership, &self.rejected, &self.unlinked) {
+            _ if leaving => Standing::Leaving,
+            (Membership::Member(epoch), ..) => Standing::Member(epoch),
+            (_, Some(why), _) => Standing::Rejected(why.clone()),
+            (_, _, Some(why)) => Standing::Unlinked(why.clone()),
+            (Membership::LeftOut(epoch), ..) => Standing::LeftOut(epoch),
+            (Membership::Nowhere, ..) => Standing::Nowhere,
+        }
+    }
+
+    fn tell(&mut self, standing: Standing) {
+        if standing != self.told {
+            self.readiness.send_replace(in_words(&standing));
+            self.told = standing;
+        }
+    }
+}
+
+fn in_words(standing: &Standing) -> Readiness {
+    let why = match standing {
+        Standing::Member(epoch) => return Readiness::Ready(format!("in epoch {epoch}")),
+        Standing::Starting => "it is starting".to_owned(),
+        Standing::Leaving => {
+            "it is leaving, and serves until an epoch without it takes over".to_owned()
+        }
+        Standing::Rejected(why) => format!("the coordinator rejects this shard: {why}"),
+        Standing::Unlinked(why) => format!("no link to the coordinator: {why}"),
+        Standing::LeftOut(epoch) => {
+            format!("epoch {epoch} goes on without it; it waits for the next")
+        }
+        Standing::Nowhere => {
+            "in no epoch yet: the coordinator plans one when a quorum of shards is there".to_owned()
+        }
+    };
+    Readiness::NotReady(why)
+}
+
+impl EventLoop {
+    /// Tells whether the shard takes part, if that has changed.
+    pub(super) fn tell_part(&mut self) {
+        let membership = self.machine.membership(SystemClock::now());
+        let standing = self.part.standing(membership, self.leaving_until.is_some());
+        self.part.tell(standing);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_is_ready_in_an_epoch_and_otherwise_says_why_not() {
+        let (readiness, told) = watch::channel(in_words(&Standing::Starting));
+        let mut part = Part::new(readiness);
+        let said = |part: &mut Part, membership, leaving| {
+            let standing = part.standing(membership, leaving);
+            part.tell(standing);
+            let told = told.borrow().clone();
+            (matches!(told, Readiness::Ready(_)), told.to_string())
+        };
+        let member = Membership::Member(Epoch(3));
+        part.unlinked = Some("refused".to_owned());
+        let (ready, words) = said(&mut part, Membership::Nowhere, false);
+        assert!(!ready && words.contains("coordinator: refused"), "{words}");
+        // Served all the same while the coordinator is away.
+        assert!(said(&mut part, member, false).0);
+        part.unlinked = None;
+        let (ready, words) = said(&mut part, Membership::LeftOut(Epoch(4)), false);
+        assert!(!ready && words.contains("epoch 4"), "{words}");
+        part.rejected = Some("another version".to_owned());
+        let (ready, words) = said(&mut part, Membership::Nowhere, false);
+        assert!(!ready && words.contains("rejects this shard: another version"), "{words}");
+        let (ready, words) = said(&mut part, member, true);
+        assert!(!ready && words.contains("leaving"), "{words}");
+    }
+}
