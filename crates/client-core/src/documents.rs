@@ -1,5 +1,6 @@
-//! The epoch documents that a client holds: the one in use and the newest to follow it.
+//! The epoch documents that a client holds: the one in use and those that follow it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use antiphon_routing::{DocumentError, VerifiedEpoch};
@@ -42,33 +43,38 @@ fn with_tables(epoch: VerifiedEpoch) -> VerifiedEpoch {
     if built >= HOPS_FOR_A_TABLE * shards { epoch.with_tables() } else { epoch }
 }
 
+/// Documents held at most. An epoch may be handed over before its first round opens, while the one
+/// before it is still in use: that makes three.
+const MOST_HELD: usize = 4;
+
 pub(crate) struct Documents {
     /// No older epoch than this is taken up.
     floor: Epoch,
-    current: Option<Arc<VerifiedEpoch>>,
-    next: Option<Arc<VerifiedEpoch>>,
+    /// By rising epoch and first round: one whose rounds have all been taken over is dropped.
+    held: VecDeque<Arc<VerifiedEpoch>>,
 }
 
 impl Documents {
     pub(crate) fn new(floor: Epoch) -> Self {
-        Self { floor, current: None, next: None }
+        Self { floor, held: VecDeque::new() }
     }
 
     /// The document in use.
     pub(crate) fn current(&self) -> Option<&Arc<VerifiedEpoch>> {
-        self.current.as_ref()
+        self.held.front()
     }
 
     /// The document of the highest epoch.
     pub(crate) fn newest(&self) -> Option<&Arc<VerifiedEpoch>> {
-        self.next.as_ref().or(self.current.as_ref())
+        self.held.back()
     }
 
     /// The document of the rounds that open at `now`, or that will open first.
     pub(crate) fn at(&self, now: Timestamp) -> Option<&Arc<VerifiedEpoch>> {
-        let over = self.current.as_ref().is_none_or(|held| now >= held.document().expires_at);
-        let next = self.next.as_ref().filter(|next| over || now >= next.document().starts_at);
-        next.or(self.current.as_ref())
+        let lasts = |held: &&Arc<VerifiedEpoch>| now < held.document().expires_at;
+        let begun = |held: &&Arc<VerifiedEpoch>| now >= held.document().starts_at && lasts(held);
+        let first = || self.held.iter().find(lasts);
+        self.held.iter().rfind(begun).or_else(first).or_else(|| self.newest())
     }
 
     /// Takes a document up if it is valid and newer. Returns it, or nothing if it is known already.
@@ -79,13 +85,11 @@ impl Documents {
         now: Timestamp,
     ) -> Result<Option<Arc<VerifiedEpoch>>, DocumentRefusal> {
         let offered = signed.document.epoch;
-        for held in self.current.iter().chain(&self.next) {
-            if held.epoch() == offered {
-                return match held.digest() == signed.document.digest() {
-                    true => Ok(None),
-                    false => Err(DocumentRefusal::Conflict(offered)),
-                };
-            }
+        if let Some(held) = self.held.iter().find(|held| held.epoch() == offered) {
+            return match held.digest() == signed.document.digest() {
+                true => Ok(None),
+                false => Err(DocumentRefusal::Conflict(offered)),
+            };
         }
         let known = self.newest().map_or(self.floor, |newest| newest.epoch());
         if offered < known {
@@ -95,8 +99,12 @@ impl Documents {
             return Err(DocumentRefusal::Expired);
         }
         let epoch = Arc::new(with_tables(VerifiedEpoch::verify(signed, network)?));
-        let place = if self.current.is_some() { &mut self.next } else { &mut self.current };
-        *place = Some(Arc::clone(&epoch));
+        let first = epoch.document().first_round;
+        self.held.retain(|held| held.document().first_round < first);
+        if self.held.len() == MOST_HELD {
+            self.held.pop_front();
+        }
+        self.held.push_back(Arc::clone(&epoch));
         Ok(Some(epoch))
     }
 
@@ -106,24 +114,20 @@ impl Documents {
         epoch: Epoch,
         round: Round,
     ) -> Result<Arc<VerifiedEpoch>, RoundRefusal> {
-        let mut held = self.current.iter().chain(&self.next);
-        let found = held.find(|held| held.epoch() == epoch).ok_or(RoundRefusal::UnknownEpoch)?;
-        if !found.document().covers(round) {
+        let position = self.held.iter().position(|held| held.epoch() == epoch);
+        let at = position.ok_or(RoundRefusal::UnknownEpoch)?;
+        if !self.held[at].document().covers(round) {
             return Err(RoundRefusal::OutsideEpoch);
         }
         // A round number is served under one document only, and the newest goes first.
-        match &self.next {
-            Some(next) if next.epoch() > epoch && round >= next.document().first_round => {
-                Err(RoundRefusal::Superseded)
-            }
-            _ => Ok(Arc::clone(found)),
+        match self.held.get(at + 1) {
+            Some(next) if round >= next.document().first_round => Err(RoundRefusal::Superseded),
+            _ => Ok(Arc::clone(&self.held[at])),
         }
     }
 
     /// A round of `epoch` is served: older documents have had their time.
     pub(crate) fn enter(&mut self, epoch: Epoch) {
-        if let Some(next) = self.next.take_if(|next| next.epoch() == epoch) {
-            self.current = Some(next);
-        }
+        self.held.retain(|held| held.epoch() >= epoch);
     }
 }

@@ -288,3 +288,29 @@ fn rounds_too_fast_or_out_of_their_time_get_nothing() {
     ));
     assert!(!alone.open(START.plus_ms(230_000), 1, 230).unwrap().is_empty());
 }
+
+#[test]
+fn an_epoch_that_is_handed_over_before_it_began_serves_its_rounds_until_then() {
+    let mut shards = shards();
+    let [first, second, third] = [(1, (1, 10)), (2, (11, 20)), (3, (14, 30))]
+        .map(|(epoch, rounds)| shards.signed(epoch, rounds));
+    let mut alone = Alone::new(&shards.file);
+    for signed in [&first, &second] {
+        assert_eq!(alone.offer(START, signed), Ok(()));
+    }
+    assert!(alone.open(time(10), 1, 10).is_ok_and(|onions| !onions.is_empty()));
+    assert_eq!(alone.offer(time(11), &third), Ok(()));
+    for round in 11..14 {
+        let served = alone.open(time(round), 2, round);
+        assert!(served.is_ok_and(|onions| !onions.is_empty()), "{round}");
+    }
+    assert_eq!(alone.open(time(14), 2, 14), Err(RoundRefusal::Superseded));
+    assert!(alone.open(time(14), 3, 14).is_ok_and(|onions| !onions.is_empty()));
+    // One that begins no later leaves the one before it nothing to serve.
+    let (fourth, fifth) = (shards.signed(4, (20, 40)), shards.signed(5, (18, 40)));
+    for signed in [&fourth, &fifth] {
+        assert_eq!(alone.offer(time(15), signed), Ok(()));
+    }
+    assert_eq!(alone.open(time(20), 4, 20), Err(RoundRefusal::UnknownEpoch));
+    assert!(alone.open(time(20), 5, 20).is_ok_and(|onions| !onions.is_empty()));
+}
