@@ -11,6 +11,7 @@ mod page;
 mod rounds;
 mod row;
 mod rows;
+mod setup;
 
 use std::env;
 use std::fs;

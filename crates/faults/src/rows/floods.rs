@@ -58,8 +58,8 @@ pub(crate) const ROWS: &[Row] = &[
     ),
 ];
 
-/// Kills all shards and starts them again, one now and the others after `between`.
-fn restart_all(network: &mut Network, between: Duration) -> Result<(), BenchError> {
+/// Starts all shards again, one now and the others after `between`.
+fn start_all(network: &mut Network, between: Duration) -> Result<(), BenchError> {
     network.start_shard(0)?;
     sleep(between);
     for shard in 1..SHARDS {
@@ -72,7 +72,7 @@ fn idle_handshakes(network: &mut Network) -> Outcome {
     let mark = network.mark();
     network.shards.iter_mut().for_each(Child::kill);
     let loris = Loris::start(&[source(9), source(10)], network.peer_port(0), 500)?;
-    restart_all(network, Duration::from_secs(2))?;
+    start_all(network, Duration::from_secs(2))?;
     let took = network.recovered(Duration::from_secs(30))?;
     // And again once the epoch's links are there.
     network.recovered(Duration::from_secs(10))?;

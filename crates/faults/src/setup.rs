@@ -1,0 +1,136 @@
+//! The making of a network: keys, lists and configurations, as the book says.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::child::{Child, Surroundings, write};
+use crate::network::{BenchError, OPERATORS};
+
+/// The nominal time between two rounds.
+pub(crate) const INTERVAL: Duration = Duration::from_secs(2);
+
+/// The making of a network.
+pub(crate) struct Setup<'a> {
+    pub(crate) program: &'a Path,
+    pub(crate) folder: &'a Path,
+    pub(crate) ports: u16,
+}
+
+impl Setup<'_> {
+    fn run(&self, arguments: &str) -> Result<String, BenchError> {
+        let output = Command::new(self.program)
+            .current_dir(self.folder)
+            .args(arguments.split_whitespace())
+            .output()?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+            return Err(BenchError::Command { arguments: arguments.to_owned(), said });
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    /// Makes all keys and files.
+    pub(crate) fn write(&self, policy: &str) -> Result<(), BenchError> {
+        let mut operators = String::new();
+        for name in OPERATORS {
+            let key = self.run(&format!("keygen operator --out {name}.operator"))?;
+            operators += &format!(" --operator {name}={key}");
+        }
+        self.run(&format!("keygen network{operators} {policy} --out network.toml"))?;
+        let coordinator = self.run("keygen identity --out coordinator.key")?;
+        write(&self.folder.join("coordinator.toml"), &self.coordinator())?;
+        for (position, name) in OPERATORS.iter().enumerate() {
+            let key = self.run(&format!("keygen identity --out {name}.key"))?;
+            self.run(&format!(
+                "keygen operator-list --operator-key {name}.operator --network network.toml \
+                 --number 1 --first-epoch 1 --last-epoch 9000 --shard {key} --out {name}.list"
+            ))?;
+            fs::create_dir(self.folder.join(name))?;
+            write(
+                &self.folder.join(format!("{name}.toml")),
+                &self.shard(position, name, &coordinator),
+            )?;
+        }
+        write(&self.folder.join("client.toml"), &self.client(&coordinator))?;
+        Ok(())
+    }
+
+    fn client(&self, coordinator: &str) -> String {
+        let port = self.ports + 1;
+        format!(
+            "network = \"network.toml\"\n\
+             state = \"client.state\"\n\
+             [coordinator]\n\
+             address = \"127.0.0.1:{port}\"\n\
+             identity = \"{coordinator}\"\n"
+        )
+    }
+
+    fn coordinator(&self) -> String {
+        let (shards, clients) = (self.ports, self.ports + 1);
+        let interval = INTERVAL.as_millis();
+        format!(
+            "listen_shards = \"127.0.0.1:{shards}\"\n\
+             listen_clients = \"127.0.0.1:{clients}\"\n\
+             identity = \"coordinator.key\"\n\
+             network = \"network.toml\"\n\
+             state = \"coordinator.state\"\n\
+             [epoch]\n\
+             interval_ms = {interval}\n"
+        )
+    }
+
+    fn shard(&self, position: usize, name: &str, coordinator: &str) -> String {
+        let at = Ports { first: self.ports };
+        let (peers, clients, metrics) =
+            (at.peers(position), at.clients(position), at.metrics(position));
+        format!(
+            "listen_peers = \"127.0.0.1:{peers}\"\n\
+             listen_clients = \"127.0.0.1:{clients}\"\n\
+             identity = \"{name}.key\"\n\
+             network = \"network.toml\"\n\
+             operator_list = \"{name}.list\"\n\
+             state = \"{name}/shard.state\"\n\
+             threads = 1\n\
+             [coordinator]\n\
+             address = \"127.0.0.1:{}\"\n\
+             identity = \"{coordinator}\"\n\
+             [admin]\n\
+             listen = \"127.0.0.1:{metrics}\"\n",
+            self.ports
+        )
+    }
+
+    /// Starts the coordinator, or a shard by its operator's name.
+    pub(crate) fn start(
+        &self,
+        name: &str,
+        surroundings: &Surroundings,
+    ) -> Result<Child, BenchError> {
+        let file = format!("{name}.toml");
+        let role = if name == "coordinator" { name } else { "shard" };
+        let arguments = [role, "--config", &file];
+        Ok(Child::start(self.program, self.folder, name, &arguments, surroundings)?)
+    }
+}
+
+/// Which port is whose.
+pub(crate) struct Ports {
+    pub(crate) first: u16,
+}
+
+impl Ports {
+    pub(crate) fn peers(&self, shard: usize) -> u16 {
+        self.first + 10 + shard as u16
+    }
+
+    pub(crate) fn clients(&self, shard: usize) -> u16 {
+        self.first + 20 + shard as u16
+    }
+
+    pub(crate) fn metrics(&self, shard: usize) -> u16 {
+        self.first + 30 + shard as u16
+    }
+}
