@@ -214,6 +214,24 @@ fn shards_that_all_are_started_again_one_after_the_other_are_all_spared() {
     assert_eq!(world.newest().document.shards.len(), 5, "{}", log(&world));
 }
 
+#[test]
+fn an_epoch_that_lost_its_quorum_is_given_up_before_its_deadline() {
+    let mut config = config();
+    config.contribute_ms = 60_000;
+    let mut world = World::unconnected(5, config);
+    world.connect_all();
+    world.run_ms(15);
+    assert_eq!(world.called.len(), 1);
+    // None of them has answered.
+    for shard in 0..5 {
+        world.crash(shard);
+        world.connect(shard);
+    }
+    world.run_ms(3000);
+    assert!(delivered(&world, Timestamp(0)) >= 1, "{}", log(&world));
+    assert_eq!(world.newest().document.shards.len(), 5);
+}
+
 fn leave(world: &mut World, shard: usize) {
     let identity = world.shards[shard].identity();
     world.message(identity, ToCoordinator::Leaving);

@@ -99,11 +99,25 @@ impl Coordinator {
 
     /// Takes a shard out of the epoch on its way, if it is in it.
     pub(super) fn leave_out(&mut self, identity: &IdentityKey, what: &str) {
-        if let Some(attempt) = &mut self.attempt
-            && !attempt.leave_out(identity)
-        {
-            self.fail(&format!("shard {identity} {what}"), true);
+        let Some(attempt) = &mut self.attempt else { return };
+        if !attempt.leave_out(identity) {
+            return self.fail(&format!("shard {identity} {what}"), true);
         }
+        // Nobody is waited for whose keys are of no use.
+        let lacks_quorum = self.attempt.as_ref().is_some_and(|attempt| {
+            let members = attempt.members.iter().copied().collect();
+            !self.select(attempt, &members).is_quorum
+        });
+        if lacks_quorum {
+            self.fail("too few shards are left", true);
+            self.regather();
+        }
+    }
+
+    /// Waits for shards that come back together before a quorum will do.
+    fn regather(&mut self) {
+        self.gathered = false;
+        self.gather_until = self.now.plus_ms(REGATHER_MS.min(self.config.gather_ms.into()));
     }
 
     /// Ends the attempt. Without a shard less to wait for, the next one waits ever longer.
