@@ -52,6 +52,9 @@ struct Arguments {
     /// Write the matrix as a page of the book to this file
     #[arg(long, value_name = "FILE")]
     page: Option<PathBuf>,
+    /// What an earlier run saw, as JSON: for rows that are not run now
+    #[arg(long, value_name = "FILE")]
+    before: Option<PathBuf>,
     /// Write what was seen as JSON to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -88,19 +91,39 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         println!("    {result}");
         seen.push(result);
     }
-    if let Some(path) = &arguments.page {
-        fs::write(path, page::render(&chosen, &seen)).map_err(|why| cannot_write(path, &why))?;
-    }
-    if let Some(path) = &arguments.json {
-        let text = serde_json::to_string_pretty(&seen).map_err(|why| why.to_string())?;
-        fs::write(path, text + "\n").map_err(|why| cannot_write(path, &why))?;
-    }
+    write(arguments, &seen)?;
     let count =
         |verdict: Verdict| seen.iter().filter(|seen: &&Seen| seen.verdict == verdict).count();
     let (held, failed, skipped) =
         (count(Verdict::Held), count(Verdict::Failed), count(Verdict::Skipped));
     println!("{held} passed, {failed} failed, {skipped} skipped");
     Ok(failed == 0 && held > 0)
+}
+
+/// Writes the page and the JSON, with what was seen before of other rows.
+fn write(arguments: &Arguments, seen: &[Seen]) -> Result<(), String> {
+    let mut all = match &arguments.before {
+        Some(path) => seen_before(path)?,
+        None => Vec::new(),
+    };
+    all.retain(|earlier| seen.iter().all(|seen| seen.row != earlier.row));
+    all.extend_from_slice(seen);
+    if let Some(path) = &arguments.page {
+        fs::write(path, page::render(&rows::all(), &all))
+            .map_err(|why| cannot_write(path, &why))?;
+    }
+    if let Some(path) = &arguments.json {
+        let text = serde_json::to_string_pretty(&all).map_err(|why| why.to_string())?;
+        fs::write(path, text + "\n").map_err(|why| cannot_write(path, &why))?;
+    }
+    Ok(())
+}
+
+fn seen_before(path: &std::path::Path) -> Result<Vec<Seen>, String> {
+    let cannot_read =
+        |why: &dyn std::fmt::Display| format!("cannot read {}: {why}", path.display());
+    let text = fs::read_to_string(path).map_err(|why| cannot_read(&why))?;
+    serde_json::from_str(&text).map_err(|why| cannot_read(&why))
 }
 
 fn cannot_write(path: &std::path::Path, why: &std::io::Error) -> String {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::network::{BenchError, Network, Program};
 
@@ -37,7 +37,7 @@ pub(crate) enum Fault {
 pub(crate) type Outcome = Result<String, BenchError>;
 
 /// How a row ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Verdict {
     /// As expected.
@@ -49,9 +49,9 @@ pub(crate) enum Verdict {
 }
 
 /// What became of a row.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Seen {
-    pub(crate) row: &'static str,
+    pub(crate) row: String,
     pub(crate) verdict: Verdict,
     /// What was seen, in words.
     pub(crate) seen: String,
@@ -60,7 +60,7 @@ pub(crate) struct Seen {
 impl Row {
     /// Runs the row on a network of its own.
     pub(crate) fn run(&self, program: &Program) -> Seen {
-        let seen = |verdict, seen| Seen { row: self.name, verdict, seen };
+        let seen = |verdict, seen| Seen { row: self.name.to_owned(), verdict, seen };
         if let Some(lacking) = (self.lacking)() {
             return seen(Verdict::Skipped, lacking);
         }
