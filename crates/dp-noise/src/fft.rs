@@ -52,24 +52,37 @@ pub(crate) fn transform(values: &mut [Complex]) {
             values.swap(i, j);
         }
     }
-    let twiddles: Vec<Complex> = (0..n / 2)
+    butterflies(values, &twiddles(n));
+}
+
+/// exp(-2 pi i k / 2, 4, 8, ... n), for the k of half a turn each, the coarsest first: so that a step
+/// reads its own from one place.
+fn twiddles(n: usize) -> Vec<Vec<Complex>> {
+    let finest = (0..n / 2)
         .map(|k| {
             let angle = -2.0 * core::f64::consts::PI * k as f64 / n as f64;
             Complex { re: libm::cos(angle), im: libm::sin(angle) }
         })
         .collect();
-    let mut half = 1;
-    while half < n {
-        let stride = n / (2 * half);
-        for block in values.chunks_exact_mut(2 * half) {
-            let (low, high) = block.split_at_mut(half);
-            for ((a, b), &w) in low.iter_mut().zip(high).zip(twiddles.iter().step_by(stride)) {
-                let turned = b.mul(w);
-                *b = Complex { re: a.re - turned.re, im: a.im - turned.im };
-                *a = Complex { re: a.re + turned.re, im: a.im + turned.im };
-            }
-        }
-        half *= 2;
+    let mut steps: Vec<Vec<Complex>> = vec![finest];
+    while let Some(finer) = steps.last().filter(|finer| finer.len() > 1) {
+        steps.push(finer.iter().step_by(2).copied().collect());
+    }
+    steps.reverse();
+    steps
+}
+
+/// All steps, of one half after the other before those of the whole: a part that fits into a cache is
+/// finished while it is there. The same additions and products as step by step over all values.
+fn butterflies(values: &mut [Complex], steps: &[Vec<Complex>]) {
+    let Some((last, before)) = steps.split_last() else { return };
+    let (low, high) = values.split_at_mut(last.len());
+    butterflies(low, before);
+    butterflies(high, before);
+    for ((a, b), &w) in low.iter_mut().zip(high).zip(last) {
+        let turned = b.mul(w);
+        *b = Complex { re: a.re - turned.re, im: a.im - turned.im };
+        *a = Complex { re: a.re + turned.re, im: a.im + turned.im };
     }
 }
 

@@ -100,8 +100,8 @@ impl Answer {
         let tried = arguments.attempts > 0;
         let reached = if tried { account.epsilon(delta, disturbed, Step::One) } else { epsilon };
         let without = |account: Result<Account, _>| {
-            let epsilon = account.ok()?.epsilon(delta, disturbed, Step::One);
-            (tried && reached.is_finite()).then_some(epsilon)
+            let asked = tried && reached.is_finite();
+            account.ok().filter(|_| asked).map(|it| it.epsilon(delta, disturbed, Step::One))
         };
         let alone = without(account.clone().with_attempts(0, 0.0));
         let exact = without(account.clone().with_attempts(arguments.attempts, 0.0));
