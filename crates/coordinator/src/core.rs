@@ -24,5 +24,5 @@ pub use documents::{Work, WorkDone};
 pub use notice::{Notice, RoundReport, RoundResult, RoundTotals};
 pub use quorum::Presence;
 pub use roster::RegistrationError;
-pub use settings::CoordinatorConfig;
+pub use settings::{CannotForm, CoordinatorConfig};
 pub use state::State;

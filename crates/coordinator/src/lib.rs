@@ -5,6 +5,6 @@ mod core;
 pub mod server;
 
 pub use crate::core::{
-    Coordinator, CoordinatorConfig, Input, Notice, Output, Presence, RegistrationError,
+    CannotForm, Coordinator, CoordinatorConfig, Input, Notice, Output, Presence, RegistrationError,
     RoundReport, RoundResult, RoundTotals, State, Work, WorkDone,
 };

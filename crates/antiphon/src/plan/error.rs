@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use antiphon_coordinator::CannotForm;
 use antiphon_dp_noise::{AccountError, CheckError, ShareError};
 use antiphon_routing::{PathLengthError, RulesError};
 use antiphon_sim::scale::{ScenarioError, SearchError};
@@ -46,6 +47,9 @@ pub(crate) enum PlanError {
     /// Nobody to share the trust with.
     #[error("{LONE_OPERATOR}")]
     LoneOperator,
+    /// They are too many.
+    #[error(transparent)]
+    CannotForm(#[from] CannotForm),
     /// The operators have no noise to share.
     #[error(transparent)]
     Shares(#[from] ShareError),
@@ -114,6 +118,7 @@ impl Exits for PlanError {
             | Self::SpeedFile { .. }
             | Self::LoneOperator
             | Self::Arguments(_)
+            | Self::CannotForm(_)
             | Self::Shares(ShareError::Empty(_) | ShareError::TooMany(_)) => Exit::Usage,
             Self::Rules(_)
             | Self::Shares(_)

@@ -1,5 +1,6 @@
 //! A network all of whose operators take part, and its noise.
 
+use antiphon_coordinator::CoordinatorConfig;
 use antiphon_dp_noise::{NoiseAllocation, OperatorShare, SolveError, solve};
 use antiphon_routing::{EpochRules, Honest, Horizon, PathLengthError, TotalDelta};
 use antiphon_wire::{NetworkFile, OperatorIndex};
@@ -27,6 +28,9 @@ impl Solved {
         let everyone: Vec<_> =
             (0..network.operators.len()).map(|index| OperatorIndex(index as u16)).collect();
         let rules = EpochRules::of(network, &everyone)?;
+        let operators = everyone.len() as u64;
+        let shards = operators * u64::from(shards_per_operator);
+        CoordinatorConfig::default().can_form(network, shards, operators, rules.mixing_hops + 1)?;
         let shares: Vec<_> = network
             .operators
             .iter()

@@ -158,6 +158,14 @@ fn impossible_targets_are_told_what_is_possible() {
 }
 
 #[test]
+fn networks_that_cannot_form_an_epoch_are_refused() {
+    let here = Path::new(".");
+    let words = "64000 shards cannot form an epoch";
+    refused(here, "plan --shards 1000 --shards-per-operator 64", 2, words);
+    refused(here, "plan --users 10000 --shards 1000 --shards-per-operator 5", 2, "at most");
+}
+
+#[test]
 fn budgets_out_of_reach_come_with_budgets_within() {
     let here = Path::new(".");
     let run = run(here, "plan --epsilon 0.01");

@@ -1,6 +1,6 @@
 //! What an operator of a network chooses about its epochs and rounds.
 
-use antiphon_routing::most_rounds;
+use antiphon_routing::{MAX_SHARDS, MOST_PROPOSAL_BYTES, most_rounds};
 use antiphon_wire::{
     MOST_ROUNDS_IN_FLIGHT, NetworkFile, Parameters, SERVICE_CONVERSATION, SUITE_1,
 };
@@ -80,7 +80,58 @@ impl Default for CoordinatorConfig {
     }
 }
 
+/// Why shards cannot form an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+pub enum CannotForm {
+    /// More than a document may list.
+    #[error("{shards} shards cannot form an epoch, which has {MAX_SHARDS} at most")]
+    TooMany {
+        /// So many.
+        shards: u64,
+    },
+    /// A proposal has room for too few rounds.
+    #[error(
+        "{shards} shards cannot form an epoch: its proposal, of {} MiB at most, has room for the keys of \
+         {rounds} rounds, and by the deadlines one round may last as long as {least} intervals",
+        MOST_PROPOSAL_BYTES >> 20
+    )]
+    TooShort {
+        /// So many.
+        shards: u64,
+        /// Rounds that fit.
+        rounds: u64,
+        /// Rounds for which an epoch has to last.
+        least: u64,
+    },
+}
+
 impl CoordinatorConfig {
+    /// Whether `shards` of so many operators can form an epoch whose paths have so many layers: the
+    /// rounds for which a proposal has room have to outlast the longest of them.
+    ///
+    /// # Errors
+    /// If they cannot.
+    pub fn can_form(
+        &self,
+        network: &NetworkFile,
+        shards: u64,
+        operators: u64,
+        layers: u8,
+    ) -> Result<(), CannotForm> {
+        if shards > MAX_SHARDS as u64 {
+            return Err(CannotForm::TooMany { shards });
+        }
+        let rounds = most_rounds(shards, operators);
+        let least = self.least_rounds(network, layers);
+        if rounds < least { Err(CannotForm::TooShort { shards, rounds, least }) } else { Ok(()) }
+    }
+
+    /// The fewest rounds of an epoch that outlasts its longest round, with so many layers.
+    pub fn least_rounds(&self, network: &NetworkFile, layers: u8) -> u64 {
+        let parameters = Parameters { layers, ..self.parameters(network) };
+        longest_round_ms(&parameters).div_ceil(self.interval_in(network).into())
+    }
+
     /// The time between the openings of two rounds in `network`, in milliseconds.
     pub fn interval_in(&self, network: &NetworkFile) -> u32 {
         self.interval_ms.max(network.policy.least_round_interval_ms).max(1)
@@ -137,7 +188,37 @@ pub(crate) fn longest_round_ms(parameters: &Parameters) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use antiphon_wire::{IdentityKey, Operator, Policy};
+    use ed25519_dalek::SigningKey;
+
     use super::*;
+
+    #[test]
+    fn what_a_proposal_has_no_room_for_cannot_form_an_epoch() {
+        let operator = |at: u8| Operator {
+            name: at.to_string(),
+            key: IdentityKey::of(&SigningKey::from_bytes(&[at; 32])),
+            weight: 1,
+        };
+        let operators = [1, 2, 3].map(operator).to_vec();
+        let policy = Policy { trusts_heavy_operators: true, ..Policy::DEFAULT };
+        let network = NetworkFile::new(operators, policy).unwrap();
+        let usual = CoordinatorConfig::default();
+        assert_eq!(usual.can_form(&network, 4096, 1000, 15), Ok(()));
+        assert_eq!(
+            usual.can_form(&network, 4097, 1000, 15),
+            Err(CannotForm::TooMany { shards: 4097 })
+        );
+        // Half a minute for each layer, there and back, is more than the 169 rounds of a thousand.
+        let slow = CoordinatorConfig { layer_ms: 30_000, reply_ms: 30_000, ..usual };
+        assert_eq!(slow.can_form(&network, 900, 900, 15), Ok(()));
+        let Err(CannotForm::TooShort { shards: 1000, rounds, least }) =
+            slow.can_form(&network, 1000, 1000, 15)
+        else {
+            panic!("they form an epoch");
+        };
+        assert!((165..175).contains(&rounds) && least > rounds, "{rounds} {least}");
+    }
 
     #[test]
     fn epochs_of_large_networks_are_as_short_as_a_proposal_asks_for() {

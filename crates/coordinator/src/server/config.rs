@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 pub use antiphon_process::config_file::ConfigError;
 use antiphon_process::config_file::{AdminSection, ConfigSource};
 use antiphon_transport::{Identity, Prefix};
-use antiphon_wire::{Geometry, MOST_ROUNDS_IN_FLIGHT, NetworkFile, Policy};
+use antiphon_wire::{Geometry, MOST_ROUNDS_IN_FLIGHT, NetworkFile};
 use serde::Deserialize;
 
 use crate::CoordinatorConfig;
@@ -137,7 +137,7 @@ impl ConfigFile {
             listen_shards: raw.listen_shards,
             listen_clients: raw.listen_clients,
             identity: Identity::new(source.signing_key("identity", &raw.identity)?),
-            coordinator: coordinator(&source, &raw, &network.policy)?,
+            coordinator: coordinator(&source, &raw, &network)?,
             network,
             trusted: source.prefixes("limits.trusted", &raw.limits.trusted)?,
             state: source.beside(&raw.state),
@@ -149,8 +149,9 @@ impl ConfigFile {
 fn coordinator(
     source: &ConfigSource,
     raw: &Raw,
-    policy: &Policy,
+    network: &NetworkFile,
 ) -> Result<CoordinatorConfig, ConfigError> {
+    let policy = &network.policy;
     let wrong = |key, found: u32, expected: String| Err(source.wrong(key, found, expected));
     let Raw { epoch, deadlines, .. } = raw;
     if !(1..=65_536).contains(&epoch.rounds) {
@@ -243,6 +244,13 @@ fn coordinator(
         );
         return wrong("epoch.rounds", epoch.rounds, expected);
     }
+    // Every operator has a shard at least.
+    let operators = network.operators.len() as u64;
+    let layers = policy.least_mixing_hops.saturating_add(1);
+    if let Err(error) = config.can_form(network, operators, operators, layers) {
+        let expected = format!("more, or shorter deadlines, as its {error}");
+        return wrong("epoch.interval_ms", epoch.interval_ms, expected);
+    }
     Ok(config)
 }
 
@@ -254,13 +262,23 @@ mod tests {
         identity = \"key\"\nnetwork = \"network.toml\"\nstate = \"state.json\"\n";
 
     fn load(rest: &str) -> Result<ServerConfig, ConfigError> {
+        load_for(1, rest)
+    }
+
+    /// With a network of so many operators.
+    fn load_for(operators: u16, rest: &str) -> Result<ServerConfig, ConfigError> {
         let folder = tempfile::tempdir().unwrap();
         let write =
             |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("key", &format!("{}\n", "07".repeat(32)));
-        let key = "01".repeat(32);
         let policy = "[policy]\noperators_above_malicious = \"are trusted\"\n";
-        write("network.toml", &format!("{policy}[[operator]]\nname = \"a\"\nkey = \"{key}\"\n"));
+        let operators = (0..operators).map(|at| {
+            let mut seed = [1; 32];
+            seed[..2].copy_from_slice(&at.to_be_bytes());
+            let key = Identity::from_seed(&seed).public();
+            format!("[[operator]]\nname = \"{at}\"\nkey = \"{key}\"\n")
+        });
+        write("network.toml", &format!("{policy}{}", operators.collect::<String>()));
         write("coordinator.toml", &format!("{HEAD}{rest}"));
         let file = ConfigFile::read(&folder.path().join("coordinator.toml"))?;
         Ok(file.coordinator)
@@ -272,6 +290,17 @@ mod tests {
         assert_eq!(config.coordinator, CoordinatorConfig::default());
         assert_eq!(config.identity.public(), Identity::from_seed(&[7; 32]).public());
         assert!(config.state.ends_with("state.json") && config.state.is_absolute());
+    }
+
+    #[test]
+    fn deadlines_for_which_no_proposal_has_room_are_refused() {
+        let slow = "[deadlines]\nlayer_ms = 30000\nreply_ms = 30000\n";
+        assert!(load_for(600, slow).is_ok());
+        let error = load_for(1000, slow).unwrap_err().to_string();
+        for word in ["coordinator.toml", "epoch.interval_ms", "1000 shards cannot form an epoch"] {
+            assert!(error.contains(word), "{error}");
+        }
+        assert!(load_for(1000, "").is_ok());
     }
 
     #[test]
