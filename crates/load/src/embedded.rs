@@ -208,6 +208,11 @@ impl EmbeddedNetwork {
         self.coordinator.client_addr()
     }
 
+    /// How many shards there are.
+    pub(crate) fn shards(&self) -> u32 {
+        self.shards.len() as u32
+    }
+
     /// How many rounds may run at the same time.
     pub fn rounds_in_flight(&self) -> u8 {
         self.rounds_in_flight

@@ -31,6 +31,8 @@ use rounds::Measured;
 
 /// How long a network may take to publish an epoch.
 const DOCUMENT_WITHIN: Duration = Duration::from_secs(120);
+/// How much longer for each shard, if all of them share the cores of this machine.
+const DOCUMENT_EACH: Duration = Duration::from_secs(3);
 /// How long links may take to be opened, besides a share for each.
 const LINK_WITHIN: Duration = Duration::from_secs(30);
 const LINK_EACH: Duration = Duration::from_millis(20);
@@ -85,11 +87,11 @@ pub enum LoadError {
     #[error(transparent)]
     Documents(#[from] DocumentsError),
     /// None in time.
-    #[error(
-        "no epoch document came within {} seconds: has the network enough shards?",
-        DOCUMENT_WITHIN.as_secs()
-    )]
-    NoDocument,
+    #[error("no epoch document came within {seconds} seconds: has the network enough shards?")]
+    NoDocument {
+        /// How long it was waited.
+        seconds: u64,
+    },
     /// Not a single client could link.
     #[error("no client can link to a gateway: {0}")]
     NoLinks(String),
@@ -227,8 +229,9 @@ impl Harness<'_> {
             Target::Real(_) => None,
         };
         let mut documents = Documents::connect(self.address()).await?;
-        let first = timeout(DOCUMENT_WITHIN, documents.next());
-        let epoch = first.await.map_err(|_| LoadError::NoDocument)??;
+        let within = self.document_within();
+        let late = |_| LoadError::NoDocument { seconds: within.as_secs() };
+        let epoch = timeout(within, documents.next()).await.map_err(late)??;
 
         let (needs, ahead) = self.ahead(&epoch)?;
         let options = self.options;
@@ -338,6 +341,14 @@ impl Harness<'_> {
 
     /// The first round that clients take part in: the first that cannot open before its onions and
     /// those of the rounds after it can be built.
+    /// How long the network may take to publish an epoch.
+    fn document_within(&self) -> Duration {
+        match self.target {
+            Target::Embedded(network) => DOCUMENT_WITHIN + DOCUMENT_EACH * network.shards(),
+            Target::Real(_) => DOCUMENT_WITHIN,
+        }
+    }
+
     async fn first_round(
         &self,
         fleet: &Fleet,
@@ -346,7 +357,8 @@ impl Harness<'_> {
     ) -> Result<Round, LoadError> {
         let shared = &fleet.shared;
         let mut opened = shared.watch_opened();
-        let within = DOCUMENT_WITHIN + Duration::from_millis(epoch.parameters().interval_ms.into());
+        let interval = Duration::from_millis(epoch.parameters().interval_ms.into());
+        let within = self.document_within() + interval;
         // Open rounds are told to whoever joins, so that this is the running one, or the next.
         let heard = timeout(within, opened.wait_for(Option::is_some)).await;
         let next = epoch.document().first_round.0;

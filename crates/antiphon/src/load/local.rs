@@ -12,6 +12,9 @@ use crate::cli::values;
 /// Rounds of an epoch beyond four times those of the test: the first ones go by while clients join.
 const SPARE_ROUNDS: u32 = 240;
 
+/// The part of an epoch's rounds that is left when the next is prepared, where it has few.
+const PREPARED_PART: u32 = 8;
+
 /// Rounds of an epoch beyond those of the test, where there is no time for more.
 const LEAST_SPARE_ROUNDS: u32 = 20;
 
@@ -24,7 +27,7 @@ const LEAST_INTERVAL_S: f64 = 0.05;
 
 /// Proofs of possession that all shards together may have to check before the first round. Each shard
 /// checks those of every shard for every round, all on the cores of this machine: some 100 us each.
-const PROOFS_TO_START: u32 = 800_000;
+const PROOFS_TO_START: u32 = 400_000;
 
 /// Shards from which on the interval grows with their number: by then a round takes far longer than a
 /// second, and an epoch has to last for its longest round.
@@ -91,9 +94,15 @@ impl LocalArguments {
             ..Policy::default()
         });
         // Shards share the cores, so that a step of one waits for those of all others.
-        let patience_ms = clients.saturating_add(20_000 + 200 * u32::from(shards));
+        let patience_ms = clients.saturating_add(20_000 + 50 * u32::from(shards));
+        // Each of them checks every proof, and one that is late costs the epoch.
+        let checks_ms = patience_ms.saturating_add(60_000 + 2000 * u32::from(shards));
+        let epoch_rounds = epoch_rounds(shards, options.rounds + options.warmup, interval_ms);
+        let usual = CoordinatorConfig::default();
         let coordinator = CoordinatorConfig {
-            epoch_rounds: epoch_rounds(shards, options.rounds + options.warmup, interval_ms),
+            epoch_rounds,
+            // Checking another epoch takes cores from the rounds that are measured.
+            prepare_ahead_rounds: usual.prepare_ahead_rounds.min(epoch_rounds / PREPARED_PART),
             interval_ms,
             rounds_in_flight: self.rounds_in_flight,
             submit_ms: self.window.map_or(clients.saturating_add(2000), ms),
@@ -101,9 +110,9 @@ impl LocalArguments {
             verify_ms: patience_ms,
             reply_ms: patience_ms,
             ready_ms: patience_ms.saturating_add(60_000),
-            contribute_ms: patience_ms.saturating_add(60_000),
-            endorse_ms: patience_ms.saturating_add(60_000),
-            ..CoordinatorConfig::default()
+            contribute_ms: checks_ms,
+            endorse_ms: checks_ms,
+            ..usual
         };
         let mut network = EmbeddedOptions::new(shards, policy, coordinator);
         // Every client comes from the same address.
@@ -134,7 +143,17 @@ fn ms(seconds: f64) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        local: LocalArguments,
+        #[command(flatten)]
+        guarantee: GuaranteeArguments,
+    }
 
     #[test]
     fn no_epoch_is_over_before_its_document_can_be_signed() {
@@ -148,6 +167,36 @@ mod tests {
                     assert!(rounds >= measured + LEAST_SPARE_ROUNDS);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_hundred_shards_have_little_to_check_before_they_start_and_nothing_again_while_they_run() {
+        let Arguments { local, guarantee } = Arguments::parse_from(["load"]);
+        for shards in [2, 5, 20, 40, 60, 100, 150, MOST_SHARDS] {
+            let options = options();
+            let network = local.network(shards, &guarantee, &options);
+            let CoordinatorConfig { epoch_rounds, prepare_ahead_rounds, .. } = network.coordinator;
+            // The test's rounds, and those that go by while clients join.
+            let taken = options.rounds + options.warmup + LEAST_SPARE_ROUNDS / 2;
+            assert!(epoch_rounds >= taken + prepare_ahead_rounds, "{shards}: {epoch_rounds}");
+            let proofs = epoch_rounds * u32::from(shards).pow(2);
+            let most = if shards <= 100 { PROOFS_TO_START } else { 3 * PROOFS_TO_START };
+            assert!(proofs <= most, "{shards} shards: {epoch_rounds} rounds");
+        }
+    }
+
+    fn options() -> LoadOptions {
+        LoadOptions {
+            clients: 1000,
+            rounds: 5,
+            warmup: 1,
+            talking: 0.5,
+            churn: 0.0,
+            arrivals: antiphon_load::Arrivals::AtOnce,
+            seed: 1,
+            threads: std::num::NonZeroUsize::MIN,
+            links_per_connection: 256,
         }
     }
 }
