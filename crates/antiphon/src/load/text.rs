@@ -6,6 +6,26 @@ use antiphon_load::{Percentiles, Report, Round};
 
 /// The figures as a compact table.
 pub(super) fn render(report: &Report) -> String {
+    let mut text = heading(report);
+    text += "   round  outcome       latency   answered   late   messages   lost\n";
+    for round in &report.rounds {
+        text += &line(round);
+    }
+    text.push('\n');
+    for (name, value) in times(report).into_iter().chain(costs(report)).chain(clients(report)) {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{name:<22}{value}");
+    }
+    if let Some(round) = report.median_round()
+        && let Some(phases) = &round.phases
+    {
+        text += &slowest(round, phases);
+    }
+    text
+}
+
+/// What was run, after what went otherwise than it was asked for.
+fn heading(report: &Report) -> String {
     let mut text = String::new();
     if report.interrupted {
         text += "INTERRUPTED: these are the rounds that were measured by then.\n\n";
@@ -30,87 +50,83 @@ pub(super) fn render(report: &Report) -> String {
         report.hops,
         report.noise_per_round,
     );
-    text += "   round  outcome       latency   answered   late   messages   lost\n";
-    for round in &report.rounds {
-        text += &line(round);
-    }
-    text.push('\n');
-    let mut row = |name: &str, value: String| {
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "{name:<22}{value}");
-    };
-    row("latency, rounds", percentiles(report.latency_ms));
-    row("latency, clients", percentiles(report.client_latency_ms));
+    text
+}
+
+/// A figure's name, or nothing where it goes on with the one above, and the figure.
+type Row = (&'static str, String);
+
+/// How long rounds took.
+fn times(report: &Report) -> Vec<Row> {
+    let mut rows = vec![
+        ("latency, rounds", percentiles(report.latency_ms)),
+        ("latency, clients", percentiles(report.client_latency_ms)),
+    ];
     if let (Some(seconds), Some(rate)) = (report.duration_s, report.messages_per_s) {
         let rounds = report.rounds.len();
-        row(
-            "throughput",
-            format!("{rounds} rounds in {seconds:.1} s; {rate:.0} messages a second"),
-        );
+        let rate = format!("{rounds} rounds in {seconds:.1} s; {rate:.0} messages a second");
+        rows.push(("throughput", rate));
     }
-    let peel =
-        report.peel_us_per_onion.map_or("not known".to_owned(), |us| format!("{us:.1} us each"));
-    row(
-        "onions",
-        format!("{}, peeled {} times; {peel}", report.onions_total, report.hop_operations),
-    );
-    let cpu = |seconds: Option<f64>| {
-        seconds.map_or("not known".to_owned(), |seconds| format!("{seconds:.2} s"))
-    };
-    row(
-        "processor time",
-        format!(
-            "network {}, clients {}; building onions took {}",
-            cpu(report.server_cpu_s),
-            cpu(report.client_cpu_s),
-            cpu(report.build_cpu_s)
-        ),
-    );
-    if let Some(why) = &report.cpu_unknown {
-        row("", why.clone());
-    }
+    rows
+}
+
+/// What they took of the machine.
+fn costs(report: &Report) -> Vec<Row> {
+    let known = |figure: Option<String>| figure.unwrap_or_else(|| "not known".to_owned());
+    let peel = known(report.peel_us_per_onion.map(|us| format!("{us:.1} us each")));
+    let cpu = |seconds: Option<f64>| known(seconds.map(|seconds| format!("{seconds:.2} s")));
     let mib = |bytes: u64| bytes >> 20;
-    row(
-        "memory",
-        format!(
-            "{} at the peak; {} MiB expected",
-            report
-                .peak_rss_bytes
-                .map_or("not known".to_owned(), |bytes| format!("{} MiB", mib(bytes))),
-            mib(report.estimated_bytes)
+    let peak = known(report.peak_rss_bytes.map(|bytes| format!("{} MiB", mib(bytes))));
+    let mut rows = vec![
+        (
+            "onions",
+            format!("{}, peeled {} times; {peel}", report.onions_total, report.hop_operations),
         ),
-    );
-    row(
+        (
+            "processor time",
+            format!(
+                "network {}, clients {}; building onions took {}",
+                cpu(report.server_cpu_s),
+                cpu(report.client_cpu_s),
+                cpu(report.build_cpu_s)
+            ),
+        ),
+    ];
+    rows.extend(report.cpu_unknown.iter().map(|why| ("", why.clone())));
+    let expected = mib(report.estimated_bytes);
+    rows.push(("memory", format!("{peak} at the peak; {expected} MiB expected")));
+    rows.push((
         "wire",
         format!(
             "{:.0} B up and {:.0} B down a client and round, over {} connections",
             report.bytes_per_client_up, report.bytes_per_client_down, report.connections
         ),
-    );
-    row("messages", format!("{} sent, {} lost", report.messages, report.lost_messages));
-    row(
-        "clients",
-        format!(
-            "{} times late ({} not linked, {} refused), {} idle rounds disturbed, {} links broken",
-            report.late, report.absent, report.refused, report.idle_disturbed, report.links_lost
+    ));
+    rows
+}
+
+/// How it went for clients.
+fn clients(report: &Report) -> Vec<Row> {
+    let mut rows = vec![
+        ("messages", format!("{} sent, {} lost", report.messages, report.lost_messages)),
+        (
+            "clients",
+            format!(
+                "{} times late ({} not linked, {} refused), {} idle rounds disturbed, {} links broken",
+                report.late,
+                report.absent,
+                report.refused,
+                report.idle_disturbed,
+                report.links_lost
+            ),
         ),
-    );
-    if let Some(refusal) = &report.refusal {
-        row("", format!("a gateway took no onions: {refusal}"));
-    }
-    row(
-        "onions ready before",
-        format!(
-            "{} rounds, with the kernel {}; seed {}",
-            report.prebuilt_rounds, report.kernel, report.seed
-        ),
-    );
-    if let Some(phases) =
-        report.median_round().and_then(|round| Some((round, round.phases.as_ref()?)))
-    {
-        text += &slowest(phases.0, phases.1);
-    }
-    text
+    ];
+    let refusal = report.refusal.as_ref();
+    rows.extend(refusal.map(|why| ("", format!("a gateway took no onions: {why}"))));
+    let (ready, kernel, seed) = (report.prebuilt_rounds, &report.kernel, &report.seed);
+    let ready = format!("{ready} rounds, with the kernel {kernel}; seed {seed}");
+    rows.push(("onions ready before", ready));
+    rows
 }
 
 fn line(round: &Round) -> String {
