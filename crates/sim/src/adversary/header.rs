@@ -1,6 +1,6 @@
 //! Batches that are not what their headers say.
 
-use antiphon_wire::{SignedHeader, Timestamp};
+use antiphon_wire::{Layer, SignedHeader, Timestamp};
 
 use crate::adversary::{Adversary, Keys, Target, target};
 use crate::party::{Payload, Sent};
@@ -28,6 +28,8 @@ pub enum HeaderLie {
     Twice,
     /// The bytes come without a header of this round.
     Round,
+    /// The batch is for two layers later.
+    Ahead,
 }
 
 /// Sends the target's batches with a lie in or about their headers.
@@ -66,6 +68,7 @@ impl Adversary for LyingHeader {
                 HeaderLie::Receiver => claims.receiver = sender,
                 HeaderLie::Version => claims.version += 1,
                 HeaderLie::Round => claims.round = claims.round.next(),
+                HeaderLie::Ahead => claims.layer = Layer(claims.layer.0 + 2),
                 HeaderLie::Twice => {}
             }
             *header = SignedHeader::new(claims, keys.shard(signer));

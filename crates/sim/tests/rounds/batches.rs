@@ -112,6 +112,17 @@ fn a_header_of_the_next_round_strands_nobody() {
     missed(layer, LyingHeader { target, lie: HeaderLie::Round }, "next round");
 }
 
+/// A listed shard could otherwise have all layers' onions kept before the first is peeled.
+#[test]
+fn a_batch_two_layers_ahead_is_not_taken() {
+    let layer = Layer(1);
+    let target = Target::onions(SPOILER, 0, layer);
+    let talk = missed(layer, LyingHeader { target, lie: HeaderLie::Ahead }, "ahead");
+    let spoiler = format!("{:?}", talk.network.identity(SPOILER));
+    let early = |fault: &&str| fault.contains("turn cannot have come") && fault.contains(&spoiler);
+    assert!(talk.network.record.faults(0).any(|fault| early(&fault)), "{}", log(&talk.network));
+}
+
 #[test]
 fn a_batch_sent_twice_counts_once() {
     for layer in [1, 3, 4].map(Layer) {
