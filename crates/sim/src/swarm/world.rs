@@ -244,8 +244,24 @@ impl<'a> World<'a> {
         rounds.filter(|report| report.result == RoundResult::Delivered).count()
     }
 
+    /// What the coordinator and shards reported, and what clients were told of rounds that did not go
+    /// well.
     pub(super) fn log(&self) -> String {
-        crate::scenario::log(&self.network)
+        let of_shards = crate::scenario::log(&self.network);
+        let told = self.network.record.events.iter().enumerate().flat_map(|(client, events)| {
+            let rounds = events.iter().filter(|(_, event)| match event {
+                Event::RoundEnded { outcome, .. } => *outcome != Outcome::Undisturbed,
+                Event::RoundRefused { .. } | Event::DocumentRefused { .. } => true,
+                _ => false,
+            });
+            rounds.map(move |(at, event)| {
+                format!("{} client {client}: {event:?}", at.ms_since(START))
+            })
+        });
+        let mut lines: Vec<_> = of_shards.lines().map(str::to_owned).chain(told).collect();
+        let at = |line: &String| line.split(' ').next().and_then(|at| at.parse::<u64>().ok());
+        lines.sort_by_key(at);
+        lines.join("\n")
     }
 
     pub(super) fn broken(&self, what: String) -> Broken {
