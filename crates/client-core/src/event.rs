@@ -2,7 +2,7 @@
 
 use antiphon_onion::{BuildError, KeyError};
 use antiphon_wire::{
-    Digest, Epoch, Round, SealStatement, Signed, SignedDocument, Ticket, ToClient,
+    Digest, Epoch, Round, SealStatement, Signed, SignedDocument, Ticket, Timestamp, ToClient,
 };
 
 use crate::conversation::PartnerError;
@@ -83,8 +83,10 @@ impl From<ToClient> for Input {
 pub enum Output {
     /// Write this to disk, and take no further output before it is there.
     Persist(Checkpoint),
-    /// Send these onions to the gateway.
+    /// Send these onions to the gateway, at a time that is the same whatever they are for.
     Submit {
+        /// When to send them: not sooner, and not later if that can be helped.
+        at: Timestamp,
         /// The epoch.
         epoch: Epoch,
         /// The round.

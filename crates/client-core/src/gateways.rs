@@ -1,11 +1,17 @@
 //! Which gateways a client goes through.
 
-use antiphon_routing::VerifiedEpoch;
-use antiphon_wire::{Epoch, IdentityKey};
-use rand::CryptoRng;
-
+mod conduct;
 #[cfg(test)]
 mod tests;
+mod turning;
+
+use antiphon_routing::VerifiedEpoch;
+use antiphon_wire::{Epoch, IdentityKey, Timestamp};
+use rand::CryptoRng;
+
+use crate::Event;
+use conduct::Conduct;
+pub use conduct::GatewayFault;
 
 /// Draws tried for a gateway other than the first: enough, unless the first has nearly all weight.
 const TRIES: usize = 64;
@@ -17,6 +23,9 @@ const TRIES: usize = 64;
 /// gets no more of this by running many shards. Whoever can make clients lose their gateways, by
 /// cutting links or attacking honest shards, has two draws an epoch and no more: from then on a
 /// client goes back and forth between the two until the next epoch.
+///
+/// A gateway is left for what anyone on the link sees as well, and never for what replies hold. The
+/// policy is told of links, openings and the client's events, and says when that is enough.
 #[derive(Clone, Debug, Default)]
 pub struct GatewayPolicy {
     pinned: Option<IdentityKey>,
@@ -24,6 +33,7 @@ pub struct GatewayPolicy {
     drawn: [Option<IdentityKey>; 2],
     /// Whether the second of them is to be used.
     second: bool,
+    conduct: Conduct,
 }
 
 impl GatewayPolicy {
@@ -48,7 +58,8 @@ impl GatewayPolicy {
             return epoch.index_of(&pinned).map(|_| pinned);
         }
         if self.epoch != epoch.epoch() {
-            *self = Self { epoch: epoch.epoch(), ..Self::default() };
+            let conduct = std::mem::take(&mut self.conduct);
+            *self = Self { epoch: epoch.epoch(), conduct, ..Self::default() };
         }
         let mut draw = || epoch.shards()[epoch.paths().draw_hop(rng).position()].identity;
         let [first, second] = &mut self.drawn;
@@ -62,9 +73,46 @@ impl GatewayPolicy {
         }))
     }
 
-    /// The gateway in use cannot be reached, or brings nothing that looks like a gateway's part. What
-    /// replies hold must never be a reason.
+    /// A link to `gateway` is up, for rounds that open every `interval_ms`.
+    pub fn linked(&mut self, gateway: IdentityKey, now: Timestamp, interval_ms: u32) {
+        self.conduct.linked(gateway, now, interval_ms);
+    }
+
+    /// The gateway opened a round, of those that open every `interval_ms`.
+    pub fn opened(&mut self, now: Timestamp, interval_ms: u32) {
+        self.conduct.opened(now, interval_ms);
+    }
+
+    /// The client's machine said this.
+    pub fn heed(&mut self, event: &Event) {
+        self.conduct.heed(event);
+    }
+
+    /// Why to leave the gateway in use: it is [lost](Self::lost) then. A client with one gateway has no
+    /// other to turn to from one that brings nothing.
+    pub fn fault(&self, now: Timestamp) -> Option<GatewayFault> {
+        let fault = self.conduct.fault(now)?;
+        (fault != GatewayFault::Silent || self.pinned.is_none()).then_some(fault)
+    }
+
+    /// When the gateway in use is left if it opens no round before.
+    pub fn quiet_at(&self) -> Option<Timestamp> {
+        self.conduct.quiet_at()
+    }
+
+    /// The link to the gateway broke, through nobody's fault that can be proven. Returns whether to
+    /// dial the same one again; if not, it is lost.
+    pub fn link_broke(&mut self) -> bool {
+        let again = self.conduct.bears_a_break();
+        if !again {
+            self.lost();
+        }
+        again
+    }
+
+    /// The gateway in use cannot be reached, broke the protocol, or is at [fault](Self::fault).
     pub fn lost(&mut self) {
         self.second = !self.second;
+        self.conduct = Conduct::default();
     }
 }

@@ -17,7 +17,7 @@ use antiphon_client_core::{
 };
 use antiphon_process::clock::SystemClock;
 use antiphon_process::entropy::{SystemRng, entropy};
-use antiphon_wire::{Blob, Encode as _, Epoch, FromClient, IdentityKey, Round};
+use antiphon_wire::{Blob, Encode as _, Epoch, FromClient, IdentityKey, Round, Timestamp};
 use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
@@ -31,10 +31,6 @@ use crate::{ClientConfig, ConnectError, Gateway};
 pub(crate) use conversations::{Command, Outgoing};
 use line::Line;
 use turning::Before;
-
-/// Onions leave this long after a round's opening arrived, in milliseconds, so that the time it
-/// takes to make and save them, and what the application does meanwhile, does not show.
-const HOLD_MS: u32 = 50;
 
 /// What connects the task with the application.
 pub(crate) struct Handles {
@@ -87,15 +83,8 @@ pub(crate) struct Driver {
     failures: u32,
     /// Whether to ask the coordinator for documents before the next gateway.
     ask: bool,
-    /// Rounds in a row for which gateways brought nothing, and the newest of them.
-    unanswered: u32,
-    last_unanswered: Option<Round>,
     /// Why the log says that rounds are refused.
     told_refusal: Option<(Epoch, Discriminant<RoundRefusal>)>,
-    /// Documents refused on this link.
-    refusals: u32,
-    /// When to give up a gateway that opens no round.
-    quiet_until: Instant,
 }
 
 impl Driver {
@@ -153,11 +142,7 @@ impl Driver {
             last_failure: "none came to an end".to_owned(),
             failures: 0,
             ask: true,
-            unanswered: 0,
-            last_unanswered: None,
             told_refusal: None,
-            refusals: 0,
-            quiet_until: now,
         };
         (driver, shown)
     }
@@ -171,11 +156,12 @@ impl Driver {
                 break;
             }
             self.let_go();
-            self.leave_if_silent();
+            self.leave_if_at_fault();
             let submission = self.submissions.front().map(|(at, _)| *at);
             let connecting = self.ready.is_some().then_some(self.connect_by);
-            let linked = self.line.gateway().is_some();
-            let quiet = (linked && !self.stopping).then_some(self.quiet_until);
+            let watched = self.line.gateway().is_some() && !self.stopping;
+            let quiet =
+                self.gateways.quiet_at().filter(|_| watched).map(|at| Moment::now().instant_of(at));
             tokio::select! {
                 event = self.line.next() => self.line_event(event).await,
                 event = Line::next_of(self.next.as_mut()) => self.next_event(event).await,
@@ -189,7 +175,7 @@ impl Driver {
                 () = sleep(tick.unwrap_or_default()), if tick.is_some() => {
                     self.handle(Input::Tick).await;
                 }
-                () = at(quiet), if quiet.is_some() => self.leave_quiet_gateway(),
+                () = at(quiet), if quiet.is_some() => {}
                 () = at(connecting), if connecting.is_some() => {
                     let last = std::mem::take(&mut self.last_failure);
                     let within = self.config.connect_within;
@@ -226,12 +212,8 @@ impl Driver {
     /// Tells the state machine what happened and does what it says. Returns why a document was
     /// refused.
     async fn handle(&mut self, input: Input) -> Option<DocumentRefusal> {
-        let arrived = Instant::now();
-        let hold_ms = match &input {
-            Input::Opened { closes_in_ms, .. } => HOLD_MS.min(closes_in_ms / 4),
-            _ => 0,
-        };
-        let now = SystemClock::now();
+        let arrived = Moment::now();
+        let now = arrived.time;
         if matches!(input, Input::Document(_)) {
             // Checking it can take long for a large network.
             let core = Arc::clone(&self.core);
@@ -246,11 +228,11 @@ impl Driver {
         } else {
             self.core().handle(now, input);
         }
-        self.drain(arrived + Duration::from_millis(hold_ms.into())).await
+        self.drain(arrived).await
     }
 
-    /// Does all that the state machine wants. Onions leave at `leaves_at`.
-    async fn drain(&mut self, leaves_at: Instant) -> Option<DocumentRefusal> {
+    /// Does all that the state machine wants after what happened at `arrived`.
+    async fn drain(&mut self, arrived: Moment) -> Option<DocumentRefusal> {
         let mut refusal = None;
         loop {
             let output = self.core().poll();
@@ -259,10 +241,10 @@ impl Driver {
                 Some(Output::Persist(checkpoint)) => self.persist(checkpoint).await,
                 // Its checkpoint is not on disk: after a crash the round could be used twice.
                 Some(Output::Submit { round, .. }) if self.unsaved == Some(round) => {}
-                Some(Output::Submit { epoch, round, ticket, onions }) => {
+                Some(Output::Submit { at, epoch, round, ticket, onions }) => {
                     let onions = Blob(onions);
                     let frame = FromClient::Submit { epoch, round, ticket, onions }.to_bytes();
-                    self.submissions.push_back((leaves_at, frame.into()));
+                    self.submissions.push_back((arrived.instant_of(at), frame.into()));
                 }
                 Some(Output::Resume { epoch, round, ticket }) => {
                     if Some(round) > self.since {
@@ -324,6 +306,24 @@ impl Driver {
         };
         drop(core);
         self.status.send_if_modified(|shown| std::mem::replace(shown, status) != status);
+    }
+}
+
+/// A moment by both clocks: that of the state machine, and the runtime's.
+#[derive(Clone, Copy)]
+struct Moment {
+    time: Timestamp,
+    instant: Instant,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Self { time: SystemClock::now(), instant: Instant::now() }
+    }
+
+    /// When it is `time`, by the runtime's clock. Nothing that was done since this moment enters it.
+    fn instant_of(self, time: Timestamp) -> Instant {
+        self.instant + Duration::from_millis(time.ms_since(self.time))
     }
 }
 

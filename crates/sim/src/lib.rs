@@ -17,4 +17,4 @@ pub use network::{Network, START};
 pub use party::{Party, Payload, Sent};
 pub use promises::Promises;
 pub use record::{Observed, Record};
-pub use setup::{LinkModel, Setup};
+pub use setup::{Gateways, LinkModel, Setup};

@@ -1,13 +1,14 @@
 //! The network itself: an event queue, and every process of the product as it is.
 
 mod deliver;
+mod gateways;
 mod outages;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use antiphon_client_core::{Checkpoint, Client, ClientConfig, Input as ClientInput};
+use antiphon_client_core::{Checkpoint, Client, ClientConfig, GatewayPolicy, Input as ClientInput};
 use antiphon_coordinator::{Coordinator, Input as CoordinatorInput, State};
 use antiphon_mix::{
     ClientId, EntropySource, Input as ShardInput, Limits, Shard, ShardConfig, SignerState,
@@ -19,13 +20,16 @@ use rand_chacha::ChaCha20Rng;
 use crate::adversary::{Adversary, Honest, Keys};
 use crate::party::{Party, Sent};
 use crate::record::Record;
-use crate::setup::Setup;
+use crate::setup::{Gateways, Setup};
 
 /// When a simulation starts, by every clock in it.
 pub const START: Timestamp = Timestamp(1_700_000_000_000);
 
 /// Tells the seeds of hosts' entropy from that of the links' delays.
 const ENTROPY: u64 = 1 << 63;
+
+/// Tells the seed of clients' choices of gateways from that of the links' delays.
+const CHOICES: u64 = 1 << 62;
 
 /// A whole network in one thread, on a virtual clock.
 pub struct Network {
@@ -56,6 +60,11 @@ pub struct Network {
     under_way: usize,
     /// Messages delivered and processes woken so far.
     steps: u64,
+    /// How each client comes by its gateway, and what is random about that.
+    policies: Vec<GatewayPolicy>,
+    choices: ChaCha20Rng,
+    /// Counts the links that each client has had: what was to leave over an earlier one does not.
+    client_links: Vec<u64>,
     /// What happened so far.
     pub record: Record,
 }
@@ -77,6 +86,12 @@ impl<T> Process<T> {
 enum Happening {
     Arrival(Box<Sent>, (u64, u64)),
     Wake(Party),
+    /// A client's onions leave, if it still has the link for which they are.
+    Leaving {
+        client: usize,
+        link: u64,
+        message: FromClient,
+    },
 }
 
 impl Network {
@@ -128,6 +143,9 @@ impl Network {
             links: vec![0; setup.shards],
             under_way: 0,
             steps: 0,
+            policies: vec![GatewayPolicy::default(); setup.clients],
+            choices: ChaCha20Rng::seed_from_u64(setup.seed ^ CHOICES),
+            client_links: vec![0; setup.clients],
             record: Record::new(setup.shards, setup.clients),
             rng: ChaCha20Rng::seed_from_u64(setup.seed),
             file,
@@ -137,6 +155,9 @@ impl Network {
             network.link_to_coordinator(i);
         }
         for i in 0..network.setup.clients {
+            if network.setup.gateways == Gateways::Pinned {
+                network.policies[i] = GatewayPolicy::pinned(network.identity(network.gateways[i]));
+            }
             network.join(i, network.gateways[i]);
         }
         network
@@ -193,6 +214,11 @@ impl Network {
                 self.deliver(*sent, life);
             }
             Happening::Wake(party) => self.wake(party),
+            Happening::Leaving { client, link, message } => {
+                if self.client_links[client] == link && self.clients[client].running.is_some() {
+                    self.send_to_gateway(client, message);
+                }
+            }
         }
         true
     }
@@ -217,6 +243,8 @@ impl Network {
         for client in 0..self.setup.clients {
             if self.gateways[client] == i {
                 self.leave(client);
+                self.policies[client].lost();
+                self.follow_gateway_policy(client);
             }
         }
     }
@@ -305,7 +333,7 @@ impl Network {
         self.tell_client(i, ClientInput::Linked);
     }
 
-    /// Moves a client to another gateway.
+    /// Moves a client to another gateway, which it keeps if it kept the one before.
     pub fn move_client(&mut self, i: usize, gateway: usize) {
         self.leave(i);
         self.join(i, gateway);
@@ -327,6 +355,11 @@ impl Network {
 
     fn join(&mut self, client: usize, gateway: usize) {
         self.gateways[client] = gateway;
+        if self.policies[client].pin().is_some() {
+            self.policies[client] = GatewayPolicy::pinned(self.identity(gateway));
+        }
+        self.client_links[client] += 1;
+        self.note_link(client);
         let from = ClientId(client as u64);
         self.tell_shard(gateway, ShardInput::ClientJoined(from));
         let message = FromClient::Hello { version: PROTOCOL_VERSION };

@@ -50,8 +50,19 @@ pub struct Setup {
     pub coordinator: CoordinatorConfig,
     /// How long messages take.
     pub link: LinkModel,
+    /// How clients come by their gateways.
+    pub gateways: Gateways,
     /// Where all randomness comes from.
     pub seed: u64,
+}
+
+/// How clients come by their gateways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gateways {
+    /// Client i always uses shard i, counted round: scenarios know who is whose gateway.
+    Pinned,
+    /// As deployed clients do: a new one is drawn for every epoch.
+    Drawn,
 }
 
 impl Setup {
@@ -95,6 +106,7 @@ impl Setup {
             policy,
             coordinator,
             link,
+            gateways: Gateways::Pinned,
             seed: 1,
         }
     }

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::Client;
 use crate::clock::{Haste, plausible};
+use crate::hold::leaves_at;
 use crate::onions;
 use crate::round::{Place, Plan, Result as RoundResult};
 use crate::{Event, Outcome, Output, RoundMark, RoundRefusal};
@@ -42,10 +43,10 @@ impl InFlight {
         self.round
     }
 
-    fn submission(&self) -> Output {
+    fn submission(&self, at: Timestamp) -> Output {
         let (epoch, round) = (self.document.epoch(), self.round);
         let (ticket, onions) = (self.ticket.digest(), self.onions.clone());
-        Output::Submit { epoch, round, ticket, onions }
+        Output::Submit { at, epoch, round, ticket, onions }
     }
 
     /// Whether it deposits for a conversation. Nothing else looks different for whom its client
@@ -64,7 +65,7 @@ impl Client {
         closes_in_ms: u32,
     ) -> Result<(), RoundRefusal> {
         if let Some(at) = self.position(epoch, round) {
-            let again = self.in_flight[at].submission();
+            let again = self.in_flight[at].submission(leaves_at(now, closes_in_ms));
             self.outputs.push_back(again);
             return Ok(());
         }
@@ -120,7 +121,7 @@ impl Client {
         let due = now.plus_ms(longest_ms(&document, closes_in_ms));
         let flight = InFlight { document, round, onions, ticket, reply_keys, plan, due };
         self.outputs.push_back(Output::Persist(checkpoint));
-        self.outputs.push_back(flight.submission());
+        self.outputs.push_back(flight.submission(leaves_at(now, closes_in_ms)));
         self.outputs.extend(events.into_iter().map(Output::Event));
         self.in_flight.push_back(flight);
         Ok(())

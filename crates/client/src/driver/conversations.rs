@@ -8,9 +8,8 @@ use antiphon_client_core::{
     ConversationId, DocumentRefusal, Event as CoreEvent, MessageId, Opening, SendError,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::Instant;
 
-use super::Driver;
+use super::{Driver, Moment};
 use crate::client::OpenConversationError;
 use crate::conversation::Conversation;
 use crate::event::Event;
@@ -60,7 +59,7 @@ impl Driver {
         match command {
             Command::Open { options, answer } => {
                 self.open(&options, answer);
-                self.drain(Instant::now()).await;
+                self.drain(Moment::now()).await;
             }
             Command::Send { conversation, outgoing } => {
                 let Outgoing { message, room, done, answer } = outgoing;
@@ -74,7 +73,7 @@ impl Driver {
             Command::Close { conversation } => self.core().close_conversation(conversation),
             Command::MeetNow { conversation } => {
                 self.core().meet_now(conversation);
-                self.drain(Instant::now()).await;
+                self.drain(Moment::now()).await;
             }
             Command::Continue { units } => self.core().continue_at_a_price(units),
             Command::ContinueAfterAborts { rounds } => self.core().continue_after_aborts(rounds),
@@ -115,6 +114,7 @@ impl Driver {
 
     /// Passes on what the state machine tells.
     pub(super) fn core_event(&mut self, event: CoreEvent) {
+        self.gateways.heed(&event);
         match event {
             CoreEvent::Received { conversation, message } => {
                 let open = self.conversations.get_mut(&conversation);
@@ -133,15 +133,8 @@ impl Driver {
                 self.conversations.remove(&conversation);
                 self.emit(Event::Closed { conversation });
             }
-            CoreEvent::Unanswered { round } => {
-                self.unanswered = self.unanswered.saturating_add(1);
-                self.last_unanswered = Some(round);
-            }
             CoreEvent::RoundEnded { round, outcome } => {
                 self.told_refusal = None;
-                if self.last_unanswered != Some(round) {
-                    self.unanswered = 0;
-                }
                 let ledger = *self.core().ledger();
                 self.emit(Event::RoundEnded { round, outcome, ledger });
                 self.close_dropped();
@@ -194,6 +187,8 @@ impl Driver {
             CoreEvent::Closing { conversation, at } => {
                 self.emit(Event::Closing { conversation, at });
             }
+            // The gateway's part only.
+            CoreEvent::Unanswered { .. } => {}
         }
     }
 

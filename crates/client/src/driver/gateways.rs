@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_client_core::{DocumentRefusal, Input};
+use antiphon_client_core::{DocumentRefusal, GatewayFault, Input};
 use antiphon_process::backoff::Waits;
 use antiphon_process::clock::SystemClock;
 use antiphon_routing::VerifiedEpoch;
@@ -18,16 +18,6 @@ use crate::event::Event;
 
 /// Waits before a gateway is dialled after failures in a row.
 const WAITS: Waits = Waits { first: Duration::from_millis(500), longest: Duration::from_secs(30) };
-/// A gateway that opens no round for this long, and for this many intervals, is left.
-const QUIET: Duration = Duration::from_secs(60);
-const QUIET_INTERVALS: u32 = 12;
-/// Documents refused from one gateway before it is left: checking them costs time.
-const MOST_REFUSALS: u32 = 8;
-/// Rounds in a row for which a gateway may bring nothing before it is left. Only what anyone on the
-/// link sees as well counts: a client that left for what replies hold would show that it talks.
-const MOST_UNANSWERED: u32 = 3;
-/// Links to one gateway that may break in a row before a round opens: it is left then.
-const MOST_BREAKS: u32 = 3;
 /// Gateways that fail in a row before the coordinator is asked for newer documents.
 const ASK_AFTER: u32 = 3;
 
@@ -72,7 +62,6 @@ impl Driver {
             let last = self.core().last_round();
             self.since = last;
             self.gateway = gateway;
-            self.unanswered = 0;
         }
         self.line.dial(target);
     }
@@ -86,8 +75,8 @@ impl Driver {
 
     /// A gateway serves this client from here on.
     pub(super) fn greet(&mut self, gateway: IdentityKey) {
-        self.refusals = 0;
-        self.heard();
+        let interval_ms = self.interval_ms();
+        self.gateways.linked(gateway, SystemClock::now(), interval_ms);
         self.emit(Event::Connected { gateway });
         self.show_status();
         // Its epoch may be over by now.
@@ -134,15 +123,11 @@ impl Driver {
             if self.stopping {
                 return;
             }
-            self.heard();
+            let interval_ms = self.interval_ms();
+            self.gateways.opened(SystemClock::now(), interval_ms);
             self.failures = 0;
         }
-        if self.handle(message.into()).await.is_some() {
-            self.refusals += 1;
-            if self.refusals >= MOST_REFUSALS {
-                self.lost("it sends documents of no use".to_owned(), true);
-            }
-        }
+        self.handle(message.into()).await;
     }
 
     /// The coordinator sent a document.
@@ -161,19 +146,22 @@ impl Driver {
     /// The link broke, or has to be given up. A gateway whose link broke is dialled again at once,
     /// and has the rounds under way; a guilty one is left for the epoch's other one.
     pub(super) fn lost(&mut self, reason: String, guilty: bool) {
-        let again = !guilty && self.failures < MOST_BREAKS;
-        match self.line.gateway() {
+        let again = match self.line.gateway() {
             Some(gateway) => {
                 tracing::info!(%reason, "the link to the gateway is gone");
                 self.submissions.clear();
-                if !again {
+                self.emit(Event::Disconnected { gateway, reason: reason.clone() });
+                if guilty {
                     self.gateways.lost();
                 }
-                self.emit(Event::Disconnected { gateway, reason: reason.clone() });
+                !guilty && self.gateways.link_broke()
             }
-            None => self.emit(Event::AttemptFailed { reason: reason.clone() }),
-        }
-        let at_once = again && self.failures == 0 && self.line.gateway().is_some();
+            None => {
+                self.emit(Event::AttemptFailed { reason: reason.clone() });
+                false
+            }
+        };
+        let at_once = again && self.failures == 0;
         self.retry(reason);
         if at_once {
             self.line.wait(Duration::ZERO);
@@ -188,26 +176,20 @@ impl Driver {
         self.line.wait(wait);
     }
 
-    /// Leaves a gateway that brings nothing, for another one, whether conversations are open or not.
-    pub(super) fn leave_if_silent(&mut self) {
-        let elsewhere = self.gateways.pin().is_none() && !self.stopping;
-        if elsewhere && self.unanswered >= MOST_UNANSWERED && self.line.gateway().is_some() {
-            self.unanswered = 0;
-            self.lost("it brought nothing for several rounds".to_owned(), true);
+    /// Leaves a gateway that the policy has had enough of, whether conversations are open or not.
+    pub(super) fn leave_if_at_fault(&mut self) {
+        if self.stopping || self.line.gateway().is_none() {
+            return;
+        }
+        if let Some(fault) = self.gateways.fault(SystemClock::now()) {
+            self.lost(fault.to_string(), true);
+            self.ask |= fault == GatewayFault::Quiet;
         }
     }
 
-    pub(super) fn leave_quiet_gateway(&mut self) {
-        self.lost("it opened no round for a long time".to_owned(), true);
-        self.ask = true;
-    }
-
-    /// The gateway shows that it works.
-    fn heard(&mut self) {
-        let interval_ms =
-            self.core().newest_epoch().map_or(0, |epoch| epoch.parameters().interval_ms);
-        let intervals = Duration::from_millis(interval_ms.into()) * QUIET_INTERVALS;
-        self.quiet_until = Instant::now() + intervals.max(QUIET);
+    /// From one round to the next, as far as is known.
+    fn interval_ms(&self) -> u32 {
+        self.core().newest_epoch().map_or(0, |epoch| epoch.parameters().interval_ms)
     }
 
     fn is_outdated(&self) -> bool {

@@ -3,24 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use antiphon_client_core::GatewayPolicy;
 use antiphon_process::clock::SystemClock;
 use antiphon_wire::{Round, ToClient};
-use rand::RngExt as _;
 use tokio::time::Instant;
 
-use super::Driver;
 use super::gateways::{named, round_of};
 use super::line::{Line, LineEvent, Target};
+use super::{Driver, Moment};
 use crate::event::Event;
 
-/// Clients turn within so many intervals of an epoch's start, each at a moment of its own, so that
-/// links are not made all at once.
-const SPREAD_INTERVALS: u32 = 4;
-/// And within this time.
-const MOST_SPREAD: Duration = Duration::from_secs(30);
-/// How long the gateway of before may go on serving once it is time to turn: whoever keeps a client
-/// from reaching the next one must not keep it there.
-const TURN_WITHIN: Duration = Duration::from_secs(20);
+/// How long the gateway of before may go on serving once it is time to turn.
+const TURN_WITHIN: Duration = Duration::from_millis(GatewayPolicy::TURN_WITHIN_MS);
 /// How long to wait before another try.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -36,17 +30,9 @@ impl Driver {
     pub(super) fn plan_turn(&mut self) {
         let newest = self.core().newest_epoch().map(Arc::clone);
         let Some(newest) = newest else { return };
-        let document = newest.document();
-        let stays = self.line.gateway().is_some_and(|now| newest.index_of(&now).is_some());
-        let interval = Duration::from_millis(document.parameters.interval_ms.into());
-        let spread = match stays {
-            true => (interval * SPREAD_INTERVALS).min(MOST_SPREAD),
-            // It opens none of the epoch's rounds.
-            false => Duration::ZERO,
-        };
-        let starts_in = Duration::from_millis(document.starts_at.ms_since(SystemClock::now()));
-        let wait = starts_in + spread.mul_f64(self.rng.random_range(0.0..1.0));
-        self.turn_at = Some(Instant::now() + wait);
+        let (present, now) = (self.line.gateway(), Moment::now());
+        let turns_at = GatewayPolicy::turns_at(&newest, present, now.time, &mut self.rng);
+        self.turn_at = Some(now.instant_of(turns_at));
     }
 
     /// Turns to the gateway of the epoch that is due, if another one serves.
@@ -112,7 +98,6 @@ impl Driver {
         self.since = last;
         self.before = self.since.map(|through| Before { line, through });
         self.turn_by = None;
-        self.unanswered = 0;
         if let Some(gateway) = gateway {
             let reason = "another one serves the next epoch".to_owned();
             self.emit(Event::Disconnected { gateway, reason });

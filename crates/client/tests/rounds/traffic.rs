@@ -196,13 +196,13 @@ async fn leak(world: Joining, leak: Leak, seed: u64) {
     let hello = || FromClient::Hello { version: PROTOCOL_VERSION }.to_bytes().into();
     sender.send(hello()).await.unwrap();
     while let Ok(Some(Incoming::Frame(frame))) = receiver.recv().await {
-        let leaves_at = Instant::now() + Duration::from_millis(50);
+        let (now, arrived) = (SystemClock::now(), Instant::now());
         let input = Input::from(ToClient::from_bytes(&frame).unwrap());
-        core.handle(SystemClock::now(), input);
+        core.handle(now, input);
         while let Some(output) = core.poll() {
-            let Output::Submit { epoch, round, ticket, onions } = output else { continue };
+            let Output::Submit { at, epoch, round, ticket, onions } = output else { continue };
             let late = if leak == Leak::Late { 30 } else { 0 };
-            sleep_until(leaves_at + Duration::from_millis(late)).await;
+            sleep_until(arrived + Duration::from_millis(at.ms_since(now) + late)).await;
             let submit = FromClient::Submit { epoch, round, ticket, onions: Blob(onions) };
             sender.send(submit.to_bytes().into()).await.unwrap();
             if leak == Leak::Extra {

@@ -102,7 +102,7 @@ impl Network {
                 if sent.from == Party::Shard(self.gateways[i]) =>
             {
                 self.tell_client(i, ClientInput::from(message));
-                self.find_gateway(i);
+                self.follow_gateway_policy(i);
             }
             // Nobody takes a message of another kind.
             _ => {}
@@ -129,7 +129,7 @@ impl Network {
             Party::Client(i) if self.clients[i].wake == Some(self.now) => {
                 self.clients[i].wake = None;
                 self.tell_client(i, ClientInput::Tick);
-                self.find_gateway(i);
+                self.follow_gateway_policy(i);
             }
             // It has asked for another time since.
             _ => {}
@@ -186,7 +186,7 @@ impl Network {
         self.wake_at(Party::Coordinator, deadline);
     }
 
-    fn position(&self, identity: &IdentityKey) -> Option<usize> {
+    pub(super) fn position(&self, identity: &IdentityKey) -> Option<usize> {
         (0..self.setup.shards).find(|&i| self.identity(i) == *identity)
     }
 
@@ -253,6 +253,11 @@ impl Network {
     pub(super) fn tell_client(&mut self, i: usize, input: ClientInput) {
         let now = self.clock(Party::Client(i));
         let Some(client) = &mut self.clients[i].running else { return };
+        if matches!(input, ClientInput::Opened { .. }) {
+            let interval_ms =
+                client.newest_epoch().map_or(0, |epoch| epoch.parameters().interval_ms);
+            self.policies[i].opened(now, interval_ms);
+        }
         client.handle(now, input);
         let mut outputs = Vec::new();
         while let Some(output) = client.poll() {
@@ -265,38 +270,27 @@ impl Network {
                     self.saved_clients[i] = Some(checkpoint);
                     self.record.persisted[i].push((self.record.events[i].len(), checkpoint));
                 }
-                ClientOutput::Submit { epoch, round, ticket, onions } => {
+                ClientOutput::Submit { at, epoch, round, ticket, onions } => {
                     let onions = antiphon_wire::Blob(onions);
-                    self.send_to_gateway(i, FromClient::Submit { epoch, round, ticket, onions });
+                    let message = FromClient::Submit { epoch, round, ticket, onions };
+                    let link = self.client_links[i];
+                    let at = self.by_true_time(Party::Client(i), at).max(self.now);
+                    self.schedule(at, Happening::Leaving { client: i, link, message });
                 }
                 ClientOutput::Resume { epoch, round, ticket } => {
                     self.send_to_gateway(i, FromClient::Resume { epoch, round, ticket });
                 }
-                ClientOutput::Event(event) => self.record.events[i].push((self.now, event)),
+                ClientOutput::Event(event) => {
+                    self.policies[i].heed(&event);
+                    self.record.events[i].push((self.now, event));
+                }
             }
         }
         self.wake_at(Party::Client(i), deadline);
     }
 
-    fn send_to_gateway(&mut self, i: usize, message: FromClient) {
+    pub(super) fn send_to_gateway(&mut self, i: usize, message: FromClient) {
         let to = Party::Shard(self.gateways[i]);
         self.send(Sent { from: Party::Client(i), to, payload: Payload::FromClient(message) });
-    }
-
-    /// Moves a client whose gateway is not part of the newest epoch, as the client's library does:
-    /// between rounds, to one that is.
-    fn find_gateway(&mut self, i: usize) {
-        let Some(client) = &self.clients[i].running else { return };
-        let Some(epoch) = client.newest_epoch().map(Arc::clone) else { return };
-        let listed = |shard: usize| epoch.index_of(&self.identity(shard)).is_some();
-        if client.next_deadline().is_some() || listed(self.gateways[i]) {
-            return;
-        }
-        let shards = self.setup.shards;
-        let mut others = (0..shards).map(|step| (i + step) % shards);
-        let running = |&shard: &usize| self.shards[shard].running.is_some() && listed(shard);
-        if let Some(gateway) = others.find(running) {
-            self.move_client(i, gateway);
-        }
     }
 }

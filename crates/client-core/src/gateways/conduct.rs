@@ -1,0 +1,99 @@
+//! What a client's gateway does, as far as it may be a reason to leave it.
+
+use antiphon_wire::{IdentityKey, Round, Timestamp};
+
+use crate::Event;
+
+/// Rounds in a row for which a gateway may bring nothing. Only what anyone on the link sees as well
+/// counts: a client that left for what replies hold would show that it talks.
+const MOST_UNANSWERED: u32 = 3;
+/// Documents that a gateway may send in vain: checking them costs time.
+const MOST_REFUSED: u32 = 8;
+/// Links to one gateway that may break in a row before a round opens.
+const MOST_BREAKS: u32 = 3;
+/// A gateway that opens no round for this long, and for this many intervals, is left.
+const QUIET_MS: u64 = 60_000;
+const QUIET_INTERVALS: u64 = 12;
+
+/// Why a gateway is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GatewayFault {
+    /// Rounds went by for which it brought nothing that looks like its part.
+    #[error("it brought nothing for several rounds")]
+    Silent,
+    /// It opened none.
+    #[error("it opened no round for a long time")]
+    Quiet,
+    /// Its documents were refused.
+    #[error("it sends documents of no use")]
+    Documents,
+}
+
+/// What counts for or against the gateway in use.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Conduct {
+    gateway: Option<IdentityKey>,
+    unanswered: u32,
+    last_unanswered: Option<Round>,
+    refused: u32,
+    breaks: u32,
+    quiet_at: Option<Timestamp>,
+}
+
+impl Conduct {
+    /// A link to `gateway` is up.
+    pub(super) fn linked(&mut self, gateway: IdentityKey, now: Timestamp, interval_ms: u32) {
+        if self.gateway != Some(gateway) {
+            *self = Self { gateway: Some(gateway), ..Self::default() };
+        }
+        self.refused = 0;
+        self.quiet_at = Some(quiet_at(now, interval_ms));
+    }
+
+    /// It opened a round.
+    pub(super) fn opened(&mut self, now: Timestamp, interval_ms: u32) {
+        self.breaks = 0;
+        self.quiet_at = Some(quiet_at(now, interval_ms));
+    }
+
+    pub(super) fn heed(&mut self, event: &Event) {
+        match event {
+            Event::Unanswered { round } => {
+                self.unanswered = self.unanswered.saturating_add(1);
+                self.last_unanswered = Some(*round);
+            }
+            // The end of a round that was not answered comes after that.
+            Event::RoundEnded { round, .. } if self.last_unanswered != Some(*round) => {
+                self.unanswered = 0;
+            }
+            Event::DocumentRefused { .. } => self.refused = self.refused.saturating_add(1),
+            _ => {}
+        }
+    }
+
+    /// Its link broke. Returns whether that is borne.
+    pub(super) fn bears_a_break(&mut self) -> bool {
+        self.breaks = self.breaks.saturating_add(1);
+        self.breaks <= MOST_BREAKS
+    }
+
+    pub(super) fn quiet_at(&self) -> Option<Timestamp> {
+        self.quiet_at
+    }
+
+    pub(super) fn fault(&self, now: Timestamp) -> Option<GatewayFault> {
+        if self.unanswered >= MOST_UNANSWERED {
+            Some(GatewayFault::Silent)
+        } else if self.refused >= MOST_REFUSED {
+            Some(GatewayFault::Documents)
+        } else if self.quiet_at.is_some_and(|at| at <= now) {
+            Some(GatewayFault::Quiet)
+        } else {
+            None
+        }
+    }
+}
+
+fn quiet_at(now: Timestamp, interval_ms: u32) -> Timestamp {
+    now.plus_ms(QUIET_MS.max(QUIET_INTERVALS * u64::from(interval_ms)))
+}
