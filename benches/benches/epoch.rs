@@ -3,13 +3,13 @@
 #![allow(missing_docs)] // criterion_group! makes a public function.
 
 use antiphon_dp_noise::{PairDistribution, PairSampler, Sigma};
-use antiphon_onion::{Hop, Keep, Kernel, build_batch};
-use antiphon_routing::{RoundKeys, VerifiedEpoch};
+use antiphon_onion::{Keep, Kernel};
+use antiphon_routing::VerifiedEpoch;
 use antiphon_sim::Setup;
 use antiphon_sim::scripted::Scripted;
 use antiphon_wire::{Layer, NetworkFile, Policy, Round, SignedDocument};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use rand::{CryptoRng, Rng as _, SeedableRng as _};
+use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 
 /// A client's onions in a round.
@@ -63,9 +63,8 @@ fn noise(c: &mut Criterion) {
     group.bench_function(BenchmarkId::new("build", NOISE_ONIONS), |b| {
         b.iter(|| {
             rng.fill_bytes(&mut deposits);
-            let paths = draw(&keys, &deposits, &mut rng);
             let keep = Keep { sealed: true, ephemerals: false };
-            build_batch(keys.context(), &paths, &deposits, keep, &mut rng, &mut onions)
+            keys.build(&deposits, keep, &mut rng, &mut onions)
         });
     });
     group.finish();
@@ -87,7 +86,6 @@ fn client(c: &mut Criterion) {
                 let geometry = epoch.geometry();
                 let mut deposits = vec![0; CLIENT_ONIONS * geometry.deposit_bytes()];
                 rng.fill_bytes(&mut deposits);
-                let mut onions = vec![0; CLIENT_ONIONS * geometry.onion_bytes(Layer::FIRST)];
                 let mut replies = vec![0; CLIENT_ONIONS * geometry.body_bytes()];
                 let name = if tables { "with tables" } else { "without tables" };
                 group.bench_function(BenchmarkId::new(format!("{kernel}/{name}"), shards), |b| {
@@ -96,34 +94,17 @@ fn client(c: &mut Criterion) {
                             .round_keys(Round(1))
                             .expect("round 1 is the epoch's")
                             .expect("the shards' keys do not cancel each other");
-                        let paths = draw(&keys, &deposits, &mut rng);
-                        let (context, keep) = (keys.context(), Keep::NOTHING);
-                        let built =
-                            build_batch(context, &paths, &deposits, keep, &mut rng, &mut onions)
-                                .expect("the lengths fit");
+                        let (entries, reply_keys) =
+                            keys.entries(&deposits, &mut rng).expect("the lengths fit");
                         let each = replies.chunks_exact_mut(geometry.body_bytes());
-                        each.enumerate().for_each(|(onion, body)| built.replies.open(onion, body));
+                        each.enumerate().for_each(|(onion, body)| reply_keys.open(onion, body));
+                        entries
                     });
                 });
             }
         }
     }
     group.finish();
-}
-
-/// A path for each of the deposits.
-fn draw<'k>(
-    keys: &'k RoundKeys<&VerifiedEpoch>,
-    deposits: &[u8],
-    rng: &mut impl CryptoRng,
-) -> Vec<Hop<'k>> {
-    let geometry = keys.context().geometry;
-    let mut paths = Vec::new();
-    for deposit in deposits.chunks_exact(geometry.deposit_bytes()) {
-        let dead_drop = deposit.first_chunk().expect("a deposit starts with a dead drop");
-        keys.draw_path(dead_drop, rng, &mut paths);
-    }
-    paths
 }
 
 criterion_group!(benches, verification, noise, client);

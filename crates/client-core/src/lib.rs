@@ -10,7 +10,6 @@ pub mod file_message;
 mod gateways;
 mod hold;
 mod ledger;
-mod onions;
 mod reliability;
 mod round;
 mod schedule;

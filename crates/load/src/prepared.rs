@@ -1,8 +1,8 @@
 //! Onions of a run of clients, built before their round opens.
 
 use antiphon_client_core::BareMeeting;
-use antiphon_onion::{BuildError, Keep, KeyError, ReplyKeys, build_batch};
-use antiphon_wire::{Blob, DEAD_DROP_BYTES, Digest, Encode as _, FromClient, Geometry, Layer};
+use antiphon_onion::{BuildError, KeyError, ReplyKeys};
+use antiphon_wire::{Blob, DEAD_DROP_BYTES, Digest, Encode as _, FromClient, Geometry};
 use bytes::Bytes;
 
 use crate::book::Book;
@@ -54,36 +54,18 @@ impl Prepared {
             .collect();
 
         let mut rng = population.onions(first, book.round);
-        let layers = usize::from(geometry.layers());
-        let mut paths = Vec::with_capacity((last - first) as usize * onions_each * layers);
-        for deposit in deposits.chunks_exact(geometry.deposit_bytes()) {
-            let (dead_drop, _) = deposit
-                .split_first_chunk::<DEAD_DROP_BYTES>()
-                .expect("a deposit starts with its dead drop");
-            keys.draw_path(dead_drop, &mut rng, &mut paths);
-        }
-        let onion_bytes = geometry.onion_bytes(Layer::FIRST);
-        let mut onions = vec![0; (last - first) as usize * onions_each * onion_bytes];
-        let keep = Keep::NOTHING;
-        let built = build_batch(keys.context(), &paths, &deposits, keep, &mut rng, &mut onions)?;
-
-        let firsts: Vec<_> = paths.iter().step_by(layers).map(|hop| hop.shard).collect();
-        let frames = firsts
-            .chunks_exact(onions_each)
-            .zip(onions.chunks_exact(onions_each * onion_bytes))
-            .map(|(firsts, onions)| {
-                let mut entries = Vec::with_capacity(onions_each * geometry.entry_bytes());
-                for (first, onion) in firsts.iter().zip(onions.chunks_exact(onion_bytes)) {
-                    entries.extend_from_slice(&first.0.to_be_bytes());
-                    entries.extend_from_slice(onion);
-                }
-                let (epoch, round) = (book.epoch.epoch(), book.round);
+        let (entries, replies) = keys.entries(&deposits, &mut rng)?;
+        let (epoch, round) = (book.epoch.epoch(), book.round);
+        let frames = entries
+            .chunks_exact(onions_each * geometry.entry_bytes())
+            .map(|entries| {
                 // It never comes back over another link, so that no ticket has to fit.
-                let ticket = Digest::of(&entries);
-                FromClient::Submit { epoch, round, ticket, onions: Blob(entries) }.to_bytes().into()
+                let ticket = Digest::of(entries);
+                let onions = Blob(entries.to_vec());
+                FromClient::Submit { epoch, round, ticket, onions }.to_bytes().into()
             })
             .collect();
-        Ok(Self { frames, replies: built.replies, meetings })
+        Ok(Self { frames, replies, meetings })
     }
 
     /// How many of a client's replies, reply streams still on, are not what has to come back.

@@ -1,42 +1,53 @@
 //! Paths that have been drawn for onions.
 
-use std::ops::{Deref, DerefMut};
-
 use antiphon_onion::Hop;
+use antiphon_wire::{Entry, Geometry, Layer, ShardIndex};
 use zeroize::optimization_barrier;
 
-/// The hops of paths, one path after the other: who knows them can follow the onions. Overwritten when
-/// dropped.
+/// A path for each of some onions: who knows them can follow the onions. Overwritten when dropped.
 #[derive(Debug)]
-pub struct DrawnPaths<'k>(Vec<Hop<'k>>);
+pub struct DrawnPaths<'k> {
+    geometry: Geometry,
+    /// L for each onion, one path after the other.
+    hops: Vec<Hop<'k>>,
+}
 
-impl DrawnPaths<'_> {
-    /// No paths yet, and room for so many hops. What outgrows it leaves a copy behind.
-    pub fn with_capacity(hops: usize) -> Self {
-        Self(Vec::with_capacity(hops))
+impl<'k> DrawnPaths<'k> {
+    /// No paths yet, and room for those of so many onions. What outgrows it leaves a copy behind.
+    pub(crate) fn with_capacity(geometry: Geometry, onions: usize) -> Self {
+        Self { geometry, hops: Vec::with_capacity(onions * usize::from(geometry.layers())) }
+    }
+
+    pub(crate) fn push(&mut self, hop: Hop<'k>) {
+        self.hops.push(hop);
+    }
+
+    pub(crate) fn hops(&self) -> &[Hop<'k>] {
+        &self.hops
+    }
+
+    /// The shard at `layer` on each of the paths.
+    ///
+    /// # Panics
+    /// If `layer` is 0.
+    pub fn shards_at(&self, layer: Layer) -> impl Iterator<Item = ShardIndex> {
+        let layers = usize::from(self.geometry.layers());
+        self.hops.iter().skip(usize::from(layer.0) - 1).step_by(layers).map(|hop| hop.shard)
+    }
+
+    /// The onions that were built along these paths, each with the shard that it goes to first.
+    pub fn entries<'a>(&self, onions: &'a [u8]) -> impl Iterator<Item = Entry<'a>> {
+        let onions = onions.chunks_exact(self.geometry.onion_bytes(Layer::FIRST));
+        self.shards_at(Layer::FIRST).zip(onions).map(|(first, onion)| Entry { first, onion })
     }
 }
 
 impl Drop for DrawnPaths<'_> {
     fn drop(&mut self) {
         // A hop has a key, so there is no zero to write; the first one says the least.
-        if let Some(&first) = self.0.first() {
-            self.0.fill(first);
+        if let Some(&first) = self.hops.first() {
+            self.hops.fill(first);
         }
-        optimization_barrier(&self.0[..]);
-    }
-}
-
-impl<'k> Deref for DrawnPaths<'k> {
-    type Target = Vec<Hop<'k>>;
-
-    fn deref(&self) -> &Vec<Hop<'k>> {
-        &self.0
-    }
-}
-
-impl<'k> DerefMut for DrawnPaths<'k> {
-    fn deref_mut(&mut self) -> &mut Vec<Hop<'k>> {
-        &mut self.0
+        optimization_barrier(&self.hops[..]);
     }
 }

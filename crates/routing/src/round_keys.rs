@@ -1,12 +1,14 @@
-//! The keys of one round, and paths drawn over them.
+//! The keys of one round, and onions built with them.
 
 use std::ops::Deref;
 
-use antiphon_onion::{Hop, HopKey, KeyError, RoundContext};
+use antiphon_onion::{
+    BuildError, Built, Hop, HopKey, Keep, KeyError, ReplyKeys, RoundContext, build_batch,
+};
 use antiphon_wire::{DEAD_DROP_BYTES, Layer, Round, ShardIndex};
 use rand::CryptoRng;
 
-use crate::VerifiedEpoch;
+use crate::{DrawnPaths, VerifiedEpoch};
 
 /// What is needed to build a round's onions, with the epoch borrowed or shared.
 #[derive(Debug)]
@@ -35,19 +37,63 @@ impl<E: Deref<Target = VerifiedEpoch>> RoundKeys<E> {
         }
     }
 
-    /// Draws a path to the shard of `dead_drop` and appends its L hops to `path`: the mixing hops
+    /// Builds one onion for each of `deposits`, which stand behind each other, along a fresh path each.
+    /// `out` receives the onions as they enter layer 1, behind each other.
+    ///
+    /// # Errors
+    /// If the lengths do not fit each other, or a key gives no shared secret, which no honest one does.
+    pub fn build<'k>(
+        &'k self,
+        deposits: &[u8],
+        keep: Keep,
+        rng: &mut impl CryptoRng,
+        out: &mut [u8],
+    ) -> Result<(DrawnPaths<'k>, Built), BuildError> {
+        let context = self.context();
+        let deposit_bytes = context.geometry.deposit_bytes();
+        let onions = deposits.len() / deposit_bytes;
+        let mut paths = DrawnPaths::with_capacity(context.geometry, onions);
+        for deposit in deposits.chunks_exact(deposit_bytes) {
+            let dead_drop =
+                deposit.first_chunk().expect("a deposit starts with the bytes of its dead drop");
+            self.draw_path(dead_drop, rng, &mut paths);
+        }
+        let built = build_batch(context, paths.hops(), deposits, keep, rng, out)?;
+        Ok((paths, built))
+    }
+
+    /// Builds the onions of `deposits` as clients hand them in: the entries behind each other, and what
+    /// opens their replies.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn entries(
+        &self,
+        deposits: &[u8],
+        rng: &mut impl CryptoRng,
+    ) -> Result<(Vec<u8>, ReplyKeys), BuildError> {
+        let geometry = self.epoch.geometry();
+        let count = deposits.len() / geometry.deposit_bytes();
+        let mut onions = vec![0; count * geometry.onion_bytes(Layer::FIRST)];
+        let (paths, built) = self.build(deposits, Keep::NOTHING, rng, &mut onions)?;
+        let mut entries = Vec::with_capacity(count * geometry.entry_bytes());
+        paths.entries(&onions).for_each(|entry| entry.append_to(&mut entries));
+        Ok((entries, built.replies))
+    }
+
+    /// Draws a path to the shard of `dead_drop` and appends its L hops to `paths`: the mixing hops
     /// independently of each other and of the dead drop.
-    pub fn draw_path<'k>(
+    fn draw_path<'k>(
         &'k self,
         dead_drop: &[u8; DEAD_DROP_BYTES],
         rng: &mut impl CryptoRng,
-        path: &mut Vec<Hop<'k>>,
+        paths: &mut DrawnPaths<'k>,
     ) {
-        let paths = self.epoch.paths();
+        let sampler = self.epoch.paths();
         for layer in 1..self.epoch.geometry().layers() {
-            path.push(self.hop(paths.draw_hop(rng), Layer(layer)));
+            paths.push(self.hop(sampler.draw_hop(rng), Layer(layer)));
         }
-        path.push(self.hop(paths.dead_drop_shard(dead_drop), self.epoch.geometry().last_layer()));
+        paths.push(self.hop(sampler.dead_drop_shard(dead_drop), self.epoch.geometry().last_layer()));
     }
 
     /// A shard as the hop at `layer`.

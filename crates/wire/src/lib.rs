@@ -3,6 +3,7 @@
 mod client;
 mod codec;
 mod control;
+mod entry;
 mod epoch;
 mod equation;
 mod geometry;
@@ -19,6 +20,7 @@ pub use control::{
     HeldEpoch, MOST_ROUNDS_IN_FLIGHT, Registration, RoundCounts, RoundOutcome, Standing,
     ToCoordinator, ToShard,
 };
+pub use entry::Entry;
 pub use epoch::{
     Contribution, EpochDocument, KeyRole, OperatorList, PROTOCOL_VERSION, Parameters,
     SERVICE_CONVERSATION, SUITE_1, ShardEntry, SignedDocument, possession_context,

@@ -14,7 +14,6 @@ use zeroize::Zeroizing;
 use super::Client;
 use crate::clock::{Haste, plausible};
 use crate::hold::leaves_at;
-use crate::onions;
 use crate::round::{Place, Plan, Result as RoundResult};
 use crate::{Event, Outcome, Output, RoundMark, RoundRefusal};
 
@@ -78,7 +77,7 @@ impl Client {
         }
         let least_ms = self.config.network.policy.least_round_interval_ms;
         plausible(document.document(), least_ms, round, now)?;
-        let keys = onions::keys(&document, round)?;
+        let keys = document.round_keys(round).ok_or(RoundRefusal::OutsideEpoch)??;
         match self.clock.admit(now, document.parameters().interval_ms) {
             Ok(0) => {}
             Ok(rounds) => self.event(Event::RoundsLate { rounds }),
@@ -103,7 +102,7 @@ impl Client {
         let mut events = Vec::new();
         let mut rng = self.entropy.generator();
         let plan = Plan::new(place, &mut self.conversations, may_meet, &mut rng, &mut events);
-        let built = onions::build(&keys, plan.deposits(), &mut rng);
+        let built = keys.entries(plan.deposits(), &mut rng);
         let mut ticket = Ticket([0; 32]);
         rng.fill_bytes(&mut ticket.0);
         drop(rng);
@@ -113,7 +112,7 @@ impl Client {
             Err(error) => {
                 plan.settle(RoundResult::Nullified, &mut self.conversations, &mut events);
                 self.outputs.extend(events.into_iter().map(Output::Event));
-                return Err(error);
+                return Err(error.into());
             }
         };
         let mark = RoundMark { epoch, round };

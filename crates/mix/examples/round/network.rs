@@ -8,7 +8,6 @@ use std::sync::Arc;
 use antiphon_mix::{
     BatchKey, ClientId, EntropySource, Input, Limits, Output, Shard, ShardConfig, SignerState,
 };
-use antiphon_onion::{Keep, build_batch};
 use antiphon_routing::{Draft, Offer, VerifiedEpoch, assemble};
 use antiphon_wire::{
     Blob, Digest, Epoch, FromClient, IdentityKey, Layer, NetworkFile, Operator, OperatorIndex,
@@ -201,25 +200,11 @@ impl Network {
     pub(crate) fn build_onions(&mut self, round: usize) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
         let keys = self.epoch.round_keys(Round(round as u64)).ok_or("no such round")??;
         let geometry = self.epoch.geometry();
-        let onion_bytes = geometry.onion_bytes(Layer::FIRST);
         let mut clients = Vec::new();
         for _ in 0..self.clients {
             let mut deposits = vec![0; 2 * geometry.deposit_bytes()];
             self.rng.fill_bytes(&mut deposits);
-            let mut paths = Vec::new();
-            for deposit in deposits.chunks_exact(geometry.deposit_bytes()) {
-                let dead_drop = deposit.first_chunk().ok_or("a deposit has a dead drop")?;
-                keys.draw_path(dead_drop, &mut self.rng, &mut paths);
-            }
-            let mut onions = vec![0; 2 * onion_bytes];
-            let context = keys.context();
-            build_batch(context, &paths, &deposits, Keep::NOTHING, &mut self.rng, &mut onions)?;
-            let mut entries = Vec::with_capacity(2 * geometry.entry_bytes());
-            let firsts = paths.iter().step_by(usize::from(geometry.layers()));
-            for (first, onion) in firsts.zip(onions.chunks_exact(onion_bytes)) {
-                entries.extend_from_slice(&first.shard.0.to_be_bytes());
-                entries.extend_from_slice(onion);
-            }
+            let (entries, _) = keys.entries(&deposits, &mut self.rng)?;
             clients.push(entries);
         }
         Ok(clients)

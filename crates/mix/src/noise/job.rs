@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_onion::{ErasingRng, Keep, build_batch};
-use antiphon_routing::{DrawnPaths, RoundKeys, VerifiedEpoch};
-use antiphon_wire::{DEAD_DROP_BYTES, Epoch, Geometry, Layer, Round};
+use antiphon_onion::{ErasingRng, Keep};
+use antiphon_routing::{RoundKeys, VerifiedEpoch};
+use antiphon_wire::{Epoch, Geometry, Layer, Round};
 use zeroize::Zeroizing;
 
 use super::{Checked, NoiseBatch, NoiseMaker};
@@ -113,19 +113,14 @@ impl Building {
         let count = (HOPS_AT_ONCE / layers).max(1).min(rest.len() / deposit_bytes);
         let deposits = &rest[..count * deposit_bytes];
 
-        let mut path = DrawnPaths::with_capacity(count * layers);
-        for deposit in deposits.chunks_exact(deposit_bytes) {
-            let dead_drop = deposit.first_chunk::<DEAD_DROP_BYTES>()?;
-            keys.draw_path(dead_drop, rng, &mut path);
-        }
         let start = batch.onions.len();
         batch.onions.resize(start + count * geometry.onion_bytes(Layer::FIRST), 0);
         let keep = Keep { sealed: true, ephemerals: false };
         let onions = &mut batch.onions[start..];
-        let built = build_batch(keys.context(), &path, deposits, keep, rng, onions).ok()?;
+        let (paths, built) = keys.build(deposits, keep, rng, onions).ok()?;
 
-        batch.entries.extend(path.chunks_exact(layers).map(|hops| hops[0].shard));
-        let seals = path.chunks_exact(layers).map(|hops| hops[layers - 2].shard);
+        batch.entries.extend(paths.shards_at(Layer::FIRST));
+        let seals = paths.shards_at(geometry.seal_layer());
         let sealed = Zeroizing::new(built.sealed?);
         batch.checked.draw(seals, &sealed, geometry.onion_bytes(geometry.seal_layer()), rng);
         Some(())

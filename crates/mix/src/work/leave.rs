@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use antiphon_onion::{ErasingRng, ReplyKey};
-use antiphon_wire::{Geometry, NEXT_HOP_BYTES, ShardIndex};
+use antiphon_wire::{Entry, Geometry, NEXT_HOP_BYTES, ShardIndex};
 
 use crate::buffers::{Buffer, BufferPool};
 use crate::erased::Erased;
@@ -134,5 +134,5 @@ fn gateway(
 
 /// The shard that a client's entry goes to first.
 pub(crate) fn first_hop(entry: &[u8]) -> ShardIndex {
-    ShardIndex(u16::from_be_bytes([entry[0], entry[1]]))
+    Entry::read(entry).expect("an entry has its shard's index").first
 }

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use antiphon_onion::{Keep, build_batch};
 use antiphon_routing::VerifiedEpoch;
 use antiphon_shard::ShardServer;
 use antiphon_transport::{Dialer, Incoming, Limits, Link, LinkReceiver, LinkSender, PeerIdentity};
 use antiphon_wire::{
-    Blob, DEAD_DROP_BYTES, Decode as _, Digest, Encode as _, Epoch, FromClient, Layer, NetworkFile,
+    Blob, DEAD_DROP_BYTES, Decode as _, Digest, Encode as _, Epoch, FromClient, NetworkFile,
     PROTOCOL_VERSION, Round, ToClient,
 };
 use rand::{Rng as _, SeedableRng as _};
@@ -75,21 +74,7 @@ impl Client {
         self.rng.fill_bytes(&mut deposits);
         let (first, second) = deposits.split_at_mut(geometry.deposit_bytes());
         second[..DEAD_DROP_BYTES].copy_from_slice(&first[..DEAD_DROP_BYTES]);
-        let dead_drop = first[..DEAD_DROP_BYTES].try_into().unwrap();
-        let mut path = Vec::new();
-        keys.draw_path(&dead_drop, &mut self.rng, &mut path);
-        keys.draw_path(&dead_drop, &mut self.rng, &mut path);
-        let onion_bytes = geometry.onion_bytes(Layer::FIRST);
-        let mut onions = vec![0; 2 * onion_bytes];
-        let rng = &mut self.rng;
-        let built =
-            build_batch(keys.context(), &path, &deposits, Keep::NOTHING, rng, &mut onions).unwrap();
-        let layers = usize::from(geometry.layers());
-        let mut entries = Vec::new();
-        for (hops, onion) in path.chunks(layers).zip(onions.chunks(onion_bytes)) {
-            entries.extend_from_slice(&hops[0].shard.0.to_be_bytes());
-            entries.extend_from_slice(onion);
-        }
+        let (entries, reply_keys) = keys.entries(&deposits, &mut self.rng).unwrap();
         let (sent, body) = (deposits.clone(), geometry.body_bytes());
         let ticket = Digest::of(&entries);
         let submit = FromClient::Submit { epoch, round, ticket, onions: Blob(entries) };
@@ -100,7 +85,7 @@ impl Client {
                     let mut replies = replies.0;
                     assert_eq!(replies.len(), 2 * body);
                     for (onion, reply) in replies.chunks_mut(body).enumerate() {
-                        built.replies.open(onion, reply);
+                        reply_keys.open(onion, reply);
                     }
                     let swapped = [&sent[sent.len() - body..], &sent[DEAD_DROP_BYTES..][..body]];
                     return Some(replies == swapped.concat());
