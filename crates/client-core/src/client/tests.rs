@@ -3,13 +3,14 @@ pub(crate) mod mix;
 mod outages;
 mod rules;
 
+use antiphon_mock_mix::Mix;
 use antiphon_wire::{Epoch, Round, Timestamp};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
 use super::*;
 use crate::{Budget, CLOCK_SLACK_MS, ConversationSecret, Outcome, Role, RoundRefusal, Start};
-use mix::{Mix, STARTS_AT};
+use mix::{STARTS_AT, mix};
 
 fn client(mix: &Mix, seed: u64, restored: Option<Checkpoint>) -> Client {
     let entropy = EntropySource::new(ChaCha20Rng::seed_from_u64(seed));
@@ -91,7 +92,7 @@ fn a_client_can_move_between_threads() {
 
 #[test]
 fn two_clients_talk_through_real_onions() {
-    let mix = Mix::new(1, 100, 1);
+    let mix = mix(1, 100, 1);
     let mut clients = [client(&mix, 1, None), client(&mix, 2, None), client(&mix, 3, None)];
     for client in &mut clients {
         assert!(matches!(document(client, &mix)[..], [Output::Event(Event::EpochAdopted { .. })]));
@@ -120,7 +121,7 @@ fn two_clients_talk_through_real_onions() {
 
 #[test]
 fn every_round_gets_one_submission_of_one_size_in_every_state() {
-    let mix = Mix::new(1, 0, 2);
+    let mix = mix(1, 0, 2);
     let mut client = client(&mix, 1, None);
     client.ledger = Ledger::new(20, 8, 0);
     document(&mut client, &mix);
@@ -156,7 +157,7 @@ fn every_round_gets_one_submission_of_one_size_in_every_state() {
 
 #[test]
 fn the_checkpoint_comes_before_the_onions_it_covers() {
-    let mix = Mix::new(1, 0, 1);
+    let mix = mix(1, 0, 1);
     let mut client = client(&mix, 1, None);
     document(&mut client, &mix);
     client.open_conversation(&opening(Role::First)).unwrap();
@@ -176,7 +177,7 @@ fn the_checkpoint_comes_before_the_onions_it_covers() {
 
 #[test]
 fn a_repeated_opening_gets_the_same_bytes_until_the_round_has_ended() {
-    let mix = Mix::new(1, 0, 1);
+    let mix = mix(1, 0, 1);
     let mut client = client(&mix, 1, None);
     document(&mut client, &mix);
     let first = onions(&open(&mut client, &mix, 4));
@@ -189,7 +190,7 @@ fn a_repeated_opening_gets_the_same_bytes_until_the_round_has_ended() {
 
 #[test]
 fn a_restored_client_starts_after_its_mark_with_its_ledger() {
-    let mix = Mix::new(5, 0, 1);
+    let mix = mix(5, 0, 1);
     let mark = RoundMark { epoch: Epoch(5), round: Round(7) };
     let mut client =
         client(&mix, 1, Some(Checkpoint { mark, charged: 9, ..Checkpoint::default() }));
@@ -202,7 +203,7 @@ fn a_restored_client_starts_after_its_mark_with_its_ledger() {
 
 #[test]
 fn a_backup_starts_used_up_and_with_an_epoch_that_nothing_can_have_used() {
-    let (old, next) = (Mix::new(5, 0, 1), Mix::new(6, 100, 1));
+    let (old, next) = (mix(5, 0, 1), mix(6, 100, 1));
     let mark = RoundMark { epoch: Epoch(5), round: Round(7) };
     let kept = Checkpoint { mark, charged: 2, extended: 3, ..Checkpoint::default() };
     // Documents of both epochs start at one time; the state is restored when they have.
@@ -229,7 +230,7 @@ fn a_backup_starts_used_up_and_with_an_epoch_that_nothing_can_have_used() {
 
 #[test]
 fn a_silent_gateway_is_told_of_and_a_wrong_reply_is_not() {
-    let mix = Mix::new(1, 0, 1);
+    let mix = mix(1, 0, 1);
     let mut client = client(&mix, 1, None);
     document(&mut client, &mix);
     let told = |outputs: &[Output]| {

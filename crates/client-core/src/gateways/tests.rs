@@ -1,14 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use antiphon_mock_mix::Mix;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 
 use super::*;
-use crate::client::tests::mix::Mix;
+use crate::client::tests::mix::{mix, mix_of_operators};
 
 /// Two operators of equal weight, one with a shard and one with five.
 fn uneven() -> Mix {
-    Mix::of_operators(1, 0, &[1, 5])
+    mix_of_operators(&[1, 5])
 }
 
 #[test]
@@ -33,7 +34,7 @@ fn an_operator_is_drawn_by_its_weight_however_many_shards_it_runs() {
 
 #[test]
 fn each_epoch_has_a_draw_of_its_own() {
-    let mixes = [Mix::new(1, 0, 1), Mix::new(2, 200, 1)];
+    let mixes = [mix(1, 0, 1), mix(2, 200, 1)];
     let mut rng = ChaCha20Rng::seed_from_u64(2);
     let mut pairs = BTreeMap::new();
     for _ in 0..900 {
@@ -112,7 +113,7 @@ fn epochs_that_end_by_one_clients_draw_are_even_for_all_others() {
 
 #[test]
 fn a_pinned_gateway_is_the_only_one_and_missed_where_it_is_not() {
-    let mix = Mix::new(1, 0, 1);
+    let mix = mix(1, 0, 1);
     let mut rng = ChaCha20Rng::seed_from_u64(4);
     let pin = mix.epoch().shards()[1].identity;
     let mut policy = GatewayPolicy::pinned(pin);

@@ -1,8 +1,5 @@
 //! Crashes at every step of every write, restarts, and an adversary that repeats rounds meanwhile.
 
-#[path = "../../tests/rounds/mix.rs"]
-mod mix;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
@@ -10,13 +7,13 @@ use antiphon_client_core::{
     Client, ClientConfig, ConversationSecret, EntropySource, Event, Input, Opening, Outcome,
     Output, Role, RoundRefusal, Start,
 };
+use antiphon_mock_mix::{Mix, Plan};
 use antiphon_process::kept_file::FailingDisk;
 use antiphon_wire::{Epoch, Round};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 
 use super::*;
-use mix::Mix;
 
 /// Schedules of crashes tried, and rounds of each.
 const SCHEDULES: u64 = 16;
@@ -80,9 +77,10 @@ struct Life {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let address = Some("127.0.0.1:1".parse().unwrap());
+        let mut plan = Plan::new(1, 10, Timestamp(1_000_000_000));
+        plan.policy.least_round_interval_ms = 0;
         Self {
-            mix: Mix::new(1, 10, &[address; 3]),
+            mix: Mix::new(&plan),
             rng: ChaCha20Rng::seed_from_u64(seed),
             submitted: BTreeMap::new(),
             counting: BTreeSet::new(),

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
-mod mix;
 mod relay;
 mod traffic;
 mod world;
@@ -11,9 +10,9 @@ use antiphon_client::{
     Client, ConnectError, ConversationOptions, ConversationSecret, DocumentRefusal, Epoch, Event,
     Outcome, ReceiveError, Role, Round, RoundRefusal, SendError, Start, StateError, StateOrigin,
 };
+use antiphon_mock_mix::Mix;
 use antiphon_wire::{Blob, ToClient};
-use mix::Mix;
-use world::{Served, World, event, within};
+use world::{Served, World, event, mix, within};
 
 fn options(role: Role) -> ConversationOptions {
     ConversationOptions::new(ConversationSecret([9; 32]), role, Start::Dense)
@@ -257,7 +256,7 @@ async fn a_client_turns_to_a_new_epochs_gateway_without_losing_a_round() {
     let onions = served.onions(1, 10).await;
     let mut addresses = world.addresses();
     addresses[shard] = None;
-    let next = Mix::new(2, 12, &addresses);
+    let next = mix(2, 12, &addresses);
     served.document(next.signed.clone()).await;
     let (other, mut turned) = world.gateway().await;
     assert_ne!(other, shard);
@@ -301,7 +300,7 @@ async fn a_refused_document_is_told_of_and_changes_nothing() {
     let config = world.config(None, None);
     let (client, _, mut served) = world.connect(config.clone()).await;
     let mut events = client.events();
-    let mut forged = Mix::new(2, 12, &world.addresses()).signed;
+    let mut forged = mix(2, 12, &world.addresses()).signed;
     forged.document.joint_seal_keys.swap(0, 1);
     served.document(forged.clone()).await;
     let refused = |e: &Event| match e {

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use antiphon_client::{Client, ClientConfig, Coordinator, Event, Events, Gateway, IdentityKey};
+use antiphon_mock_mix::{Mix, Place, Plan, shard_key};
+use antiphon_process::clock::SystemClock;
 use antiphon_transport::{
     Accept, CloseReason, Identity, Incoming, Limits, LinkReceiver, LinkSender, Server,
 };
@@ -14,10 +16,12 @@ use antiphon_wire::{
 };
 use tokio::time::timeout;
 
-use crate::mix::{Mix, key};
 
 /// Longer than anything takes.
 const LONG: Duration = Duration::from_secs(20);
+
+/// The coordinator's key, as if it were a shard's.
+const COORDINATOR: u8 = 49;
 
 pub(crate) struct World {
     pub(crate) coordinator: Server,
@@ -31,9 +35,21 @@ pub(crate) struct Served {
     receiver: LinkReceiver,
 }
 
-fn listen(seed: u8, limits: Limits) -> Server {
+/// Epoch `epoch`, from now on, of those of the three shards that are listening at `addresses`.
+pub(crate) fn mix(epoch: u64, first_round: u64, addresses: &[Option<SocketAddr>; 3]) -> Mix {
+    let mut plan = Plan::new(epoch, first_round, SystemClock::now());
+    // The test opens rounds as fast as they go.
+    plan.policy.least_round_interval_ms = 0;
+    let places = (0..).zip(addresses);
+    plan.shards = places
+        .filter_map(|(i, address)| address.map(|address| Place { number: i, operator: i, address }))
+        .collect();
+    Mix::new(&plan)
+}
+
+fn listen(number: u8, limits: Limits) -> Server {
     let address = "127.0.0.1:0".parse().unwrap();
-    let identity = Identity::new(key(seed));
+    let identity = Identity::new(shard_key(number));
     let server = Server::bind(address, &identity, Accept::Anonymous, limits).unwrap();
     // As much as any geometry asks for.
     server.accept_up_to(1 << 20);
@@ -47,11 +63,11 @@ impl World {
 
     /// Gateways that clients reach at the addresses that `relay` gives for theirs.
     pub(crate) fn behind(relay: impl Fn(SocketAddr) -> SocketAddr) -> Self {
-        let gateways = [1, 2, 3].map(|seed| listen(seed, Limits::clients()));
+        let gateways = [0, 1, 2].map(|number| listen(number, Limits::clients()));
         let addresses = [0, 1, 2].map(|i: usize| Some(relay(gateways[i].local_addr().unwrap())));
         Self {
-            coordinator: listen(50, Limits::documents()),
-            mix: Mix::new(1, 10, &addresses),
+            coordinator: listen(COORDINATOR, Limits::documents()),
+            mix: mix(1, 10, &addresses),
             gateways,
         }
     }
@@ -61,13 +77,13 @@ impl World {
     }
 
     pub(crate) fn identity(shard: usize) -> IdentityKey {
-        IdentityKey::of(&key(shard as u8 + 1))
+        IdentityKey::of(&shard_key(shard as u8))
     }
 
     pub(crate) fn config(&self, gateway: Option<usize>, state: Option<&Path>) -> ClientConfig {
         let coordinator = Coordinator {
             address: self.coordinator.local_addr().unwrap().to_string(),
-            identity: IdentityKey::of(&key(50)),
+            identity: IdentityKey::of(&shard_key(COORDINATOR)),
         };
         let mut config = ClientConfig::new(self.mix.network.clone(), coordinator);
         if let Some(shard) = gateway {

@@ -2,11 +2,12 @@
 
 use std::sync::LazyLock;
 
+use antiphon_mock_mix::Mix;
 use proptest::prelude::*;
 
 use super::*;
 
-static MIXES: LazyLock<[Mix; 2]> = LazyLock::new(|| [Mix::new(1, 5, 1), Mix::new(2, 12, 1)]);
+static MIXES: LazyLock<[Mix; 2]> = LazyLock::new(|| [mix(1, 5, 1), mix(2, 12, 1)]);
 
 fn input() -> impl Strategy<Value = Input> {
     let round = || (0u64..4, 0u64..30).prop_map(|(epoch, round)| (Epoch(epoch), Round(round)));

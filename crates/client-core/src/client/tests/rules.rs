@@ -1,5 +1,6 @@
 //! Which documents and rounds are accepted, and what rounds cost.
 
+use antiphon_mock_mix::Mix;
 use antiphon_wire::MOST_ROUNDS_IN_FLIGHT;
 
 use super::*;
@@ -14,7 +15,7 @@ fn abort(client: &mut Client, mix: &Mix, round: u64, withheld: &[u16]) -> Vec<Ou
 
 #[test]
 fn disturbed_and_charged_rounds_cost_a_unit_while_a_conversation_is_open() {
-    let mix = Mix::new(1, 0, 1);
+    let mix = mix(1, 0, 1);
     let mut client = client(&mix, 1, None);
     document(&mut client, &mix);
     open(&mut client, &mix, 0);
@@ -45,7 +46,7 @@ fn disturbed_and_charged_rounds_cost_a_unit_while_a_conversation_is_open() {
 
 #[test]
 fn rounds_in_which_no_conversation_meets_cost_nothing() {
-    let mix = Mix::new(1, 0, 1);
+    let mix = mix(1, 0, 1);
     let mut client = client(&mix, 1, None);
     document(&mut client, &mix);
     client.open_conversation(&Opening { start: Start::Sparse, ..opening(Role::First) }).unwrap();
@@ -62,7 +63,7 @@ fn rounds_in_which_no_conversation_meets_cost_nothing() {
 
 #[test]
 fn meetings_in_flight_as_their_conversation_closes_are_judged_and_charged() {
-    let mix = Mix::new(1, 0, 1);
+    let mix = mix(1, 0, 1);
     let mut clients = [client(&mix, 1, None), client(&mix, 2, None)];
     let ids = [0, 1].map(|i| {
         document(&mut clients[i], &mix);
@@ -94,7 +95,7 @@ fn meetings_in_flight_as_their_conversation_closes_are_judged_and_charged() {
 
 #[test]
 fn a_used_up_ledger_rests_conversations_until_the_application_decides() {
-    let mix = Mix::new(1, 0, 1);
+    let mix = mix(1, 0, 1);
     let mut clients = [client(&mix, 1, None), client(&mix, 2, None)];
     for (client, role) in clients.iter_mut().zip([Role::First, Role::Second]) {
         document(client, &mix);
@@ -131,7 +132,7 @@ fn a_used_up_ledger_rests_conversations_until_the_application_decides() {
 
 #[test]
 fn aborted_rounds_with_a_meeting_have_a_budget_of_their_own_and_then_conversations_rest() {
-    let mix = Mix::new(1, 0, 1);
+    let mix = mix(1, 0, 1);
     let mut client = client(&mix, 1, None);
     client.attempts = Ledger::new(10, 0, 0);
     document(&mut client, &mix);
@@ -169,7 +170,7 @@ fn aborted_rounds_with_a_meeting_have_a_budget_of_their_own_and_then_conversatio
 
 #[test]
 fn a_client_that_is_linked_again_asks_for_every_round_in_flight_and_for_nothing_else() {
-    let mix = Mix::new(1, 0, 1);
+    let mix = mix(1, 0, 1);
     let mut asked = Vec::new();
     for talking in [false, true] {
         let mut client = client(&mix, 1, None);
@@ -204,7 +205,7 @@ fn a_client_that_is_linked_again_asks_for_every_round_in_flight_and_for_nothing_
 
 #[test]
 fn conversations_beyond_the_pairs_are_refused() {
-    let mix = Mix::new(1, 0, 2);
+    let mix = mix(1, 0, 2);
     let mut client = client(&mix, 1, None);
     let two = Opening { pairs: 2, ..opening(Role::First) };
     let refusal = Err(OpenError::TooMany { needed: 2, available: 1 });
@@ -219,7 +220,7 @@ fn conversations_beyond_the_pairs_are_refused() {
 
 #[test]
 fn rounds_out_of_place_or_time_are_refused() {
-    let mix = Mix::new(1, 100, 1);
+    let mix = mix(1, 100, 1);
     let mut client = client(&mix, 1, None);
     let epoch = Epoch(1);
     let mut at = |now: u64, epoch, round| {
@@ -248,7 +249,7 @@ fn rounds_out_of_place_or_time_are_refused() {
 
 #[test]
 fn a_round_far_before_its_time_is_refused() {
-    let mix = Mix::new(1, 100, 1);
+    let mix = mix(1, 100, 1);
     let mut client = client(&mix, 1, None);
     document(&mut client, &mix);
     let input = Input::Opened { epoch: Epoch(1), round: Round(105), closes_in_ms: 500 };
@@ -260,7 +261,7 @@ fn a_round_far_before_its_time_is_refused() {
 
 #[test]
 fn newer_documents_take_over_and_older_ones_are_refused() {
-    let (one, two) = (Mix::new(1, 100, 1), Mix::new(2, 120, 1));
+    let (one, two) = (mix(1, 100, 1), mix(2, 120, 1));
     let mut client = client(&one, 1, None);
     document(&mut client, &one);
     onions(&open(&mut client, &one, 100));
@@ -284,7 +285,7 @@ fn newer_documents_take_over_and_older_ones_are_refused() {
 
 #[test]
 fn invalid_and_expired_documents_are_refused() {
-    let mix = Mix::new(1, 100, 1);
+    let mix = mix(1, 100, 1);
     let mut client = client(&mix, 1, None);
     let mut forged = mix.signed.clone();
     forged.document.parameters.interval_ms += 1;
@@ -302,7 +303,7 @@ fn invalid_and_expired_documents_are_refused() {
 
 #[test]
 fn rounds_in_flight_are_bounded() {
-    let mix = Mix::new(1, 0, 1);
+    let mix = mix(1, 0, 1);
     let mut client = client(&mix, 1, None);
     document(&mut client, &mix);
     client.clock = RoundClock::new(0);
@@ -318,7 +319,7 @@ fn rounds_in_flight_are_bounded() {
 
 #[test]
 fn rounds_in_flight_count_as_spent_and_the_last_unit_is_spent_once() {
-    let mix = Mix::new(1, 0, 1);
+    let mix = mix(1, 0, 1);
     let mut client = client(&mix, 1, None);
     document(&mut client, &mix);
     client.open_conversation(&opening(Role::First)).unwrap();
