@@ -11,3 +11,16 @@ const HOLD_MS: u32 = 50;
 pub(crate) fn leaves_at(now: Timestamp, closes_in_ms: u32) -> Timestamp {
     now.plus_ms(HOLD_MS.min(closes_in_ms / 4).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn onions_leave_well_before_the_round_closes() {
+        let now = Timestamp(7);
+        for (closes_in_ms, after) in [(0, 0), (100, 25), (200, 50), (5000, 50), (u32::MAX, 50)] {
+            assert_eq!(leaves_at(now, closes_in_ms), Timestamp(7 + after));
+        }
+    }
+}

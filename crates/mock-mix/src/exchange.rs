@@ -30,7 +30,8 @@ impl Mix {
         }
         let mut replies = vec![Vec::new(); submissions.len()];
         for (at, deposit) in opened.iter().enumerate() {
-            let meets = |other: &usize| *other != at && opened[*other].dead_drop == deposit.dead_drop;
+            let meets =
+                |other: &usize| *other != at && opened[*other].dead_drop == deposit.dead_drop;
             let mut others = (0..opened.len()).filter(meets);
             let mut reply = match (others.next(), others.next()) {
                 (Some(partner), None) => opened[partner].body.clone(),

@@ -111,8 +111,7 @@ impl Mix {
 /// What a shard registers with and contributes.
 fn offer(plan: &Plan, network: &NetworkFile, place: &Place, shard: &Shard) -> Offer {
     let its = plan.shards.iter().filter(|other| other.operator == place.operator);
-    let mut listed: Vec<_> =
-        its.map(|other| IdentityKey::of(&shard_key(other.number))).collect();
+    let mut listed: Vec<_> = its.map(|other| IdentityKey::of(&shard_key(other.number))).collect();
     listed.sort_unstable();
     let list = OperatorList {
         network: network.id(),

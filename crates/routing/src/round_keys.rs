@@ -93,7 +93,8 @@ impl<E: Deref<Target = VerifiedEpoch>> RoundKeys<E> {
         for layer in 1..self.epoch.geometry().layers() {
             paths.push(self.hop(sampler.draw_hop(rng), Layer(layer)));
         }
-        paths.push(self.hop(sampler.dead_drop_shard(dead_drop), self.epoch.geometry().last_layer()));
+        paths
+            .push(self.hop(sampler.dead_drop_shard(dead_drop), self.epoch.geometry().last_layer()));
     }
 
     /// A shard as the hop at `layer`.

@@ -1,11 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use antiphon_mock_mix::Mix;
+use antiphon_mock_mix::{Mix, Plan};
+use antiphon_wire::Round;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 
 use super::*;
 use crate::client::tests::mix::{mix, mix_of_operators};
+use crate::{ConversationId, DocumentRefusal, Outcome, PartnerError};
 
 /// Two operators of equal weight, one with a shard and one with five.
 fn uneven() -> Mix {
@@ -123,4 +125,99 @@ fn a_pinned_gateway_is_the_only_one_and_missed_where_it_is_not() {
     }
     let mut elsewhere = GatewayPolicy::pinned(IdentityKey([7; 32]));
     assert_eq!(elsewhere.gateway(mix.epoch(), &mut rng), None);
+}
+
+const NOW: Timestamp = Timestamp(1_000_000);
+
+fn unanswered(policy: &mut GatewayPolicy, rounds: std::ops::Range<u64>) {
+    for round in rounds.map(Round) {
+        policy.heed(&Event::Unanswered { round });
+        policy.heed(&Event::RoundEnded { round, outcome: Outcome::Disturbed });
+    }
+}
+
+#[test]
+fn a_gateway_is_left_for_what_everybody_sees_and_never_for_what_replies_hold() {
+    let gateway = IdentityKey([7; 32]);
+    let mut policy = GatewayPolicy::default();
+    policy.linked(gateway, NOW, 5000);
+    // Replies that are disturbed, round after round, or a partner that breaks the rules.
+    for round in (0..50).map(Round) {
+        policy.opened(NOW, 5000);
+        policy.heed(&Event::RoundEnded { round, outcome: Outcome::Disturbed });
+        let conversation = ConversationId(0);
+        policy.heed(&Event::PartnerFailed { conversation, error: PartnerError::Acknowledgement });
+    }
+    assert_eq!(policy.fault(NOW), None);
+
+    unanswered(&mut policy, 50..52);
+    policy.heed(&Event::RoundEnded { round: Round(52), outcome: Outcome::Undisturbed });
+    unanswered(&mut policy, 53..55);
+    assert_eq!(policy.fault(NOW), None, "not in a row");
+    unanswered(&mut policy, 55..56);
+    assert_eq!(policy.fault(NOW), Some(GatewayFault::Silent));
+    policy.lost();
+    assert_eq!(policy.fault(NOW), None, "the next one begins with nothing against it");
+
+    policy.linked(gateway, NOW, 5000);
+    assert_eq!(policy.quiet_at(), Some(NOW.plus_ms(60_000)));
+    policy.opened(NOW.plus_ms(9), 6000);
+    assert_eq!(policy.fault(NOW.plus_ms(72_008)), None);
+    assert_eq!(policy.fault(NOW.plus_ms(72_009)), Some(GatewayFault::Quiet));
+
+    policy.linked(gateway, NOW, 5000);
+    for _ in 0..8 {
+        assert_eq!(policy.fault(NOW), None);
+        policy.heed(&Event::DocumentRefused { error: DocumentRefusal::Expired });
+    }
+    assert_eq!(policy.fault(NOW), Some(GatewayFault::Documents));
+}
+
+#[test]
+fn a_link_that_breaks_is_made_again_three_times_before_the_next_gateway() {
+    let mix = Mix::new(&Plan::new(1, 0, NOW));
+    let mut rng = ChaCha20Rng::seed_from_u64(5);
+    let mut policy = GatewayPolicy::default();
+    let first = policy.gateway(mix.epoch(), &mut rng).unwrap();
+    for _ in 0..2 {
+        policy.linked(first, NOW, 5000);
+        let broken = [(); 3].map(|()| {
+            policy.linked(first, NOW, 5000);
+            policy.link_broke()
+        });
+        assert_eq!(broken, [true; 3]);
+        assert_eq!(policy.gateway(mix.epoch(), &mut rng), Some(first));
+        policy.opened(NOW, 5000);
+    }
+    assert_eq!([(); 4].map(|()| policy.link_broke()), [true, true, true, false]);
+    assert_ne!(policy.gateway(mix.epoch(), &mut rng), Some(first));
+}
+
+#[test]
+fn a_client_with_one_gateway_stays_with_it_though_it_brings_nothing() {
+    let mut policy = GatewayPolicy::pinned(IdentityKey([7; 32]));
+    policy.linked(IdentityKey([7; 32]), NOW, 5000);
+    unanswered(&mut policy, 0..9);
+    assert_eq!(policy.fault(NOW), None);
+}
+
+#[test]
+fn clients_turn_within_four_intervals_of_an_epochs_start_each_at_a_moment_of_its_own() {
+    let mix = Mix::new(&Plan::new(1, 0, NOW));
+    let epoch = mix.epoch();
+    let mut rng = ChaCha20Rng::seed_from_u64(6);
+    let here = Some(epoch.shards()[0].identity);
+    let early = Timestamp(NOW.0 - 500);
+    let turns: BTreeSet<_> = (0..500)
+        .map(|_| GatewayPolicy::turns_at(epoch, here, early, &mut rng).ms_since(NOW))
+        .collect();
+    // Four intervals of two seconds.
+    assert!(turns.len() > 400 && turns.iter().all(|after| *after <= 8000));
+    assert!(turns.first() < Some(&200) && turns.last() > Some(&7800));
+    // A gateway that is out of the epoch opens none of its rounds.
+    for gone in [None, Some(IdentityKey([7; 32]))] {
+        assert_eq!(GatewayPolicy::turns_at(epoch, gone, early, &mut rng), NOW);
+    }
+    let late = NOW.plus_ms(3000);
+    assert_eq!(GatewayPolicy::turns_at(epoch, None, late, &mut rng), late);
 }

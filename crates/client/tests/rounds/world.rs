@@ -16,7 +16,6 @@ use antiphon_wire::{
 };
 use tokio::time::timeout;
 
-
 /// Longer than anything takes.
 const LONG: Duration = Duration::from_secs(20);
 

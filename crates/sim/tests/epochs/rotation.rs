@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+use std::collections::BTreeSet;
+
 use antiphon_client_core::{ConversationId, Outcome};
 use antiphon_coordinator::{Notice, RoundResult};
 use antiphon_sim::scenario::{converse, log};
-use antiphon_sim::{Network, Setup};
+use antiphon_sim::{Gateways, Network, Setup};
 use antiphon_wire::{Epoch, Round};
 
 fn setup() -> Setup {
@@ -203,4 +205,49 @@ fn all_shards_at_once_can_restart() {
     assert_eq!(numbers(&network, 1), (0..10).collect::<Vec<_>>());
     assert_numbers_rise(&network);
     network.record.promises.assert_kept();
+}
+
+/// Clients that choose their gateways as deployed ones do.
+fn choosing(shards: usize) -> Setup {
+    Setup { shards, operators: shards, gateways: Gateways::Drawn, ..setup() }
+}
+
+#[test]
+fn clients_change_gateways_with_the_epoch_talking_or_not_and_lose_no_round_by_it() {
+    let mut network = Network::new(choosing(3));
+    let (a, b) = converse(&mut network, 0, 1);
+    send_some(&mut network, 0, a, 0..40);
+    send_some(&mut network, 1, b, 0..40);
+    let mut had = [const { BTreeSet::new() }; 4];
+    for _ in 0..90 {
+        network.run_ms(1000);
+        for (client, had) in had.iter_mut().enumerate() {
+            had.insert(network.gateway_of(client));
+        }
+    }
+    let epochs = network.record.epochs().count();
+    assert!(epochs >= 10, "{epochs}");
+    // Ten draws of three: that one is missing has a chance of five in a hundred for each client.
+    let all = had.iter().filter(|had| had.len() == 3).count();
+    assert!(all >= 2 && had.iter().all(|had| had.len() >= 2), "{had:?}");
+    for client in 0..2 {
+        assert_eq!(numbers(&network, client), (0..40).collect::<Vec<_>>());
+        assert_eq!(network.client(client).ledger().charged(), 0, "{}", log(&network));
+    }
+}
+
+#[test]
+fn a_client_whose_gateway_is_gone_goes_on_at_the_epochs_other_one() {
+    let mut network = Network::new(choosing(5));
+    let (a, b) = converse(&mut network, 0, 1);
+    network.run_ms(8_000);
+    let lost = network.gateway_of(0);
+    network.crash(lost);
+    assert_ne!(network.gateway_of(0), lost);
+    send_some(&mut network, 0, a, 0..40);
+    send_some(&mut network, 1, b, 0..40);
+    let all = |network: &Network| (0..2).all(|client| numbers(network, client).len() == 40);
+    assert!(network.run_until(90_000, all), "{}", log(&network));
+    assert_ne!(network.gateway_of(0), lost);
+    assert_numbers_rise(&network);
 }

@@ -20,7 +20,7 @@ fn enter(client: &mut Client, mixes: &[Mix], round: u64) {
 
 #[test]
 fn an_hours_absence_costs_fewer_than_20_units_and_messages_arrive_soon_after_it() {
-    let mixes: Vec<_> = (0..EPOCHS).map(|i| mix::mix(1 + i, i * mix::ROUNDS, 1)).collect();
+    let mixes: Vec<_> = (0..EPOCHS).map(|i| mix(1 + i, i * mix::ROUNDS, 1)).collect();
     let mix = |round: u64| &mixes[(round / mix::ROUNDS) as usize];
     for start in [Start::Dense, Start::Sparse] {
         let mut waits = client(&mixes[0], 1, None);
