@@ -47,9 +47,12 @@ fn shells_get_completions_and_man_gets_pages() {
     let folder = tempfile::tempdir().unwrap();
     for shell in ["bash", "zsh", "fish"] {
         assert!(done(folder.path(), &format!("completions {shell}")).contains("operator-list"));
+        let server = done(folder.path(), &format!("completions {shell} antiphond"));
+        assert!(server.contains("antiphond") && !server.contains("operator-list"), "{shell}");
     }
     done(folder.path(), "man --out man1");
-    for page in ["antiphon.1", "antiphon-shard.1", "antiphon-keygen-network.1"] {
+    for page in ["antiphon.1", "antiphon-shard.1", "antiphon-keygen-network.1", "antiphond-shard.1"]
+    {
         let text = std::fs::read_to_string(folder.path().join("man1").join(page)).unwrap();
         assert!(text.contains(".SH") && text.contains("antiphon"), "{page}");
     }
