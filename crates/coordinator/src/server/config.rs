@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 pub use antiphon_process::config_file::ConfigError;
 use antiphon_process::config_file::{AdminSection, ConfigSource};
 use antiphon_transport::{Identity, Prefix};
-use antiphon_wire::{Geometry, MOST_ROUNDS_IN_FLIGHT, NetworkFile};
+use antiphon_wire::{Geometry, MOST_ROUNDS_IN_FLIGHT, NetworkFile, Policy};
 use serde::Deserialize;
 
 use crate::CoordinatorConfig;
@@ -152,106 +152,157 @@ fn coordinator(
     network: &NetworkFile,
 ) -> Result<CoordinatorConfig, ConfigError> {
     let policy = &network.policy;
-    let wrong = |key, found: u32, expected: String| Err(source.wrong(key, found, expected));
-    let Raw { epoch, deadlines, .. } = raw;
-    if !(1..=65_536).contains(&epoch.rounds) {
-        return wrong("epoch.rounds", epoch.rounds, "from 1 to 65536".to_owned());
+    raw.epoch.check_length(source, policy)?;
+    raw.epoch.check_onions(source, policy)?;
+    raw.deadlines.check(source, policy)?;
+    let config = raw.settings();
+    check_longest_round(source, &config, policy)?;
+    check_room(source, &config, network)?;
+    Ok(config)
+}
+
+impl RawEpoch {
+    /// Whether the rounds of an epoch are as many and as far apart as the network file allows.
+    fn check_length(&self, source: &ConfigSource, policy: &Policy) -> Result<(), ConfigError> {
+        let wrong = |key, found: u32, expected: String| Err(source.wrong(key, found, expected));
+        if !(1..=65_536).contains(&self.rounds) {
+            return wrong("epoch.rounds", self.rounds, "from 1 to 65536".to_owned());
+        }
+        if self.prepare_ahead_rounds >= self.rounds {
+            let expected = format!("below `epoch.rounds`, {}", self.rounds);
+            return wrong("epoch.prepare_ahead_rounds", self.prepare_ahead_rounds, expected);
+        }
+        let least = policy.least_round_interval_ms.max(1);
+        if self.interval_ms < least {
+            let expected = format!("at least the network file's {least}");
+            return wrong("epoch.interval_ms", self.interval_ms, expected);
+        }
+        if !(1..=MOST_ROUNDS_IN_FLIGHT).contains(&usize::from(self.rounds_in_flight)) {
+            let expected = format!("from 1 to {MOST_ROUNDS_IN_FLIGHT}");
+            return wrong("epoch.rounds_in_flight", self.rounds_in_flight.into(), expected);
+        }
+        let longest_rounds = u64::from(policy.longest_epoch_s) * 1000 / u64::from(self.interval_ms);
+        if u64::from(self.rounds) > longest_rounds {
+            let expected = format!(
+                "at most {longest_rounds} with `epoch.interval_ms` = {}, since the network file's \
+                 `policy.longest_epoch_s` is {}",
+                self.interval_ms, policy.longest_epoch_s
+            );
+            return wrong("epoch.rounds", self.rounds, expected);
+        }
+        Ok(())
     }
-    if epoch.prepare_ahead_rounds >= epoch.rounds {
-        let expected = format!("below `epoch.rounds`, {}", epoch.rounds);
-        return wrong("epoch.prepare_ahead_rounds", epoch.prepare_ahead_rounds, expected);
+
+    /// Whether onions can be so long, so many and so well filtered.
+    fn check_onions(&self, source: &ConfigSource, policy: &Policy) -> Result<(), ConfigError> {
+        let wrong = |key, found: u32, expected: String| Err(source.wrong(key, found, expected));
+        if let Err(error) = Geometry::new(policy.least_mixing_hops + 1, self.body) {
+            let expected = format!("a length that onions can have ({error})");
+            return wrong("epoch.body", self.body.into(), expected);
+        }
+        if !(1..=policy.most_pairs).contains(&self.pairs_per_client) {
+            let expected = match policy.most_pairs {
+                1 => "1, as the network file's `policy.most_pairs`".to_owned(),
+                most => format!("from 1 to the network file's `policy.most_pairs`, {most}"),
+            };
+            return wrong("epoch.pairs_per_client", self.pairs_per_client.into(), expected);
+        }
+        if !(20..=32).contains(&self.filter_bits) {
+            let expected = "from 20 to 32".to_owned();
+            return wrong("epoch.filter_bits", self.filter_bits.into(), expected);
+        }
+        Ok(())
     }
-    let least = policy.least_round_interval_ms.max(1);
-    if epoch.interval_ms < least {
-        let expected = format!("at least the network file's {least}");
-        return wrong("epoch.interval_ms", epoch.interval_ms, expected);
+}
+
+impl RawDeadlines {
+    /// Whether none is nothing, and those of a round are no longer than the network file allows.
+    fn check(&self, source: &ConfigSource, policy: &Policy) -> Result<(), ConfigError> {
+        let of_rounds = [
+            ("deadlines.submit_ms", self.submit_ms),
+            ("deadlines.layer_ms", self.layer_ms),
+            ("deadlines.verify_ms", self.verify_ms),
+            ("deadlines.reply_ms", self.reply_ms),
+        ];
+        let of_epochs = [
+            ("deadlines.contribute_ms", self.contribute_ms),
+            ("deadlines.endorse_ms", self.endorse_ms),
+            ("deadlines.retry_ms", self.retry_ms),
+        ];
+        let mut all = of_rounds.iter().chain(&of_epochs);
+        if let Some(&(key, _)) = all.find(|(_, ms)| *ms == 0) {
+            return Err(source.wrong(key, 0, "at least 1 millisecond"));
+        }
+        let longest = policy.longest_deadline_ms;
+        if let Some(&(key, ms)) = of_rounds.iter().find(|(_, ms)| *ms > longest) {
+            let expected =
+                format!("at most the network file's `policy.longest_deadline_ms`, {longest}");
+            return Err(source.wrong(key, ms, expected));
+        }
+        Ok(())
     }
-    if !(1..=MOST_ROUNDS_IN_FLIGHT).contains(&usize::from(epoch.rounds_in_flight)) {
-        let expected = format!("from 1 to {MOST_ROUNDS_IN_FLIGHT}");
-        return wrong("epoch.rounds_in_flight", epoch.rounds_in_flight.into(), expected);
+}
+
+impl Raw {
+    fn settings(&self) -> CoordinatorConfig {
+        let Self { epoch, deadlines, .. } = self;
+        CoordinatorConfig {
+            epoch_rounds: epoch.rounds,
+            interval_ms: epoch.interval_ms,
+            rounds_in_flight: epoch.rounds_in_flight,
+            prepare_ahead_rounds: epoch.prepare_ahead_rounds,
+            body: epoch.body,
+            pairs_per_client: epoch.pairs_per_client,
+            filter_bits: epoch.filter_bits,
+            service: CoordinatorConfig::default().service,
+            submit_ms: deadlines.submit_ms,
+            layer_ms: deadlines.layer_ms,
+            verify_ms: deadlines.verify_ms,
+            reply_ms: deadlines.reply_ms,
+            contribute_ms: deadlines.contribute_ms,
+            endorse_ms: deadlines.endorse_ms,
+            ready_ms: deadlines.ready_ms,
+            gather_ms: deadlines.gather_ms,
+            retry_ms: deadlines.retry_ms,
+            hand_over_ms: deadlines.hand_over_ms,
+            least_shards: epoch.least_shards,
+        }
     }
-    if let Err(error) = Geometry::new(policy.least_mixing_hops + 1, epoch.body) {
-        let expected = format!("a length that onions can have ({error})");
-        return wrong("epoch.body", epoch.body.into(), expected);
-    }
-    if !(1..=policy.most_pairs).contains(&epoch.pairs_per_client) {
-        let expected = match policy.most_pairs {
-            1 => "1, as the network file's `policy.most_pairs`".to_owned(),
-            most => format!("from 1 to the network file's `policy.most_pairs`, {most}"),
-        };
-        return wrong("epoch.pairs_per_client", epoch.pairs_per_client.into(), expected);
-    }
-    let longest_rounds = u64::from(policy.longest_epoch_s) * 1000 / u64::from(epoch.interval_ms);
-    if u64::from(epoch.rounds) > longest_rounds {
-        let expected = format!(
-            "at most {longest_rounds} with `epoch.interval_ms` = {}, since the network file's \
-             `policy.longest_epoch_s` is {}",
-            epoch.interval_ms, policy.longest_epoch_s
-        );
-        return wrong("epoch.rounds", epoch.rounds, expected);
-    }
-    if !(20..=32).contains(&epoch.filter_bits) {
-        let expected = "from 20 to 32".to_owned();
-        return wrong("epoch.filter_bits", epoch.filter_bits.into(), expected);
-    }
-    let all = [
-        ("deadlines.submit_ms", deadlines.submit_ms),
-        ("deadlines.layer_ms", deadlines.layer_ms),
-        ("deadlines.verify_ms", deadlines.verify_ms),
-        ("deadlines.reply_ms", deadlines.reply_ms),
-        ("deadlines.contribute_ms", deadlines.contribute_ms),
-        ("deadlines.endorse_ms", deadlines.endorse_ms),
-        ("deadlines.retry_ms", deadlines.retry_ms),
-    ];
-    if let Some((key, _)) = all.into_iter().find(|(_, ms)| *ms == 0) {
-        return wrong(key, 0, "at least 1 millisecond".to_owned());
-    }
-    let longest = policy.longest_deadline_ms;
-    if let Some((key, ms)) = all[..4].iter().find(|(_, ms)| *ms > longest) {
-        let expected =
-            format!("at most the network file's `policy.longest_deadline_ms`, {longest}");
-        return wrong(key, *ms, expected);
-    }
-    let config = CoordinatorConfig {
-        epoch_rounds: epoch.rounds,
-        interval_ms: epoch.interval_ms,
-        rounds_in_flight: epoch.rounds_in_flight,
-        prepare_ahead_rounds: epoch.prepare_ahead_rounds,
-        body: epoch.body,
-        pairs_per_client: epoch.pairs_per_client,
-        filter_bits: epoch.filter_bits,
-        service: CoordinatorConfig::default().service,
-        submit_ms: deadlines.submit_ms,
-        layer_ms: deadlines.layer_ms,
-        verify_ms: deadlines.verify_ms,
-        reply_ms: deadlines.reply_ms,
-        contribute_ms: deadlines.contribute_ms,
-        endorse_ms: deadlines.endorse_ms,
-        ready_ms: deadlines.ready_ms,
-        gather_ms: deadlines.gather_ms,
-        retry_ms: deadlines.retry_ms,
-        hand_over_ms: deadlines.hand_over_ms,
-        least_shards: epoch.least_shards,
-    };
+}
+
+/// Whether an epoch outlasts its longest round.
+fn check_longest_round(
+    source: &ConfigSource,
+    config: &CoordinatorConfig,
+    policy: &Policy,
+) -> Result<(), ConfigError> {
     // With more malicious weight, or operators absent, there are more layers than this.
     let longest_ms = config.longest_round_ms(policy.least_mixing_hops.saturating_add(1));
-    let epoch_ms = u64::from(epoch.rounds) * u64::from(epoch.interval_ms);
+    let epoch_ms = u64::from(config.epoch_rounds) * u64::from(config.interval_ms);
     if epoch_ms < longest_ms {
         let expected = format!(
             "at least {}, so that an epoch outlasts its longest round, which the deadlines allow {} s",
-            longest_ms.div_ceil(epoch.interval_ms.into()),
+            longest_ms.div_ceil(config.interval_ms.into()),
             longest_ms.div_ceil(1000)
         );
-        return wrong("epoch.rounds", epoch.rounds, expected);
+        return Err(source.wrong("epoch.rounds", config.epoch_rounds, expected));
     }
-    // Every operator has a shard at least.
+    Ok(())
+}
+
+/// Whether an epoch can be formed of what the operators have at least, a shard each.
+fn check_room(
+    source: &ConfigSource,
+    config: &CoordinatorConfig,
+    network: &NetworkFile,
+) -> Result<(), ConfigError> {
     let operators = network.operators.len() as u64;
-    let layers = policy.least_mixing_hops.saturating_add(1);
+    let layers = network.policy.least_mixing_hops.saturating_add(1);
     if let Err(error) = config.can_form(network, operators, operators, layers) {
         let expected = format!("more, or shorter deadlines, as its {error}");
-        return wrong("epoch.interval_ms", epoch.interval_ms, expected);
+        return Err(source.wrong("epoch.interval_ms", config.interval_ms, expected));
     }
-    Ok(config)
+    Ok(())
 }
 
 #[cfg(test)]
