@@ -214,7 +214,7 @@ fn a_batch_that_never_comes_spoils_its_round_and_no_other() {
         assert!(aborted || report.latency_ms < 1_400, "{report:?}");
     }
     // Others opened while it was waited for: the three that there is room for. The next one takes as long as
-    // the wait for the batch and the word of it, so that it ends in the same moment, give or take a few ms.
+    // the wait for the batch and the word of it, so that it ends in the same moment, give or take some ms.
     let at = |wanted: &dyn Fn(&Notice) -> bool| {
         let mut notices = network.record.coordinator.iter();
         notices.find(|(_, notice)| wanted(notice)).map(|(at, _)| *at)
@@ -226,7 +226,7 @@ fn a_batch_that_never_comes_spoils_its_round_and_no_other() {
         at(&|notice| matches!(notice, Notice::RoundEnded(report) if report.round.0 == of)).unwrap()
     };
     assert!((26..=28).all(|of| opened(of) < ended(25)), "{}", log(&network));
-    assert!(ended(26).ms_since(ended(25)) <= 10, "{}", log(&network));
+    assert!(ended(26).ms_since(ended(25)) <= 30, "{}", log(&network));
     for client in 0..CLIENTS {
         assert_eq!(network.record.outcome(client, round), Some(Outcome::FreeAbort));
     }
