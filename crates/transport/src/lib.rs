@@ -7,7 +7,6 @@ mod frame;
 mod identity;
 mod limits;
 mod link;
-mod persistent;
 mod prefix;
 mod server;
 mod socket;
@@ -23,7 +22,6 @@ pub use link::{
     BulkReceipt, BulkReceiver, BulkSender, Incoming, Link, LinkReceiver, LinkSender, RecvError,
     SendError,
 };
-pub use persistent::{PeerEvent, Persistence, Persistent, QueueFull};
 pub use prefix::{BadPrefix, Prefix};
 pub use server::{Accept, BindError, Endpoint, Server, ServerStats};
 

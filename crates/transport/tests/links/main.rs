@@ -22,7 +22,6 @@ macro_rules! over_both {
 
 mod flow;
 mod handshake;
-mod persistent;
 mod several;
 mod throughput;
 
