@@ -18,8 +18,7 @@ const MAX: usize = 1000;
 fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Bytes>, bool) {
     let mut decoder = FrameDecoder::new(MAX);
     let mut frames = Vec::new();
-    for piece in pieces {
-        let mut piece = Bytes::copy_from_slice(piece);
+    for mut piece in pieces {
         loop {
             match decoder.decode(&mut piece) {
                 Ok(Some(frame)) => frames.push(frame),

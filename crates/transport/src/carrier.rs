@@ -204,11 +204,6 @@ impl Receiving {
         }
     }
 
-    /// Whether pieces are buffers of their own, not parts of larger ones.
-    pub(crate) fn has_whole_pieces(&self) -> bool {
-        matches!(self, Self::Tcp(_))
-    }
-
     /// Tells the other side that nothing more is wanted.
     pub(crate) fn stop(&self, reason: CloseReason) {
         match self {

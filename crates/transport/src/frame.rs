@@ -1,6 +1,6 @@
 //! Frames: a `u32` big-endian length and that many bytes.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
 /// Bytes of a frame's header.
 pub const HEADER_BYTES: usize = 4;
@@ -65,7 +65,7 @@ pub fn encode_frames(frames: &[Bytes], max: usize) -> Result<Vec<Bytes>, FrameTo
 #[derive(Debug)]
 pub struct FrameDecoder {
     max: usize,
-    keep_from: usize,
+    first_allocation: usize,
     header: [u8; HEADER_BYTES],
     header_filled: usize,
     body: BytesMut,
@@ -74,14 +74,19 @@ pub struct FrameDecoder {
 impl FrameDecoder {
     /// A decoder between frames that refuses frames longer than `max` bytes.
     pub fn new(max: usize) -> Self {
-        let keep_from = usize::MAX;
-        Self { max, keep_from, header: [0; HEADER_BYTES], header_filled: 0, body: BytesMut::new() }
+        Self {
+            max,
+            first_allocation: FIRST_ALLOCATION,
+            header: [0; HEADER_BYTES],
+            header_filled: 0,
+            body: BytesMut::new(),
+        }
     }
 
-    /// Passes on frames of `bytes` or more that lie in one piece as parts of that piece: for pieces
-    /// that are not much larger than that.
-    pub fn keeping_from(mut self, bytes: usize) -> Self {
-        self.keep_from = bytes;
+    /// Allocates frames of up to `bytes` as soon as they are announced, and so copies them only once:
+    /// for senders who are known.
+    pub fn believing_up_to(mut self, bytes: usize) -> Self {
+        self.first_allocation = bytes;
         self
     }
 
@@ -95,14 +100,14 @@ impl FrameDecoder {
         self.body.capacity()
     }
 
-    /// Takes bytes off the front of `input` up to the end of the next frame and returns that frame;
-    /// `None` when `input` is used up first.
+    /// Takes bytes off the front of `input` up to the end of the next frame and returns a copy of that
+    /// frame; `None` when `input` is used up first.
     ///
     /// # Errors
     ///
     /// [`FrameTooLarge`] as soon as a header announces too much. The decoder then stays at that
     /// header: the stream cannot be read any further.
-    pub fn decode(&mut self, input: &mut Bytes) -> Result<Option<Bytes>, FrameTooLarge> {
+    pub fn decode(&mut self, input: &mut &[u8]) -> Result<Option<Bytes>, FrameTooLarge> {
         let wanted = input.len().min(HEADER_BYTES - self.header_filled);
         input.copy_to_slice(&mut self.header[self.header_filled..self.header_filled + wanted]);
         self.header_filled += wanted;
@@ -114,28 +119,22 @@ impl FrameDecoder {
             return Err(FrameTooLarge { len, max: self.max });
         }
         let missing = len - self.body.len();
-        if input.len() < missing {
-            if self.body.capacity() - self.body.len() < input.len() {
-                let growth = missing.min(self.body.len().max(FIRST_ALLOCATION)).max(input.len());
-                self.body.reserve(growth);
-            }
-            self.body.extend_from_slice(input);
-            input.clear();
+        let (now, later) = input.split_at(missing.min(input.len()));
+        *input = later;
+        let is_whole = now.len() == missing;
+        if is_whole && self.body.is_empty() {
+            self.header_filled = 0;
+            return Ok(Some(Bytes::copy_from_slice(now)));
+        }
+        if self.body.capacity() - self.body.len() < now.len() {
+            let growth = missing.min(self.body.len().max(self.first_allocation)).max(now.len());
+            self.body.reserve(growth);
+        }
+        self.body.extend_from_slice(now);
+        if !is_whole {
             return Ok(None);
         }
         self.header_filled = 0;
-        if self.body.is_empty() && len >= self.keep_from {
-            return Ok(Some(input.split_to(len)));
-        }
-        // Copied out, even if it lies in one piece, so that a frame kept by the caller does not
-        // keep a whole datagram buffer with it.
-        if self.body.is_empty() {
-            let frame = Bytes::copy_from_slice(&input[..len]);
-            input.advance(len);
-            return Ok(Some(frame));
-        }
-        self.body.extend_from_slice(&input[..missing]);
-        input.advance(missing);
         Ok(Some(std::mem::take(&mut self.body).freeze()))
     }
 

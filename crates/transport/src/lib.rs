@@ -5,9 +5,11 @@ mod close;
 mod dialer;
 mod frame;
 mod identity;
+mod intake;
 mod limits;
 mod link;
 mod prefix;
+mod rules;
 mod server;
 mod socket;
 mod tcp;
@@ -17,10 +19,10 @@ pub use close::{CloseReason, LinkLost};
 pub use dialer::{Connection, DialError, Dialer};
 pub use frame::{FrameDecoder, FrameTooLarge, HEADER_BYTES, encode_frames};
 pub use identity::{Identity, PeerIdentity};
+pub use intake::RecvError;
 pub use limits::{Limits, Port, Transport};
 pub use link::{
-    BulkReceipt, BulkReceiver, BulkSender, Incoming, Link, LinkReceiver, LinkSender, RecvError,
-    SendError,
+    BulkReceipt, BulkReceiver, BulkSender, Incoming, Link, LinkReceiver, LinkSender, SendError,
 };
 pub use prefix::{BadPrefix, Prefix};
 pub use server::{Accept, BindError, Endpoint, Server, ServerStats};

@@ -1,7 +1,6 @@
 //! One link: who is at its other end, and its two halves.
 
 mod recv;
-mod rules;
 mod send;
 
 use std::fmt;
@@ -14,11 +13,10 @@ use tokio::sync::watch;
 use crate::carrier::{Boxed, Carrier, Receiving, Sending};
 use crate::close::{CloseReason, LinkLost};
 use crate::identity::PeerIdentity;
+use crate::rules::Rules;
 use crate::server::Permit;
 
-pub(crate) use rules::Rules;
-
-pub use recv::{BulkReceiver, Incoming, LinkReceiver, RecvError};
+pub use recv::{BulkReceiver, Incoming, LinkReceiver};
 pub use send::{BulkReceipt, BulkSender, LinkSender, SendError};
 
 /// A connection and how many links it has. It closes with the last of them.

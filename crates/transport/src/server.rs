@@ -23,7 +23,8 @@ use crate::carrier::{Carrier, Receiving, Sending};
 use crate::close::CloseReason;
 use crate::identity::{Identity, PeerIdentity};
 use crate::limits::{Limits, Transport};
-use crate::link::{Connected, Link, Rules};
+use crate::link::{Connected, Link};
+use crate::rules::Rules;
 use crate::tls::{self, Admit};
 use crate::{socket, tcp};
 

@@ -4,40 +4,14 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use tokio::time::{Instant, timeout_at};
+use bytes::{Buf as _, Bytes};
+use tokio::time::timeout_at;
 
 use super::Shared;
-use super::rules::{Part, Rules};
 use crate::carrier::{Boxed, Receiving, StreamError};
 use crate::close::{CloseReason, LinkLost};
-use crate::frame::{FrameDecoder, FrameTooLarge};
-
-/// Frames of at least this many bytes are not copied out of a buffer that holds little else.
-const KEEP_FROM: usize = 32 << 10;
-
-/// Why something could not be received.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RecvError {
-    /// The other side sent too long a frame; the link is closed for it.
-    #[error(transparent)]
-    FrameTooLarge(#[from] FrameTooLarge),
-    /// A frame took too long; the link is closed for it.
-    #[error("the other side did not finish a message in time")]
-    Unfinished,
-    /// Strangers have too many unfinished frames; the link is closed for it.
-    #[error("no room for another unfinished message")]
-    NoRoom,
-    /// A stream ended within a frame; the link is closed for it.
-    #[error("the other side ended a stream within a message")]
-    Truncated,
-    /// The sender gave this stream up. A bulk's frames so far are not a whole batch.
-    #[error("the sender gave up within a batch")]
-    Abandoned,
-    /// The link is gone.
-    #[error(transparent)]
-    Lost(#[from] LinkLost),
-}
+use crate::intake::{Intake, RecvError};
+use crate::rules::Rules;
 
 /// What a link brings.
 #[derive(Debug)]
@@ -66,7 +40,7 @@ impl LinkReceiver {
     /// From the next control frame on, takes frames of up to `max_bytes`, however long they take: the
     /// other side has shown who it is.
     pub fn trust(&mut self, max_bytes: usize) {
-        self.control.trust(max_bytes);
+        self.control.intake.trust(max_bytes);
     }
 
     /// The next control frame or bulk, whichever comes first; control frames in the order they were
@@ -90,7 +64,7 @@ impl LinkReceiver {
                         return ended(self.shared.ended_by_peer(reason));
                     }
                     Err(ReadFailed::Frame(error)) => {
-                        self.shared.close(reason_for(&error));
+                        self.shared.close(error.reason());
                         return Err(error);
                     }
                 },
@@ -149,10 +123,10 @@ impl BulkReceiver {
     pub async fn next(&mut self) -> Result<Option<Bytes>, RecvError> {
         self.frames.next().await.map_err(|error| match error {
             ReadFailed::Frame(error) => {
-                self.shared.close(reason_for(&error));
+                self.shared.close(error.reason());
                 error
             }
-            ReadFailed::Stream(StreamError::Ended(_)) => RecvError::Abandoned,
+            ReadFailed::Stream(StreamError::Ended(reason)) => LinkLost::ByPeer { reason }.into(),
             ReadFailed::Stream(StreamError::Lost(lost)) => lost.into(),
         })
     }
@@ -161,14 +135,6 @@ impl BulkReceiver {
 impl fmt::Debug for BulkReceiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BulkReceiver").finish_non_exhaustive()
-    }
-}
-
-fn reason_for(error: &RecvError) -> CloseReason {
-    match error {
-        RecvError::FrameTooLarge(_) => CloseReason::FrameTooLarge,
-        RecvError::NoRoom => CloseReason::Overloaded,
-        _ => CloseReason::Protocol,
     }
 }
 
@@ -183,64 +149,41 @@ enum ReadFailed {
 /// A stream cut into frames.
 struct FrameReader {
     stream: Arc<Receiving>,
-    decoder: FrameDecoder,
+    intake: Intake,
     pieces: VecDeque<Bytes>,
-    rules: Rules,
-    part: Part,
-    /// When the frame that has begun has to be there.
-    due: Option<Instant>,
 }
 
 impl FrameReader {
     fn new(stream: Arc<Receiving>, rules: Rules) -> Self {
-        let mut decoder = FrameDecoder::new(rules.max());
-        if stream.has_whole_pieces() {
-            decoder = decoder.keeping_from(KEEP_FROM);
-        }
-        let part = rules.part();
-        Self { stream, decoder, pieces: VecDeque::new(), rules, part, due: None }
-    }
-
-    fn trust(&mut self, max_bytes: usize) {
-        self.rules = Rules::trusted(max_bytes);
-        self.part = self.rules.part();
-        self.due = None;
+        Self { stream, intake: Intake::new(rules), pieces: VecDeque::new() }
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, ReadFailed> {
         loop {
-            self.decoder.set_max(self.rules.max());
             while let Some(piece) = self.pieces.front_mut() {
-                match self.decoder.decode(piece) {
-                    Ok(Some(frame)) => {
-                        self.part.set(0);
-                        self.due = None;
-                        return Ok(Some(frame));
-                    }
-                    Ok(None) => drop(self.pieces.pop_front()),
-                    Err(error) => return Err(ReadFailed::Frame(error.into())),
+                let mut rest = &piece[..];
+                let frame = self.intake.take(&mut rest).map_err(ReadFailed::Frame)?;
+                let taken = piece.len() - rest.len();
+                piece.advance(taken);
+                match frame {
+                    Some(frame) => return Ok(Some(frame)),
+                    None => drop(self.pieces.pop_front()),
                 }
-            }
-            if !self.part.set(self.decoder.kept_bytes()) {
-                return Err(ReadFailed::Frame(RecvError::NoRoom));
             }
             if !self.more().await? {
-                if self.decoder.is_between_frames() {
-                    return Ok(None);
-                }
-                return Err(ReadFailed::Frame(RecvError::Truncated));
+                self.intake.end().map_err(ReadFailed::Frame)?;
+                return Ok(None);
             }
         }
     }
 
     /// Reads on; false at the end of the stream.
     async fn more(&mut self) -> Result<bool, ReadFailed> {
+        let due = self.intake.due();
         let read = self.stream.read(&mut self.pieces);
-        let within = self.rules.frame_within().filter(|_| !self.decoder.is_between_frames());
-        let read = match within {
+        let read = match due {
             None => read.await,
-            Some(within) => {
-                let due = *self.due.get_or_insert_with(|| Instant::now() + within);
+            Some(due) => {
                 let late = |_| ReadFailed::Frame(RecvError::Unfinished);
                 timeout_at(due, read).await.map_err(late)?
             }

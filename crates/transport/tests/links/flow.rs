@@ -185,7 +185,10 @@ async fn an_abandoned_bulk_is_never_taken_for_a_whole_one(kind: fn() -> Limits) 
     let mut reading = bulk(&mut receiver).await;
     assert_eq!(reading.next().await.unwrap().unwrap(), &b"first"[..]);
     drop(sending);
-    assert_eq!(reading.next().await, Err(RecvError::Abandoned));
+    assert_eq!(
+        reading.next().await,
+        Err(RecvError::Lost(LinkLost::ByPeer { reason: CloseReason::Abandoned }))
+    );
     sender.send(Bytes::from_static(b"still good")).await.unwrap();
     assert_eq!(frame(&mut receiver).await, &b"still good"[..]);
 }

@@ -63,7 +63,7 @@ impl Rules {
     }
 
     /// The part of the budget that one stream uses.
-    pub(super) fn part(&self) -> Part {
+    pub(crate) fn part(&self) -> Part {
         Part {
             budget: self.stranger.as_ref().map(|stranger| Arc::clone(&stranger.budget)),
             used: 0,
@@ -73,14 +73,14 @@ impl Rules {
 
 /// What one stream uses of the budget, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(crate) struct Part {
     budget: Option<Arc<Budget>>,
     used: usize,
 }
 
 impl Part {
     /// Uses `bytes` from now on. False if that is more than there is.
-    pub(super) fn set(&mut self, bytes: usize) -> bool {
+    pub(crate) fn set(&mut self, bytes: usize) -> bool {
         let Some(budget) = self.budget.as_ref().filter(|_| bytes != self.used) else { return true };
         let used = budget.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
         budget.used.fetch_sub(self.used, Ordering::Relaxed);
