@@ -3,6 +3,7 @@
 mod carrier;
 mod close;
 mod dialer;
+mod door;
 mod frame;
 mod identity;
 mod intake;
@@ -17,6 +18,7 @@ mod tls;
 
 pub use close::{CloseReason, LinkLost};
 pub use dialer::{Connection, DialError, Dialer};
+pub use door::{Endpoint, ServerStats};
 pub use frame::{FrameDecoder, FrameTooLarge, HEADER_BYTES, encode_frames};
 pub use identity::{Identity, PeerIdentity};
 pub use intake::RecvError;
@@ -25,7 +27,7 @@ pub use link::{
     BulkReceipt, BulkReceiver, BulkSender, Incoming, Link, LinkReceiver, LinkSender, SendError,
 };
 pub use prefix::{BadPrefix, Prefix};
-pub use server::{Accept, BindError, Endpoint, Server, ServerStats};
+pub use server::{Accept, BindError, Server};
 
 #[cfg(test)]
 mod raw_tests;

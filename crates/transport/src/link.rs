@@ -12,9 +12,9 @@ use tokio::sync::watch;
 
 use crate::carrier::{Boxed, Carrier, Receiving, Sending};
 use crate::close::{CloseReason, LinkLost};
+use crate::door::Permit;
 use crate::identity::PeerIdentity;
 use crate::rules::Rules;
-use crate::server::Permit;
 
 pub use recv::{BulkReceiver, Incoming, LinkReceiver};
 pub use send::{BulkReceipt, BulkSender, LinkSender, SendError};

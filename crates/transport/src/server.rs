@@ -1,14 +1,10 @@
 //! The listening side.
 
-mod admission;
-mod half_open;
 mod over_tcp;
 
-use std::collections::HashSet;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use aws_lc_rs::hmac;
@@ -17,27 +13,22 @@ use quinn::{Connection, ConnectionError, EndpointConfig};
 use quinn_proto::HashedConnectionIdGenerator;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::carrier::{Carrier, Receiving, Sending};
 use crate::close::CloseReason;
+use crate::door::{Door, Endpoint, Permit, ServerStats};
 use crate::identity::{Identity, PeerIdentity};
 use crate::limits::{Limits, Transport};
 use crate::link::{Connected, Link};
-use crate::rules::Rules;
 use crate::tls::{self, Admit};
 use crate::{socket, tcp};
-
-use admission::Admission;
-pub(crate) use admission::Permit;
-use admission::Refusal;
-use half_open::{HalfOpen, Slot};
 
 /// The byte that a server sends on the control stream when it has let a link in.
 pub(crate) const GREETING: u8 = 1;
 
 /// Links let in and not yet taken by [`Server::accept`].
-const BACKLOG: usize = 64;
+pub(crate) const BACKLOG: usize = 64;
 
 /// Bytes buffered for handshakes that have not begun, over all of them.
 const INCOMING_BUFFER_BYTES: u64 = 16 << 20;
@@ -83,54 +74,6 @@ pub enum BindError {
     Suite(#[from] NoInitialCipherSuite),
 }
 
-/// Counts since a server started, and what it holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ServerStats {
-    /// Links held at the moment.
-    pub links: usize,
-    /// Handshakes in progress.
-    pub half_open: usize,
-    /// Links let in.
-    pub accepted: u64,
-    /// Attempts turned away since there were as many links as there may be.
-    pub refused_full: u64,
-    /// Attempts turned away since their source had its share.
-    pub refused_share: u64,
-    /// Attempts turned away since they came too fast from one source.
-    pub refused_pace: u64,
-    /// Handshakes that failed or took too long.
-    pub failed: u64,
-    /// Handshakes that were given up for later ones.
-    pub pushed_out: u64,
-}
-
-impl ServerStats {
-    /// Attempts turned away, for whatever reason.
-    pub const fn refused(&self) -> u64 {
-        self.refused_full + self.refused_share + self.refused_pace
-    }
-}
-
-#[derive(Default)]
-struct Counters {
-    accepted: AtomicU64,
-    full: AtomicU64,
-    share: AtomicU64,
-    pace: AtomicU64,
-    failed: AtomicU64,
-}
-
-impl Counters {
-    fn refused(&self, why: Refusal) {
-        let counter = match why {
-            Refusal::Full => &self.full,
-            Refusal::Share => &self.share,
-            Refusal::Pace => &self.pace,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 /// A listening endpoint. Dropping it refuses new links and leaves those that exist.
 pub struct Server {
     listening: Listening,
@@ -150,11 +93,7 @@ struct State {
     /// Connections over TCP, and those that are gone since the last new one; `None` once the server
     /// is shut down. QUIC's endpoint knows its own.
     tcp: Mutex<Option<Vec<tcp::WeakConnection>>>,
-    limits: Limits,
-    admission: Arc<Admission>,
-    half_open: Arc<HalfOpen>,
-    rules: Rules,
-    counters: Counters,
+    door: Arc<Door>,
 }
 
 impl Server {
@@ -185,19 +124,13 @@ impl Server {
                 limits.max_handshakes.min(quarter)
             }
         };
-        let state = Arc::new(State {
-            tcp: Mutex::new(Some(Vec::new())),
-            admission: Admission::new(&limits),
-            half_open: HalfOpen::new(most),
-            rules: Rules::of_endpoint(&limits),
-            counters: Counters::default(),
-            limits,
-        });
+        let door = Door::new(Limits { max_handshakes: most, ..limits });
+        let state = Arc::new(State { tcp: Mutex::new(Some(Vec::new())), door });
         let (sender, links) = mpsc::channel(BACKLOG);
         let socket = |source| BindError::Socket { addr, source };
         let (listening, acceptor) = match transport {
             Transport::Quic => {
-                let limits = &state.limits;
+                let limits = state.door.limits();
                 let tls = QuicServerConfig::try_from(tls)?;
                 let mut config = quinn::ServerConfig::with_crypto(Arc::new(tls));
                 config
@@ -243,7 +176,7 @@ impl Server {
 
     /// A handle for those who do not accept links.
     pub fn endpoint(&self) -> Endpoint {
-        Endpoint(Arc::clone(&self.state))
+        Endpoint::new(Arc::clone(&self.state.door))
     }
 
     /// From now on, takes frames of up to `bytes` from everybody whose link has no limit of its own.
@@ -264,45 +197,6 @@ impl Server {
                 over_tcp::close(&self.state, reason).await;
             }
         }
-    }
-}
-
-/// What may be asked of a [`Server`], and changed, from elsewhere.
-#[derive(Clone)]
-pub struct Endpoint(Arc<State>);
-
-impl Endpoint {
-    /// Counts for metrics.
-    pub fn stats(&self) -> ServerStats {
-        let State { counters, admission, half_open, .. } = &*self.0;
-        let (half_open, pushed_out) = half_open.counts();
-        ServerStats {
-            links: admission.links(),
-            half_open,
-            accepted: counters.accepted.load(Ordering::Relaxed),
-            refused_full: counters.full.load(Ordering::Relaxed),
-            refused_share: counters.share.load(Ordering::Relaxed),
-            refused_pace: counters.pace.load(Ordering::Relaxed),
-            failed: counters.failed.load(Ordering::Relaxed),
-            pushed_out,
-        }
-    }
-
-    /// See [`Server::accept_up_to`].
-    pub fn accept_up_to(&self, bytes: usize) {
-        self.0.rules.set_max(bytes);
-    }
-
-    /// Keeps places for these addresses, whoever else wants in, and for no others.
-    pub fn reserve(&self, addresses: HashSet<IpAddr>) {
-        let addresses = addresses.into_iter().map(|ip| ip.to_canonical()).collect();
-        self.0.admission.reserve(|reserved| *reserved = addresses);
-    }
-}
-
-impl fmt::Debug for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint").field("stats", &self.stats()).finish()
     }
 }
 
@@ -335,65 +229,30 @@ fn lasting(identity: &Identity) -> EndpointConfig {
 async fn accept_links(endpoint: quinn::Endpoint, state: Arc<State>, links: mpsc::Sender<Link>) {
     while let Some(incoming) = endpoint.accept().await {
         let ip = incoming.remote_address().ip();
-        let State { admission, half_open, .. } = &*state;
+        let door = &state.door;
         // A forged source address must not use up its owner's share of anything.
-        let doubtful =
-            half_open.counts().0 >= state.limits.retry_above || admission.is_doubtful(ip);
-        if doubtful && !incoming.remote_address_validated() && incoming.may_retry() {
+        if door.is_doubtful(ip) && !incoming.remote_address_validated() && incoming.may_retry() {
             // Fails only without `may_retry`.
             let _ = incoming.retry();
             continue;
         }
-        let permit = match admission.admit(ip, Instant::now()) {
-            Ok(permit) => permit,
-            Err(why) => {
-                state.counters.refused(why);
-                incoming.refuse();
-                continue;
-            }
+        let Some(permit) = door.admit(ip) else {
+            incoming.refuse();
+            continue;
         };
-        let Some(slot) = half_open.begin(ip, admission.is_trusted(ip), Instant::now()) else {
+        let Some(slot) = door.begin(ip) else {
             incoming.refuse();
             continue;
         };
         let (state, links) = (Arc::clone(&state), links.clone());
         tokio::spawn(async move {
             let handshake = handshake(incoming, &state, permit);
-            let Some((conn, link)) = unless_pushed_out(slot, &state, handshake, &links).await
-            else {
-                return;
-            };
-            if state.limits.links_per_connection > 1 {
-                tokio::spawn(further_links(conn, link, state, links));
+            let handshaken = state.door.unless_pushed_out(slot, handshake, &links).await;
+            let Some((conn, connected)) = handshaken else { return };
+            if state.door.limits().links_per_connection > 1 {
+                tokio::spawn(further_links(conn, connected, state, links));
             }
         });
-    }
-}
-
-/// Carries out a handshake and hands the link over, unless later handshakes need its place. A place is
-/// held until the link is taken: a caller that accepts slowly slows handshakes down. Gives what the
-/// handshake gave besides.
-async fn unless_pushed_out<T>(
-    mut slot: Slot,
-    state: &State,
-    handshake: impl Future<Output = Option<(T, Link)>>,
-    links: &mpsc::Sender<Link>,
-) -> Option<(T, Connected)> {
-    let established = async {
-        let Some((rest, link)) = handshake.await else {
-            state.counters.failed.fetch_add(1, Ordering::Relaxed);
-            return None;
-        };
-        let connected = link.connected().clone();
-        // Fails only when the server is gone, and the link with it.
-        links.send(link).await.ok()?;
-        state.counters.accepted.fetch_add(1, Ordering::Relaxed);
-        Some((rest, connected))
-    };
-    tokio::select! {
-        biased;
-        established = established => established,
-        () = slot.pushed_out() => None,
     }
 }
 
@@ -401,21 +260,23 @@ async fn handshake(
     incoming: quinn::Incoming,
     state: &State,
     permit: Permit,
-) -> Option<(Connection, Link)> {
+) -> Option<((Connection, Connected), Link)> {
     let establish = async {
         let conn: Connection = incoming.accept()?.await?;
         let (mut send, recv) = conn.open_bi().await?;
         send.write_all(&[GREETING]).await.map_err(|_| ConnectionError::LocallyClosed)?;
         Ok::<_, ConnectionError>((conn, (Sending::quic(send), Receiving::quic(recv))))
     };
-    let (conn, control) = timeout(state.limits.handshake_timeout, establish).await.ok()?.ok()?;
+    let (conn, control) =
+        timeout(state.door.limits().handshake_timeout, establish).await.ok()?.ok()?;
     let connected = state.connected(Carrier::Quic(conn.clone()));
-    Some((conn, Link::first(&connected, control, Some(permit))))
+    let link = Link::first(&connected, control, Some(permit));
+    Some(((conn, connected), link))
 }
 
 impl State {
     fn connected(&self, carrier: Carrier) -> Connected {
-        Connected::new(carrier, self.limits.max_frame_bytes, self.rules.clone())
+        Connected::new(carrier, self.door.limits().max_frame_bytes, self.door.rules())
     }
 }
 
@@ -427,12 +288,11 @@ async fn further_links(
     links: mpsc::Sender<Link>,
 ) {
     while let Ok((mut send, mut recv)) = conn.accept_bi().await {
-        let most = usize::try_from(state.limits.links_per_connection).unwrap_or(usize::MAX);
-        let room = connected.links() < most;
+        let door = &state.door;
+        let most = usize::try_from(door.limits().links_per_connection).unwrap_or(usize::MAX);
         let ip = conn.remote_address().ip();
-        let admitted =
-            if room { state.admission.admit(ip, Instant::now()) } else { Err(Refusal::Share) };
-        let Ok(permit) = admitted.inspect_err(|why| state.counters.refused(*why)) else {
+        let permit = if connected.links() < most { door.admit(ip) } else { door.refuse_share() };
+        let Some(permit) = permit else {
             // They fail only if the client has given up.
             let _ = send.reset(CloseReason::Overloaded.code());
             let _ = recv.stop(CloseReason::Overloaded.code());
@@ -444,11 +304,11 @@ async fn further_links(
             recv.read_exact(&mut [0]).await.ok()?;
             send.write_all(&[GREETING]).await.ok()
         };
-        if timeout(state.limits.handshake_timeout, greet).await.ok().flatten().is_none() {
-            state.counters.failed.fetch_add(1, Ordering::Relaxed);
+        if timeout(door.limits().handshake_timeout, greet).await.ok().flatten().is_none() {
+            door.count_failed();
             continue;
         }
-        state.counters.accepted.fetch_add(1, Ordering::Relaxed);
+        door.count_accepted();
         let control = (Sending::quic(send), Receiving::quic(recv));
         let link = Link::further(&connected, control, Some(permit));
         if links.send(link).await.is_err() {

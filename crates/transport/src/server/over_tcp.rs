@@ -7,9 +7,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Permit, State, unless_pushed_out};
+use super::State;
 use crate::carrier::{Carrier, Receiving, Sending};
 use crate::close::CloseReason;
+use crate::door::Permit;
 use crate::link::Link;
 use crate::tcp::{self, WeakConnection};
 
@@ -39,21 +40,12 @@ pub(super) async fn accept(
                 continue;
             }
         };
-        let permit = match state.admission.admit(from.ip(), Instant::now()) {
-            Ok(permit) => permit,
-            Err(why) => {
-                state.counters.refused(why);
-                continue;
-            }
-        };
-        let trusted = state.admission.is_trusted(from.ip());
-        let Some(slot) = state.half_open.begin(from.ip(), trusted, Instant::now()) else {
-            continue;
-        };
+        let Some(permit) = state.door.admit(from.ip()) else { continue };
+        let Some(slot) = state.door.begin(from.ip()) else { continue };
         let (state, links, tls) = (Arc::clone(&state), links.clone(), Arc::clone(&tls));
         tokio::spawn(async move {
             let handshake = handshake(tcp, tls, &state, permit);
-            unless_pushed_out(slot, &state, handshake, &links).await;
+            state.door.unless_pushed_out(slot, handshake, &links).await;
         });
     }
 }
@@ -65,8 +57,8 @@ async fn handshake(
     permit: Permit,
 ) -> Option<((), Link)> {
     let tls = rustls::ServerConnection::new(tls).ok()?;
-    let establish = tcp::establish(tcp, tls.into(), &state.limits);
-    let conn = timeout(state.limits.handshake_timeout, establish).await.ok()?.ok()?;
+    let establish = tcp::establish(tcp, tls.into(), state.door.limits());
+    let conn = timeout(state.door.limits().handshake_timeout, establish).await.ok()?.ok()?;
     let control = conn.control();
     let control = (Sending::Tcp(control.0), Receiving::Tcp(control.1));
     let known = match &mut *open(state) {

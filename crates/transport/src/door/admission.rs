@@ -261,7 +261,7 @@ impl Drop for Permit {
 }
 
 /// The smallest source that `ip` belongs to.
-pub(super) fn single(ip: IpAddr) -> Prefix {
+pub(crate) fn single(ip: IpAddr) -> Prefix {
     Prefix::new(ip, if ip.is_ipv4() { 32 } else { 64 })
 }
 

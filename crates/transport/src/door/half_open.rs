@@ -17,7 +17,7 @@ const YOUNG: Duration = Duration::from_secs(1);
 
 /// The places for handshakes.
 #[derive(Debug)]
-pub(super) struct HalfOpen {
+pub(crate) struct HalfOpen {
     most: usize,
     held: Mutex<Held>,
 }
@@ -45,7 +45,7 @@ struct Handshake {
 
 /// The place of one handshake, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(crate) struct Slot {
     places: Arc<HalfOpen>,
     id: u64,
     stays: oneshot::Receiver<()>,
@@ -53,7 +53,7 @@ pub(super) struct Slot {
 
 impl Slot {
     /// Waits until others have pushed this one out.
-    pub(super) async fn pushed_out(&mut self) {
+    pub(crate) async fn pushed_out(&mut self) {
         // Nothing is ever sent.
         let _ = (&mut self.stays).await;
     }
@@ -61,14 +61,14 @@ impl Slot {
 
 impl HalfOpen {
     /// Places for `most` handshakes.
-    pub(super) fn new(most: usize) -> Arc<Self> {
+    pub(crate) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { most: most.max(1), held: Mutex::default() })
     }
 
     /// A place for a handshake with `ip`. When all are taken, the source that has the most loses its
     /// oldest; if that is the newcomer's own, only if it is not young. Those that are `reserved` have
     /// places of their own.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         self: &Arc<Self>,
         ip: IpAddr,
         reserved: bool,
@@ -94,7 +94,7 @@ impl HalfOpen {
     }
 
     /// How many are in progress, and how many were given up for others or not begun.
-    pub(super) fn counts(&self) -> (usize, u64) {
+    pub(crate) fn counts(&self) -> (usize, u64) {
         let held = self.lock();
         (held.all.len(), held.pushed_out)
     }
