@@ -26,7 +26,7 @@ use crate::tcp::{self, EstablishError};
 use crate::{socket, tls};
 
 /// QUIC wants a server name; links know servers by their keys, and it is not sent.
-const SERVER_NAME: &str = "antiphon";
+pub(crate) const SERVER_NAME: &str = "antiphon";
 
 /// How long the first address of a host is tried before the next is tried beside it.
 const HEAD_START: Duration = Duration::from_millis(250);

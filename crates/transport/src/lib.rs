@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod batches;
 mod carrier;
 mod close;
 mod dialer;
@@ -9,6 +10,7 @@ mod identity;
 mod intake;
 mod limits;
 mod link;
+mod peer;
 mod prefix;
 mod rules;
 mod server;
@@ -16,6 +18,7 @@ mod socket;
 mod tcp;
 mod tls;
 
+pub use batches::{BATCHES_AT_ONCE, BatchSender, Begun, CHUNK_HEAD_BYTES, Chunk, OutOfTurn};
 pub use close::{CloseReason, LinkLost};
 pub use dialer::{Connection, DialError, Dialer};
 pub use door::{Endpoint, ServerStats};
@@ -26,6 +29,7 @@ pub use limits::{Limits, Port, Transport};
 pub use link::{
     BulkReceipt, BulkReceiver, BulkSender, Incoming, Link, LinkReceiver, LinkSender, SendError,
 };
+pub use peer::{Lane, PeerDialer, PeerHandle, PeerReceiver, PeerSendError, PeerSender, PeerServer};
 pub use prefix::{BadPrefix, Prefix};
 pub use server::{Accept, BindError, Server};
 

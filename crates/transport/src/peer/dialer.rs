@@ -1,0 +1,86 @@
+//! The shard that opens a link to another.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::handshake::{self, HandshakeError};
+use super::{Lane, PeerSender};
+use crate::dialer::{DialError, SERVER_NAME};
+use crate::identity::{Identity, PeerIdentity};
+use crate::limits::Limits;
+use crate::tls;
+
+/// Opens links to send to other shards over.
+#[derive(Debug)]
+pub struct PeerDialer {
+    identity: Identity,
+    limits: Limits,
+}
+
+impl PeerDialer {
+    /// A dialler that presents `identity`.
+    pub fn new(identity: &Identity, limits: Limits) -> Self {
+        Self { identity: identity.clone(), limits }
+    }
+
+    /// Opens a link to the shard at `addr` that proves to be `expected`, and waits until it has let us
+    /// in.
+    ///
+    /// # Errors
+    ///
+    /// See [`DialError`].
+    pub async fn dial(
+        &self,
+        addr: SocketAddr,
+        expected: impl Into<PeerIdentity>,
+        lane: Lane,
+    ) -> Result<PeerSender, DialError> {
+        let expected = expected.into();
+        let presented = Arc::new(OnceLock::new());
+        let set_up = |reason: String| DialError::SetUp { addr, reason };
+        let tls = self
+            .tls(expected, lane, Arc::clone(&presented))
+            .map_err(|error| set_up(error.to_string()))?;
+        // The name is fit to be one.
+        let name = ServerName::try_from(SERVER_NAME).map_err(|error| set_up(error.to_string()))?;
+        let tls = rustls::ClientConnection::new(Arc::new(tls), name)
+            .map_err(|error| set_up(error.to_string()))?;
+        let establish = async {
+            let tcp = TcpStream::connect(addr).await?;
+            handshake::dial(tcp, tls.into()).await
+        };
+        let error = match timeout(self.limits.handshake_timeout, establish).await {
+            Ok(Ok((session, unread, _))) => {
+                return Ok(PeerSender::start(session, unread, &self.limits));
+            }
+            Ok(Err(error)) => error,
+            Err(_) => return Err(DialError::TimedOut { addr }),
+        };
+        let other = presented.get().filter(|presented| **presented != expected);
+        Err(match (other, error) {
+            (Some(&presented), _) => DialError::WrongIdentity { addr, presented, expected },
+            (None, HandshakeError::Tls(error))
+                if !matches!(error, rustls::Error::AlertReceived(_)) =>
+            {
+                set_up(error.to_string())
+            }
+            (None, error) => DialError::Refused { addr, reason: error.to_string() },
+        })
+    }
+
+    fn tls(
+        &self,
+        expected: PeerIdentity,
+        lane: Lane,
+        presented: Arc<OnceLock<PeerIdentity>>,
+    ) -> Result<rustls::ClientConfig, rustls::Error> {
+        let mut tls =
+            tls::client_config(tls::provider(), Some(&self.identity), expected, presented)?;
+        tls.alpn_protocols = vec![lane.alpn().to_vec()];
+        Ok(tls)
+    }
+}

@@ -1,0 +1,98 @@
+//! The handshake of a link between shards.
+
+use std::io;
+
+use bytes::BytesMut;
+use rustls::Connection as Tls;
+use tokio::net::TcpStream;
+
+use super::Lane;
+use super::answer::Answer;
+use super::session::{READ_BYTES, Read, Session, decrypt, flush, read};
+use crate::{socket, tls};
+
+/// Why there is no link.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HandshakeError {
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("the other side hung up")]
+    HungUp,
+    #[error("{0}")]
+    Tls(#[from] rustls::Error),
+    #[error("the other side speaks another protocol")]
+    Protocol,
+}
+
+/// A session, what has arrived for it and is not decrypted yet, and its lane.
+pub(super) type Established = (Session, BytesMut, Lane);
+
+/// The side that dials. When this returns, the other has let it in.
+pub(super) async fn dial(tcp: TcpStream, mut tls: Tls) -> Result<Established, HandshakeError> {
+    let mut unread = shake_hands(&tcp, &mut tls).await?;
+    let mut first = None;
+    while first.is_none() {
+        let mut take = |answers: &[u8]| {
+            let wanted = answers.first().filter(|_| first.is_none());
+            first = first.or(wanted.copied());
+            usize::from(wanted.is_some())
+        };
+        if decrypt(&mut tls, &mut unread, &mut take)? && first.is_none() {
+            return Err(HandshakeError::HungUp);
+        }
+        if first.is_none() {
+            read_some(&tcp, &mut unread).await?;
+        }
+    }
+    if first.map(Answer::decode) != Some(Answer::LetIn) {
+        return Err(HandshakeError::Protocol);
+    }
+    establish(tcp, tls, unread)
+}
+
+/// The side that was dialled. It lets the other in.
+pub(super) async fn answer(tcp: TcpStream, mut tls: Tls) -> Result<Established, HandshakeError> {
+    let unread = shake_hands(&tcp, &mut tls).await?;
+    // TLS refuses another protocol, but lets those in who name none.
+    let (session, unread, lane) = establish(tcp, tls, unread)?;
+    session.encrypt(&[vec![Answer::LetIn.encode()].into()])?;
+    session.flush().await?;
+    Ok((session, unread, lane))
+}
+
+fn establish(tcp: TcpStream, tls: Tls, unread: BytesMut) -> Result<Established, HandshakeError> {
+    let alpn = tls.alpn_protocol();
+    let lane = Lane::ALL.into_iter().find(|lane| alpn == Some(lane.alpn()));
+    let lane = lane.ok_or(HandshakeError::Protocol)?;
+    let raw_key = tls.peer_certificates().and_then(<[_]>::first).ok_or(HandshakeError::Protocol)?;
+    let identity = tls::identity_of(raw_key)?;
+    let remote = tcp.peer_addr()?;
+    Ok((Session::new(tcp, tls, remote, identity), unread, lane))
+}
+
+async fn shake_hands(tcp: &TcpStream, tls: &mut Tls) -> Result<BytesMut, HandshakeError> {
+    tcp.set_nodelay(true)?;
+    socket::keep_short(tcp);
+    tls.set_buffer_limit(None);
+    let mut unread = BytesMut::with_capacity(READ_BYTES);
+    while tls.is_handshaking() {
+        flush(tcp, tls).await?;
+        if tls.is_handshaking() {
+            read_some(tcp, &mut unread).await?;
+            if let Err(error) = decrypt(tls, &mut unread, &mut |_| 0) {
+                // Says why to the other side, if that can be said.
+                let _ = flush(tcp, tls).await;
+                return Err(error.into());
+            }
+        }
+    }
+    flush(tcp, tls).await?;
+    Ok(unread)
+}
+
+async fn read_some(tcp: &TcpStream, unread: &mut BytesMut) -> Result<(), HandshakeError> {
+    match read(tcp, unread).await? {
+        Read::Some => Ok(()),
+        Read::End => Err(HandshakeError::HungUp),
+    }
+}
