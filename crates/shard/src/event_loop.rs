@@ -13,7 +13,7 @@ use antiphon_mix::{ClientId, Input, Shard, SignerState, WorkDone};
 use antiphon_process::clock::SystemClock;
 use antiphon_process::kept_file::KeptFile;
 use antiphon_process::readiness::Readiness;
-use antiphon_transport::Dialer;
+use antiphon_transport::PeerDialer;
 use antiphon_wire::{IdentityKey, OperatorList, Round, Signed, ToClient, ToShard};
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
@@ -56,7 +56,9 @@ pub enum RunError {
 pub(crate) struct Sources {
     pub(crate) results: mpsc::UnboundedReceiver<WorkDone>,
     pub(crate) coordinator: mpsc::Receiver<CoordinatorEvent>,
-    pub(crate) peers: mpsc::Receiver<Input>,
+    pub(crate) peer_messages: mpsc::Receiver<Input>,
+    /// Batches, the header before its chunks.
+    pub(crate) peer_chunks: mpsc::Receiver<Input>,
     pub(crate) clients: mpsc::Receiver<ClientEvent>,
     pub(crate) phase: watch::Receiver<Phase>,
     /// New lists of the operator.
@@ -82,7 +84,7 @@ pub(crate) struct Hands {
     pub(crate) state_file: Option<Arc<KeptFile>>,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) workers: Workers,
-    pub(crate) dialer: Arc<Dialer>,
+    pub(crate) dialer: Arc<PeerDialer>,
     pub(crate) links: Arc<PeerLinks>,
     pub(crate) doors: Doors,
     pub(crate) tamper: Option<Box<dyn Tamper>>,
@@ -165,7 +167,8 @@ impl EventLoop {
                 // The task that serves an endpoint ends after this one: `None` never comes.
                 Some(done) = sources.results.recv() => Some(Input::WorkDone(done)),
                 Some(event) = sources.coordinator.recv() => self.coordinator_event(event),
-                Some(input) = sources.peers.recv() => self.peer_input(input),
+                Some(input) = sources.peer_messages.recv() => self.peer_input(input),
+                Some(input) = sources.peer_chunks.recv() => self.peer_input(input),
                 Some(event) = sources.clients.recv() => self.client_event(event),
                 Ok(()) = sources.lists.changed() => {
                     sources.lists.borrow_and_update().clone().map(Input::List)
@@ -199,10 +202,13 @@ impl EventLoop {
         for _ in 0..AT_A_TIME {
             let input = match sources.results.try_recv() {
                 Ok(done) => Some(Input::WorkDone(done)),
-                Err(_) => match sources.peers.try_recv() {
-                    Ok(input) => self.peer_input(input),
-                    Err(_) => return Ok(()),
-                },
+                Err(_) => {
+                    let message = sources.peer_messages.try_recv();
+                    match message.or_else(|_| sources.peer_chunks.try_recv()) {
+                        Ok(input) => self.peer_input(input),
+                        Err(_) => return Ok(()),
+                    }
+                }
             };
             if let Some(input) = input {
                 self.handle(input).await?;

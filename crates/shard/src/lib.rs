@@ -11,7 +11,6 @@ mod metrics;
 mod notice;
 mod outbound;
 mod peers;
-mod poll_once;
 mod send_times;
 mod server;
 mod state_file;

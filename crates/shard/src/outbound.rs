@@ -1,42 +1,40 @@
-//! A link that this shard dialled to another shard, to send over. It is dialled again when lost.
+//! The two links that this shard dials to another shard, to send over: one for messages and one for
+//! batches. Each is dialled again when lost.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use antiphon_process::backoff::Backoff;
 use antiphon_process::entropy::entropy;
-use antiphon_transport::{
-    BulkReceipt, CloseReason, Dialer, Link, LinkSender, PeerIdentity, SendError,
-};
+use antiphon_transport::{BatchSender, Lane, PeerDialer, PeerIdentity, PeerSender};
 use antiphon_wire::IdentityKey;
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::poll_once::poll_once;
 use crate::server::WAITS;
 
 /// Control frames that wait for a peer at most.
 const FRAMES: usize = 256;
 /// Batches that wait for a peer at most. A round has one for each layer and direction.
 const BATCHES: usize = 128;
-/// Batches under way to a peer at once.
-const AT_ONCE: usize = 12;
-/// Bytes of one frame of a batch, at most, unless one item is longer: what a link sends in one go.
+/// Control frames that are sent in one go at most.
+const TOGETHER: usize = 64;
+/// How long a peer that is there may take to receive the last of what was sent.
+const FAREWELL: Duration = Duration::from_secs(30);
+/// Bytes of one chunk of a batch, at most, unless one item is longer: what a link sends in one go.
 const CHUNK_BYTES: usize = 128 << 10;
 
-/// The link to one peer. Nothing here ever waits for the peer.
+/// The links to one peer. Nothing here ever waits for the peer.
 #[derive(Debug)]
 pub(crate) struct Outbound {
     pub(crate) address: SocketAddr,
     frames: mpsc::Sender<Bytes>,
     batches: mpsc::Sender<Vec<Bytes>>,
-    task: JoinHandle<()>,
+    tasks: [JoinHandle<()>; 2],
 }
 
 /// The queue to a peer is full: the message is lost.
@@ -45,12 +43,16 @@ pub(crate) struct QueueFull;
 
 impl Outbound {
     /// Starts dialling the shard `identity` at `address`.
-    pub(crate) fn start(dialer: Arc<Dialer>, identity: IdentityKey, address: SocketAddr) -> Self {
+    pub(crate) fn start(
+        dialer: &Arc<PeerDialer>,
+        identity: IdentityKey,
+        address: SocketAddr,
+    ) -> Self {
         let (frames, frames_out) = mpsc::channel(FRAMES);
         let (batches, batches_out) = mpsc::channel(BATCHES);
-        let queues = Queues { frames: frames_out, batches: batches_out };
-        let task = tokio::spawn(run(dialer, identity, address, queues));
-        Self { address, frames, batches, task }
+        let tasks = [Queue::Frames(frames_out), Queue::Batches(batches_out)]
+            .map(|queue| tokio::spawn(run(Arc::clone(dialer), identity, address, queue)));
+        Self { address, frames, batches, tasks }
     }
 
     /// Queues a control frame.
@@ -58,42 +60,46 @@ impl Outbound {
         self.frames.try_send(frame).map_err(|_| QueueFull)
     }
 
-    /// Queues a batch: the header's frame, then whole items.
+    /// Queues a batch: the header, then whole items.
     pub(crate) fn send_batch(
         &self,
         header: Bytes,
         items: Bytes,
         item_bytes: usize,
     ) -> Result<(), QueueFull> {
-        self.batches.try_send(batch_frames(header, items, item_bytes)).map_err(|_| QueueFull)
+        self.batches.try_send(batch_chunks(header, items, item_bytes)).map_err(|_| QueueFull)
     }
 
-    /// Sends what is queued, waits until the peer has received it, and closes the link; gives up
+    /// Sends what is queued, waits until the peer has received it, and closes the links; gives up
     /// after `within`.
     pub(crate) async fn finish(self, within: Duration) {
-        let Self { frames, batches, mut task, .. } = self;
+        let Self { frames, batches, tasks, .. } = self;
         drop((frames, batches));
-        if timeout(within, &mut task).await.is_err() {
-            task.abort();
+        let until = Instant::now() + within;
+        for mut task in tasks {
+            if timeout_at(until, &mut task).await.is_err() {
+                task.abort();
+            }
         }
     }
 }
 
-/// A batch as frames. The items are cut, not copied.
-fn batch_frames(header: Bytes, mut rest: Bytes, item_bytes: usize) -> Vec<Bytes> {
+/// A batch as chunks, the header first. The items are cut, not copied.
+fn batch_chunks(header: Bytes, mut rest: Bytes, item_bytes: usize) -> Vec<Bytes> {
     let item_bytes = item_bytes.max(1);
-    let chunk = (CHUNK_BYTES / item_bytes).max(1) * item_bytes;
-    let mut frames = Vec::with_capacity(2 + rest.len() / chunk);
-    frames.push(header);
+    let most = (CHUNK_BYTES / item_bytes).max(1) * item_bytes;
+    let mut chunks = Vec::with_capacity(2 + rest.len() / most);
+    chunks.push(header);
     while !rest.is_empty() {
-        frames.push(rest.split_to(chunk.min(rest.len())));
+        chunks.push(rest.split_to(most.min(rest.len())));
     }
-    frames
+    chunks
 }
 
-struct Queues {
-    frames: mpsc::Receiver<Bytes>,
-    batches: mpsc::Receiver<Vec<Bytes>>,
+/// What waits for one of the links.
+enum Queue {
+    Frames(mpsc::Receiver<Bytes>),
+    Batches(mpsc::Receiver<Vec<Bytes>>),
 }
 
 /// Whether the link is still wanted.
@@ -103,23 +109,54 @@ enum Ended {
     Finished,
 }
 
-async fn run(dialer: Arc<Dialer>, identity: IdentityKey, address: SocketAddr, mut queues: Queues) {
+impl Queue {
+    fn lane(&self) -> Lane {
+        match self {
+            Self::Frames(_) => Lane::Control,
+            Self::Batches(_) => Lane::Batches,
+        }
+    }
+
+    /// Whether nobody adds to it any more.
+    fn is_closed(&self) -> bool {
+        match self {
+            Self::Frames(queue) => queue.is_closed(),
+            Self::Batches(queue) => queue.is_closed(),
+        }
+    }
+
+    /// Sends what is queued over one link until it is gone, or until the queue is closed and empty.
+    async fn carry(&mut self, link: PeerSender) -> Ended {
+        match self {
+            Self::Frames(queue) => carry_frames(link, queue).await,
+            Self::Batches(queue) => carry_batches(BatchSender::new(link), queue).await,
+        }
+    }
+}
+
+async fn run(
+    dialer: Arc<PeerDialer>,
+    identity: IdentityKey,
+    address: SocketAddr,
+    mut queue: Queue,
+) {
     let mut rng = entropy();
     let mut backoff = Backoff::new(WAITS);
+    let lane = queue.lane();
     loop {
-        match dialer.dial(address, PeerIdentity(identity.0)).await {
+        match dialer.dial(address, PeerIdentity(identity.0), lane).await {
             Ok(link) => {
                 let since = Instant::now();
-                tracing::debug!(peer = %identity, "linked to a peer");
-                if carry(link, &mut queues).await == Ended::Finished {
+                tracing::debug!(peer = %identity, ?lane, "linked to a peer");
+                if queue.carry(link).await == Ended::Finished {
                     return;
                 }
                 backoff.link_lived(since.elapsed());
-                tracing::info!(peer = %identity, "lost the link to a peer");
+                tracing::info!(peer = %identity, ?lane, "lost the link to a peer");
             }
-            Err(error) => tracing::debug!(peer = %identity, %error, "cannot reach a peer"),
+            Err(error) => tracing::debug!(peer = %identity, ?lane, %error, "cannot reach a peer"),
         }
-        if queues.frames.is_closed() {
+        if queue.is_closed() {
             // No longer wanted, and not reachable: what is queued is lost.
             return;
         }
@@ -127,92 +164,58 @@ async fn run(dialer: Arc<Dialer>, identity: IdentityKey, address: SocketAddr, mu
     }
 }
 
-/// Sends what is queued over one link until it is gone, or until the queues are closed and empty.
-async fn carry(link: Link, queues: &mut Queues) -> Ended {
-    // Peers say nothing on links that they did not dial.
-    let (sender, _receiver) = link.split();
-    let mut closed = pin!(sender.closed());
-    let mut sending = Batches::default();
-    let (mut frames_open, mut batches_open) = (true, true);
-    while frames_open || batches_open {
+async fn carry_frames(mut link: PeerSender, queue: &mut mpsc::Receiver<Bytes>) -> Ended {
+    let mut frames = Vec::with_capacity(TOGETHER);
+    loop {
         tokio::select! {
             biased;
-            _ = closed.as_mut() => return Ended::Lost,
-            Some(sent) = sending.waiting.join_next() => sending.sent(sent.ok()),
-            frame = queues.frames.recv(), if frames_open => match frame {
-                Some(frame) => {
-                    if sender.send(frame).await.is_err() {
-                        crate::metrics::message_lost();
-                    }
-                }
-                None => frames_open = false,
-            },
-            batch = queues.batches.recv(), if batches_open && sending.has_room() => {
-                let mut next = batch;
-                batches_open = next.is_some();
-                while let Some(batch) = next {
-                    sending.send(&sender, batch);
-                    next = sending.has_room().then(|| queues.batches.try_recv().ok()).flatten();
-                }
+            _ = link.idle() => return Ended::Lost,
+            count = queue.recv_many(&mut frames, TOGETHER) => if count == 0 {
+                break;
             }
         }
+        if link.send(&frames).await.is_err() {
+            count_lost(frames.len());
+        }
+        frames.clear();
     }
-    sending.finish().await;
     // If the link is gone instead, there is nothing left to do either.
-    let _ = sender.finish().await;
-    sender.close(CloseReason::Done);
+    let _ = timeout(FAREWELL, link.finish()).await;
     Ended::Finished
 }
 
-/// Batches on their way over one link.
-#[derive(Default)]
-struct Batches {
-    /// Those for which there was no room at once.
-    waiting: JoinSet<Result<BulkReceipt, SendError>>,
-    /// Of those that are sent. No more than the peer has room for.
-    receipts: VecDeque<BulkReceipt>,
-}
-
-impl Batches {
-    fn has_room(&self) -> bool {
-        self.waiting.len() < AT_ONCE
-    }
-
-    /// Mostly there is room, and no task is needed.
-    fn send(&mut self, sender: &LinkSender, frames: Vec<Bytes>) {
-        match poll_once(send_batch(sender.clone(), frames)) {
-            (_, Poll::Ready(sent)) => self.sent(Some(sent)),
-            (rest, Poll::Pending) => drop(self.waiting.spawn(rest)),
-        }
-    }
-
-    fn sent(&mut self, sent: Option<Result<BulkReceipt, SendError>>) {
-        match sent {
-            Some(Ok(receipt)) => self.receipts.push_back(receipt),
-            _ => crate::metrics::message_lost(),
-        }
-        while self.receipts.front().is_some_and(BulkReceipt::is_there) {
-            self.receipts.pop_front();
-        }
-    }
-
-    /// Done only when the peer has received all of it, so that a link is never closed over a batch.
-    async fn finish(mut self) {
-        while let Some(sent) = self.waiting.join_next().await {
-            self.sent(sent.ok());
-        }
-        for receipt in self.receipts {
-            if receipt.wait().await.is_err() {
-                crate::metrics::message_lost();
+async fn carry_batches(mut link: BatchSender, queue: &mut mpsc::Receiver<Vec<Bytes>>) -> Ended {
+    loop {
+        let room = link.has_room();
+        let mut next = if room { queue.try_recv() } else { Err(TryRecvError::Empty) };
+        if link.under_way() == 0 && next == Err(TryRecvError::Empty) {
+            tokio::select! {
+                biased;
+                _ = link.idle() => return Ended::Lost,
+                batch = queue.recv() => next = batch.ok_or(TryRecvError::Disconnected),
             }
         }
+        while let Ok(batch) = next {
+            link.begin(batch);
+            next = if link.has_room() { queue.try_recv() } else { Err(TryRecvError::Empty) };
+        }
+        if link.under_way() == 0 {
+            break;
+        }
+        if link.send_some().await.is_err() {
+            count_lost(link.under_way());
+            return Ended::Lost;
+        }
     }
+    // If the link is gone instead, whoever misses the last batch gives the round up.
+    let _ = timeout(FAREWELL, link.finish()).await;
+    Ended::Finished
 }
 
-async fn send_batch(sender: LinkSender, frames: Vec<Bytes>) -> Result<BulkReceipt, SendError> {
-    let mut bulk = sender.open_bulk().await?;
-    bulk.send(frames).await?;
-    Ok(bulk.finish_for_receipt())
+fn count_lost(messages: usize) {
+    for _ in 0..messages {
+        crate::metrics::message_lost();
+    }
 }
 
 #[cfg(test)]
@@ -223,16 +226,16 @@ mod tests {
     fn batches_are_cut_between_items_and_never_copied() {
         for (items, item_bytes) in [(0, 300), (1, 300), (1000, 300), (7, 170_000)] {
             let bytes: Vec<u8> = (0..items * item_bytes).map(|i| i as u8).collect();
-            let frames =
-                batch_frames(Bytes::from_static(b"header"), bytes.clone().into(), item_bytes);
-            assert_eq!(frames[0], b"header"[..]);
-            assert!(frames[1..].iter().all(|f| !f.is_empty() && f.len() % item_bytes == 0));
-            assert!(frames[1..].iter().all(|f| f.len() <= CHUNK_BYTES.max(item_bytes)));
-            assert_eq!(frames[1..].concat(), bytes);
+            let chunks =
+                batch_chunks(Bytes::from_static(b"header"), bytes.clone().into(), item_bytes);
+            assert_eq!(chunks[0], b"header"[..]);
+            assert!(chunks[1..].iter().all(|c| !c.is_empty() && c.len() % item_bytes == 0));
+            assert!(chunks[1..].iter().all(|c| c.len() <= CHUNK_BYTES.max(item_bytes)));
+            assert_eq!(chunks[1..].concat(), bytes);
         }
         let bytes = vec![1; 600];
         let start = bytes.as_ptr();
-        let frames = batch_frames(Bytes::new(), bytes.into(), 300);
-        assert_eq!(frames[1].as_ptr(), start);
+        let chunks = batch_chunks(Bytes::new(), bytes.into(), 300);
+        assert_eq!(chunks[1].as_ptr(), start);
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use antiphon_mix::Input;
-use antiphon_transport::{CloseReason, Limits, LinkSender, Server};
+use antiphon_transport::{CloseReason, Lane, Limits, PeerHandle, PeerReceiver, PeerServer};
 use antiphon_wire::IdentityKey;
 use tokio::sync::{mpsc, watch};
 
@@ -21,8 +21,8 @@ pub(crate) struct PeerLinks {
 #[derive(Debug, Default)]
 struct Inner {
     listed: BTreeSet<IdentityKey>,
-    /// At most one link of each peer, numbered.
-    links: BTreeMap<IdentityKey, (u64, LinkSender)>,
+    /// At most one link of each lane of a peer, numbered.
+    links: BTreeMap<(IdentityKey, Lane), (u64, PeerHandle)>,
     last: u64,
 }
 
@@ -42,47 +42,59 @@ impl PeerLinks {
         let mut inner = self.lock();
         inner.listed = listed;
         let Inner { listed, links, .. } = &mut *inner;
-        links.retain(|peer, (_, link)| {
+        links.retain(|(peer, _), (_, link)| {
             let stays = listed.contains(peer);
             if !stays {
                 link.close(CloseReason::NotWelcome);
             }
             stays
         });
-        crate::metrics::peer_links(links.len());
+        crate::metrics::peer_links(peers_of(links));
     }
 
-    /// Takes in a link. It replaces one that the peer had: the peer dialled again because that one
-    /// is lost. `None` if the peer left the list since the handshake.
-    fn join(&self, peer: IdentityKey, link: &LinkSender) -> Option<u64> {
+    /// Takes in a link. It replaces one of that lane that the peer had: the peer dialled again because
+    /// that one is lost. `None` if the peer left the list since the handshake.
+    fn join(&self, peer: IdentityKey, lane: Lane, link: PeerHandle) -> Option<u64> {
         let mut inner = self.lock();
         if !inner.listed.contains(&peer) {
             return None;
         }
         inner.last += 1;
         let number = inner.last;
-        if let Some((_, old)) = inner.links.insert(peer, (number, link.clone())) {
+        if let Some((_, old)) = inner.links.insert((peer, lane), (number, link)) {
             old.close(CloseReason::Done);
         }
-        crate::metrics::peer_links(inner.links.len());
+        crate::metrics::peer_links(peers_of(&inner.links));
         Some(number)
     }
 
-    fn leave(&self, peer: &IdentityKey, number: u64) {
+    fn leave(&self, peer: IdentityKey, lane: Lane, number: u64) {
         let mut inner = self.lock();
-        if inner.links.get(peer).is_some_and(|(current, _)| *current == number) {
-            inner.links.remove(peer);
+        if inner.links.get(&(peer, lane)).is_some_and(|(current, _)| *current == number) {
+            inner.links.remove(&(peer, lane));
         }
-        crate::metrics::peer_links(inner.links.len());
+        crate::metrics::peer_links(peers_of(&inner.links));
     }
 }
 
+/// Peers that have a link for messages.
+fn peers_of(links: &BTreeMap<(IdentityKey, Lane), (u64, PeerHandle)>) -> usize {
+    links.keys().filter(|(_, lane)| *lane == Lane::Control).count()
+}
+
+/// Where what peers send goes. Messages do not wait for batches.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerInputs {
+    pub(crate) messages: mpsc::Sender<Input>,
+    pub(crate) batches: mpsc::Sender<Input>,
+}
+
 /// Takes in peers until the shard stops. Everything they send goes to `inputs`, and when that is
-/// full, the links' flow control slows them down.
+/// full, nothing more is read, so that TCP slows them down.
 pub(crate) async fn serve(
-    mut server: Server,
+    mut server: PeerServer,
     links: Arc<PeerLinks>,
-    inputs: mpsc::Sender<Input>,
+    inputs: PeerInputs,
     most_items: u32,
     mut phase: watch::Receiver<Phase>,
 ) {
@@ -92,20 +104,34 @@ pub(crate) async fn serve(
             _ = phase.wait_for(|phase| *phase == Phase::Closed) => break,
         };
         let Some(link) = link else { break };
-        // The server lets only those in who prove an identity.
-        let Some(identity) = link.remote_identity() else { continue };
-        let peer = IdentityKey(identity.0);
-        let (sender, mut receiver) = link.split();
-        let Some(number) = links.join(peer, &sender) else {
-            sender.close(CloseReason::NotWelcome);
+        let peer = IdentityKey(link.remote_identity().0);
+        let (lane, handle) = (link.lane(), link.handle());
+        let Some(number) = links.join(peer, lane, handle.clone()) else {
+            handle.close(CloseReason::NotWelcome);
             continue;
         };
-        receiver.trust(Limits::shards().max_frame_bytes);
         let (links, inputs) = (Arc::clone(&links), inputs.clone());
         tokio::spawn(async move {
-            incoming::receive(peer, &sender, receiver, inputs, most_items).await;
-            links.leave(&peer, number);
+            receive(peer, link, &inputs, most_items).await;
+            links.leave(peer, lane, number);
         });
     }
     server.shut_down().await;
+}
+
+async fn receive(peer: IdentityKey, mut link: PeerReceiver, inputs: &PeerInputs, most_items: u32) {
+    let received = match link.lane() {
+        Lane::Control => {
+            link.trust(Limits::shards().max_frame_bytes);
+            incoming::messages(peer, &mut link, &inputs.messages).await
+        }
+        Lane::Batches => {
+            link.trust(incoming::MOST_FRAME_BYTES);
+            incoming::batches(peer, &mut link, &inputs.batches, most_items).await
+        }
+    };
+    if let Err(error) = received {
+        tracing::warn!(%peer, %error, "closing the link of a peer");
+        link.handle().close(CloseReason::Protocol);
+    }
 }

@@ -11,14 +11,16 @@ use antiphon_mix::{EntropySource, Shard, ShardConfig, SignerState};
 use antiphon_process::backoff::Waits;
 use antiphon_process::entropy::entropy;
 use antiphon_process::readiness::Readiness;
-use antiphon_transport::{Accept, BindError, Dialer, Identity, Limits, PeerIdentity, Server};
+use antiphon_transport::{
+    Accept, BindError, Dialer, Identity, Limits, PeerDialer, PeerIdentity, PeerServer, Server,
+};
 use antiphon_wire::{IdentityKey, NetworkFile, OperatorIndex, OperatorList, Signed};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::doors::Doors;
 use crate::event_loop::{AbortOnDrop, EventLoop, Hands, Sources};
-use crate::peers::PeerLinks;
+use crate::peers::{PeerInputs, PeerLinks};
 use crate::workers::Workers;
 use crate::{
     Advertised, RunError, ShardNotice, ShardServerConfig, StateFileError, clients, coordinator,
@@ -27,8 +29,10 @@ use crate::{
 
 /// Notices kept for a subscriber that is slow to take them.
 const NOTICES: usize = 256;
-/// Inputs from peers that wait for the machine: with frames of some 64 KiB, a few megabytes.
-const PEER_INPUTS: usize = 64;
+/// Messages from peers that wait for the machine.
+const PEER_MESSAGES: usize = 64;
+/// Chunks of batches that wait for the machine: with 128 KiB each, a few megabytes.
+const PEER_CHUNKS: usize = 64;
 /// Inputs from clients that wait for the machine.
 const CLIENT_EVENTS: usize = 256;
 /// Messages from the coordinator that wait for the machine.
@@ -152,19 +156,19 @@ impl ShardServer {
         let identity = Identity::new(config.identity.clone());
         let links = Arc::new(PeerLinks::default());
         let listed = Arc::clone(&links);
-        let accept = Accept::Listed(Arc::new(move |peer: &PeerIdentity| {
-            listed.is_listed(&IdentityKey(peer.0))
-        }));
-        let bind = |whom, address, accept, limits| {
-            Server::bind(address, &identity, accept, limits)
-                .map_err(|source| StartError::Bind { whom, source })
-        };
-        let peer_server = bind("shards", config.listen_peers, accept, Limits::shards())?;
+        let is_listed = move |peer: &PeerIdentity| listed.is_listed(&IdentityKey(peer.0));
+        let bind = |whom| move |source| StartError::Bind { whom, source };
+        let peer_server =
+            PeerServer::bind(config.listen_peers, &identity, is_listed, Limits::shards())
+                .map_err(bind("shards"))?;
         let client_limits = config.limits.for_clients();
         let client_server =
-            bind("clients", config.listen_clients, Accept::Anonymous, client_limits)?;
-        let peer_address = bound(&peer_server, "shards", config.listen_peers)?;
-        let client_address = bound(&client_server, "clients", config.listen_clients)?;
+            Server::bind(config.listen_clients, &identity, Accept::Anonymous, client_limits)
+                .map_err(bind("clients"))?;
+        let peer_address = peer_server.local_addr();
+        let client_address = client_server.local_addr().map_err(|source| {
+            bind("clients")(BindError::Socket { addr: config.listen_clients, source })
+        })?;
 
         let machine = Shard::new(
             ShardConfig {
@@ -193,7 +197,8 @@ impl ShardServer {
 
         let (phase, watch_phase) = watch::channel(Phase::Running);
         let (lists, lists_out) = watch::channel(None);
-        let (peer_inputs, peer_inputs_out) = mpsc::channel(PEER_INPUTS);
+        let (peer_messages, peer_messages_out) = mpsc::channel(PEER_MESSAGES);
+        let (peer_chunks, peer_chunks_out) = mpsc::channel(PEER_CHUNKS);
         let (client_events, client_events_out) = mpsc::channel(CLIENT_EVENTS);
         let (coordinator_events, coordinator_events_out) = mpsc::channel(COORDINATOR_EVENTS);
         let (writing, writing_out) = mpsc::channel(1);
@@ -202,7 +207,7 @@ impl ShardServer {
             tokio::spawn(peers::serve(
                 peer_server,
                 Arc::clone(&links),
-                peer_inputs,
+                PeerInputs { messages: peer_messages, batches: peer_chunks },
                 config.limits.rounds.onions_per_batch,
                 watch_phase.clone(),
             )),
@@ -226,7 +231,7 @@ impl ShardServer {
             state_file,
             phase: watch_phase.clone(),
             workers,
-            dialer: Arc::new(Dialer::new(Some(&identity), Limits::shards())),
+            dialer: Arc::new(PeerDialer::new(&identity, Limits::shards())),
             links,
             doors,
             tamper: config.tamper,
@@ -238,7 +243,8 @@ impl ShardServer {
         let sources = Sources {
             results: results_out,
             coordinator: coordinator_events_out,
-            peers: peer_inputs_out,
+            peer_messages: peer_messages_out,
+            peer_chunks: peer_chunks_out,
             clients: client_events_out,
             phase: watch_phase,
             lists: lists_out,
@@ -326,17 +332,6 @@ impl Drop for ShardServer {
             task.abort();
         }
     }
-}
-
-fn bound(
-    server: &Server,
-    whom: &'static str,
-    address: SocketAddr,
-) -> Result<SocketAddr, StartError> {
-    server.local_addr().map_err(|source| StartError::Bind {
-        whom,
-        source: BindError::Socket { addr: address, source },
-    })
 }
 
 /// The address to register.

@@ -15,12 +15,20 @@ const GOODBYE: Duration = Duration::from_secs(2);
 impl EventLoop {
     pub(super) async fn leave(self, sources: Sources, phase: &watch::Sender<Phase>) {
         let Self { coordinator, clients, outbound, .. } = self;
-        let Sources { mut writing, endpoints, mut coordinator_task, results, peers, .. } = sources;
+        let Sources {
+            mut writing,
+            endpoints,
+            mut coordinator_task,
+            results,
+            peer_messages,
+            peer_chunks,
+            ..
+        } = sources;
         let coordinator_events = sources.coordinator;
         let client_events = sources.clients;
         // Nobody new comes in, and nothing that comes is taken any more.
         phase.send_replace(Phase::Stopping);
-        drop((results, peers, client_events));
+        drop((results, peer_messages, peer_chunks, client_events));
 
         let mut goodbyes = JoinSet::new();
         for link in outbound.into_values() {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{Epoch, IdentityKey, Round};
@@ -79,7 +78,7 @@ impl EventLoop {
         // Dropping a link lets it send what is queued first.
         self.outbound.retain(|peer, link| peers.get(peer) == Some(&link.address));
         for (peer, address) in peers {
-            let dialer = Arc::clone(&self.hands.dialer);
+            let dialer = &self.hands.dialer;
             self.outbound.entry(peer).or_insert_with(|| Outbound::start(dialer, peer, address));
         }
     }

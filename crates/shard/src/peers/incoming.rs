@@ -1,24 +1,21 @@
-//! What comes over one peer's link, turned into inputs of the machine.
-
-use std::task::Poll;
+//! What comes over one peer's links, turned into inputs of the machine.
 
 use antiphon_mix::{BatchKey, Input};
-use antiphon_transport::{BulkReceiver, CloseReason, Incoming, LinkReceiver, LinkSender};
+use antiphon_transport::{Begun, CHUNK_HEAD_BYTES, Chunk, OutOfTurn, PeerReceiver};
 use antiphon_wire::{BatchHeader, Decode as _, IdentityKey, PeerMessage};
 use bytes::Bytes;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 
-use crate::poll_once::poll_once;
-
-/// The longest frame of a batch, in bytes: senders cut them to 128 KiB at most, unless one item is longer.
+/// The longest chunk of a batch, in bytes: senders cut them to 128 KiB at most, unless one item is longer.
 const MOST_CHUNK_BYTES: usize = 256 << 10;
+/// The longest frame on the lane for batches.
+pub(super) const MOST_FRAME_BYTES: usize = CHUNK_HEAD_BYTES + MOST_CHUNK_BYTES;
 /// No onion is longer than this, in bytes, whatever the geometry.
 const MOST_ITEM_BYTES: u64 = 32 << 10;
 
 /// What a peer did that no shard does. It costs it the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-enum Malformed {
+pub(super) enum Malformed {
     #[error("a message that cannot be read")]
     Message,
     #[error("a batch header outside a batch")]
@@ -29,59 +26,79 @@ enum Malformed {
     TooMany,
     #[error("a batch in pieces of unreasonable size")]
     Piece,
+    #[error(transparent)]
+    OutOfTurn(#[from] OutOfTurn),
 }
 
-/// Receives until the link is gone.
-pub(super) async fn receive(
-    peer: IdentityKey,
-    link: &LinkSender,
-    mut receiver: LinkReceiver,
-    inputs: mpsc::Sender<Input>,
-    most_items: u32,
-) {
-    let close = move |link: &LinkSender, error: Malformed| {
-        tracing::warn!(%peer, %error, "closing the link of a peer");
-        link.close(CloseReason::Protocol);
-    };
-    // As many at once as the link's limits allow.
-    let mut bulks = JoinSet::new();
-    loop {
-        let incoming = tokio::select! {
-            incoming = receiver.recv() => incoming,
-            Some(_) = bulks.join_next() => continue,
-        };
-        match incoming {
-            Ok(Some(Incoming::Frame(frame))) => match control(&frame) {
-                Ok(message) => {
-                    if inputs.send(Input::Peer { from: peer, message }).await.is_err() {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    close(link, error);
-                    return;
-                }
-            },
-            Ok(Some(Incoming::Bulk(bulk))) => {
-                // A small batch is there as a whole.
-                match poll_once(batch(peer, bulk, inputs.clone(), most_items)) {
-                    (_, Poll::Ready(Ok(()))) => {}
-                    (_, Poll::Ready(Err(error))) => close(link, error),
-                    (rest, Poll::Pending) => {
-                        let link = link.clone();
-                        bulks.spawn(async move {
-                            if let Err(error) = rest.await {
-                                close(&link, error);
-                            }
-                        });
-                    }
-                }
-            }
-            Ok(None) | Err(_) => break,
+/// Hands messages on until the link is gone, or this shard.
+pub(super) async fn messages(
+    from: IdentityKey,
+    link: &mut PeerReceiver,
+    inputs: &mpsc::Sender<Input>,
+) -> Result<(), Malformed> {
+    while let Ok(Some(frame)) = link.recv().await {
+        let message = control(&frame)?;
+        if inputs.send(Input::Peer { from, message }).await.is_err() {
+            break;
         }
     }
-    // What has arrived of batches is still there to be taken.
-    while bulks.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// Hands batches on as they arrive, until the link is gone, or this shard. A batch that is cut short
+/// stays incomplete; the machine knows from the header.
+pub(super) async fn batches(
+    from: IdentityKey,
+    link: &mut PeerReceiver,
+    inputs: &mpsc::Sender<Input>,
+    most_items: u32,
+) -> Result<(), Malformed> {
+    let mut batches = Batches { from, most_items, begun: Begun::default() };
+    while let Ok(Some(frame)) = link.recv().await {
+        if inputs.send(batches.input(frame)?).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The batches of one peer that have begun.
+struct Batches {
+    from: IdentityKey,
+    most_items: u32,
+    begun: Begun<Batch>,
+}
+
+/// A batch of which more may come.
+struct Batch {
+    key: BatchKey,
+    /// Bytes that its header leaves room for.
+    room: u64,
+}
+
+impl Batches {
+    /// What the next frame brings: a header where a batch begins, and items after it.
+    fn input(&mut self, frame: Bytes) -> Result<Input, Malformed> {
+        let Chunk { batch: number, is_last, bytes } =
+            Chunk::from_frame(frame).ok_or(Malformed::Piece)?;
+        let (batch, input) = match self.begun.take(number)? {
+            None => {
+                let (message, header) = header(&bytes, self.most_items)?;
+                let room = u64::from(header.count) * MOST_ITEM_BYTES;
+                let batch = Batch { key: BatchKey::of(&header), room };
+                (batch, Input::Peer { from: self.from, message })
+            }
+            Some(mut batch) => {
+                batch.room = take(batch.room, &bytes)?;
+                let input = Input::PeerChunk { from: self.from, batch: batch.key, bytes };
+                (batch, input)
+            }
+        };
+        if !is_last {
+            self.begun.put(number, batch);
+        }
+        Ok(input)
+    }
 }
 
 fn control(frame: &[u8]) -> Result<PeerMessage, Malformed> {
@@ -101,30 +118,6 @@ fn header(frame: &[u8], most_items: u32) -> Result<(PeerMessage, BatchHeader), M
         return Err(Malformed::TooMany);
     }
     Ok((message, header))
-}
-
-/// Hands a batch on, the header first. A batch that is cut short stays incomplete; the machine
-/// knows from the header. `Ok` also when the link or this shard is gone.
-async fn batch(
-    from: IdentityKey,
-    mut bulk: BulkReceiver,
-    inputs: mpsc::Sender<Input>,
-    most_items: u32,
-) -> Result<(), Malformed> {
-    let Ok(Some(first)) = bulk.next().await else { return Ok(()) };
-    let (message, header) = header(&first, most_items)?;
-    let batch = BatchKey::of(&header);
-    if inputs.send(Input::Peer { from, message }).await.is_err() {
-        return Ok(());
-    }
-    let mut room = u64::from(header.count) * MOST_ITEM_BYTES;
-    while let Ok(Some(chunk)) = bulk.next().await {
-        room = take(room, &chunk)?;
-        if inputs.send(Input::PeerChunk { from, batch, bytes: chunk }).await.is_err() {
-            return Ok(());
-        }
-    }
-    Ok(())
 }
 
 /// What is left of `room` bytes after `chunk`.
@@ -169,11 +162,53 @@ mod tests {
         assert_eq!(take(1 << 40, &vec![0; MOST_CHUNK_BYTES + 1].into()), Err(Malformed::Piece));
     }
 
+    fn batches() -> Batches {
+        Batches { from: IdentityKey([1; 32]), most_items: 10, begun: Begun::default() }
+    }
+
+    fn frame(batch: u32, is_last: bool, chunk: &[u8]) -> Bytes {
+        [&batch.to_be_bytes()[..], &[u8::from(is_last)], chunk].concat().into()
+    }
+
+    #[test]
+    fn batches_that_interleave_are_told_apart_by_their_headers() {
+        let mut batches = batches();
+        let mut keys = Vec::new();
+        for number in 0..2 {
+            let header = test_header::header(u64::from(number), 1, Direction::Forward);
+            let header = BatchHeader { count: 2, ..header };
+            keys.push(BatchKey::of(&header));
+            let header = SignedHeader::new(header, &SigningKey::from_bytes(&[1; 32]));
+            let header = PeerMessage::Batch { header }.to_bytes();
+            let input = batches.input(frame(number, false, &header));
+            assert!(matches!(input, Ok(Input::Peer { .. })), "{input:?}");
+        }
+        for (number, is_last) in [(0, false), (1, true), (0, true)] {
+            match batches.input(frame(number, is_last, b"onion")) {
+                Ok(Input::PeerChunk { batch, bytes, .. }) => {
+                    assert_eq!((batch, &bytes[..]), (keys[number as usize], &b"onion"[..]));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        // Both have ended.
+        let input = batches.input(frame(1, false, b"onion"));
+        assert_eq!(input.err(), Some(Malformed::OutOfTurn(OutOfTurn)));
+    }
+
+    #[test]
+    fn a_frame_that_is_no_piece_of_a_batch_is_refused() {
+        assert_eq!(batches().input(Bytes::from_static(b"abc")).err(), Some(Malformed::Piece));
+        let no_header = batches().input(frame(0, false, b"onion"));
+        assert_eq!(no_header.err(), Some(Malformed::Header));
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = control(&bytes);
             let _ = header(&bytes, 10);
+            let _ = batches().input(bytes.into());
         }
     }
 }

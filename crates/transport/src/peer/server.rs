@@ -17,7 +17,7 @@ use crate::door::{Door, Endpoint, Permit};
 use crate::identity::{Identity, PeerIdentity};
 use crate::limits::Limits;
 use crate::server::{BACKLOG, BindError};
-use crate::{descriptors, socket, tls};
+use crate::{socket, tls};
 
 /// How long to wait when the system gives no more sockets.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(100);
@@ -58,7 +58,7 @@ impl PeerServer {
         let listener = socket::listen(addr).map_err(socket)?;
         let addr = listener.local_addr().map_err(socket)?;
         // A connection takes a descriptor, and nobody has proven anything before the handshake.
-        let quarter = usize::try_from(descriptors::limit() / 4).unwrap_or(usize::MAX);
+        let quarter = usize::try_from(socket::most_open() / 4).unwrap_or(usize::MAX);
         let max_handshakes = limits.max_handshakes.min(quarter);
         let door = Door::new(Limits { max_handshakes, ..limits });
         let sessions = Arc::new(Mutex::new(Some(Vec::new())));
