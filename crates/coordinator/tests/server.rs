@@ -16,7 +16,7 @@ use antiphon_coordinator::server::{CoordinatorServer, ServerConfig};
 use antiphon_coordinator::{CoordinatorConfig, Notice, RoundResult};
 use antiphon_process::clock::SystemClock;
 use antiphon_routing::VerifiedEpoch;
-use antiphon_transport::{Dialer, Identity, Incoming, Limits, Link};
+use antiphon_transport::{Dialer, Identity, Limits, Link};
 use antiphon_wire::{
     Blob, Decode, Encode, Epoch, FromClient, IdentityKey, NetworkFile, Operator, OperatorIndex,
     OperatorList, PROTOCOL_VERSION, Policy, Round, Signed, SignedDocument, ToClient, ToCoordinator,
@@ -71,7 +71,7 @@ fn config(folder: &Path) -> ServerConfig {
 
 async fn frame(link: &mut antiphon_transport::LinkReceiver) -> Option<bytes::Bytes> {
     match link.recv().await {
-        Ok(Some(Incoming::Frame(frame))) => Some(frame),
+        Ok(Some(frame)) => Some(frame),
         _ => None,
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use antiphon_client::{ClientConfig, Coordinator};
 use antiphon_process::clock::SystemClock;
 use antiphon_routing::{DocumentError, VerifiedEpoch};
-use antiphon_transport::{DialError, Dialer, Incoming, Limits, Link, LinkReceiver, LinkSender};
+use antiphon_transport::{DialError, Dialer, Limits, Link, LinkReceiver, LinkSender};
 use antiphon_wire::{
     Decode as _, Encode as _, Epoch, FromClient, NetworkFile, PROTOCOL_VERSION, ToClient,
 };
@@ -95,7 +95,7 @@ impl Documents {
                 }
                 continue;
             };
-            let Ok(Some(Incoming::Frame(frame))) = receiver.recv().await else {
+            let Ok(Some(frame)) = receiver.recv().await else {
                 self.link = None;
                 if self.newest.is_none() {
                     let address = self.address.coordinator.address.clone();

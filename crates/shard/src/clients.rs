@@ -1,7 +1,7 @@
 //! Links of clients.
 
 use antiphon_mix::ClientId;
-use antiphon_transport::{CloseReason, Incoming, Link, LinkReceiver, LinkSender, Server};
+use antiphon_transport::{CloseReason, Link, LinkReceiver, LinkSender, Server};
 use antiphon_wire::{Decode as _, FromClient};
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
@@ -120,7 +120,7 @@ async fn listen(
 ) -> Listened {
     loop {
         match receiver.recv().await {
-            Ok(Some(Incoming::Frame(frame))) => {
+            Ok(Some(frame)) => {
                 let Ok(message) = FromClient::from_bytes(&frame) else {
                     return Listened::Malformed;
                 };
@@ -128,7 +128,6 @@ async fn listen(
                     return Listened::Gone;
                 }
             }
-            Ok(Some(Incoming::Bulk(_))) => return Listened::Malformed,
             Ok(None) | Err(_) => return Listened::Gone,
         }
     }

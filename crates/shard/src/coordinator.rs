@@ -4,9 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use antiphon_process::redial::{self, Peer};
-use antiphon_transport::{
-    CloseReason, DialError, Dialer, Incoming, Link, LinkReceiver, PeerIdentity,
-};
+use antiphon_transport::{CloseReason, DialError, Dialer, Link, LinkReceiver, PeerIdentity};
 use antiphon_wire::{Decode as _, ToShard};
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -102,8 +100,7 @@ async fn carry(link: Link, events: &mpsc::Sender<CoordinatorEvent>) -> Option<St
 async fn listen(receiver: &mut LinkReceiver, events: &mpsc::Sender<CoordinatorEvent>) -> String {
     loop {
         let frame = match receiver.recv().await {
-            Ok(Some(Incoming::Frame(frame))) => frame,
-            Ok(Some(Incoming::Bulk(_))) => return "it sent a batch, as only shards do".to_owned(),
+            Ok(Some(frame)) => frame,
             Ok(None) => return "it closed the link".to_owned(),
             Err(error) => return error.to_string(),
         };

@@ -1,5 +1,5 @@
-//! What a byte costs on a link between two shards, over QUIC and over TCP: four peers send batches
-//! to one server over loopback. Processor time is that of each side's threads, so that what else
+//! What a byte costs on a link between two shards, over TCP, and what it would cost over QUIC, in frames
+//! on a link of a client: four peers send to one server over loopback. Processor time is that of each side's threads, so that what else
 //! runs on the machine matters little; the best of several runs counts. Linux only.
 //!
 //! `cargo run --release -p antiphon-transport --example links -- [--json PATH]`
@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use antiphon_transport::{
-    Accept, BulkReceiver, Dialer, Identity, Incoming, Limits, Link, Server, Transport,
+    Accept, BatchSender, Chunk, CloseReason, Dialer, Identity, Lane, Limits, Link, LinkLost,
+    PeerDialer, PeerReceiver, PeerServer, Server,
 };
 use bytes::Bytes;
 use clap::Parser;
@@ -64,10 +65,9 @@ fn main() {
     };
     let mut all = Vec::new();
     for (batch_bytes, frame_bytes) in SHAPES {
-        for (transport, limits) in [("quic", Limits::peers()), ("tcp", Limits::shards())] {
-            assert_eq!(limits.transport == Transport::Tcp, transport == "tcp");
+        for transport in ["quic", "tcp"] {
             let runs = (0..args.runs.max(1))
-                .map(|_| run(transport, &limits, batch_bytes, frame_bytes, args.megabytes));
+                .map(|_| run(transport, batch_bytes, frame_bytes, args.megabytes));
             let best = runs.min_by(|a, b| a.cpu_ns_per_byte.total_cmp(&b.cpu_ns_per_byte)).unwrap();
             eprintln!(
                 "{transport:4} batches of {:4} kB in frames of {:3} kB: {:5.2} GB/s, CPU ns/byte: \
@@ -90,7 +90,6 @@ fn main() {
 
 fn run(
     transport: &'static str,
-    limits: &Limits,
     batch_bytes: usize,
     frame_bytes: usize,
     megabytes: usize,
@@ -104,42 +103,28 @@ fn run(
             .unwrap()
     };
     let (sending, receiving): (Runtime, Runtime) = (runtime("sending"), runtime("receiving"));
-    let server = Identity::from_seed(&[100; 32]);
-    let (addr, receivers) = receiving.block_on(async {
-        let any = "127.0.0.1:0".parse().unwrap();
-        let mut listening =
-            Server::bind(any, &server, Accept::AnyIdentity, limits.clone()).unwrap();
-        let addr = listening.local_addr().unwrap();
-        let (links, receivers) = std::sync::mpsc::channel();
-        tokio::spawn(async move {
-            while let Some(link) = listening.accept().await {
-                links.send(link).unwrap();
-            }
-        });
-        (addr, receivers)
-    });
-    let dial = |peer: u8, addr: SocketAddr| {
-        let dialer = Dialer::new(Some(&Identity::from_seed(&[peer; 32])), limits.clone());
-        let server = server.public();
-        sending.block_on(async move { (dialer.dial(addr, server).await.unwrap(), dialer) })
-    };
-    let links: Vec<_> = (0..PEERS)
-        .map(|peer| {
-            let (link, dialer) = dial(peer, addr);
-            (link, receivers.recv().unwrap(), dialer)
-        })
-        .collect();
     let batches = (megabytes << 20) / batch_bytes;
     let batch = vec![Bytes::from(vec![7; frame_bytes]); batch_bytes / frame_bytes];
+    let links: Vec<Pair> = match transport {
+        "quic" => over_quic(&sending, &receiving),
+        _ => over_tcp(&sending, &receiving),
+    };
 
     let before = (cpu("sending"), cpu("receiving"));
     let start = Instant::now();
     let mut tasks = Vec::new();
-    let mut dialers = Vec::new();
-    for (theirs, ours, dialer) in links {
-        dialers.push(dialer);
-        tasks.push(sending.spawn(send(theirs, batch.clone(), batches)));
-        tasks.push(receiving.spawn(receive(ours, batches, batch_bytes)));
+    for pair in links {
+        let batch = batch.clone();
+        match pair {
+            Pair::Quic(theirs, ours) => {
+                tasks.push(sending.spawn(send_frames(theirs, batch, batches)));
+                tasks.push(receiving.spawn(receive_frames(ours, batches * batch_bytes)));
+            }
+            Pair::Tcp(theirs, ours) => {
+                tasks.push(sending.spawn(send_batches(theirs, batch, batches)));
+                tasks.push(receiving.spawn(receive_batches(ours, batches * batch_bytes)));
+            }
+        }
     }
     for task in tasks {
         sending.block_on(task).unwrap();
@@ -162,38 +147,83 @@ fn run(
     }
 }
 
-async fn send(link: Link, batch: Vec<Bytes>, batches: usize) {
+/// Both ends of a link, the sender first.
+enum Pair {
+    Quic(Link, Link),
+    Tcp(BatchSender, PeerReceiver),
+}
+
+fn identity(seed: u8) -> Identity {
+    Identity::from_seed(&[seed; 32])
+}
+
+fn over_quic(sending: &Runtime, receiving: &Runtime) -> Vec<Pair> {
+    let limits = Limits { max_received_bytes: 1 << 20, ..Limits::coordinator() };
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let mut server = receiving
+        .block_on(async { Server::bind(any, &identity(100), Accept::AnyIdentity, limits.clone()) })
+        .unwrap();
+    let dialer = Dialer::new(Some(&identity(1)), limits);
+    let addr = server.local_addr().unwrap();
+    (0..PEERS)
+        .map(|_| {
+            let dialled = sending.block_on(dialer.dial(addr, identity(100).public())).unwrap();
+            Pair::Quic(dialled, receiving.block_on(server.accept()).unwrap())
+        })
+        .collect()
+}
+
+fn over_tcp(sending: &Runtime, receiving: &Runtime) -> Vec<Pair> {
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let mut server = receiving
+        .block_on(async { PeerServer::bind(any, &identity(100), |_| true, Limits::shards()) })
+        .unwrap();
+    let dialer = PeerDialer::new(&identity(1), Limits::shards());
+    let addr = server.local_addr();
+    (0..PEERS)
+        .map(|_| {
+            let dialled = dialer.dial(addr, identity(100).public(), Lane::Batches);
+            let dialled = sending.block_on(dialled).unwrap();
+            Pair::Tcp(BatchSender::new(dialled), receiving.block_on(server.accept()).unwrap())
+        })
+        .collect()
+}
+
+async fn send_frames(link: Link, batch: Vec<Bytes>, batches: usize) {
     let (sender, _receiver) = link.split();
     for _ in 0..batches {
-        let mut bulk = sender.open_bulk().await.unwrap();
-        bulk.send(batch.clone()).await.unwrap();
-        bulk.finish();
+        sender.send_all(&batch).await.unwrap();
     }
     // Until the other side has all of it.
     sender.closed().await;
 }
 
-async fn receive(link: Link, batches: usize, batch_bytes: usize) {
+async fn receive_frames(link: Link, bytes: usize) {
     let (sender, mut receiver) = link.split();
-    let mut tasks = Vec::new();
-    for _ in 0..batches {
-        let Ok(Some(Incoming::Bulk(bulk))) = receiver.recv().await else { panic!("no batch") };
-        tasks.push(tokio::spawn(drain(bulk)));
-    }
     let mut total = 0;
-    for task in tasks {
-        total += task.await.unwrap();
+    while total < bytes {
+        total += receiver.recv().await.unwrap().unwrap().len();
     }
-    assert_eq!(total, batches * batch_bytes);
-    sender.close(antiphon_transport::CloseReason::Done);
+    sender.close(CloseReason::Done);
 }
 
-async fn drain(mut bulk: BulkReceiver) -> usize {
-    let mut total = 0;
-    while let Some(frame) = bulk.next().await.unwrap() {
-        total += frame.len();
+async fn send_batches(mut link: BatchSender, batch: Vec<Bytes>, mut batches: usize) {
+    while batches > 0 || link.under_way() > 0 {
+        while batches > 0 && link.has_room() {
+            link.begin(batch.clone());
+            batches -= 1;
+        }
+        link.send_some().await.unwrap();
     }
-    total
+    // Until the other side has all of it.
+    assert_eq!(link.idle().await, LinkLost::ByPeer { reason: CloseReason::Done });
+}
+
+async fn receive_batches(mut link: PeerReceiver, bytes: usize) {
+    let mut total = 0;
+    while total < bytes {
+        total += Chunk::from_frame(link.recv().await.unwrap().unwrap()).unwrap().bytes.len();
+    }
 }
 
 /// Processor time that the threads named `name` have had, in nanoseconds.

@@ -11,94 +11,24 @@ use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ConnectionError, Endpoint, ReadExactError, RecvStream};
-use rustls::pki_types::ServerName;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::lookup_host;
 use tokio::time::{sleep, timeout};
 
-use crate::carrier::{Carrier, Receiving, Sending};
+use crate::carrier::{Receiving, Sending};
 use crate::close::{CloseReason, LinkLost};
+use crate::dial_error::DialError;
 use crate::identity::{Identity, PeerIdentity};
-use crate::limits::{Limits, Transport};
+use crate::limits::Limits;
 use crate::link::{Connected, Link};
 use crate::rules::Rules;
 use crate::server::GREETING;
-use crate::tcp::{self, EstablishError};
+use crate::tls::SERVER_NAME;
 use crate::{socket, tls};
-
-/// QUIC wants a server name; links know servers by their keys, and it is not sent.
-pub(crate) const SERVER_NAME: &str = "antiphon";
 
 /// How long the first address of a host is tried before the next is tried beside it.
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// Why a link could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum DialError {
-    /// The name has no address.
-    #[error("cannot find the address of {host}: {source}")]
-    Lookup {
-        /// The host and port asked for.
-        host: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// No socket to dial from.
-    #[error("cannot open a socket to dial {addr}: {source}")]
-    Socket {
-        /// The address dialled.
-        addr: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Somebody else is there.
-    #[error(
-        "the server at {addr} presented identity {presented}, expected {expected}: \
-         is the roster up to date?"
-    )]
-    WrongIdentity {
-        /// The address dialled.
-        addr: SocketAddr,
-        /// Who is there.
-        presented: PeerIdentity,
-        /// Who was expected.
-        expected: PeerIdentity,
-    },
-    /// Nobody answers.
-    #[error("the server at {addr} does not answer: is it running, and can it be reached?")]
-    TimedOut {
-        /// The address dialled.
-        addr: SocketAddr,
-    },
-    /// None of the addresses of a host works.
-    #[error("no address of {host} works: {}", list(failures))]
-    Host {
-        /// The host and port asked for.
-        host: String,
-        /// What was wrong with each of its addresses.
-        failures: Vec<DialError>,
-    },
-    /// The server does not want this link.
-    #[error(
-        "the server at {addr} refused the link ({reason}): does it list this identity, \
-         is this the right port, has it room?"
-    )]
-    Refused {
-        /// The address dialled.
-        addr: SocketAddr,
-        /// What it said.
-        reason: String,
-    },
-    /// The address or the TLS set-up is unusable.
-    #[error("cannot set up a link to {addr}: {reason}")]
-    SetUp {
-        /// The address dialled.
-        addr: SocketAddr,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
-
-/// Opens links. Over QUIC, one UDP socket per address family serves all of them.
+/// Opens links. One UDP socket per address family serves all of them.
 pub struct Dialer {
     identity: Option<Identity>,
     limits: Limits,
@@ -123,13 +53,10 @@ impl Dialer {
         addr: SocketAddr,
         expected: impl Into<PeerIdentity>,
     ) -> Result<Link, DialError> {
-        match self.limits.transport {
-            Transport::Quic => Ok(self.establish(addr, expected.into()).await?.1),
-            Transport::Tcp => self.establish_tcp(addr, expected.into()).await,
-        }
+        Ok(self.establish(addr, expected.into()).await?.1)
     }
 
-    /// Opens a QUIC connection for several links to the process at `addr` that proves to be
+    /// Opens a connection for several links to the process at `addr` that proves to be
     /// `expected`, and waits until it has let the first of them in.
     ///
     /// # Errors
@@ -173,7 +100,7 @@ impl Dialer {
             let conn = connecting.await?;
             let (send, mut recv) = conn.accept_bi().await?;
             greeted(&mut recv).await?;
-            Ok((conn, (Sending::quic(send), Receiving::quic(recv))))
+            Ok((conn, (Sending::new(send), Receiving::new(recv))))
         };
         let failed = |error: ConnectionError| {
             let others = presented.get().filter(|presented| **presented != expected);
@@ -192,60 +119,11 @@ impl Dialer {
         };
         match timeout(self.limits.handshake_timeout, establish).await {
             Ok(Ok((conn, control))) => {
-                let carrier = Carrier::Quic(conn.clone());
                 let rules = Rules::dialled(&self.limits);
-                let connected = Connected::new(carrier, self.limits.max_frame_bytes, rules);
-                Ok((conn, Link::first(&connected, control, None)))
+                let connected = Connected::new(conn.clone(), self.limits.max_frame_bytes, rules);
+                Ok((conn, Link::new(&connected, control, None)))
             }
             Ok(Err(error)) => Err(failed(error)),
-            Err(_) => Err(DialError::TimedOut { addr }),
-        }
-    }
-
-    async fn establish_tcp(
-        &self,
-        addr: SocketAddr,
-        expected: PeerIdentity,
-    ) -> Result<Link, DialError> {
-        let presented = Arc::new(OnceLock::new());
-        let set_up = |error: rustls::Error| DialError::SetUp { addr, reason: error.to_string() };
-        let mut tls = tls::client_config(
-            tls::provider(),
-            self.identity.as_ref(),
-            expected,
-            Arc::clone(&presented),
-        )
-        .map_err(set_up)?;
-        tls.alpn_protocols = vec![self.limits.port.alpn().to_vec()];
-        // The name is fit to be one.
-        let name = ServerName::try_from(SERVER_NAME)
-            .map_err(|error| DialError::SetUp { addr, reason: error.to_string() })?;
-        let tls = rustls::ClientConnection::new(Arc::new(tls), name).map_err(set_up)?;
-        let establish = async {
-            let tcp = TcpStream::connect(addr).await?;
-            tcp::establish(tcp, tls.into(), &self.limits).await
-        };
-        match timeout(self.limits.handshake_timeout, establish).await {
-            Ok(Ok(conn)) => {
-                let control = conn.control();
-                let control = (Sending::Tcp(control.0), Receiving::Tcp(control.1));
-                let rules = Rules::dialled(&self.limits);
-                let carrier = Carrier::Tcp(conn);
-                let connected = Connected::new(carrier, self.limits.max_frame_bytes, rules);
-                Ok(Link::first(&connected, control, None))
-            }
-            Ok(Err(error)) => {
-                let others = presented.get().filter(|presented| **presented != expected);
-                Err(match (others, error) {
-                    (Some(&presented), _) => DialError::WrongIdentity { addr, presented, expected },
-                    (None, EstablishError::Tls(error))
-                        if !matches!(error, rustls::Error::AlertReceived(_)) =>
-                    {
-                        set_up(error)
-                    }
-                    (None, error) => DialError::Refused { addr, reason: error.to_string() },
-                })
-            }
             Err(_) => Err(DialError::TimedOut { addr }),
         }
     }
@@ -356,11 +234,11 @@ impl Connection {
             // The server learns of the stream by this. If it fails, so does reading.
             let _ = send.write_all(&[GREETING]).await;
             greeted(&mut recv).await?;
-            Ok::<_, ConnectionError>((Sending::quic(send), Receiving::quic(recv)))
+            Ok::<_, ConnectionError>((Sending::new(send), Receiving::new(recv)))
         };
         let refused = |reason: String| DialError::Refused { addr, reason };
         match timeout(self.timeout, open).await {
-            Ok(Ok(control)) => Ok(Link::further(&self.connected, control, None)),
+            Ok(Ok(control)) => Ok(Link::new(&self.connected, control, None)),
             Ok(Err(ConnectionError::VersionMismatch)) => {
                 Err(refused(CloseReason::Overloaded.text().to_owned()))
             }
@@ -397,10 +275,6 @@ async fn first<F: Future + Unpin>(futures: &mut Vec<F>) -> F::Output {
         Poll::Pending
     })
     .await
-}
-
-fn list(failures: &[DialError]) -> String {
-    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Reads the server's greeting off a control stream; `VersionMismatch` if there is none.

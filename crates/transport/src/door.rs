@@ -20,6 +20,9 @@ use half_open::{HalfOpen, Slot};
 
 pub(crate) use admission::Permit;
 
+/// Links let in and not yet accepted by the server's owner.
+pub(crate) const BACKLOG: usize = 64;
+
 /// Counts since a server started, and what it holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ServerStats {

@@ -10,16 +10,6 @@ use crate::prefix::Prefix;
 /// The delay assumed before any is measured. A lost first packet is sent again after three of these.
 const INITIAL_RTT: Duration = Duration::from_millis(100);
 
-/// What carries links.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// QUIC, over UDP.
-    Quic,
-    /// TLS over TCP: less than half of QUIC's processor time for each byte, for shards among
-    /// themselves. One link a connection.
-    Tcp,
-}
-
 /// Which kind of port a link is for. Both sides name it in the handshake, so that a link to the wrong
 /// port, or of another protocol, ends there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +59,6 @@ const UNFINISHED_BYTES: usize = 64 << 20;
 /// [`Limits::coordinator`] or [`Limits::documents`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// What carries the links. Both sides have to choose the same.
-    pub transport: Transport,
     /// Which kind of port the links are for. Both sides have to choose the same.
     pub port: Port,
     /// The longest frame sent, and the longest that a dialler accepts, in bytes.
@@ -82,13 +70,11 @@ pub struct Limits {
     pub frame_within: Duration,
     /// Bytes of unfinished frames that a server keeps for all whom it does not trust.
     pub max_unfinished_bytes: usize,
-    /// Bulks that the other side may have open towards us at once, on one link.
-    pub max_bulks: u32,
-    /// Bytes that one stream may have in flight or waiting to be read. Bounds the speed of a stream
-    /// to this many bytes per round trip.
+    /// Over QUIC: bytes that one link may have in flight or waiting to be read. Bounds its speed to this
+    /// many bytes per round trip.
     pub stream_window_bytes: u32,
-    /// Links that one connection may carry at once. More than one is for programs that stand for many
-    /// clients, such as load tests; links to peers always have a connection each.
+    /// Over QUIC: links that one connection may carry at once. More than one is for programs that stand for many
+    /// clients, such as load tests.
     pub links_per_connection: u32,
     /// Links that a server holds at once, over all connections.
     pub max_links: usize,
@@ -101,8 +87,8 @@ pub struct Limits {
     /// Handshakes that a server works on at once. When there are as many, the address that has the most
     /// of them loses its oldest.
     pub max_handshakes: usize,
-    /// With this many handshakes in progress, a server asks newcomers to prove their address first.
-    /// TCP always does.
+    /// Over QUIC: with this many handshakes in progress, a server asks newcomers to prove their address
+    /// first. TCP always does.
     pub retry_above: usize,
     /// How long either side waits for a link to be set up.
     pub handshake_timeout: Duration,
@@ -113,41 +99,17 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// For links among shards: as [`Limits::peers`], over TCP.
+    /// For links among shards, of which each has two to every other one.
     pub fn shards() -> Self {
-        Self { transport: Transport::Tcp, ..Self::peers() }
-    }
-
-    /// For links of shards to the coordinator. Until a shard has registered, it may say no more than
-    /// that takes.
-    pub fn coordinator() -> Self {
         Self {
-            port: Port::Coordinator,
-            max_frame_bytes: COORDINATOR_FRAME_BYTES,
-            max_received_bytes: REGISTRATION_BYTES,
-            max_bulks: 0,
-            ..Self::peers()
-        }
-    }
-
-    /// For links of clients to the coordinator, which sends them documents.
-    pub fn documents() -> Self {
-        Self { port: Port::Documents, max_links: 16_384, ..Self::clients() }
-    }
-
-    /// For links between servers: tens of megabytes a second at 50 ms of delay.
-    pub fn peers() -> Self {
-        Self {
-            transport: Transport::Quic,
             port: Port::Shards,
             max_frame_bytes: 4 << 20,
             max_received_bytes: 4 << 20,
             frame_within: FRAME_WITHIN,
             max_unfinished_bytes: UNFINISHED_BYTES,
-            max_bulks: 16,
             stream_window_bytes: 4 << 20,
             links_per_connection: 1,
-            max_links: 4096,
+            max_links: 8192,
             max_links_per_ip: 1024,
             trusted: Vec::new(),
             max_handshakes: 256,
@@ -158,17 +120,32 @@ impl Limits {
         }
     }
 
+    /// For links of shards to the coordinator. Until a shard has registered, it may say no more than
+    /// that takes.
+    pub fn coordinator() -> Self {
+        Self {
+            port: Port::Coordinator,
+            max_frame_bytes: COORDINATOR_FRAME_BYTES,
+            max_received_bytes: REGISTRATION_BYTES,
+            max_links: 4096,
+            ..Self::shards()
+        }
+    }
+
+    /// For links of clients to the coordinator, which sends them documents.
+    pub fn documents() -> Self {
+        Self { port: Port::Documents, max_links: 16_384, ..Self::clients() }
+    }
+
     /// For links with clients: tens of kilobytes a second each, very many of them. Documents come in
     /// frames that are longer by far than anything that clients say.
     pub fn clients() -> Self {
         Self {
-            transport: Transport::Quic,
             port: Port::Gateway,
             max_frame_bytes: DOCUMENT_FRAME_BYTES,
             max_received_bytes: HELLO_BYTES,
             frame_within: FRAME_WITHIN,
             max_unfinished_bytes: UNFINISHED_BYTES,
-            max_bulks: 0,
             stream_window_bytes: 96 << 10,
             links_per_connection: 1,
             max_links: 65_536,
@@ -182,11 +159,10 @@ impl Limits {
         }
     }
 
-    /// The most that one connection buffers in each direction, in bytes: a window for each bulk and
-    /// one for each link's control stream, so that bulks that nobody reads cannot starve it.
+    /// The most that one QUIC connection buffers in each direction, in bytes: a window for each link's
+    /// stream, so that links that nobody reads cannot starve others.
     pub const fn buffered_bytes(&self) -> u64 {
-        let streams = self.max_bulks as u64 + self.links_per_connection as u64;
-        self.stream_window_bytes as u64 * streams
+        self.stream_window_bytes as u64 * self.links_per_connection as u64
     }
 
     /// Two-way streams that a client may open to a server at once, for links beyond the first. One
@@ -201,7 +177,7 @@ impl Limits {
         let idle_ms = u64::try_from(self.idle_timeout.as_millis()).unwrap_or(u64::MAX);
         config
             .max_concurrent_bidi_streams(control_streams.into())
-            .max_concurrent_uni_streams(self.max_bulks.into())
+            .max_concurrent_uni_streams(VarInt::from_u32(0))
             .stream_receive_window(self.stream_window_bytes.into())
             .receive_window(VarInt::from_u64(self.buffered_bytes()).unwrap_or(VarInt::MAX))
             .send_window(self.buffered_bytes())

@@ -8,21 +8,23 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 
-use crate::carrier::{Boxed, Carrier, Receiving, Sending};
+use crate::carrier::{Boxed, Receiving, Sending};
 use crate::close::{CloseReason, LinkLost};
 use crate::door::Permit;
 use crate::identity::PeerIdentity;
 use crate::rules::Rules;
+use crate::tls;
 
-pub use recv::{BulkReceiver, Incoming, LinkReceiver};
-pub use send::{BulkReceipt, BulkSender, LinkSender, SendError};
+pub use recv::LinkReceiver;
+pub use send::{LinkSender, SendError};
 
 /// A connection and how many links it has. It closes with the last of them.
 #[derive(Clone)]
 pub(crate) struct Connected {
-    pub(crate) carrier: Carrier,
+    pub(crate) conn: quinn::Connection,
     pub(crate) identity: Option<PeerIdentity>,
     /// The longest frame sent, in bytes.
     pub(crate) max_frame_bytes: usize,
@@ -32,9 +34,9 @@ pub(crate) struct Connected {
 }
 
 impl Connected {
-    pub(crate) fn new(carrier: Carrier, max_frame_bytes: usize, rules: Rules) -> Self {
-        let identity = carrier.remote_identity();
-        Self { carrier, identity, max_frame_bytes, rules, links: Arc::default() }
+    pub(crate) fn new(conn: quinn::Connection, max_frame_bytes: usize, rules: Rules) -> Self {
+        let identity = identity_of(&conn);
+        Self { conn, identity, max_frame_bytes, rules, links: Arc::default() }
     }
 
     /// How many links there are.
@@ -43,14 +45,17 @@ impl Connected {
     }
 }
 
+fn identity_of(conn: &quinn::Connection) -> Option<PeerIdentity> {
+    let keys = conn.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    tls::identity_of(keys.first()?).ok()
+}
+
 /// What all parts of a link share. The link closes, as [`CloseReason::Done`], when the last part
 /// is dropped.
 struct Shared {
     connected: Connected,
     sending: Sending,
-    receiving: Arc<Receiving>,
-    /// Bulks say nothing about which of a connection's links they belong to: only the first has any.
-    takes_bulks: bool,
+    receiving: Receiving,
     /// Why this link ended, once this side knows or has ended it.
     ended: watch::Sender<Option<LinkLost>>,
     /// A server's place for this link, given back with the last part.
@@ -89,19 +94,20 @@ impl Shared {
         }
         let last = self.connected.links.fetch_sub(1, Ordering::Relaxed) == 1;
         if last {
-            self.connected.carrier.close(reason);
+            self.connected.conn.close(reason.code(), reason.text().as_bytes());
         }
         !last
     }
 
     fn lost(&self) -> Option<LinkLost> {
-        self.ended.borrow().clone().or_else(|| self.connected.carrier.lost())
+        let lost = || self.connected.conn.close_reason().map(LinkLost::from);
+        self.ended.borrow().clone().or_else(lost)
     }
 
     /// Waits until the link is gone.
     fn closed(&self) -> Boxed<LinkLost> {
         let mut ended = self.ended.subscribe();
-        let carrier = self.connected.carrier.clone();
+        let conn = self.connected.conn.clone();
         let stopped = self.sending.stopped();
         Box::pin(async move {
             let by_us = async {
@@ -118,7 +124,7 @@ impl Shared {
             tokio::select! {
                 biased;
                 ended = by_us => ended.unwrap_or(LinkLost::ByUs),
-                lost = carrier.closed() => lost,
+                lost = conn.closed() => lost.into(),
                 lost = by_peer => lost,
             }
         })
@@ -138,36 +144,17 @@ pub struct Link {
 }
 
 impl Link {
-    /// The first link of a connection.
-    pub(crate) fn first(
-        connected: &Connected,
-        control: (Sending, Receiving),
-        permit: Option<Permit>,
-    ) -> Self {
-        Self::new(connected, control, permit, true)
-    }
-
-    /// A further link of a connection.
-    pub(crate) fn further(
-        connected: &Connected,
-        control: (Sending, Receiving),
-        permit: Option<Permit>,
-    ) -> Self {
-        Self::new(connected, control, permit, false)
-    }
-
-    fn new(
+    /// One more link of a connection.
+    pub(crate) fn new(
         connected: &Connected,
         (sending, receiving): (Sending, Receiving),
         permit: Option<Permit>,
-        takes_bulks: bool,
     ) -> Self {
         connected.links.fetch_add(1, Ordering::Relaxed);
         let shared = Arc::new(Shared {
             connected: connected.clone(),
             sending,
-            receiving: Arc::new(receiving),
-            takes_bulks,
+            receiving,
             ended: watch::Sender::new(None),
             permit,
         });

@@ -13,6 +13,8 @@ mod sender;
 mod server;
 mod session;
 
+use crate::limits::Port;
+
 pub use dialer::PeerDialer;
 pub use receiver::{PeerHandle, PeerReceiver};
 pub use sender::{PeerSendError, PeerSender};
@@ -33,7 +35,7 @@ impl Lane {
     /// The name of the application protocol.
     const fn alpn(self) -> &'static [u8] {
         match self {
-            Self::Control => b"antiphon/2 shards",
+            Self::Control => Port::Shards.alpn(),
             Self::Batches => b"antiphon/2 batches",
         }
     }

@@ -10,16 +10,15 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio::time::{Instant, timeout};
 
 use crate::{
-    Accept, CloseReason, Dialer, Identity, Incoming, Limits, LinkLost, LinkReceiver, LinkSender,
-    RecvError, Server, tls,
+    Accept, CloseReason, Dialer, Identity, Limits, LinkLost, LinkReceiver, LinkSender, RecvError,
+    Server, tls,
 };
 
 const SERVER: [u8; 32] = [1; 32];
-const BULKS: u32 = 4;
 const ALPN: &[u8] = b"antiphon/2 gateway";
 
 fn server() -> Server {
-    server_with(Limits { max_bulks: BULKS, ..Limits::clients() })
+    server_with(Limits::clients())
 }
 
 fn server_with(limits: Limits) -> Server {
@@ -58,16 +57,12 @@ async fn a_stranger_has_little_room_and_little_time() {
     send.write_all(&1000_u32.to_be_bytes()).await.unwrap();
     assert!(timeout(2 * frame_within, receiver.recv()).await.is_err());
     send.write_all(&[7; 1000]).await.unwrap();
-    assert!(
-        matches!(receiver.recv().await, Ok(Some(Incoming::Frame(frame))) if frame.len() == 1000)
-    );
+    assert!(matches!(receiver.recv().await, Ok(Some(frame)) if frame.len() == 1000));
 
     server.accept_up_to(200);
     let (mut receiver, _rest, mut send) = linked(&mut server).await;
     send.write_all(&[&200_u32.to_be_bytes()[..], &[7; 200]].concat()).await.unwrap();
-    assert!(
-        matches!(receiver.recv().await, Ok(Some(Incoming::Frame(frame))) if frame.len() == 200)
-    );
+    assert!(matches!(receiver.recv().await, Ok(Some(frame)) if frame.len() == 200));
 }
 
 #[tokio::test]
@@ -95,7 +90,7 @@ async fn all_strangers_together_have_one_budget() {
 async fn each_kind_of_port_takes_its_own_links_only() {
     let server = server();
     let who = Identity::from_seed(&SERVER).public();
-    for limits in [Limits::documents(), Limits::coordinator(), Limits::peers()] {
+    for limits in [Limits::documents(), Limits::coordinator()] {
         let dialled = Dialer::new(None, limits).dial(server.local_addr().unwrap(), who).await;
         assert!(dialled.is_err());
     }
@@ -205,33 +200,28 @@ async fn garbage_on_the_control_stream_costs_the_link_only() {
     let (_conn, mut send, _recv) = control(&server).await;
     let (_, mut receiver) = server.accept().await.unwrap().split();
     send.write_all(&[0, 0, 0, 2, 8, 9]).await.unwrap();
-    assert!(matches!(receiver.recv().await, Ok(Some(Incoming::Frame(f))) if *f == [8, 9]));
+    assert!(matches!(receiver.recv().await, Ok(Some(f)) if *f == [8, 9]));
 }
 
 #[tokio::test]
 async fn a_stream_ending_within_a_frame_is_an_error() {
     let mut server = server();
-    let (conn, _send, _recv) = control(&server).await;
-    let (_, mut receiver) = server.accept().await.unwrap().split();
-    let mut uni = conn.open_uni().await.unwrap();
-    uni.write_all(&[0, 0, 0, 1, 5, 0, 0, 0, 9, 1]).await.unwrap();
-    uni.finish().unwrap();
-    let Ok(Some(Incoming::Bulk(mut bulk))) = receiver.recv().await else { panic!("no bulk") };
-    assert_eq!(bulk.next().await.unwrap().unwrap(), &[5][..]);
-    assert_eq!(bulk.next().await, Err(RecvError::Truncated));
+    let (mut receiver, (_sender, conn, _recv), mut send) = linked(&mut server).await;
+    send.write_all(&[0, 0, 0, 1, 5, 0, 0, 0, 9, 1]).await.unwrap();
+    send.finish().unwrap();
+    assert_eq!(receiver.recv().await.unwrap().unwrap(), &[5][..]);
+    assert_eq!(receiver.recv().await, Err(RecvError::Truncated));
     let reason = LinkLost::from(conn.closed().await);
     assert_eq!(reason, LinkLost::ByPeer { reason: CloseReason::Protocol });
+    let again = receiver.recv().await;
+    assert!(again.is_err(), "{again:?}");
 }
 
 #[tokio::test]
-async fn a_client_cannot_open_two_way_streams_nor_more_bulks_than_allowed() {
+async fn a_client_cannot_open_streams_of_its_own() {
     let mut server = server();
     let (conn, _send, _recv) = control(&server).await;
     let _link = server.accept().await.unwrap();
-    let mut bulks = Vec::new();
-    for _ in 0..BULKS {
-        bulks.push(conn.open_uni().await.unwrap());
-    }
     let ready = tokio::select! {
         biased;
         _ = conn.open_bi() => true,

@@ -18,6 +18,9 @@ use rustls::{
 
 use crate::identity::{Identity, PeerIdentity};
 
+/// The library wants a server name; links know servers by their keys, and it is not sent.
+pub(crate) const SERVER_NAME: &str = "antiphon";
+
 /// Decides whether an identity may come in.
 pub(crate) type Admit = dyn Fn(&PeerIdentity) -> bool + Send + Sync;
 

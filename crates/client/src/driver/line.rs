@@ -5,9 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_transport::{
-    CloseReason, DialError, Dialer, Incoming, Limits, Link, LinkReceiver, LinkSender,
-};
+use antiphon_transport::{CloseReason, DialError, Dialer, Limits, Link, LinkReceiver, LinkSender};
 use antiphon_wire::{
     Decode as _, Encode as _, FromClient, IdentityKey, PROTOCOL_VERSION, ToClient,
 };
@@ -219,13 +217,10 @@ impl Up {
             () = overdue => return LineEvent::Lost("the other side is too slow".to_owned()),
         };
         match incoming {
-            Ok(Some(Incoming::Frame(frame))) => match ToClient::from_bytes(&frame) {
+            Ok(Some(frame)) => match ToClient::from_bytes(&frame) {
                 Ok(message) => LineEvent::Message(Box::new(message)),
                 Err(error) => LineEvent::Nonsense(error.to_string()),
             },
-            Ok(Some(Incoming::Bulk(_))) => {
-                LineEvent::Nonsense("a batch is for shards only".to_owned())
-            }
             Ok(None) => LineEvent::Lost("the other side closed the link".to_owned()),
             Err(error) => LineEvent::Lost(error.to_string()),
         }

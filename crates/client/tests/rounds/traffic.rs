@@ -7,7 +7,7 @@ use antiphon_client_core::{
     Client as Core, ClientConfig as CoreConfig, EntropySource, Input, Opening, Output,
 };
 use antiphon_process::clock::SystemClock;
-use antiphon_transport::{Dialer, Incoming, Limits};
+use antiphon_transport::{Dialer, Limits};
 use antiphon_wire::{
     Blob, Decode as _, Encode as _, FromClient, PROTOCOL_VERSION, Round, ToClient,
 };
@@ -195,7 +195,7 @@ async fn leak(world: Joining, leak: Leak, seed: u64) {
     let (sender, mut receiver) = link.split();
     let hello = || FromClient::Hello { version: PROTOCOL_VERSION }.to_bytes().into();
     sender.send(hello()).await.unwrap();
-    while let Ok(Some(Incoming::Frame(frame))) = receiver.recv().await {
+    while let Ok(Some(frame)) = receiver.recv().await {
         let (now, arrived) = (SystemClock::now(), Instant::now());
         let input = Input::from(ToClient::from_bytes(&frame).unwrap());
         core.handle(now, input);

@@ -7,9 +7,7 @@ use std::time::Duration;
 use antiphon_client::{Client, ClientConfig, Coordinator, Event, Events, Gateway, IdentityKey};
 use antiphon_mock_mix::{Mix, Place, Plan, shard_key};
 use antiphon_process::clock::SystemClock;
-use antiphon_transport::{
-    Accept, CloseReason, Identity, Incoming, Limits, LinkReceiver, LinkSender, Server,
-};
+use antiphon_transport::{Accept, CloseReason, Identity, Limits, LinkReceiver, LinkSender, Server};
 use antiphon_wire::{
     Blob, Decode as _, Digest, Encode as _, Epoch, FromClient, PROTOCOL_VERSION, Round,
     SignedDocument, Ticket, ToClient,
@@ -129,7 +127,7 @@ impl Served {
 
     pub(crate) async fn next(&mut self) -> FromClient {
         match within(self.receiver.recv()).await {
-            Ok(Some(Incoming::Frame(frame))) => FromClient::from_bytes(&frame).unwrap(),
+            Ok(Some(frame)) => FromClient::from_bytes(&frame).unwrap(),
             other => panic!("no message but {other:?}"),
         }
     }

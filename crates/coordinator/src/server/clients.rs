@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use antiphon_transport::{CloseReason, Incoming, LinkSender, SendError, Server};
+use antiphon_transport::{CloseReason, LinkSender, SendError, Server};
 use antiphon_wire::{Decode, Epoch, FromClient, PROTOCOL_VERSION};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -32,7 +32,7 @@ pub(super) async fn serve(
         tokio::spawn(async move {
             let (sender, mut receiver) = link.split();
             let hello = timeout(HELLO_WITHIN, receiver.recv()).await;
-            let Ok(Ok(Some(Incoming::Frame(frame)))) = hello else {
+            let Ok(Ok(Some(frame))) = hello else {
                 return sender.close(CloseReason::Protocol);
             };
             let expected = FromClient::Hello { version: PROTOCOL_VERSION };

@@ -6,9 +6,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use antiphon_transport::{
-    CloseReason, Endpoint, Incoming, Limits, Link, LinkReceiver, LinkSender, Server,
-};
+use antiphon_transport::{CloseReason, Endpoint, Limits, Link, LinkReceiver, LinkSender, Server};
 use antiphon_wire::{
     Blob, Decode as _, Encode as _, Epoch, IdentityKey, NetworkFile, ToCoordinator, ToShard,
 };
@@ -86,8 +84,7 @@ impl Door {
         let identity = IdentityKey(identity.0);
         let address = link.remote_addr();
         let (sender, mut receiver) = link.split();
-        let Ok(Ok(Some(Incoming::Frame(frame)))) = timeout(REGISTER_WITHIN, receiver.recv()).await
-        else {
+        let Ok(Ok(Some(frame))) = timeout(REGISTER_WITHIN, receiver.recv()).await else {
             self.refusals.count("silent", &"no registration came");
             return sender.close(CloseReason::Protocol);
         };
@@ -173,8 +170,7 @@ async fn read(
     loop {
         let incoming = receiver.recv().await;
         let frame = match incoming {
-            Ok(Some(Incoming::Frame(frame))) => frame,
-            Ok(Some(Incoming::Bulk(_))) => return CloseReason::Protocol,
+            Ok(Some(frame)) => frame,
             Ok(None) | Err(_) => return CloseReason::Done,
         };
         let Ok(message) = ToCoordinator::from_bytes(&frame) else {

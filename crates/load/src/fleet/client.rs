@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use antiphon_transport::{Incoming, LinkReceiver, LinkSender};
+use antiphon_transport::{LinkReceiver, LinkSender};
 use antiphon_wire::{
     Decode as _, Encode as _, Epoch, FromClient, PROTOCOL_VERSION, Round, ToClient,
 };
@@ -75,7 +75,7 @@ impl Session<'_> {
                 biased;
                 () = at(next), if next.is_some() => self.submit().await,
                 incoming = self.receiver.recv() => match incoming {
-                    Ok(Some(Incoming::Frame(frame))) => match ToClient::from_bytes(&frame) {
+                    Ok(Some(frame)) => match ToClient::from_bytes(&frame) {
                         Ok(message) => self.message(message),
                         Err(_) => Some(Left::Lost),
                     },

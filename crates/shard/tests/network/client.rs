@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use antiphon_routing::VerifiedEpoch;
 use antiphon_shard::ShardServer;
-use antiphon_transport::{Dialer, Incoming, Limits, Link, LinkReceiver, LinkSender, PeerIdentity};
+use antiphon_transport::{Dialer, Limits, Link, LinkReceiver, LinkSender, PeerIdentity};
 use antiphon_wire::{
     Blob, DEAD_DROP_BYTES, Decode as _, Digest, Encode as _, Epoch, FromClient, NetworkFile,
     PROTOCOL_VERSION, Round, ToClient,
@@ -42,7 +42,7 @@ impl Client {
     /// The next message; `None` when the link is gone.
     pub(crate) async fn hear(&mut self) -> Option<ToClient> {
         match timeout(PATIENCE, self.receiver.recv()).await.expect("a message or the end") {
-            Ok(Some(Incoming::Frame(frame))) => Some(ToClient::from_bytes(&frame).unwrap()),
+            Ok(Some(frame)) => Some(ToClient::from_bytes(&frame).unwrap()),
             _ => None,
         }
     }

@@ -9,10 +9,10 @@ use tokio::time::timeout;
 
 use super::handshake::{self, HandshakeError};
 use super::{Lane, PeerSender};
-use crate::dialer::{DialError, SERVER_NAME};
+use crate::dial_error::DialError;
 use crate::identity::{Identity, PeerIdentity};
 use crate::limits::Limits;
-use crate::tls;
+use crate::tls::{self, SERVER_NAME};
 
 /// Opens links to send to other shards over.
 #[derive(Debug)]

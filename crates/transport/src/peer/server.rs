@@ -12,11 +12,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::session::Session;
 use super::{Lane, PeerReceiver, handshake};
+use crate::bind_error::BindError;
 use crate::close::CloseReason;
-use crate::door::{Door, Endpoint, Permit};
+use crate::door::{BACKLOG, Door, Endpoint, Permit};
 use crate::identity::{Identity, PeerIdentity};
 use crate::limits::Limits;
-use crate::server::{BACKLOG, BindError};
 use crate::{socket, tls};
 
 /// How long to wait when the system gives no more sockets.

@@ -1,20 +1,19 @@
-//! Frames, bulks, and what holds them back.
+//! Frames, and what holds them back.
 
 use std::time::Duration;
 
 use antiphon_transport::{
-    Accept, BulkReceiver, CloseReason, Dialer, Incoming, Limits, LinkLost, LinkReceiver, RecvError,
-    SendError,
+    Accept, CloseReason, Dialer, Limits, LinkLost, LinkReceiver, RecvError, SendError,
 };
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use crate::{dial, identity, listen, pair};
+use crate::{dial, identity, known, listen, pair};
 
 const WINDOW: u32 = 64 << 10;
 
-fn small(kind: fn() -> Limits) -> Limits {
-    Limits { stream_window_bytes: WINDOW, max_bulks: 3, ..kind() }
+fn small() -> Limits {
+    Limits { stream_window_bytes: WINDOW, ..known() }
 }
 
 /// Long enough for anything to pass that is going to pass on the loopback interface.
@@ -22,20 +21,14 @@ const SETTLED: Duration = Duration::from_millis(300);
 
 async fn frame(receiver: &mut LinkReceiver) -> Bytes {
     match receiver.recv().await {
-        Ok(Some(Incoming::Frame(frame))) => frame,
+        Ok(Some(frame)) => frame,
         other => panic!("{other:?}"),
     }
 }
 
-async fn bulk(receiver: &mut LinkReceiver) -> BulkReceiver {
-    match receiver.recv().await {
-        Ok(Some(Incoming::Bulk(bulk))) => bulk,
-        other => panic!("{other:?}"),
-    }
-}
-
-async fn control_frames_arrive_in_order_both_ways(kind: fn() -> Limits) {
-    let (ours, theirs, _running) = pair(kind(), kind()).await;
+#[tokio::test]
+async fn frames_arrive_in_order_both_ways() {
+    let (ours, theirs, _running) = pair(known(), known()).await;
     let (ours, theirs) = (ours.split(), theirs.split());
     for (sender, mut receiver) in [(ours.0, theirs.1), (theirs.0, ours.1)] {
         let sent: Vec<_> = (0..300_usize).map(|i| Bytes::from(vec![i as u8; i * 7])).collect();
@@ -55,8 +48,9 @@ async fn control_frames_arrive_in_order_both_ways(kind: fn() -> Limits) {
     }
 }
 
-async fn a_finished_link_ends_after_its_last_frame(kind: fn() -> Limits) {
-    let (ours, theirs, _running) = pair(kind(), kind()).await;
+#[tokio::test]
+async fn a_finished_link_ends_after_its_last_frame() {
+    let (ours, theirs, _running) = pair(known(), known()).await;
     let (sender, _their_receiver) = theirs.split();
     sender.send(Bytes::from_static(b"last")).await.unwrap();
     sender.finish().await.unwrap();
@@ -66,9 +60,10 @@ async fn a_finished_link_ends_after_its_last_frame(kind: fn() -> Limits) {
     assert!(matches!(receiver.recv().await, Ok(None)));
 }
 
-async fn a_frame_too_long_closes_its_link_and_no_other(kind: fn() -> Limits) {
-    let mut server = listen(Accept::AnyIdentity, Limits { max_received_bytes: 1000, ..kind() });
-    let dialer = Dialer::new(Some(&identity(2)), kind());
+#[tokio::test]
+async fn a_frame_too_long_closes_its_link_and_no_other() {
+    let mut server = listen(Accept::AnyIdentity, Limits { max_received_bytes: 1000, ..known() });
+    let dialer = Dialer::new(Some(&identity(2)), known());
     let good = dial(&server, &dialer).await;
     let (_, mut good_receiver) = server.accept().await.unwrap().split();
     let bad = dial(&server, &dialer).await;
@@ -87,9 +82,10 @@ async fn a_frame_too_long_closes_its_link_and_no_other(kind: fn() -> Limits) {
     assert_eq!(frame(&mut good_receiver).await.len(), 1000);
 }
 
-async fn a_frame_too_long_for_our_own_limit_is_not_sent(kind: fn() -> Limits) {
-    let limits = Limits { max_frame_bytes: 10, ..kind() };
-    let (ours, theirs, _running) = pair(kind(), limits).await;
+#[tokio::test]
+async fn a_frame_too_long_for_our_own_limit_is_not_sent() {
+    let limits = Limits { max_frame_bytes: 10, ..known() };
+    let (ours, theirs, _running) = pair(known(), limits).await;
     let (sender, _receiver) = theirs.split();
     let refused = sender.send(Bytes::from_static(&[0; 11])).await;
     assert!(matches!(refused, Err(SendError::FrameTooLarge(_))), "{refused:?}");
@@ -98,8 +94,9 @@ async fn a_frame_too_long_for_our_own_limit_is_not_sent(kind: fn() -> Limits) {
     assert_eq!(frame(&mut receiver).await.len(), 10);
 }
 
-async fn a_sender_waits_for_its_receiver(kind: fn() -> Limits) {
-    let (ours, theirs, _running) = pair(small(kind), small(kind)).await;
+#[tokio::test]
+async fn a_sender_waits_for_its_receiver() {
+    let (ours, theirs, _running) = pair(small(), small()).await;
     let (sender, _receiver) = theirs.split();
     let (_sender, mut receiver) = ours.split();
     let (progress, mut sent) = tokio::sync::mpsc::unbounded_channel();
@@ -122,92 +119,9 @@ async fn a_sender_waits_for_its_receiver(kind: fn() -> Limits) {
     sending.await.unwrap();
 }
 
-async fn unread_bulks_do_not_hold_up_control_frames(kind: fn() -> Limits) {
-    let (ours, theirs, _running) = pair(small(kind), small(kind)).await;
-    let (sender, _receiver) = theirs.split();
-    let (_sender, mut receiver) = ours.split();
-    let batch = vec![Bytes::from(vec![3; 50_000]); 10];
-    // One more than may be open at once.
-    let sending: Vec<_> = (0..4)
-        .map(|_| {
-            let (sender, batch) = (sender.clone(), batch.clone());
-            tokio::spawn(async move { sender.send_bulk(batch).await })
-        })
-        .collect();
-    let mut bulks = Vec::new();
-    for _ in 0..3 {
-        bulks.push(bulk(&mut receiver).await);
-    }
-    // Nothing reads them: every bulk now fills its window and waits.
-    assert!(timeout(SETTLED, receiver.recv()).await.is_err());
-    assert!(sending.iter().all(|task| !task.is_finished()));
-
-    sender.send(Bytes::from(vec![1; 60_000])).await.unwrap();
-    assert_eq!(frame(&mut receiver).await.len(), 60_000);
-
-    for _ in 0..4 {
-        let mut reading = match bulks.pop() {
-            Some(reading) => reading,
-            None => bulk(&mut receiver).await,
-        };
-        for wanted in &batch {
-            assert_eq!(reading.next().await.unwrap().unwrap(), wanted);
-        }
-        assert_eq!(reading.next().await, Ok(None));
-    }
-    for task in sending {
-        task.await.unwrap().unwrap();
-    }
-}
-
-async fn a_bulk_is_read_while_it_is_written(kind: fn() -> Limits) {
-    let (ours, theirs, _running) = pair(kind(), kind()).await;
-    let (sender, _receiver) = theirs.split();
-    let (_sender, mut receiver) = ours.split();
-    let mut sending = sender.open_bulk().await.unwrap();
-    sending.send(vec![Bytes::from_static(b"first")]).await.unwrap();
-    let mut reading = bulk(&mut receiver).await;
-    assert_eq!(reading.next().await.unwrap().unwrap(), &b"first"[..]);
-    sending.send(vec![Bytes::new(), Bytes::from_static(b"second")]).await.unwrap();
-    assert_eq!(reading.next().await.unwrap().unwrap(), &b""[..]);
-    let waiting = tokio::spawn(sending.finish_and_wait());
-    assert_eq!(reading.next().await.unwrap().unwrap(), &b"second"[..]);
-    assert_eq!(reading.next().await, Ok(None));
-    waiting.await.unwrap().unwrap();
-}
-
-async fn an_abandoned_bulk_is_never_taken_for_a_whole_one(kind: fn() -> Limits) {
-    let (ours, theirs, _running) = pair(kind(), kind()).await;
-    let (sender, _receiver) = theirs.split();
-    let (_sender, mut receiver) = ours.split();
-    let mut sending = sender.open_bulk().await.unwrap();
-    sending.send(vec![Bytes::from_static(b"first")]).await.unwrap();
-    let mut reading = bulk(&mut receiver).await;
-    assert_eq!(reading.next().await.unwrap().unwrap(), &b"first"[..]);
-    drop(sending);
-    assert_eq!(
-        reading.next().await,
-        Err(RecvError::Lost(LinkLost::ByPeer { reason: CloseReason::Abandoned }))
-    );
-    sender.send(Bytes::from_static(b"still good")).await.unwrap();
-    assert_eq!(frame(&mut receiver).await, &b"still good"[..]);
-}
-
-async fn a_bulk_nobody_wants_stops_its_sender(kind: fn() -> Limits) {
-    let (ours, theirs, _running) = pair(small(kind), small(kind)).await;
-    let (sender, _receiver) = theirs.split();
-    let (_sender, mut receiver) = ours.split();
-    let sending = tokio::spawn({
-        let sender = sender.clone();
-        async move { sender.send_bulk(vec![Bytes::from(vec![0; 1 << 20])]).await }
-    });
-    drop(bulk(&mut receiver).await);
-    assert_eq!(sending.await.unwrap(), Err(SendError::Stopped));
-    assert_eq!(sender.lost(), None);
-}
-
-async fn a_control_frame_dropped_half_way_closes_the_link(kind: fn() -> Limits) {
-    let (ours, theirs, _running) = pair(small(kind), small(kind)).await;
+#[tokio::test]
+async fn a_frame_dropped_half_way_closes_the_link() {
+    let (ours, theirs, _running) = pair(small(), small()).await;
     let (sender, _receiver) = theirs.split();
     let (_sender, mut receiver) = ours.split();
     assert!(timeout(SETTLED, sender.send(Bytes::from(vec![0; 1 << 20]))).await.is_err());
@@ -219,23 +133,10 @@ async fn a_control_frame_dropped_half_way_closes_the_link(kind: fn() -> Limits) 
     }
 }
 
-async fn dropping_a_link_ends_it_for_the_other_side(kind: fn() -> Limits) {
-    let (ours, theirs, _running) = pair(kind(), kind()).await;
+#[tokio::test]
+async fn dropping_a_link_ends_it_for_the_other_side() {
+    let (ours, theirs, _running) = pair(known(), known()).await;
     drop(theirs);
     let (_sender, mut receiver) = ours.split();
     assert!(matches!(receiver.recv().await, Ok(None)));
-}
-
-over_both! {
-    control_frames_arrive_in_order_both_ways,
-    a_finished_link_ends_after_its_last_frame,
-    a_frame_too_long_closes_its_link_and_no_other,
-    a_frame_too_long_for_our_own_limit_is_not_sent,
-    a_sender_waits_for_its_receiver,
-    unread_bulks_do_not_hold_up_control_frames,
-    a_bulk_is_read_while_it_is_written,
-    an_abandoned_bulk_is_never_taken_for_a_whole_one,
-    a_bulk_nobody_wants_stops_its_sender,
-    a_control_frame_dropped_half_way_closes_the_link,
-    dropping_a_link_ends_it_for_the_other_side,
 }

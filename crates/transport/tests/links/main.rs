@@ -1,34 +1,20 @@
-//! Links over real QUIC and TCP on the loopback interface.
+//! Links over real QUIC on the loopback interface.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
-
-/// Makes tests of functions that hold for links over QUIC as well as over TCP.
-macro_rules! over_both {
-    ($($name:ident,)*) => {
-        mod over_quic {
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name(antiphon_transport::Limits::peers).await;
-            })*
-        }
-        mod over_tcp {
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name(antiphon_transport::Limits::shards).await;
-            })*
-        }
-    };
-}
 
 mod flow;
 mod handshake;
 mod several;
-mod throughput;
 
 use antiphon_transport::{Accept, Dialer, Identity, Limits, Link, Server};
 
 fn identity(seed: u8) -> Identity {
     Identity::from_seed(&[seed; 32])
+}
+
+/// For links whose both sides are known, with frames of the same length both ways.
+fn known() -> Limits {
+    Limits { max_received_bytes: 4 << 20, ..Limits::coordinator() }
 }
 
 fn listen(accept: Accept, limits: Limits) -> Server {

@@ -1,8 +1,8 @@
 //! Several links over one connection.
 
 use antiphon_transport::{
-    Accept, CloseReason, Connection, DialError, Dialer, Incoming, Limits, LinkLost, LinkReceiver,
-    LinkSender, RecvError, Server,
+    Accept, CloseReason, Connection, DialError, Dialer, Limits, LinkLost, LinkReceiver, LinkSender,
+    RecvError, Server,
 };
 use bytes::Bytes;
 
@@ -27,7 +27,7 @@ async fn open(server: &mut Server, connection: &Connection) -> (Halves, Halves) 
 
 async fn frame(receiver: &mut LinkReceiver) -> Bytes {
     match receiver.recv().await {
-        Ok(Some(Incoming::Frame(frame))) => frame,
+        Ok(Some(frame)) => frame,
         other => panic!("{other:?}"),
     }
 }
