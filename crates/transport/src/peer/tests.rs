@@ -13,7 +13,10 @@ use crate::{CloseReason, Identity, Limits, LinkLost, RecvError};
 const SERVER: [u8; 32] = [1; 32];
 
 /// Long enough for anything to pass that is going to pass on the loopback interface.
-const SETTLED: Duration = Duration::from_millis(300);
+const SETTLED: Duration = Duration::from_millis(700);
+
+/// Far longer than anything takes that does not wait for somebody else.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn identity(seed: u8) -> Identity {
     Identity::from_seed(&[seed; 32])

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use tokio::sync::Mutex;
 
 use super::{Connected, Shared};
-use crate::carrier::StreamError;
 use crate::close::{CloseReason, LinkLost};
 use crate::frame::{FrameTooLarge, encode_frames};
 use crate::identity::PeerIdentity;
+use crate::quic::stream::StreamError;
 
 /// Why something could not be sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

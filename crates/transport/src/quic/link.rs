@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rustls::pki_types::CertificateDer;
 use tokio::sync::watch;
 
-use crate::carrier::{Boxed, Receiving, Sending};
 use crate::close::{CloseReason, LinkLost};
 use crate::door::Permit;
 use crate::identity::PeerIdentity;
+use crate::quic::stream::{Boxed, Receiving, Sending};
 use crate::rules::Rules;
 use crate::tls;
 

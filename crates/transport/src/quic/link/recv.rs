@@ -8,9 +8,9 @@ use bytes::{Buf as _, Bytes};
 use tokio::time::timeout_at;
 
 use super::Shared;
-use crate::carrier::{Boxed, StreamError};
 use crate::close::{CloseReason, LinkLost};
 use crate::intake::{Intake, RecvError};
+use crate::quic::stream::{Boxed, StreamError};
 
 /// Receives frames.
 pub struct LinkReceiver {

@@ -14,14 +14,14 @@ use quinn::{ConnectionError, Endpoint, ReadExactError, RecvStream};
 use tokio::net::lookup_host;
 use tokio::time::{sleep, timeout};
 
-use crate::carrier::{Receiving, Sending};
 use crate::close::{CloseReason, LinkLost};
 use crate::dial_error::DialError;
 use crate::identity::{Identity, PeerIdentity};
 use crate::limits::Limits;
-use crate::link::{Connected, Link};
+use crate::quic::link::{Connected, Link};
+use crate::quic::server::GREETING;
+use crate::quic::stream::{Receiving, Sending};
 use crate::rules::Rules;
-use crate::server::GREETING;
 use crate::tls::SERVER_NAME;
 use crate::{socket, tls};
 

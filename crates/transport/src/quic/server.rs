@@ -14,12 +14,12 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::bind_error::BindError;
-use crate::carrier::{Receiving, Sending};
 use crate::close::CloseReason;
 use crate::door::{BACKLOG, Door, Endpoint, Permit, ServerStats};
 use crate::identity::Identity;
 use crate::limits::Limits;
-use crate::link::{Connected, Link};
+use crate::quic::link::{Connected, Link};
+use crate::quic::stream::{Receiving, Sending};
 use crate::socket;
 use crate::tls::{self, Admit};
 
