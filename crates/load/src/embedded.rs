@@ -280,13 +280,13 @@ fn shard_config(
 }
 
 /// Raises the limit of open files and sockets, and sees that it suffices. Each two shards share two
-/// links, with both ends in this process; each shard has two sockets, a link to the coordinator and a few
-/// files besides.
+/// links of two lanes, with both ends in this process; each shard has two sockets, a link to the
+/// coordinator and a few files besides.
 fn check_descriptors(options: &EmbeddedOptions) -> Result<(), EmbeddedError> {
     descriptors::raise();
     let limit = descriptors::limit();
     let (shards, each) = (options.shards, u64::from(options.shards));
-    let needed = 64 + 16 * each + 2 * each * each + u64::from(options.sockets);
+    let needed = 64 + 16 * each + 4 * each * each + u64::from(options.sockets);
     if limit < needed {
         return Err(EmbeddedError::Descriptors { limit, shards, needed });
     }

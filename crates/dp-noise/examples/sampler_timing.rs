@@ -1,7 +1,7 @@
 //! Whether the time of a draw of noise depends on the number drawn: Welch's t between draws that all give
 //! the same number and random ones, as in dudect (Reparaz, Balasch and Verbauwhede, 2017).
 //!
-//! `cargo run --release -p antiphon-dp-noise --example timing [-- MEASUREMENTS]`, on a quiet machine.
+//! `cargo run --release -p antiphon-dp-noise --example sampler_timing [-- MEASUREMENTS]`, on a quiet machine.
 //! A small |t| proves nothing; a large one, time and again, is a leak. Exits with 1 at such a one.
 #![allow(clippy::disallowed_methods)] // A stopwatch needs a clock.
 
