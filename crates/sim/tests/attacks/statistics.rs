@@ -126,7 +126,7 @@ fn no_statistic_of_a_clients_link_tells_whether_its_user_talks() {
         links.iter().flatten().filter(|seen| seen.up).map(|seen| seen.bytes).collect()
     };
     let idle_measured = measure(&idle);
-    assert!(idle_measured[0].len() > 300, "{} submissions", idle_measured[0].len());
+    assert!(idle_measured[0].len() > 250, "{} submissions", idle_measured[0].len());
     for (of, seeds) in [(Use::Much, [13, 14]), (Use::Alone, [15, 16])] {
         let seen = links(of, seeds);
         assert_eq!(sizes(&seen), sizes(&idle), "{of:?}");

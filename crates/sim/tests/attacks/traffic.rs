@@ -149,7 +149,7 @@ fn spoilt_rounds_look_the_same_whatever_users_do() {
             rounds.filter(|r| idle.record.outcome(client, r.round) == Some(outcome)).count()
         };
         let count = (0..CLIENTS).map(of).sum::<usize>();
-        assert!(count > 4, "{outcome:?}: {count}\n{}", log(&idle));
+        assert!(count > 3, "{outcome:?}: {count}\n{}", log(&idle));
     }
     for of in [Use::Much, Use::Alone, Use::Short] {
         let mut network = run_against(setup.clone(), of, spoil());
