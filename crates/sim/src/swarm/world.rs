@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use antiphon_client_core::{Event, Outcome};
-use antiphon_coordinator::{Notice, RoundResult, State};
+use antiphon_coordinator::{Notice, RoundReport, RoundResult, State};
 use antiphon_wire::{Digest, Round, Timestamp};
 
 use super::draw::Draw;
@@ -189,6 +189,9 @@ impl<'a> World<'a> {
             move |world| world.delivered() >= before + 3
         })?;
         let reported = self.network.record.rounds().count();
+        // A round from the time of trouble may be reported of later, once nobody can say more of it.
+        let through = self.network.record.rounds().map(|report| report.round).max();
+        let in_calm = |report: &&RoundReport| Some(report.round) > through;
         let told: Vec<_> = self.network.record.events.iter().map(Vec::len).collect();
         if let Some(shard) = self.plan.leaves {
             self.fault(Fault::Leave(shard))?;
@@ -200,8 +203,9 @@ impl<'a> World<'a> {
             let ended = world.network.record.rounds().count() - reported;
             ended >= CALM_ROUNDS && world.leaving.is_empty()
         })?;
-        let first = self.network.record.rounds().nth(reported).map(|report| report.round);
-        for report in self.network.record.rounds().skip(reported) {
+        let reports = || self.network.record.rounds().skip(reported).filter(in_calm);
+        let first = reports().next().map(|report| report.round);
+        for report in reports() {
             if report.result != RoundResult::Delivered {
                 return Err(self.broken(format!("with nothing amiss: {report:?}")));
             }
