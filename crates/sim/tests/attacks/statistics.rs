@@ -12,7 +12,7 @@ use antiphon_sim::{LinkModel, Network, Observed, Party, Payload, Sent, Setup};
 use antiphon_wire::{Direction, Timestamp};
 
 const CLIENTS: usize = 4;
-const RUN_MS: u64 = 60_000;
+const RUN_MS: u64 = 68_000;
 /// The chance of an alarm by chance, per comparison.
 const LEVEL: f64 = 1e-6;
 
@@ -126,7 +126,7 @@ fn no_statistic_of_a_clients_link_tells_whether_its_user_talks() {
         links.iter().flatten().filter(|seen| seen.up).map(|seen| seen.bytes).collect()
     };
     let idle_measured = measure(&idle);
-    assert!(idle_measured[0].len() > 250, "{} submissions", idle_measured[0].len());
+    assert!(idle_measured[0].len() > 300, "{} submissions", idle_measured[0].len());
     for (of, seeds) in [(Use::Much, [13, 14]), (Use::Alone, [15, 16])] {
         let seen = links(of, seeds);
         assert_eq!(sizes(&seen), sizes(&idle), "{of:?}");
