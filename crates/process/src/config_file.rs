@@ -1,5 +1,7 @@
 //! Configuration files of the processes: TOML that names other files, by paths beside it.
 
+mod variables;
+
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -37,6 +39,16 @@ pub enum ConfigError {
         /// The configuration file.
         file: PathBuf,
         /// What is wrong with it, and where.
+        problem: String,
+    },
+    /// A text asks for a variable that the environment does not have.
+    #[error("{file}: `{key}`: {problem}")]
+    Variable {
+        /// The configuration file.
+        file: PathBuf,
+        /// The key in question.
+        key: String,
+        /// What it asks for.
         problem: String,
     },
     /// A value that cannot be.
@@ -111,12 +123,21 @@ pub struct ConfigSource {
 }
 
 impl ConfigSource {
-    /// Reads the configuration file `file` as a `Raw`.
+    /// Reads the configuration file `file` as a `Raw`. Its texts may ask for variables of the environment,
+    /// as `${NAME}`.
     ///
     /// # Errors
-    /// If the file cannot be read, or is not the TOML of a `Raw`.
+    /// If the file cannot be read, asks for a variable that is not set, or is not the TOML of a `Raw`.
     pub fn read<Raw: DeserializeOwned>(file: &Path) -> Result<(Raw, Self), ConfigError> {
-        let raw = toml::from_str(&read_text(file, None)?).map_err(|error| ConfigError::Syntax {
+        let from_environment = |name: &str| std::env::var(name).ok();
+        let text = variables::fill_in(&read_text(file, None)?, from_environment).map_err(
+            |variables::Missing { key, problem }| ConfigError::Variable {
+                file: file.to_owned(),
+                key,
+                problem,
+            },
+        )?;
+        let raw = toml::from_str(&text).map_err(|error| ConfigError::Syntax {
             file: file.to_owned(),
             problem: error.to_string().trim_end().to_owned(),
         })?;
@@ -277,6 +298,17 @@ mod tests {
         assert!(said.ends_with("some.toml: `a.b` is 3: it should be from 4 to 5"), "{said}");
         let said = source.public_key("key", "12").unwrap_err().to_string();
         assert!(said.contains("`key` is \"12\": it should be a public key of 64"), "{said}");
+    }
+
+    #[test]
+    fn texts_ask_the_environment_and_errors_name_what_it_lacks() {
+        // Cargo gives it to every test.
+        let (raw, ..) = read("secret = \"${CARGO_PKG_NAME}/key\"").unwrap();
+        assert_eq!(raw.secret, Path::new("antiphon-process/key"));
+        let said = read("secret = \"${ANTIPHON_NO_SUCH}\"").unwrap_err().to_string();
+        for word in ["some.toml", "`secret`", "${ANTIPHON_NO_SUCH}", "no variable", "set it"] {
+            assert!(said.contains(word), "{said}");
+        }
     }
 
     #[test]
