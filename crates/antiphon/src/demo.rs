@@ -15,10 +15,10 @@ use antiphon_client::{
     Coordinator, OpenConversationError, Role, Start,
 };
 use antiphon_coordinator::{CoordinatorConfig, Notice};
-use antiphon_load::{EmbeddedError, EmbeddedNetwork, EmbeddedOptions};
 use antiphon_process::entropy::entropy;
 use antiphon_process::signals::stop_requested;
 use antiphon_shard::{DropOnions, Tamper};
+use antiphon_testnet::{EmbeddedError, EmbeddedNetwork, EmbeddedOptions};
 use antiphon_wire::{Layer, Policy};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};

@@ -11,12 +11,12 @@ use std::thread::available_parallelism;
 
 use antiphon_client::config::{self, ConfigError};
 use antiphon_load::{
-    Arrivals, EmbeddedError, EmbeddedNetwork, LoadError, LoadOptions, NetworkAddress, Report,
-    Target, check_memory,
+    Arrivals, LoadError, LoadOptions, NetworkAddress, Report, Target, check_memory,
 };
 use antiphon_onion::Kernel;
 use antiphon_process::entropy::entropy;
 use antiphon_process::signals::stop_requested;
+use antiphon_testnet::{EmbeddedError, EmbeddedNetwork};
 use clap::{ArgGroup, Args};
 use rand::Rng as _;
 

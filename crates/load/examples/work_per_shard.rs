@@ -20,7 +20,8 @@ use std::thread::available_parallelism;
 
 use antiphon_coordinator::CoordinatorConfig;
 use antiphon_dp_noise::{Budget, OperatorShare, solve};
-use antiphon_load::{Arrivals, EmbeddedNetwork, EmbeddedOptions, LoadOptions, Silent, Target, run};
+use antiphon_load::{Arrivals, LoadOptions, Silent, Target, run};
+use antiphon_testnet::{EmbeddedNetwork, EmbeddedOptions};
 use antiphon_wire::Policy;
 
 const SHARDS: [u16; 3] = [5, 10, 20];

@@ -8,9 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// What the names of all threads of an embedded network start with. The threads of a shard that peel
-/// are called `antiphon-work-...` wherever it runs.
-pub(crate) const SERVER_THREADS: &str = "antiphon-";
+use antiphon_testnet::THREAD_NAMES;
 
 /// How often threads are looked at. What a thread does between the last look and its end is not
 /// seen; threads of the network and of the harness live as long as they do.
@@ -152,7 +150,7 @@ fn threads() -> Result<BTreeMap<u64, Thread>, NoCpuTimes> {
 fn look_at(task: &Path) -> Option<Thread> {
     let name = fs::read_to_string(task.join("comm")).ok()?;
     let ran_ns = ran_ns(&fs::read_to_string(task.join("schedstat")).ok()?)?;
-    Some(Thread { server: name.starts_with(SERVER_THREADS), ran_ns })
+    Some(Thread { server: name.starts_with(THREAD_NAMES), ran_ns })
 }
 
 /// The first figure of a `schedstat` file.
@@ -190,7 +188,7 @@ mod tests {
         tally.look(threads().unwrap());
         let (done, all_done) = mpsc::channel();
         let (go, gone) = mpsc::channel::<()>();
-        let builder = thread::Builder::new().name(format!("{SERVER_THREADS}test"));
+        let builder = thread::Builder::new().name(format!("{THREAD_NAMES}test"));
         let worker = builder.spawn(move || {
             let mut x = 1_u64;
             while this_thread().unwrap() < 0.05 {

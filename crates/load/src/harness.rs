@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use antiphon_client::Coordinator;
 use antiphon_routing::VerifiedEpoch;
+use antiphon_testnet::EmbeddedNetwork;
 use antiphon_wire::{Geometry, GeometryError, Policy, Round};
 use tokio::runtime::Builder as RuntimeBuilder;
 use tokio::task::JoinHandle;
@@ -23,10 +24,7 @@ use crate::memory::{self, MemoryNeeds, TooManyClients};
 use crate::observed::Observed;
 use crate::population::Population;
 use crate::window::Window;
-use crate::{
-    Arrivals, DocumentsError, EmbeddedNetwork, NetworkAddress, PrepareError, Progress, Report,
-    Stage,
-};
+use crate::{Arrivals, DocumentsError, NetworkAddress, PrepareError, Progress, Report, Stage};
 use rounds::Measured;
 
 /// How long a network may take to publish an epoch.

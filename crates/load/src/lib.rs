@@ -6,7 +6,6 @@ mod builder;
 mod cpu;
 mod documents;
 pub mod drawing;
-mod embedded;
 mod fleet;
 mod harness;
 mod latency;
@@ -24,7 +23,6 @@ mod window;
 
 pub use arrivals::{Arrivals, ArrivalsError, WINDOW_SHARE};
 pub use documents::{DocumentsError, NetworkAddress};
-pub use embedded::{EmbeddedError, EmbeddedNetwork, EmbeddedOptions};
 pub use harness::{LoadError, LoadOptions, Target, check_memory, run};
 pub use latency::{Latencies, Percentiles};
 pub use memory::{MemoryNeeds, TooManyClients};

@@ -6,13 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use antiphon_coordinator::{Notice, RoundReport};
 use antiphon_mix::RoundTrace;
 use antiphon_shard::ShardNotice;
+use antiphon_testnet::EmbeddedNetwork;
 use antiphon_wire::Round;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-
-use crate::EmbeddedNetwork;
 
 /// What is known of rounds from the network itself.
 #[derive(Debug, Default)]

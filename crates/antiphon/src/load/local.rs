@@ -1,8 +1,9 @@
 //! The network that is started for a test.
 
 use antiphon_coordinator::CoordinatorConfig;
-use antiphon_load::{EmbeddedOptions, LoadOptions};
+use antiphon_load::LoadOptions;
 use antiphon_shard::ServerLimits;
+use antiphon_testnet::EmbeddedOptions;
 use antiphon_wire::Policy;
 use clap::Args;
 

@@ -26,7 +26,9 @@ use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::broadcast;
 
-use crate::cpu::SERVER_THREADS;
+/// What the names of all threads of an embedded network start with. The threads of a shard that peel
+/// are called `antiphon-work-...` wherever it runs.
+pub const THREAD_NAMES: &str = "antiphon-";
 
 /// How long a datagram may take over loopback.
 const LOOPBACK_WITHIN: Duration = Duration::from_secs(1);
@@ -99,8 +101,8 @@ pub enum EmbeddedError {
 
 /// A running network. Dropping it stops everything at once, in the middle of a round if one runs.
 ///
-/// All of it runs on threads whose names start with `antiphon-`, and on no others, so that what it
-/// costs can be told from what its clients cost.
+/// All of it runs on threads whose names start with [`THREAD_NAMES`], and on no others, so that what
+/// it costs can be told from what its clients cost.
 pub struct EmbeddedNetwork {
     file: NetworkFile,
     coordinator_identity: IdentityKey,
@@ -146,7 +148,7 @@ impl EmbeddedNetwork {
         check_descriptors(options)?;
         check_loopback().map_err(EmbeddedError::Loopback)?;
         let runtime = Builder::new_multi_thread()
-            .thread_name(format!("{SERVER_THREADS}net"))
+            .thread_name(format!("{THREAD_NAMES}net"))
             .enable_all()
             .build()
             .map_err(EmbeddedError::Threads)?;
@@ -209,7 +211,7 @@ impl EmbeddedNetwork {
     }
 
     /// How many shards there are.
-    pub(crate) fn shards(&self) -> u32 {
+    pub fn shards(&self) -> u32 {
         self.shards.len() as u32
     }
 
