@@ -17,8 +17,7 @@ use antiphon_client::{
 use antiphon_coordinator::{CoordinatorConfig, Notice};
 use antiphon_process::entropy::entropy;
 use antiphon_process::signals::stop_requested;
-use antiphon_shard::{DropOnions, Tamper};
-use antiphon_testnet::{EmbeddedError, EmbeddedNetwork, EmbeddedOptions};
+use antiphon_testnet::{DropOnions, EmbeddedError, EmbeddedNetwork, EmbeddedOptions, Tamper};
 use antiphon_wire::{Layer, Policy};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};

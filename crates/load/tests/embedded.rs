@@ -6,8 +6,7 @@ use std::num::NonZeroUsize;
 
 use antiphon_coordinator::CoordinatorConfig;
 use antiphon_load::{Arrivals, LoadOptions, Outcome, Report, Silent, Target, run};
-use antiphon_shard::{OutgoingBatch, Tamper};
-use antiphon_testnet::{EmbeddedNetwork, EmbeddedOptions};
+use antiphon_testnet::{EmbeddedNetwork, EmbeddedOptions, OutgoingBatch, Tamper};
 use antiphon_wire::{Direction, Layer, Policy};
 
 const LINKS: u32 = 16;

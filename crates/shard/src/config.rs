@@ -9,7 +9,7 @@ use antiphon_transport::{Limits, Prefix};
 use antiphon_wire::{IdentityKey, NetworkFile, OperatorList, Signed};
 use ed25519_dalek::SigningKey;
 
-use crate::{Advertised, Tamper};
+use crate::Advertised;
 
 /// Everything that a shard server needs.
 pub struct ShardServerConfig {
@@ -36,8 +36,6 @@ pub struct ShardServerConfig {
     pub limits: ServerLimits,
     /// Threads that peel and build noise; `None` for one per core.
     pub threads: Option<NonZeroUsize>,
-    /// Makes the shard misbehave, for demonstrations.
-    pub tamper: Option<Box<dyn Tamper>>,
 }
 
 impl fmt::Debug for ShardServerConfig {
@@ -48,7 +46,6 @@ impl fmt::Debug for ShardServerConfig {
             .field("listen_clients", &self.listen_clients)
             .field("coordinator", &self.coordinator)
             .field("state", &self.state)
-            .field("tampers", &self.tamper.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -9,14 +9,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_mix::{ClientId, Input, Shard, SignerState, WorkDone};
+use antiphon_mix::{ClientId, Input, Output, Shard, SignerState, WorkDone};
 use antiphon_process::clock::SystemClock;
 use antiphon_process::kept_file::KeptFile;
 use antiphon_process::readiness::Readiness;
 use antiphon_transport::PeerDialer;
 use antiphon_wire::{IdentityKey, OperatorList, Round, Signed, ToClient, ToShard};
 use bytes::Bytes;
-use ed25519_dalek::SigningKey;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -29,7 +28,7 @@ use crate::peers::PeerLinks;
 use crate::send_times::SendTimes;
 use crate::server::Phase;
 use crate::workers::Workers;
-use crate::{ShardNotice, StateFileError, Tamper};
+use crate::{ShardNotice, StateFileError};
 use readiness::Part;
 use rosters::Rosters;
 
@@ -80,20 +79,19 @@ impl Drop for AbortOnDrop {
 
 /// What the loop carries outputs out with.
 pub(crate) struct Hands {
-    pub(crate) identity: SigningKey,
     pub(crate) state_file: Option<Arc<KeptFile>>,
     pub(crate) phase: watch::Receiver<Phase>,
     pub(crate) workers: Workers,
     pub(crate) dialer: Arc<PeerDialer>,
     pub(crate) links: Arc<PeerLinks>,
     pub(crate) doors: Doors,
-    pub(crate) tamper: Option<Box<dyn Tamper>>,
     pub(crate) notices: broadcast::Sender<ShardNotice>,
 }
 
-/// The machine and everything it acts on.
-pub(crate) struct EventLoop {
+/// The machine and everything it acts on. Its outputs pass through a `T` before they are carried out.
+pub(crate) struct EventLoop<T> {
     machine: Shard,
+    through: T,
     hands: Hands,
     /// The highest round served so far.
     served: Round,
@@ -114,15 +112,17 @@ pub(crate) struct EventLoop {
     part: Part,
 }
 
-impl EventLoop {
+impl<T: FnMut(Output) -> Output> EventLoop<T> {
     pub(crate) fn new(
         machine: Shard,
+        through: T,
         state: SignerState,
         hands: Hands,
         readiness: watch::Sender<Readiness>,
     ) -> Self {
         Self {
             machine,
+            through,
             hands,
             served: state.served_round,
             rosters: Rosters::default(),
@@ -222,6 +222,7 @@ impl EventLoop {
         self.tell_machine(input);
         loop {
             while let Some(output) = self.machine.poll() {
+                let output = (self.through)(output);
                 self.carry_out(output).await?;
             }
             let Some(client) = self.gone.pop() else { return Ok(()) };
@@ -290,11 +291,5 @@ impl EventLoop {
         };
         crate::metrics::clients(self.clients.len());
         input
-    }
-
-    fn notify(&self, notice: ShardNotice) {
-        notice.record();
-        // Fails only when nobody listens.
-        let _ = self.hands.notices.send(notice);
     }
 }

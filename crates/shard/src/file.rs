@@ -108,7 +108,6 @@ impl Raw {
             state: Some(source.beside(&self.state)),
             limits: self.limits.parse(source)?,
             threads: self.threads.and_then(NonZeroUsize::new),
-            tamper: None,
         };
         let operator_list = source.beside(&self.operator_list);
         let admin = self.admin.map(|admin| admin.listen);

@@ -14,7 +14,6 @@ mod peers;
 mod send_times;
 mod server;
 mod state_file;
-mod tamper;
 #[cfg(test)]
 mod test_header;
 mod workers;
@@ -27,4 +26,3 @@ pub use metrics::BUCKETS as METRIC_BUCKETS;
 pub use notice::ShardNotice;
 pub use server::{ShardServer, StartError};
 pub use state_file::StateFileError;
-pub use tamper::{DropOnions, OutgoingBatch, Tamper};

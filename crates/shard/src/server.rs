@@ -1,5 +1,6 @@
 //! A shard server from start to stop.
 
+use std::convert::identity;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use antiphon_mix::{EntropySource, Shard, ShardConfig, SignerState};
+use antiphon_mix::{EntropySource, Output, Shard, ShardConfig, SignerState};
 use antiphon_process::backoff::Waits;
 use antiphon_process::entropy::entropy;
 use antiphon_process::readiness::Readiness;
@@ -138,6 +139,19 @@ impl ShardServer {
     /// # Errors
     /// If what it is given does not fit together, or the system refuses something.
     pub fn start(config: ShardServerConfig) -> Result<Self, StartError> {
+        Self::start_through(config, identity)
+    }
+
+    /// Starts a shard whose machine's outputs pass through a function on their way to be carried out.
+    /// Networks for tests watch or change there what a shard does; any other shard has no need of it.
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_through(
+        config: ShardServerConfig,
+        through: impl FnMut(Output) -> Output + Send + 'static,
+    ) -> Result<Self, StartError> {
         config.check()?;
         metrics::describe();
         let expected = Listed {
@@ -227,19 +241,17 @@ impl ShardServer {
         ));
         let (notices, _) = broadcast::channel(NOTICES);
         let hands = Hands {
-            identity: config.identity,
             state_file,
             phase: watch_phase.clone(),
             workers,
             dialer: Arc::new(PeerDialer::new(&identity, Limits::shards())),
             links,
             doors,
-            tamper: config.tamper,
             notices: notices.clone(),
         };
         let starting = Readiness::NotReady("it is starting".to_owned());
         let (tell_readiness, readiness) = watch::channel(starting);
-        let event_loop = EventLoop::new(machine, state, hands, tell_readiness);
+        let event_loop = EventLoop::new(machine, through, state, hands, tell_readiness);
         let sources = Sources {
             results: results_out,
             coordinator: coordinator_events_out,

@@ -13,7 +13,6 @@ use antiphon_process::descriptors;
 use antiphon_process::entropy::entropy;
 use antiphon_shard::{
     CoordinatorAddress, ServerLimits, ShardNotice, ShardServer, ShardServerConfig, StartError,
-    Tamper,
 };
 use antiphon_transport::Identity;
 use antiphon_wire::{
@@ -25,6 +24,9 @@ use rand::CryptoRng;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::broadcast;
+
+use crate::Tamper;
+use crate::tamper::tampering;
 
 /// What the names of all threads of an embedded network start with. The threads of a shard that peel
 /// are called `antiphon-work-...` wherever it runs.
@@ -180,7 +182,13 @@ impl EmbeddedNetwork {
             let to =
                 CoordinatorAddress { address: address.clone(), identity: coordinator_identity };
             let config = shard_config(&file, options, (shard, operator), to, &mut rng);
-            let started = ShardServer::start(ShardServerConfig { tamper: tamper(shard), ..config });
+            let started = match tamper(shard) {
+                None => ShardServer::start(config),
+                Some(tamper) => {
+                    let through = tampering(config.identity.clone(), tamper);
+                    ShardServer::start_through(config, through)
+                }
+            };
             shards.push(started.map_err(|source| EmbeddedError::Shard { shard, source })?);
         }
         drop(_inside);
@@ -277,7 +285,6 @@ fn shard_config(
         state: None,
         limits: options.limits.clone(),
         threads: options.threads,
-        tamper: None,
     }
 }
 

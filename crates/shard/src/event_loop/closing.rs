@@ -12,7 +12,7 @@ use crate::server::Phase;
 /// How long the others have to take what is queued for them.
 const GOODBYE: Duration = Duration::from_secs(2);
 
-impl EventLoop {
+impl<T> EventLoop<T> {
     pub(super) async fn leave(self, sources: Sources, phase: &watch::Sender<Phase>) {
         let Self { coordinator, clients, outbound, .. } = self;
         let Sources {

@@ -12,14 +12,14 @@ use tokio::time::timeout;
 
 use super::{EventLoop, RunError};
 use crate::server::Phase;
-use crate::{OutgoingBatch, ShardNotice, StateFileError, state_file};
+use crate::{ShardNotice, StateFileError, state_file};
 
 /// How long to wait before trying again to keep the state.
 const RETRY: Duration = Duration::from_secs(1);
 /// Of failures in a row, how many go by for each that is told.
 const SAID_EVERY: u32 = 30;
 
-impl EventLoop {
+impl<T> EventLoop<T> {
     pub(super) async fn carry_out(&mut self, output: Output) -> Result<(), RunError> {
         match output {
             Output::Persist(state) => self.persist(state).await?,
@@ -38,15 +38,6 @@ impl EventLoop {
                 self.count_lost(&to, matches!(sent, Some(Ok(()))));
             }
             Output::Batch { to, header, bytes, item_bytes } => {
-                let (header, bytes) = match &mut self.hands.tamper {
-                    None => (header, bytes),
-                    Some(tamper) => {
-                        let header = *header.claimed();
-                        let mut batch = OutgoingBatch { header, bytes: bytes.to_vec(), item_bytes };
-                        tamper.outgoing(&mut batch);
-                        (batch.sign(&self.hands.identity), batch.bytes.into())
-                    }
-                };
                 let bytes = self.send_times.hand_out(header.claimed(), bytes);
                 let header = Bytes::from(PeerMessage::Batch { header }.to_bytes());
                 let link = self.outbound.get(&to);
@@ -80,6 +71,12 @@ impl EventLoop {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn notify(&self, notice: ShardNotice) {
+        notice.record();
+        // Fails only when nobody listens.
+        let _ = self.hands.notices.send(notice);
     }
 
     /// Makes the state durable, however long it takes: nothing that depends on it is done before.

@@ -75,7 +75,7 @@ fn in_words(standing: &Standing) -> Readiness {
     Readiness::NotReady(why)
 }
 
-impl EventLoop {
+impl<T> EventLoop<T> {
     /// Tells whether the shard takes part, if that has changed.
     pub(super) fn tell_part(&mut self) {
         let membership = self.machine.membership(SystemClock::now());

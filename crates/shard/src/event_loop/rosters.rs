@@ -68,7 +68,7 @@ impl Rosters {
     }
 }
 
-impl EventLoop {
+impl<T> EventLoop<T> {
     /// Opens links to peers that are new or have moved, and closes those to peers that left.
     pub(super) fn relink(&mut self) {
         let peers = self.rosters.peers();

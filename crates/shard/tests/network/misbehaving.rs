@@ -1,10 +1,8 @@
-//! Clients and shards that break the rules, and what it does to the others: nothing.
+//! Clients that break the rules, and what it does to the others: nothing.
 
-use antiphon_shard::{DropOnions, ServerLimits, ShardServer, StartError};
+use antiphon_shard::{ServerLimits, ShardServer, StartError};
 use antiphon_transport::{CloseReason, Limits, LinkLost};
-use antiphon_wire::{Layer, RoundOutcome};
-use rand::SeedableRng as _;
-use rand_chacha::ChaCha20Rng;
+use antiphon_wire::RoundOutcome;
 use tokio::time::timeout;
 
 use crate::client::{Client, dial, limits};
@@ -38,23 +36,6 @@ async fn a_client_that_never_reads_is_dropped() {
     assert_eq!(lost, LinkLost::ByPeer { reason: CloseReason::Overloaded });
     let mut notices = shards[0].subscribe();
     assert_eq!(round_end(&mut notices).await.1, RoundOutcome::Delivered);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_shard_that_drops_onions_keeps_rounds_from_opening() {
-    let world = World::start(50);
-    let mut config = world.config(0);
-    // All that goes to layer 2, so that some of it is checked noise.
-    let rng = ChaCha20Rng::seed_from_u64(1);
-    config.tamper = Some(Box::new(DropOnions::new(1000, Layer(2), rng)));
-    let shards = [
-        ShardServer::start(config).unwrap(),
-        ShardServer::start(world.config(1)).unwrap(),
-        ShardServer::start(world.config(2)).unwrap(),
-    ];
-    let mut notices = shards[1].subscribe();
-    // Now and then none of a round's is checked.
-    while !matches!(round_end(&mut notices).await, (_, RoundOutcome::Withheld { .. })) {}
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

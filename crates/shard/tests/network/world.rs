@@ -118,7 +118,6 @@ impl World {
             state: None,
             limits: ServerLimits::default(),
             threads: NonZeroUsize::new(1),
-            tamper: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Shards that misbehave on purpose, for demonstrations and tests of what is done about them.
 
+use antiphon_mix::Output;
 use antiphon_wire::{BatchHeader, Digest, Direction, Layer, Round, SignedHeader};
 use ed25519_dalek::SigningKey;
 use rand::{Rng, RngExt as _};
@@ -24,12 +25,29 @@ pub trait Tamper: Send {
 
 impl OutgoingBatch {
     /// The header for the bytes as they are now, signed again.
-    pub(crate) fn sign(&mut self, identity: &SigningKey) -> SignedHeader {
+    fn sign(&mut self, identity: &SigningKey) -> SignedHeader {
         let items = self.bytes.len() / self.item_bytes.max(1);
         // Tampering only shrinks what had a u32 count; more than that no peer takes anyway.
         self.header.count = u32::try_from(items).unwrap_or(u32::MAX);
         self.header.hash = Digest::of(&self.bytes);
         SignedHeader::new(self.header, identity)
+    }
+}
+
+/// Lets a shard of this identity send what `tamper` makes of its batches.
+pub(crate) fn tampering(
+    identity: SigningKey,
+    mut tamper: Box<dyn Tamper>,
+) -> impl FnMut(Output) -> Output + Send {
+    move |output| match output {
+        Output::Batch { to, header, bytes, item_bytes } => {
+            let header = *header.claimed();
+            let mut batch = OutgoingBatch { header, bytes: bytes.to_vec(), item_bytes };
+            tamper.outgoing(&mut batch);
+            let header = batch.sign(&identity);
+            Output::Batch { to, header, bytes: batch.bytes.into(), item_bytes }
+        }
+        other => other,
     }
 }
 
@@ -77,16 +95,24 @@ impl<R: Rng + Send> Tamper for DropOnions<R> {
 
 #[cfg(test)]
 mod tests {
-    use antiphon_wire::IdentityKey;
+    use antiphon_wire::{Epoch, IdentityKey, ShardIndex};
     use rand::SeedableRng as _;
     use rand_chacha::ChaCha20Rng;
 
     use super::*;
-    use crate::test_header::header;
-
     fn batch(round: u64, layer: u8, direction: Direction) -> OutgoingBatch {
         let bytes: Vec<u8> = (0..40).collect();
-        let header = header(round, layer, direction);
+        let header = BatchHeader {
+            version: 1,
+            epoch: Epoch(1),
+            round: Round(round),
+            layer: Layer(layer),
+            direction,
+            sender: ShardIndex(0),
+            receiver: ShardIndex(1),
+            count: 10,
+            hash: Digest::of(&bytes),
+        };
         OutgoingBatch { header, bytes, item_bytes: 4 }
     }
 
