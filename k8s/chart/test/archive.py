@@ -38,3 +38,10 @@ def check(test):
         with tarfile.open(fileobj=io.BytesIO(blob(layer["digest"]))) as root:
             test.assertEqual([(each.name, each.mode) for each in root], [("antiphond", 0o755)])
             test.assertEqual(root.extractfile("antiphond").read(), program)
+
+
+def digest_of(path):
+    """The digest by which the image of an archive is pulled."""
+    with tarfile.open(path) as archive:
+        [manifest] = json.loads(archive.extractfile("index.json").read())["manifests"]
+    return manifest["digest"]

@@ -23,7 +23,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- end }}
 
 {{- define "antiphon.listConfigMap" -}}
-{{ .Values.operator.configMap | default (printf "%s-operator-list" .Release.Name) }}
+{{ .Values.operators.configMap | default (printf "%s-operator-lists" .Release.Name) }}
 {{- end }}
 
 {{- /* What every pod is forbidden, and what meshes are told. */ -}}

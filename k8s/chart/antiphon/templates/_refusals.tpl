@@ -1,4 +1,6 @@
-{{- /* What a schema cannot say, or says in words that nobody reads. Renders nothing. */ -}}
+{{- /* What a schema cannot say, or says in words that nobody reads. Renders nothing. Every file begins with it, since
+     which one is rendered first is not said. */ -}}
+{{- define "antiphon.refusals" -}}
 {{- if .Values.enabled }}
 {{- $v := .Values }}
 {{- if and (not $v.network.file) (not $v.network.configMap) }}
@@ -10,11 +12,22 @@
 {{- if and $v.network.file (not (contains "[[operator]]" $v.network.file)) }}
 {{- fail "network.file is no network file: it names no [[operator]]. `antiphon keygen network` writes one; give it with --set-file." }}
 {{- end }}
-{{- if and (gt (int $v.shards.count) 0) (not $v.operator.list) (not $v.operator.configMap) }}
-{{- fail "There is no operator's list: give --set-file operator.list=alpha.list, or operator.configMap." }}
+{{- if and (gt (int $v.shards.count) 0) (not $v.operators.names) }}
+{{- fail "operators.names is empty: name the operator whose shards these are." }}
 {{- end }}
-{{- if and $v.operator.list (not (regexMatch "^(\\s*#[^\\n]*\\n)*[0-9a-fA-F\\s]+$" $v.operator.list)) }}
-{{- fail "operator.list is no operator's list: `antiphon keygen operator-list` writes one; give it with --set-file." }}
+{{- if gt (int $v.shards.count) 0 }}
+{{- range $name := $v.operators.names }}
+{{- $list := index $v.operators.lists $name }}
+{{- if and (not $list) (not $v.operators.configMap) }}
+{{- fail (printf "There is no list of the operator %s: give --set-file operators.lists.%s=%s.list, or operators.configMap." $name $name $name) }}
+{{- end }}
+{{- if and $list $v.operators.configMap }}
+{{- fail (printf "The list of the operator %s is given twice: leave out operators.lists or operators.configMap." $name) }}
+{{- end }}
+{{- if and $list (not (regexMatch "^(\\s*#[^\\n]*\\n)*[0-9a-fA-F\\s]+$" $list)) }}
+{{- fail (printf "operators.lists.%s is no operator's list: `antiphon keygen operator-list` writes one; give it with --set-file." $name) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if and (gt (int $v.shards.count) 0) (not $v.shards.keys) }}
 {{- fail (printf "shards.keys is empty: name the Secret with the shards' keys, %s-shard-0.key and so on." .Release.Name) }}
@@ -45,5 +58,6 @@
 {{- end }}
 {{- if gt (len .Release.Name) 40 }}
 {{- fail "The release's name is longer than 40 characters: names of Services and claims begin with it." }}
+{{- end }}
 {{- end }}
 {{- end }}
