@@ -133,3 +133,21 @@ readinessProbe:
 {{- $once := add (dig "submit_ms" 1500 $d | int64) (dig "interval_ms" 5000 .Values.coordinator.epoch | int64) -}}
 {{ add 15 (div (add (mul 20 $layer) $verify $once 999) 1000) }}
 {{- end }}
+
+{{- define "antiphon.coordinatorConfig" -}}
+listen_shards = "{{ include "antiphon.any" . }}:7000"
+listen_clients = "{{ include "antiphon.any" . }}:7001"
+identity = "/keys/coordinator.key"
+network = "/network/network.toml"
+state = "/state/coordinator.state.json"
+
+[admin]
+listen = "{{ include "antiphon.any" . }}:9100"
+{{- range $section := list "epoch" "deadlines" "limits" }}
+{{- with index $.Values.coordinator $section }}
+
+[{{ $section }}]
+{{- include "antiphon.toml" . }}
+{{- end }}
+{{- end }}
+{{- end }}
