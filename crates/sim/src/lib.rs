@@ -7,7 +7,6 @@ mod network;
 mod party;
 mod promises;
 mod record;
-pub mod scale;
 pub mod scenario;
 pub mod scripted;
 mod setup;

@@ -5,7 +5,7 @@ mod plot;
 use std::fs;
 use std::path::Path;
 
-use antiphon_sim::scale::predict;
+use antiphon_model::predict;
 use serde::Serialize;
 
 use super::scale::{Assumptions, Machines, RoundFigures};

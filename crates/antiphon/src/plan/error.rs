@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use antiphon_coordinator::CannotForm;
 use antiphon_dp_noise::{AccountError, CheckError, ShareError};
+use antiphon_model::{ScenarioError, SearchError};
 use antiphon_routing::{PathLengthError, RulesError};
-use antiphon_sim::scale::{ScenarioError, SearchError};
 use antiphon_wire::NetworkFileError;
 
 use super::calibrate::CalibrationError;

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use antiphon_process::config_file::read_bounded;
-use antiphon_sim::scale::{
+use antiphon_model::{
     MachineFigures, Placement, Prediction, Scenario, Spread, largest_users, predict,
     users_of_machine,
 };
+use antiphon_process::config_file::read_bounded;
 use antiphon_verify::FilterPrecision;
 use serde::{Serialize, Serializer};
 

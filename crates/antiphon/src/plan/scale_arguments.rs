@@ -75,7 +75,7 @@ pub(crate) struct ScaleArguments {
     )]
     pub(crate) calibrate: Option<PathBuf>,
     /// Run nothing: print the overheads of the model that fit the runs in the folder, as
-    /// crates/sim/src/scale/overheads.in has them
+    /// crates/model/src/overheads.in has them
     #[arg(long, requires = "calibrate")]
     pub(crate) fit: bool,
     /// Draw the curve: a file that ends in .svg

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use antiphon_sim::scale::{MachineFigures, Overheads};
+use antiphon_model::{MachineFigures, Overheads};
 use serde::{Deserialize, Serialize};
 
 use super::cores::AllCores;

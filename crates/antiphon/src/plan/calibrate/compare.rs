@@ -1,6 +1,6 @@
 //! Runs and their predictions.
 
-use antiphon_sim::scale::{MachineFigures, Prediction, predict};
+use antiphon_model::{MachineFigures, Prediction, predict};
 use serde::Serialize;
 
 use super::fit::Fitted;

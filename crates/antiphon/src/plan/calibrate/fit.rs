@@ -1,6 +1,6 @@
 //! The overheads that the runs themselves show.
 
-use antiphon_sim::scale::{MachineFigures, Overheads};
+use antiphon_model::{MachineFigures, Overheads};
 use serde::Serialize;
 
 use super::compare::Run;

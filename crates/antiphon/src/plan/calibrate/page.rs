@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use antiphon_load::drawing::{Area, Canvas, Scale, alone};
-use antiphon_sim::scale::Overheads;
+use antiphon_model::Overheads;
 
 use super::compare::{Calibration, Compared};
 
@@ -80,7 +80,7 @@ fn row(run: &Compared) -> String {
     )
 }
 
-/// The fitted overheads as `crates/sim/src/scale/overheads.in` has them.
+/// The fitted overheads as `crates/model/src/overheads.in` has them.
 pub(super) fn source(calibration: &Calibration) -> String {
     let Some(fitted) = &calibration.fitted else { return String::new() };
     let Overheads { batch_us, step_us, client_us, harness_us, serial_close, client_bytes } =

@@ -3,7 +3,7 @@
 use super::draws::Draws;
 use super::fluid::{Arrivals, Flow};
 use super::prediction::{Phases, StepTime};
-use super::steps::Step;
+use super::step_costs::Step;
 use super::{MachineFigures, Scenario};
 
 /// Onions that a core takes at once.

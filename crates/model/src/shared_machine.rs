@@ -6,7 +6,7 @@ use std::iter;
 
 use super::draws::Draws;
 use super::prediction::{Phases, StepTime, noise_cpu};
-use super::steps::Step;
+use super::step_costs::Step;
 use super::{MachineFigures, Scenario};
 
 /// Senders are simulated one by one up to so many; more are taken together in groups.

@@ -1,6 +1,6 @@
 //! What the model says of a round.
 
-use super::steps::{Part, Step};
+use super::step_costs::{Part, Step};
 use super::volumes::Volumes;
 use super::{MachineFigures, Placement, Scenario};
 
