@@ -3,10 +3,9 @@
 #![allow(missing_docs)] // criterion_group! makes a public function.
 
 use antiphon_dp_noise::{PairDistribution, PairSampler, Sigma};
+use antiphon_fixture::{Scripted, Setup};
 use antiphon_onion::{Keep, Kernel};
 use antiphon_routing::VerifiedEpoch;
-use antiphon_sim::Setup;
-use antiphon_sim::scripted::Scripted;
 use antiphon_wire::{Layer, NetworkFile, Policy, Round, SignedDocument};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rand::{Rng as _, SeedableRng as _};

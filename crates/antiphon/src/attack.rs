@@ -8,11 +8,12 @@ mod text;
 use std::io;
 use std::path::PathBuf;
 
-use antiphon_process::config_file::read_bounded;
-use antiphon_sim::attack::{
-    self, Against, AttackError, Measurement, Options, Play, Size, Strategy, Verdict, suite,
+use antiphon_attack::ideal::Broken;
+use antiphon_attack::{
+    self as attack, Against, AttackError, Measurement, Options, Play, Size, Strategy, Verdict,
+    suite,
 };
-use antiphon_sim::ideal::Broken;
+use antiphon_process::config_file::read_bounded;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 

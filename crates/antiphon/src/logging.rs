@@ -18,7 +18,6 @@ const CRATES: Crates = &[
     "antiphon_process",
     "antiphon_routing",
     "antiphon_shard",
-    "antiphon_sim",
     "antiphon_transport",
     "antiphon_verify",
     "antiphon_wire",

@@ -5,14 +5,12 @@ mod gateways;
 mod outages;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use antiphon_client_core::{Checkpoint, Client, ClientConfig, GatewayPolicy, Input as ClientInput};
 use antiphon_coordinator::{Coordinator, Input as CoordinatorInput, State};
-use antiphon_mix::{
-    ClientId, EntropySource, Input as ShardInput, Limits, Shard, ShardConfig, SignerState,
-};
+use antiphon_fixture::{Gateways, START, Setup, entropy, new_shard};
+use antiphon_mix::{ClientId, EntropySource, Input as ShardInput, Shard, SignerState};
 use antiphon_wire::{FromClient, IdentityKey, NetworkFile, PROTOCOL_VERSION, Timestamp};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
@@ -20,10 +18,6 @@ use rand_chacha::ChaCha20Rng;
 use crate::adversary::{Adversary, Honest, Keys};
 use crate::party::{Party, Sent};
 use crate::record::Record;
-use crate::setup::{Gateways, Setup};
-
-/// When a simulation starts, by every clock in it.
-pub const START: Timestamp = Timestamp(1_700_000_000_000);
 
 /// Tells the seeds of hosts' entropy from that of the links' delays.
 const ENTROPY: u64 = 1 << 63;
@@ -373,35 +367,10 @@ impl Network {
     }
 }
 
-pub(crate) fn new_shard(
-    setup: &Setup,
-    file: &Arc<NetworkFile>,
-    i: usize,
-    state: SignerState,
-    entropy: EntropySource,
-) -> Shard {
-    let address =
-        |port: u16| SocketAddr::from((Ipv4Addr::new(10, 0, (i >> 8) as u8, i as u8), port));
-    let config = ShardConfig {
-        network: Arc::clone(file),
-        identity: Setup::shard_key(i),
-        list: setup.list_of(setup.operator_of(i), file),
-        peer_address: address(1),
-        client_address: address(2),
-        limits: Limits::default(),
-    };
-    Shard::new(config, state, entropy)
-}
-
 fn new_client(
     file: &NetworkFile,
     checkpoint: Option<Checkpoint>,
     entropy: EntropySource,
 ) -> Client {
     Client::new(ClientConfig::new(file.clone()), checkpoint, entropy)
-}
-
-/// A host's entropy, of which `rng` is the seed.
-pub(crate) fn entropy(rng: &mut ChaCha20Rng) -> EntropySource {
-    EntropySource::new(ChaCha20Rng::from_rng(rng))
 }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use antiphon_sim::attack::{AttackError, Measurement, Play, measure_watched};
+use antiphon_attack::{AttackError, Measurement, Play, measure_watched};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Parts of one measurement.

@@ -1,7 +1,7 @@
 //! Measurements as JSON.
 
-use antiphon_sim::attack::{CONFIDENCE, Measurement, Strategy, Verdict};
-use antiphon_sim::ideal::Broken;
+use antiphon_attack::ideal::Broken;
+use antiphon_attack::{CONFIDENCE, Measurement, Strategy, Verdict};
 use serde::{Deserialize, Serialize};
 
 /// One measurement.

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use antiphon_sim::attack::{self, Against, MAX_TRIALS, Measurement, Strategy, Verdict};
-use antiphon_sim::ideal::Broken;
+use antiphon_attack::ideal::Broken;
+use antiphon_attack::{self as attack, Against, MAX_TRIALS, Measurement, Strategy, Verdict};
 
 /// The heading of a table.
 pub(super) fn head() -> String {

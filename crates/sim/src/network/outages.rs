@@ -6,8 +6,8 @@ use antiphon_mix::Input as ShardInput;
 use antiphon_wire::Timestamp;
 
 use super::{Network, Process, entropy, new_client};
+use crate::LinkModel;
 use crate::party::Party;
-use crate::setup::LinkModel;
 
 impl Network {
     /// Whether a process runs.

@@ -1,7 +1,6 @@
 //! What adversaries learn: from clients' links, from what attacks cost, and beside the bounds.
 
 mod ledger;
-mod measured;
 mod real;
 mod statistics;
 mod traffic;

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use antiphon_attack::ideal::{Attacker, IdealNetwork, IdealSetup};
 use antiphon_dp_noise::{OperatorShare, PairDistribution, solve};
 use antiphon_routing::EpochRules;
 use antiphon_sim::adversary::{Adversary, Keys, round_of};
-use antiphon_sim::ideal::{Attacker, IdealNetwork, IdealSetup};
 use antiphon_sim::scenario::{converse, quick};
 use antiphon_sim::{Network, Party, Payload, Sent, Setup};
 use antiphon_wire::{OperatorIndex, Round, RoundOutcome, Timestamp};

@@ -4,8 +4,8 @@ use antiphon_client_core::{
     Checkpoint, Client, ClientConfig, DocumentRefusal, EntropySource, Event, Input, Output,
     RoundRefusal,
 };
+use antiphon_fixture::Scripted;
 use antiphon_routing::DocumentError;
-use antiphon_sim::scripted::Scripted;
 use antiphon_sim::{START, Setup};
 use antiphon_wire::{Epoch, NetworkFile, Round, SignedDocument, Timestamp};
 use rand::SeedableRng as _;

@@ -2,9 +2,9 @@
 
 use antiphon_client_core::Outcome;
 use antiphon_coordinator::RoundResult;
+use antiphon_fixture::Scripted;
 use antiphon_sim::adversary::Keys;
 use antiphon_sim::scenario::{Talk, Verdict, log};
-use antiphon_sim::scripted::Scripted;
 use antiphon_sim::{Network, Party, Payload, Sent, Setup};
 use antiphon_wire::{Epoch, Reason, Round, RoundOutcome, Timestamp, ToCoordinator, ToShard};
 

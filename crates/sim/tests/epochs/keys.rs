@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use antiphon_sim::scripted::Scripted;
+use antiphon_fixture::Scripted;
 use antiphon_wire::{Contribution, Epoch};
 use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};

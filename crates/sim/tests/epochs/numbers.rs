@@ -1,8 +1,8 @@
 //! Numbers that are used once: an epoch's for one document, a round's under one epoch.
 
+use antiphon_fixture::Scripted;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_sim::Setup;
-use antiphon_sim::scripted::Scripted;
 use antiphon_wire::{Epoch, Round, SignedDocument, ToShard};
 
 const ROUNDS: (u64, u64) = (1, 3);

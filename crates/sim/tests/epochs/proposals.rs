@@ -1,8 +1,8 @@
 //! A coordinator that proposes what it must not.
 
+use antiphon_fixture::Scripted;
 use antiphon_routing::Offer;
 use antiphon_sim::Setup;
-use antiphon_sim::scripted::Scripted;
 use antiphon_wire::{Epoch, EpochDocument, NetworkFile, OperatorIndex, Policy};
 
 const ROUNDS: (u64, u64) = (1, 3);

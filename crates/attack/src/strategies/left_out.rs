@@ -4,9 +4,9 @@ use rand::Rng as _;
 
 use super::super::cases::two_of_five;
 use super::dropping::without_one_each;
-use crate::attack::count::log_ratio;
-use crate::attack::{Against, Case, Game, Kept, Profile, Strategy};
+use crate::count::log_ratio;
 use crate::ideal::{Attacker, Broken, Held};
+use crate::{Against, Case, Game, Kept, Profile, Strategy};
 
 /// Drops one each at the gateway; then a malicious seal shard leaves one onion out of its filter that a
 /// malicious shard sent it. If nobody complains the onion may be a user's, and its dead drop says whether

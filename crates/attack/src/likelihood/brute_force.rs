@@ -8,8 +8,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::super::cases::noise;
 use super::*;
-use crate::attack::{Against, PairCountLaw};
 use crate::ideal::{IdealNetwork, IdealSetup, Trace, TraceLayer, Watcher};
+use crate::{Against, PairCountLaw};
 
 type Places = [u32; 4];
 

@@ -1,9 +1,4 @@
-//! Adversaries that try: how well each can tell who talks to whom, and how well it could at most.
-//!
-//! A [`Strategy`] plays against an [`IdealNetwork`](crate::ideal::IdealNetwork) in one of two worlds,
-//! chosen by a fair coin, and names the likelier one. [`measure`] counts how often it is right: twice
-//! that, less one, is its advantage, which can be no more than the total variation between what it sees in the two
-//! worlds. Beside it stands the bound that the network's guarantee gives for the same case.
+#![doc = include_str!("../README.md")]
 
 mod bound;
 mod cases;
@@ -11,6 +6,7 @@ mod count;
 mod documents;
 mod former_rules;
 mod game;
+pub mod ideal;
 mod interval;
 mod likelihood;
 mod measure;

@@ -3,8 +3,8 @@
 use rand::Rng as _;
 
 use super::super::cases::two_of_five;
-use crate::attack::{Against, Case, Game, Kept, Profile, Strategy};
 use crate::ideal::{Attacker, Broken, Held};
+use crate::{Against, Case, Game, Kept, Profile, Strategy};
 
 /// Drops one onion of A and the one of B that would meet it, at a random layer.
 ///

@@ -2,9 +2,9 @@
 
 use super::super::cases::noise;
 use super::dropping::without_one_each;
-use crate::attack::count::log_ratio;
-use crate::attack::{Against, Case, Game, Kept, Profile, Strategy};
+use crate::count::log_ratio;
 use crate::ideal::{Attacker, Broken, Held, IdealSetup};
+use crate::{Against, Case, Game, Kept, Profile, Strategy};
 
 /// Drops one onion of A and one of B at the gateway, and all noise that is with a malicious shard just
 /// before an honest seal shard, to which it sends look-alikes: made-up onions that together set the bits of

@@ -6,17 +6,16 @@
 use std::sync::LazyLock;
 
 use antiphon_client_core::Ledger;
+use antiphon_fixture::{Scripted, Setup};
 use antiphon_verify::{AbortKind, judge_abort};
 use antiphon_wire::{OperatorIndex, Reason, Round, SealAct, SealStatement, ShardIndex, Signed};
 
 use super::super::cases::{counting, noise, two_of_five};
 use super::super::former_rules::frees_abort;
 use super::dropping::{Dropper, without_one_each};
-use crate::Setup;
-use crate::attack::count::log_ratio;
-use crate::attack::{Against, Case, Game, Partners, Profile, Strategy};
+use crate::count::log_ratio;
 use crate::ideal::{Attacker, Broken, Held, IdealSetup, Opened, View};
-use crate::scripted::Scripted;
+use crate::{Against, Case, Game, Partners, Profile, Strategy};
 
 /// Rounds that a trial tries for each that the ends have a unit for.
 const TRIES: u32 = 16;

@@ -2,9 +2,9 @@
 
 use super::super::cases::noise;
 use super::dropping::Dropper;
-use crate::attack::count::log_ratio;
-use crate::attack::{Against, Case, Game, Profile, Strategy};
+use crate::count::log_ratio;
 use crate::ideal::{Broken, IdealSetup, View};
+use crate::{Against, Case, Game, Profile, Strategy};
 
 /// Peels the four onions in question at their gateways, round after round, and leaves all rounds alone but
 /// the first in which one of them has malicious hops alone. It drops that one's sibling: whether the one that

@@ -1,9 +1,9 @@
 //! Replies that do not come back.
 
 use super::super::cases::two_of_five;
-use crate::attack::count::log_ratio;
-use crate::attack::{Against, Case, Game, Partners, Profile, Strategy};
+use crate::count::log_ratio;
 use crate::ideal::{Attacker, Broken};
+use crate::{Against, Case, Game, Partners, Profile, Strategy};
 
 /// Malicious dead-drop shards send nothing back, and gateways look who is left without.
 pub(super) struct MissingReplies;

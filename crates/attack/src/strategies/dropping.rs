@@ -2,9 +2,9 @@
 
 use super::super::cases::{counting, noise, two_of_five};
 use super::super::likelihood::likelier_after_drop;
-use crate::attack::count::log_ratio;
-use crate::attack::{Against, Case, Game, Kept, Profile, Strategy};
+use crate::count::log_ratio;
 use crate::ideal::{Attacker, Broken, IdealSetup};
+use crate::{Against, Case, Game, Kept, Profile, Strategy};
 
 /// A strategy that drops onions at the gateway and counts.
 pub(super) struct Dropping {

@@ -3,8 +3,8 @@
 use super::super::cases::{noise, one_of_four};
 use super::super::likelihood::likelier;
 use super::dropping::Dropper;
-use crate::attack::{Against, Case, Game, Profile, Strategy};
 use crate::ideal::{Broken, IdealSetup};
+use crate::{Against, Case, Game, Profile, Strategy};
 
 /// A strategy that follows onions.
 pub(super) struct Following {

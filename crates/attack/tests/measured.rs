@@ -2,11 +2,11 @@
 //! has to. Seeds are fixed; an interval of 99 % would fail once in two hundred others.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use antiphon_sim::attack::{
+use antiphon_attack::ideal::Broken;
+use antiphon_attack::{
     Against, AttackError, MAX_TRIALS, Measurement, Options, Size, Strategy, Verdict, all, measure,
     named, suite,
 };
-use antiphon_sim::ideal::Broken;
 
 fn played(name: &str, options: &Options) -> Measurement {
     let measured = measure(named(name).unwrap(), options).unwrap();

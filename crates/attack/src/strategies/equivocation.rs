@@ -2,8 +2,8 @@
 
 use super::super::documents::{Candidate, FIVE, Looks, Proposer};
 use super::dropping::Dropper;
-use crate::attack::{Against, Case, Game, Kept, Profile, Strategy};
 use crate::ideal::{Broken, IdealSetup};
+use crate::{Against, Case, Game, Kept, Profile, Strategy};
 
 /// Shows A one document and B another, each with half of the honest operators, and sees in each half
 /// whether somebody is missing there. Of four users, A and B see one and C and D another.

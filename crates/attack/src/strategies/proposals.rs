@@ -8,8 +8,8 @@ use super::super::documents::{
 use super::super::former_rules::{any_length, any_pairs, by_stated_variance};
 use super::super::likelihood::likelier;
 use super::dropping::{Dropper, without_one_each};
-use crate::attack::{Against, Case, Game, Kept, Profile, Strategy};
 use crate::ideal::{Broken, IdealSetup, Watcher};
+use crate::{Against, Case, Game, Kept, Profile, Strategy};
 
 /// A coordinator that proposes one document after another, each worse for users than the one before, and
 /// attacks them in the last that is accepted.

@@ -2,8 +2,8 @@
 
 use super::super::cases::counting;
 use super::dropping::without_one_each;
-use crate::attack::{Against, Case, Game, Kept, Profile, Strategy};
 use crate::ideal::{Attacker, Broken, Opened, Outcome};
+use crate::{Against, Case, Game, Kept, Profile, Strategy};
 
 /// Rounds it tries for each that it lets pass.
 const TRIES: u32 = 16;

@@ -2,12 +2,11 @@
 //! them: real documents, checked by the product's own shards and rules.
 
 use antiphon_dp_noise::{PairDistribution, Sigma, Step};
+use antiphon_fixture::{Scripted, Setup};
 use antiphon_routing::{Offer, VerifiedEpoch};
 use antiphon_wire::{EpochDocument, NetworkFile, OperatorIndex, SignedDocument};
 
-use crate::Setup;
 use crate::ideal::{IdealOperator, IdealSetup};
-use crate::scripted::Scripted;
 
 /// The malicious operator.
 pub(super) const MALICIOUS: OperatorIndex = OperatorIndex(0);

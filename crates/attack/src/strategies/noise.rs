@@ -2,9 +2,9 @@
 
 use super::super::cases::two_of_five;
 use super::dropping::without_one_each;
-use crate::attack::count::log_ratio;
-use crate::attack::{Against, Case, Game, Kept, Profile, Strategy};
+use crate::count::log_ratio;
 use crate::ideal::{Attacker, Broken, Held};
+use crate::{Against, Case, Game, Kept, Profile, Strategy};
 
 /// Drops one onion of A and one of B at the gateway, all other users, and at every malicious shard
 /// everything that is not known to be a user's.
