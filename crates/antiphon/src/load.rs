@@ -107,7 +107,7 @@ pub(crate) struct LoadArguments {
     links_per_connection: Option<u32>,
     #[command(flatten)]
     json: JsonArguments,
-    /// Write a page with plots, report.html, and the plots as PNG into this folder
+    /// Write a page with plots, report.html, and the plots as SVG into this folder
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
     #[command(flatten)]

@@ -1,17 +1,15 @@
-//! Drawings as SVG and PNG: shapes with classes, whose colours come from a style sheet.
+//! Drawings as SVG: shapes with classes, whose colours come from a style sheet.
 //!
 //! A page shows a drawing in colours of its own. A drawing that stands alone brings its own, through
-//! [`alone`]; [`png`] paints it in them.
+//! [`alone`].
 
 mod axis;
 mod canvas;
-mod png;
 
 pub(crate) use canvas::escaped;
 
 pub use axis::{Area, Scale};
 pub use canvas::{Anchor, Canvas, WIDTH};
-pub use png::{DrawError, png};
 
 /// The colours of drawings that stand alone: those of the page in the light.
 const LIGHT: &str = include_str!("../assets/light.css");

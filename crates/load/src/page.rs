@@ -1,4 +1,4 @@
-//! A report as a page: one HTML file that needs nothing else, and its plots as PNG.
+//! A report as a page: one HTML file that needs nothing else, and its plots as SVG.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::Report;
-use crate::drawing::{DrawError, alone, escaped, png};
+use crate::drawing::{alone, escaped};
 use crate::plots::{self, Plot};
 
 /// The page's colours, light and dark.
@@ -23,17 +23,9 @@ pub enum PageError {
         /// What the system says.
         source: io::Error,
     },
-    /// A plot cannot be drawn.
-    #[error("the plot {plot} cannot be drawn: {source}")]
-    Draw {
-        /// Which plot.
-        plot: &'static str,
-        /// Why.
-        source: DrawError,
-    },
 }
 
-/// Writes `report.html` and one PNG for each of its plots into `folder`, which is made if it is
+/// Writes `report.html` and one SVG for each of its plots into `folder`, which is made if it is
 /// missing. Returns the paths of all files.
 ///
 /// # Errors
@@ -50,9 +42,8 @@ pub fn write_page(report: &Report, folder: &Path) -> Result<Vec<PathBuf>, PageEr
     };
     write("report.html".to_owned(), page(report, &plots).as_bytes())?;
     for plot in &plots {
-        let painted = png(&alone(plot.title, &plot.svg));
-        let painted = painted.map_err(|source| PageError::Draw { plot: plot.name, source })?;
-        write(format!("{}.png", plot.name), &painted)?;
+        let drawing = alone(plot.title, &plot.svg);
+        write(format!("{}.svg", plot.name), drawing.as_bytes())?;
     }
     Ok(written)
 }
@@ -188,7 +179,7 @@ mod tests {
     use crate::report::sample;
 
     #[test]
-    fn the_page_stands_alone_and_has_every_plot_also_as_png() {
+    fn the_page_stands_alone_and_has_every_plot_also_as_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path().join("made/on/the/way");
         let written = write_page(&sample(), &folder).unwrap();
@@ -201,8 +192,8 @@ mod tests {
         assert!(page.contains("prefers-color-scheme: dark"));
         assert!(page.contains("no batch from shard &lt;3&gt;"), "text is escaped");
         for name in ["latency", "distribution", "phases", "cpu", "bytes", "memory"] {
-            let png = fs::read(folder.join(format!("{name}.png"))).unwrap();
-            assert!(png.starts_with(b"\x89PNG"), "{name}");
+            let svg = fs::read_to_string(folder.join(format!("{name}.svg"))).unwrap();
+            assert!(svg.starts_with("<svg ") && svg.contains("<style>"), "{name}");
         }
         assert_eq!(written.len(), 7);
     }
@@ -218,7 +209,7 @@ mod tests {
         (report.latency_ms, report.client_latency_ms) = (None, None);
         (report.server_cpu_s, report.client_cpu_s) = (None, None);
         write_page(&report, folder.path()).unwrap();
-        assert!(!folder.path().join("phases.png").exists());
+        assert!(!folder.path().join("phases.svg").exists());
         report.rounds.clear();
         write_page(&report, folder.path()).unwrap();
     }

@@ -11,8 +11,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use antiphon_load::drawing;
-
 use super::{PlanArguments, PlanError};
 use crate::output::JsonTarget;
 use crate::speed;
@@ -67,9 +65,6 @@ pub(crate) enum CalibrationError {
         /// How many there are.
         there: usize,
     },
-    /// The drawing.
-    #[error("the plot cannot be drawn: {0}")]
-    Draw(#[from] drawing::DrawError),
     /// Some runs failed, even when tried again.
     #[error("{failed} of {points} runs failed, as said above; start again to try those alone", points = GRID.len())]
     Failed {
@@ -78,8 +73,8 @@ pub(crate) enum CalibrationError {
     },
 }
 
-/// Runs what has not been run yet, compares, and writes `measured.json`, `calibration.json`, `.md`,
-/// `.svg` and `.png` to `folder`. Prints the table.
+/// Runs what has not been run yet, compares, and writes `measured.json`, `calibration.json`, `.md`
+/// and `.svg` to `folder`. Prints the table.
 pub(super) fn run(folder: &Path, arguments: &PlanArguments) -> Result<(), PlanError> {
     fs::create_dir_all(folder)
         .map_err(|source| CalibrationError::Folder { path: folder.to_owned(), source })?;
@@ -100,13 +95,7 @@ pub(super) fn run(folder: &Path, arguments: &PlanArguments) -> Result<(), PlanEr
     let calibration = compared(&measurements, arguments)?;
     let text = page::markdown(&calibration);
     let svg = page::plot(&calibration);
-    let png = drawing::png(&svg).map_err(CalibrationError::from)?;
-    let files: [(&str, &[u8]); 3] = [
-        ("calibration.md", text.as_bytes()),
-        ("calibration.svg", svg.as_bytes()),
-        ("calibration.png", &png),
-    ];
-    for (name, content) in files {
+    for (name, content) in [("calibration.md", &text), ("calibration.svg", &svg)] {
         let path = folder.join(name);
         fs::write(&path, content).map_err(|source| PlanError::Plot { path, source })?;
     }

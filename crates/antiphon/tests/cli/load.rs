@@ -61,7 +61,7 @@ fn a_run_tells_its_figures_to_people_and_programs_and_draws_them() {
     for name in ["submit", "verification", "exchange", "replies"] {
         assert!(phases[name]["max_ms"].as_f64() >= phases[name]["median_ms"].as_f64(), "{name}");
     }
-    for name in ["report.html", "latency.png", "phases.png", "cpu.png", "memory.png"] {
+    for name in ["report.html", "latency.svg", "phases.svg", "cpu.svg", "memory.svg"] {
         assert!(folder.path().join("page").join(name).exists(), "{name}");
     }
 }
