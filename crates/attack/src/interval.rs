@@ -1,5 +1,7 @@
 //! Exact confidence intervals for a proportion.
 
+use statrs::distribution::{Beta, ContinuousCDF as _};
+
 /// The confidence of intervals, of all that are looked at together: two-sided, so that each end is
 /// wrong at most half as often as the rest.
 pub const CONFIDENCE: f64 = 0.99;
@@ -19,62 +21,13 @@ pub struct Interval {
 pub fn clopper_pearson(happened: u64, trials: u64, comparisons: u32) -> Interval {
     let tail = (1.0 - CONFIDENCE) / 2.0 / f64::from(comparisons.max(1));
     let (k, n) = (happened as f64, trials as f64);
-    // P(X >= k) at p is the regularised incomplete beta function of k, n - k + 1 at p.
-    let low =
-        if happened == 0 { 0.0 } else { inverse(|p| incomplete_beta(k, n - k + 1.0, p), tail) };
-    let high = if happened >= trials {
-        1.0
-    } else {
-        inverse(|p| incomplete_beta(k + 1.0, n - k, p), 1.0 - tail)
+    // P(X >= k) at p is the distribution function of a beta distribution of k, n - k + 1 at p.
+    let quantile = |a: f64, b: f64, at: f64| {
+        Beta::new(a, b).expect("both shapes are counts from one").inverse_cdf(at)
     };
+    let low = if happened == 0 { 0.0 } else { quantile(k, n - k + 1.0, tail) };
+    let high = if happened >= trials { 1.0 } else { quantile(k + 1.0, n - k, 1.0 - tail) };
     Interval { low, high }
-}
-
-/// Where a rising function on 0..1 takes `value`.
-fn inverse(rising: impl Fn(f64) -> f64, value: f64) -> f64 {
-    let (mut low, mut high) = (0.0, 1.0);
-    for _ in 0..60 {
-        let middle = 0.5 * (low + high);
-        if rising(middle) < value {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    0.5 * (low + high)
-}
-
-/// The regularised incomplete beta function by its continued fraction (DLMF 8.17.22), evaluated with
-/// Lentz's method.
-fn incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
-    if x <= 0.0 || x >= 1.0 {
-        return if x <= 0.0 { 0.0 } else { 1.0 };
-    }
-    if x > (a + 1.0) / (a + b + 2.0) {
-        return 1.0 - incomplete_beta(b, a, 1.0 - x);
-    }
-    const TINY: f64 = 1e-300;
-    let away = |value: f64| if value.abs() < TINY { TINY } else { value };
-    let mut c = 1.0;
-    let mut d = 1.0 / away(1.0 - (a + b) * x / (a + 1.0));
-    let mut fraction = d;
-    for m in 1..10_000 {
-        let m = f64::from(m);
-        let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
-        let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
-        for step in [even, odd] {
-            d = 1.0 / away(1.0 + step * d);
-            c = away(1.0 + step / c);
-            fraction *= c * d;
-        }
-        if (c * d - 1.0).abs() < 1e-15 {
-            break;
-        }
-    }
-    let front = libm::lgamma(a + b) - libm::lgamma(a) - libm::lgamma(b)
-        + a * libm::log(x)
-        + b * libm::log1p(-x);
-    libm::exp(front) * fraction / a
 }
 
 #[cfg(test)]
