@@ -5,7 +5,6 @@ mod book;
 mod builder;
 mod cpu;
 mod documents;
-pub mod drawing;
 mod fleet;
 mod harness;
 mod latency;

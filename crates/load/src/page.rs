@@ -5,8 +5,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use antiphon_plot::{alone, escaped};
+
 use crate::Report;
-use crate::drawing::{alone, escaped};
 use crate::plots::{self, Plot};
 
 /// The page's colours, light and dark.

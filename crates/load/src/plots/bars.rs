@@ -1,6 +1,6 @@
 //! Horizontal bars made of parts.
 
-use crate::drawing::{Anchor, Area, Canvas, Scale, WIDTH};
+use antiphon_plot::{Anchor, Area, Canvas, Scale, WIDTH};
 
 /// One bar: its name, its parts in order as indices into the series, and what stands at its end.
 pub(super) struct Bar {

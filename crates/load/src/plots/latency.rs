@@ -1,7 +1,8 @@
 //! How long rounds take.
 
+use antiphon_plot::{Anchor, Area, Canvas, Scale, WIDTH};
+
 use super::Plot;
-use crate::drawing::{Anchor, Area, Canvas, Scale, WIDTH};
 use crate::report::{Outcome, Report, Round};
 
 /// Rounds whose numbers all fit below the axis.

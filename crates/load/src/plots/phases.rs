@@ -1,7 +1,8 @@
 //! Where the time of a round goes.
 
+use antiphon_plot::{Anchor, Area, Canvas, Scale, WIDTH};
+
 use super::Plot;
-use crate::drawing::{Anchor, Area, Canvas, Scale, WIDTH};
 use crate::phases::Phases;
 use crate::report::Report;
 

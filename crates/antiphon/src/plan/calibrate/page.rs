@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use antiphon_load::drawing::{Area, Canvas, Scale, alone};
 use antiphon_model::Overheads;
+use antiphon_plot::{Area, Canvas, Scale, alone};
 
 use super::compare::{Calibration, Compared};
 

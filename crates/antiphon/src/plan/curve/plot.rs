@@ -1,6 +1,6 @@
 //! The curve as a drawing: both axes logarithmic.
 
-use antiphon_load::drawing::{Anchor, Area, Canvas, Scale, WIDTH, alone};
+use antiphon_plot::{Anchor, Area, Canvas, Scale, WIDTH, alone};
 
 use super::{Curve, Point, Published};
 

@@ -126,6 +126,6 @@ pub(super) fn titled(title: &str, drawing: &str, style: &str) -> String {
 }
 
 /// Text as it may stand in XML.
-pub(crate) fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
