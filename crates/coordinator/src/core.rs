@@ -1,13 +1,12 @@
 //! The coordinator's decisions, without sockets, files or clocks.
 
 mod attempt;
-mod blame;
 mod clocks;
 mod coordinator;
-mod disputes;
 mod documents;
+mod ended_round;
+mod faults;
 mod hex_serde;
-mod losses;
 mod marks;
 mod notice;
 mod open_round;
@@ -16,7 +15,6 @@ mod quorum;
 pub(crate) mod roster;
 mod settings;
 mod state;
-mod suspension;
 mod voters;
 
 pub use coordinator::{Coordinator, Input, Output};

@@ -14,9 +14,8 @@ use antiphon_wire::{
 };
 
 use super::attempt::Attempt;
-use super::disputes::Disputes;
 use super::documents::{Work, WorkDone};
-use super::losses::Losses;
+use super::faults::Faults;
 use super::notice::Notice;
 use super::open_round::OpenRound;
 use super::pace::Pace;
@@ -117,17 +116,13 @@ pub struct Coordinator {
     broken: bool,
     /// The last epoch that was broken. What else goes wrong in it decides nothing any more.
     broken_last: Option<Epoch>,
-    /// The newest epoch in which each shard was given up: it spoils all rounds of it that are open,
-    /// and pays once.
-    given_up: BTreeMap<IdentityKey, Epoch>,
     /// Epochs that opened their last round, with their shards, until no round of theirs is open.
     ending: BTreeMap<Epoch, Vec<IdentityKey>>,
     open: BTreeMap<Round, OpenRound>,
     pace: Pace,
     /// From when on the next round only waits for its interval and for shards to be ready.
     idle_since: Timestamp,
-    disputes: Disputes,
-    losses: Losses,
+    faults: Faults,
     /// When the running epoch began.
     epoch_began: Timestamp,
     /// Epochs in a row that took over from one before its end.
@@ -137,8 +132,6 @@ pub struct Coordinator {
     /// By how much this machine's clock is behind those of most shards, in milliseconds, if it is so
     /// far away that documents have to go by theirs.
     behind_ms: i64,
-    /// Reports of rounds that ended without them, and when they have to be here.
-    owed: BTreeMap<(IdentityKey, Round), Timestamp>,
 }
 
 impl Coordinator {
@@ -153,6 +146,7 @@ impl Coordinator {
         let mut coordinator = Self {
             gather_until: now.plus_ms(config.gather_ms.into()),
             pace: Pace::new(config.in_flight()),
+            faults: Faults::new(Arc::new(network.clone()), state.suspensions.clone()),
             config,
             network,
             state,
@@ -173,17 +167,13 @@ impl Coordinator {
             settle_until: now,
             broken: false,
             broken_last: None,
-            given_up: BTreeMap::new(),
             ending: BTreeMap::new(),
             open: BTreeMap::new(),
             idle_since: now,
-            disputes: Disputes::default(),
-            losses: Losses::default(),
             epoch_began: now,
             handed_over: 0,
             planning_ms: hand_over::PLANNING_MS,
             behind_ms: 0,
-            owed: BTreeMap::new(),
         };
         coordinator.restore();
         coordinator.finish();
@@ -228,6 +218,7 @@ impl Coordinator {
     /// Opens no more rounds and plans no more epochs.
     pub fn stop(&mut self) {
         self.stopping = true;
+        self.faults.forgive_all();
         self.attempt = None;
     }
 
@@ -251,7 +242,13 @@ impl Coordinator {
     }
 
     fn step(&mut self) -> bool {
-        self.step_owed() || self.step_round() || self.step_attempt() || self.step_plan()
+        self.step_faults() || self.step_round() || self.step_attempt() || self.step_plan()
+    }
+
+    fn step_faults(&mut self) -> bool {
+        let acted = self.faults.step(self.now, &self.lineup());
+        self.follow_faults();
+        acted
     }
 
     fn message(&mut self, identity: IdentityKey, message: ToCoordinator) {
@@ -290,7 +287,7 @@ impl Coordinator {
                 {
                     open.report(identity, outcome, counts, self.now);
                 }
-                self.late_report(identity, round);
+                self.faults.reported(identity, round);
             }
             ToCoordinator::Leaving => self.leaving(identity),
             ToCoordinator::Clock { now } => self.clock(identity, now),
@@ -313,6 +310,7 @@ impl Coordinator {
 
     fn persist(&mut self) {
         self.unsaved = false;
+        self.state.suspensions.clone_from(self.faults.suspensions());
         self.outputs.push_back(Output::Persist(self.state.clone()));
     }
 }

@@ -6,6 +6,8 @@ use antiphon_wire::{
     Epoch, EpochDocument, IdentityKey, NetworkFile, Round, RoundCounts, RoundOutcome, Timestamp,
 };
 
+use super::ended_round::{EndedRound, Weight};
+use super::notice::RoundTotals;
 use super::settings::longest_round_ms;
 use super::voters::Voters;
 
@@ -19,14 +21,14 @@ pub(crate) struct OpenRound {
     /// When it counts as ended whoever has not reported.
     pub(crate) deadline: Timestamp,
     /// When every shard has to have reported. Until then nobody is late.
-    pub(crate) reports_due: Timestamp,
+    reports_due: Timestamp,
     /// When shards erase the epoch's secrets, and with them what they know of the round.
     pub(crate) expires_at: Timestamp,
     /// How long a round goes on after an honest shard withheld its seal key, in milliseconds.
     follow_ms: u64,
     /// Whether no other round has been open beside it.
     pub(crate) alone: bool,
-    pub(crate) voters: Voters,
+    voters: Voters,
     reports: BTreeMap<IdentityKey, (RoundOutcome, RoundCounts)>,
     lost: BTreeSet<IdentityKey>,
 }
@@ -90,39 +92,25 @@ impl OpenRound {
         now >= self.deadline || self.shards.iter().all(accounted)
     }
 
-    /// How the round ended at each shard, in the document's order; `None` where nothing is known.
-    pub(crate) fn outcomes(&self) -> Vec<Option<RoundOutcome>> {
-        self.shards.iter().map(|id| self.reports.get(id).map(|(outcome, _)| *outcome)).collect()
-    }
-
-    pub(crate) fn counts(&self) -> impl Iterator<Item = &RoundCounts> {
-        self.reports.values().map(|(_, counts)| counts)
-    }
-
-    /// Shards that did not report.
-    pub(crate) fn silent(&self) -> Vec<IdentityKey> {
-        self.shards.iter().filter(|id| !self.reports.contains_key(id)).copied().collect()
-    }
-
-    /// The identities of shards, given by position.
-    pub(crate) fn identities<'a>(
-        &self,
-        positions: impl IntoIterator<Item = &'a usize>,
-    ) -> Vec<IdentityKey> {
-        positions.into_iter().filter_map(|&position| self.shards.get(position).copied()).collect()
-    }
-
-    pub(crate) fn is_lost(&self, shard: &IdentityKey) -> bool {
-        self.lost.contains(shard)
-    }
-
-    /// Whether nobody can be asked for a report any more.
-    pub(crate) fn has_expired(&self, now: Timestamp) -> bool {
-        now >= self.expires_at
-    }
-
-    /// Milliseconds from the opening to the last report.
-    pub(crate) fn latency_ms(&self) -> u64 {
-        self.last_report.ms_since(self.opened_at)
+    /// What is known of the round now that it is over.
+    pub(crate) fn into_ended(self, next_round: Round, weight: Weight) -> EndedRound {
+        let outcome = |shard: &IdentityKey| self.reports.get(shard).map(|(outcome, _)| *outcome);
+        let outcomes = self.shards.iter().map(outcome).collect();
+        let mut totals = RoundTotals::default();
+        self.reports.values().for_each(|(_, counts)| totals.add(counts));
+        EndedRound {
+            epoch: self.epoch,
+            round: self.round,
+            outcomes,
+            lost: self.lost,
+            voters: self.voters,
+            totals,
+            latency_ms: self.last_report.ms_since(self.opened_at),
+            reports_due: self.reports_due,
+            expires_at: self.expires_at,
+            next_round,
+            weight,
+            shards: self.shards,
+        }
     }
 }

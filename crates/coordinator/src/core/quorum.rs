@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_wire::{Epoch, IdentityKey, NetworkFile, OperatorIndex, OperatorList, Signed};
 
+use super::faults::Suspensions;
 use super::roster::Roster;
-use super::suspension::Suspensions;
 
 /// How much of the network file's weight is present.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

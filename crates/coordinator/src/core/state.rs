@@ -5,8 +5,8 @@ use std::sync::Arc;
 use antiphon_wire::{Digest, Epoch, Round, SignedDocument, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::faults::Suspensions;
 use super::hex_serde;
-use super::suspension::Suspensions;
 
 /// All that outlives the process. The default is that of a network which has never run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -66,16 +66,8 @@ impl Coordinator {
 
     /// Makes a shard sit out, and says so.
     pub(super) fn suspend(&mut self, shard: IdentityKey, reason: &str) {
-        let epochs = self.state.suspensions.fail(shard);
-        self.unsaved = true;
-        self.notice(Notice::ShardSuspended { shard, epochs, reason: reason.to_owned() });
-    }
-
-    /// What the shard spoils in rounds of the running epoch that are still open is one failure.
-    pub(super) fn give_up(&mut self, shard: IdentityKey) {
-        if let Some(signed) = self.state.current() {
-            self.given_up.insert(shard, signed.document.epoch);
-        }
+        self.faults.failed(shard, reason);
+        self.follow_faults();
     }
 
     /// The running epoch opens no more rounds; a successor is planned at once.
@@ -190,7 +182,7 @@ impl Coordinator {
     pub(super) fn choose(&self) -> Selection {
         let epoch = Epoch(self.state.last_epoch().0.saturating_add(1));
         let least = self.config.least_shards;
-        quorum::choose(&self.roster, &self.network, epoch, least, &self.state.suspensions)
+        quorum::choose(&self.roster, &self.network, epoch, least, self.faults.suspensions())
     }
 
     /// Goes on with a restored epoch once all its shards are back with its keys, and gives it up if

@@ -41,7 +41,7 @@ impl Coordinator {
     }
 
     fn newcomers(&self, newest: &SignedDocument) -> impl Iterator<Item = &Member> {
-        let suspensions = &self.state.suspensions;
+        let suspensions = self.faults.suspensions();
         let waits = |(identity, member): (&_, &Member)| {
             !member.leaving && !suspensions.is_suspended(identity) && !lists(newest, identity)
         };

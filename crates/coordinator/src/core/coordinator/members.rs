@@ -8,7 +8,7 @@ use antiphon_wire::{
 };
 
 use super::{Coordinator, lists};
-use crate::core::losses::Loss;
+use crate::core::faults::{Consequence, Lineup, LostLink};
 use crate::core::notice::Notice;
 use crate::core::roster::Member;
 use crate::core::{clocks, marks, quorum};
@@ -132,38 +132,49 @@ impl Coordinator {
         if self.stopping {
             return;
         }
-        self.forgive_debts(&identity);
+        self.faults.forgive(&identity);
         // While shards come back after a restart, links may come and go.
         if self.resuming || self.now < self.settle_until {
             return self.leave_out(&identity, "is gone");
         }
         if member.leaving {
-            return self.take_out(identity, "it has left");
+            self.faults.left(identity, &self.lineup());
+            return self.follow_faults();
         }
-        if self.losses.are_many(self.now) {
-            return self.take_out(identity, "its link is gone, as those of many");
-        }
-        let running = self.state.current().map(|signed| signed.document.epoch);
-        let before = (running, self.state.next().cloned());
-        let record = self.state.suspensions.record(&identity);
-        self.drop_shard(identity, "its link is gone");
-        let loss = Loss::new(self.now, (identity, member.operator()), record, before);
-        if let Some(lost) = self.losses.note(loss, &self.network) {
-            self.was_away(lost);
+        let (operator, next) = (member.operator(), self.state.next().cloned());
+        let lost = LostLink { shard: identity, operator, next };
+        self.faults.link_lost(self.now, lost, &self.lineup());
+        self.follow_faults();
+    }
+
+    /// The shards of the epoch that runs and of the one that is to follow.
+    pub(super) fn lineup(&self) -> Lineup {
+        let document = |signed: &'_ Arc<SignedDocument>| Arc::clone(signed);
+        let (current, next) = (self.state.current().map(document), self.state.next().map(document));
+        Lineup::new(current.as_deref(), next.as_deref())
+    }
+
+    /// Carries out what follows from faults.
+    pub(super) fn follow_faults(&mut self) {
+        while let Some(consequence) = self.faults.poll() {
+            match consequence {
+                Consequence::Notice(notice) => {
+                    self.unsaved = true;
+                    self.notice(notice);
+                }
+                Consequence::LeaveOut { shard, reason } => self.leave_out(&shard, &reason),
+                Consequence::DropNext => {
+                    self.state.drop_next();
+                    self.unsaved = true;
+                }
+                Consequence::Break { reason } => self.break_epoch(&reason),
+                Consequence::Away { before } => self.was_away(before),
+            }
         }
     }
 
-    /// So many links are gone together that it was this side that could not be reached. Shards may
-    /// have gone on all the while, and come back with all that they had.
-    fn was_away(&mut self, lost: Vec<Loss>) {
-        self.notice(Notice::WasAway { links: lost.len() });
-        let Some(first) = lost.first() else { return };
-        let (epoch, next) = first.before.clone();
-        // The oldest record of a shard is put back last.
-        for loss in lost.into_iter().rev() {
-            self.given_up.remove(&loss.shard);
-            self.state.suspensions.restore(loss.shard, loss.record);
-        }
+    /// Takes back what followed from losing links, since it was this side that was away.
+    fn was_away(&mut self, (epoch, next): (Option<Epoch>, Option<Arc<SignedDocument>>)) {
         self.unsaved = true;
         self.fail("too few shards are left", true);
         if epoch.is_some() && self.state.current().map(|signed| signed.document.epoch) == epoch {
@@ -179,7 +190,7 @@ impl Coordinator {
     pub(super) fn stood_still(&mut self, late_ms: u64) {
         self.notice(Notice::StoodStill { late_ms });
         self.settle_until = self.now.plus_ms(SETTLE_MS);
-        self.owed.clear();
+        self.faults.forgive_all();
         self.await_shards();
     }
 
@@ -189,32 +200,6 @@ impl Coordinator {
             !self.broken && (self.state.current().is_some() || self.state.next().is_some());
         self.gathered = false;
         self.gather_until = self.now.plus_ms(AWAY_MS.min(self.config.gather_ms.into()));
-    }
-
-    /// Takes a shard out of the epochs that run or are on their way, and makes it sit out.
-    pub(super) fn drop_shard(&mut self, identity: IdentityKey, reason: &str) {
-        let documents = [self.state.current(), self.state.next()];
-        if documents.into_iter().flatten().any(|signed| lists(signed, &identity)) {
-            self.suspend(identity, reason);
-        }
-        self.take_out(identity, reason);
-    }
-
-    /// Takes a shard out of the epochs that run or are on their way.
-    fn take_out(&mut self, identity: IdentityKey, reason: &str) {
-        let listed = |signed: Option<&Arc<SignedDocument>>| {
-            signed.is_some_and(|signed| lists(signed, &identity))
-        };
-        let (runs, follows) = (listed(self.state.current()), listed(self.state.next()));
-        if follows {
-            self.state.drop_next();
-            self.unsaved = true;
-        }
-        if runs {
-            self.give_up(identity);
-            self.break_epoch(&format!("shard {identity} is lost: {reason}"));
-        }
-        self.leave_out(&identity, reason);
     }
 
     /// Notes what a shard's clock shows.

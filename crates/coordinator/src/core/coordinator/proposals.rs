@@ -194,7 +194,7 @@ impl Coordinator {
         let digest = signed.document.digest();
         let signed = Arc::new(signed);
         self.state.announce(Arc::clone(&signed), digest);
-        self.state.suspensions.published(&shards);
+        self.faults.published(&shards);
         self.roster.note_held(&signed);
         self.planning_ms = self.now.ms_since(attempt.called_at);
         self.handed_over = if attempt.hand_over { self.handed_over.saturating_add(1) } else { 0 };

@@ -1,20 +1,16 @@
 //! The round clock: when a round opens, when it is over, and what follows from how it went.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use antiphon_wire::{Epoch, EpochDocument, IdentityKey, Round, RoundOutcome, Timestamp, ToShard};
+use antiphon_wire::{Epoch, EpochDocument, IdentityKey, Round, Timestamp, ToShard};
 
-use super::{Coordinator, identities, lists};
-use crate::core::blame::{self, Finding};
-use crate::core::losses::leave_no_quorum;
-use crate::core::notice::{Notice, RoundReport, RoundResult, RoundTotals};
+use super::{Coordinator, identities};
+use crate::core::ended_round::Weight;
+use crate::core::faults::Judgement;
+use crate::core::notice::Notice;
 use crate::core::open_round::OpenRound;
 use crate::core::pace::Pacing;
 use crate::core::roster::Member;
-
-/// Why a shard is suspended that reports nothing.
-const SILENT: &str = "did not report the end of a round in time";
 
 impl Coordinator {
     /// Ends a round, begins an epoch or opens a round, if it is time.
@@ -25,7 +21,7 @@ impl Coordinator {
             if was_full {
                 self.idle_since = self.now;
             }
-            self.end_round(&open);
+            self.end_round(open);
             self.complete_epochs();
             return true;
         }
@@ -98,7 +94,7 @@ impl Coordinator {
         let open = &self.open;
         let is_over = |epoch: &Epoch| !open.values().any(|open| open.epoch == *epoch);
         for (_, shards) in self.ending.extract_if(.., |epoch, _| is_over(epoch)) {
-            self.state.suspensions.completed(&shards);
+            self.faults.completed(&shards);
             self.unsaved = true;
         }
     }
@@ -155,171 +151,29 @@ impl Coordinator {
         self.open.insert(round, open);
     }
 
-    fn end_round(&mut self, open: &OpenRound) {
-        let outcomes = open.outcomes();
-        let silent = open.silent();
-        let finding = blame::judge(&open.voters, &outcomes);
-        let mut totals = RoundTotals::default();
-        open.counts().for_each(|counts| totals.add(counts));
-        let result = result(open, &outcomes, &silent, &finding);
-        let aborted = matches!(result, RoundResult::Aborted { .. });
-        let (alone, latency_ms) = (open.alone, open.latency_ms());
-        let delivered = result == RoundResult::Delivered;
-        if !self.is_decided(open) {
+    fn end_round(&mut self, open: OpenRound) {
+        let weight = if self.is_decided(&open) { Weight::Decided } else { Weight::Counts };
+        let (alone, next_round) = (open.alone, self.state.next_round());
+        let ended = open.into_ended(next_round, weight);
+        if weight == Weight::Counts {
+            let (delivered, latency_ms) = (ended.is_delivered(), ended.latency_ms);
             self.pace.ended(Pacing { delivered, alone, latency_ms });
         }
-        self.notice(Notice::RoundEnded(RoundReport {
-            epoch: open.epoch,
-            round: open.round,
-            result,
-            totals,
-            latency_ms,
-            silent: silent.clone(),
-        }));
+        let judgement = Judgement::of(&ended);
+        self.notice(Notice::RoundEnded(judgement.report.clone()));
         if !self.stopping {
-            self.settle(open, &silent, &finding, aborted);
+            let (now, lineup) = (self.now, self.lineup());
+            let operator_of = |shard: &IdentityKey| self.roster.member(shard).map(Member::operator);
+            self.faults.round_ended(now, &ended, &judgement, &lineup, operator_of);
+            self.follow_faults();
         }
-    }
-
-    /// Draws the consequences of a round.
-    fn settle(
-        &mut self,
-        open: &OpenRound,
-        silent: &[IdentityKey],
-        finding: &Finding,
-        aborted: bool,
-    ) {
-        let known: BTreeSet<_> = open
-            .shards
-            .iter()
-            .filter(|id| open.is_lost(id) || self.given_up.get(id) >= Some(&open.epoch))
-            .copied()
-            .collect();
-        let is_late = self.now >= open.reports_due;
-        let expired = open.has_expired(self.now);
-        let mut gone: Vec<(IdentityKey, &str)> = Vec::new();
-        for shard in silent.iter().filter(|shard| !known.contains(shard) && !expired) {
-            if is_late {
-                gone.push((*shard, SILENT));
-            } else {
-                self.owed.insert((*shard, open.round), open.reports_due);
-            }
-        }
-        let suspects = open.identities(&finding.suspects);
-        let suspects = suspects.into_iter().filter(|shard| !known.contains(shard));
-        gone.extend(suspects.map(|shard| (shard, "others waited for it in vain")));
-        let mut over = false;
-        let explained =
-            expired || !gone.is_empty() || silent.iter().any(|shard| known.contains(shard));
-        let decided = self.is_decided(open);
-        if !decided && (explained || (finding.disputes.is_empty() && !aborted)) {
-            self.disputes.end();
-        } else if !decided && let Some(shards) = self.dispute(open, finding) {
-            over = true;
-            gone.extend(
-                shards.into_iter().map(|shard| (shard, "rounds failed over disputes with it")),
-            );
-        }
-        gone.sort_by_key(|(shard, _)| *shard);
-        gone.dedup_by_key(|(shard, _)| *shard);
-        if self.is_everybody(&gone) {
-            let reason = format!("round {} did not go through, and many are behind it", open.round);
-            return self.break_epoch(&reason);
-        }
-        let current = self.state.current().cloned();
-        for (shard, reason) in &gone {
-            self.forgive_debts(shard);
-            self.suspend(*shard, reason);
-            self.leave_out(shard, reason);
-            let given_up = self.given_up.entry(*shard).or_insert(open.epoch);
-            *given_up = open.epoch.max(*given_up);
-            // A newer epoch may run already: it goes on unless the shard is in it.
-            if current.as_ref().is_some_and(|signed| lists(signed, shard)) {
-                self.give_up(*shard);
-                over = true;
-            } else if self.state.next().is_some_and(|signed| lists(signed, shard)) {
-                self.state.drop_next();
-            }
-        }
-        if over {
-            self.break_epoch(&format!("round {} did not go through", open.round));
-        }
-    }
-
-    /// Whether so many failed that no quorum would be left: nobody is suspended for what everybody
-    /// suffers.
-    fn is_everybody(&self, gone: &[(IdentityKey, &str)]) -> bool {
-        let operators =
-            gone.iter().filter_map(|(id, _)| self.roster.member(id)).map(Member::operator);
-        leave_no_quorum(&self.network, operators)
-    }
-
-    /// Notes a dispute. Returns who is to be left out, if it is time.
-    fn dispute(&mut self, open: &OpenRound, finding: &Finding) -> Option<Vec<IdentityKey>> {
-        let identity = |position: usize| open.shards.get(position).copied();
-        let pairs: BTreeSet<_> = finding
-            .disputes
-            .iter()
-            .filter_map(|&(a, b)| Some((identity(a)?, identity(b)?)))
-            .collect();
-        let owed = &self.owed;
-        let mute = |shard: &IdentityKey| owed.keys().any(|(of, _)| of == shard);
-        let rounds = (open.round, self.state.next_round());
-        self.disputes.note(rounds, &open.shards, &pairs, mute)
-    }
-
-    /// Takes a report of a round that has ended without it.
-    pub(super) fn late_report(&mut self, shard: IdentityKey, round: Round) {
-        self.owed.remove(&(shard, round));
-    }
-
-    /// Expects no reports of past rounds from this shard any more.
-    pub(super) fn forgive_debts(&mut self, shard: &IdentityKey) {
-        self.owed.retain(|(of, _), _| of != shard);
-    }
-
-    /// Gives up shards that have not reported a past round when its last deadline has passed.
-    pub(super) fn step_owed(&mut self) -> bool {
-        let late = self.owed.iter().find(|(_, due)| self.now >= **due);
-        let Some(((shard, _), _)) = late else { return false };
-        let shard = *shard;
-        self.forgive_debts(&shard);
-        if !self.stopping {
-            self.drop_shard(shard, SILENT);
-        }
-        true
     }
 
     pub(super) fn round_deadlines(&self) -> impl Iterator<Item = Timestamp> {
         let over = self.open.values().map(|open| open.deadline);
         let current = self.state.current().map(|signed| self.too_late(&signed.document));
         let waits = current.filter(|_| !self.is_full()).map(|_| [self.due(), self.patience()]);
-        let owed = self.owed.values().copied();
-        over.chain(current).chain(waits.into_iter().flatten()).chain(owed)
+        let late = self.faults.next_deadline();
+        over.chain(current).chain(waits.into_iter().flatten()).chain(late)
     }
-}
-
-fn result(
-    open: &OpenRound,
-    outcomes: &[Option<RoundOutcome>],
-    silent: &[IdentityKey],
-    finding: &Finding,
-) -> RoundResult {
-    let is_delivered = |outcome: &Option<_>| *outcome == Some(RoundOutcome::Delivered);
-    let withheld = outcomes.iter().enumerate().any(|(position, outcome)| {
-        matches!(outcome, Some(RoundOutcome::Withheld { .. })) && !finding.liars.contains(&position)
-    });
-    let mut missing = open.identities(&finding.named);
-    if withheld || outcomes.iter().all(Option::is_none) {
-        if missing.is_empty() {
-            missing = silent.to_vec();
-        }
-        return RoundResult::Aborted { missing, reason: finding.reason };
-    }
-    if outcomes.iter().all(is_delivered) {
-        return RoundResult::Delivered;
-    }
-    let others: Vec<_> = silent.iter().filter(|shard| !missing.contains(shard)).copied().collect();
-    missing.extend(others);
-    RoundResult::Partial { missing }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use antiphon_wire::{Epoch, IdentityKey, NetworkFile, OperatorIndex, SignedDocument, Timestamp};
 
-use super::suspension::Record;
+use super::suspensions::Record;
 
 /// Links that go down within this many milliseconds went down together: as long as it takes to
 /// notice that one is dead, and a moment.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use antiphon_wire::IdentityKey;
 use serde::{Deserialize, Serialize};
 
-use super::hex_serde;
+use crate::core::hex_serde;
 
 /// The longest that a shard sits out, in epochs.
 const LONGEST: u32 = 64;

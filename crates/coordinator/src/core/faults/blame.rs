@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_wire::{Reason, RoundOutcome, ShardIndex};
 
-use super::voters::Voters;
+use crate::core::voters::Voters;
 
 /// What was concluded from the reports of one round. Shards are positions in its document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
