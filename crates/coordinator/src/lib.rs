@@ -6,5 +6,5 @@ pub mod server;
 
 pub use crate::core::{
     CannotForm, Coordinator, CoordinatorConfig, Input, Notice, Output, Presence, RegistrationError,
-    RoundReport, RoundResult, RoundTotals, State, Work, WorkDone,
+    RoundReport, RoundResult, RoundTotals, State, Work, WorkDone, check_registration,
 };

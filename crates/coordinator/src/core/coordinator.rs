@@ -1,33 +1,29 @@
-//! The machine: what comes in, what goes out, and in which order.
+//! The three machines together: what comes in goes to those it concerns, and what one of them finds
+//! is told to the others.
 
-mod epochs;
-mod hand_over;
-mod members;
-mod proposals;
-mod rounds;
+mod consequences;
+mod shards;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use antiphon_wire::{
-    Blob, Epoch, IdentityKey, NetworkFile, Round, SignedDocument, Timestamp, ToCoordinator, ToShard,
+    IdentityKey, NetworkFile, Round, SignedDocument, Timestamp, ToCoordinator, ToShard,
 };
 
-use super::attempt::Attempt;
-use super::documents::{Work, WorkDone};
-use super::faults::Faults;
+use super::course::Conduct;
+use super::faults::{Faults, Lineup};
 use super::notice::Notice;
-use super::open_round::OpenRound;
-use super::pace::Pace;
-use super::quorum::Presence;
-use super::roster::Roster;
+use super::planner::{Planner, Work, WorkDone};
+use super::round_clock::RoundClock;
+use super::rules::Rules;
 use super::settings::CoordinatorConfig;
 use super::state::State;
 
-/// The longest text of a shard that is passed on, in characters.
-const LONGEST_TEXT: usize = 200;
 /// A deadline that is noticed this many milliseconds late was not looked for: the process stood still.
 const STOOD_STILL_MS: u64 = 2000;
+/// How long a coordinator that stood still takes to hear what became of its links, in milliseconds.
+const SETTLE_MS: u64 = 300;
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -82,56 +78,15 @@ pub enum Output {
 /// Plans epochs and opens rounds. Trusted for liveness only: shards and clients check every
 /// document themselves.
 pub struct Coordinator {
-    config: CoordinatorConfig,
-    network: NetworkFile,
-    state: State,
     now: Timestamp,
-    roster: Roster,
-    outputs: VecDeque<Output>,
-    /// Whether the state differs from what was last given out to be kept.
-    unsaved: bool,
-    stopping: bool,
-
-    attempt: Option<Attempt>,
-    /// Whether work is being done, for the attempt or for one before it.
-    working: bool,
-    /// The number of the newest work.
-    works: u64,
-    /// Attempts that failed in a row.
-    failures: u32,
-    retry_at: Timestamp,
-    gather_until: Timestamp,
-    /// Whether a quorum will do, since all shards have had time to come.
-    gathered: bool,
-    /// What the last notice about a missing quorum said.
-    waiting: Option<Presence>,
-
-    /// Whether an epoch came about since the process started: its numbers are right then.
-    settled: bool,
-    /// Whether the shards of a restored epoch are still to come back.
-    resuming: bool,
     /// Until when nothing is decided, since what became of the links is still to be heard.
     settle_until: Timestamp,
-    /// Whether the running epoch needs a successor before another round.
-    broken: bool,
-    /// The last epoch that was broken. What else goes wrong in it decides nothing any more.
-    broken_last: Option<Epoch>,
-    /// Epochs that opened their last round, with their shards, until no round of theirs is open.
-    ending: BTreeMap<Epoch, Vec<IdentityKey>>,
-    open: BTreeMap<Round, OpenRound>,
-    pace: Pace,
-    /// From when on the next round only waits for its interval and for shards to be ready.
-    idle_since: Timestamp,
+    planner: Planner,
+    clock: RoundClock,
     faults: Faults,
-    /// When the running epoch began.
-    epoch_began: Timestamp,
-    /// Epochs in a row that took over from one before its end.
-    handed_over: u32,
-    /// What planning an epoch takes, in milliseconds.
-    planning_ms: u64,
-    /// By how much this machine's clock is behind those of most shards, in milliseconds, if it is so
-    /// far away that documents have to go by theirs.
-    behind_ms: i64,
+    /// The state that was given out last to be kept.
+    kept: State,
+    outputs: VecDeque<Output>,
 }
 
 impl Coordinator {
@@ -139,43 +94,26 @@ impl Coordinator {
     pub fn new(
         config: CoordinatorConfig,
         network: NetworkFile,
-        mut state: State,
+        state: State,
         now: Timestamp,
     ) -> Self {
-        state.clamp_to(now);
+        let kept = state.clone();
+        let mut state = state;
+        let notices = state.refresh(&network, now);
+        let (planned, opened, suspensions) = state.parts();
+        let documents = [&opened.current, &opened.next].into_iter().flatten();
+        let documents = documents.map(|signed| Output::Publish(Arc::clone(signed)));
+        let outputs = notices.into_iter().map(Output::Notice).chain(documents).collect();
+        let rules = Arc::new(Rules { config, network });
         let mut coordinator = Self {
-            gather_until: now.plus_ms(config.gather_ms.into()),
-            pace: Pace::new(config.in_flight()),
-            faults: Faults::new(Arc::new(network.clone()), state.suspensions.clone()),
-            config,
-            network,
-            state,
             now,
-            roster: Roster::default(),
-            outputs: VecDeque::new(),
-            unsaved: false,
-            stopping: false,
-            attempt: None,
-            working: false,
-            works: 0,
-            failures: 0,
-            retry_at: now,
-            gathered: false,
-            waiting: None,
-            settled: false,
-            resuming: false,
             settle_until: now,
-            broken: false,
-            broken_last: None,
-            ending: BTreeMap::new(),
-            open: BTreeMap::new(),
-            idle_since: now,
-            epoch_began: now,
-            handed_over: 0,
-            planning_ms: hand_over::PLANNING_MS,
-            behind_ms: 0,
+            planner: Planner::new(Arc::clone(&rules), planned, now),
+            clock: RoundClock::new(Arc::clone(&rules), opened, now),
+            faults: Faults::new(rules, suspensions),
+            kept,
+            outputs,
         };
-        coordinator.restore();
         coordinator.finish();
         coordinator
     }
@@ -189,17 +127,20 @@ impl Coordinator {
         }
         match input {
             Input::Connected { identity } => {
-                if let Some(member) = self.roster.connect(identity) {
+                if let Some(member) = self.planner.connect(identity) {
                     self.lost(identity, &member);
                 }
             }
             Input::Disconnected { identity } => {
-                if let Some(member) = self.roster.disconnect(&identity) {
+                if let Some(member) = self.planner.disconnect(&identity) {
                     self.lost(identity, &member);
                 }
             }
             Input::Message { identity, message } => self.message(identity, message),
-            Input::WorkDone(done) => self.work_done(done),
+            Input::WorkDone(done) => {
+                self.planner.work_done(self.now, &self.clock.course(), done);
+                self.follow_planner();
+            }
             Input::Tick => {}
         }
         self.finish();
@@ -212,93 +153,89 @@ impl Coordinator {
 
     /// When [`Input::Tick`] is due if nothing else comes first.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.epoch_deadlines().chain(self.round_deadlines()).filter(|at| *at > self.now).min()
+        let course = self.clock.course();
+        let planner = self.planner.deadlines(&course, self.faults.suspensions());
+        let others = self.clock.deadlines().chain(self.faults.deadlines());
+        let all = planner.chain(others).chain([self.settle_until]);
+        all.filter(|at| *at > self.now).min()
     }
 
-    /// Opens no more rounds and plans no more epochs.
+    /// Opens no more rounds and plans no more epochs. What goes wrong from now on is nobody's fault.
     pub fn stop(&mut self) {
-        self.stopping = true;
+        self.planner.stop();
+        self.clock.stop();
         self.faults.forgive_all();
-        self.attempt = None;
     }
 
     /// The rounds that are open, the oldest first.
     pub fn open_rounds(&self) -> impl Iterator<Item = Round> {
-        self.open.keys().copied()
-    }
-
-    /// What has to outlive the process.
-    pub const fn state(&self) -> &State {
-        &self.state
+        self.clock.open_rounds()
     }
 
     /// Acts on everything that is due.
     fn finish(&mut self) {
         while self.now >= self.settle_until && self.step() {}
-        self.release();
-        if self.unsaved {
+        let Self { planner, clock, faults, .. } = self;
+        planner.release(faults.suspensions(), |shard| clock.needs(shard));
+        self.follow_planner();
+        if self.state() != self.kept {
             self.persist();
         }
     }
 
     fn step(&mut self) -> bool {
-        self.step_faults() || self.step_round() || self.step_attempt() || self.step_plan()
-    }
-
-    fn step_faults(&mut self) -> bool {
-        let acted = self.faults.step(self.now, &self.lineup());
-        self.follow_faults();
-        acted
-    }
-
-    fn message(&mut self, identity: IdentityKey, message: ToCoordinator) {
-        if let ToCoordinator::Register { registration, standing } = message {
-            return self.register(identity, registration, standing);
+        debug_assert!(!self.planner.is_urgent() || !self.clock.opens_rounds());
+        let now = self.now;
+        if self.faults.step(now, || lineup(&self.clock)) {
+            self.follow_faults();
+        } else if self.clock.step(now) {
+            self.follow_clock();
+        } else if self.planner.step(now, &self.clock.course(), self.faults.suspensions()) {
+            self.follow_planner();
+        } else {
+            // What a machine said without having moved, such as that it waits for a quorum.
+            self.follow_planner();
+            return false;
         }
-        if !self.roster.is_registered(&identity) {
-            return;
-        }
-        let attempt_at = |epoch: Epoch| move |attempt: &&mut Attempt| attempt.epoch == epoch;
-        match message {
-            ToCoordinator::Register { .. } => {}
-            ToCoordinator::Contribute { contribution } => {
-                if let Some(attempt) = &mut self.attempt {
-                    attempt.contribute(identity, contribution);
-                }
-            }
-            ToCoordinator::Endorse { epoch, document, signature } => {
-                if let Some(attempt) = self.attempt.as_mut().filter(attempt_at(epoch)) {
-                    attempt.endorse(identity, document, signature);
-                }
-            }
-            ToCoordinator::Refuse { epoch, reason } => {
-                if let Some(attempt) = self.attempt.as_mut().filter(attempt_at(epoch)) {
-                    attempt.refuse(identity, printable(&reason));
-                }
-            }
-            ToCoordinator::Ready { epoch, round } => {
-                if round > self.state.last_round() {
-                    self.roster.set_ready(&identity, epoch, round);
-                }
-            }
-            ToCoordinator::Ended { epoch, round, outcome, counts } => {
-                if let Some(open) = self.open.get_mut(&round)
-                    && open.epoch == epoch
-                {
-                    open.report(identity, outcome, counts, self.now);
-                }
-                self.faults.reported(identity, round);
-            }
-            ToCoordinator::Leaving => self.leaving(identity),
-            ToCoordinator::Clock { now } => self.clock(identity, now),
-        }
+        true
     }
 
-    fn send(&mut self, to: IdentityKey, message: ToShard) {
-        self.send_all(&[to], message);
+    /// The process stood still, as when its machine was suspended. Shards may have gone on all the
+    /// while, and what they said waits to be heard: nothing is their fault.
+    fn stood_still(&mut self, late_ms: u64) {
+        self.notice(Notice::StoodStill { late_ms });
+        self.settle_until = self.now.plus_ms(SETTLE_MS);
+        self.faults.forgive_all();
+        self.await_shards();
     }
 
-    fn send_all(&mut self, to: &[IdentityKey], message: ToShard) {
+    /// Goes on with the epoch once its shards are here.
+    fn await_shards(&mut self) {
+        self.clock.await_shards();
+        self.planner.await_shards(self.now);
+    }
+
+    /// The shards of the epoch that runs and of the one that is to follow.
+    fn lineup(&self) -> Lineup {
+        lineup(&self.clock)
+    }
+
+    /// Whether the process stops, and nothing has consequences any more.
+    fn is_stopping(&self) -> bool {
+        self.clock.conduct() == Conduct::Stopped
+    }
+
+    /// What has to outlive the process.
+    fn state(&self) -> State {
+        State::of(self.planner.marks(), self.clock.marks(), self.faults.suspensions())
+    }
+
+    fn persist(&mut self) {
+        self.kept = self.state();
+        self.outputs.push_back(Output::Persist(self.kept.clone()));
+    }
+
+    fn send(&mut self, to: &[IdentityKey], message: ToShard) {
         let message = Arc::new(message);
         let outputs = to.iter().map(|&to| Output::Send { to, message: Arc::clone(&message) });
         self.outputs.extend(outputs);
@@ -307,34 +244,19 @@ impl Coordinator {
     fn notice(&mut self, notice: Notice) {
         self.outputs.push_back(Output::Notice(notice));
     }
-
-    fn persist(&mut self) {
-        self.unsaved = false;
-        self.state.suspensions.clone_from(self.faults.suspensions());
-        self.outputs.push_back(Output::Persist(self.state.clone()));
-    }
 }
 
 impl std::fmt::Debug for Coordinator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Coordinator")
-            .field("last_epoch", &self.state.last_epoch())
-            .field("last_round", &self.state.last_round())
+            .field("last_epoch", &self.planner.marks().last_epoch)
+            .field("last_round", &self.clock.marks().last_round)
             .field("open", &self.open_rounds().collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }
 
-fn lists(signed: &SignedDocument, identity: &IdentityKey) -> bool {
-    signed.document.shards.iter().any(|shard| shard.identity == *identity)
-}
-
-fn identities(signed: &SignedDocument) -> Vec<IdentityKey> {
-    signed.document.shards.iter().map(|shard| shard.identity).collect()
-}
-
-/// A shard's text, fit for a log.
-fn printable(text: &Blob) -> String {
-    let text = String::from_utf8_lossy(&text.0);
-    text.chars().filter(|c| !c.is_control()).take(LONGEST_TEXT).collect()
+fn lineup(clock: &RoundClock) -> Lineup {
+    let marks = clock.marks();
+    Lineup::new(marks.current.as_deref(), marks.next.as_deref())
 }

@@ -13,15 +13,14 @@ mod report;
 mod settlement;
 mod suspensions;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use antiphon_wire::{
-    Epoch, IdentityKey, NetworkFile, OperatorIndex, Round, SignedDocument, Timestamp,
-};
+use antiphon_wire::{Epoch, IdentityKey, OperatorIndex, Round, SignedDocument, Timestamp};
 
 use super::ended_round::EndedRound;
 use super::notice::Notice;
+use super::rules::Rules;
 use disputes::Disputes;
 use losses::{Loss, Losses};
 use overdue::Overdue;
@@ -65,7 +64,7 @@ pub(crate) struct LostLink {
 /// The machine that judges.
 #[derive(Debug)]
 pub(crate) struct Faults {
-    network: Arc<NetworkFile>,
+    rules: Arc<Rules>,
     suspensions: Suspensions,
     disputes: Disputes,
     losses: Losses,
@@ -73,31 +72,31 @@ pub(crate) struct Faults {
     /// The newest epoch in which each shard was given up: it spoils all rounds of it that are open,
     /// and pays once.
     given_up: BTreeMap<IdentityKey, Epoch>,
-    consequences: VecDeque<Consequence>,
+    consequences: Vec<Consequence>,
 }
 
 impl Faults {
-    /// The machine of `network`, with the records of shards that failed before.
-    pub(crate) fn new(network: Arc<NetworkFile>, suspensions: Suspensions) -> Self {
+    /// The machine of a network, with the records of shards that failed before.
+    pub(crate) fn new(rules: Arc<Rules>, suspensions: Suspensions) -> Self {
         Self {
-            network,
+            rules,
             suspensions,
             disputes: Disputes::default(),
             losses: Losses::default(),
             overdue: Overdue::default(),
             given_up: BTreeMap::new(),
-            consequences: VecDeque::new(),
+            consequences: Vec::new(),
         }
     }
 
-    /// The next consequence, if any.
-    pub(crate) fn poll(&mut self) -> Option<Consequence> {
-        self.consequences.pop_front()
+    /// What follows since this was called last, in order.
+    pub(crate) fn drain(&mut self) -> Vec<Consequence> {
+        std::mem::take(&mut self.consequences)
     }
 
-    /// When the next shard is late with a report, if one is awaited.
-    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        self.overdue.next_deadline()
+    /// Moments at which there may be something to do.
+    pub(crate) fn deadlines(&self) -> impl Iterator<Item = Timestamp> {
+        self.overdue.deadlines()
     }
 
     /// The shards that sit out.
@@ -107,10 +106,10 @@ impl Faults {
 
     /// Gives up a shard that has not reported a past round when its last deadline has passed. Returns
     /// whether there was one.
-    pub(crate) fn step(&mut self, now: Timestamp, lineup: &Lineup) -> bool {
+    pub(crate) fn step(&mut self, now: Timestamp, lineup: impl FnOnce() -> Lineup) -> bool {
         let Some(shard) = self.overdue.late(now) else { return false };
         self.overdue.forgive(&shard);
-        self.drop_shard(shard, SILENT, lineup);
+        self.drop_shard(shard, SILENT, &lineup());
         true
     }
 
@@ -163,7 +162,7 @@ impl Faults {
         let record = self.suspensions.record(&shard);
         self.drop_shard(shard, UNLINKED, lineup);
         let loss = Loss::new(now, (shard, operator), record, before);
-        if let Some(lost) = self.losses.note(loss, &self.network) {
+        if let Some(lost) = self.losses.note(loss, &self.rules.network) {
             self.was_away(lost);
         }
     }
@@ -189,7 +188,7 @@ impl Faults {
             self.given_up.remove(&loss.shard);
             self.suspensions.restore(loss.shard, loss.record);
         }
-        self.consequences.push_back(Consequence::Away { before });
+        self.consequences.push(Consequence::Away { before });
     }
 
     /// Takes a shard out of the epochs that run or are on their way, and makes it sit out.
@@ -203,17 +202,17 @@ impl Faults {
     /// Takes a shard out of the epochs that run or are on their way.
     fn take_out(&mut self, shard: IdentityKey, reason: &str, lineup: &Lineup) {
         if lineup.follows_with(&shard) {
-            self.consequences.push_back(Consequence::DropNext);
+            self.consequences.push(Consequence::DropNext);
         }
         if self.give_up(shard, lineup) {
             let reason = format!("shard {shard} is lost: {reason}");
-            self.consequences.push_back(Consequence::Break { reason });
+            self.consequences.push(Consequence::Break { reason });
         }
         self.leave_out(shard, reason);
     }
 
     fn leave_out(&mut self, shard: IdentityKey, reason: &str) {
-        self.consequences.push_back(Consequence::LeaveOut { shard, reason: reason.to_owned() });
+        self.consequences.push(Consequence::LeaveOut { shard, reason: reason.to_owned() });
     }
 
     /// Counts what the shard spoils in open rounds of the running epoch as one failure. Returns
@@ -227,7 +226,7 @@ impl Faults {
     }
 
     fn tell(&mut self, notice: Notice) {
-        self.consequences.push_back(Consequence::Notice(notice));
+        self.consequences.push(Consequence::Notice(notice));
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use antiphon_wire::{Epoch, IdentityKey, Reason, Round, RoundCounts};
 
-use super::quorum::Presence;
+use super::planner::Presence;
 
 /// Something worth a line in a log or on a display.
 #[derive(Clone, Debug, PartialEq, Eq)]

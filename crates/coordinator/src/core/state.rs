@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use antiphon_wire::{Digest, Epoch, Round, SignedDocument, Timestamp};
+use antiphon_wire::{Digest, Epoch, NetworkFile, Round, SignedDocument, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::faults::Suspensions;
 use super::hex_serde;
+use super::notice::Notice;
+use super::{planner, round_clock};
 
 /// All that outlives the process. The default is that of a network which has never run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +23,7 @@ pub struct State {
     current: Option<Arc<SignedDocument>>,
     #[serde(with = "hex_serde::document")]
     next: Option<Arc<SignedDocument>>,
-    pub(crate) suspensions: Suspensions,
+    suspensions: Suspensions,
 }
 
 impl State {
@@ -35,11 +37,6 @@ impl State {
         Round(self.last_round)
     }
 
-    /// When a round was last opened, if ever.
-    pub const fn last_open(&self) -> Option<Timestamp> {
-        if self.last_open_ms == 0 { None } else { Some(Timestamp(self.last_open_ms)) }
-    }
-
     /// The document of the epoch that runs.
     pub const fn current(&self) -> Option<&Arc<SignedDocument>> {
         self.current.as_ref()
@@ -50,67 +47,59 @@ impl State {
         self.next.as_ref()
     }
 
-    /// The hash of the newest published document.
-    pub const fn previous(&self) -> Digest {
-        self.previous
-    }
-
-    /// The number that the next round to open has at least.
-    pub(crate) const fn next_round(&self) -> Round {
-        Round(self.last_round.saturating_add(1))
-    }
-
-    /// Uses up the numbers that shards are past already. Says whether there were any. Nobody knows
-    /// when the last round was opened then: it may have been just now.
-    pub(crate) fn raise(&mut self, epoch: Epoch, round: Round, now: Timestamp) -> bool {
-        let is_behind = self.last_epoch < epoch.0 || self.last_round < round.0;
-        if self.last_round < round.0 {
-            self.last_open_ms = now.0;
+    /// Puts together what each machine has to remember.
+    pub(crate) fn of(
+        planned: planner::Marks,
+        opened: &round_clock::Marks,
+        suspensions: &Suspensions,
+    ) -> Self {
+        Self {
+            last_epoch: planned.last_epoch.0,
+            last_round: opened.last_round.0,
+            last_open_ms: opened.last_open.map_or(0, |at| at.0),
+            previous: planned.previous,
+            current: opened.current.clone(),
+            next: opened.next.clone(),
+            suspensions: suspensions.clone(),
         }
-        self.last_epoch = self.last_epoch.max(epoch.0);
-        self.last_round = self.last_round.max(round.0);
-        is_behind
     }
 
-    /// Puts back a document that was to follow, if none follows.
-    pub(crate) fn put_back(&mut self, next: Option<Arc<SignedDocument>>) {
-        self.next = self.next.take().or(next);
+    /// What each machine has to remember.
+    pub(crate) fn parts(self) -> (planner::Marks, round_clock::Marks, Suspensions) {
+        let planned =
+            planner::Marks { last_epoch: Epoch(self.last_epoch), previous: self.previous };
+        let opened = round_clock::Marks {
+            last_round: Round(self.last_round),
+            last_open: Some(Timestamp(self.last_open_ms)).filter(|at| at.0 != 0),
+            current: self.current,
+            next: self.next,
+        };
+        (planned, opened, self.suspensions)
     }
 
-    /// Uses up the next epoch number.
-    pub(crate) fn take_epoch(&mut self) -> Epoch {
-        self.last_epoch = self.last_epoch.saturating_add(1);
-        Epoch(self.last_epoch)
-    }
-
-    /// Uses up the round numbers up to `round`, which opens now.
-    pub(crate) fn take_round(&mut self, round: Round, now: Timestamp) {
-        debug_assert!(round.0 > self.last_round);
-        self.last_round = round.0;
-        self.last_open_ms = now.0;
-    }
-
-    /// Takes in a newly published document, instead of one that was to follow.
-    pub(crate) fn announce(&mut self, document: Arc<SignedDocument>, digest: Digest) {
-        self.previous = digest;
-        self.next = Some(document);
-    }
-
-    /// The announced epoch begins. Returns the document of the one that it follows.
-    pub(crate) fn begin_next(&mut self) -> Option<Arc<SignedDocument>> {
-        std::mem::replace(&mut self.current, self.next.take())
-    }
-
-    pub(crate) fn drop_current(&mut self) {
-        self.current = None;
-    }
-
-    pub(crate) fn drop_next(&mut self) {
-        self.next = None;
-    }
-
-    /// A clock that was set back must not stop the rounds for as long.
-    pub(crate) fn clamp_to(&mut self, now: Timestamp) {
+    /// Fits the state to the time and the network: documents of no use are dropped, and a clock that
+    /// was set back must not stop the rounds for as long. Returns what there is to say of it.
+    pub(crate) fn refresh(&mut self, network: &NetworkFile, now: Timestamp) -> Vec<Notice> {
         self.last_open_ms = self.last_open_ms.min(now.0);
+        let mut notices = Vec::new();
+        for document in [&mut self.next, &mut self.current] {
+            let Some(signed) = document else { continue };
+            let epoch = signed.document.epoch;
+            if let Err(reason) = is_usable(signed, network, now) {
+                *document = None;
+                notices.push(Notice::DocumentDropped { epoch, reason });
+            } else {
+                // No file that is whole has a document of an epoch that was not called.
+                self.last_epoch = self.last_epoch.max(epoch.0);
+            }
+        }
+        notices
     }
+}
+
+fn is_usable(signed: &SignedDocument, network: &NetworkFile, now: Timestamp) -> Result<(), String> {
+    if signed.document.expires_at <= now {
+        return Err("it has expired".to_owned());
+    }
+    planner::verify(signed, network)
 }

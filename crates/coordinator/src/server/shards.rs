@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 
 use super::driver::LinkEvent;
 use super::metrics;
-use crate::core::roster::check;
+use crate::core::check_registration as check;
 
 /// Frames on their way to one shard. A shard that lets more pile up is dropped.
 const FRAMES: usize = 64;

@@ -88,9 +88,16 @@ impl<D: Disk> Store<D> {
 #[cfg(test)]
 mod tests {
     use antiphon_process::kept_file::FailingDisk;
-    use antiphon_wire::{Epoch, Round, Timestamp};
 
     use super::*;
+
+    /// A state in which so many epochs and rounds were begun.
+    fn state(number: u64) -> State {
+        let mut state = serde_json::to_value(State::default()).unwrap();
+        state["last_epoch"] = number.into();
+        state["last_round"] = number.into();
+        serde_json::from_value(state).unwrap()
+    }
 
     #[test]
     fn a_missing_file_is_a_new_network_and_a_broken_one_is_not() {
@@ -118,11 +125,6 @@ mod tests {
         for (steps, seed) in (0..20).flat_map(|steps| (0..8).map(move |seed| (steps, seed))) {
             let disk = FailingDisk::new(seed);
             let store = Store { file: KeptFile::on(disk.clone()) };
-            let state = |number| {
-                let mut state = State::default();
-                state.raise(Epoch(number), Round(number), Timestamp(1));
-                state
-            };
             store.save(&state(1)).unwrap();
             disk.power_for(Some(steps));
             let kept = (2..).take_while(|&number| store.save(&state(number)).is_ok()).last();

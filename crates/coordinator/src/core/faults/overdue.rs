@@ -34,8 +34,8 @@ impl Overdue {
         self.0.iter().find(|(_, due)| now >= **due).map(|((shard, _), _)| *shard)
     }
 
-    /// When the next one is late.
-    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        self.0.values().min().copied()
+    /// When reports are late.
+    pub(crate) fn deadlines(&self) -> impl Iterator<Item = Timestamp> {
+        self.0.values().copied()
     }
 }

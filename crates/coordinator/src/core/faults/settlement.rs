@@ -37,16 +37,16 @@ pub(super) fn settle(
     gone.dedup_by_key(|(shard, _)| *shard);
     // Nobody is suspended for what so many suffer that no quorum would be left.
     let operators = gone.iter().filter_map(|(shard, _)| operator_of(shard));
-    if leave_no_quorum(&faults.network, operators) {
+    if leave_no_quorum(&faults.rules.network, operators) {
         let reason = format!("round {} did not go through, and many are behind it", ended.round);
-        return faults.consequences.push_back(Consequence::Break { reason });
+        return faults.consequences.push(Consequence::Break { reason });
     }
     for (shard, reason) in gone {
         over |= let_go(faults, ended, (shard, reason), lineup);
     }
     if over {
         let reason = format!("round {} did not go through", ended.round);
-        faults.consequences.push_back(Consequence::Break { reason });
+        faults.consequences.push(Consequence::Break { reason });
     }
 }
 
@@ -113,7 +113,7 @@ fn let_go(
         return true;
     }
     if lineup.follows_with(&shard) {
-        faults.consequences.push_back(Consequence::DropNext);
+        faults.consequences.push(Consequence::DropNext);
     }
     false
 }

@@ -1,11 +1,12 @@
 //! The machine alone: rounds that ended, links that were lost, and what follows.
 
-use antiphon_wire::{Operator, Policy, Reason, RoundOutcome};
+use antiphon_wire::{NetworkFile, Operator, Policy, Reason, RoundOutcome, ShardIndex};
 use ed25519_dalek::SigningKey;
 
 use super::*;
 use crate::core::ended_round::Weight;
 use crate::core::notice::{RoundResult, RoundTotals};
+use crate::core::settings::CoordinatorConfig;
 use crate::core::voters::Voters;
 
 const SHARDS: [IdentityKey; 5] = [shard(0), shard(1), shard(2), shard(3), shard(4)];
@@ -25,7 +26,8 @@ fn faults() -> Faults {
         weight: 1,
     });
     let network = NetworkFile::new(operators.collect(), Policy::default()).unwrap();
-    Faults::new(Arc::new(network), Suspensions::default())
+    let rules = Rules { config: CoordinatorConfig::default(), network };
+    Faults::new(Arc::new(rules), Suspensions::default())
 }
 
 fn running() -> Lineup {
@@ -85,7 +87,7 @@ struct Followed {
 
 fn followed(faults: &mut Faults) -> Followed {
     let mut followed = Followed::default();
-    while let Some(consequence) = faults.poll() {
+    for consequence in faults.drain() {
         match consequence {
             Consequence::Notice(Notice::ShardSuspended { shard, .. }) => {
                 followed.suspended.push(shard);
@@ -108,7 +110,7 @@ fn a_round_that_went_through_has_no_consequences() {
     let mut faults = faults();
     assert_eq!(end(&mut faults, DUE, &ended(1, [DELIVERED; 5])), RoundResult::Delivered);
     assert_eq!(followed(&mut faults), Followed::default());
-    assert_eq!(faults.next_deadline(), None);
+    assert_eq!(faults.deadlines().count(), 0);
 }
 
 #[test]
@@ -117,14 +119,14 @@ fn nobody_is_late_before_the_last_deadline_and_whoever_reports_by_then_goes_free
     let before = Timestamp(DUE.0 - 1);
     end(&mut faults, before, &silent(1, 3));
     assert_eq!(followed(&mut faults), Followed::default());
-    assert_eq!(faults.next_deadline(), Some(DUE));
-    assert!(!faults.step(before, &running()));
+    assert_eq!(faults.deadlines().collect::<Vec<_>>(), [DUE]);
+    assert!(!faults.step(before, running));
     faults.reported(SHARDS[3], Round(1));
-    assert!(!faults.step(DUE, &running()));
+    assert!(!faults.step(DUE, running));
     end(&mut faults, before, &silent(2, 3));
-    assert!(faults.step(DUE, &running()));
+    assert!(faults.step(DUE, running));
     assert_eq!(followed(&mut faults), out(SHARDS[3]));
-    assert!(!faults.step(DUE, &running()), "once");
+    assert!(!faults.step(DUE, running), "once");
 }
 
 #[test]
@@ -152,7 +154,9 @@ fn a_shard_that_is_only_in_the_epoch_to_come_takes_that_with_it_and_no_other() {
     let judgement = Judgement::of(&round);
     let lineup = Lineup::of(Epoch(8), &SHARDS[3..], &SHARDS);
     faults.round_ended(DUE, &round, &judgement, &lineup, operator_of);
-    let dropped = std::iter::from_fn(|| faults.poll())
+    let dropped = faults
+        .drain()
+        .into_iter()
         .inspect(|consequence| assert!(!matches!(consequence, Consequence::Break { .. })))
         .filter(|consequence| matches!(consequence, Consequence::DropNext));
     assert_eq!(dropped.count(), 1);
@@ -161,9 +165,9 @@ fn a_shard_that_is_only_in_the_epoch_to_come_takes_that_with_it_and_no_other() {
 #[test]
 fn after_three_rounds_in_dispute_both_sides_go_and_rounds_in_between_start_afresh() {
     let mut faults = faults();
-    let cause = Reason::OtherFilters { shard: antiphon_wire::ShardIndex(1) };
+    let cause = Reason::OtherFilters { shard: ShardIndex(1) };
     let disputed = |round| {
-        let follows = Reason::Follows { shard: antiphon_wire::ShardIndex(0) };
+        let follows = Reason::Follows { shard: ShardIndex(0) };
         let mut outcomes = [Some(RoundOutcome::Withheld { reason: follows }); 5];
         outcomes[0] = Some(RoundOutcome::Withheld { reason: cause });
         ended(round, outcomes)

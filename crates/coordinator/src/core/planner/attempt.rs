@@ -7,25 +7,32 @@ use antiphon_wire::{
     SignedDocument, Timestamp,
 };
 
+use super::need::Need;
+
 /// One try at an epoch. Its number is used up, whatever becomes of it.
 #[derive(Debug)]
-pub(crate) struct Attempt {
-    pub(crate) epoch: Epoch,
-    pub(crate) first_round: Round,
-    pub(crate) last_round: Round,
-    pub(crate) called_at: Timestamp,
-    /// Whether rounds wait for it.
-    pub(crate) urgent: bool,
-    /// Whether it is to take over from one that could go on.
-    pub(crate) hand_over: bool,
-    pub(crate) members: Vec<IdentityKey>,
-    pub(crate) deadline: Timestamp,
-    pub(crate) phase: Phase,
+pub(super) struct Attempt {
+    pub(super) call: Call,
+    /// The shards that are still in it.
+    pub(super) members: Vec<IdentityKey>,
+    pub(super) phase: Phase,
+}
+
+/// What shards were called for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Call {
+    pub(super) epoch: Epoch,
+    pub(super) first_round: Round,
+    pub(super) last_round: Round,
+    pub(super) called_at: Timestamp,
+    pub(super) need: Need,
 }
 
 #[derive(Debug)]
-pub(crate) enum Phase {
+pub(super) enum Phase {
+    /// Shards send their keys.
     Calling {
+        until: Timestamp,
         contributions: BTreeMap<IdentityKey, Contribution>,
         /// Why shards sent no keys.
         refusals: BTreeMap<IdentityKey, String>,
@@ -33,35 +40,46 @@ pub(crate) enum Phase {
     /// A document is put together of these.
     Composing {
         work: u64,
+        /// When the call was to be over, should it be taken up again.
+        until: Timestamp,
         contributions: BTreeMap<IdentityKey, Contribution>,
     },
-    Proposing {
-        proposal: Box<Proposed>,
-    },
+    /// Shards sign it.
+    Proposing { until: Timestamp, proposal: Box<Proposal> },
     /// All have signed, and the signed document is checked.
-    Verifying {
-        work: u64,
-    },
+    Verifying { work: u64 },
 }
 
 /// A proposal and the shards' answers to it.
 #[derive(Debug)]
-pub(crate) struct Proposed {
-    pub(crate) document: EpochDocument,
-    pub(crate) digest: Digest,
+pub(super) struct Proposal {
+    document: EpochDocument,
+    digest: Digest,
     /// A signature, or why there is none.
     answers: BTreeMap<IdentityKey, Result<Signature, String>>,
 }
 
+impl Call {
+    /// Whether rounds went on past where the epoch was to begin: shards cannot sign it any more.
+    pub(super) fn is_overtaken(&self, last_round: Round) -> bool {
+        !self.need.is_urgent() && self.first_round <= last_round
+    }
+
+    /// Whether these are the keys called for.
+    fn fits(&self, identity: &IdentityKey, contribution: &Contribution) -> bool {
+        let rounds = self.last_round.0.saturating_add(1).saturating_sub(self.first_round.0);
+        contribution.epoch == self.epoch
+            && contribution.first_round == self.first_round
+            && contribution.identity == *identity
+            && contribution.seal_keys.len() as u64 == rounds
+            && contribution.seal_proofs.len() as u64 == rounds
+    }
+}
+
 impl Attempt {
     /// Takes a shard's keys, if they are what was called for.
-    pub(crate) fn contribute(&mut self, identity: IdentityKey, contribution: Contribution) {
-        let rounds = self.last_round.0.saturating_add(1).saturating_sub(self.first_round.0);
-        let fits = contribution.epoch == self.epoch
-            && contribution.first_round == self.first_round
-            && contribution.identity == identity
-            && contribution.seal_keys.len() as u64 == rounds
-            && contribution.seal_proofs.len() as u64 == rounds;
+    pub(super) fn contribute(&mut self, identity: IdentityKey, contribution: Contribution) {
+        let fits = self.call.fits(&identity, &contribution);
         if let Phase::Calling { contributions, .. } = &mut self.phase
             && fits
             && self.members.contains(&identity)
@@ -71,8 +89,8 @@ impl Attempt {
     }
 
     /// Takes a shard's signature, if it is one on the document proposed.
-    pub(crate) fn endorse(&mut self, identity: IdentityKey, digest: Digest, signature: Signature) {
-        if let Phase::Proposing { proposal } = &mut self.phase
+    pub(super) fn endorse(&mut self, identity: IdentityKey, digest: Digest, signature: Signature) {
+        if let Phase::Proposing { proposal, .. } = &mut self.phase
             && self.members.contains(&identity)
             && proposal.digest == digest
             && proposal.document.verify_signature(&signature, &identity).is_ok()
@@ -82,45 +100,56 @@ impl Attempt {
     }
 
     /// Takes a shard's refusal.
-    pub(crate) fn refuse(&mut self, identity: IdentityKey, reason: String) {
+    pub(super) fn refuse(&mut self, identity: IdentityKey, reason: String) {
         if !self.members.contains(&identity) {
             return;
         }
         match &mut self.phase {
-            Phase::Calling { contributions, refusals }
+            Phase::Calling { contributions, refusals, .. }
                 if !contributions.contains_key(&identity) =>
             {
                 refusals.entry(identity).or_insert(reason);
             }
-            Phase::Proposing { proposal } => {
+            Phase::Proposing { proposal, .. } => {
                 proposal.answers.entry(identity).or_insert(Err(reason));
             }
-            _ => {}
+            // It has sent keys, or is asked nothing now.
+            Phase::Calling { .. } | Phase::Composing { .. } | Phase::Verifying { .. } => {}
         }
     }
 
     /// The number of the work that the attempt waits for.
-    pub(crate) fn work(&self) -> Option<u64> {
+    pub(super) fn work(&self) -> Option<u64> {
         match self.phase {
             Phase::Composing { work, .. } | Phase::Verifying { work } => Some(work),
             Phase::Calling { .. } | Phase::Proposing { .. } => None,
         }
     }
 
-    /// Whether all that was asked has been answered.
-    pub(crate) fn is_answered(&self) -> bool {
+    /// When what was asked counts as answered.
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        match self.phase {
+            Phase::Calling { until, .. } | Phase::Proposing { until, .. } => Some(until),
+            Phase::Composing { .. } | Phase::Verifying { .. } => None,
+        }
+    }
+
+    /// Whether all that was asked has been answered, or had time to be.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
         match &self.phase {
-            Phase::Calling { contributions, refusals } => {
+            Phase::Calling { until, contributions, refusals } => {
                 let answered = |id| contributions.contains_key(id) || refusals.contains_key(id);
-                self.members.iter().all(answered)
+                now >= *until || self.members.iter().all(answered)
             }
-            Phase::Proposing { proposal } => proposal.answers.len() >= self.members.len(),
+            Phase::Proposing { until, proposal } => {
+                now >= *until || proposal.answers.len() >= self.members.len()
+            }
             Phase::Composing { .. } | Phase::Verifying { .. } => false,
         }
     }
 
     /// Goes on without a shard. Returns false if that takes a new attempt.
-    pub(crate) fn leave_out(&mut self, identity: &IdentityKey) -> bool {
+    pub(super) fn leave_out(&mut self, identity: &IdentityKey) -> bool {
         match &mut self.phase {
             Phase::Calling { contributions, .. } => {
                 contributions.remove(identity);
@@ -128,11 +157,13 @@ impl Attempt {
                 true
             }
             // What is being put together is of no use with it in.
-            Phase::Composing { contributions, .. } if contributions.contains_key(identity) => {
-                let mut contributions = std::mem::take(contributions);
+            Phase::Composing { contributions, until, .. }
+                if contributions.contains_key(identity) =>
+            {
+                let (mut contributions, until) = (std::mem::take(contributions), *until);
                 contributions.remove(identity);
                 self.members.retain(|member| member != identity);
-                self.phase = Phase::Calling { contributions, refusals: BTreeMap::new() };
+                self.phase = Phase::Calling { until, contributions, refusals: BTreeMap::new() };
                 true
             }
             Phase::Composing { .. } => true,
@@ -141,13 +172,13 @@ impl Attempt {
     }
 }
 
-impl Proposed {
-    pub(crate) fn new(document: EpochDocument) -> Self {
+impl Proposal {
+    pub(super) fn new(document: EpochDocument) -> Self {
         Self { digest: document.digest(), document, answers: BTreeMap::new() }
     }
 
     /// The shards that did not sign, and why.
-    pub(crate) fn unsigned(&self) -> Vec<(IdentityKey, String)> {
+    pub(super) fn unsigned(&self) -> Vec<(IdentityKey, String)> {
         let listed = self.document.shards.iter().map(|shard| shard.identity);
         listed
             .filter_map(|shard| match self.answers.get(&shard) {
@@ -159,7 +190,7 @@ impl Proposed {
     }
 
     /// The document with all signatures, if all are here.
-    pub(crate) fn signed(&self) -> Option<SignedDocument> {
+    pub(super) fn signed(&self) -> Option<SignedDocument> {
         let signature = |shard| self.answers.get(shard)?.as_ref().ok().copied();
         let signatures: Option<Vec<_>> =
             self.document.shards.iter().map(|shard| signature(&shard.identity)).collect();

@@ -10,7 +10,7 @@ use antiphon_wire::{NetworkFile, OperatorIndex};
 /// With a `slack`, a number that only a few claim counts too, if it lies no more than this above:
 /// shards do not all see the last epoch or round before a coordinator goes, and passing over a few
 /// numbers costs nothing.
-pub(crate) fn vouched(
+pub(super) fn highest(
     network: &NetworkFile,
     marks: impl IntoIterator<Item = (OperatorIndex, u64)>,
     slack: u64,
@@ -53,7 +53,7 @@ mod tests {
 
     fn of(marks: &[u64], slack: u64) -> u64 {
         let marks = marks.iter().enumerate().map(|(i, mark)| (OperatorIndex(i as u16), *mark));
-        vouched(&network(), marks, slack)
+        highest(&network(), marks, slack)
     }
 
     #[test]
@@ -76,6 +76,6 @@ mod tests {
     fn an_operator_with_many_shards_vouches_once() {
         let marks = [(0, 50), (0, 50), (0, 50), (1, 3), (2, 3)];
         let marks = marks.map(|(operator, mark)| (OperatorIndex(operator), mark));
-        assert_eq!(vouched(&network(), marks, 0), 3);
+        assert_eq!(highest(&network(), marks, 0), 3);
     }
 }

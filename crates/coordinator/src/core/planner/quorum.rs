@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_wire::{Epoch, IdentityKey, NetworkFile, OperatorIndex, OperatorList, Signed};
 
-use super::faults::Suspensions;
 use super::roster::Roster;
+use crate::core::faults::Suspensions;
 
 /// How much of the network file's weight is present.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,17 +23,17 @@ pub struct Presence {
 
 /// The shards for an epoch, and what they amount to.
 #[derive(Clone, Debug)]
-pub(crate) struct Selection {
-    pub(crate) shards: Vec<IdentityKey>,
-    pub(crate) presence: Presence,
+pub(super) struct Selection {
+    pub(super) shards: Vec<IdentityKey>,
+    pub(super) presence: Presence,
     /// Whether every shard on the lists of all operators is among them.
-    pub(crate) complete: bool,
-    pub(crate) is_quorum: bool,
+    pub(super) complete: bool,
+    pub(super) is_quorum: bool,
 }
 
 /// The list of each operator that holds for `epoch`: the one with the highest number among those
 /// that its shards registered with.
-pub(crate) fn lists(
+pub(super) fn lists(
     roster: &Roster,
     epoch: Epoch,
 ) -> BTreeMap<OperatorIndex, &Signed<OperatorList>> {
@@ -52,7 +52,7 @@ pub(crate) fn lists(
 }
 
 /// The shards among `candidates` whose operators are present in `epoch`.
-pub(crate) fn select(
+pub(super) fn select(
     roster: &Roster,
     network: &NetworkFile,
     epoch: Epoch,
@@ -94,7 +94,7 @@ pub(crate) fn select(
 }
 
 /// The first and the last epoch of each operator's list that ends last.
-pub(crate) fn terms(roster: &Roster) -> Vec<(Epoch, Epoch, OperatorIndex)> {
+pub(super) fn terms(roster: &Roster) -> Vec<(Epoch, Epoch, OperatorIndex)> {
     let mut terms: BTreeMap<OperatorIndex, (Epoch, Epoch)> = BTreeMap::new();
     for (_, member) in roster.members() {
         let OperatorList { first_epoch, last_epoch, .. } = *member.list().claimed();
@@ -114,7 +114,7 @@ fn ended(roster: &Roster, operator: usize, epoch: Epoch) -> Option<Epoch> {
 
 /// The shards for `epoch`: all that are registered, not leaving and not suspended, and as many
 /// suspended ones, the least suspended first, as a quorum takes.
-pub(crate) fn choose(
+pub(super) fn choose(
     roster: &Roster,
     network: &NetworkFile,
     epoch: Epoch,
@@ -138,7 +138,7 @@ pub(crate) fn choose(
 
 /// The shards that are registered and not leaving.
 fn staying(roster: &Roster) -> impl Iterator<Item = IdentityKey> {
-    roster.members().filter(|(_, member)| !member.leaving).map(|(id, _)| *id)
+    roster.members().filter(|(_, member)| !member.is_leaving()).map(|(id, _)| *id)
 }
 
 /// Whether `present` is more than (1+f)/2 of the network's weight.

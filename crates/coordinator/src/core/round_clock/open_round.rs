@@ -6,39 +6,40 @@ use antiphon_wire::{
     Epoch, EpochDocument, IdentityKey, NetworkFile, Round, RoundCounts, RoundOutcome, Timestamp,
 };
 
-use super::ended_round::{EndedRound, Weight};
-use super::notice::RoundTotals;
-use super::settings::longest_round_ms;
-use super::voters::Voters;
+use crate::core::ended_round::{EndedRound, Weight};
+use crate::core::notice::RoundTotals;
+use crate::core::settings::longest_round_ms;
+use crate::core::voters::Voters;
 
 #[derive(Debug)]
-pub(crate) struct OpenRound {
-    pub(crate) epoch: Epoch,
-    pub(crate) round: Round,
-    pub(crate) shards: Vec<IdentityKey>,
+pub(super) struct OpenRound {
+    pub(super) epoch: Epoch,
+    pub(super) round: Round,
+    shards: Vec<IdentityKey>,
     opened_at: Timestamp,
     last_report: Timestamp,
     /// When it counts as ended whoever has not reported.
-    pub(crate) deadline: Timestamp,
+    pub(super) deadline: Timestamp,
     /// When every shard has to have reported. Until then nobody is late.
     reports_due: Timestamp,
     /// When shards erase the epoch's secrets, and with them what they know of the round.
-    pub(crate) expires_at: Timestamp,
+    expires_at: Timestamp,
     /// How long a round goes on after an honest shard withheld its seal key, in milliseconds.
     follow_ms: u64,
     /// Whether no other round has been open beside it.
-    pub(crate) alone: bool,
+    pub(super) alone: bool,
     voters: Voters,
     reports: BTreeMap<IdentityKey, (RoundOutcome, RoundCounts)>,
     lost: BTreeSet<IdentityKey>,
 }
 
 impl OpenRound {
-    pub(crate) fn new(
+    /// A round that opens `now`, and whose secrets are erased at `expires_at` by this machine's clock.
+    pub(super) fn new(
         document: &EpochDocument,
         network: &NetworkFile,
         round: Round,
-        now: Timestamp,
+        (now, expires_at): (Timestamp, Timestamp),
     ) -> Self {
         let p = &document.parameters;
         let follow_ms = u64::from(p.layer_ms) + u64::from(p.verify_ms) + u64::from(p.interval_ms);
@@ -51,7 +52,7 @@ impl OpenRound {
             last_report: now,
             deadline: reports_due,
             reports_due,
-            expires_at: document.expires_at,
+            expires_at,
             follow_ms,
             alone: true,
             voters: Voters::new(document, network),
@@ -60,8 +61,18 @@ impl OpenRound {
         }
     }
 
+    /// The shards in the order of the epoch's document.
+    pub(super) fn shards(&self) -> &[IdentityKey] {
+        &self.shards
+    }
+
+    /// Whether it is a round of this shard.
+    pub(super) fn has(&self, shard: &IdentityKey) -> bool {
+        self.shards.contains(shard)
+    }
+
     /// Takes the first report of a shard of the round.
-    pub(crate) fn report(
+    pub(super) fn report(
         &mut self,
         shard: IdentityKey,
         outcome: RoundOutcome,
@@ -83,17 +94,17 @@ impl OpenRound {
     }
 
     /// Expects no report of this shard any more.
-    pub(crate) fn lose(&mut self, shard: IdentityKey) {
+    pub(super) fn lose(&mut self, shard: IdentityKey) {
         self.lost.insert(shard);
     }
 
-    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
         let accounted = |id| self.reports.contains_key(id) || self.lost.contains(id);
         now >= self.deadline || self.shards.iter().all(accounted)
     }
 
     /// What is known of the round now that it is over.
-    pub(crate) fn into_ended(self, next_round: Round, weight: Weight) -> EndedRound {
+    pub(super) fn into_ended(self, next_round: Round, weight: Weight) -> EndedRound {
         let outcome = |shard: &IdentityKey| self.reports.get(shard).map(|(outcome, _)| *outcome);
         let outcomes = self.shards.iter().map(outcome).collect();
         let mut totals = RoundTotals::default();

@@ -37,7 +37,7 @@ pub struct WorkDone {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Done {
-    Composed(Result<Box<Proposal>, Fault>),
+    Composed(Result<Box<Composed>, Fault>),
     Verified(Result<Box<SignedDocument>, String>),
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct Fault {
 }
 
 /// A document that honest shards sign, with the contributions in its order.
-pub(crate) type Proposal = (EpochDocument, Vec<Contribution>);
+pub(crate) type Composed = (EpochDocument, Vec<Contribution>);
 
 impl Work {
     /// Does it.
@@ -67,7 +67,7 @@ impl Work {
 }
 
 /// Puts a document together that honest shards will sign.
-fn compose(draft: Draft, offers: &[Offer], network: &NetworkFile) -> Result<Proposal, Fault> {
+fn compose(draft: Draft, offers: &[Offer], network: &NetworkFile) -> Result<Composed, Fault> {
     let document = assemble(draft, offers, network).map_err(|error| {
         let shard = match &error {
             AssembleError::SealKey { shard, .. } | AssembleError::Rounds { shard } => Some(*shard),

@@ -11,7 +11,7 @@ const SLOWER: (u64, u64) = (3, 2);
 /// slowed down, and half as many when one does not go through: while something is wrong, few rounds
 /// are at stake.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(super) struct Pace {
     most: usize,
     allowed: usize,
     /// What a round took that was alone, in milliseconds.
@@ -22,33 +22,33 @@ pub(crate) struct Pace {
 
 /// How a round went, as far as the pace of others is concerned.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pacing {
+pub(super) struct Pacing {
     /// Whether it was delivered everywhere.
-    pub(crate) delivered: bool,
+    pub(super) delivered: bool,
     /// Whether no other was open beside it.
-    pub(crate) alone: bool,
+    pub(super) alone: bool,
     /// Milliseconds from its opening to the last report.
-    pub(crate) latency_ms: u64,
+    pub(super) latency_ms: u64,
 }
 
 impl Pace {
     /// At most `most` rounds at once, and one at first.
-    pub(crate) fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize) -> Self {
         Self { most, allowed: 1, alone_ms: None, last_ms: 0 }
     }
 
     /// How many rounds may be open at once for now.
-    pub(crate) fn allowed(&self) -> usize {
+    pub(super) fn allowed(&self) -> usize {
         self.allowed
     }
 
     /// What a round takes for now, in milliseconds; 0 before the first.
-    pub(crate) fn latency_ms(&self) -> u64 {
+    pub(super) fn latency_ms(&self) -> u64 {
         self.last_ms
     }
 
     /// Takes note of how a round went.
-    pub(crate) fn ended(&mut self, pacing: Pacing) {
+    pub(super) fn ended(&mut self, pacing: Pacing) {
         let Pacing { delivered, alone, latency_ms } = pacing;
         if !delivered {
             self.allowed = (self.allowed / 2).max(1);

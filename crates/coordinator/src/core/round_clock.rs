@@ -1,0 +1,325 @@
+//! When rounds open and when they are over.
+//!
+//! The machine is told which epochs are published, which shards are ready, how rounds ended at them,
+//! and what their clocks show. It opens rounds, and hands over those that are over. It knows nothing of
+//! members or of blame.
+
+mod epochs;
+mod offsets;
+mod open_round;
+mod pace;
+mod readiness;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use antiphon_wire::{
+    Epoch, EpochDocument, IdentityKey, OperatorIndex, Round, RoundCounts, RoundOutcome,
+    SignedDocument, Timestamp,
+};
+
+use super::course::{Conduct, Course, before_end, lists};
+use super::ended_round::{EndedRound, Weight};
+use super::notice::Notice;
+use super::rules::Rules;
+use epochs::Ending;
+use offsets::{Offsets, ahead_ms};
+use open_round::OpenRound;
+use pace::{Pace, Pacing};
+use readiness::Readiness;
+
+/// Something that the clock does, in the order given.
+#[derive(Clone, Debug)]
+pub(crate) enum Tick {
+    /// The marks are durable before anything that comes after.
+    Persist,
+    /// A round opens at these shards.
+    Open { epoch: Epoch, round: Round, shards: Vec<IdentityKey> },
+    /// A round is over.
+    Ended(EndedRound),
+    /// All rounds of an epoch that ran to its end with these shards are over.
+    Completed(Vec<IdentityKey>),
+    /// Those who watch are told.
+    Notice(Notice),
+}
+
+/// What outlives the process of rounds and of the epochs that they are of.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Marks {
+    /// The highest round number that was opened or skipped.
+    pub(crate) last_round: Round,
+    /// When a round was last opened, if ever.
+    pub(crate) last_open: Option<Timestamp>,
+    /// The document of the epoch that runs.
+    pub(crate) current: Option<Arc<SignedDocument>>,
+    /// The document of the epoch after it.
+    pub(crate) next: Option<Arc<SignedDocument>>,
+}
+
+/// The machine that opens rounds.
+#[derive(Debug)]
+pub(crate) struct RoundClock {
+    rules: Arc<Rules>,
+    marks: Marks,
+    conduct: Conduct,
+    /// The last epoch that was broken. What else goes wrong in it decides nothing any more.
+    broken_last: Option<Epoch>,
+    open: BTreeMap<Round, OpenRound>,
+    ending: Ending,
+    pace: Pace,
+    /// From when on the next round only waits for its interval and for shards to be ready.
+    idle_since: Timestamp,
+    /// When the running epoch began.
+    began: Timestamp,
+    offsets: Offsets,
+    readiness: Readiness,
+    ticks: Vec<Tick>,
+}
+
+impl RoundClock {
+    /// A clock that goes on above `marks`. Rounds of a restored epoch wait for its shards.
+    pub(crate) fn new(rules: Arc<Rules>, marks: Marks, now: Timestamp) -> Self {
+        let is_restored = marks.current.is_some() || marks.next.is_some();
+        Self {
+            pace: Pace::new(rules.config.in_flight()),
+            rules,
+            marks,
+            conduct: if is_restored { Conduct::Resuming } else { Conduct::Going },
+            broken_last: None,
+            open: BTreeMap::new(),
+            ending: Ending::default(),
+            idle_since: now,
+            began: now,
+            offsets: Offsets::default(),
+            readiness: Readiness::default(),
+            ticks: Vec::new(),
+        }
+    }
+
+    /// What the clock did since this was called last, in order.
+    pub(crate) fn drain(&mut self) -> Vec<Tick> {
+        std::mem::take(&mut self.ticks)
+    }
+
+    /// What has to outlive the process.
+    pub(crate) const fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    /// Whether rounds open, and for what they wait otherwise.
+    pub(crate) const fn conduct(&self) -> Conduct {
+        self.conduct
+    }
+
+    /// Whether rounds of the running epoch open.
+    pub(crate) fn opens_rounds(&self) -> bool {
+        self.conduct == Conduct::Going && self.marks.current.is_some()
+    }
+
+    /// Where the clock stands.
+    pub(crate) fn course(&self) -> Course<'_> {
+        let latency_ms = self.pace.latency_ms() / self.pace.allowed() as u64;
+        Course {
+            conduct: self.conduct,
+            current: self.marks.current.as_ref(),
+            next: self.marks.next.as_ref(),
+            last_round: self.marks.last_round,
+            due: self.due(),
+            apart_ms: self.rules.interval_ms().max(latency_ms),
+            began: self.began,
+            behind_ms: self.offsets.behind_ms(),
+        }
+    }
+
+    /// The rounds that are open, the oldest first.
+    pub(crate) fn open_rounds(&self) -> impl Iterator<Item = Round> {
+        self.open.keys().copied()
+    }
+
+    /// Whether the shard is in an epoch that runs or is to follow, or in a round that is open.
+    pub(crate) fn needs(&self, shard: &IdentityKey) -> bool {
+        let documents = [&self.marks.current, &self.marks.next];
+        documents.into_iter().flatten().any(|signed| lists(signed, shard))
+            || self.open.values().any(|open| open.has(shard))
+    }
+
+    /// A shard registered over a link of its own, while its clock showed `theirs`.
+    pub(crate) fn registered(
+        &mut self,
+        now: Timestamp,
+        shard: IdentityKey,
+        operator: OperatorIndex,
+        theirs: Timestamp,
+    ) {
+        self.offsets.registered(shard, operator, ahead_ms(theirs, now));
+        self.judge_clocks();
+    }
+
+    /// A registered shard's clock shows `theirs`.
+    pub(crate) fn clock_read(&mut self, now: Timestamp, shard: IdentityKey, theirs: Timestamp) {
+        self.offsets.read(shard, ahead_ms(theirs, now));
+        self.judge_clocks();
+    }
+
+    fn judge_clocks(&mut self) {
+        let notices = self.offsets.judge(&self.rules);
+        self.ticks.extend(notices.into_iter().map(Tick::Notice));
+    }
+
+    /// A shard is ready for a round. What it says of past ones is not remembered.
+    pub(crate) fn ready(&mut self, shard: IdentityKey, epoch: Epoch, round: Round) {
+        if round > self.marks.last_round {
+            self.readiness.add(shard, epoch, round);
+        }
+    }
+
+    /// A shard reports how a round ended.
+    pub(crate) fn reported(
+        &mut self,
+        now: Timestamp,
+        shard: IdentityKey,
+        (epoch, round): (Epoch, Round),
+        (outcome, counts): (RoundOutcome, RoundCounts),
+    ) {
+        if let Some(open) = self.open.get_mut(&round)
+            && open.epoch == epoch
+        {
+            open.report(shard, outcome, counts, now);
+        }
+    }
+
+    /// A shard's link is gone.
+    pub(crate) fn lose(&mut self, shard: IdentityKey) {
+        self.open.values_mut().for_each(|open| open.lose(shard));
+        self.offsets.forget(&shard);
+        self.readiness.forget(&shard);
+    }
+
+    /// Opens no more rounds.
+    pub(crate) fn stop(&mut self) {
+        self.conduct = Conduct::Stopped;
+    }
+
+    /// Ends a round, begins an epoch or opens a round, if it is time. Returns whether it was.
+    pub(crate) fn step(&mut self, now: Timestamp) -> bool {
+        let was_full = self.is_full();
+        let over = self.open.values().find(|open| open.is_over(now)).map(|open| open.round);
+        if let Some(open) = over.and_then(|round| self.open.remove(&round)) {
+            if was_full {
+                self.idle_since = now;
+            }
+            self.end_round(open);
+            self.complete_epochs();
+            return true;
+        }
+        debug_assert!(self.conduct != Conduct::Broken || self.marks.current.is_some());
+        if self.conduct != Conduct::Going || self.is_full() {
+            return false;
+        }
+        self.begin_epoch(now) || self.expire(now) || self.open_next(now)
+    }
+
+    /// Moments at which there may be something to do.
+    pub(crate) fn deadlines(&self) -> impl Iterator<Item = Timestamp> {
+        let over = self.open.values().map(|open| open.deadline);
+        let current = self.marks.current.as_ref();
+        let current = current.map(|signed| self.too_late(&signed.document));
+        let waits = current.filter(|_| !self.is_full()).map(|_| [self.due(), self.patience()]);
+        over.chain(current).chain(waits.into_iter().flatten())
+    }
+
+    /// Whether as many rounds are open as may be. Those of an epoch that was broken only wait for
+    /// their deadlines, and the next epoch does not wait with them, unless one round at a time is
+    /// wanted.
+    fn is_full(&self) -> bool {
+        let most = self.rules.config.in_flight();
+        let of_broken = if most > 1 { most } else { 0 };
+        let running = self.open.values().filter(|open| self.weight(open) == Weight::Counts).count();
+        running >= self.pace.allowed() || self.open.len() >= most + of_broken
+    }
+
+    /// What the round's end decides.
+    fn weight(&self, open: &OpenRound) -> Weight {
+        if self.broken_last >= Some(open.epoch) { Weight::Decided } else { Weight::Counts }
+    }
+
+    /// The number that the next round to open has at least.
+    fn next_round(&self) -> Round {
+        self.marks.last_round.next()
+    }
+
+    /// The earliest time for the next round.
+    fn due(&self) -> Timestamp {
+        let interval = self.rules.interval_ms();
+        let due = self.marks.last_open.map(|last| last.plus_ms(interval));
+        due.unwrap_or(self.idle_since).max(self.idle_since)
+    }
+
+    /// When the next round opens whoever is not ready.
+    fn patience(&self) -> Timestamp {
+        self.due().plus_ms(self.rules.config.ready_ms.into())
+    }
+
+    /// From when on no round of `document` can be finished.
+    fn too_late(&self, document: &EpochDocument) -> Timestamp {
+        let interval = u64::from(document.parameters.interval_ms);
+        let wanted = interval.saturating_add(self.pace.latency_ms());
+        before_end(document, wanted, self.offsets.behind_ms())
+    }
+
+    fn open_next(&mut self, now: Timestamp) -> bool {
+        let Some(signed) = &self.marks.current else { return false };
+        let signed = Arc::clone(signed);
+        let document = &signed.document;
+        let round = self.next_round().max(document.first_round);
+        // The last number there is may have been used.
+        let is_new = round > self.marks.last_round;
+        if !is_new || round > document.last_round || now < self.due() {
+            return false;
+        }
+        let shards = document.shards.iter().map(|shard| shard.identity);
+        let late: Vec<_> =
+            shards.filter(|id| !self.readiness.is_ready(id, document.epoch, round)).collect();
+        if !late.is_empty() && now < self.patience() {
+            return false;
+        }
+        self.open_round(now, document, round, late);
+        true
+    }
+
+    fn open_round(
+        &mut self,
+        now: Timestamp,
+        document: &EpochDocument,
+        round: Round,
+        late: Vec<IdentityKey>,
+    ) {
+        debug_assert!(round > self.marks.last_round, "no number twice");
+        debug_assert!((document.first_round..=document.last_round).contains(&round));
+        let epoch = document.epoch;
+        self.marks.last_round = round;
+        self.marks.last_open = Some(now);
+        self.ticks.push(Tick::Persist);
+        let expires_at = self.offsets.by_own_clock(document.expires_at);
+        let mut open = OpenRound::new(document, &self.rules.network, round, (now, expires_at));
+        open.alone = self.open.is_empty();
+        self.open.values_mut().for_each(|beside| beside.alone = false);
+        self.ticks.push(Tick::Open { epoch, round, shards: open.shards().to_vec() });
+        self.ticks.push(Tick::Notice(Notice::RoundOpened { epoch, round, late }));
+        self.readiness.forget_up_to(round);
+        self.open.insert(round, open);
+    }
+
+    fn end_round(&mut self, open: OpenRound) {
+        let (weight, alone) = (self.weight(&open), open.alone);
+        let ended = open.into_ended(self.next_round(), weight);
+        if weight == Weight::Counts {
+            let (delivered, latency_ms) = (ended.is_delivered(), ended.latency_ms);
+            self.pace.ended(Pacing { delivered, alone, latency_ms });
+        }
+        self.ticks.push(Tick::Ended(ended));
+    }
+}
+
+#[cfg(test)]
+mod tests;
