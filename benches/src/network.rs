@@ -1,6 +1,6 @@
 //! A network's keys, and onions built to them, in the geometry of a default epoch.
 
-use antiphon_coordinator::CoordinatorConfig;
+use antiphon_coordinator_core::CoordinatorConfig;
 use antiphon_onion::{
     BuildError, Built, Hop, HopKey, JointSealKey, Keep, KeyError, OnionSecretKey, PeelKey,
     RoundContext, SealSecretKey, build_batch,

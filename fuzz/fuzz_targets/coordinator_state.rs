@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-use antiphon_coordinator::{Coordinator, CoordinatorConfig, Input, State};
+use antiphon_coordinator_core::{Coordinator, CoordinatorConfig, Input, State};
 use antiphon_wire::{IdentityKey, NetworkFile, Operator, Policy, Timestamp};
 use ed25519_dalek::SigningKey;
 use libfuzzer_sys::fuzz_target;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use antiphon_coordinator::server as coordinator;
+use antiphon_coordinator as coordinator;
 use antiphon_process::config_file::{ConfigError, read_bounded};
 use antiphon_shard::{self as shard, StartError};
 use antiphon_wire::{NetworkFile, NetworkFileError};

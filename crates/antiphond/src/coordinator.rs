@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use antiphon_coordinator::server::{ConfigFile, CoordinatorServer};
+use antiphon_coordinator::{ConfigFile, CoordinatorServer};
 use antiphon_process::admin::{AdminServer, MetricsPage};
 use antiphon_process::descriptors;
 use antiphon_process::logging::LogLevel;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use antiphon_coordinator::server::ServerError;
+use antiphon_coordinator::ServerError;
 use antiphon_process::admin::AdminError;
 use antiphon_process::config_file::ConfigError;
 use antiphon_shard::{RunError, StartError};

@@ -1,10 +1,203 @@
 #![doc = include_str!("../README.md")]
 
-mod core;
-#[cfg(feature = "server")]
-pub mod server;
+mod clients;
+mod config;
+mod driver;
+mod links;
+mod metrics;
+mod shards;
+mod store;
 
-pub use crate::core::{
-    CannotForm, Coordinator, CoordinatorConfig, Input, Notice, Output, Presence, RegistrationError,
-    RoundReport, RoundResult, RoundTotals, State, Work, WorkDone, check_registration,
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon_coordinator_core::Coordinator;
+use antiphon_process::clock::SystemClock;
+use antiphon_process::readiness::Readiness;
+use antiphon_transport::{Accept, BindError, Limits, Server};
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use driver::{Driver, Telling};
+use store::Store;
+
+pub use antiphon_coordinator_core::{
+    CannotForm, CoordinatorConfig, Notice, Presence, RoundReport, RoundResult, RoundTotals,
 };
+pub use config::{ConfigError, ConfigFile, ServerConfig};
+pub use store::StoreError;
+
+/// Notices kept for a watcher that lags behind.
+const NOTICES: usize = 1024;
+/// Inputs on their way to the decisions; links wait when there are more.
+const INPUTS: usize = 256;
+/// How long the other sides of links have to be told that the coordinator leaves.
+const FAREWELL_WITHIN: Duration = Duration::from_secs(8);
+
+/// Why a coordinator's process cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// An endpoint has no address.
+    #[error("cannot tell the address listened on: {0}")]
+    Address(#[from] io::Error),
+    /// The state cannot be read or kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The part that decides ended in an error of its own.
+    #[error("the coordinator ended unexpectedly: its log says why")]
+    Ended,
+}
+
+/// A running coordinator. Dropping it stops it at once; [`shut_down`](Self::shut_down) lets the
+/// open rounds end first.
+#[derive(Debug)]
+pub struct CoordinatorServer {
+    shard_addr: SocketAddr,
+    client_addr: SocketAddr,
+    notices: broadcast::Sender<Notice>,
+    stop: watch::Sender<bool>,
+    readiness: watch::Receiver<Readiness>,
+    driver: Option<JoinHandle<Result<(), ServerError>>>,
+    acceptors: [JoinHandle<()>; 2],
+    counting: JoinHandle<()>,
+}
+
+impl CoordinatorServer {
+    /// Binds both endpoints, takes up the state and begins. Must be called within a tokio runtime
+    /// with more than one thread: planning an epoch computes for a while.
+    ///
+    /// # Errors
+    /// If an address or the state file cannot be used.
+    pub fn start(config: ServerConfig) -> Result<Self, ServerError> {
+        metrics::describe();
+        let store = Store::take(&config.state)?;
+        let state = store.load()?;
+        // Proves that the state can be kept before anybody relies on it.
+        store.save(&state)?;
+        let trusted = &config.trusted;
+        let shards = Server::bind(
+            config.listen_shards,
+            &config.identity,
+            Accept::AnyIdentity,
+            Limits { trusted: trusted.clone(), ..Limits::coordinator() },
+        )?;
+        let clients = Server::bind(
+            config.listen_clients,
+            &config.identity,
+            Accept::Anonymous,
+            Limits { trusted: trusted.clone(), ..Limits::documents() },
+        )?;
+        let (shard_addr, client_addr) = (shards.local_addr()?, clients.local_addr()?);
+        let network = Arc::new(config.network.clone());
+        let (inputs, input_queue) = mpsc::channel(INPUTS);
+        let (documents, newest) = watch::channel(Vec::new());
+        let (stop, stopped) = watch::channel(false);
+        let notices = broadcast::Sender::new(NOTICES);
+        let coordinator =
+            Coordinator::new(config.coordinator, config.network, state, SystemClock::now());
+        let ready = Readiness::Ready("shards can register".to_owned());
+        let (tell_readiness, readiness) = watch::channel(ready);
+        let tell = Telling { notices: notices.clone(), readiness: tell_readiness };
+        let driver = Driver::new(coordinator, store, documents, tell, stopped.clone());
+        let counting = metrics::count_links(shards.endpoint(), clients.endpoint());
+        Ok(Self {
+            shard_addr,
+            client_addr,
+            notices,
+            stop,
+            readiness,
+            driver: Some(tokio::spawn(driver.run(input_queue, stopped.clone()))),
+            acceptors: [
+                tokio::spawn(shards::serve(shards, network, inputs, stopped.clone())),
+                tokio::spawn(clients::serve(clients, newest, stopped)),
+            ],
+            counting: tokio::spawn(counting),
+        })
+    }
+
+    /// Where shards connect.
+    pub const fn shard_addr(&self) -> SocketAddr {
+        self.shard_addr
+    }
+
+    /// Where clients connect.
+    pub const fn client_addr(&self) -> SocketAddr {
+        self.client_addr
+    }
+
+    /// Whether the coordinator can plan and open rounds, and what keeps it from that otherwise. It is
+    /// ready without shards: they can register only with one that is reached.
+    pub fn readiness(&self) -> watch::Receiver<Readiness> {
+        self.readiness.clone()
+    }
+
+    /// Notices from now on. A watcher that lags behind by too many loses the oldest.
+    pub fn subscribe(&self) -> broadcast::Receiver<Notice> {
+        self.notices.subscribe()
+    }
+
+    /// Waits until the coordinator fails; for ever if it does not.
+    ///
+    /// # Errors
+    /// Why it failed.
+    pub async fn failed(&mut self) -> Result<(), ServerError> {
+        match &mut self.driver {
+            Some(driver) => {
+                let ended = driver.await;
+                self.driver = None;
+                ended.unwrap_or(Err(ServerError::Ended))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Lets the open rounds end, keeps the state and leaves.
+    ///
+    /// # Errors
+    /// If the state could not be kept.
+    pub async fn shut_down(mut self) -> Result<(), ServerError> {
+        // Fails only when everybody who listens is gone.
+        let _ = self.stop.send(true);
+        let result = self.failed().await;
+        let told = async {
+            for acceptor in &mut self.acceptors {
+                // Fails only if it panicked, and then nobody can be told.
+                let _ = acceptor.await;
+            }
+        };
+        // Those who are left then notice by themselves.
+        let _ = timeout(FAREWELL_WITHIN, told).await;
+        result
+    }
+}
+
+impl Drop for CoordinatorServer {
+    fn drop(&mut self) {
+        if let Some(driver) = &self.driver {
+            driver.abort();
+        }
+        self.acceptors.iter().for_each(JoinHandle::abort);
+        self.counting.abort();
+    }
+}
+
+/// Runs a coordinator until `shutdown` completes, then lets the open rounds end.
+///
+/// # Errors
+/// If it cannot start, or cannot keep its state.
+pub async fn run(
+    config: ServerConfig,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServerError> {
+    let mut server = CoordinatorServer::start(config)?;
+    tokio::select! {
+        result = server.failed() => result,
+        () = shutdown => server.shut_down().await,
+    }
+}

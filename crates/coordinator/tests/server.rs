@@ -1,9 +1,8 @@
 //! The coordinator's process on the loopback, with stand-ins for shards.
 
-#![cfg(feature = "server")]
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-#[path = "network/shard.rs"]
+#[path = "../../coordinator-core/tests/network/shard.rs"]
 #[expect(dead_code, reason = "the other tests need more of it")]
 mod shard;
 
@@ -12,8 +11,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_coordinator::server::{CoordinatorServer, ServerConfig};
-use antiphon_coordinator::{CoordinatorConfig, Notice, RoundResult};
+use antiphon_coordinator::{
+    CoordinatorConfig, CoordinatorServer, Notice, RoundResult, ServerConfig,
+};
 use antiphon_process::clock::SystemClock;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_transport::{Dialer, Identity, Limits, Link};

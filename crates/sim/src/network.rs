@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use antiphon_client_core::{Checkpoint, Client, ClientConfig, GatewayPolicy, Input as ClientInput};
-use antiphon_coordinator::{Coordinator, Input as CoordinatorInput, State};
+use antiphon_coordinator_core::{Coordinator, Input as CoordinatorInput, State};
 use antiphon_fixture::{Gateways, START, Setup, entropy, new_shard};
 use antiphon_mix::{ClientId, EntropySource, Input as ShardInput, Shard, SignerState};
 use antiphon_wire::{FromClient, IdentityKey, NetworkFile, PROTOCOL_VERSION, Timestamp};

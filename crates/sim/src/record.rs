@@ -1,7 +1,7 @@
 //! What a simulation remembers for its tests.
 
 use antiphon_client_core::{Checkpoint, Event};
-use antiphon_coordinator::{Notice as CoordinatorNotice, RoundReport};
+use antiphon_coordinator_core::{Notice as CoordinatorNotice, RoundReport};
 use antiphon_wire::{Encode as _, Epoch, Round, RoundCounts, RoundOutcome, Timestamp};
 
 use crate::party::{Payload, Sent};

@@ -3,7 +3,7 @@
 use antiphon_client_core::{
     ConversationId, ConversationSecret, Event, Opening, Outcome, Role, Start,
 };
-use antiphon_coordinator::{RoundReport, RoundResult};
+use antiphon_coordinator_core::{RoundReport, RoundResult};
 use antiphon_wire::{IdentityKey, Layer, Reason, Round, RoundCounts, RoundOutcome, ShardIndex};
 
 use crate::adversary::Adversary;

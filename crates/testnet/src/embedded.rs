@@ -7,8 +7,9 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use antiphon_coordinator::server::{CoordinatorServer, ServerConfig, ServerError};
-use antiphon_coordinator::{CoordinatorConfig, Notice};
+use antiphon_coordinator::{
+    CoordinatorConfig, CoordinatorServer, Notice, ServerConfig, ServerError,
+};
 use antiphon_process::descriptors;
 use antiphon_process::entropy::entropy;
 use antiphon_shard::{

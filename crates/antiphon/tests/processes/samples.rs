@@ -4,8 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use antiphon_coordinator::CoordinatorConfig;
-use antiphon_coordinator::server as coordinator;
+use antiphon_coordinator::{self as coordinator, CoordinatorConfig};
 use antiphon_shard::{ConfigFile, ServerLimits};
 use antiphon_wire::{NetworkFile, Policy};
 use tempfile::TempDir;

@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use antiphon_coordinator::CoordinatorConfig;
-use antiphon_coordinator::server::{CoordinatorServer, ServerConfig};
+use antiphon_coordinator::{CoordinatorConfig, CoordinatorServer, ServerConfig};
 use antiphon_shard::{
     CoordinatorAddress, ServerLimits, ShardNotice, ShardServer, ShardServerConfig,
 };

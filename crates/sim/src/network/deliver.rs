@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use antiphon_client_core::{Input as ClientInput, Output as ClientOutput};
-use antiphon_coordinator::{Input as CoordinatorInput, Output as CoordinatorOutput};
+use antiphon_coordinator_core::{Input as CoordinatorInput, Output as CoordinatorOutput};
 use antiphon_mix::{BatchKey, ClientId, Input as ShardInput, Notice, Output as ShardOutput};
 use antiphon_wire::{FromClient, IdentityKey, PeerMessage, Timestamp};
 

@@ -1,7 +1,7 @@
 //! Processes that are away, clocks that are wrong, and what an onlooker may ask of the whole.
 
 use antiphon_client_core::Input as ClientInput;
-use antiphon_coordinator::Input as CoordinatorInput;
+use antiphon_coordinator_core::Input as CoordinatorInput;
 use antiphon_mix::Input as ShardInput;
 use antiphon_wire::Timestamp;
 

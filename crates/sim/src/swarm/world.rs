@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use antiphon_client_core::{Event, Outcome};
-use antiphon_coordinator::{Notice, RoundReport, RoundResult, State};
+use antiphon_coordinator_core::{Notice, RoundReport, RoundResult, State};
 use antiphon_wire::{Digest, Round, Timestamp};
 
 use super::draw::Draw;

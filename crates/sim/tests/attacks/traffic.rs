@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use antiphon_client_core::{ConversationSecret, Opening, Outcome, Role, Start};
-use antiphon_coordinator::RoundResult;
+use antiphon_coordinator_core::RoundResult;
 use antiphon_sim::adversary::Keys;
 use antiphon_sim::scenario::{converse, log};
 use antiphon_sim::{LinkModel, Network, Observed, Party, Payload, Sent, Setup};

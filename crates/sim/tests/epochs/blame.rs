@@ -1,6 +1,6 @@
 //! Shards that lie to the coordinator about rounds, or spoil rounds so that others seem to have.
 
-use antiphon_coordinator::{Notice, RoundReport, RoundResult};
+use antiphon_coordinator_core::{Notice, RoundReport, RoundResult};
 use antiphon_sim::adversary::{
     Adversary, FalseComplaint, FalseFilter, FilterLie, InRounds, Keys, SealPlay, SealSpoiler,
 };

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use antiphon_client_core::Outcome;
-use antiphon_coordinator::RoundResult;
+use antiphon_coordinator_core::RoundResult;
 use antiphon_sim::adversary::Keys;
 use antiphon_sim::scenario::{converse, log};
 use antiphon_sim::{LinkModel, Network, Party, Sent, Setup};

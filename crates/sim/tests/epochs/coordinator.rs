@@ -1,7 +1,7 @@
 //! A coordinator that says the right things to the wrong shards, twice, late, or not at all.
 
 use antiphon_client_core::Outcome;
-use antiphon_coordinator::RoundResult;
+use antiphon_coordinator_core::RoundResult;
 use antiphon_fixture::Scripted;
 use antiphon_sim::adversary::Keys;
 use antiphon_sim::scenario::{Talk, Verdict, log};

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use antiphon_client_core::Outcome;
-use antiphon_coordinator::{Notice, RoundResult};
+use antiphon_coordinator_core::{Notice, RoundResult};
 use antiphon_sim::scenario::{Verdict, converse, layers, log};
 use antiphon_sim::{Network, Party, Payload, Sent, Setup};
 use antiphon_wire::{Direction, FromClient, PeerMessage, Round, ToCoordinator};

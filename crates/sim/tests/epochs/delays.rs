@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
-use antiphon_coordinator::{Notice, RoundResult};
+use antiphon_coordinator_core::{Notice, RoundResult};
 use antiphon_sim::adversary::Keys;
 use antiphon_sim::scenario::{converse, log};
 use antiphon_sim::{Network, Party, Payload, START, Sent, Setup};
@@ -111,7 +111,8 @@ fn a_slow_shard_is_named_sits_out_ever_longer_and_comes_back() {
     assert!(network.run_until(150_000, back), "{}", log(&network));
     let rounds = network.record.rounds().count();
     network.run_ms(15_000);
-    let delivered = |r: &&antiphon_coordinator::RoundReport| r.result == RoundResult::Delivered;
+    let delivered =
+        |r: &&antiphon_coordinator_core::RoundReport| r.result == RoundResult::Delivered;
     assert!(network.record.rounds().skip(rounds).filter(delivered).count() > 8);
     assert_all_arrived(&mut network);
 }

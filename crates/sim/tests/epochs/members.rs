@@ -1,6 +1,6 @@
 //! Real shards whose coordinator loses its memory, and who leave or lose power.
 
-use antiphon_coordinator::{Notice, RoundResult, State};
+use antiphon_coordinator_core::{Notice, RoundResult, State};
 use antiphon_sim::scenario::{log, quick};
 use antiphon_sim::{Network, Setup};
 use antiphon_wire::Timestamp;

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use antiphon_client_core::{ConversationId, Outcome};
-use antiphon_coordinator::{Notice, RoundResult};
+use antiphon_coordinator_core::{Notice, RoundResult};
 use antiphon_sim::scenario::{converse, log};
 use antiphon_sim::{Gateways, Network, Setup};
 use antiphon_wire::{Epoch, Round};

@@ -1,7 +1,7 @@
 //! Batches that come late, never, or not as their headers say.
 
 use antiphon_client_core::Outcome;
-use antiphon_coordinator::RoundResult;
+use antiphon_coordinator_core::RoundResult;
 use antiphon_sim::adversary::{Adversary, Delay, HeaderLie, InRounds, Kind, LyingHeader, Target};
 use antiphon_sim::scenario::{Talk, index_of, log, named, quick};
 use antiphon_wire::{Layer, Reason, Round};

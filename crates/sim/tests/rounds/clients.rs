@@ -1,7 +1,7 @@
 //! Malicious clients, and gateways that do not serve theirs.
 
 use antiphon_client_core::Outcome;
-use antiphon_coordinator::RoundResult;
+use antiphon_coordinator_core::RoundResult;
 use antiphon_sim::Setup;
 use antiphon_sim::adversary::{ClientPlay, InRounds, MaliciousClient};
 use antiphon_sim::scenario::{Talk, Verdict, quick};

@@ -1,7 +1,7 @@
 //! Shards that drop onions.
 
 use antiphon_client_core::Outcome;
-use antiphon_coordinator::RoundResult;
+use antiphon_coordinator_core::RoundResult;
 use antiphon_sim::Network;
 use antiphon_sim::Sent;
 use antiphon_sim::adversary::InRounds;

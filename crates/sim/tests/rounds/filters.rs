@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use antiphon_client_core::Outcome;
-use antiphon_coordinator::{RoundReport, RoundResult};
+use antiphon_coordinator_core::{RoundReport, RoundResult};
 use antiphon_sim::Network;
 use antiphon_sim::adversary::{
     Adversary, Delay, FalseComplaint, FalseFilter, FilterLie, FilterStuffer, InRounds, Kind,

@@ -1,7 +1,7 @@
 //! Gateways that lie to their clients about a round that went through.
 
 use antiphon_client_core::Outcome;
-use antiphon_coordinator::RoundResult;
+use antiphon_coordinator_core::RoundResult;
 use antiphon_sim::Setup;
 use antiphon_sim::adversary::{GatewayLie, InRounds, LyingGateway};
 use antiphon_sim::scenario::{Talk, quick};

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use antiphon_client_core::{ConversationId, ConversationSecret, Opening, Outcome, Role, Start};
-use antiphon_coordinator::RoundResult;
+use antiphon_coordinator_core::RoundResult;
 use antiphon_sim::{Network, Setup};
 
 fn open(network: &mut Network, a: usize, b: usize) -> (ConversationId, ConversationId) {

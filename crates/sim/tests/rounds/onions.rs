@@ -1,7 +1,7 @@
 //! Onions that are repeated, garbled or replayed.
 
 use antiphon_client_core::Outcome;
-use antiphon_coordinator::RoundResult;
+use antiphon_coordinator_core::RoundResult;
 use antiphon_sim::adversary::{
     Corrupt, Duplicate, InRounds, Kind, Part, Place, Replay, Target, Wrapping,
 };

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use antiphon_client_core::{Event, Outcome};
-use antiphon_coordinator::{Notice, RoundResult};
+use antiphon_coordinator_core::{Notice, RoundResult};
 use antiphon_sim::adversary::{Adversary, Delay, Honest, InRounds, Keys, Target, round_of};
 use antiphon_sim::scenario::{converse, layers, log};
 use antiphon_sim::{LinkModel, Network, Party, Payload, START, Sent, Setup};

@@ -1,7 +1,7 @@
 //! Replies that are lost, late or garbled on their way back.
 
 use antiphon_client_core::Outcome;
-use antiphon_coordinator::RoundResult;
+use antiphon_coordinator_core::RoundResult;
 use antiphon_sim::adversary::{
     Adversary, Corrupt, Delay, DropOnions, HeaderLie, InRounds, LyingHeader, Part, Target, Which,
 };

@@ -1,7 +1,7 @@
 //! Shards that play with their seal keys.
 
 use antiphon_client_core::Outcome;
-use antiphon_coordinator::RoundResult;
+use antiphon_coordinator_core::RoundResult;
 use antiphon_sim::adversary::{InRounds, Keys, SealPlay, SealSpoiler};
 use antiphon_sim::scenario::{Talk, Verdict, quick};
 use antiphon_sim::{Party, Payload, Sent, Setup};

@@ -1,0 +1,91 @@
+//! What shards say, and what follows when their links are lost.
+
+use antiphon_wire::{IdentityKey, Registration, SignedDocument, Standing, ToCoordinator, ToShard};
+
+use super::Coordinator;
+use crate::course::Conduct;
+use crate::faults::LostLink;
+use crate::notice::Notice;
+use crate::planner::Member;
+
+impl Coordinator {
+    /// A message came over a shard's link. Before it has registered, nothing else counts.
+    pub(super) fn message(&mut self, shard: IdentityKey, message: ToCoordinator) {
+        if let ToCoordinator::Register { registration, standing } = message {
+            return self.register(shard, registration, standing);
+        }
+        if !self.planner.is_registered(&shard) {
+            return;
+        }
+        let now = self.now;
+        match message {
+            ToCoordinator::Register { .. } => unreachable!("it was taken before"),
+            ToCoordinator::Contribute { contribution } => {
+                self.planner.contribute(shard, contribution);
+            }
+            ToCoordinator::Endorse { epoch, document, signature } => {
+                self.planner.endorse(shard, epoch, (document, signature));
+            }
+            ToCoordinator::Refuse { epoch, reason } => self.planner.refuse(shard, epoch, &reason),
+            ToCoordinator::Ready { epoch, round } => self.clock.ready(shard, epoch, round),
+            ToCoordinator::Ended { epoch, round, outcome, counts } => {
+                self.clock.reported(now, shard, (epoch, round), (outcome, counts));
+                self.faults.reported(shard, round);
+            }
+            ToCoordinator::Leaving => self.planner.leaving(now, shard),
+            ToCoordinator::Clock { now: theirs } => {
+                self.clock.clock_read(now, shard, theirs);
+            }
+        }
+        self.follow_planner();
+        self.follow_clock();
+    }
+
+    fn register(&mut self, shard: IdentityKey, registration: Registration, standing: Standing) {
+        let theirs = standing.clock;
+        let is_taken = self.planner.register(self.now, shard, registration, standing);
+        self.follow_planner();
+        if is_taken {
+            self.remind(shard);
+            // There is no link if there are too many.
+            if let Some(operator) = self.planner.operator_of(&shard) {
+                self.clock.registered(self.now, shard, operator, theirs);
+                self.follow_clock();
+            }
+        }
+    }
+
+    /// Sends a shard the documents in force: the coordinator may have stopped half-way through
+    /// publishing, and clients of a shard that is left out have to find other gateways.
+    fn remind(&mut self, shard: IdentityKey) {
+        let documents: Vec<_> = self.clock.course().documents().cloned().collect();
+        for signed in documents {
+            let document = SignedDocument::clone(&signed);
+            self.send(&[shard], ToShard::Publish { document });
+        }
+    }
+
+    /// A registered shard's link is gone.
+    pub(super) fn lost(&mut self, shard: IdentityKey, member: &Member) {
+        self.notice(Notice::ShardLost { shard });
+        self.clock.lose(shard);
+        if self.is_stopping() {
+            return;
+        }
+        self.faults.forgive(&shard);
+        // While shards come back after a restart, links may come and go.
+        if self.clock.conduct() == Conduct::Resuming || self.now < self.settle_until {
+            self.planner.leave_out(self.now, &shard, "is gone");
+            return self.follow_planner();
+        }
+        let lineup = self.lineup();
+        if member.is_leaving() {
+            self.faults.left(shard, &lineup);
+        } else {
+            let next = self.clock.marks().next.clone();
+            let lost = LostLink { shard, operator: member.operator(), next };
+            self.faults.link_lost(self.now, lost, &lineup);
+        }
+        self.follow_faults();
+    }
+}

@@ -1,0 +1,159 @@
+//! Who is here: shards that register, answer, leave or are lost.
+
+use antiphon_wire::{
+    Blob, Contribution, Digest, Epoch, IdentityKey, OperatorIndex, Registration, Signature,
+    Standing, Timestamp, ToShard,
+};
+
+use super::Planner;
+use super::attempt::Attempt;
+use super::gathering::Gathering;
+use super::retry::Again;
+use super::roster::{Member, Stay};
+use crate::faults::Suspensions;
+use crate::notice::Notice;
+
+/// The longest text of a shard that is passed on, in characters.
+const LONGEST_TEXT: usize = 200;
+
+impl Planner {
+    /// A shard's link is up. Returns the registered shard whose link it replaces, if it does.
+    pub(crate) fn connect(&mut self, identity: IdentityKey) -> Option<Member> {
+        self.roster.connect(identity)
+    }
+
+    /// A shard's link is gone. Returns the registered shard whose link it was, if it was one.
+    pub(crate) fn disconnect(&mut self, identity: &IdentityKey) -> Option<Member> {
+        self.roster.disconnect(identity)
+    }
+
+    /// Whether the shard is here and registered.
+    pub(crate) fn is_registered(&self, identity: &IdentityKey) -> bool {
+        self.roster.member(identity).is_some()
+    }
+
+    /// The operator of a registered shard.
+    pub(crate) fn operator_of(&self, identity: &IdentityKey) -> Option<OperatorIndex> {
+        self.roster.member(identity).map(Member::operator)
+    }
+
+    /// Takes a registration, or tells the shard why not. Returns whether it was taken.
+    pub(crate) fn register(
+        &mut self,
+        now: Timestamp,
+        identity: IdentityKey,
+        registration: Registration,
+        standing: Standing,
+    ) -> bool {
+        let operator = registration.list.claimed().operator;
+        let when = (self.next_epoch(), now);
+        let network = &self.rules.network;
+        match self.roster.register(identity, (registration, standing), network, when) {
+            Ok(()) => {
+                let operator = self.rules.operator_name(operator);
+                self.tell(Notice::ShardRegistered { shard: identity, operator });
+                true
+            }
+            Err(error) => {
+                let reason = error.to_string();
+                let message = ToShard::Reject { reason: Blob(reason.clone().into_bytes()) };
+                self.send(vec![identity], message);
+                self.tell(Notice::ShardRejected { shard: identity, reason });
+                false
+            }
+        }
+    }
+
+    /// A shard sends its keys.
+    pub(crate) fn contribute(&mut self, shard: IdentityKey, contribution: Contribution) {
+        if let Some(attempt) = self.attempt_mut() {
+            attempt.contribute(shard, contribution);
+        }
+    }
+
+    /// A shard signs a proposal.
+    pub(crate) fn endorse(
+        &mut self,
+        shard: IdentityKey,
+        epoch: Epoch,
+        (document, signature): (Digest, Signature),
+    ) {
+        if let Some(attempt) = self.attempt_at(epoch) {
+            attempt.endorse(shard, document, signature);
+        }
+    }
+
+    /// A shard refuses to send keys, or to sign.
+    pub(crate) fn refuse(&mut self, shard: IdentityKey, epoch: Epoch, reason: &Blob) {
+        if let Some(attempt) = self.attempt_at(epoch) {
+            attempt.refuse(shard, printable(reason));
+        }
+    }
+
+    /// A shard is going to stop.
+    pub(crate) fn leaving(&mut self, now: Timestamp, identity: IdentityKey) {
+        let Some(member) = self.roster.member_mut(&identity) else { return };
+        match member.stay {
+            Stay::Staying => {
+                member.stay = Stay::Leaving;
+                self.tell(Notice::ShardLeaving { shard: identity });
+                self.leave_out(now, &identity, "is leaving");
+            }
+            Stay::Leaving | Stay::Released => {}
+        }
+    }
+
+    /// Lets go shards that are leaving and of which nothing more is wanted, or without which no epoch
+    /// could come about anyway. `is_needed` tells in which epochs and rounds they are.
+    pub(crate) fn release(
+        &mut self,
+        suspensions: &Suspensions,
+        is_needed: impl Fn(&IdentityKey) -> bool,
+    ) {
+        let leaving = self.roster.members().filter(|(_, member)| member.stay == Stay::Leaving);
+        let leaving: Vec<_> = leaving.map(|(identity, _)| *identity).collect();
+        for identity in leaving {
+            let is_called =
+                self.attempt().is_some_and(|attempt| attempt.members.contains(&identity));
+            if (is_called || is_needed(&identity)) && self.choose(suspensions).is_quorum {
+                continue;
+            }
+            if let Some(member) = self.roster.member_mut(&identity) {
+                member.stay = Stay::Released;
+            }
+            self.send(vec![identity], ToShard::Release);
+        }
+    }
+
+    /// Takes a shard out of the epoch on its way, if it is in it.
+    pub(crate) fn leave_out(&mut self, now: Timestamp, identity: &IdentityKey, what: &str) {
+        let Some(attempt) = self.attempt_mut() else { return };
+        if !attempt.leave_out(identity) {
+            return self.fail(now, &format!("shard {identity} {what}"), Again::AtOnce);
+        }
+        // Nobody is waited for whose keys are of no use.
+        let lacks_quorum = self.attempt().is_some_and(|attempt| {
+            let members = attempt.members.iter().copied().collect();
+            !self.select(&attempt.call, &members).is_quorum
+        });
+        if lacks_quorum {
+            self.give_up_for_lack(now);
+            self.gathering = Gathering::again(now, self.rules.config.gather_ms.into());
+        }
+    }
+
+    /// Ends the attempt because too few shards are left for it.
+    pub(crate) fn give_up_for_lack(&mut self, now: Timestamp) {
+        self.fail(now, "too few shards are left", Again::AtOnce);
+    }
+
+    fn attempt_at(&mut self, epoch: Epoch) -> Option<&mut Attempt> {
+        self.attempt_mut().filter(|attempt| attempt.call.epoch == epoch)
+    }
+}
+
+/// A shard's text, fit for a log.
+fn printable(text: &Blob) -> String {
+    let text = String::from_utf8_lossy(&text.0);
+    text.chars().filter(|c| !c.is_control()).take(LONGEST_TEXT).collect()
+}

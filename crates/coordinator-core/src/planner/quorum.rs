@@ -1,0 +1,148 @@
+//! Which shards an epoch can have: operators count as present only with more than half of their
+//! list, and those present must hold more than (1+f)/2 of the network file's weight.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use antiphon_wire::{Epoch, IdentityKey, NetworkFile, OperatorIndex, OperatorList, Signed};
+
+use super::roster::Roster;
+use crate::faults::Suspensions;
+
+/// How much of the network file's weight is present.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Presence {
+    /// The weight of the operators present.
+    pub present_weight: u64,
+    /// The weight of all operators.
+    pub total_weight: u64,
+    /// Shards of operators that are present.
+    pub shards: usize,
+    /// The names of the operators that are not.
+    pub absent: Vec<String>,
+}
+
+/// The shards for an epoch, and what they amount to.
+#[derive(Clone, Debug)]
+pub(super) struct Selection {
+    pub(super) shards: Vec<IdentityKey>,
+    pub(super) presence: Presence,
+    /// Whether every shard on the lists of all operators is among them.
+    pub(super) complete: bool,
+    pub(super) is_quorum: bool,
+}
+
+/// The list of each operator that holds for `epoch`: the one with the highest number among those
+/// that its shards registered with.
+pub(super) fn lists(
+    roster: &Roster,
+    epoch: Epoch,
+) -> BTreeMap<OperatorIndex, &Signed<OperatorList>> {
+    let mut lists: BTreeMap<OperatorIndex, &Signed<OperatorList>> = BTreeMap::new();
+    for (_, member) in roster.members() {
+        let list = member.list().claimed();
+        if !(list.first_epoch..=list.last_epoch).contains(&epoch) {
+            continue;
+        }
+        let kept = lists.entry(member.operator()).or_insert_with(|| member.list());
+        if kept.claimed().number < list.number {
+            *kept = member.list();
+        }
+    }
+    lists
+}
+
+/// The shards among `candidates` whose operators are present in `epoch`.
+pub(super) fn select(
+    roster: &Roster,
+    network: &NetworkFile,
+    epoch: Epoch,
+    least_shards: u16,
+    candidates: &BTreeSet<IdentityKey>,
+) -> Selection {
+    let lists = lists(roster, epoch);
+    let mut selection = Selection {
+        shards: Vec::new(),
+        presence: Presence { total_weight: network.total_weight(), ..Presence::default() },
+        complete: true,
+        is_quorum: false,
+    };
+    for (position, operator) in network.operators.iter().enumerate() {
+        // At most 1000 operators, as the network file's parser checks.
+        let list = lists.get(&OperatorIndex(position as u16)).map(|list| list.claimed());
+        let listed: BTreeSet<_> = list.iter().flat_map(|list| &list.shards).copied().collect();
+        let here: Vec<_> = listed
+            .iter()
+            .filter(|id| candidates.contains(id))
+            .filter(|id| roster.member(id).is_some_and(|m| m.operator().position() == position))
+            .copied()
+            .collect();
+        selection.complete &= !listed.is_empty() && here.len() == listed.len();
+        if 2 * here.len() > listed.len() {
+            selection.presence.present_weight += u64::from(operator.weight);
+            selection.shards.extend(here);
+        } else {
+            let ended = list.is_none().then(|| ended(roster, position, epoch)).flatten();
+            let ended = ended.map(|end| format!(" (its list ended with epoch {end})"));
+            let name = format!("{}{}", operator.name, ended.unwrap_or_default());
+            selection.presence.absent.push(name);
+        }
+    }
+    selection.presence.shards = selection.shards.len();
+    selection.is_quorum = holds(network, selection.presence.present_weight)
+        && selection.shards.len() >= usize::from(least_shards.max(1));
+    selection
+}
+
+/// The first and the last epoch of each operator's list that ends last.
+pub(super) fn terms(roster: &Roster) -> Vec<(Epoch, Epoch, OperatorIndex)> {
+    let mut terms: BTreeMap<OperatorIndex, (Epoch, Epoch)> = BTreeMap::new();
+    for (_, member) in roster.members() {
+        let OperatorList { first_epoch, last_epoch, .. } = *member.list().claimed();
+        let kept = terms.entry(member.operator()).or_insert((first_epoch, last_epoch));
+        if kept.1 < last_epoch {
+            *kept = (first_epoch, last_epoch);
+        }
+    }
+    terms.into_iter().map(|(operator, (first, last))| (first, last, operator)).collect()
+}
+
+/// The last epoch of the lists of an operator whose shards are here, if that is before `epoch`.
+fn ended(roster: &Roster, operator: usize, epoch: Epoch) -> Option<Epoch> {
+    let own = roster.members().filter(|(_, member)| member.operator().position() == operator);
+    own.map(|(_, member)| member.list().claimed().last_epoch).max().filter(|last| *last < epoch)
+}
+
+/// The shards for `epoch`: all that are registered, not leaving and not suspended, and as many
+/// suspended ones, the least suspended first, as a quorum takes.
+pub(super) fn choose(
+    roster: &Roster,
+    network: &NetworkFile,
+    epoch: Epoch,
+    least_shards: u16,
+    suspensions: &Suspensions,
+) -> Selection {
+    let (mut suspended, free): (Vec<_>, Vec<_>) =
+        staying(roster).partition(|id| suspensions.is_suspended(id));
+    let mut candidates: BTreeSet<_> = free.into_iter().collect();
+    suspended.sort_by_key(|id| (suspensions.epochs_left(id), *id));
+    let mut selection = select(roster, network, epoch, least_shards, &candidates);
+    for id in suspended {
+        if selection.is_quorum {
+            break;
+        }
+        candidates.insert(id);
+        selection = select(roster, network, epoch, least_shards, &candidates);
+    }
+    selection
+}
+
+/// The shards that are registered and not leaving.
+fn staying(roster: &Roster) -> impl Iterator<Item = IdentityKey> {
+    roster.members().filter(|(_, member)| !member.is_leaving()).map(|(id, _)| *id)
+}
+
+/// Whether `present` is more than (1+f)/2 of the network's weight.
+fn holds(network: &NetworkFile, present: u64) -> bool {
+    let f = u128::from(network.policy.malicious_ppm);
+    2_000_000 * u128::from(present) > (1_000_000 + f) * u128::from(network.total_weight())
+}

@@ -1,0 +1,229 @@
+//! What an operator of a network chooses about its epochs and rounds.
+
+use antiphon_routing::{MAX_SHARDS, MOST_PROPOSAL_BYTES, most_rounds};
+use antiphon_wire::{
+    MOST_ROUNDS_IN_FLIGHT, NetworkFile, Parameters, SERVICE_CONVERSATION, SUITE_1,
+};
+
+/// What holds for every epoch that this coordinator plans, and how long it waits for shards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoordinatorConfig {
+    /// Rounds in an epoch; fewer where there are so many shards that a proposal has no room for them.
+    pub epoch_rounds: u32,
+    /// The nominal time between two rounds, in milliseconds. Raised to the network file's least
+    /// interval if it is below that.
+    pub interval_ms: u32,
+    /// The most rounds that are open at once, at most [`MOST_ROUNDS_IN_FLIGHT`]. With 1, a round
+    /// opens when the one before it has ended.
+    pub rounds_in_flight: u8,
+    /// How many rounds before the end of an epoch the next one is prepared.
+    pub prepare_ahead_rounds: u32,
+    /// Bytes of a body.
+    pub body: u16,
+    /// Pairs of onions that every client sends in every round.
+    pub pairs_per_client: u8,
+    /// Filters have a false-positive rate of 2 to the minus this.
+    pub filter_bits: u8,
+    /// What layer L does with deposits.
+    pub service: u8,
+    /// How long a round is open to clients, in milliseconds.
+    pub submit_ms: u32,
+    /// How long a shard waits for the batches of one layer, in milliseconds.
+    pub layer_ms: u32,
+    /// How long a shard waits for filters, verdicts and seal keys each, in milliseconds.
+    pub verify_ms: u32,
+    /// How long a shard waits for the replies of one layer, in milliseconds.
+    pub reply_ms: u32,
+    /// How long shards have to answer a call with their keys, in milliseconds.
+    pub contribute_ms: u32,
+    /// How long shards have to sign a proposal, in milliseconds.
+    pub endorse_ms: u32,
+    /// How long a round that is due waits for shards whose noise is not built, in milliseconds.
+    pub ready_ms: u32,
+    /// How long a coordinator that starts waits for all shards before a quorum will do, in
+    /// milliseconds.
+    pub gather_ms: u32,
+    /// The wait before planning again when a plan failed and no shard can be left out for it, in
+    /// milliseconds. Doubles with every failure in a row, up to 64 times this.
+    pub retry_ms: u32,
+    /// How long after a shard is back, and after the running epoch began, one is planned that has it,
+    /// in milliseconds.
+    pub hand_over_ms: u32,
+    /// No epoch is planned with fewer shards than this.
+    pub least_shards: u16,
+}
+
+impl Default for CoordinatorConfig {
+    /// An hour of 5-second rounds, with deadlines for shards far apart.
+    fn default() -> Self {
+        Self {
+            epoch_rounds: 720,
+            interval_ms: 5000,
+            rounds_in_flight: 4,
+            prepare_ahead_rounds: 60,
+            body: 256,
+            pairs_per_client: 1,
+            filter_bits: 20,
+            service: SERVICE_CONVERSATION,
+            submit_ms: 1500,
+            layer_ms: 3000,
+            verify_ms: 3000,
+            reply_ms: 3000,
+            contribute_ms: 20_000,
+            endorse_ms: 30_000,
+            ready_ms: 10_000,
+            gather_ms: 60_000,
+            retry_ms: 1000,
+            hand_over_ms: 30_000,
+            least_shards: 2,
+        }
+    }
+}
+
+/// Why shards cannot form an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+pub enum CannotForm {
+    /// More than a document may list.
+    #[error("{shards} shards cannot form an epoch, which has {MAX_SHARDS} at most")]
+    TooMany {
+        /// So many.
+        shards: u64,
+    },
+    /// A proposal has room for too few rounds.
+    #[error(
+        "{shards} shards cannot form an epoch: its proposal, of {} MiB at most, has room for the keys of \
+         {rounds} rounds, and by the deadlines one round may last as long as {least} intervals",
+        MOST_PROPOSAL_BYTES >> 20
+    )]
+    TooShort {
+        /// So many.
+        shards: u64,
+        /// Rounds that fit.
+        rounds: u64,
+        /// Rounds for which an epoch has to last.
+        least: u64,
+    },
+}
+
+impl CoordinatorConfig {
+    /// Whether `shards` of so many operators can form an epoch whose paths have so many layers: the
+    /// rounds for which a proposal has room have to outlast the longest of them.
+    ///
+    /// # Errors
+    /// If they cannot.
+    pub fn can_form(
+        &self,
+        network: &NetworkFile,
+        shards: u64,
+        operators: u64,
+        layers: u8,
+    ) -> Result<(), CannotForm> {
+        if shards > MAX_SHARDS as u64 {
+            return Err(CannotForm::TooMany { shards });
+        }
+        let rounds = most_rounds(shards, operators);
+        let least = self.least_rounds(network, layers);
+        if rounds < least { Err(CannotForm::TooShort { shards, rounds, least }) } else { Ok(()) }
+    }
+
+    /// The fewest rounds of an epoch that outlasts its longest round, with so many layers.
+    pub fn least_rounds(&self, network: &NetworkFile, layers: u8) -> u64 {
+        let parameters = Parameters { layers, ..self.parameters(network) };
+        longest_round_ms(&parameters).div_ceil(self.interval_in(network).into())
+    }
+
+    /// The time between the openings of two rounds in `network`, in milliseconds.
+    pub fn interval_in(&self, network: &NetworkFile) -> u32 {
+        self.interval_ms.max(network.policy.least_round_interval_ms).max(1)
+    }
+
+    /// The longest that a round with so many layers can take, in milliseconds.
+    pub fn longest_round_ms(&self, layers: u8) -> u64 {
+        longest_round_ms(&Parameters { layers, ..self.parameters_with(self.interval_ms) })
+    }
+
+    /// The most rounds that are open at once: at least 1, at most [`MOST_ROUNDS_IN_FLIGHT`].
+    pub(crate) fn in_flight(&self) -> usize {
+        usize::from(self.rounds_in_flight).clamp(1, MOST_ROUNDS_IN_FLIGHT)
+    }
+
+    /// Rounds in an epoch of so many shards, at least one: no more than a proposal has room for.
+    pub(crate) fn rounds(&self, shards: usize) -> u64 {
+        let shards = shards as u64;
+        u64::from(self.epoch_rounds).min(most_rounds(shards, shards)).max(1)
+    }
+
+    /// The epoch parameters that this configuration fixes; L follows from the roster.
+    pub(crate) fn parameters(&self, network: &NetworkFile) -> Parameters {
+        self.parameters_with(self.interval_in(network))
+    }
+
+    fn parameters_with(&self, interval_ms: u32) -> Parameters {
+        Parameters {
+            suite: SUITE_1,
+            service: self.service,
+            layers: 0,
+            body: self.body,
+            pairs_per_client: self.pairs_per_client,
+            filter_bits: self.filter_bits,
+            interval_ms,
+            submit_ms: self.submit_ms,
+            layer_ms: self.layer_ms,
+            verify_ms: self.verify_ms,
+            reply_ms: self.reply_ms,
+        }
+    }
+}
+
+/// The longest that a round with these parameters can take, in milliseconds: every layer forward
+/// and back, filters, verdicts and seal keys at their deadlines, and an interval for the links.
+pub(crate) fn longest_round_ms(parameters: &Parameters) -> u64 {
+    let Parameters { layers, layer_ms, reply_ms, verify_ms, submit_ms, interval_ms, .. } =
+        *parameters;
+    let per_layer = u64::from(layer_ms) + u64::from(reply_ms);
+    let steps = u64::from(layers) * per_layer + 3 * u64::from(verify_ms);
+    u64::from(submit_ms) + steps + u64::from(interval_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use antiphon_wire::{IdentityKey, Operator, Policy};
+    use ed25519_dalek::SigningKey;
+
+    use super::*;
+
+    #[test]
+    fn what_a_proposal_has_no_room_for_cannot_form_an_epoch() {
+        let operator = |at: u8| Operator {
+            name: at.to_string(),
+            key: IdentityKey::of(&SigningKey::from_bytes(&[at; 32])),
+            weight: 1,
+        };
+        let operators = [1, 2, 3].map(operator).to_vec();
+        let policy = Policy { trusts_heavy_operators: true, ..Policy::DEFAULT };
+        let network = NetworkFile::new(operators, policy).unwrap();
+        let usual = CoordinatorConfig::default();
+        assert_eq!(usual.can_form(&network, 4096, 1000, 15), Ok(()));
+        assert_eq!(
+            usual.can_form(&network, 4097, 1000, 15),
+            Err(CannotForm::TooMany { shards: 4097 })
+        );
+        // Half a minute for each layer, there and back, is more than the 169 rounds of a thousand.
+        let slow = CoordinatorConfig { layer_ms: 30_000, reply_ms: 30_000, ..usual };
+        assert_eq!(slow.can_form(&network, 900, 900, 15), Ok(()));
+        let Err(CannotForm::TooShort { shards: 1000, rounds, least }) =
+            slow.can_form(&network, 1000, 1000, 15)
+        else {
+            panic!("they form an epoch");
+        };
+        assert!((165..175).contains(&rounds) && least > rounds, "{rounds} {least}");
+    }
+
+    #[test]
+    fn epochs_of_large_networks_are_as_short_as_a_proposal_asks_for() {
+        let config = CoordinatorConfig { epoch_rounds: 720, ..CoordinatorConfig::default() };
+        assert_eq!((config.rounds(5), config.rounds(200)), (720, 720));
+        assert!((165..180).contains(&config.rounds(1000)));
+        assert_eq!(CoordinatorConfig { epoch_rounds: 0, ..config }.rounds(5), 1);
+    }
+}

@@ -1,0 +1,398 @@
+//! The coordinator's configuration file.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use antiphon_coordinator_core::CoordinatorConfig;
+pub use antiphon_process::config_file::ConfigError;
+use antiphon_process::config_file::{AdminSection, ConfigSource};
+use antiphon_transport::{Identity, Prefix};
+use antiphon_wire::{Geometry, MOST_ROUNDS_IN_FLIGHT, NetworkFile, Policy};
+use serde::Deserialize;
+
+/// What a coordinator's process needs to know.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Where shards connect, UDP.
+    pub listen_shards: SocketAddr,
+    /// Where clients connect, UDP.
+    pub listen_clients: SocketAddr,
+    /// The coordinator's key, which shards and clients know it by.
+    pub identity: Identity,
+    /// The network file.
+    pub network: NetworkFile,
+    /// Where the state is kept. Made when it is missing; its folder has to be there.
+    pub state: PathBuf,
+    /// Addresses from which any number of links may come.
+    pub trusted: Vec<Prefix>,
+    /// Epochs and rounds.
+    pub coordinator: CoordinatorConfig,
+}
+
+/// A configuration file, read. Paths are already relative to where the program runs.
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    /// Everything for [`CoordinatorServer::start`](crate::CoordinatorServer::start).
+    pub coordinator: ServerConfig,
+    /// Where to answer those who look after the process.
+    pub admin: Option<SocketAddr>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    listen_shards: SocketAddr,
+    listen_clients: SocketAddr,
+    identity: PathBuf,
+    network: PathBuf,
+    state: PathBuf,
+    admin: Option<AdminSection>,
+    #[serde(default)]
+    limits: RawLimits,
+    #[serde(default)]
+    epoch: RawEpoch,
+    #[serde(default)]
+    deadlines: RawDeadlines,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawLimits {
+    trusted: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawEpoch {
+    rounds: u32,
+    interval_ms: u32,
+    rounds_in_flight: u8,
+    prepare_ahead_rounds: u32,
+    body: u16,
+    pairs_per_client: u8,
+    filter_bits: u8,
+    least_shards: u16,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawDeadlines {
+    submit_ms: u32,
+    layer_ms: u32,
+    verify_ms: u32,
+    reply_ms: u32,
+    contribute_ms: u32,
+    endorse_ms: u32,
+    ready_ms: u32,
+    gather_ms: u32,
+    retry_ms: u32,
+    hand_over_ms: u32,
+}
+
+impl Default for RawEpoch {
+    fn default() -> Self {
+        let c = CoordinatorConfig::default();
+        Self {
+            rounds: c.epoch_rounds,
+            interval_ms: c.interval_ms,
+            rounds_in_flight: c.rounds_in_flight,
+            prepare_ahead_rounds: c.prepare_ahead_rounds,
+            body: c.body,
+            pairs_per_client: c.pairs_per_client,
+            filter_bits: c.filter_bits,
+            least_shards: c.least_shards,
+        }
+    }
+}
+
+impl Default for RawDeadlines {
+    fn default() -> Self {
+        let c = CoordinatorConfig::default();
+        Self {
+            submit_ms: c.submit_ms,
+            layer_ms: c.layer_ms,
+            verify_ms: c.verify_ms,
+            reply_ms: c.reply_ms,
+            contribute_ms: c.contribute_ms,
+            endorse_ms: c.endorse_ms,
+            ready_ms: c.ready_ms,
+            gather_ms: c.gather_ms,
+            retry_ms: c.retry_ms,
+            hand_over_ms: c.hand_over_ms,
+        }
+    }
+}
+
+impl ConfigFile {
+    /// Reads a configuration file and the files that it names; relative paths start at its folder.
+    ///
+    /// # Errors
+    /// Names the file, the key and what would be right.
+    pub fn read(file: &Path) -> Result<Self, ConfigError> {
+        let (raw, source) = ConfigSource::read::<Raw>(file)?;
+        let network = source.network("network", &raw.network)?;
+        let admin = raw.admin.map(|admin| admin.listen);
+        let coordinator = ServerConfig {
+            listen_shards: raw.listen_shards,
+            listen_clients: raw.listen_clients,
+            identity: Identity::new(source.signing_key("identity", &raw.identity)?),
+            coordinator: coordinator(&source, &raw, &network)?,
+            network,
+            trusted: source.prefixes("limits.trusted", &raw.limits.trusted)?,
+            state: source.beside(&raw.state),
+        };
+        Ok(Self { coordinator, admin })
+    }
+}
+
+fn coordinator(
+    source: &ConfigSource,
+    raw: &Raw,
+    network: &NetworkFile,
+) -> Result<CoordinatorConfig, ConfigError> {
+    let policy = &network.policy;
+    raw.epoch.check_length(source, policy)?;
+    raw.epoch.check_onions(source, policy)?;
+    raw.deadlines.check(source, policy)?;
+    let config = raw.settings();
+    check_longest_round(source, &config, policy)?;
+    check_room(source, &config, network)?;
+    Ok(config)
+}
+
+impl RawEpoch {
+    /// Whether the rounds of an epoch are as many and as far apart as the network file allows.
+    fn check_length(&self, source: &ConfigSource, policy: &Policy) -> Result<(), ConfigError> {
+        let wrong = |key, found: u32, expected: String| Err(source.wrong(key, found, expected));
+        if !(1..=65_536).contains(&self.rounds) {
+            return wrong("epoch.rounds", self.rounds, "from 1 to 65536".to_owned());
+        }
+        if self.prepare_ahead_rounds >= self.rounds {
+            let expected = format!("below `epoch.rounds`, {}", self.rounds);
+            return wrong("epoch.prepare_ahead_rounds", self.prepare_ahead_rounds, expected);
+        }
+        let least = policy.least_round_interval_ms.max(1);
+        if self.interval_ms < least {
+            let expected = format!("at least the network file's {least}");
+            return wrong("epoch.interval_ms", self.interval_ms, expected);
+        }
+        if !(1..=MOST_ROUNDS_IN_FLIGHT).contains(&usize::from(self.rounds_in_flight)) {
+            let expected = format!("from 1 to {MOST_ROUNDS_IN_FLIGHT}");
+            return wrong("epoch.rounds_in_flight", self.rounds_in_flight.into(), expected);
+        }
+        let longest_rounds = u64::from(policy.longest_epoch_s) * 1000 / u64::from(self.interval_ms);
+        if u64::from(self.rounds) > longest_rounds {
+            let expected = format!(
+                "at most {longest_rounds} with `epoch.interval_ms` = {}, since the network file's \
+                 `policy.longest_epoch_s` is {}",
+                self.interval_ms, policy.longest_epoch_s
+            );
+            return wrong("epoch.rounds", self.rounds, expected);
+        }
+        Ok(())
+    }
+
+    /// Whether onions can be so long, so many and so well filtered.
+    fn check_onions(&self, source: &ConfigSource, policy: &Policy) -> Result<(), ConfigError> {
+        let wrong = |key, found: u32, expected: String| Err(source.wrong(key, found, expected));
+        if let Err(error) = Geometry::new(policy.least_mixing_hops + 1, self.body) {
+            let expected = format!("a length that onions can have ({error})");
+            return wrong("epoch.body", self.body.into(), expected);
+        }
+        if !(1..=policy.most_pairs).contains(&self.pairs_per_client) {
+            let expected = match policy.most_pairs {
+                1 => "1, as the network file's `policy.most_pairs`".to_owned(),
+                most => format!("from 1 to the network file's `policy.most_pairs`, {most}"),
+            };
+            return wrong("epoch.pairs_per_client", self.pairs_per_client.into(), expected);
+        }
+        if !(20..=32).contains(&self.filter_bits) {
+            let expected = "from 20 to 32".to_owned();
+            return wrong("epoch.filter_bits", self.filter_bits.into(), expected);
+        }
+        Ok(())
+    }
+}
+
+impl RawDeadlines {
+    /// Whether none is nothing, and those of a round are no longer than the network file allows.
+    fn check(&self, source: &ConfigSource, policy: &Policy) -> Result<(), ConfigError> {
+        let of_rounds = [
+            ("deadlines.submit_ms", self.submit_ms),
+            ("deadlines.layer_ms", self.layer_ms),
+            ("deadlines.verify_ms", self.verify_ms),
+            ("deadlines.reply_ms", self.reply_ms),
+        ];
+        let of_epochs = [
+            ("deadlines.contribute_ms", self.contribute_ms),
+            ("deadlines.endorse_ms", self.endorse_ms),
+            ("deadlines.retry_ms", self.retry_ms),
+        ];
+        let mut all = of_rounds.iter().chain(&of_epochs);
+        if let Some(&(key, _)) = all.find(|(_, ms)| *ms == 0) {
+            return Err(source.wrong(key, 0, "at least 1 millisecond"));
+        }
+        let longest = policy.longest_deadline_ms;
+        if let Some(&(key, ms)) = of_rounds.iter().find(|(_, ms)| *ms > longest) {
+            let expected =
+                format!("at most the network file's `policy.longest_deadline_ms`, {longest}");
+            return Err(source.wrong(key, ms, expected));
+        }
+        Ok(())
+    }
+}
+
+impl Raw {
+    fn settings(&self) -> CoordinatorConfig {
+        let Self { epoch, deadlines, .. } = self;
+        CoordinatorConfig {
+            epoch_rounds: epoch.rounds,
+            interval_ms: epoch.interval_ms,
+            rounds_in_flight: epoch.rounds_in_flight,
+            prepare_ahead_rounds: epoch.prepare_ahead_rounds,
+            body: epoch.body,
+            pairs_per_client: epoch.pairs_per_client,
+            filter_bits: epoch.filter_bits,
+            service: CoordinatorConfig::default().service,
+            submit_ms: deadlines.submit_ms,
+            layer_ms: deadlines.layer_ms,
+            verify_ms: deadlines.verify_ms,
+            reply_ms: deadlines.reply_ms,
+            contribute_ms: deadlines.contribute_ms,
+            endorse_ms: deadlines.endorse_ms,
+            ready_ms: deadlines.ready_ms,
+            gather_ms: deadlines.gather_ms,
+            retry_ms: deadlines.retry_ms,
+            hand_over_ms: deadlines.hand_over_ms,
+            least_shards: epoch.least_shards,
+        }
+    }
+}
+
+/// Whether an epoch outlasts its longest round.
+fn check_longest_round(
+    source: &ConfigSource,
+    config: &CoordinatorConfig,
+    policy: &Policy,
+) -> Result<(), ConfigError> {
+    // With more malicious weight, or operators absent, there are more layers than this.
+    let longest_ms = config.longest_round_ms(policy.least_mixing_hops.saturating_add(1));
+    let epoch_ms = u64::from(config.epoch_rounds) * u64::from(config.interval_ms);
+    if epoch_ms < longest_ms {
+        let expected = format!(
+            "at least {}, so that an epoch outlasts its longest round, which the deadlines allow {} s",
+            longest_ms.div_ceil(config.interval_ms.into()),
+            longest_ms.div_ceil(1000)
+        );
+        return Err(source.wrong("epoch.rounds", config.epoch_rounds, expected));
+    }
+    Ok(())
+}
+
+/// Whether an epoch can be formed of what the operators have at least, a shard each.
+fn check_room(
+    source: &ConfigSource,
+    config: &CoordinatorConfig,
+    network: &NetworkFile,
+) -> Result<(), ConfigError> {
+    let operators = network.operators.len() as u64;
+    let layers = network.policy.least_mixing_hops.saturating_add(1);
+    if let Err(error) = config.can_form(network, operators, operators, layers) {
+        let expected = format!("more, or shorter deadlines, as its {error}");
+        return Err(source.wrong("epoch.interval_ms", config.interval_ms, expected));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "listen_shards = \"127.0.0.1:7000\"\nlisten_clients = \"127.0.0.1:7001\"\n\
+        identity = \"key\"\nnetwork = \"network.toml\"\nstate = \"state.json\"\n";
+
+    fn load(rest: &str) -> Result<ServerConfig, ConfigError> {
+        load_for(1, rest)
+    }
+
+    /// With a network of so many operators.
+    fn load_for(operators: u16, rest: &str) -> Result<ServerConfig, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("key", &format!("{}\n", "07".repeat(32)));
+        let policy = "[policy]\noperators_above_malicious = \"are trusted\"\n";
+        let operators = (0..operators).map(|at| {
+            let mut seed = [1; 32];
+            seed[..2].copy_from_slice(&at.to_be_bytes());
+            let key = Identity::from_seed(&seed).public();
+            format!("[[operator]]\nname = \"{at}\"\nkey = \"{key}\"\n")
+        });
+        write("network.toml", &format!("{policy}{}", operators.collect::<String>()));
+        write("coordinator.toml", &format!("{HEAD}{rest}"));
+        let file = ConfigFile::read(&folder.path().join("coordinator.toml"))?;
+        Ok(file.coordinator)
+    }
+
+    #[test]
+    fn all_but_the_addresses_and_files_has_a_default() {
+        let config = load("").unwrap();
+        assert_eq!(config.coordinator, CoordinatorConfig::default());
+        assert_eq!(config.identity.public(), Identity::from_seed(&[7; 32]).public());
+        assert!(config.state.ends_with("state.json") && config.state.is_absolute());
+    }
+
+    #[test]
+    fn deadlines_for_which_no_proposal_has_room_are_refused() {
+        let slow = "[deadlines]\nlayer_ms = 30000\nreply_ms = 30000\n";
+        assert!(load_for(600, slow).is_ok());
+        let error = load_for(1000, slow).unwrap_err().to_string();
+        for word in ["coordinator.toml", "epoch.interval_ms", "1000 shards cannot form an epoch"] {
+            assert!(error.contains(word), "{error}");
+        }
+        assert!(load_for(1000, "").is_ok());
+    }
+
+    #[test]
+    fn errors_name_the_file_the_key_and_what_would_be_right() {
+        let said = |rest: &str| load(rest).unwrap_err().to_string();
+        for (rest, words) in [
+            ("[epoch]\nrounds = 0\n", ["coordinator.toml", "epoch.rounds", "65536"]),
+            ("[epoch]\ninterval_ms = 10\n", ["coordinator.toml", "epoch.interval_ms", "1000"]),
+            (
+                "[epoch]\nrounds_in_flight = 9\n",
+                ["coordinator.toml", "epoch.rounds_in_flight", "from 1 to 8"],
+            ),
+            (
+                "[epoch]\npairs_per_client = 2\n",
+                ["coordinator.toml", "pairs_per_client", "most_pairs"],
+            ),
+            ("[epoch]\nrounds = 4321\n", ["coordinator.toml", "at most 4320", "longest_epoch_s"]),
+            (
+                "[epoch]\ninterval_ms = 4000000000\n",
+                ["epoch.rounds", "at most 0", "longest_epoch_s"],
+            ),
+            (
+                "[deadlines]\nreply_ms = 30001\n",
+                ["coordinator.toml", "reply_ms", "longest_deadline_ms"],
+            ),
+            (
+                "[epoch]\nrounds = 10\nprepare_ahead_rounds = 4\n",
+                ["coordinator.toml", "epoch.rounds", "longest round"],
+            ),
+            ("[epoch]\nbody = 100\n", ["coordinator.toml", "epoch.body", "16384"]),
+            (
+                "[deadlines]\nlayer_ms = 0\n",
+                ["coordinator.toml", "deadlines.layer_ms", "at least 1"],
+            ),
+            (
+                "[limits]\ntrusted = [\"1.2.3.4/40\"]\n",
+                ["limits.trusted", "1.2.3.4/40", "192.0.2.0/24"],
+            ),
+            ("colour = 3\n", ["coordinator.toml", "colour", "listen_shards"]),
+        ] {
+            let said = said(rest);
+            assert!(words.iter().all(|word| said.contains(word)), "{said}");
+        }
+    }
+}
