@@ -1,6 +1,5 @@
 //! `antiphon plan`: what a network costs and what it promises.
 
-mod calibrate;
 mod curve;
 mod error;
 mod figures;
@@ -15,6 +14,7 @@ mod text;
 
 use std::path::PathBuf;
 
+use antiphon_model::{AtInterval, SpeedReport};
 use antiphon_wire::NetworkFile;
 use clap::Args;
 use serde::Serialize;
@@ -23,7 +23,6 @@ use crate::cli::json::JsonArguments;
 use crate::cli::network::NetworkArguments;
 use crate::cli::values;
 use crate::exit::EXIT_CODES;
-use crate::speed::{AtInterval, SpeedReport};
 
 use curve::Curve;
 pub(crate) use error::PlanError;
@@ -112,13 +111,6 @@ struct Plan {
 
 /// Makes the plan and prints it.
 pub(crate) fn run(arguments: &PlanArguments) -> Result<(), PlanError> {
-    if let Some(folder) = &arguments.scale.calibrate {
-        return if arguments.scale.fit {
-            calibrate::refit(folder, arguments)
-        } else {
-            calibrate::run(folder, arguments)
-        };
-    }
     if let Some(over) = arguments.scale.curve {
         arguments.check_curve(over)?;
         let curve = Curve::of(over, arguments)?;

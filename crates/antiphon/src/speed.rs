@@ -12,6 +12,7 @@ mod text;
 
 use std::io;
 
+use antiphon_model::SpeedReport;
 use antiphon_onion::dh::KernelUnavailable;
 use antiphon_onion::{BuildError, KeyError, PeelError};
 use antiphon_transport::{BindError, DialError};
@@ -24,7 +25,6 @@ use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::output::OutputError;
 use crate::plan::{self, Figures, PlanError};
 
-pub(crate) use report::{AtInterval, KernelSpeed, SpeedReport, processor};
 use stopwatch::Stopwatch;
 
 /// Measure what this machine can do, in a few seconds
@@ -140,5 +140,5 @@ pub(crate) fn measure(quick: bool) -> Result<SpeedReport, SpeedError> {
     let small = small::costs(&stopwatch, &fixture);
     let all = cores::all_at_once(&stopwatch, &fixture)?;
     let link = link::over_loopback(quick)?;
-    Ok(SpeedReport::new(kernels, &onions, &small, &all, link))
+    Ok(report::report(kernels, &onions, &small, &all, link))
 }

@@ -53,7 +53,7 @@ pub struct Overheads {
 }
 
 impl Overheads {
-    /// As fitted on the reference machine by `antiphon plan --calibrate DIR --fit`, whose output the file
+    /// As fitted on the reference machine by `antiphon-calibrate DIR --fit`, whose output the file
     /// is.
     pub const REFERENCE: Self = include!("overheads.in");
 

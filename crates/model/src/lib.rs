@@ -8,6 +8,7 @@ mod scenario;
 mod search;
 mod separate_machines;
 mod shared_machine;
+mod speed_report;
 mod step_costs;
 mod volumes;
 
@@ -18,6 +19,7 @@ pub use figures::{MachineFigures, Overheads};
 pub use prediction::{Phases, Prediction};
 pub use scenario::{Placement, Scenario, ScenarioError, Spread};
 pub use search::{SearchError, largest_users, users_of_machine};
+pub use speed_report::{AtInterval, KernelSpeed, SpeedReport};
 
 /// What a round of `scenario` takes on machines with `figures`.
 ///

@@ -1,5 +1,7 @@
 //! The network whose round is predicted.
 
+use antiphon_verify::FilterPrecision;
+
 /// Where the shards run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placement {
@@ -121,6 +123,45 @@ pub enum ScenarioError {
 const MOST_TOGETHER: u32 = 1000;
 
 impl Scenario {
+    /// Bytes of a body, as the coordinator proposes.
+    pub const BODY: u16 = 256;
+    /// Cores of each machine, as Karaoke was measured on.
+    pub const CORES: u32 = 36;
+
+    /// `users` with a pair of onions each, on shards with 36 cores and 10 Gbit/s each, 50 ms from one
+    /// another, and a round every five seconds.
+    pub fn usual(users: u64, shards: u32, layers: u8, noise_per_shard: u32) -> Self {
+        Self {
+            users,
+            pairs: 1,
+            shards,
+            layers,
+            body: Self::BODY,
+            noise_per_shard,
+            filter_bits: FilterPrecision::default().hashes(),
+            placement: Placement::Apart { cores: Self::CORES },
+            link_gbps: 10.0,
+            delay_ms: 50.0,
+            interval_ms: 5000.0,
+            spread: Spread::USUAL,
+            seed: 1,
+        }
+    }
+
+    /// The same with everything on one machine.
+    #[must_use]
+    pub fn on_one_machine(self, cores: u32) -> Self {
+        // One machine is as fast as itself, but batches differ in size all the same.
+        let spread = Spread { shards: 0.0, steps: 0.01 };
+        Self {
+            placement: Placement::Together { cores },
+            link_gbps: 1.0,
+            delay_ms: 0.0,
+            spread,
+            ..self
+        }
+    }
+
     /// Refuses what is no network.
     pub(super) fn check(&self) -> Result<(), ScenarioError> {
         if self.users == 0 || self.pairs == 0 {

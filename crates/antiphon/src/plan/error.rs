@@ -9,7 +9,6 @@ use antiphon_model::{ScenarioError, SearchError};
 use antiphon_routing::{PathLengthError, RulesError};
 use antiphon_wire::NetworkFileError;
 
-use super::calibrate::CalibrationError;
 use super::possible::OutOfReach;
 use crate::cli::values::LONE_OPERATOR;
 use crate::exit::{Exit, Exits};
@@ -98,9 +97,6 @@ pub(crate) enum PlanError {
         /// What the system says.
         source: io::Error,
     },
-    /// The model cannot be compared with runs.
-    #[error(transparent)]
-    Calibration(#[from] CalibrationError),
     /// The plan is made but cannot be handed over.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -127,8 +123,7 @@ impl Exits for PlanError {
             | Self::Account(_)
             | Self::MixTarget(_)
             | Self::Search(SearchError::Unreachable { .. })
-            | Self::Plot { .. }
-            | Self::Calibration(_) => Exit::Failed,
+            | Self::Plot { .. } => Exit::Failed,
             Self::Speed(error) => error.exit(),
             Self::Output(error) => error.exit(),
         }

@@ -3,23 +3,16 @@
 use std::path::Path;
 
 use antiphon_model::{
-    MachineFigures, Placement, Prediction, Scenario, Spread, largest_users, predict,
-    users_of_machine,
+    AtInterval, MachineFigures, Placement, Prediction, Scenario, SpeedReport, Spread,
+    largest_users, predict, users_of_machine,
 };
 use antiphon_process::config_file::read_bounded;
-use antiphon_verify::FilterPrecision;
 use serde::{Serialize, Serializer};
 
 use super::scale_arguments::ScaleArguments;
 use super::{Figures, PlanError};
-use crate::speed::{self, SpeedReport};
+use crate::speed;
 
-/// Bytes of a body, as the coordinator proposes.
-const BODY: u16 = 256;
-/// Cores of each machine if none are given: what Karaoke was measured on.
-const CORES: u32 = 36;
-/// Where the model's randomness comes from: the same plan gives the same figures.
-const SEED: u64 = 1;
 /// The share of its cores' time that a machine is planned with.
 const MOST_LOAD: f64 = 0.8;
 
@@ -82,93 +75,54 @@ pub(crate) struct Assumptions {
 pub(super) struct Machines {
     pub(super) figures: MachineFigures,
     pub(super) assumptions: Assumptions,
-    placement: Placement,
-    link_gbps: f64,
-    delay_ms: f64,
-    interval_ms: f64,
-    spread: Spread,
 }
 
 impl Machines {
     /// Those that the arguments describe; this one is measured if it is asked for.
     pub(super) fn of(arguments: &ScaleArguments) -> Result<Self, PlanError> {
-        if arguments.this_machine {
+        let (figures, machine, cores) = if arguments.this_machine {
             let report = speed::measure(true).map_err(Box::new)?;
-            return Ok(Self::this(&report, arguments.cores, arguments.interval));
-        }
-        let (figures, machine) = if let Some(path) = &arguments.speed {
+            (report.figures(), format!("this machine: {}", report.processor), report.cores as u32)
+        } else if let Some(path) = &arguments.speed {
             let report = read(path)?;
-            (report.figures(), format!("{}: {}", path.display(), report.processor))
+            (report.figures(), format!("{}: {}", path.display(), report.processor), Scenario::CORES)
         } else {
-            (MachineFigures::REFERENCE, "reference: AMD EPYC (Zen 4), 2.6 GHz".to_owned())
+            let machine = "reference: AMD EPYC (Zen 4), 2.6 GHz".to_owned();
+            (MachineFigures::REFERENCE, machine, Scenario::CORES)
         };
-        let cores = arguments.cores.unwrap_or(CORES);
-        Ok(Self {
-            figures,
-            assumptions: Assumptions {
-                machine,
-                one_machine: false,
-                cores,
-                link_gbps: Some(arguments.link_gbps),
-                delay_ms: Some(arguments.delay_ms),
-                interval_s: arguments.interval,
-                body_bytes: BODY,
-                peel_us: figures.peel_us,
-                build_us_per_hop: figures.build_us_per_hop,
-            },
-            placement: Placement::Apart { cores },
-            link_gbps: arguments.link_gbps,
-            delay_ms: arguments.delay_ms,
-            interval_ms: arguments.interval * 1e3,
-            spread: Spread::USUAL,
-        })
-    }
-
-    /// The machine of `report`, with all shards, the coordinator and the clients on it.
-    pub(super) fn this(report: &SpeedReport, cores: Option<u32>, interval_s: f64) -> Self {
-        let figures = report.figures();
-        let cores = cores.unwrap_or(report.cores as u32);
-        Self {
-            figures,
-            assumptions: Assumptions {
-                machine: format!("this machine: {}", report.processor),
-                one_machine: true,
-                cores,
-                link_gbps: None,
-                delay_ms: None,
-                interval_s,
-                body_bytes: BODY,
-                peel_us: figures.peel_us,
-                build_us_per_hop: figures.build_us_per_hop,
-            },
-            placement: Placement::Together { cores },
-            link_gbps: 1.0,
-            delay_ms: 0.0,
-            interval_ms: interval_s * 1e3,
-            // One machine is as fast as itself, but batches differ in size all the same.
-            spread: Spread { shards: 0.0, steps: 0.01 },
-        }
+        let apart = !arguments.this_machine;
+        let cores = arguments.cores.unwrap_or(cores);
+        let assumptions = Assumptions {
+            machine,
+            one_machine: arguments.this_machine,
+            cores,
+            link_gbps: apart.then_some(arguments.link_gbps),
+            delay_ms: apart.then_some(arguments.delay_ms),
+            interval_s: arguments.interval,
+            body_bytes: Scenario::BODY,
+            peel_us: figures.peel_us,
+            build_us_per_hop: figures.build_us_per_hop,
+        };
+        Ok(Self { figures, assumptions })
     }
 
     /// The network of `plan` on these machines.
     pub(super) fn scenario(&self, plan: &Figures, users: u64) -> Scenario {
-        Scenario {
-            users,
-            pairs: 1,
-            // At most 1000 operators with 64 shards each.
-            shards: plan.shards as u32,
-            layers: plan.layers,
-            body: BODY,
-            noise_per_shard: plan.noise_per_shard,
-            filter_bits: FilterPrecision::default().hashes(),
-            placement: self.placement,
-            link_gbps: self.link_gbps,
-            delay_ms: self.delay_ms,
-            interval_ms: self.interval_ms,
-            spread: self.spread,
-            seed: SEED,
+        let Assumptions { cores, interval_s, .. } = self.assumptions;
+        let network = Scenario { interval_ms: interval_s * 1e3, ..of_plan(plan, users) };
+        match (self.assumptions.link_gbps, self.assumptions.delay_ms) {
+            (Some(link_gbps), Some(delay_ms)) => {
+                Scenario { placement: Placement::Apart { cores }, link_gbps, delay_ms, ..network }
+            }
+            _ => network.on_one_machine(cores),
         }
     }
+}
+
+/// The network of `plan`, with machines that have nothing to do with it. It has at most 1000 operators with 64
+/// shards each.
+fn of_plan(plan: &Figures, users: u64) -> Scenario {
+    Scenario::usual(users, plan.shards as u32, plan.layers, plan.noise_per_shard)
 }
 
 impl ScaleFigures {
@@ -223,26 +177,19 @@ pub(super) fn carried(
     report: &SpeedReport,
     plan: &Figures,
     interval_s: f64,
-) -> Result<speed::AtInterval, PlanError> {
+) -> Result<AtInterval, PlanError> {
     let figures = report.figures();
     let scenario = Scenario {
-        users: 1,
-        pairs: 1,
-        shards: plan.shards as u32,
-        layers: plan.layers,
-        body: BODY,
-        noise_per_shard: plan.noise_per_shard,
-        filter_bits: FilterPrecision::default().hashes(),
         placement: Placement::Apart { cores: report.cores as u32 },
         link_gbps: 100_000.0,
         delay_ms: 0.0,
         interval_ms: interval_s * 1e3,
         spread: Spread::NONE,
-        seed: SEED,
+        ..of_plan(plan, 1)
     };
     let all = users_of_machine(&scenario, &figures, MOST_LOAD)?;
     let round = predict(&Scenario { users: all.max(1), ..scenario }, &figures)?;
-    Ok(speed::AtInterval {
+    Ok(AtInterval {
         interval_s,
         network_shards: plan.shards as u16,
         noise_per_shard: plan.noise_per_shard,

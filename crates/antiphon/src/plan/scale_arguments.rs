@@ -66,18 +66,6 @@ pub(crate) struct ScaleArguments {
     /// Predict a row of rounds in place of one, beside what was published of Karaoke
     #[arg(long, value_name = "OVER", conflicts_with_all = ["this_machine", "target_latency_s"])]
     pub(crate) curve: Option<CurveOver>,
-    /// Run `antiphon load` on this machine with 3 to 20 shards and 1000 to 20000 clients, and compare:
-    /// ten minutes. What is in the folder already is not run again
-    #[arg(
-        long,
-        value_name = "DIR",
-        conflicts_with_all = ["prediction", "network", "shards", "shards_per_operator", "mix_target"]
-    )]
-    pub(crate) calibrate: Option<PathBuf>,
-    /// Run nothing: print the overheads of the model that fit the runs in the folder, as
-    /// crates/model/src/overheads.in has them
-    #[arg(long, requires = "calibrate")]
-    pub(crate) fit: bool,
     /// Draw the curve: a file that ends in .svg
     #[arg(long, value_name = "FILE", requires = "curve", value_parser = values::svg_file)]
     pub(crate) plot: Option<PathBuf>,

@@ -1,14 +1,15 @@
 //! How fast each kernel of the processor peels.
 
+use antiphon_model::KernelSpeed;
 use antiphon_onion::{Kernel, Peeled, dh, peel_batch};
 use antiphon_process::entropy::entropy;
 use antiphon_wire::Layer;
 use rand::Rng as _;
 
+use super::SpeedError;
 use super::fixture::{Fixture, ONIONS};
 use super::onions::micros;
 use super::stopwatch::Stopwatch;
-use super::{KernelSpeed, SpeedError};
 
 /// Every kernel, measured if this machine has it. The one that is selected stays so.
 pub(super) fn measure(

@@ -1,7 +1,6 @@
 //! The figures for people.
 
-use super::SpeedReport;
-use super::report::AtInterval;
+use antiphon_model::{AtInterval, SpeedReport};
 
 /// The figures, each with a line of explanation.
 pub(super) fn render(report: &SpeedReport) -> String {

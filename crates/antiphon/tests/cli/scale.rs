@@ -136,85 +136,8 @@ fn nonsense_is_told_what_would_be_right() {
     }
     refused(here, "plan --curve users --users 5", 2, "leave --users out");
     refused(here, "plan --curve shards --network n.toml", 2, "leave --network out");
-    refused(here, "plan --calibrate . --shards 3", 2, "cannot be used with");
-    refused(here, "plan --fit", 2, "--calibrate <DIR>");
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("speed.json"), "{\"cores\": 2}").unwrap();
     refused(directory.path(), "plan --users 1 --speed speed.json", 2, "antiphon speed --json");
     refused(directory.path(), "plan --users 1 --speed .", 2, "cannot read the speed file .");
-}
-
-#[test]
-fn a_calibration_compares_what_is_there_and_runs_nothing_twice() {
-    let directory = tempfile::tempdir().unwrap();
-    let here = directory.path();
-    let speed: Value = serde_json::from_str(&done(here, "speed --quick --json -")).unwrap();
-    // Runs as the model has them, give or take 5 %: a fit finds the overheads of the model again.
-    let mut runs = Vec::new();
-    for (shards, clients) in [
-        (3, 1000),
-        (3, 5000),
-        (3, 20_000),
-        (5, 1000),
-        (5, 5000),
-        (5, 10_000),
-        (5, 20_000),
-        (10, 1000),
-        (10, 10_000),
-        (10, 20_000),
-        (20, 1000),
-        (20, 20_000),
-    ] {
-        let ms = 1e3 * (0.4 + f64::from(clients) * 2e-4 + f64::from(shards * shards) * 4e-3);
-        runs.push(serde_json::json!({
-            "shards": shards,
-            "clients": clients,
-            "latencies_ms": [ms, ms, ms],
-            "median_latency_ms": ms,
-            "server_cpu_s": 1.8e-3 * ms,
-            "client_cpu_s": 3e-5 * f64::from(clients),
-            "peel_us_per_onion": 6.0,
-            "peak_rss_bytes": 1,
-            "bytes_per_client_up": 2100.0,
-            "bytes_per_client_down": 640.0,
-        }));
-    }
-    let keep = |runs: &[Value]| {
-        let all = serde_json::json!({ "machine": speed, "runs": runs });
-        fs::write(here.join("measured.json"), all.to_string()).unwrap();
-    };
-    keep(&runs);
-    let table = done(here, "plan --calibrate .");
-    assert!(table.contains("| 20 | 20000 |") && table.contains("Fitted to these very runs"));
-    assert_eq!(fs::read_to_string(here.join("calibration.md")).unwrap(), table);
-    let json: Value =
-        serde_json::from_str(&fs::read_to_string(here.join("calibration.json")).unwrap()).unwrap();
-    let compared = json["runs"].as_array().unwrap();
-    for run in compared {
-        let of = |name: &str| run[name].as_f64().unwrap();
-        let ratio = of("predicted_latency_ms") / of("measured_latency_ms");
-        assert!((of("ratio") - ratio).abs() < 1e-9);
-    }
-    assert_eq!(compared.iter().filter(|run| run["judges"] == true).count(), 4);
-    assert!(fs::read_to_string(here.join("calibration.svg")).unwrap().starts_with("<svg"));
-
-    // The fit gives what the model's source takes, and does not depend on the runs that judge.
-    let source = done(here, "plan --calibrate . --fit");
-    let figures: String = source.lines().filter(|line| !line.starts_with("//")).collect();
-    assert!(figures.starts_with("Overheads {") && figures.contains("harness_us: "), "{source}");
-    let fits: Vec<_> = runs
-        .iter()
-        .zip(compared)
-        .filter(|(_, compared)| compared["judges"] == false)
-        .map(|(run, _)| run.clone())
-        .collect();
-    keep(&fits);
-    let again = done(here, "plan --calibrate . --fit");
-    assert_eq!(again.lines().filter(|line| !line.starts_with("//")).collect::<String>(), figures);
-
-    keep(&fits[..3]);
-    refused(here, "plan --calibrate . --fit", 1, "4 are needed");
-    fs::write(here.join("measured.json"), "{}").unwrap();
-    refused(here, "plan --calibrate .", 1, "measured.json");
-    refused(here, "plan --calibrate measured.json", 1, "measured.json");
 }

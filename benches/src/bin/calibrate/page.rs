@@ -17,7 +17,7 @@ pub(super) fn markdown(calibration: &Calibration) -> String {
     let machine = &calibration.machine;
     let mut text = format!(
         "# Predictions beside runs\n\n\
-         Made by `antiphon plan --calibrate`; every run is `antiphon load --local-shards N --clients U \
+         Made by `antiphon-calibrate`; every run is `antiphon load --local-shards N --clients U \
          --rounds 5`.\n\n\
          {}, {} cores: peel {:.2} \u{b5}s, build {:.2} \u{b5}s a hop, signature {:.1} \u{b5}s to sign and \
          {:.1} \u{b5}s to check, link {:.2} ns a byte.\n\n",
@@ -91,7 +91,7 @@ pub(super) fn source(calibration: &Calibration) -> String {
         100.0 * off.fold(0.0, f64::max)
     };
     format!(
-        "// Made by `antiphon plan --calibrate DIR --fit`, which says what they mean and how far off\n\
+        "// Made by `antiphon-calibrate DIR --fit`, which says what they mean and how far off\n\
          // predictions are with them: {:.0} % at most where fitted to, {:.0} % in the runs that only judge.\n\
          Overheads {{\n    batch_us: {batch_us:.1},\n    step_us: {step_us:.1},\n    \
          client_us: {client_us:.1},\n    harness_us: {harness_us:.1},\n    \

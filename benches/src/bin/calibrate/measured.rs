@@ -4,10 +4,10 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use antiphon_model::SpeedReport;
 use serde::{Deserialize, Serialize};
 
 use super::CalibrationError;
-use crate::speed::SpeedReport;
 
 /// All measurements of one machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,6 +22,10 @@ pub(super) struct Measurements {
 pub(super) struct Measured {
     pub(super) shards: u16,
     pub(super) clients: u32,
+    /// L of its network.
+    pub(super) layers: u8,
+    /// V of its network.
+    pub(super) noise_per_shard: u32,
     /// Of each round, in the order of the rounds.
     pub(super) latencies_ms: Vec<f64>,
     pub(super) median_latency_ms: f64,
@@ -46,6 +50,16 @@ impl Measurements {
         serde_json::from_str(&text)
             .map(Some)
             .map_err(|source| CalibrationError::Left { path: path.to_owned(), source })
+    }
+
+    /// Keeps them in a file, which has the old ones or the new ones at any time.
+    pub(super) fn write(&self, path: &Path) -> Result<(), CalibrationError> {
+        let beside = path.with_extension("json.part");
+        let written = serde_json::to_string_pretty(self)
+            .map_err(io::Error::from)
+            .and_then(|text| fs::write(&beside, text + "\n"))
+            .and_then(|()| fs::rename(&beside, path));
+        written.map_err(|source| CalibrationError::Folder { path: path.to_owned(), source })
     }
 
     /// A run, if it has been made.

@@ -1,10 +1,9 @@
 //! The overheads that the runs themselves show.
 
-use antiphon_model::{MachineFigures, Overheads};
+use antiphon_model::{MachineFigures, Overheads, ScenarioError};
 use serde::Serialize;
 
 use super::compare::Run;
-use crate::plan::PlanError;
 
 /// Overheads of this machine, as [`Overheads`] names them, and the same for the reference machine.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -29,7 +28,7 @@ impl Fitted {
     /// of latency, and with a quarter of the weight those of the network's processor time. What the
     /// harness takes is measured alone. One overhead after the other is made larger or smaller as long
     /// as that helps, in ever smaller steps: the same runs give the same figures.
-    pub(super) fn of(runs: &[&Run<'_>], figures: &MachineFigures) -> Result<Self, PlanError> {
+    pub(super) fn of(runs: &[&Run<'_>], figures: &MachineFigures) -> Result<Self, ScenarioError> {
         let usual = figures.overheads;
         let reference = Overheads::REFERENCE;
         let from = |batch_us, step_us, client_us| Self {
@@ -61,7 +60,7 @@ impl Fitted {
 }
 
 /// How far predictions are off.
-fn error(runs: &[&Run<'_>], figures: &MachineFigures) -> Result<f64, PlanError> {
+fn error(runs: &[&Run<'_>], figures: &MachineFigures) -> Result<f64, ScenarioError> {
     let mut sum = 0.0;
     for run in runs {
         let round = run.predict(figures)?;

@@ -1,20 +1,16 @@
 //! Runs and their predictions.
 
-use antiphon_model::{MachineFigures, Prediction, predict};
+use antiphon_model::{MachineFigures, Prediction, Scenario, ScenarioError, SpeedReport, predict};
 use serde::Serialize;
 
 use super::fit::Fitted;
 use super::grid;
 use super::measured::Measured;
-use crate::plan::scale::Machines;
-use crate::plan::{Figures, PlanArguments, PlanError};
-use crate::speed::SpeedReport;
 
 /// A run and the network that it was of.
 pub(super) struct Run<'a> {
     pub(super) measured: &'a Measured,
-    plan: Figures,
-    here: Machines,
+    network: Scenario,
 }
 
 /// One run, predicted and measured.
@@ -50,15 +46,10 @@ pub(super) struct Calibration {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn of(
-        measured: &'a Measured,
-        machine: &SpeedReport,
-        arguments: &PlanArguments,
-    ) -> Result<Self, PlanError> {
-        let equals = arguments.equals.with_operators(measured.shards)?;
-        let plan = Figures::of(&equals, 1, None)?;
-        let here = Machines::this(machine, None, arguments.scale.interval);
-        Ok(Self { measured, plan, here })
+    pub(super) fn of(measured: &'a Measured, machine: &SpeedReport) -> Self {
+        let Measured { shards, clients, layers, noise_per_shard, .. } = *measured;
+        let network = Scenario::usual(clients.into(), shards.into(), layers, noise_per_shard);
+        Self { measured, network: network.on_one_machine(machine.cores as u32) }
     }
 
     /// Whether the fit leaves it out.
@@ -66,8 +57,8 @@ impl<'a> Run<'a> {
         grid::judges(self.measured.shards, self.measured.clients)
     }
 
-    pub(super) fn predict(&self, figures: &MachineFigures) -> Result<Prediction, PlanError> {
-        Ok(predict(&self.here.scenario(&self.plan, self.measured.clients.into()), figures)?)
+    pub(super) fn predict(&self, figures: &MachineFigures) -> Result<Prediction, ScenarioError> {
+        predict(&self.network, figures)
     }
 
     /// CPU seconds of all shards for one round of `round`, without the harness.
@@ -80,7 +71,7 @@ impl<'a> Run<'a> {
         &self,
         figures: &MachineFigures,
         fitted: Option<&Fitted>,
-    ) -> Result<Compared, PlanError> {
+    ) -> Result<Compared, ScenarioError> {
         let round = self.predict(figures)?;
         let measured = self.measured;
         let fitted = fitted.map(|fitted| self.predict(&fitted.applied(figures))).transpose()?;
@@ -114,7 +105,7 @@ impl Calibration {
         machine: SpeedReport,
         runs: &[Run<'_>],
         fitted: Option<Fitted>,
-    ) -> Result<Self, PlanError> {
+    ) -> Result<Self, ScenarioError> {
         let figures = machine.figures();
         let runs = runs.iter().map(|run| run.compare(&figures, fitted.as_ref()));
         Ok(Self { runs: runs.collect::<Result<_, _>>()?, machine, fitted })
