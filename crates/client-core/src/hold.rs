@@ -6,10 +6,15 @@ use antiphon_wire::Timestamp;
 /// takes to make and save them, and what the application does meanwhile, does not show.
 const HOLD_MS: u32 = 50;
 
-/// When onions leave for a round that opened at `now` for `closes_in_ms`: the same for every client, and
-/// before the round closes.
+/// Milliseconds for which onions are held back in a round that is open for `closes_in_ms`: the same for
+/// every client, and at most a quarter.
+pub fn hold_ms(closes_in_ms: u32) -> u32 {
+    HOLD_MS.min(closes_in_ms / 4)
+}
+
+/// When onions leave for a round that opened at `now` for `closes_in_ms`.
 pub(crate) fn leaves_at(now: Timestamp, closes_in_ms: u32) -> Timestamp {
-    now.plus_ms(HOLD_MS.min(closes_in_ms / 4).into())
+    now.plus_ms(hold_ms(closes_in_ms).into())
 }
 
 #[cfg(test)]

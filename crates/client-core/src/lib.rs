@@ -22,6 +22,7 @@ pub use conversation::{BareMeeting, CLOSING_ROUNDS, ConversationSecret, PartnerE
 pub use documents::DocumentRefusal;
 pub use event::{ConversationId, Event, Input, OpenError, Opening, Outcome, Output, RoundRefusal};
 pub use gateways::{GatewayFault, GatewayPolicy};
+pub use hold::hold_ms;
 pub use ledger::{Budget, Ledger};
 pub use reliability::{MessageId, ReceiveError, SendError};
 pub use schedule::{Level, Start};

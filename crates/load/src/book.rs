@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::Round;
@@ -72,7 +73,7 @@ pub(crate) struct Book {
     pub(crate) born: Arc<[u64]>,
     chunks: Vec<OnceLock<Prepared>>,
     fates: Vec<AtomicU8>,
-    /// Microseconds from `opened` to a client's replies, plus one; 0 while there are none.
+    /// Microseconds from when onions may leave to a client's replies, plus one; 0 while there are none.
     answered: Vec<AtomicU64>,
     opened: OnceLock<Opening>,
 }
@@ -81,8 +82,17 @@ pub(crate) struct Book {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Opening {
     pub(crate) at: Instant,
+    /// For how long from then on clients hold their onions back.
+    pub(crate) held: Duration,
     /// Until when gateways take onions for it.
     pub(crate) closes: Instant,
+}
+
+impl Opening {
+    /// From when on onions may leave.
+    fn leaving(&self) -> Instant {
+        self.at + self.held
+    }
 }
 
 /// What became of a round, over all clients.
@@ -181,7 +191,8 @@ impl Book {
         if self.fate(client) != Fate::Submitted {
             return;
         }
-        let since = at.saturating_duration_since(self.opened().map_or(at, |opening| opening.at));
+        let since =
+            at.saturating_duration_since(self.opened().map_or(at, |opening| opening.leaving()));
         let micros = u64::try_from(since.as_micros()).unwrap_or(u64::MAX - 1) + 1;
         self.answered[client as usize].store(micros, Ordering::Relaxed);
         let lost = chunk.check(self, population, (client, position), &mut replies);
@@ -193,7 +204,7 @@ impl Book {
         self.set_fate(client, fate);
     }
 
-    /// Microseconds from the round's opening to each client's replies, of those that have any.
+    /// Microseconds from when onions might leave to each client's replies, of those that have any.
     pub(crate) fn answered_us(&self) -> impl Iterator<Item = u64> {
         self.answered.iter().filter_map(|micros| micros.load(Ordering::Relaxed).checked_sub(1))
     }

@@ -2,6 +2,7 @@
 
 mod client;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,7 +42,9 @@ pub(crate) struct Shared {
     pub(crate) builder: Builder,
     arrivals: Arrivals,
     pub(crate) window: Window,
-    gateways: Vec<Gateway>,
+    /// The epoch whose gateways clients have.
+    epoch: Arc<VerifiedEpoch>,
+    gateways: BTreeMap<IdentityKey, Gateway>,
     opening: Semaphore,
     opened: watch::Sender<Option<Open>>,
     linked: AtomicUsize,
@@ -103,13 +106,13 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Has every client link to its gateway: they are spread evenly over the epoch's shards.
+    /// Has every client link to a gateway of the epoch, as its policy draws it.
     pub(crate) fn start(
         population: Population,
         builder: Builder,
         window: Window,
         arrivals: Arrivals,
-        epoch: &VerifiedEpoch,
+        epoch: &Arc<VerifiedEpoch>,
         links_per_connection: u32,
     ) -> Self {
         let limits = Limits {
@@ -117,19 +120,23 @@ impl Fleet {
             links_per_connection,
             ..Limits::clients()
         };
-        let gateways = epoch.shards().iter().map(|shard| Gateway {
-            address: shard.client_address,
-            identity: shard.identity,
-            // Clients stay anonymous.
-            dialer: Dialer::new(None, limits.clone()),
-            links_per_connection,
-            current: tokio::sync::Mutex::new(None),
-            connections: Mutex::default(),
+        let gateways = epoch.shards().iter().map(|shard| {
+            let gateway = Gateway {
+                address: shard.client_address,
+                identity: shard.identity,
+                // Clients stay anonymous.
+                dialer: Dialer::new(None, limits.clone()),
+                links_per_connection,
+                current: tokio::sync::Mutex::new(None),
+                connections: Mutex::default(),
+            };
+            (shard.identity, gateway)
         });
         let shared = Arc::new(Shared {
             builder,
             window,
             arrivals,
+            epoch: Arc::clone(epoch),
             gateways: gateways.collect(),
             opening: Semaphore::new(OPENING_AT_ONCE),
             opened: watch::Sender::new(None),
@@ -154,8 +161,8 @@ impl Fleet {
 }
 
 impl Shared {
-    async fn open_link(&self, client: u32) -> Option<Link> {
-        let gateway = &self.gateways[client as usize % self.gateways.len()];
+    async fn open_link(&self, gateway: &IdentityKey) -> Option<Link> {
+        let gateway = self.gateways.get(gateway)?;
         // Never closed.
         let _permit = self.opening.acquire().await.ok()?;
         match gateway.open().await {
@@ -198,7 +205,7 @@ impl Shared {
 
     /// How many connections there have been.
     pub(crate) fn connections(&self) -> usize {
-        self.gateways.iter().map(|gateway| lock(&gateway.connections).len()).sum()
+        self.gateways.values().map(|gateway| lock(&gateway.connections).len()).sum()
     }
 
     /// Why the link that failed last could not be opened.
@@ -219,7 +226,7 @@ impl Shared {
     /// What has gone over all connections so far.
     fn wire_bytes(&self) -> WireBytes {
         let mut sum = WireBytes::default();
-        for gateway in &self.gateways {
+        for gateway in self.gateways.values() {
             for connection in lock(&gateway.connections).iter() {
                 let (up, down) = connection.wire_bytes();
                 sum.up += up;

@@ -16,6 +16,7 @@ enum Purpose {
     Churn = 3,
     Arrival = 4,
     Onions = 5,
+    Gateway = 6,
 }
 
 /// The simulated clients. Client `2i` talks to client `2i + 1`, up to as many as talk; the rest idle.
@@ -95,6 +96,11 @@ impl Population {
     /// Randomness for when a client arrives in a round.
     pub(crate) fn arrival(&self, client: u32, round: Round) -> ChaCha20Rng {
         self.generator(Purpose::Arrival, &[client.into(), round.0])
+    }
+
+    /// Randomness for the gateway of a client's link.
+    pub(crate) fn gateway(&self, client: u32, link: u64) -> ChaCha20Rng {
+        self.generator(Purpose::Gateway, &[client.into(), link])
     }
 
     /// Randomness for the paths and keys of a run of clients' onions of a round.

@@ -46,11 +46,12 @@ pub struct Report {
     pub warmup: u32,
     /// The measured rounds.
     pub rounds: Vec<Round>,
-    /// Over the delivered rounds: from the opening to the last client's replies.
+    /// Over the delivered rounds: from the opening to the last client's replies. As all latencies here,
+    /// without the time for which clients hold their onions back.
     pub latency_ms: Option<Percentiles>,
     /// Over all clients of the delivered rounds: from the opening to the client's own replies.
     pub client_latency_ms: Option<Percentiles>,
-    /// From the opening of the first measured round to the last replies of any of them: with several
+    /// From when onions might leave in the first measured round to the last replies of any: with several
     /// rounds in flight, less than their latencies together.
     pub duration_s: Option<f64>,
     /// Messages that arrived over that time.
@@ -117,10 +118,11 @@ pub struct Round {
     pub reason: Option<String>,
     /// When it was opened, from the opening of the first measured round.
     pub opened_ms: Option<f64>,
-    /// From the coordinator's opening to the last client's replies; for a real network, from when
-    /// the first client hears of the opening.
+    /// From the coordinator's opening to the last client's replies, without the time for which clients
+    /// hold their onions back; for a real network, from when the first client hears of the opening.
     pub latency_ms: Option<f64>,
-    /// From the coordinator's opening to the last shard's report, as the coordinator sees it.
+    /// From the coordinator's opening to the last shard's report, as the coordinator sees it:
+    /// with the time for which onions are held back.
     pub coordinator_latency_ms: Option<u64>,
     /// Clients whose onions were taken.
     pub submitted: u64,

@@ -86,7 +86,8 @@ fn every_message_of_every_client_arrives_and_is_counted() {
     let (up, down) = (report.bytes_per_client_up, report.bytes_per_client_down);
     assert!((onions..onions + 1000.0).contains(&up), "{up}");
     assert!((512.0..2000.0).contains(&down), "{down}");
-    assert_eq!(report.connections, 3 * 2);
+    // Gateways are drawn, and each has its last connection to itself.
+    assert!((6..=8).contains(&report.connections), "{}", report.connections);
     if cfg!(target_os = "linux") {
         assert!(report.server_cpu_s.unwrap() > 0.0 && report.client_cpu_s.unwrap() > 0.0);
         assert!(report.peak_rss_bytes.unwrap() > 1 << 20);

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use antiphon_client_core::{GatewayPolicy, hold_ms};
+use antiphon_process::clock::SystemClock;
 use antiphon_transport::{LinkReceiver, LinkSender};
 use antiphon_wire::{
-    Decode as _, Encode as _, Epoch, FromClient, PROTOCOL_VERSION, Round, ToClient,
+    Decode as _, Encode as _, Epoch, FromClient, IdentityKey, PROTOCOL_VERSION, Round, ToClient,
 };
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -26,21 +28,24 @@ enum Left {
 
 /// Takes part for as long as it is let.
 pub(super) async fn live(shared: Arc<Shared>, client: u32) {
-    loop {
-        let Some(link) = shared.open_link(client).await else {
+    let epoch = Arc::clone(&shared.epoch);
+    let interval_ms = epoch.parameters().interval_ms;
+    let mut policy = GatewayPolicy::default();
+    for number in 0.. {
+        let mut rng = shared.population.gateway(client, number);
+        // Nobody is pinned, so that there is one.
+        let Some(gateway) = policy.gateway(&epoch, &mut rng) else { return };
+        let Some((sender, receiver)) = link(&shared, &gateway).await else {
+            policy.lost();
             sleep(AGAIN).await;
             continue;
         };
-        let (sender, receiver) = link.split();
-        let hello = FromClient::Hello { version: PROTOCOL_VERSION };
-        if sender.send(hello.to_bytes().into()).await.is_err() {
-            sleep(AGAIN).await;
-            continue;
-        }
+        policy.linked(gateway, SystemClock::now(), interval_ms);
         shared.linked.fetch_add(1, Ordering::Relaxed);
         let mut session = Session {
             shared: &shared,
             client,
+            policy: &mut policy,
             sender,
             receiver,
             due: VecDeque::new(),
@@ -49,16 +54,30 @@ pub(super) async fn live(shared: Arc<Shared>, client: u32) {
         let left = session.run().await;
         drop(session);
         shared.linked.fetch_sub(1, Ordering::Relaxed);
-        if left == Left::Lost {
-            shared.links_lost.fetch_add(1, Ordering::Relaxed);
-            sleep(AGAIN).await;
+        match left {
+            // Whoever takes the number is somebody else.
+            Left::Replaced => policy = GatewayPolicy::default(),
+            Left::Lost => {
+                shared.links_lost.fetch_add(1, Ordering::Relaxed);
+                policy.link_broke();
+                sleep(AGAIN).await;
+            }
         }
     }
+}
+
+/// Links to a gateway and greets it.
+async fn link(shared: &Shared, gateway: &IdentityKey) -> Option<(LinkSender, LinkReceiver)> {
+    let (sender, receiver) = shared.open_link(gateway).await?.split();
+    let hello = FromClient::Hello { version: PROTOCOL_VERSION };
+    sender.send(hello.to_bytes().into()).await.ok()?;
+    Some((sender, receiver))
 }
 
 struct Session<'a> {
     shared: &'a Shared,
     client: u32,
+    policy: &'a mut GatewayPolicy,
     sender: LinkSender,
     receiver: LinkReceiver,
     /// Rounds for which onions are to be handed in, and when.
@@ -93,7 +112,7 @@ impl Session<'_> {
             // One of all clients has them from the coordinator.
             ToClient::Document { .. } => None,
             ToClient::Opened { epoch, round, closes_in_ms } => {
-                self.opened(epoch, round, Duration::from_millis(closes_in_ms.into()));
+                self.opened(epoch, round, closes_in_ms);
                 None
             }
             ToClient::Replies { epoch, round, replies } => {
@@ -115,11 +134,15 @@ impl Session<'_> {
         }
     }
 
-    fn opened(&mut self, epoch: Epoch, round: Round, open: Duration) {
+    fn opened(&mut self, epoch: Epoch, round: Round, closes_in_ms: u32) {
+        let interval_ms = self.shared.epoch.parameters().interval_ms;
+        self.policy.opened(SystemClock::now(), interval_ms);
         let now = Instant::now();
+        let open = Duration::from_millis(closes_in_ms.into());
+        let held = Duration::from_millis(hold_ms(closes_in_ms).into());
         self.shared.note_open(round, now + open);
         let Some(book) = self.shared.builder.book(round) else { return };
-        book.open(Opening { at: now, closes: now + open });
+        book.open(Opening { at: now, held, closes: now + open });
         if book.fate(self.client) != Fate::Absent {
             return;
         }
@@ -127,7 +150,8 @@ impl Session<'_> {
             return book.set_fate(self.client, Fate::Unprepared);
         }
         let mut rng = self.shared.population.arrival(self.client, round);
-        let at = now + self.shared.arrivals.draw(open, &mut rng);
+        // Who comes later than others has its onions ready, and holds them no longer.
+        let at = now + held.max(self.shared.arrivals.draw(open, &mut rng));
         self.due.push_back((at, book));
     }
 

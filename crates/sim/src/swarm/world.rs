@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use antiphon_client_core::{Event, Outcome};
+use antiphon_client_core::{Event, Outcome, hold_ms};
 use antiphon_coordinator_core::{Notice, RoundReport, RoundResult, State};
 use antiphon_wire::{Digest, Round, Timestamp};
 
@@ -26,8 +26,6 @@ const TURN_MS: u64 = 500;
 const AWAY_MS: u64 = 2000;
 /// After so long a client that hears of no round tries another gateway.
 const QUIET_MS: u64 = 10_000;
-/// How long clients hold onions back at most.
-const HOLD_MS: u64 = 50;
 /// How soon after all trouble rounds have to go through again.
 const RESUMES_MS: u64 = 60_000;
 /// How soon all messages have to be there, in intervals of rounds: a conversation that was spoilt for
@@ -228,7 +226,8 @@ impl<'a> World<'a> {
     fn rounds_handed_in(&self) -> BTreeSet<Round> {
         let LinkModel { delay_ms, jitter_ms, .. } = self.plan.setup.link;
         // An opening takes two messages to reach a client, and the onions one more.
-        let within_ms = 3 * (delay_ms + jitter_ms) + HOLD_MS;
+        let held_ms = u64::from(hold_ms(self.plan.setup.coordinator.submit_ms));
+        let within_ms = 3 * (delay_ms + jitter_ms) + held_ms;
         let now = self.network.now();
         let notices = self.network.record.coordinator.iter().rev();
         let young = notices.take_while(|(at, _)| now.ms_since(*at) <= within_ms);
