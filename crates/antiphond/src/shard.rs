@@ -68,7 +68,8 @@ async fn serve(
         tokio::select! {
             failed = server.failed() => return Ok(failed?),
             list = lists.changed() => match server.renew_list(list) {
-                Ok(()) => tracing::info!("going on with the operator's new list"),
+                // The shard says what becomes of it.
+                Ok(()) => {}
                 Err(error) => tracing::error!(%error, "the operator's new list is of no use"),
             },
             () = &mut stop => break,

@@ -75,7 +75,7 @@ pub enum Input {
     /// The process is going to stop: the shard serves until it is released, and is in no epoch after
     /// that.
     Leave,
-    /// The operator has signed a new list, which this shard is on.
+    /// The operator has signed a new list; the signature is checked.
     List(Signed<OperatorList>),
     /// Time has passed.
     Tick,
@@ -147,6 +147,20 @@ pub enum Notice {
         last_epoch: Epoch,
         /// The newest epoch.
         epoch: Epoch,
+    },
+    /// A newer list of the operator was taken.
+    ListTaken {
+        /// Its number.
+        number: u32,
+        /// The first epoch that it holds for.
+        first_epoch: Epoch,
+        /// Whether this shard is on it; it leaves if not.
+        listed: bool,
+    },
+    /// A list of the operator was not taken.
+    ListRefused {
+        /// Why.
+        why: String,
     },
     /// The coordinator's proposal was not signed.
     ProposalRefused {

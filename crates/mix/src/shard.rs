@@ -3,6 +3,7 @@
 mod clients;
 mod epochs;
 mod kept;
+mod lists;
 mod membership;
 mod patience;
 mod rounds;
@@ -28,6 +29,7 @@ use crate::work::{Done, StepResult, WorkDone};
 use crate::{Limits, SignerState};
 use clients::Clients;
 use kept::Kept;
+use lists::Lists;
 
 pub use membership::Membership;
 
@@ -38,7 +40,7 @@ pub struct ShardConfig {
     pub network: Arc<NetworkFile>,
     /// Its long-term identity.
     pub identity: SigningKey,
-    /// Its operator's list, which it is on.
+    /// Its operator's newest list, which it is on, with a valid signature.
     pub list: Signed<OperatorList>,
     /// Address at which other shards reach it.
     pub peer_address: SocketAddr,
@@ -52,6 +54,7 @@ pub struct ShardConfig {
 #[derive(Debug)]
 pub struct Shard {
     config: ShardConfig,
+    lists: Lists,
     me: IdentityKey,
     entropy: EntropySource,
     state: SignerState,
@@ -84,7 +87,8 @@ impl Shard {
     /// never ran; secrets do not survive, so it waits for the next epoch. All secrets of an epoch or a
     /// round come from what `entropy` gives for it.
     pub fn new(config: ShardConfig, state: SignerState, entropy: EntropySource) -> Self {
-        Self {
+        let mut shard = Self {
+            lists: Lists::new(config.list.clone()),
             me: IdentityKey::of(&config.identity),
             entropy,
             leaving: false,
@@ -103,7 +107,12 @@ impl Shard {
             pool: BufferPool::default(),
             clock: Duration::ZERO,
             config,
+        };
+        // One that must not be taken is signed by nobody: every proposal with it is refused.
+        if let Err(error) = shard.remember(&shard.lists.in_use().clone()) {
+            shard.notice(Notice::ListRefused { why: error.to_string() });
         }
+        shard
     }
 
     /// The shard's identity.
@@ -130,10 +139,7 @@ impl Shard {
             Input::ClientLeft(client) => self.client_left(now, client),
             Input::WorkDone(done) => self.work_done(now, done),
             Input::Leave => self.leave(),
-            Input::List(list) => {
-                self.config.list = list;
-                self.register(now);
-            }
+            Input::List(list) => self.take_list(now, list),
             Input::Tick => {}
         }
         self.tick(now);
@@ -177,6 +183,7 @@ impl Shard {
     fn coordinator(&mut self, now: Timestamp, message: ToShard) {
         match message {
             ToShard::Call { epoch, first_round, last_round } => {
+                self.advance_lists(now, epoch);
                 self.call(epoch, first_round, last_round);
             }
             ToShard::Propose { document, contributions } => {
@@ -225,7 +232,7 @@ impl Shard {
             }
             Done::Keys(epoch, keys) => self.keys_made(epoch, keys.map(|keys| *keys)),
             Done::Proposal(epoch, checked) => {
-                self.proposal_checked(epoch, checked.map(|checked| *checked));
+                self.proposal_checked(now, epoch, checked.map(|checked| *checked));
             }
             Done::Document(epoch, verified) => self.document_verified(now, epoch, verified),
         }

@@ -57,6 +57,20 @@ pub enum ShardNotice {
         /// The newest epoch.
         epoch: Epoch,
     },
+    /// A newer list of the operator was taken.
+    ListTaken {
+        /// Its number.
+        number: u32,
+        /// The first epoch that it holds for.
+        first_epoch: Epoch,
+        /// Whether this shard is on it; it leaves if not.
+        listed: bool,
+    },
+    /// A list of the operator was not taken.
+    ListRefused {
+        /// Why.
+        why: String,
+    },
     /// The coordinator's proposal was not signed.
     ProposalRefused {
         /// Why.
@@ -86,6 +100,10 @@ impl From<Notice> for ShardNotice {
         match notice {
             Notice::CallRefused { why } => Self::CallRefused { why },
             Notice::ListEnds { last_epoch, epoch } => Self::ListEnds { last_epoch, epoch },
+            Notice::ListTaken { number, first_epoch, listed } => {
+                Self::ListTaken { number, first_epoch, listed }
+            }
+            Notice::ListRefused { why } => Self::ListRefused { why },
             Notice::KeysGone { epoch } => Self::KeysGone { epoch },
             Notice::ProposalRefused { why } => Self::ProposalRefused { why },
             Notice::DocumentRefused { why } => Self::DocumentRefused { why },
@@ -130,6 +148,16 @@ impl ShardNotice {
             Self::ListEnds { last_epoch, epoch } => tracing::warn!(
                 %last_epoch, %epoch, "the operator's list ends soon: the operator has to sign a new one"
             ),
+            Self::ListTaken { number, first_epoch, listed: true } => {
+                tracing::info!(number, %first_epoch, "took a list of the operator");
+            }
+            Self::ListTaken { number, first_epoch, listed: false } => tracing::warn!(
+                number, %first_epoch,
+                "the operator's new list is without this shard: it is in no epoch after those that have it"
+            ),
+            Self::ListRefused { why } => {
+                tracing::error!(%why, "did not take a list of the operator");
+            }
             Self::ProposalRefused { why } => tracing::warn!(%why, "did not sign a proposal"),
             Self::DocumentRefused { why } => tracing::warn!(%why, "did not take a document"),
             Self::Rejected { why } => tracing::error!(%why, "the coordinator rejects this shard"),

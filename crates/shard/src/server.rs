@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use antiphon_mix::{EntropySource, Output, Shard, ShardConfig, SignerState};
+use antiphon_mix::{EntropySource, ListError, Output, Shard, ShardConfig, SignerState};
 use antiphon_process::backoff::Waits;
 use antiphon_process::entropy::entropy;
 use antiphon_process::readiness::Readiness;
@@ -100,6 +100,17 @@ pub enum StartError {
         /// The operator's name in the network file.
         name: String,
     },
+    /// The list is another operator's than the shard began with.
+    #[error("the operator list is by operator {found}, and this shard belongs to operator {ours}")]
+    OtherOperator {
+        /// Whose list it is.
+        found: OperatorIndex,
+        /// Whose shard this is.
+        ours: OperatorIndex,
+    },
+    /// The list must not be taken, by what the state file remembers.
+    #[error(transparent)]
+    List(#[from] ListError),
     /// The shard is not on the list.
     #[error(
         "this shard's identity {identity} is not on its operator's list number {number}: \
@@ -129,7 +140,7 @@ pub struct ShardServer {
     phase: watch::Sender<Phase>,
     lists: watch::Sender<Option<Signed<OperatorList>>>,
     readiness: watch::Receiver<Readiness>,
-    expected: Listed,
+    expected: Expected,
     task: Option<JoinHandle<Result<(), RunError>>>,
 }
 
@@ -154,15 +165,16 @@ impl ShardServer {
     ) -> Result<Self, StartError> {
         config.check()?;
         metrics::describe();
-        let expected = Listed {
+        let expected = Expected {
             network: Arc::new(config.network),
-            identity: IdentityKey::of(&config.identity),
+            operator: config.list.claimed().operator,
         };
         // On disk before anything else: no two processes should find out about each other later.
         let (state_file, state) = match &config.state {
             None => (None, SignerState::default()),
             Some(path) => {
                 let (file, state) = state_file::take(path)?;
+                let state = state.take(config.list.claimed())?;
                 state_file::store(&file, state)?;
                 (Some(Arc::new(file)), state)
             }
@@ -305,10 +317,12 @@ impl ShardServer {
         self.notices.subscribe()
     }
 
-    /// Goes on with a new list of the operator, instead of the one before.
+    /// Goes on with a new list of the operator, from the first epoch that it is for. A shard that is not
+    /// on it serves the epochs that have it, and is in none after them. What becomes of the list is told as
+    /// [`ShardNotice::ListTaken`] or [`ShardNotice::ListRefused`].
     ///
     /// # Errors
-    /// If the list is not for this shard. The one before stays.
+    /// If the list is not of this shard's operator. The one before stays.
     pub fn renew_list(&self, list: Signed<OperatorList>) -> Result<(), StartError> {
         self.expected.check(&list)?;
         self.lists.send_replace(Some(list));
@@ -370,7 +384,12 @@ impl ShardServerConfig {
     /// # Errors
     /// If it would be rejected.
     pub fn check(&self) -> Result<(), StartError> {
-        check_list(&self.network, &IdentityKey::of(&self.identity), &self.list)?;
+        let identity = IdentityKey::of(&self.identity);
+        let list = check_list(&self.network, &self.list)?;
+        if !list.shards.contains(&identity) {
+            let number = list.number;
+            return Err(StartError::NotListed { identity: identity.to_hex(), number });
+        }
         // A port of 0 becomes one that can be dialled when the system has chosen it.
         for (whom, advertised, listen) in [
             ("peers", &self.advertise_peers, self.listen_peers),
@@ -385,36 +404,33 @@ impl ShardServerConfig {
     }
 }
 
-/// What an operator's list has to fit.
+/// What a new operator's list has to fit.
 #[derive(Debug)]
-struct Listed {
+struct Expected {
     network: Arc<NetworkFile>,
-    identity: IdentityKey,
+    operator: OperatorIndex,
 }
 
-impl Listed {
+impl Expected {
     fn check(&self, list: &Signed<OperatorList>) -> Result<(), StartError> {
-        check_list(&self.network, &self.identity, list)
+        let (found, ours) = (check_list(&self.network, list)?.operator, self.operator);
+        if found != ours {
+            return Err(StartError::OtherOperator { found, ours });
+        }
+        Ok(())
     }
 }
 
-fn check_list(
+fn check_list<'a>(
     network: &NetworkFile,
-    identity: &IdentityKey,
-    list: &Signed<OperatorList>,
-) -> Result<(), StartError> {
+    list: &'a Signed<OperatorList>,
+) -> Result<&'a OperatorList, StartError> {
     let claimed = list.claimed();
     if claimed.network != network.id() {
         return Err(StartError::OtherNetwork);
     }
     let operator =
         network.operator(claimed.operator).ok_or(StartError::UnknownOperator(claimed.operator))?;
-    let list = list
-        .verify(&operator.key)
-        .map_err(|_| StartError::ListSignature { name: operator.name.clone() })?;
-    if !list.shards.contains(identity) {
-        let number = list.number;
-        return Err(StartError::NotListed { identity: identity.to_hex(), number });
-    }
-    Ok(())
+    list.verify(&operator.key)
+        .map_err(|_| StartError::ListSignature { name: operator.name.clone() })
 }

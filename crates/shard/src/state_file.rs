@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use antiphon_mix::SignerState;
+use antiphon_mix::{ListMark, SignerState};
 use antiphon_process::kept_file::{Disk, KeptFile, LockError};
 use antiphon_wire::{Epoch, Round};
 use serde::Deserialize;
@@ -53,9 +53,16 @@ pub enum StateFileError {
 struct Content {
     signed_epoch: u64,
     served_round: u64,
+    /// Files of before lists were remembered have none.
+    #[serde(default)]
+    list_number: u32,
+    #[serde(default)]
+    list_first_epoch: u64,
+    #[serde(default)]
+    list_before: u32,
 }
 
-/// The longest file that is read, in bytes: two numbers and a comment.
+/// The longest file that is read, in bytes: five numbers and a comment.
 const MOST_BYTES: u64 = 4 << 10;
 
 /// Takes the file for this process alone and reads the state; the default if there is no file, as
@@ -78,23 +85,30 @@ fn load<D: Disk>(file: &KeptFile<D>) -> Result<SignerState, StateFileError> {
     let text = String::from_utf8(bytes).map_err(|_| damaged("it is no text".to_owned()))?;
     let content: Content =
         toml::from_str(&text).map_err(|error| damaged(error.message().to_owned()))?;
-    let numbers = [content.signed_epoch, content.served_round];
+    let numbers = [content.signed_epoch, content.served_round, content.list_first_epoch];
     if numbers.contains(&u64::MAX) {
         return Err(damaged("it has the last number there is, which nobody gets to".to_owned()));
     }
     Ok(SignerState {
         signed_epoch: Epoch(content.signed_epoch),
         served_round: Round(content.served_round),
+        list: ListMark {
+            number: content.list_number,
+            first_epoch: Epoch(content.list_first_epoch),
+            before: content.list_before,
+        },
     })
 }
 
 /// Makes `state` durable: after this returns, [`take`] gives it or a later one, even after a power
 /// cut.
 pub(crate) fn store<D: Disk>(file: &KeptFile<D>, state: SignerState) -> Result<(), StateFileError> {
-    let SignerState { signed_epoch, served_round } = state;
+    let SignerState { signed_epoch, served_round, list } = state;
+    let ListMark { number, first_epoch, before } = list;
     let text = format!(
         "# Keeps this shard from signing or serving twice. Never edit, copy or restore it.\n\
-         signed_epoch = {signed_epoch}\nserved_round = {served_round}\n"
+         signed_epoch = {signed_epoch}\nserved_round = {served_round}\n\
+         list_number = {number}\nlist_first_epoch = {first_epoch}\nlist_before = {before}\n"
     );
     file.replace(text.as_bytes())
         .map_err(|source| StateFileError::Write { path: file.path().to_owned(), source })
@@ -114,10 +128,20 @@ mod tests {
         let path = directory.path().join("state.toml");
         assert_eq!(take(&path).unwrap().1, SignerState::default());
         for number in [1, 7] {
-            let state = SignerState { signed_epoch: Epoch(number), served_round: Round(99) };
+            let list = ListMark { number: 3, first_epoch: Epoch(number), before: 2 };
+            let state = SignerState { signed_epoch: Epoch(number), served_round: Round(99), list };
             store(&take(&path).unwrap().0, state).unwrap();
             assert_eq!(take(&path).unwrap().1, state);
         }
+    }
+
+    #[test]
+    fn a_file_without_a_list_is_read_as_before_the_first_list() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state.toml");
+        fs::write(&path, "signed_epoch = 3\nserved_round = 5\n").unwrap();
+        let (signed_epoch, served_round, list) = (Epoch(3), Round(5), ListMark::default());
+        assert_eq!(take(&path).unwrap().1, SignerState { signed_epoch, served_round, list });
     }
 
     #[test]
@@ -150,8 +174,11 @@ mod tests {
 
     #[test]
     fn no_power_cut_forgets_what_was_signed_or_damages_the_file() {
-        let state =
-            |number| SignerState { signed_epoch: Epoch(number), served_round: Round(number) };
+        let state = |number| SignerState {
+            signed_epoch: Epoch(number),
+            served_round: Round(number),
+            ..SignerState::default()
+        };
         for (steps, seed) in (0..20).flat_map(|steps| (0..8).map(move |seed| (steps, seed))) {
             let disk = FailingDisk::new(seed);
             let file = KeptFile::on(disk.clone());

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use antiphon_routing::{CheckedProposal, DocumentError, ProposalError, VerifiedEpoch};
 use antiphon_wire::{
-    Blob, Contribution, Epoch, EpochDocument, HeldEpoch, OperatorList, PROTOCOL_VERSION,
-    Registration, Round, ShardEntry, SignedDocument, Standing, Timestamp, ToCoordinator,
+    Blob, Contribution, Epoch, EpochDocument, HeldEpoch, OperatorIndex, OperatorList,
+    PROTOCOL_VERSION, Registration, Round, ShardEntry, SignedDocument, Standing, Timestamp,
+    ToCoordinator,
 };
 
 use crate::epoch_keys::{KeyRequest, OfferedKeys};
@@ -25,7 +26,7 @@ impl Shard {
     pub(super) fn register(&mut self, now: Timestamp) {
         let registration = Registration {
             version: PROTOCOL_VERSION,
-            list: self.config.list.clone(),
+            list: self.lists.in_use().clone(),
             peer_address: self.config.peer_address,
             client_address: self.config.client_address,
         };
@@ -50,6 +51,10 @@ impl Shard {
         }
     }
 
+    fn operator(&self) -> OperatorIndex {
+        self.lists.in_use().claimed().operator
+    }
+
     /// Asks to be in no epoch that is still to come.
     pub(super) fn leave(&mut self) {
         if !self.leaving {
@@ -69,7 +74,7 @@ impl Shard {
         }
         let request = KeyRequest {
             network: self.config.network.id(),
-            operator: self.config.list.claimed().operator,
+            operator: self.operator(),
             identity: self.me,
             epoch,
             first,
@@ -141,12 +146,14 @@ impl Shard {
     /// Signs a proposal if everything in it is in order, and says why if not.
     pub(super) fn proposal_checked(
         &mut self,
+        now: Timestamp,
         epoch: Epoch,
         checked: Result<CheckedProposal, ProposalError>,
     ) {
         if let Err(why) = self.endorse(epoch, checked) {
             self.refuse(epoch, why);
         }
+        self.advance_lists(now, self.state.next_epoch());
     }
 
     fn endorse(
@@ -156,11 +163,12 @@ impl Shard {
     ) -> Result<(), String> {
         let checked = checked.map_err(|error| error.to_string())?;
         let document = checked.document();
+        let operator = self.operator();
         let offered = self.offered.get_mut(&epoch).filter(|keys| keys.are_listed(document));
         let Some(keys) = offered else {
             return Err("this shard has offered other keys since".to_owned());
         };
-        let state = self.state.sign(document).map_err(|error| error.to_string())?;
+        let state = self.state.sign(document, operator).map_err(|error| error.to_string())?;
         let digest = document.digest();
         let signature = document.endorse(&self.config.identity);
         keys.signed = Some((digest, checked.into_seal_keys()));
@@ -244,7 +252,7 @@ impl Shard {
 
     /// Says in time that the operator has to sign a new list: nobody else here would notice.
     fn judge_list(&mut self, epoch: Epoch) {
-        let OperatorList { first_epoch, last_epoch, .. } = *self.config.list.claimed();
+        let OperatorList { first_epoch, last_epoch, .. } = *self.lists.newest().claimed();
         let span = last_epoch.0.saturating_sub(first_epoch.0);
         if last_epoch.0.saturating_sub(epoch.0) <= span / 10 {
             self.notice(Notice::ListEnds { last_epoch, epoch });

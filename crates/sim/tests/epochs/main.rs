@@ -7,6 +7,7 @@ mod coordinator;
 mod crashes;
 mod delays;
 mod keys;
+mod lists;
 mod members;
 mod numbers;
 mod proposals;
