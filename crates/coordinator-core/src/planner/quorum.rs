@@ -31,8 +31,8 @@ pub(super) struct Selection {
     pub(super) is_quorum: bool,
 }
 
-/// The list of each operator that holds for `epoch`: the one with the highest number among those
-/// that its shards registered with.
+/// The list of each operator that holds for `epoch`: the newest that more than half of its shards have
+/// registered with. Shards get a new list one after the other, and sign with no other than they have.
 pub(super) fn lists(
     roster: &Roster,
     epoch: Epoch,
@@ -44,11 +44,24 @@ pub(super) fn lists(
             continue;
         }
         let kept = lists.entry(member.operator()).or_insert_with(|| member.list());
-        if kept.claimed().number < list.number {
+        if kept.claimed().number != list.number && rank(roster, member.list()) > rank(roster, kept)
+        {
             *kept = member.list();
         }
     }
     lists
+}
+
+/// Whether more than half of a list's shards have registered with it, and its number.
+fn rank(roster: &Roster, list: &Signed<OperatorList>) -> (bool, u32) {
+    let OperatorList { operator, number, ref shards, .. } = *list.claimed();
+    let has = |id: &&IdentityKey| registered(roster, id) == Some((operator, number));
+    (2 * shards.iter().filter(has).count() > shards.len(), number)
+}
+
+/// The operator and the number of the list that a shard has registered with.
+fn registered(roster: &Roster, shard: &IdentityKey) -> Option<(OperatorIndex, u32)> {
+    roster.member(shard).map(|member| (member.operator(), member.list().claimed().number))
 }
 
 /// The shards among `candidates` whose operators are present in `epoch`.
@@ -73,7 +86,10 @@ pub(super) fn select(
         let here: Vec<_> = listed
             .iter()
             .filter(|id| candidates.contains(id))
-            .filter(|id| roster.member(id).is_some_and(|m| m.operator().position() == position))
+            .filter(|id| {
+                let list = list.map(|list| (list.operator, list.number));
+                list.is_some() && registered(roster, id) == list
+            })
             .copied()
             .collect();
         selection.complete &= !listed.is_empty() && here.len() == listed.len();
@@ -145,4 +161,84 @@ fn staying(roster: &Roster) -> impl Iterator<Item = IdentityKey> {
 fn holds(network: &NetworkFile, present: u64) -> bool {
     let f = u128::from(network.policy.malicious_ppm);
     2_000_000 * u128::from(present) > (1_000_000 + f) * u128::from(network.total_weight())
+}
+
+#[cfg(test)]
+mod tests {
+    use antiphon_wire::{Operator, PROTOCOL_VERSION, Policy, Registration, Standing, Timestamp};
+    use ed25519_dalek::SigningKey;
+
+    use super::*;
+
+    fn key(seed: u8) -> SigningKey {
+        SigningKey::from_bytes(&[seed; 32])
+    }
+
+    fn shards(seeds: &[u8]) -> Vec<IdentityKey> {
+        seeds.iter().map(|seed| IdentityKey::of(&key(*seed))).collect()
+    }
+
+    struct Members {
+        network: NetworkFile,
+        roster: Roster,
+    }
+
+    impl Members {
+        fn new() -> Self {
+            let operator =
+                Operator { name: "alpha".into(), key: IdentityKey::of(&key(99)), weight: 1 };
+            let policy = Policy { trusts_heavy_operators: true, ..Policy::default() };
+            let network = NetworkFile::new(vec![operator], policy).unwrap();
+            Self { network, roster: Roster::default() }
+        }
+
+        /// A shard registers with the list of this number.
+        fn register(&mut self, seed: u8, (number, listed): (u32, &[u8])) {
+            let list = OperatorList {
+                network: self.network.id(),
+                operator: OperatorIndex(0),
+                number,
+                first_epoch: Epoch(1),
+                last_epoch: Epoch(9),
+                shards: shards(listed),
+            };
+            let registration = Registration {
+                version: PROTOCOL_VERSION,
+                list: Signed::new(list, &key(99)),
+                peer_address: "127.0.0.1:1".parse().unwrap(),
+                client_address: "127.0.0.1:2".parse().unwrap(),
+            };
+            let [identity] = shards(&[seed])[..] else { unreachable!("one seed, one shard") };
+            self.roster.connect(identity);
+            let registered = (registration, Standing::default());
+            let when = (Epoch(1), Timestamp(0));
+            self.roster.register(identity, registered, &self.network, when).unwrap();
+        }
+
+        fn chosen(&self) -> Vec<IdentityKey> {
+            let candidates = self.roster.members().map(|(identity, _)| *identity).collect();
+            select(&self.roster, &self.network, Epoch(5), 1, &candidates).shards
+        }
+    }
+
+    #[test]
+    fn a_new_list_counts_when_more_than_half_of_its_shards_have_it_and_then_for_those_alone() {
+        let old: (u32, &[u8]) = (1, &[1, 2, 3]);
+        let new: (u32, &[u8]) = (3, &[1, 2, 3, 4, 5]);
+        let mut members = Members::new();
+        (1..=3).for_each(|seed| members.register(seed, old));
+        let sorted = |seeds: &[u8]| {
+            let mut keys = shards(seeds);
+            keys.sort_unstable();
+            keys
+        };
+        assert_eq!(members.chosen(), sorted(&[1, 2, 3]));
+        members.register(4, new);
+        members.register(5, new);
+        assert_eq!(members.chosen(), sorted(&[1, 2, 3]), "two of five");
+        members.register(1, new);
+        assert_eq!(members.chosen(), sorted(&[1, 4, 5]), "2 and 3 would not sign with it");
+        (2..=3).for_each(|seed| members.register(seed, new));
+        assert_eq!(members.chosen(), sorted(&[1, 2, 3, 4, 5]));
+    }
 }
