@@ -125,8 +125,24 @@ pub(crate) enum KeygenError {
         last: u64,
     },
     /// A shard is given twice.
-    #[error("--shard {0} is given twice: name each shard once")]
+    #[error("shard {0} would be on the list twice: name each shard once")]
     ShardTwice(String),
+    /// A shard that is to be removed is not there.
+    #[error("shard {0} is not on the list before: `antiphon keygen show` prints who is")]
+    NotOnList(String),
+    /// A list without shards only ends another.
+    #[error("the list would have no shard: an operator that takes part has one at least")]
+    NobodyLeft,
+    /// A list that begins before the one that it comes after.
+    #[error("--first-epoch {first} is before epoch {begins}, with which list {number} begins")]
+    BeginsBefore {
+        /// The first epoch asked for.
+        first: u64,
+        /// The number of the list before.
+        number: u32,
+        /// Its first epoch.
+        begins: u64,
+    },
     /// A list that cannot be used with the network file given.
     #[error("the list in {path} is not valid in {network}: {problem}")]
     ListInvalid {
@@ -154,6 +170,9 @@ pub(crate) enum ListProblem {
     /// It names another network.
     #[error("it is for another network file")]
     OtherNetwork,
+    /// It is of another operator than the key.
+    #[error("it is another operator's")]
+    OtherOperator,
     /// The network has no such operator.
     #[error("there is no such operator")]
     NoSuchOperator,

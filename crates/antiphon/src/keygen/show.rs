@@ -112,7 +112,10 @@ pub(super) fn list_in_words(list: &OperatorList, operator: Option<&Operator>) ->
         format!("list number {} of operator {}{name}", list.number, list.operator),
         format!("network {}", list.network.in_groups()),
         format!("epochs {} to {}", list.first_epoch, list.last_epoch),
-        format!("{} shards", list.shards.len()),
+        match list.shards.len() {
+            0 => "no shards: it ends the list before it, and another one follows".to_owned(),
+            shards => format!("{shards} shards"),
+        },
     ];
     lines.extend(list.shards.iter().map(|shard| format!("  {}", shard.to_hex())));
     lines

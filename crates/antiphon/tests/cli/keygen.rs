@@ -113,7 +113,7 @@ fn lists_that_would_be_refused_later_are_refused_at_once() {
     refused(here, &list("shard.key", &shard, "x"), 2, "no operator's key");
     refused(here, &list("alpha.key", "abcd", "x"), 2, "64 hexadecimal digits");
     let twice = format!("{} --shard {shard}", list("alpha.key", &shard, "x"));
-    refused(here, &twice, 2, "given twice");
+    refused(here, &twice, 2, "on the list twice");
     let backwards = list("alpha.key", &shard, "x").replace("--last-epoch 9", "--last-epoch 0");
     refused(here, &backwards, 2, "comes before");
     done(here, "keygen conversation --out friend");
@@ -124,6 +124,44 @@ fn lists_that_would_be_refused_later_are_refused_at_once() {
     let text = fs::read_to_string(here.join("n.toml")).unwrap();
     fs::write(here.join("other.toml"), text.replace("\"beta\"", "\"gamma\"")).unwrap();
     refused(here, "keygen show alpha.list --network other.toml", 2, "another network file");
+}
+
+#[test]
+fn a_list_with_other_shards_comes_with_an_end_of_the_one_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let shard = network(here);
+    done(here, &list("alpha.key", &shard, "alpha.list"));
+    let other = done(here, "keygen identity --out other.key");
+    let after = |rest: &str, out: &str| {
+        format!(
+            "keygen operator-list --operator-key alpha.key --network n.toml --after alpha.list --first-epoch 5 \
+             {rest} --out {out}"
+        )
+    };
+    let made = |name: &str| {
+        let signed = keyfile::read_operator_list(&here.join(name)).unwrap();
+        let list = signed.claimed().clone();
+        (list.number, list.first_epoch.0, list.last_epoch.0, list.shards.len())
+    };
+    let said = done(here, &after(&format!("--add {}", other.trim()), "2.list"));
+    assert_eq!(made("2.list.end"), (2, 5, 9, 0));
+    assert_eq!(made("2.list"), (3, 5, 9, 2));
+    assert!(said.is_empty(), "it is for people, on standard error: {said}");
+    assert!(done(here, "keygen show 2.list.end").contains("it ends the list before it"));
+
+    done(here, &after("--last-epoch 99", "same.list"));
+    assert_eq!(made("same.list"), (2, 5, 99, 1));
+    assert!(!here.join("same.list.end").exists());
+
+    refused(here, &after(&format!("--remove {shard}"), "x"), 2, "would have no shard");
+    refused(here, &after(&format!("--remove {}", other.trim()), "x"), 2, "not on the list before");
+    refused(here, &after(&format!("--add {shard}"), "x"), 2, "on the list twice");
+    let early = after("", "x").replace("--first-epoch 5", "--first-epoch 0");
+    refused(here, &early, 2, "before epoch 1, with which list 1 begins");
+    let others = after("", "x").replace("alpha.key", "beta.key");
+    refused(here, &others, 2, "another operator's");
+    assert!(!here.join("x").exists() && !here.join("x.end").exists());
 }
 
 #[test]
