@@ -1,4 +1,4 @@
-//! What clients and gateways say to each other, and what clients ask of a coordinator.
+//! Messages between clients and gateways, and a client's requests to a coordinator.
 
 use std::fmt;
 
@@ -13,7 +13,8 @@ pub struct Ticket(pub [u8; 32]);
 newtype!(Ticket);
 
 impl Ticket {
-    /// The hash that goes with the onions.
+    /// Digest that goes with the onions in place of the ticket: a gateway learns the ticket only when it is
+    /// shown.
     pub fn digest(&self) -> Digest {
         Digest::of(&self.0)
     }
@@ -31,29 +32,29 @@ choice! {
     pub enum FromClient("message from a client") {
         /// The first message on a link.
         0 = Hello {
-            /// [`PROTOCOL_VERSION`](crate::PROTOCOL_VERSION).
+            /// The sender's [`PROTOCOL_VERSION`](crate::PROTOCOL_VERSION).
             version: u16,
         },
         /// The client's onions for a round, each behind the index of its first shard: the same
         /// form that the inside of a layer has.
         1 = Submit {
-            /// The epoch.
+            /// Epoch that the round belongs to.
             epoch: Epoch,
-            /// The round.
+            /// Round that the onions are for.
             round: Round,
-            /// The hash of the round's [`Ticket`].
+            /// Hash of the round's [`Ticket`].
             ticket: Digest,
             /// Two onions per pair, each behind the two bytes of its first shard's index.
             onions: Blob,
         },
-        /// What became of the onions that were handed in with this ticket's hash? The answer, now or
+        /// Asks what became of the onions that were handed in with this ticket's hash. The answer, now or
         /// once the round is over, goes to this link.
         2 = Resume {
-            /// The epoch.
+            /// Epoch that the round belongs to.
             epoch: Epoch,
-            /// The round.
+            /// Round that the onions were handed in for.
             round: Round,
-            /// The ticket.
+            /// Ticket whose digest went with the onions.
             ticket: Ticket,
         },
     }
@@ -70,38 +71,39 @@ choice! {
         },
         /// A round is open for onions.
         1 = Opened {
-            /// The epoch.
+            /// Epoch that the round belongs to.
             epoch: Epoch,
-            /// The round.
+            /// Round that is open from now on.
             round: Round,
-            /// For how long, in milliseconds.
+            /// Milliseconds that the round stays open.
             closes_in_ms: u32,
         },
         /// The replies of a round, in the order of the onions.
         2 = Replies {
-            /// The epoch.
+            /// Epoch that the round belongs to.
             epoch: Epoch,
-            /// The round.
+            /// Round that the replies are for.
             round: Round,
-            /// The replies, each the size of a body.
+            /// Replies behind each other, each of the size of a body.
             replies: Blob,
         },
         /// A round whose seal was not opened.
         3 = Aborted {
-            /// The epoch.
+            /// Epoch that the round belongs to.
             epoch: Epoch,
-            /// The round.
+            /// Round that was aborted.
             round: Round,
-            /// What the shards signed about it.
+            /// The shards' signed statements about their seal keys, as far as the gateway has them: proof of
+            /// whether the round is charged.
             statements: Vec<Signed<SealStatement>>,
         },
         /// Onions that were not taken.
         4 = Refused {
-            /// The epoch.
+            /// Epoch that the client named.
             epoch: Epoch,
-            /// The round.
+            /// Round that the client named.
             round: Round,
-            /// Why, as text for a person.
+            /// Reason, as text for a person.
             reason: Blob,
         },
     }

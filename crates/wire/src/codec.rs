@@ -1,5 +1,5 @@
-//! How values become bytes and back: fixed-width big-endian integers, arrays as they are, and lists
-//! behind a 32-bit count. There is one encoding for each value, so what was signed can be rebuilt.
+//! The byte form of values: fixed-width big-endian integers, arrays as they are, and lists behind a 32-bit
+//! count. There is one encoding for each value, so what was signed can be rebuilt.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use crate::{Epoch, Layer, OperatorIndex, Round, ShardIndex, Timestamp};
 /// Room for most messages, in bytes: a batch header among a hundred.
 const USUAL_BYTES: usize = 400;
 
-/// Why bytes are not what they should be.
+/// Reason why bytes were refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The input ends inside a value.
@@ -20,9 +20,9 @@ pub enum DecodeError {
     /// A tag names no known variant.
     #[error("unknown {what} {tag}: does the sender run another version?")]
     UnknownTag {
-        /// What the tag was to choose.
+        /// Kind of value that the tag selects, as the message names it.
         what: &'static str,
-        /// The tag found.
+        /// Tag that was found.
         tag: u8,
     },
     /// A value is outside its range.
@@ -30,7 +30,7 @@ pub enum DecodeError {
     OutOfRange(&'static str),
 }
 
-/// Something with a byte form.
+/// A value with a byte form.
 pub trait Encode {
     /// Appends the byte form to `out`.
     fn encode(&self, out: &mut Vec<u8>);
@@ -44,7 +44,7 @@ pub trait Encode {
     }
 }
 
-/// Something that can be read back from its byte form.
+/// A value that can be read back from its byte form.
 pub trait Decode: Sized {
     /// Reads one value from the front of `input`.
     ///

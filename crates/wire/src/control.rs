@@ -1,4 +1,4 @@
-//! What the coordinator and the shards say to each other.
+//! Messages between the coordinator and the shards.
 
 use std::net::SocketAddr;
 
@@ -8,21 +8,21 @@ use crate::{
     Signed, SignedDocument, Timestamp,
 };
 
-/// The most rounds that a coordinator has open at once. Shards and clients size by it what they
-/// keep of rounds that are not over.
+/// The most rounds that a coordinator has open at once. It bounds the memory that shards and clients keep for
+/// rounds that are not over.
 pub const MOST_ROUNDS_IN_FLIGHT: usize = 8;
 
 record! {
-    /// A shard offering its service.
+    /// Offer of a shard to serve.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Registration {
-        /// [`PROTOCOL_VERSION`](crate::PROTOCOL_VERSION).
+        /// The sender's [`PROTOCOL_VERSION`](crate::PROTOCOL_VERSION).
         pub version: u16,
-        /// The operator's list, on which the shard is.
+        /// Signed list of the operator, on which the shard is.
         pub list: Signed<OperatorList>,
-        /// Where other shards reach it.
+        /// Address for other shards.
         pub peer_address: SocketAddr,
-        /// Where clients reach it.
+        /// Address for clients.
         pub client_address: SocketAddr,
     }
 }
@@ -32,16 +32,16 @@ record! {
     /// again has none.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct HeldEpoch {
-        /// Its number.
+        /// Number of the epoch.
         pub epoch: Epoch,
-        /// The hash of its document.
+        /// Hash of the epoch's document.
         pub document: Digest,
     }
 }
 
 record! {
-    /// What a shard has done so far, for a coordinator that may have lost its state or have an old
-    /// one. Nothing of it is secret: all shards see what they sign and serve.
+    /// Progress of a shard, for a coordinator that may have lost its state or have an old one. Nothing of it
+    /// is secret: all shards see what they sign and serve.
     #[derive(Clone, Debug, Default, PartialEq, Eq)]
     pub struct Standing {
         /// The highest epoch for which it signed a document. It signs none up to it any more.
@@ -50,13 +50,13 @@ record! {
         pub served_round: Round,
         /// The epochs whose rounds it can serve.
         pub held: Vec<HeldEpoch>,
-        /// The time by its clock.
+        /// Time by the shard's clock.
         pub clock: Timestamp,
     }
 }
 
 record! {
-    /// What a finished round looked like from one shard. Only what anybody watching could count.
+    /// Figures of a finished round at one shard: only those that anybody watching could count.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct RoundCounts {
         /// Onions that clients gave this shard as their gateway.
@@ -75,14 +75,14 @@ record! {
 }
 
 choice! {
-    /// How a round ended at one shard.
+    /// End of a round at one shard.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum RoundOutcome("outcome") {
         /// The seal was opened here and replies went back.
         0 = Delivered,
         /// This shard withheld its seal key.
         1 = Withheld {
-            /// Why.
+            /// Reason that the shard signed.
             reason: Reason,
         },
         /// This shard released its key, but could not open.
@@ -99,56 +99,56 @@ choice! {
     pub enum ToCoordinator("message to the coordinator") {
         /// The first message on a link.
         0 = Register {
-            /// Who and where.
+            /// Identity and addresses.
             registration: Registration,
-            /// What it has done so far.
+            /// Epochs and rounds that the shard has behind it.
             standing: Standing,
         },
         /// The answer to a call.
         1 = Contribute {
-            /// Keys and proofs.
+            /// The shard's keys for the epoch, with their proofs.
             contribution: Contribution,
         },
         /// The shard's signature on a proposal.
         2 = Endorse {
-            /// The epoch.
+            /// Epoch of the proposal.
             epoch: Epoch,
-            /// The document's hash.
+            /// Hash of the proposed document.
             document: Digest,
-            /// The signature.
+            /// Signature over the document, by the shard's identity.
             signature: Signature,
         },
         /// The shard will not answer a call with keys, or not sign a proposal.
         3 = Refuse {
-            /// The epoch.
+            /// Epoch of the call or the proposal.
             epoch: Epoch,
-            /// Why, as text for the coordinator's log.
+            /// Reason, as text for the coordinator's log.
             reason: crate::Blob,
         },
         /// The shard's noise for a round is built.
         4 = Ready {
-            /// The epoch.
+            /// Epoch that the round belongs to.
             epoch: Epoch,
-            /// The round.
+            /// Round that can be opened as far as this shard is concerned.
             round: Round,
         },
         /// A round ended here.
         5 = Ended {
-            /// The epoch.
+            /// Epoch that the round belongs to.
             epoch: Epoch,
-            /// The round.
+            /// Round that is over at this shard.
             round: Round,
-            /// How.
+            /// Whether the replies went back, and if not, why.
             outcome: RoundOutcome,
-            /// What could be counted.
+            /// Figures of the round at this shard.
             counts: RoundCounts,
         },
         /// The shard is going to stop, and wants to be in no epoch after this one. It serves until
         /// it is [released](ToShard::Release).
         6 = Leaving,
-        /// The time by the shard's clock: as a sign of life, and to find clocks that are wrong.
+        /// The time by the shard's clock, as a sign of life and to find clocks that are wrong.
         7 = Clock {
-            /// The time.
+            /// Time by the shard's clock.
             now: Timestamp,
         },
     }
@@ -160,16 +160,16 @@ choice! {
     pub enum ToShard("message to a shard") {
         /// Keys are wanted for an epoch.
         0 = Call {
-            /// The epoch.
+            /// Number of the epoch that is planned.
             epoch: Epoch,
-            /// Its first round.
+            /// First round of that epoch: how many seal keys are wanted follows from it and the last.
             first_round: Round,
-            /// Its last round.
+            /// Last round of that epoch.
             last_round: Round,
         },
         /// A document to sign, with every shard's keys and proofs in the document's order.
         1 = Propose {
-            /// The document.
+            /// Document that is proposed.
             document: EpochDocument,
             /// One contribution for each shard listed.
             contributions: Vec<Contribution>,
@@ -179,16 +179,16 @@ choice! {
             /// The document and the signatures.
             document: SignedDocument,
         },
-        /// A round begins.
+        /// Opens a round to clients.
         3 = Open {
-            /// The epoch.
+            /// Epoch that the round belongs to.
             epoch: Epoch,
-            /// The round.
+            /// Round to open.
             round: Round,
         },
         /// The registration is not accepted.
         4 = Reject {
-            /// Why, as text for the shard's log.
+            /// Reason, as text for the shard's log.
             reason: crate::Blob,
         },
         /// Nothing more is wanted of a shard that is leaving.

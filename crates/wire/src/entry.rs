@@ -5,7 +5,7 @@ use crate::{Geometry, NEXT_HOP_BYTES, ShardIndex};
 /// An onion, and the shard at layer 1 that it goes to first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// The shard.
+    /// Shard at layer 1 that the onion goes to.
     pub first: ShardIndex,
     /// The onion as it enters layer 1.
     pub onion: &'a [u8],
@@ -18,13 +18,13 @@ impl<'a> Entry<'a> {
         Some(Self { first: ShardIndex(u16::from_be_bytes(*first)), onion })
     }
 
-    /// The entries that stand behind each other in `bytes`. What is too short for another one is left
+    /// All entries that stand behind each other in `bytes`. A rest that is too short for another one is left
     /// out.
     pub fn all(bytes: &'a [u8], geometry: Geometry) -> impl Iterator<Item = Self> {
         bytes.chunks_exact(geometry.entry_bytes()).filter_map(Self::read)
     }
 
-    /// Appends the entry's bytes.
+    /// Appends the shard's index, big-endian, and the onion.
     pub fn append_to(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.first.0.to_be_bytes());
         out.extend_from_slice(self.onion);

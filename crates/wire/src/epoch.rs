@@ -24,7 +24,7 @@ record! {
     pub struct OperatorList {
         /// The network the list is for.
         pub network: Digest,
-        /// Whose list it is.
+        /// Operator that signs the list.
         pub operator: OperatorIndex,
         /// Rises with every list that the operator signs.
         pub number: u32,
@@ -42,30 +42,30 @@ impl Signable for OperatorList {
 }
 
 record! {
-    /// What an epoch fixes for all its rounds.
+    /// Values that hold for all rounds of an epoch.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Parameters {
-        /// The cryptographic suite.
+        /// Cryptographic suite: [`SUITE_1`] is the only one.
         pub suite: u8,
-        /// What layer L does with deposits.
+        /// Service that layer L runs on deposits: [`SERVICE_CONVERSATION`] is the only one.
         pub service: u8,
         /// L, the number of layers.
         pub layers: u8,
-        /// Bytes of a body.
+        /// Bytes of a body, a multiple of 16.
         pub body: u16,
         /// Pairs of onions that every client sends in every round.
         pub pairs_per_client: u8,
         /// Filters have a false-positive rate of 2 to the minus this.
         pub filter_bits: u8,
-        /// The nominal time between two rounds, in milliseconds.
+        /// Nominal time between two rounds, in milliseconds.
         pub interval_ms: u32,
-        /// How long a round is open to clients, in milliseconds.
+        /// Time for which a round is open to clients, in milliseconds.
         pub submit_ms: u32,
-        /// How long a shard waits for the batches of one layer, in milliseconds.
+        /// Longest wait of a shard for the batches of one layer, in milliseconds.
         pub layer_ms: u32,
-        /// How long a shard waits for filters, verdicts and seal keys each, in milliseconds.
+        /// Longest wait of a shard for filters, for verdicts and for seal keys each, in milliseconds.
         pub verify_ms: u32,
-        /// How long a shard waits for the replies of one layer, in milliseconds.
+        /// Longest wait of a shard for the replies of one layer, in milliseconds.
         pub reply_ms: u32,
     }
 }
@@ -74,19 +74,19 @@ record! {
     /// One shard of an epoch.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct ShardEntry {
-        /// Who runs it.
+        /// Operator that runs the shard.
         pub operator: OperatorIndex,
-        /// Its long-term identity.
+        /// Long-term identity, which signs for the shard.
         pub identity: IdentityKey,
-        /// Where other shards reach it.
+        /// Address for other shards.
         pub peer_address: SocketAddr,
-        /// Where clients reach it.
+        /// Address for clients.
         pub client_address: SocketAddr,
-        /// Its onion key for this epoch, a compressed Edwards point.
+        /// Onion key for this epoch, a compressed Edwards point.
         pub onion_key: [u8; 32],
-        /// V: noise deposits it adds in every round.
+        /// V: noise deposits that the shard adds in every round.
         pub noise_volume: u32,
-        /// The width of its pair count's distribution, in 1/1024.
+        /// Width of the distribution of the shard's pair count, in 1/1024.
         pub noise_sigma: u32,
     }
 }
@@ -95,23 +95,23 @@ record! {
     /// All that clients and shards need to know about one epoch.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct EpochDocument {
-        /// [`PROTOCOL_VERSION`].
+        /// [`PROTOCOL_VERSION`] of whoever composed the document.
         pub version: u16,
         /// The network file's id.
         pub network: Digest,
-        /// The epoch's number.
+        /// Number of the epoch.
         pub epoch: Epoch,
-        /// Its first round.
+        /// First round of the epoch.
         pub first_round: Round,
-        /// Its last round.
+        /// Last round of the epoch.
         pub last_round: Round,
-        /// When the first round is to open.
+        /// Time at which the first round is to open.
         pub starts_at: Timestamp,
-        /// When every shard erases the epoch's keys and clients stop using it.
+        /// Time at which every shard erases the epoch's keys and clients stop using it.
         pub expires_at: Timestamp,
         /// The hash of the document before this one: evidence for audits.
         pub previous: Digest,
-        /// What holds for all rounds.
+        /// Values that hold for all rounds.
         pub parameters: Parameters,
         /// The lists of the operators present, by rising operator index.
         pub operators: Vec<Signed<OperatorList>>,
@@ -140,7 +140,7 @@ impl EpochDocument {
         }
     }
 
-    /// Whether `round` is one of the epoch's.
+    /// Returns `true` if `round` is one of the epoch's.
     pub fn covers(&self, round: Round) -> bool {
         (self.first_round..=self.last_round).contains(&round)
     }
@@ -154,7 +154,7 @@ impl EpochDocument {
 /// An epoch document with its shards' signatures, in the order of the shards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedDocument {
-    /// The document.
+    /// Document as it was proposed: nothing of it has been checked.
     pub document: EpochDocument,
     /// One signature for each shard listed.
     pub signatures: Vec<Signature>,
@@ -181,20 +181,20 @@ record! {
         pub epoch: Epoch,
         /// The epoch's first round.
         pub first_round: Round,
-        /// The shard they belong to.
+        /// Shard that the keys belong to.
         pub identity: IdentityKey,
         /// The onion key, a compressed Edwards point.
         pub onion_key: [u8; 32],
-        /// The proof for the onion key.
+        /// Proof of possession for the onion key.
         pub onion_proof: [u8; 64],
         /// One seal key per round, compressed Edwards points.
         pub seal_keys: Vec<[u8; 32]>,
-        /// One proof per seal key.
+        /// One proof of possession for each seal key.
         pub seal_proofs: Vec<[u8; 64]>,
     }
 }
 
-/// What a key is for, as its proof of possession says.
+/// Purpose of a key, as its proof of possession names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyRole {
     /// The onion key of the epoch.

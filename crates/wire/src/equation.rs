@@ -8,12 +8,12 @@ use sha2::{Digest as _, Sha512};
 
 use crate::{Signable, Signature};
 
-/// A signature (R, s) on m by A holds if 8 (s B - R - h A) is nothing, where h = H(R, A, m): the equation
-/// of RFC 8032 with the cofactor. Without it, many signatures checked together would hold where each alone
-/// does not, as points of small order can cancel out; with it, those that hold are the same.
+/// A signature (R, s) on m by A holds if 8 (s B - R - h A) is the neutral element, where h = H(R, A, m): the
+/// equation of RFC 8032 with the cofactor. Batch verification needs the cofactor. Without it, points of small
+/// order could cancel out in a sum, and signatures would hold together that do not hold alone.
 ///
-/// By making one, a signature is known to have an s below the group's order, so that there is no second
-/// one for the same R, and a key that is not of small order, with which everybody could sign.
+/// A value of this type exists only for a canonical s, below the group's order, so that there is no second
+/// signature for the same R, and for a key that is not of small order, for which anybody could sign.
 pub(crate) struct Equation<'a> {
     pub(crate) r: EdwardsPoint,
     pub(crate) s: Scalar,
@@ -23,7 +23,7 @@ pub(crate) struct Equation<'a> {
 }
 
 impl<'a> Equation<'a> {
-    /// `None` if `signature` is none, or none by a key that only one can sign with.
+    /// Returns `None` if `signature` is malformed, or `key` is of small order.
     pub(crate) fn of(
         statement: &impl Signable,
         signature: &Signature,
@@ -42,12 +42,12 @@ impl<'a> Equation<'a> {
         })
     }
 
-    /// h.
+    /// The challenge h, reduced modulo the group's order.
     pub(crate) fn h(&self) -> Scalar {
         Scalar::from_bytes_mod_order_wide(&self.hash)
     }
 
-    /// Whether it holds. Nothing of it is secret: it is not computed in constant time.
+    /// Returns `true` if the signature is good. All of it is public, so it is not computed in constant time.
     pub(crate) fn holds(&self) -> bool {
         let minus_key = -self.key.to_edwards();
         let sum = EdwardsPoint::vartime_double_scalar_mul_basepoint(&self.h(), &minus_key, &self.s);

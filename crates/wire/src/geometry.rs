@@ -20,7 +20,7 @@ pub struct Geometry {
     body: u16,
 }
 
-/// Why a pair of numbers is no geometry.
+/// Reason why two numbers are no geometry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GeometryError {
     /// A path needs a mixing hop, a seal layer and a dead-drop shard.

@@ -1,4 +1,4 @@
-//! The network file: what clients and shards pin.
+//! The network file: the trust that clients and shards start from.
 
 mod policy;
 mod text;
@@ -14,13 +14,13 @@ use crate::{Digest, IdentityKey, OperatorIndex};
 pub use policy::Policy;
 use text::{hex_key, one};
 
-/// The operators, how much each one counts, and the privacy policy. Everything else a client
-/// learns about a network is checked against this.
+/// Operators with their weights, and the privacy policy. Everything else that a client learns about a network
+/// is checked against this.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NetworkFile {
     /// The operators, in the file's order, which is that of [`OperatorIndex`].
     pub operators: Vec<Operator>,
-    /// What any epoch must at least keep.
+    /// Limits that every epoch has to keep.
     pub policy: Policy,
 }
 
@@ -59,7 +59,7 @@ fn plain(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// Why people should not see this name: it would not look like one.
+/// The name that people would expect instead of this one, if it would mislead them.
 fn name_problem(name: &str) -> Option<&'static str> {
     if name.trim().is_empty() {
         return Some("a name that can be seen");
@@ -70,7 +70,7 @@ fn name_problem(name: &str) -> Option<&'static str> {
     name.contains(disguises).then_some("a name without control and direction characters")
 }
 
-/// What is wrong with a network file.
+/// Reason why a network file is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkFileError {
     /// Not TOML, an unknown key, or a value of the wrong type.
@@ -85,16 +85,16 @@ pub enum NetworkFileError {
     /// A value that cannot be.
     #[error("`{key}` is {found}: {expected}")]
     Value {
-        /// The key in question.
+        /// Key of the value, with its table: `policy.delta`.
         key: String,
-        /// What the file says.
+        /// Value in the file.
         found: String,
-        /// What would be right.
+        /// Values that are allowed.
         expected: String,
     },
 }
 
-/// Text that is no key.
+/// Text that is not the hexadecimal form of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a key is 64 hexadecimal digits, as `antiphon keygen` prints it")]
 pub struct KeyTextError;
@@ -159,8 +159,8 @@ impl NetworkFile {
         Ok(network)
     }
 
-    /// What names this network in everything that is signed, and what people compare: a hash of all
-    /// that the file says, the names included, since people go by them.
+    /// Hash that names this network in everything that is signed, and that people compare. It covers all that
+    /// the file says, the names included, since people go by them.
     pub fn id(&self) -> Digest {
         let mut bytes = b"antiphon network file v2\0".to_vec();
         for operator in &self.operators {
@@ -174,7 +174,7 @@ impl NetworkFile {
         Digest::of(&bytes)
     }
 
-    /// The sum of all operators' weights.
+    /// Sum of all operators' weights.
     pub fn total_weight(&self) -> u64 {
         self.operators.iter().map(|operator| u64::from(operator.weight)).sum()
     }

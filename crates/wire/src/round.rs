@@ -1,9 +1,9 @@
-//! What shards say to each other in a round, and sign.
+//! Messages between shards in a round, and the statements in them.
 
 use crate::codec::{Decode, DecodeError, Encode, Reader, choice, record};
 use crate::{Blob, Digest, Epoch, Layer, Round, ShardIndex, Signable, Signed, SignedHeader};
 
-/// Which way a batch travels.
+/// Direction in which a batch travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Direction {
     /// Onions, towards the dead drops.
@@ -29,33 +29,33 @@ impl Decode for Direction {
 }
 
 record! {
-    /// What goes ahead of the onions or replies that one shard sends another for one layer; signed,
-    /// a [`SignedHeader`].
+    /// Announces the batch of onions or replies that one shard sends another for one layer. Signed, it is a
+    /// [`SignedHeader`].
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct BatchHeader {
-        /// [`PROTOCOL_VERSION`](crate::PROTOCOL_VERSION).
+        /// The sender's [`PROTOCOL_VERSION`](crate::PROTOCOL_VERSION).
         pub version: u16,
-        /// The epoch.
+        /// Epoch that the round belongs to.
         pub epoch: Epoch,
-        /// The round.
+        /// Round that the batch is part of.
         pub round: Round,
         /// Forward: the layer that the onions enter. Reply: the layer that the replies leave.
         pub layer: Layer,
-        /// Which way it travels.
+        /// Forward for onions, back for replies.
         pub direction: Direction,
-        /// Who sends it.
+        /// Shard that sends the batch.
         pub sender: ShardIndex,
-        /// Whom it is for.
+        /// Shard that the batch is for.
         pub receiver: ShardIndex,
-        /// How many onions or replies follow.
+        /// Number of onions or replies that follow.
         pub count: u32,
-        /// The hash of all that follows.
+        /// Hash of all bytes that follow.
         pub hash: Digest,
     }
 }
 
-/// Drawn by a seal-layer shard when all its sealed onions are in, so that nobody could choose onions by
-/// the bits that they set in its filter.
+/// Salt of a filter. A seal-layer shard draws it when all its sealed onions are in, so that nobody could
+/// choose onions by the bits that they set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FilterSalt(pub [u8; 16]);
 
@@ -65,17 +65,17 @@ record! {
     /// A seal-layer shard's Bloom filter of the sealed onions it holds.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct FilterStatement {
-        /// The epoch.
+        /// Epoch that the round belongs to.
         pub epoch: Epoch,
-        /// The round.
+        /// Round whose onions are in the filter.
         pub round: Round,
-        /// Whose filter it is.
+        /// Shard that holds the onions.
         pub shard: ShardIndex,
-        /// What its bits' places depend on.
+        /// Salt of the positions of bits.
         pub salt: FilterSalt,
-        /// How many sealed onions went into it.
+        /// Number of sealed onions that went into the filter.
         pub onions: u32,
-        /// Its bits.
+        /// Bits of the filter, eight to a byte.
         pub bits: Blob,
     }
 }
@@ -85,19 +85,19 @@ impl Signable for FilterStatement {
 }
 
 choice! {
-    /// What a shard found in the filters.
+    /// Result of a shard's search in all filters.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum Finding("finding") {
-        /// All that it looked for was there.
+        /// All onions that it sent were there.
         0 = Satisfied {
-            /// The hash of all filters, in the order of the shards.
+            /// Hash of all filters, in the order of the shards.
             filters: Digest,
         },
-        /// Something that it sent was missing.
+        /// At least one onion that it sent was missing.
         1 = Complaint {
-            /// The seal-layer shard in whose filter it was missing.
+            /// Seal-layer shard in whose filter onions were missing.
             at: ShardIndex,
-            /// How many onions were missing there.
+            /// Number of onions missing there.
             missing: u32,
         },
     }
@@ -107,13 +107,13 @@ record! {
     /// A shard's verdict on a round's filters.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Verdict {
-        /// The epoch.
+        /// Epoch that the round belongs to.
         pub epoch: Epoch,
-        /// The round.
+        /// Round that the verdict is about.
         pub round: Round,
-        /// Whose verdict it is.
+        /// Shard that signs the verdict.
         pub shard: ShardIndex,
-        /// What it found.
+        /// Result of the shard's search.
         pub finding: Finding,
     }
 }
@@ -123,48 +123,48 @@ impl Signable for Verdict {
 }
 
 choice! {
-    /// Why a shard withheld its seal key.
+    /// Reason why a shard withheld its seal key.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum Reason("reason") {
         /// A shard's batch did not come in time, or was not what its header said.
         0 = MissingBatch {
-            /// The layer that the batch was to enter.
+            /// Layer that the batch was to enter.
             layer: Layer,
-            /// Who was to send it.
+            /// Shard that was to send it.
             sender: ShardIndex,
         },
         /// A shard's filter did not come in time.
         1 = MissingFilter {
-            /// Whose filter.
+            /// Shard whose filter is missing.
             shard: ShardIndex,
         },
         /// A shard's filter does not have the size that follows from the onions it declares.
         2 = BadFilter {
-            /// Whose filter.
+            /// Shard whose filter is malformed.
             shard: ShardIndex,
         },
         /// Onions were missing from a filter.
         3 = MissingOnions {
-            /// Who complains.
+            /// Shard that complains.
             complainant: ShardIndex,
-            /// In whose filter they were missing.
+            /// Shard in whose filter onions were missing.
             at: ShardIndex,
-            /// How many.
+            /// Number of missing onions, as the complaint says.
             missing: u32,
         },
         /// A shard was satisfied over other filters.
         4 = OtherFilters {
-            /// Which shard.
+            /// Shard that saw other filters.
             shard: ShardIndex,
         },
         /// A shard's verdict did not come in time.
         5 = MissingVerdict {
-            /// Whose verdict.
+            /// Shard whose verdict is missing.
             shard: ShardIndex,
         },
         /// Another shard withheld first.
         6 = Follows {
-            /// Which shard.
+            /// Shard that withheld first, as far as this one knows.
             shard: ShardIndex,
         },
         /// This shard did not have what the round needs.
@@ -172,7 +172,7 @@ choice! {
         /// A shard's filter has so many ones that it would pass too much, or declares more onions than
         /// the receiver would have taken. Neither proves anything against its owner.
         8 = FullFilter {
-            /// Whose filter.
+            /// Shard whose filter is too full.
             shard: ShardIndex,
         },
     }
@@ -217,17 +217,17 @@ impl Drop for SealSecret {
 crate::codec::newtype!(SealSecret);
 
 choice! {
-    /// What a shard did with its seal key. It signs one of the two in a round, never both.
+    /// Use that a shard made of its seal key. It signs one of the two in a round, never both.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub enum SealAct("act") {
-        /// It released the key.
+        /// The shard gave the key to everybody.
         0 = Released {
-            /// The secret.
+            /// Secret half of the seal key.
             secret: SealSecret,
         },
-        /// It erased the key.
+        /// The shard erased the key.
         1 = Withheld {
-            /// Why.
+            /// Reason, which decides with the others' statements whether the round is charged.
             reason: Reason,
         },
     }
@@ -239,13 +239,13 @@ record! {
     pub struct SealStatement {
         /// The network file's id, so that a statement proves something on its own.
         pub network: Digest,
-        /// The epoch.
+        /// Epoch that the round belongs to.
         pub epoch: Epoch,
-        /// The round.
+        /// Round that the seal key is for.
         pub round: Round,
-        /// Whose statement it is.
+        /// Shard that owns the key.
         pub shard: ShardIndex,
-        /// What it did.
+        /// Release or erasure.
         pub act: SealAct,
     }
 }
@@ -260,17 +260,17 @@ choice! {
     pub enum PeerMessage("peer message") {
         /// Opens a batch.
         0 = Batch {
-            /// The header.
+            /// Header, signed alone or with others of its layer.
             header: SignedHeader,
         },
-        /// The sender's filter.
+        /// The sender's filter, for everybody.
         1 = Filter {
-            /// The filter.
+            /// Filter of the sender's sealed onions.
             filter: Signed<FilterStatement>,
         },
-        /// The sender's verdict.
+        /// The sender's verdict, for everybody.
         2 = Verdict {
-            /// The verdict.
+            /// Finding about all filters.
             verdict: Signed<Verdict>,
         },
         /// Statements that the sender made or was sent.
@@ -281,16 +281,16 @@ choice! {
         /// Asks for the statements that the receiver has seen: a key that was released to one shard
         /// must not be kept from another.
         4 = AskStatements {
-            /// The epoch.
+            /// Epoch that the round belongs to.
             epoch: Epoch,
-            /// The round.
+            /// Round whose statements are wanted.
             round: Round,
         },
     }
 }
 
 impl PeerMessage {
-    /// The epoch and round that this is about, as its sender claims; `None` if it says nothing.
+    /// Epoch and round of the message, as its sender claims; `None` if a list of statements is empty.
     pub fn round(&self) -> Option<(Epoch, Round)> {
         Some(match self {
             Self::Batch { header } => (header.claimed().epoch, header.claimed().round),

@@ -15,7 +15,7 @@ pub struct IdentityKey(pub [u8; 32]);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signature(pub [u8; 64]);
 
-/// A BLAKE3 hash.
+/// A BLAKE3 hash of 32 bytes.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(pub [u8; 32]);
 
@@ -29,15 +29,15 @@ impl IdentityKey {
 }
 
 impl IdentityKey {
-    /// Whether signatures by this key can mean anything: it is a point of the curve, and none of those few
-    /// for which anybody can make signatures.
+    /// Returns `true` if signatures by this key can mean anything: it is a point of the curve, and not of
+    /// small order, for which anybody could sign.
     pub fn is_usable(&self) -> bool {
         VerifyingKey::from_bytes(&self.0).is_ok_and(|key| !key.is_weak())
     }
 }
 
 impl Signature {
-    /// The point R and the number s.
+    /// Splits the signature into the point R and the number s.
     pub(crate) fn halves(&self) -> (&[u8; 32], &[u8; 32]) {
         let (halves, _) = self.0.as_chunks();
         (&halves[0], &halves[1])
@@ -96,8 +96,8 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// A kind of statement that may be signed. The context keeps a signature on one kind from being
-/// taken for one on another.
+/// A kind of statement that may be signed. Its context keeps a signature on one kind from being taken for one
+/// on another.
 pub trait Signable: Encode {
     /// Names the kind; distinct for every implementor.
     const CONTEXT: &'static str;
@@ -140,7 +140,7 @@ pub trait Signable: Encode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the signature is not by {signer}")]
 pub struct BadSignature {
-    /// Who was to have signed.
+    /// Key whose owner was to have signed.
     pub signer: IdentityKey,
 }
 
@@ -158,17 +158,17 @@ impl<T: Signable> Signed<T> {
         Self { unverified: content, signature }
     }
 
-    /// Puts a signature beside what it is said to be over.
+    /// Puts an unverified signature beside the content that it claims to be over.
     pub(crate) const fn with_signature(content: T, signature: Signature) -> Self {
         Self { unverified: content, signature }
     }
 
-    /// What is claimed, for finding out whose key to check it with.
+    /// Content as claimed, for finding out whose key to verify it with.
     pub const fn claimed(&self) -> &T {
         &self.unverified
     }
 
-    /// The signature, which has not been checked.
+    /// The signature, not yet verified.
     pub(crate) const fn signature(&self) -> &Signature {
         &self.signature
     }

@@ -9,13 +9,13 @@ use crate::{BadSignature, BatchHeader, Digest, IdentityKey, Signable, Signature,
 const MOST_LEVELS: usize = 16;
 
 record! {
-    /// What a sender of batches signs: the headers of many of them at once, as the root of a tree.
+    /// Statement that covers the headers of many batches at once, as the root of a hash tree.
     ///
-    /// A leaf is the hash of a header, a node that of its two children, and at an odd end the last one
-    /// goes up unchanged. A header takes 60 bytes and two children take 64, so that no leaf is a node.
+    /// A leaf is the hash of a header, and a node that of its two children. At an odd end the last node goes
+    /// up unchanged. A header takes 60 bytes and two children take 64, so that no leaf is a node.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct HeaderList {
-        /// The root.
+        /// Root of the tree over the headers.
         pub root: Digest,
     }
 }
@@ -24,15 +24,15 @@ impl Signable for HeaderList {
     const CONTEXT: &'static str = "antiphon v1 batch headers";
 }
 
-/// A batch header with its sender's signature, which has not been checked yet. It stands by itself:
-/// whoever has it can prove what its sender sent, without the other headers of the list.
+/// A batch header with its sender's signature, not yet verified. It stands by itself: whoever has it can
+/// prove which batch its sender announced, without the other headers of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedHeader {
     unverified: BatchHeader,
-    /// On which side of each sibling the way from the leaf to the root passes: 0 left, 1 right, the
+    /// Sides of the siblings on the way from the leaf to the root: 1 if the sibling is on the left, the
     /// leaf's in the lowest bit.
     sides: u16,
-    /// The siblings on that way.
+    /// Siblings on that way, from the leaf up.
     siblings: Vec<Digest>,
     signature: Signature,
 }
@@ -58,7 +58,7 @@ impl SignedHeader {
         }
     }
 
-    /// What is claimed, for finding out whose key to check it with.
+    /// Header as claimed, for finding out whose key to verify it with.
     pub const fn claimed(&self) -> &BatchHeader {
         &self.unverified
     }
@@ -67,6 +67,7 @@ impl SignedHeader {
     /// that, it signed the header.
     pub fn list(&self) -> Signed<HeaderList> {
         let mut hash = leaf(&self.unverified);
+        // A node is hashed with its sibling, in the order that they have in the tree.
         for (level, sibling) in self.siblings.iter().enumerate() {
             let right = self.sides >> level & 1 == 1;
             hash = if right { node(sibling, &hash) } else { node(&hash, sibling) };
@@ -101,11 +102,12 @@ fn node(left: &Digest, right: &Digest) -> Digest {
 fn sign_list(headers: Vec<BatchHeader>, key: &SigningKey) -> Vec<SignedHeader> {
     let mut level: Vec<Digest> = headers.iter().map(leaf).collect();
     let mut ways: Vec<(u16, Vec<Digest>)> = vec![(0, Vec::new()); headers.len()];
-    // How many leaves a node stands for, a power of two.
+    // Leaves under one node of this level, a power of two.
     let mut width = 1;
     while level.len() > 1 {
         for (i, (sides, siblings)) in ways.iter_mut().enumerate() {
             let position = i / width;
+            // The last node of an odd level has no sibling, and its leaves' way gets no step here.
             if let Some(sibling) = level.get(position ^ 1) {
                 *sides |= ((position & 1) as u16) << siblings.len();
                 siblings.push(*sibling);
@@ -120,6 +122,7 @@ fn sign_list(headers: Vec<BatchHeader>, key: &SigningKey) -> Vec<SignedHeader> {
             .collect();
         width *= 2;
     }
+    // All headers share the one signature: a list is never empty.
     let signature = level.first().map(|&root| HeaderList { root }.sign_with(key));
     let signed = headers.into_iter().zip(ways).zip(signature.into_iter().cycle());
     signed
@@ -147,9 +150,11 @@ impl Decode for SignedHeader {
         let sides = u16::decode(input)?;
         let siblings = Vec::<Digest>::decode(input)?;
         let signature = Signature::decode(input)?;
+        // A way is no longer than `sides` has bits.
         if siblings.len() > MOST_LEVELS {
             return Err(DecodeError::OutOfRange("the number of a header's siblings"));
         }
+        // Bits without a sibling must be 0, or one header would have several encodings.
         if u32::from(sides) >> siblings.len() != 0 {
             return Err(DecodeError::OutOfRange("the side of a header's siblings"));
         }

@@ -1,4 +1,4 @@
-//! Checking many signatures of few signers at once.
+//! Batch verification: many signatures of few signers at once.
 
 use std::collections::BTreeMap;
 use std::iter::once;
@@ -12,16 +12,16 @@ use ed25519_dalek::VerifyingKey;
 use crate::equation::Equation;
 use crate::{Signable, Signed};
 
-/// Keeps the factors apart from whatever else is hashed.
+/// Domain of the factors' hash, apart from whatever else is hashed.
 const FACTORS: &str = "antiphon v1 factors of signatures checked together";
 
-/// Whether all of `signed` are signed with the keys beside them, as [`Signed::verify`] would find of each.
-/// For many, this takes a third of the time, and a fifth if each signer signed a dozen of them.
+/// Returns `true` if all of `signed` are signed with the keys beside them, as [`Signed::verify`] would find
+/// of each. For many, this takes a third of the time, and a fifth if each signer signed a dozen of them.
 ///
-/// The [equation](Equation) of each, times a factor of its own, is added up: terms with the same key come
-/// to one. As long as one of them comes to anything but nothing, only one factor in l makes the sum nothing,
-/// whatever the others are, and the factors, of 128 bits, are hashed from all that is checked. So whoever
-/// would have a wrong signature pass has to try 2^128 sets of signatures.
+/// The [equations](Equation) are added up, each times a random factor of its own, and terms with the same key
+/// are gathered. If any equation does not hold, at most one factor in l makes the sum vanish, whatever the
+/// others are. The factors, of 128 bits, are hashed from all that is checked, so that whoever would have a
+/// wrong signature pass has to try 2^128 sets of signatures.
 ///
 /// All of it is public: nothing is done in constant time.
 pub fn verify_together<T: Signable>(signed: &[(&Signed<T>, VerifyingKey)]) -> bool {
@@ -32,6 +32,7 @@ pub fn verify_together<T: Signable>(signed: &[(&Signed<T>, VerifyingKey)]) -> bo
 }
 
 fn sum_of(equations: &[Equation<'_>]) -> EdwardsPoint {
+    // The factors depend on every signature: nobody can choose one signature to suit another's factor.
     let mut all = blake3::Hasher::new_derive_key(FACTORS);
     for equation in equations {
         all.update(&equation.hash).update(equation.s.as_bytes());
@@ -48,6 +49,7 @@ fn sum_of(equations: &[Equation<'_>]) -> EdwardsPoint {
         base -= factor * equation.s;
         scalars.push(factor);
         points.push(equation.r);
+        // A signer of many batches costs one point in the sum, not one for each signature.
         let key = equation.key;
         let (of_key, _) = of_keys.entry(key.as_bytes()).or_insert((Scalar::ZERO, key));
         *of_key += factor * equation.h();

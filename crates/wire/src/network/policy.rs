@@ -1,4 +1,4 @@
-//! The privacy policy: what every epoch of a network must at least keep.
+//! The privacy policy: limits that every epoch of a network has to keep.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -6,21 +6,21 @@ use std::ops::RangeInclusive;
 use super::{NetworkFileError, plain};
 use crate::codec::Encode;
 
-/// The privacy policy of a network.
+/// Limits of a network on its epochs, and the guarantee that they give.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// f: the largest share of the operators' weight that may be malicious, in millionths.
     pub malicious_ppm: u32,
     /// epsilon of the differential-privacy guarantee over `disturbed_rounds`.
     pub epsilon: f64,
-    /// delta of that guarantee: what the noise alone may add.
+    /// delta of that guarantee: the noise's part alone.
     pub delta: f64,
     /// K: how many disturbed or charged rounds of a conversation the guarantee covers.
     pub disturbed_rounds: u32,
-    /// What everything together may add to delta over `total_over_days`: the noise over all disturbed
-    /// rounds, mixing over all others, and disturbing after a look.
+    /// Bound on delta over `total_over_days` in all: the noise over all disturbed rounds, mixing over all
+    /// others, and disturbing after a look.
     pub total_delta: f64,
-    /// The time that `total_delta` is over.
+    /// Days that `total_delta` covers.
     pub total_over_days: u32,
     /// Aborted rounds and other attempts, with a session open, that the guarantee allows for beside the
     /// disturbed ones.
@@ -37,8 +37,8 @@ pub struct Policy {
     pub longest_epoch_s: u32,
     /// The longest of each of a round's deadlines, in milliseconds.
     pub longest_deadline_ms: u32,
-    /// Whether operators with more than `malicious_ppm` of the weight are meant to be in the network:
-    /// none of them is ever counted as malicious.
+    /// `true` if operators with more than `malicious_ppm` of the weight are meant to be in the network: none
+    /// of them is ever counted as malicious.
     pub trusts_heavy_operators: bool,
 }
 
@@ -69,10 +69,10 @@ impl Policy {
         trusts_heavy_operators: false,
     };
 
-    /// The most pairs that any policy may allow.
+    /// The most pairs that any policy may allow, so that the bytes of a round stay bounded.
     pub const MOST_PAIRS: u8 = 16;
 
-    /// Refuses values that make no sense.
+    /// Refuses values outside the ranges for which the figures can be computed.
     pub(super) fn check(&self) -> Result<(), NetworkFileError> {
         if self.malicious_ppm >= 500_000 {
             return Err(malicious_out_of_range(f64::from(self.malicious_ppm) / 1e6));
@@ -96,7 +96,7 @@ impl Policy {
         within("longest_deadline_ms", self.longest_deadline_ms, 1..=3_600_000)
     }
 
-    /// The policy's part of what the network file's id is a hash of.
+    /// Appends the policy's part of the bytes that the network file's id is a hash of.
     pub(super) fn encode(&self, bytes: &mut Vec<u8>) {
         self.malicious_ppm.encode(bytes);
         self.epsilon.to_bits().encode(bytes);

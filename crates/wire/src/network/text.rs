@@ -6,7 +6,7 @@ use super::policy::{malicious_out_of_range, wrong};
 use super::{NetworkFile, NetworkFileError, Operator, Policy, plain};
 use crate::IdentityKey;
 
-/// What `policy.operators_above_malicious` has to say for such operators to be allowed.
+/// Value of `policy.operators_above_malicious` that allows such operators.
 const TRUSTED: &str = "are trusted";
 
 #[derive(Deserialize)]

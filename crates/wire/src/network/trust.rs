@@ -8,13 +8,14 @@ impl NetworkFile {
         self.total_weight() * u64::from(self.policy.malicious_ppm) / 1_000_000
     }
 
-    /// The operators that are heavier than that: no figure counts any of them as malicious.
+    /// Operators heavier than that: no figure counts any of them as malicious.
     pub fn heavy_operators(&self) -> impl Iterator<Item = &Operator> {
         let most = self.malicious_weight();
         self.operators.iter().filter(move |operator| u64::from(operator.weight) > most)
     }
 
-    /// Who has to be trusted outright, to be said wherever the network file is used; `None` if nobody.
+    /// A sentence that names the operators who have to be trusted outright, to be shown wherever the network
+    /// file is used; `None` if there are none.
     pub fn trust_in_words(&self) -> Option<String> {
         const NAMED: usize = 5;
         let names: Vec<_> = self.heavy_operators().map(|operator| operator.name.as_str()).collect();
