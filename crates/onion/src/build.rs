@@ -9,8 +9,8 @@ use crate::layout::{CIPHERTEXT, EPHEMERAL, NEXT_HOP, TAG, layer_offset};
 use crate::suite::{self, AT_ONCE, HopKdf, HopKeys};
 use crate::{EphemeralSecrets, HopKey, ReplyKeys, RoundContext};
 
-/// How many hops go into one Diffie-Hellman: enough that most vectors of eight hops go to one shard,
-/// few enough that they stay in the cache.
+/// Hops that go into one Diffie-Hellman: enough that most vectors of eight hops go to one shard, few enough
+/// that they stay in the cache.
 const HOPS_AT_ONCE: usize = 1024;
 
 /// One hop of a path: which shard, and the key to encrypt to.
@@ -22,7 +22,7 @@ pub struct Hop<'a> {
     pub key: &'a HopKey,
 }
 
-/// What to keep of built onions besides their reply keys.
+/// Parts of built onions that are kept besides their reply keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
     /// The bytes of every onion as it enters the seal layer: what a noise maker tests filters for.
@@ -32,13 +32,13 @@ pub struct Keep {
 }
 
 impl Keep {
-    /// What a client keeps.
+    /// A client's choice: it needs the reply keys alone.
     pub const NOTHING: Self = Self { sealed: false, ephemerals: false };
-    /// What a maker of noise keeps.
+    /// A noise maker's choice: it tests filters, and may have to prove what it sent.
     pub const ALL: Self = Self { sealed: true, ephemerals: true };
 }
 
-/// What remains with the maker of a batch of onions.
+/// The maker's part of a batch of onions, which is never sent.
 #[derive(Debug)]
 pub struct Built {
     /// L reply keys for each onion.
@@ -49,25 +49,25 @@ pub struct Built {
     pub ephemerals: Option<EphemeralSecrets>,
 }
 
-/// Why no onions were built.
+/// Reason why no onions were built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
     /// The number of hops is not a multiple of L.
     #[error("{hops} hops do not make up whole paths of {layers}")]
     Paths {
-        /// How many hops there are.
+        /// Number of hops given.
         hops: usize,
-        /// L.
+        /// L, the hops of one path.
         layers: u8,
     },
     /// A buffer has another size than that many onions need.
     #[error("{what}: {found} where {expected} are needed")]
     Length {
-        /// Which buffer.
+        /// Name of the buffer, and its unit.
         what: &'static str,
-        /// Its length.
+        /// Length that was found.
         found: usize,
-        /// The length it must have.
+        /// Length that the onions need.
         expected: usize,
     },
     /// A plain key at the seal layer, or a sealed key elsewhere.
@@ -138,6 +138,7 @@ pub fn rebuild_batch(
 /// A batch whose lengths have been found to fit.
 struct Batch<'a> {
     onions: usize,
+    layers: usize,
     first: Layer,
     paths: &'a [Hop<'a>],
     deposits: &'a [u8],
@@ -174,9 +175,14 @@ impl<'a> Batch<'a> {
                 }
             }
         }
-        Ok(Self { onions, first, paths, deposits })
+        Ok(Self { onions, layers, first, paths, deposits })
     }
 
+    fn path(&self, onion: usize) -> &'a [Hop<'a>] {
+        &self.paths[onion * self.layers..][..self.layers]
+    }
+
+    /// Builds the onions as they enter layer `first`, and hands out what is to be kept of them.
     fn build(
         &self,
         context: RoundContext,
@@ -186,84 +192,168 @@ impl<'a> Batch<'a> {
         mut sealed: Option<&mut [u8]>,
     ) -> Result<(), BuildError> {
         let geometry = context.geometry;
-        let layers = usize::from(geometry.layers());
-        let skipped = usize::from(self.first.0 - 1);
-        let depth = layers - skipped;
         let onion_bytes = geometry.onion_bytes(self.first);
-        let sealed_bytes = geometry.onion_bytes(geometry.seal_layer());
-        let deposit_bytes = geometry.deposit_bytes();
-        let at_once = (HOPS_AT_ONCE / depth).max(1);
-        let kernel = Kernel::selected();
-
-        let mut kdf = HopKdf::new(context);
-        let mut keys: [_; AT_ONCE] = std::array::from_fn(|_| HopKeys::empty());
-        let room = at_once.min(self.onions) * depth;
-        let mut chunk_secrets = Zeroizing::new(vec![[0; 32]; room]);
-        let mut ephemerals = vec![[0; 32]; room];
-        let mut shared = Zeroizing::new(vec![[0; 32]; room]);
-
+        let mut wrapper = Wrapper::new(self, context);
+        let at_once = wrapper.onions_at_once();
         for start in (0..self.onions).step_by(at_once) {
             let count = at_once.min(self.onions - start);
-            let hops = count * depth;
-            let paths = || self.paths[start * layers..].chunks_exact(layers).take(count);
-            for (i, chunk) in chunk_secrets.chunks_exact_mut(depth).take(count).enumerate() {
-                chunk.copy_from_slice(&secrets.of(start + i)[skipped..]);
-            }
-            dh::send_batch(
-                kernel,
-                &chunk_secrets[..hops],
-                paths().flat_map(|path| path[skipped..].iter().map(|hop| hop.key)),
-                &mut ephemerals[..hops],
-                &mut shared[..hops],
-            );
-
-            let slots =
-                out[start * onion_bytes..][..count * onion_bytes].chunks_mut(AT_ONCE * onion_bytes);
-            for (group, slots) in (0..).step_by(AT_ONCE).zip(slots) {
-                let count = slots.len() / onion_bytes;
-                for (i, slot) in slots.chunks_exact_mut(onion_bytes).enumerate() {
-                    let deposit = (start + group + i) * deposit_bytes;
-                    slot[onion_bytes - deposit_bytes..]
-                        .copy_from_slice(&self.deposits[deposit..][..deposit_bytes]);
-                }
-                for layer in geometry.all_layers().rev().take(depth) {
-                    let position = usize::from(layer.0 - 1);
-                    let offset = layer_offset(self.first, layer);
-                    let mut texts: [&mut [u8]; AT_ONCE] = Default::default();
-                    for (i, slot) in slots.chunks_exact_mut(onion_bytes).enumerate() {
-                        let hop = (group + i) * depth + position - skipped;
-                        let path = &self.paths[(start + group + i) * layers..][..layers];
-                        if shared[hop] == [0; 32] {
-                            return Err(BuildError::ZeroSecret(layer));
-                        }
-                        let bytes = &mut slot[offset..];
-                        if let Some(next) = path.get(position + 1) {
-                            bytes[NEXT_HOP].copy_from_slice(&next.shard.0.to_be_bytes());
-                        }
-                        bytes[EPHEMERAL].copy_from_slice(&ephemerals[hop]);
-                        let u = path[position].key.u();
-                        kdf.derive_into(&shared[hop], layer, u, &ephemerals[hop], &mut keys[i]);
-                        if let Some(replies) = replies.as_deref_mut() {
-                            replies.set(start + group + i, position, keys[i].reply_key());
-                        }
-                        texts[i] = &mut bytes[CIPHERTEXT..];
-                    }
-                    let mut tags = [[0; TAG_BYTES]; AT_ONCE];
-                    let tags = &mut tags[..count];
-                    suite::seal_batch(kernel, &keys[..count], &mut texts[..count], tags);
-                    for (i, slot) in slots.chunks_exact_mut(onion_bytes).enumerate() {
-                        let bytes = &mut slot[offset..];
-                        bytes[TAG].copy_from_slice(&tags[i]);
-                        if let Some(sealed) = sealed.as_deref_mut()
-                            && layer == geometry.seal_layer()
-                        {
-                            let onion = start + group + i;
-                            sealed[onion * sealed_bytes..][..sealed_bytes].copy_from_slice(bytes);
-                        }
+            wrapper.agree(secrets, start, count);
+            let out = &mut out[start * onion_bytes..][..count * onion_bytes];
+            // The cipher's kernel takes up to AT_ONCE texts of one length side by side.
+            for (group, slots) in (0..).step_by(AT_ONCE).zip(out.chunks_mut(AT_ONCE * onion_bytes))
+            {
+                let group = Group { onion: start + group, hop: group * wrapper.depth };
+                wrapper.lay_deposits(group, slots);
+                // An onion is made from the inside out: each layer encrypts all that the layers below left.
+                for layer in geometry.all_layers().rev().take(wrapper.depth) {
+                    wrapper.wrap(group, layer, slots, replies.as_deref_mut())?;
+                    if let Some(sealed) = sealed.as_deref_mut()
+                        && layer == geometry.seal_layer()
+                    {
+                        wrapper.keep_sealed(group, slots, sealed);
                     }
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// Up to [`AT_ONCE`] onions that are encrypted side by side.
+#[derive(Clone, Copy)]
+struct Group {
+    /// Position of the first of them in the batch.
+    onion: usize,
+    /// Position of its first hop among those of the last [`Wrapper::agree`].
+    hop: usize,
+}
+
+/// Wraps the onions of a batch, with buffers that serve them all.
+struct Wrapper<'a> {
+    batch: &'a Batch<'a>,
+    geometry: Geometry,
+    kernel: Kernel,
+    kdf: HopKdf,
+    keys: [HopKeys; AT_ONCE],
+    /// Layers before `first`, which are not built.
+    skipped: usize,
+    /// Layers that are built: hops of each onion.
+    depth: usize,
+    /// Of the hops that went into the last Diffie-Hellman, `depth` for each onion.
+    secrets: Zeroizing<Vec<[u8; 32]>>,
+    ephemerals: Vec<[u8; 32]>,
+    shared: Zeroizing<Vec<[u8; 32]>>,
+}
+
+impl<'a> Wrapper<'a> {
+    fn new(batch: &'a Batch<'a>, context: RoundContext) -> Self {
+        let skipped = usize::from(batch.first.0 - 1);
+        let mut wrapper = Self {
+            batch,
+            geometry: context.geometry,
+            kernel: Kernel::selected(),
+            kdf: HopKdf::new(context),
+            keys: std::array::from_fn(|_| HopKeys::empty()),
+            skipped,
+            depth: batch.layers - skipped,
+            secrets: Zeroizing::default(),
+            ephemerals: Vec::new(),
+            shared: Zeroizing::default(),
+        };
+        // Sized once: a vector that grew would leave secrets behind where it was before.
+        let room = wrapper.onions_at_once().min(batch.onions) * wrapper.depth;
+        wrapper.secrets = Zeroizing::new(vec![[0; 32]; room]);
+        wrapper.ephemerals = vec![[0; 32]; room];
+        wrapper.shared = Zeroizing::new(vec![[0; 32]; room]);
+        wrapper
+    }
+
+    fn onions_at_once(&self) -> usize {
+        (HOPS_AT_ONCE / self.depth).max(1)
+    }
+
+    /// Computes ephemeral keys and shared secrets for all hops of `count` onions from `start` on, in one
+    /// Diffie-Hellman: the kernels sort hops by shard, and one field inversion serves many.
+    fn agree(&mut self, secrets: &EphemeralSecrets, start: usize, count: usize) {
+        let hops = count * self.depth;
+        for (i, own) in self.secrets.chunks_exact_mut(self.depth).take(count).enumerate() {
+            own.copy_from_slice(&secrets.of(start + i)[self.skipped..]);
+        }
+        let (batch, skipped) = (self.batch, self.skipped);
+        let paths = (start..start + count).map(|onion| &batch.path(onion)[skipped..]);
+        dh::send_batch(
+            self.kernel,
+            &self.secrets[..hops],
+            paths.flat_map(|path| path.iter().map(|hop| hop.key)),
+            &mut self.ephemerals[..hops],
+            &mut self.shared[..hops],
+        );
+    }
+
+    /// Puts each deposit at the end of its slot, where the innermost layer finds it.
+    fn lay_deposits(&self, group: Group, slots: &mut [u8]) {
+        let onion_bytes = self.geometry.onion_bytes(self.batch.first);
+        let deposit_bytes = self.geometry.deposit_bytes();
+        let deposits =
+            self.batch.deposits[group.onion * deposit_bytes..].chunks_exact(deposit_bytes);
+        for (slot, deposit) in slots.chunks_exact_mut(onion_bytes).zip(deposits) {
+            slot[onion_bytes - deposit_bytes..].copy_from_slice(deposit);
+        }
+    }
+
+    /// Wraps one layer around each onion of a group: next hop and ephemeral key before what is inside,
+    /// then encryption in place.
+    fn wrap(
+        &mut self,
+        group: Group,
+        layer: Layer,
+        slots: &mut [u8],
+        mut replies: Option<&mut ReplyKeys>,
+    ) -> Result<(), BuildError> {
+        let onion_bytes = self.geometry.onion_bytes(self.batch.first);
+        let count = slots.len() / onion_bytes;
+        let position = usize::from(layer.0 - 1);
+        let offset = layer_offset(self.batch.first, layer);
+        let mut texts: [&mut [u8]; AT_ONCE] = Default::default();
+        for (i, slot) in slots.chunks_exact_mut(onion_bytes).enumerate() {
+            let hop = group.hop + i * self.depth + position - self.skipped;
+            let (shared, ephemeral) = (&self.shared[hop], &self.ephemerals[hop]);
+            // Comes of a key of small order: anybody could open the layer.
+            if *shared == [0; 32] {
+                return Err(BuildError::ZeroSecret(layer));
+            }
+            let path = self.batch.path(group.onion + i);
+            let bytes = &mut slot[offset..];
+            // At layer L a deposit is inside, and no hop follows.
+            if let Some(next) = path.get(position + 1) {
+                bytes[NEXT_HOP].copy_from_slice(&next.shard.0.to_be_bytes());
+            }
+            bytes[EPHEMERAL].copy_from_slice(ephemeral);
+            let u = path[position].key.u();
+            self.kdf.derive_into(shared, layer, u, ephemeral, &mut self.keys[i]);
+            if let Some(replies) = replies.as_deref_mut() {
+                replies.set(group.onion + i, position, self.keys[i].reply_key());
+            }
+            texts[i] = &mut bytes[CIPHERTEXT..];
+        }
+        let mut tags = [[0; TAG_BYTES]; AT_ONCE];
+        let tags = &mut tags[..count];
+        suite::seal_batch(self.kernel, &self.keys[..count], &mut texts[..count], tags);
+        // Only now: `texts` borrowed the slots.
+        for (slot, tag) in slots.chunks_exact_mut(onion_bytes).zip(tags) {
+            slot[offset..][TAG].copy_from_slice(tag);
+        }
+        Ok(())
+    }
+
+    /// Copies the onions of a group as they enter the seal layer: filters are tested for these bytes.
+    fn keep_sealed(&self, group: Group, slots: &[u8], sealed: &mut [u8]) {
+        let sealed_bytes = self.geometry.onion_bytes(self.geometry.seal_layer());
+        let offset = layer_offset(self.batch.first, self.geometry.seal_layer());
+        let slots = slots.chunks_exact(self.geometry.onion_bytes(self.batch.first));
+        let kept = sealed[group.onion * sealed_bytes..].chunks_exact_mut(sealed_bytes);
+        for (slot, kept) in slots.zip(kept) {
+            kept.copy_from_slice(&slot[offset..]);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What every onion of a round has in common.
+//! The part of an onion's key derivation that all onions of a round share.
 
 use antiphon_wire::{Epoch, Geometry, Round};
 
@@ -10,6 +10,6 @@ pub struct RoundContext {
     pub geometry: Geometry,
     /// The epoch whose keys are used.
     pub epoch: Epoch,
-    /// The round.
+    /// The round that the onions are sent in.
     pub round: Round,
 }

@@ -25,9 +25,9 @@ pub(crate) use hops::{KeyTable, receive_batch, send_batch};
 pub use kernel::{Kernel, KernelUnavailable, UnknownKernel};
 pub(crate) use multiplier::Multiplier;
 
-/// How many onions are opened in one call: enough that their shared field inversion costs next to
-/// nothing each, few enough that their points stay in the cache.
-pub(crate) const CHUNK: usize = 128;
+/// Onions that are opened in one call: enough that their shared field inversion costs next to nothing each,
+/// few enough that their points stay in the cache.
+pub(crate) const ONIONS_AT_ONCE: usize = 128;
 
 /// One secret, many public keys: `shared[i]` is X25519 of the secret and `publics[i]`.
 ///

@@ -1,4 +1,4 @@
-//! Where the secrets of each epoch and each round come from.
+//! The origin of the secrets of each epoch and each round.
 
 use rand::CryptoRng;
 

@@ -28,12 +28,12 @@ impl EphemeralSecrets {
         Self { layers: of_one_onion.len(), secrets: of_one_onion.to_vec() }
     }
 
-    /// How many onions there are.
+    /// Number of onions.
     pub fn len(&self) -> usize {
         self.secrets.len().checked_div(self.layers).unwrap_or(0)
     }
 
-    /// Whether there are none.
+    /// Returns `true` if there are no onions.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -25,7 +25,7 @@ pub struct ErasingRng(Box<State>);
 struct State {
     key: [u8; KEY_BYTES],
     drawn: [u8; DRAWN_BYTES],
-    /// How many of the drawn bytes have been handed out.
+    /// Drawn bytes that have been handed out, and are erased.
     used: usize,
 }
 
@@ -57,6 +57,7 @@ impl State {
 
     /// Hands out bytes, at most as many as are drawn with one key.
     fn take(&mut self, bytes: &mut [u8]) {
+        // What is left of this key is too short, and is lost: requests are never split.
         if DRAWN_BYTES - self.used < bytes.len() {
             self.refill();
         }
@@ -86,6 +87,7 @@ impl TryRng for ErasingRng {
         if bytes.len() <= LONG_BYTES {
             self.0.take(bytes);
         } else {
+            // One key for the whole stream, instead of a new one for every 992 bytes.
             let mut key = Zeroizing::new([0; KEY_BYTES]);
             self.0.take(&mut key[..]);
             ChaCha20Rng::from_seed(*key).fill_bytes(bytes);

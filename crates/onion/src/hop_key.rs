@@ -1,4 +1,4 @@
-//! What a sender encrypts to and what a receiver opens with.
+//! The two keys of a hop: a sender encrypts to one, and the receiver opens with the other.
 
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::montgomery::MontgomeryPoint;
@@ -10,7 +10,7 @@ use crate::dh::{Kernel, KeyTable, Multiplier};
 use crate::keys::GroupPoint;
 use crate::{JointSealKey, KeyError, OnionPublicKey, OnionSecretKey, SealSecretKey};
 
-/// What a sender encrypts one hop to: a shard's onion key, or at the seal layer its sum with the
+/// The key that a sender encrypts one hop to: a shard's onion key, or at the seal layer its sum with the
 /// round's joint seal key.
 pub struct HopKey {
     point: EdwardsPoint,
@@ -77,7 +77,7 @@ impl HopKey {
         self
     }
 
-    /// Whether this is a key of the seal layer.
+    /// Returns `true` for a key of the seal layer.
     pub fn is_sealed(&self) -> bool {
         self.sealed
     }
@@ -98,7 +98,7 @@ impl std::fmt::Debug for HopKey {
     }
 }
 
-/// What a shard opens one layer's onions with.
+/// The key that a shard opens one layer's onions with.
 #[derive(Zeroize, ZeroizeOnDrop)]
 pub struct PeelKey {
     multiplier: Multiplier,

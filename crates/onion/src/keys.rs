@@ -8,7 +8,7 @@ pub use onion::{OnionPublicKey, OnionSecretKey};
 pub(crate) use point::GroupPoint;
 pub use seal::{JointSealKey, SealPublicKey, SealSecretKey};
 
-/// Why bytes are no key, or a sum of keys is none.
+/// Reason why bytes are no key, or a sum of keys is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// No point has this encoding, or the point has another one that is the canonical one.

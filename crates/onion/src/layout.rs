@@ -1,20 +1,20 @@
-//! Where things lie inside an onion.
+//! The places of things inside an onion.
 
 use std::ops::Range;
 
 use antiphon_wire::{EPHEMERAL_BYTES, Geometry, HOP_BYTES, Layer, NEXT_HOP_BYTES, TAG_BYTES};
 
-/// Where the ephemeral key lies.
+/// Place of the ephemeral key.
 pub(crate) const EPHEMERAL: Range<usize> = 0..EPHEMERAL_BYTES;
-/// Where the tag lies.
+/// Place of the tag.
 pub(crate) const TAG: Range<usize> = EPHEMERAL_BYTES..CIPHERTEXT;
-/// Where the ciphertext starts.
+/// Start of the ciphertext.
 pub(crate) const CIPHERTEXT: usize = EPHEMERAL_BYTES + TAG_BYTES;
-/// Where the next hop lies once a layer below L is open.
+/// Place of the next hop, once a layer below L is open.
 pub(crate) const NEXT_HOP: Range<usize> = CIPHERTEXT..CIPHERTEXT + NEXT_HOP_BYTES;
 
-/// Where in an opened onion of `layer` its inside starts, in bytes: the next onion, or at layer L
-/// the deposit.
+/// Start of the inside of an opened onion of `layer`, in bytes: of the next onion, or at layer L of the
+/// deposit.
 pub fn inner_offset(geometry: Geometry, layer: Layer) -> usize {
     if layer < geometry.last_layer() { HOP_BYTES } else { CIPHERTEXT }
 }
@@ -36,7 +36,7 @@ pub fn ephemeral_of(onion: &[u8]) -> &[u8; EPHEMERAL_BYTES] {
     onion.first_chunk().expect("an onion starts with its ephemeral key, as the panics section says")
 }
 
-/// Where in a slot that holds an onion from layer `first` on, the onion entering `layer` starts.
+/// Start of the onion that enters `layer`, in a slot that holds an onion from layer `first` on.
 pub(crate) fn layer_offset(first: Layer, layer: Layer) -> usize {
     HOP_BYTES * usize::from(layer.0 - first.0)
 }

@@ -1,14 +1,14 @@
-//! Peeling: a shard opens its layer of a batch of onions, in place.
+//! Peeling: a shard opens its layer of onions, in place.
 
-use antiphon_wire::{Layer, NEXT_HOP_BYTES, ShardIndex, TAG_BYTES};
+use antiphon_wire::{Geometry, Layer, NEXT_HOP_BYTES, ShardIndex, TAG_BYTES};
 use zeroize::{Zeroizing, optimization_barrier};
 
-use crate::dh::{self, CHUNK, Kernel};
+use crate::dh::{self, Kernel, ONIONS_AT_ONCE};
 use crate::layout::{CIPHERTEXT, TAG, ephemeral_of};
 use crate::suite::{self, AT_ONCE, HopKdf, HopKeys};
 use crate::{PeelKey, ReplyKey, RoundContext};
 
-/// What peeling tells about each onion. Reused from batch to batch, it does not allocate.
+/// Results of peeling for each onion. Reused from block to block, it does not allocate.
 #[derive(Default)]
 pub struct Peeled {
     opened: Vec<bool>,
@@ -28,17 +28,17 @@ impl Peeled {
         }
     }
 
-    /// How many onions were looked at.
+    /// Number of onions that were peeled, opened or not.
     pub fn len(&self) -> usize {
         self.opened.len()
     }
 
-    /// Whether none was.
+    /// Returns `true` if there were no onions.
     pub fn is_empty(&self) -> bool {
         self.opened.is_empty()
     }
 
-    /// Whether onion `onion` opened.
+    /// Returns `true` if onion `onion` opened.
     ///
     /// # Panics
     /// If there are not that many onions.
@@ -46,13 +46,13 @@ impl Peeled {
         self.opened[onion]
     }
 
-    /// How many onions opened.
+    /// Number of onions that opened.
     pub fn opened_count(&self) -> usize {
         self.opened.iter().filter(|opened| **opened).count()
     }
 
-    /// Where onion `onion` goes next: whatever number its maker wrote, so check it against the roster.
-    /// `None` if it did not open or this was layer L.
+    /// Shard that onion `onion` goes to next. It is whatever number the onion's maker wrote, so check it
+    /// against the roster. `None` if it did not open or this was layer L.
     ///
     /// # Panics
     /// If there are not that many onions.
@@ -68,7 +68,7 @@ impl Peeled {
         self.opened[onion].then(|| &self.reply_keys[onion])
     }
 
-    /// Forgets all onions and erases where they went and their reply keys; keeps the room.
+    /// Forgets all onions, and erases their next hops and reply keys; keeps the room.
     pub fn clear(&mut self) {
         self.opened.clear();
         self.next_hops.fill(ShardIndex(0));
@@ -98,7 +98,7 @@ impl std::fmt::Debug for Peeled {
     }
 }
 
-/// Why a buffer cannot be peeled.
+/// Reason why a buffer cannot be peeled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeelError {
     /// The layer is not in 1..=L.
@@ -114,12 +114,12 @@ pub enum PeelError {
     },
 }
 
-/// Opens the onions of `layer` that lie behind each other in `onions`, in place, and says in `out`
-/// what came of each; whatever `out` held before is erased.
+/// Opens the onions of `layer` that lie behind each other in `onions`, in place, and writes to `out` what
+/// came of each. Whatever `out` held before is erased.
 ///
-/// Call it chunk by chunk as bytes arrive, with an `out` of its own for every chunk that is kept;
-/// chunks are independent and may run on different cores. A multiple of 128 onions wastes least.
-/// An onion that does not open keeps its bytes.
+/// Call it block by block as bytes arrive, with an `out` of its own for every block that is kept. Blocks are
+/// independent and may run on different cores. A multiple of 128 onions wastes least. An onion that does not
+/// open keeps its bytes.
 ///
 /// # Errors
 /// If there is no such layer, or the buffer is not a whole number of onions.
@@ -132,6 +132,36 @@ pub fn peel_batch(
 ) -> Result<(), PeelError> {
     let geometry = context.geometry;
     out.clear();
+    let onion_bytes = size_of_each(geometry, layer, onions)?;
+    out.restart(onions.len() / onion_bytes, layer == geometry.last_layer());
+
+    let mut opener = Opener::new(key, context, layer, onion_bytes);
+    let mut ephemerals = [[0; 32]; ONIONS_AT_ONCE];
+    let mut shared = Zeroizing::new([[0; 32]; ONIONS_AT_ONCE]);
+    for (part, onions) in onions.chunks_mut(ONIONS_AT_ONCE * onion_bytes).enumerate() {
+        let count = onions.len() / onion_bytes;
+        for (ephemeral, onion) in ephemerals.iter_mut().zip(onions.chunks_exact(onion_bytes)) {
+            *ephemeral = *ephemeral_of(onion);
+        }
+        // This costs more than all the rest, and the kernels do several onions side by side.
+        dh::receive_batch(
+            opener.kernel,
+            key.multiplier(),
+            &ephemerals[..count],
+            &mut shared[..count],
+        );
+        // The cipher's kernel takes up to AT_ONCE texts of one length.
+        let groups = onions.chunks_mut(AT_ONCE * onion_bytes);
+        for (start, onions) in (0..).step_by(AT_ONCE).zip(groups) {
+            let first = part * ONIONS_AT_ONCE + start;
+            opener.open(&ephemerals[start..], &shared[start..], onions, first, out);
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of one of the onions in a buffer, once it is found to hold whole ones.
+fn size_of_each(geometry: Geometry, layer: Layer, onions: &[u8]) -> Result<usize, PeelError> {
     if layer < Layer::FIRST || layer > geometry.last_layer() {
         return Err(PeelError::Layer(layer));
     }
@@ -139,43 +169,57 @@ pub fn peel_batch(
     if !onions.len().is_multiple_of(onion_bytes) {
         return Err(PeelError::Length { found: onions.len(), onion: onion_bytes });
     }
-    out.restart(onions.len() / onion_bytes, layer == geometry.last_layer());
+    Ok(onion_bytes)
+}
 
-    let kernel = Kernel::selected();
-    let mut kdf = HopKdf::new(context);
-    let mut ephemerals = [[0; 32]; CHUNK];
-    let mut shared = Zeroizing::new([[0; 32]; CHUNK]);
-    let mut keys: [_; AT_ONCE] = std::array::from_fn(|_| HopKeys::empty());
-    for (chunk, onions) in onions.chunks_mut(CHUNK * onion_bytes).enumerate() {
-        let count = onions.len() / onion_bytes;
-        for (ephemeral, onion) in ephemerals.iter_mut().zip(onions.chunks_exact(onion_bytes)) {
-            *ephemeral = *ephemeral_of(onion);
+/// Opens up to [`AT_ONCE`] onions side by side, with buffers that serve a whole block.
+struct Opener<'a> {
+    kernel: Kernel,
+    kdf: HopKdf,
+    keys: [HopKeys; AT_ONCE],
+    key: &'a PeelKey,
+    layer: Layer,
+    onion_bytes: usize,
+}
+
+impl<'a> Opener<'a> {
+    fn new(key: &'a PeelKey, context: RoundContext, layer: Layer, onion_bytes: usize) -> Self {
+        let keys = std::array::from_fn(|_| HopKeys::empty());
+        let (kernel, kdf) = (Kernel::selected(), HopKdf::new(context));
+        Self { kernel, kdf, keys, key, layer, onion_bytes }
+    }
+
+    /// Opens `onions`, the first of which is number `first` of `out`. `ephemerals` and `shared` begin with
+    /// theirs.
+    fn open(
+        &mut self,
+        ephemerals: &[[u8; 32]],
+        shared: &[[u8; 32]],
+        onions: &mut [u8],
+        first: usize,
+        out: &mut Peeled,
+    ) {
+        let count = onions.len() / self.onion_bytes;
+        let opened = &mut out.opened[first..][..count];
+        let mut tags = [[0; TAG_BYTES]; AT_ONCE];
+        let mut texts: [&mut [u8]; AT_ONCE] = Default::default();
+        for (i, onion) in onions.chunks_exact_mut(self.onion_bytes).enumerate() {
+            let (ephemeral, shared) = (&ephemerals[i], &shared[i]);
+            self.kdf.derive_into(shared, self.layer, self.key.u(), ephemeral, &mut self.keys[i]);
+            // A shared secret of zeros comes of a key of small order, which anybody could have sent.
+            opened[i] = *shared != [0; 32];
+            tags[i].copy_from_slice(&onion[TAG]);
+            texts[i] = &mut onion[CIPHERTEXT..];
         }
-        dh::receive_batch(kernel, key.multiplier(), &ephemerals[..count], &mut shared[..count]);
-
-        let batches = onions.chunks_mut(AT_ONCE * onion_bytes);
-        for (start, onions) in (0..).step_by(AT_ONCE).zip(batches) {
-            let count = onions.len() / onion_bytes;
-            let index = chunk * CHUNK + start;
-            let opened = &mut out.opened[index..][..count];
-            let mut tags = [[0; TAG_BYTES]; AT_ONCE];
-            let mut texts: [&mut [u8]; AT_ONCE] = Default::default();
-            for (i, onion) in onions.chunks_exact_mut(onion_bytes).enumerate() {
-                let shared = &shared[start + i];
-                kdf.derive_into(shared, layer, key.u(), &ephemerals[start + i], &mut keys[i]);
-                opened[i] = *shared != [0; 32];
-                tags[i].copy_from_slice(&onion[TAG]);
-                texts[i] = &mut onion[CIPHERTEXT..];
-            }
-            suite::open_batch(kernel, &keys[..count], &tags[..count], &mut texts[..count], opened);
-            for i in (0..count).filter(|i| opened[*i]) {
-                out.reply_keys[index + i] = ReplyKey::from_bytes(*keys[i].reply_key());
-                if !out.last_layer {
-                    let next = &texts[i][..NEXT_HOP_BYTES];
-                    out.next_hops[index + i] = ShardIndex(u16::from_be_bytes([next[0], next[1]]));
-                }
+        let (keys, tags) = (&self.keys[..count], &tags[..count]);
+        suite::open_batch(self.kernel, keys, tags, &mut texts[..count], opened);
+        // What did not open has no keys and no next hop: nothing is taken from bytes that failed their tag.
+        for i in (0..count).filter(|i| opened[*i]) {
+            out.reply_keys[first + i] = ReplyKey::from_bytes(*keys[i].reply_key());
+            if !out.last_layer {
+                let next = &texts[i][..NEXT_HOP_BYTES];
+                out.next_hops[first + i] = ShardIndex(u16::from_be_bytes([next[0], next[1]]));
             }
         }
     }
-    Ok(())
 }

@@ -63,7 +63,7 @@ pub struct Claim<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the proof of possession at position {position} does not hold for its key and context")]
 pub struct ClaimError {
-    /// Which of the claims, from 0: the first one that fails.
+    /// Position of the first claim that fails, from 0.
     pub position: usize,
 }
 
@@ -78,7 +78,7 @@ impl<'a> Claim<'a> {
         Self { key: key.group_point(), context, proof }
     }
 
-    /// Whether the proof holds.
+    /// Returns `true` if the proof holds.
     pub fn holds(&self) -> bool {
         self.terms().is_some_and(|terms| {
             EdwardsPoint::vartime_multiscalar_mul(
@@ -103,17 +103,17 @@ impl<'a> Claim<'a> {
     }
 }
 
-/// What the equation -s B + R + h A = 0 takes, besides A.
+/// Terms of the equation -s B + R + h A = 0, but for A.
 struct Terms {
     s: Scalar,
     r: EdwardsPoint,
     h: Scalar,
 }
 
-/// Checks many proofs at once, several times faster than one by one.
+/// Batch verification of proofs, several times faster than one by one.
 ///
-/// The equations are added up with random 128-bit factors from `rng`; a false proof passes with
-/// probability 2^-128.
+/// The equations are added up with random 128-bit factors from `rng`. A false proof passes with probability
+/// 2^-128.
 ///
 /// # Errors
 /// Names the first proof that does not hold.
@@ -136,7 +136,9 @@ fn sum_is_zero<R: CryptoRng + ?Sized>(claims: &[Claim<'_>], rng: &mut R) -> bool
     let mut points = Vec::with_capacity(2 * claims.len() + 1);
     let mut s_sum = Scalar::ZERO;
     for claim in claims {
+        // A proof that is malformed is no term of the sum, and fails here.
         let Some(Terms { s, r, h }) = claim.terms() else { return false };
+        // Drawn after the proofs are fixed: no maker of proofs can choose them to cancel out.
         let mut factor = [0; 16];
         rng.fill_bytes(&mut factor);
         let factor = Scalar::from(u128::from_le_bytes(factor));

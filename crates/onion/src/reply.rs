@@ -46,6 +46,7 @@ pub fn apply_reply_streams(keys: &[ReplyKey], bodies: &mut [u8], body_bytes: usi
     let kernel = Kernel::selected();
     let mut bodies = bodies.chunks_exact_mut(body_bytes.max(1));
     for keys in keys.chunks(AT_ONCE) {
+        // Copies of the last cipher fill up the array, and are cut off below.
         let ciphers: [_; AT_ONCE] = std::array::from_fn(|i| keys[i.min(keys.len() - 1)].cipher());
         let mut bodies: [_; AT_ONCE] = std::array::from_fn(|i| {
             if i < keys.len() { bodies.next().unwrap_or_default() } else { &mut [] }
@@ -72,12 +73,12 @@ impl ReplyKeys {
         Self { layers: keys.len(), keys }
     }
 
-    /// How many onions there are.
+    /// Number of onions.
     pub fn len(&self) -> usize {
         self.keys.len().checked_div(self.layers).unwrap_or(0)
     }
 
-    /// Whether there are none.
+    /// Returns `true` if there are no onions.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -35,7 +35,7 @@ pub struct HopKeys {
 }
 
 impl HopKeys {
-    /// Room for keys.
+    /// Room for keys, which a [`HopKdf`] fills.
     pub(crate) fn empty() -> Self {
         Self { material: [0; 76] }
     }

@@ -21,7 +21,7 @@ pub(super) use x25519::{Table, one_secret, pairs, public_keys, send};
 
 const KERNEL: Kernel = Kernel::Avx2;
 
-/// Whether this processor can run the kernel.
+/// Returns `true` if this processor can run the kernel.
 pub(super) fn is_available() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2")
 }

@@ -7,7 +7,7 @@ use curve25519_dalek::traits::BasepointTable;
 use super::{Kernel, Multiplier, avx2, clamped, ifma, portable};
 use crate::HopKey;
 
-/// The multiples of a hop's key, as the kernel it was made for wants them.
+/// Multiples of a hop's key, in the layout of the kernel that they were made for.
 pub(crate) enum KeyTable {
     Ifma(ifma::Table),
     Avx2(avx2::Table),
@@ -24,8 +24,8 @@ impl KeyTable {
     }
 }
 
-/// The receiver's side: `shared[i]` is the u-coordinate of k times `ephemerals[i]`, all-zero if that
-/// is the identity.
+/// The receiver's side. Sets `shared[i]` to the u-coordinate of k times `ephemerals[i]`, all-zero if that is
+/// the identity.
 pub(crate) fn receive_batch(
     kernel: Kernel,
     multiplier: &Multiplier,
@@ -34,6 +34,7 @@ pub(crate) fn receive_batch(
 ) {
     match multiplier.clamped() {
         Some(clamped) => super::one_secret(kernel, clamped, ephemerals, shared),
+        // Two multipliers in 2^127 are no X25519 scalar: the plain ladder over 256 bits serves them.
         None => {
             let k = multiplier.bytes();
             for (ephemeral, shared) in ephemerals.iter().zip(shared) {
@@ -44,8 +45,8 @@ pub(crate) fn receive_batch(
     }
 }
 
-/// The sender's side: for each ephemeral secret its public key and the secret shared with the hop it
-/// goes to.
+/// The sender's side. Sets, for each ephemeral secret, its public key and the secret that it shares with its
+/// hop.
 pub(crate) fn send_batch<'a>(
     kernel: Kernel,
     secrets: &[[u8; 32]],

@@ -1,4 +1,4 @@
-//! Which implementation of the Diffie-Hellman runs.
+//! The implementations of the Diffie-Hellman, and the choice between them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -34,7 +34,7 @@ impl Kernel {
     /// Every kernel there is, fastest first.
     pub const ALL: &[Self] = &[Self::Ifma, Self::Avx2, Self::Portable];
 
-    /// Whether this machine can run it.
+    /// Returns `true` if this machine can run the kernel.
     pub fn is_available(self) -> bool {
         match self {
             Self::Ifma => ifma::is_available(),

@@ -1,4 +1,4 @@
-//! What a receiver multiplies ephemeral keys by, in the shape that X25519 takes.
+//! A receiver's factor for ephemeral keys, in the shape that X25519 takes.
 
 use curve25519_dalek::scalar::Scalar;
 use subtle::{ConditionallySelectable, ConstantTimeEq};
@@ -29,6 +29,7 @@ impl Multiplier {
         let mut bytes = k;
         let in_range = |k: &[u8; 32]| (k[31] >> 6).ct_eq(&1);
         let take_other = !in_range(&k) & in_range(&other);
+        // Chosen without a branch: which of the two it is would tell a bit of the secret.
         for (byte, other) in bytes.iter_mut().zip(&other) {
             byte.conditional_assign(other, take_other);
         }

@@ -12,7 +12,7 @@ use super::point::{GroupPoint, parse_scalar, public_key, random_scalar};
 pub struct OnionSecretKey(Scalar);
 
 impl OnionSecretKey {
-    /// A fresh key.
+    /// Draws a fresh key from `rng`.
     pub fn generate<R: CryptoRng + ?Sized>(rng: &mut R) -> Self {
         Self(random_scalar(rng))
     }
@@ -25,7 +25,7 @@ impl OnionSecretKey {
         parse_scalar(bytes).map(Self)
     }
 
-    /// The public half.
+    /// Computes the public half, a torsion-free point.
     pub fn public_key(&self) -> OnionPublicKey {
         OnionPublicKey(GroupPoint::of_secret(&self.0))
     }

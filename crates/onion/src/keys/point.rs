@@ -71,7 +71,7 @@ pub(super) fn parse_scalar(bytes: [u8; 32]) -> Result<Scalar, KeyError> {
     }
 }
 
-/// What every public key type shares: identity by encoding, printing in hexadecimal.
+/// Methods that every public key type shares: identity by encoding, printing in hexadecimal.
 macro_rules! public_key {
     ($name:ident) => {
         impl $name {

@@ -15,7 +15,7 @@ use super::point::{GroupPoint, parse_scalar, public_key, random_scalar};
 pub struct SealSecretKey(Scalar);
 
 impl SealSecretKey {
-    /// A fresh key.
+    /// Draws a fresh key from `rng`.
     pub fn generate<R: CryptoRng + ?Sized>(rng: &mut R) -> Self {
         Self(random_scalar(rng))
     }
@@ -33,7 +33,7 @@ impl SealSecretKey {
         self.0.to_bytes()
     }
 
-    /// The public half.
+    /// Computes the public half, a torsion-free point.
     pub fn public_key(&self) -> SealPublicKey {
         SealPublicKey(GroupPoint::of_secret(&self.0))
     }
@@ -56,7 +56,7 @@ pub struct SealPublicKey(GroupPoint);
 public_key!(SealPublicKey);
 
 impl SealPublicKey {
-    /// Whether `released` is the secret half of this key.
+    /// Returns `true` if `released` is the secret half of this key.
     pub fn matches(&self, released: &SealSecretKey) -> bool {
         released.public_key() == *self
     }

@@ -1,5 +1,5 @@
-//! AES-256-GCM and AES-256 in counter mode of many texts, each under a key of its own: all at a time
-//! where the machine has the means, else one by one.
+//! AES-256-GCM and AES-256 in counter mode of many texts, each under a key of its own: side by side where the
+//! processor has VAES, else one by one.
 
 use antiphon_wire::TAG_BYTES;
 
@@ -9,10 +9,10 @@ use crate::dh::Kernel;
 pub(crate) const KEY_BYTES: usize = 32;
 pub(crate) const NONCE_BYTES: usize = 12;
 
-/// How many texts are worked on at a time, at most.
+/// Texts that are worked on side by side, at most.
 pub(crate) const AT_ONCE: usize = wide::TEXTS;
 
-/// What one text is encrypted with. Good for one text.
+/// Key and nonce of one text. Good for one text.
 #[derive(Clone, Copy)]
 pub(crate) struct Cipher<'a> {
     pub(crate) key: &'a [u8; KEY_BYTES],
@@ -72,7 +72,7 @@ fn assert_alike(texts: &[&mut [u8]]) {
     assert!(texts.windows(2).all(|pair| pair[0].len() == pair[1].len()), "texts are equally long");
 }
 
-/// Whether this kernel of the Diffie-Hellman is accompanied by the wide units of AES and GHASH.
+/// Returns `true` if the processor has VAES and VPCLMULQDQ beside this kernel of the Diffie-Hellman.
 fn has_wide(kernel: Kernel) -> bool {
     kernel == Kernel::Ifma && wide::is_available()
 }

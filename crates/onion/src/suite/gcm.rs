@@ -10,7 +10,7 @@ use zeroize::Zeroize;
 use super::Cipher;
 use super::stream::{self, PIECE};
 
-/// What precedes the data's part of a piece: the hash key and the tag's mask.
+/// Blocks of a first piece before the data's: the hash key and the tag's mask.
 const BEFORE: usize = 2;
 
 /// Encrypts `data` in place and returns the tag.

@@ -1,10 +1,10 @@
-//! AES-256-GCM and AES-256 in counter mode of up to sixteen texts of one length, each under a key of
-//! its own, with the wide units of VAES and VPCLMULQDQ.
+//! AES-256-GCM and AES-256 in counter mode of up to sixteen texts of one length, each under a key of its own,
+//! with the 512-bit units of VAES and VPCLMULQDQ.
 //!
-//! A vector holds four blocks of 16 bytes, its lanes. Where a text has one key and many blocks, as in
-//! its stream, the lanes are four blocks of it; where many texts take the same steps one after the
-//! other, as in key expansion and GHASH, they are four texts. No branch and no address depends on a
-//! key or on what a stream hides.
+//! A vector holds four blocks of 16 bytes, its lanes. Where a text has one key and many blocks, as in its
+//! stream, the lanes are four blocks of it. Where many texts take the same steps one after the other, as in
+//! key expansion and GHASH, they are four texts. No branch and no address depends on a key or on what a
+//! stream hides.
 
 /// Compiles functions for the processors that [`is_available`] finds; only such may call them.
 macro_rules! vectorised {
@@ -28,10 +28,10 @@ use self::aes::Keys;
 use self::lanes::{LANES, Vector, gather, scatter, unequal, xor, zero};
 use super::Cipher;
 
-/// How many texts one call takes at most.
+/// Texts that one call takes at most.
 pub(super) const TEXTS: usize = 16;
 
-/// Whether this processor has what the kernel is compiled for.
+/// Returns `true` if this processor has what the kernel is compiled for.
 pub(super) fn is_available() -> bool {
     is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
@@ -84,6 +84,7 @@ vectorised! {
         texts: &mut [&mut [u8]],
         tags: &mut [[u8; TAG_BYTES]],
     ) {
+        // Counter 0 is not used, and counter 1 masks the tag (NIST SP 800-38D): data begin at 2.
         let keys = expanded::<V>(ciphers);
         xor_streams(&keys, ciphers, 2, texts, |_| true);
         for (vector, tags) in tags_of(&keys, ciphers, texts).into_iter().zip(tags.chunks_mut(LANES)) {
@@ -168,7 +169,7 @@ vectorised! {
     }
 }
 
-/// Whose the lanes of a vector are; those left over go along with the last.
+/// Texts of the lanes of a vector; lanes that are left over go along with the last text.
 fn lanes_of(vector: usize, texts: usize) -> [usize; LANES] {
     core::array::from_fn(|lane| (LANES * vector + lane).min(texts - 1))
 }

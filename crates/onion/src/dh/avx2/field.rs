@@ -1,14 +1,14 @@
 //! The field of 2^255 - 19 elements, four at a time.
 //!
-//! An element is ten vectors of limbs, 26 and 25 bits in turn (radix 2^25.5, as in Bernstein's
-//! `curve25519`, 2006); lane `i` of every vector belongs to element `i`. The multiplier
-//! (`vpmuludq`) takes 32 bits of each operand and yields 64, so there is room for sums:
+//! An element is ten vectors of limbs, 26 and 25 bits in turn (radix 2^25.5, as in Bernstein's `curve25519`,
+//! 2006). Lane `i` of every vector belongs to element `i`. The multiplier (`vpmuludq`) takes 32 bits of each
+//! operand and yields 64, so there is room for sums:
 //!
-//! - carried: even limbs below 2^26 + 2^14, odd ones below 2^25 + 2^19. What products, [`carry`] and
-//!   [`load`] return.
-//! - operand: even limbs below 3 * 2^26 + 2^16, odd ones below 3 * 2^25 + 2^21. What sums and
-//!   differences of two carried elements are, which need no carry to be multiplied.
-//! - wide: every limb below 2^30. What sums and differences of operands are.
+//! - carried: even limbs below 2^26 + 2^14, odd ones below 2^25 + 2^19. Products, and results of [`carry`]
+//!   and [`load`].
+//! - operand: even limbs below 3 * 2^26 + 2^16, odd ones below 3 * 2^25 + 2^21. Sums and differences of two
+//!   carried elements, which need no carry to be multiplied.
+//! - wide: every limb below 2^30. Sums and differences of operands.
 
 use core::arch::x86_64::*;
 use core::hint::black_box;
@@ -22,7 +22,7 @@ pub(super) const LIMBS: usize = 10;
 pub(super) type Vector = __m256i;
 /// A choice for each lane: its top bit.
 pub(super) type Mask = __m256i;
-/// Four field elements.
+/// Four field elements, one in each lane.
 pub(super) type Fe = [Vector; LIMBS];
 
 /// (A - 2) / 4 of the curve y^2 = x^3 + A x^2 + x, A = 486662.
@@ -56,7 +56,7 @@ vectorised! {
         splat((1 << bits(k)) - 1)
     }
 
-    /// What is above the bits of limb `k`.
+    /// Bits of `limb` above those that limb `k` has.
     fn above(limb: Vector, k: usize) -> Vector {
         if bits(k) == 26 {
             _mm256_srli_epi64::<26>(limb)
@@ -75,7 +75,7 @@ vectorised! {
         one
     }
 
-    /// Whether limbs are below these bounds, which are below 2^63 as limbs are.
+    /// Returns `true` if all limbs are below these bounds, which are below 2^63 as limbs are.
     fn below(a: &Fe, even: u64, odd: u64) -> bool {
         a.iter().enumerate().all(|(k, limb)| {
             let bound = splat(if k.is_multiple_of(2) { even } else { odd } as i64);
@@ -218,13 +218,14 @@ vectorised! {
         *a
     }
 
-    /// Of carried elements, an operand; of operands, wide.
+    /// The sum of carried elements is an operand; that of operands is wide.
     pub(super) fn add(a: &Fe, b: &Fe) -> Fe {
         core::array::from_fn(|k| _mm256_add_epi64(a[k], b[k]))
     }
 
-    /// Of a carried element or an operand, less a carried one: 2 p, whose limbs are greater than those
-    /// of a carried element, keeps limbs from going below 0. An operand, or wide.
+    /// Subtracts a carried element from a carried one, which gives an operand, or from an operand, which
+    /// gives a wide one. 2 p, whose limbs are greater than those of a carried element, keeps limbs from going
+    /// below 0.
     pub(super) fn sub(a: &Fe, b: &Fe) -> Fe {
         check_carried(b);
         core::array::from_fn(|k| {
@@ -277,14 +278,14 @@ vectorised! {
         select(reaches, &a, &plus)
     }
 
-    /// In which lanes an element is 0.
+    /// Mask of the lanes in which an element is 0.
     pub(super) fn is_zero(a: &Fe) -> Mask {
         let a = freeze(a);
         let any = a.into_iter().fold(_mm256_setzero_si256(), |any, limb| _mm256_or_si256(any, limb));
         _mm256_cmpeq_epi64(any, _mm256_setzero_si256())
     }
 
-    /// In which lanes bit `i` of a number is set.
+    /// Mask of the lanes in which bit `i` of a number is set.
     pub(super) fn bit(words: &[Vector; 4], i: usize) -> Mask {
         _mm256_sllv_epi64(words[i / 64], splat(63 - (i % 64) as i64))
     }
@@ -293,22 +294,23 @@ vectorised! {
         _mm256_xor_si256(a, b)
     }
 
-    /// Nibble `which` n of numbers: whether it is below 8, and n - 8 or 7 - n, up to higher bits.
+    /// Nibble `which`, n, of each number: a mask of the lanes where it is below 8, and n - 8 or 7 - n, up to
+    /// higher bits.
     pub(super) fn digit(words: &[Vector; 4], which: usize) -> (Mask, Vector) {
         let nibble = _mm256_srlv_epi64(words[which / 16], splat(4 * (which % 16) as i64));
         let low = _mm256_slli_epi64::<60>(_mm256_xor_si256(nibble, splat(8)));
         (low, blend(low, nibble, _mm256_xor_si256(nibble, splat(7))))
     }
 
-    /// A limb of a table's eight multiples, which fits 32 bits: one in each half of a lane.
+    /// Gathers a limb of a table's eight multiples, which fits 32 bits: one in each half of a lane.
     pub(super) fn join(lanes: [Vector; 2]) -> Vector {
         let even = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
         let [low, high] = lanes.map(|limbs| _mm256_permutevar8x32_epi32(limbs, even));
         _mm256_blend_epi32::<0xf0>(low, high)
     }
 
-    /// `before`, but in the lanes of `lanes` the limb that `index` modulo 8 says. A permutation of a
-    /// register, so that no address depends on the index.
+    /// Replaces, in the lanes of `lanes`, `before` by the limb at `index` modulo 8. It permutes a register,
+    /// so that no address depends on the index.
     pub(super) fn pick(before: Vector, lanes: u8, index: Vector, limbs: Vector) -> Vector {
         let picked = _mm256_permutevar8x32_epi32(limbs, index);
         let picked = _mm256_and_si256(picked, splat(i64::from(u32::MAX)));
@@ -349,6 +351,7 @@ vectorised! {
     /// The reduced representatives, 32 bytes each, little-endian.
     pub(super) fn store(a: &Fe) -> [[u8; 32]; LANES] {
         let a = freeze(a);
+        // Word w takes the limbs, or their parts, that have bits 64 w to 64 w + 63.
         let parts = [
             [a[0], _mm256_slli_epi64::<26>(a[1]), _mm256_slli_epi64::<51>(a[2])],
             [

@@ -1,11 +1,11 @@
 //! The field of 2^255 - 19 elements, eight at a time.
 //!
-//! An element is five vectors of limbs, 51 bits each; lane `i` of every vector belongs to element
-//! `i`. The multiplier (`vpmadd52`) reads the low 52 bits of a limb, so operands must be *tight*:
+//! An element is five vectors of limbs, 51 bits each. Lane `i` of every vector belongs to element `i`. The
+//! multiplier (`vpmadd52`) reads the low 52 bits of a limb, so operands must be *tight*:
 //!
-//! - tight: every limb below T = 2^51 + 2^15. What [`operand`], [`carry`] and [`load`] return.
-//! - wide: every limb below 2^61. What products (below 2^59), sums and differences of two products
-//!   are. One carry makes a wide element tight, so sums are carried and products are not.
+//! - tight: every limb below T = 2^51 + 2^15. Results of [`operand`], [`carry`] and [`load`].
+//! - wide: every limb below 2^61. Products (below 2^59), and sums and differences of two products. One
+//!   carry makes a wide element tight, so sums are carried and products are not.
 
 use core::arch::x86_64::*;
 
@@ -18,7 +18,7 @@ pub(super) const LIMBS: usize = 5;
 pub(super) type Vector = __m512i;
 /// A choice for each lane.
 pub(super) type Mask = __mmask8;
-/// Eight field elements.
+/// Eight field elements, one in each lane.
 pub(super) type Fe = [Vector; LIMBS];
 
 const MASK: i64 = (1 << 51) - 1;
@@ -38,6 +38,7 @@ macro_rules! mul {
         check_tight(a);
         check_tight(b);
         let mut z = [_mm512_setzero_si512(); 10];
+        // High halves first: they count double, so that one addition per column doubles them all.
         for i in 0..5 {
             for j in 0..5 {
                 z[i + j + 1] = _mm512_madd52hi_epu64(z[i + j + 1], a[i], b[j]);
@@ -63,6 +64,8 @@ macro_rules! square {
         let a: &Fe = &$a;
         check_tight(a);
         let mut z = [_mm512_setzero_si512(); 10];
+        // Products of two different limbs occur twice: they are doubled once with the high halves, once with
+        // all.
         for i in 0..5 {
             for j in i + 1..5 {
                 z[i + j + 1] = _mm512_madd52hi_epu64(z[i + j + 1], a[i], a[j]);
@@ -144,12 +147,12 @@ vectorised! {
         carry(a)
     }
 
-    /// Of products or tight elements, the sum is below 2^60.
+    /// The sum of products or tight elements is below 2^60.
     pub(super) fn add(a: &Fe, b: &Fe) -> Fe {
         core::array::from_fn(|k| _mm512_add_epi64(a[k], b[k]))
     }
 
-    /// Of products or tight elements: 512 p, whose limbs lie between 2^59 and 2^60, keeps limbs from
+    /// Subtracts products or tight elements. 512 p, whose limbs lie between 2^59 and 2^60, keeps limbs from
     /// going below 0 and the difference below 2^61.
     pub(super) fn sub(a: &Fe, b: &Fe) -> Fe {
         debug_assert!(below(a, 1 << 60) && below(b, 1 << 59), "a difference may leave its bounds");
@@ -208,14 +211,14 @@ vectorised! {
         select(reaches, &a, &plus)
     }
 
-    /// In which lanes an element is 0.
+    /// Mask of the lanes in which an element is 0.
     pub(super) fn is_zero(a: &Fe) -> Mask {
         let a = freeze(a);
         let any = a.into_iter().fold(_mm512_setzero_si512(), |any, limb| _mm512_or_si512(any, limb));
         _mm512_testn_epi64_mask(any, any)
     }
 
-    /// In which lanes bit `i` of a number is set.
+    /// Mask of the lanes in which bit `i` of a number is set.
     pub(super) fn bit(words: &[Vector; 4], i: usize) -> Mask {
         _mm512_test_epi64_mask(words[i / 64], splat(1 << (i % 64)))
     }
@@ -224,20 +227,21 @@ vectorised! {
         a ^ b
     }
 
-    /// Nibble `which` n of numbers: whether it is below 8, and n - 8 or 7 - n, up to higher bits.
+    /// Nibble `which`, n, of each number: a mask of the lanes where it is below 8, and n - 8 or 7 - n, up to
+    /// higher bits.
     pub(super) fn digit(words: &[Vector; 4], which: usize) -> (Mask, Vector) {
         let nibble = _mm512_srlv_epi64(words[which / 16], splat(4 * (which % 16) as i64));
         let low = _mm512_testn_epi64_mask(nibble, splat(8));
         (low, _mm512_mask_xor_epi64(nibble, low, nibble, splat(7)))
     }
 
-    /// A limb of a table's eight multiples: one in each lane.
+    /// Gathers a limb of a table's eight multiples: one in each lane.
     pub(super) fn join(lanes: [Vector; 1]) -> Vector {
         lanes[0]
     }
 
-    /// `before`, but in the lanes of `lanes` the limb that `index` modulo 8 says. A permutation of a
-    /// register, so that no address depends on the index.
+    /// Replaces, in the lanes of `lanes`, `before` by the limb at `index` modulo 8. It permutes a register,
+    /// so that no address depends on the index.
     pub(super) fn pick(before: Vector, lanes: u8, index: Vector, limbs: Vector) -> Vector {
         _mm512_mask_permutexvar_epi64(before, lanes, index, limbs)
     }
@@ -273,6 +277,7 @@ vectorised! {
     /// The reduced representatives, 32 bytes each, little-endian.
     pub(super) fn store(a: &Fe) -> [[u8; 32]; LANES] {
         let a = freeze(a);
+        // Word w takes the limbs, or their parts, that have bits 64 w to 64 w + 63.
         let words = [
             _mm512_or_si512(a[0], _mm512_slli_epi64::<51>(a[1])),
             _mm512_or_si512(_mm512_srli_epi64::<13>(a[1]), _mm512_slli_epi64::<38>(a[2])),

@@ -4,7 +4,7 @@ use curve25519_dalek::edwards::EdwardsPoint;
 
 use crate::HopKey;
 
-/// There is none.
+/// Never made: tables are for kernels that are there.
 pub(crate) struct Table;
 
 const ABSENT: &str = "the kernel is not available here, and says so";

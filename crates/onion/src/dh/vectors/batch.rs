@@ -1,4 +1,4 @@
-//! Batches of any length, cut into vectors.
+//! Points in any number, cut into vectors.
 
 use zeroize::{Zeroize, Zeroizing};
 
@@ -8,7 +8,7 @@ use super::ladder::ladder;
 use super::quotients::{BATCH, finish, none, push};
 use super::table::Table;
 
-/// Whose scalar multiplies each point.
+/// Scalars of the points: one for all, or each its own.
 #[derive(Clone, Copy)]
 pub(super) enum Secrets<'a> {
     One(&'a [u8; 32]),
@@ -26,6 +26,7 @@ vectorised! {
                 };
                 push(&mut quotients, ladder(&k, &load(&padded(&points[start..]))));
             }
+            // All results of a part share one inversion, which would cost a tenth of a ladder each.
             finish(&mut quotients, |vector, mut lanes| {
                 for (shared, lane) in shared[vector * LANES..].iter_mut().zip(&lanes) {
                     *shared = *lane;
@@ -44,19 +45,7 @@ vectorised! {
         let mut tables: Vec<(u8, &Table)> = Vec::with_capacity(LANES);
         for jobs in jobs.chunks(BATCH) {
             for jobs in jobs.chunks(LANES) {
-                let mut digits = Zeroizing::new([[0; 32]; LANES]);
-                tables.clear();
-                for (lane, (job, table)) in jobs.iter().enumerate() {
-                    digits[lane] = signed_digits(&secrets[*job]);
-                    match tables.last_mut() {
-                        Some((lanes, last)) if core::ptr::eq(*last, *table) => *lanes |= 1 << lane,
-                        _ => tables.push((1 << lane, table)),
-                    }
-                }
-                // The lanes without a job go along with the last that has one.
-                if let Some((lanes, _)) = tables.last_mut() {
-                    *lanes |= !0 << (jobs.len() - 1) << 1;
-                }
+                let digits = lanes_of(secrets, jobs, &mut tables);
                 push(&mut quotients, multiply(&words(&digits), &tables));
             }
             finish(&mut quotients, |vector, mut lanes| {
@@ -69,7 +58,30 @@ vectorised! {
     }
 }
 
-/// The first of them, or as many as there are and zeros.
+/// The digits of up to [`LANES`] jobs' scalars, one a lane, and in `tables` each table with its lanes.
+fn lanes_of<'a>(
+    secrets: &[[u8; 32]],
+    jobs: &[(usize, &'a Table)],
+    tables: &mut Vec<(u8, &'a Table)>,
+) -> Zeroizing<[[u8; 32]; LANES]> {
+    let mut digits = Zeroizing::new([[0; 32]; LANES]);
+    tables.clear();
+    for (lane, (job, table)) in jobs.iter().enumerate() {
+        digits[lane] = signed_digits(&secrets[*job]);
+        // Neighbours with the same table are one permutation for several lanes.
+        match tables.last_mut() {
+            Some((lanes, last)) if core::ptr::eq(*last, *table) => *lanes |= 1 << lane,
+            _ => tables.push((1 << lane, table)),
+        }
+    }
+    // The lanes without a job go along with the last that has one.
+    if let Some((lanes, _)) = tables.last_mut() {
+        *lanes |= !0 << (jobs.len() - 1) << 1;
+    }
+    digits
+}
+
+/// The first values, one a lane; zeros fill the lanes that have none.
 fn padded(values: &[[u8; 32]]) -> Zeroizing<[[u8; 32]; LANES]> {
     let mut lanes = Zeroizing::new([[0; 32]; LANES]);
     for (lane, value) in lanes.iter_mut().zip(values) {

@@ -20,7 +20,7 @@ struct Point {
     t: Fe,
 }
 
-/// Tables, and the lanes in which each is used.
+/// Tables, each with a mask of the lanes that use it.
 pub(super) type Tables<'a> = [(u8, &'a Table)];
 
 /// The 64 signed digits of a clamped scalar s, as nibbles n that stand for 2 n - 15.
@@ -52,6 +52,7 @@ vectorised! {
     /// quotient of the two results, both carried: (Z + Y) / (Z - Y).
     pub(super) fn multiply(digits: &[Vector; 4], tables: &Tables<'_>) -> (Fe, Fe) {
         let mut sum = Point { x: zero(), y: one(), z: one(), t: zero() };
+        // Digits at odd positions count 16 times those before them: four doublings serve all of them.
         for odd in [1, 0] {
             for position in 0..32 {
                 sum = add_entry(&sum, digits, 2 * position + odd, tables);
@@ -72,12 +73,14 @@ vectorised! {
     fn add_entry(p: &Point, digits: &[Vector; 4], which: usize, tables: &Tables<'_>) -> Point {
         let (negative, index) = digit(digits, which);
         let mut entry = [zero(); 3];
+        // Every table is read at the same addresses, whatever the digits are.
         for (lanes, table) in tables {
             for (entry, limb) in entry.as_flattened_mut().iter_mut().zip(table.position(which / 2)) {
                 *entry = pick(*entry, *lanes, index, *limb);
             }
         }
         let [plus, minus, dxy] = entry;
+        // The unified addition of extended coordinates, which has no exceptions.
         let a = mul!(operand(&sub(&p.y, &p.x)), select(negative, &minus, &plus));
         let b = mul!(operand(&add(&p.y, &p.x)), select(negative, &plus, &minus));
         let c = mul!(operand(&p.t), dxy);

@@ -47,6 +47,7 @@ vectorised! {
         }
         let mut x = select(before, &x2, &x3);
         let mut z = select(before, &z2, &z3);
+        // The scalar's last three bits are 0: doublings alone.
         for _ in 0..3 {
             (x, z) = double(&operand(&add(&x, &z)), &operand(&sub(&x, &z)));
         }

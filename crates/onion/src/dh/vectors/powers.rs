@@ -14,6 +14,7 @@ vectorised! {
 
     /// 1 / a = a^(p-2), and 0 for 0.
     pub(super) fn invert(a: &Fe) -> Fe {
+        // `a2` to `a11` are powers; `pN` is a^(2^N - 1). 254 squarings and 11 products, as in `curve25519`.
         let a2 = square_times(a, 1);
         let a9 = product(&square_times(&a2, 2), a);
         let a11 = product(&a9, &a2);

@@ -7,7 +7,7 @@ use super::powers::{invert, product};
 
 /// Vectors that share an inversion.
 const VECTORS: usize = 16;
-/// Points that share one.
+/// Points that share an inversion.
 pub(super) const BATCH: usize = LANES * VECTORS;
 
 /// Numerators and denominators on their way to bytes.
@@ -36,6 +36,7 @@ vectorised! {
     /// Gives every vector's encodings to `out`, in order, by Montgomery's trick lane by lane.
     /// Nothing remains in `quotients`.
     pub(super) fn finish(quotients: &mut Quotients, mut out: impl FnMut(usize, [[u8; 32]; LANES])) {
+        // `before[i]` is the product of the denominators below i.
         let mut running = one();
         let mut before = [one(); VECTORS];
         let denominators = &quotients.denominators[..quotients.count];
@@ -43,6 +44,7 @@ vectorised! {
             *before = running;
             running = product(&running, denominator);
         }
+        // From here on, `inverse` is that of the product of the denominators up to i.
         let mut inverse = invert(&running);
         for i in (0..quotients.count).rev() {
             let this = product(&inverse, &before[i]);

@@ -11,7 +11,7 @@ use super::powers::product;
 
 /// Powers of 256 in a table.
 const POSITIONS: usize = 32;
-/// Multiples of each.
+/// Odd multiples of each power, 1 to 15.
 const MULTIPLES: usize = 8;
 
 /// The limbs of three elements each of eight multiples.
@@ -40,7 +40,7 @@ impl Table {
                 points.push(multiple);
                 multiple += twice;
             }
-            // From 17 to 16 to 256.
+            // `multiple` is 17 times the power: less the power 16 times, doubled four times 256 times.
             power = (0..4).fold(multiple - power, |power, _| power + power);
         }
         // Adding a point of order 4 turns y into i x or -i x.
@@ -61,7 +61,8 @@ impl Table {
 }
 
 vectorised! {
-    /// From the encodings of points, eight a position, and of the same points turned by order 4.
+    /// Makes the entries from the encodings of points, eight a position, and of the same points turned by
+    /// order 4.
     fn entries(points: &[[[u8; 32]; MULTIPLES]], rotated: &[[[u8; 32]; MULTIPLES]]) -> Box<[Entry]> {
         let mut entries = vec![[zero()[0]; 3 * LIMBS]; points.len()];
         for ((entry, points), rotated) in entries.iter_mut().zip(points).zip(rotated) {
@@ -76,8 +77,9 @@ vectorised! {
         entries.into_boxed_slice()
     }
 
-    /// y + x, y - x and 2 d x y, reduced.
+    /// The limbs of y + x, y - x and 2 d x y, reduced.
     fn coordinates(points: &[[u8; 32]; LANES], rotated: &[[u8; 32]; LANES]) -> [Fe; 3] {
+        // A point turned by order 4 has i x for y, up to its sign: x without a square root.
         let y = load(points);
         let x = product(&load(rotated), &load(&broadcast(I)));
         // The sign bit of an encoding is the parity of x.

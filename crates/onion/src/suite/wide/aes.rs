@@ -35,6 +35,7 @@ vectorised! {
         rounds[0] = even;
         rounds[1] = odd;
         for i in 0..7 {
+            // RotWord, then SubWord by a last round, which does not mix; its key is the round constant.
             let last = _mm512_ror_epi32::<8>(_mm512_shuffle_epi32::<0xff>(odd));
             let last = _mm512_aesenclast_epi128(last, _mm512_set1_epi32(1 << i));
             even = xor(running_sum(even), last);

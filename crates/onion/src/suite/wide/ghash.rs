@@ -39,6 +39,7 @@ vectorised! {
     fn combined(blocks: &[Vector], powers: &[Vector; LANES]) -> Vector {
         let modulus = _mm512_set1_epi64(MODULUS);
         let [mut low, mut middle, mut high] = [zero(); 3];
+        // Four products of halves: one more than Karatsuba's way takes, which needs more additions.
         for (block, power) in blocks.iter().zip(powers[..blocks.len()].iter().rev()) {
             low = xor(low, _mm512_clmulepi64_epi128::<0x00>(*block, *power));
             high = xor(high, _mm512_clmulepi64_epi128::<0x11>(*block, *power));
@@ -87,6 +88,7 @@ vectorised! {
             }
         }
         let mut sums = [zero(); V];
+        // Four blocks of each text at a time; a text is a lane, so that one product serves four texts.
         for i in 0..vectors[0][0].len() {
             let mut blocks = [[zero(); LANES]; V];
             for v in 0..V {

@@ -29,19 +29,19 @@ vectorised! {
         unsafe { _mm512_storeu_si512(bytes.as_mut_ptr().cast(), vector) }
     }
 
-    /// Which bytes of a vector there are if there are only so many, fewer than a vector has.
+    /// Mask that selects the first `bytes` bytes of a vector; `bytes < BYTES`.
     fn first(bytes: usize) -> __mmask64 {
         assert!(bytes < BYTES, "less than a vector");
         (1 << bytes) - 1
     }
 
-    /// Less than a vector, and zeros.
+    /// Loads less than a vector, and fills it up with zeros.
     pub(super) fn load_part(bytes: &[u8]) -> Vector {
         // SAFETY: nothing is read but the bytes that the mask has.
         unsafe { _mm512_maskz_loadu_epi8(first(bytes.len()), bytes.as_ptr().cast()) }
     }
 
-    /// The first bytes of a vector.
+    /// Stores the first bytes of a vector, as many as `bytes` has.
     pub(super) fn store_part(bytes: &mut [u8], vector: Vector) {
         // SAFETY: nothing is written but the bytes that the mask has.
         unsafe { _mm512_mask_storeu_epi8(bytes.as_mut_ptr().cast(), first(bytes.len()), vector) }
@@ -63,7 +63,7 @@ vectorised! {
         _mm512_inserti32x4::<3>(_mm512_inserti32x4::<2>(low, c), d)
     }
 
-    /// What is in each lane.
+    /// Blocks of all lanes, in order.
     pub(super) fn scatter(vector: Vector) -> [[u8; 16]; LANES] {
         let mut bytes = [0; BYTES];
         store(&mut bytes, vector);
@@ -89,7 +89,7 @@ vectorised! {
         ]
     }
 
-    /// Whether each lane differs. Takes the same time wherever it does.
+    /// Tells of each lane whether it differs. Takes the same time wherever it does.
     pub(super) fn unequal(a: Vector, b: Vector) -> [bool; LANES] {
         let words = _mm512_cmpneq_epi64_mask(a, b);
         let mut lanes = [false; LANES];
