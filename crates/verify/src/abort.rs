@@ -1,4 +1,4 @@
-//! Whether an aborted round is free, from the shards' signed statements alone.
+//! Judgement of aborted rounds, free or charged, from the shards' signed statements alone.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use antiphon_wire::{
     EpochDocument, NetworkFile, OperatorIndex, Round, SealAct, SealStatement, Signed,
 };
 
-/// What an aborted round costs.
+/// Cost of an aborted round for the client's ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AbortKind {
     /// An honest operator is certain to have withheld: nothing was opened, nothing is learnt.
@@ -15,12 +15,13 @@ pub enum AbortKind {
     Charged,
 }
 
-/// Judges an aborted round by what shards signed about it.
+/// Judges an aborted round by the shards' signed statements about it.
 ///
-/// Free if the operators with at least one shard that signed *withheld* are two or more and hold more than
-/// f of the network file's weight. One operator alone never makes a round free, however heavy it is:
-/// whoever is trusted in the figures could abort rounds by what it has seen, at no cost. Statements that are forged, or about another round, network or roster, do
-/// not count; an operator counts in full once any of its shards signed.
+/// Free if the operators with at least one shard that signed *withheld* are two or more, and hold more than f
+/// of the network file's weight. One operator alone never makes a round free, however heavy it is: whoever is
+/// trusted in the figures could abort rounds by what it has seen, at no cost. Statements that are forged, or
+/// about another round, network or roster, do not count. An operator counts in full once any of its shards
+/// signed.
 pub fn judge_abort(
     document: &EpochDocument,
     network: &NetworkFile,
@@ -31,6 +32,7 @@ pub fn judge_abort(
         .iter()
         .filter_map(|signed| {
             let claimed = signed.claimed();
+            // The signature comes last: it is the dearest check.
             let shard = document.shards.get(claimed.shard.position())?;
             let about_this = claimed.network == document.network
                 && claimed.epoch == document.epoch

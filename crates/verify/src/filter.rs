@@ -17,23 +17,23 @@ pub struct SealFilter {
     bits: Box<[u8]>,
 }
 
-/// Why a received filter is refused. The round cannot be approved with it.
+/// Reason why a received filter is refused. The round cannot be approved with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FilterError {
     /// More onions than the receiver would have taken, by limits of its own.
     #[error("a filter of {declared} onions, of which {most} are accepted")]
     TooManyOnions {
-        /// The number the sender declares.
+        /// Number of onions that the sender declares.
         declared: u32,
-        /// The most accepted.
+        /// Onions that are accepted at most.
         most: u32,
     },
     /// A size other than the one that follows from the number of onions.
     #[error("a filter of {declared} onions in {got} bytes instead of {expected}")]
     Size {
-        /// The number the sender declares.
+        /// Number of onions that the sender declares.
         declared: u32,
-        /// Bytes received.
+        /// Bytes that were received.
         got: usize,
         /// Bytes of a filter of that many onions.
         expected: u64,
@@ -41,16 +41,16 @@ pub enum FilterError {
     /// So many ones that chance would set them once in 10^9 filters.
     #[error("a filter of {declared} onions with {ones} ones, of which {most} are plausible")]
     TooFull {
-        /// The number the sender declares.
+        /// Number of onions that the sender declares.
         declared: u32,
         /// Bits that are set.
         ones: u64,
-        /// The most accepted.
+        /// Bits that may be set at most.
         most: u64,
     },
 }
 
-/// Why no filter can be built over a buffer of onions.
+/// Reason why no filter can be built over a buffer of onions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
     /// The buffer does not divide into onions.
@@ -90,6 +90,7 @@ impl SealFilter {
         for sealed in onions {
             filter.insert(&key.digest(sealed));
         }
+        filter.check();
         Ok(filter)
     }
 
@@ -105,16 +106,17 @@ impl SealFilter {
         for digest in digests {
             filter.insert(digest);
         }
+        filter.check();
         Ok(filter)
     }
 
-    /// A filter received from the shard that `key` is for, over the `declared` onions it claims
-    /// to hold. Copies `bytes`, and allocates nothing unless the filter is accepted.
+    /// Takes a filter received from the shard that `key` is for, over the `declared` onions that it claims to
+    /// hold. Copies `bytes`, and allocates nothing unless the filter is accepted.
     ///
     /// # Errors
-    /// If the size does not follow from the number, which proves that the sender broke the rules; if more
-    /// than `most_onions` are declared, or more bits set than [`most_ones_accepted`], which prove
-    /// nothing: others may have sent it so many, or been lucky to fill its bits.
+    /// If the size does not follow from the number, which proves that the sender broke the rules. If more
+    /// than `most_onions` are declared, or more bits set than [`most_ones_accepted`], which prove nothing:
+    /// others may have sent it so many, or been lucky to fill its bits.
     pub fn parse(
         key: &FilterKey,
         declared: u32,
@@ -137,14 +139,15 @@ impl SealFilter {
         Ok(Self { key: key.clone(), onions: declared, bits: bytes.into() })
     }
 
-    /// Whether `sealed` is in the filter: certainly `true` if it was put in.
+    /// Returns `true` if `sealed` may be in the filter: certainly if it was put in.
     pub fn contains(&self, sealed: &[u8]) -> bool {
         self.contains_digest(&self.key.digest(sealed))
     }
 
-    /// Whether the onion with `digest`, made with this filter's key, is in the filter.
+    /// Returns `true` if the onion with `digest`, made with this filter's key, may be in the filter.
     pub fn contains_digest(&self, digest: &OnionDigest) -> bool {
         let bits = self.bits.len() as u64 * 8;
+        // A filter of no onions has no bits, and contains nothing.
         !self.bits.is_empty()
             && self
                 .key
@@ -172,6 +175,16 @@ impl SealFilter {
         let bytes = usize::try_from(filter_bytes(count, key.precision()))
             .map_err(|_| BuildError::TooMany(onions))?;
         Ok(Self { key: key.clone(), onions: count, bits: vec![0; bytes].into() })
+    }
+
+    /// An onion sets at most as many bits as the precision says, and the size follows from the number.
+    fn check(&self) {
+        let precision = self.key.precision();
+        debug_assert_eq!(self.bits.len() as u64, filter_bytes(self.onions, precision));
+        debug_assert!(
+            count_ones(&self.bits) <= u64::from(self.onions) * u64::from(precision.hashes()),
+            "more bits are set than onions set"
+        );
     }
 
     fn insert(&mut self, digest: &OnionDigest) {

@@ -1,4 +1,4 @@
-//! What the tests of this crate share.
+//! Keys and identities for the tests of this crate.
 
 use antiphon_wire::IdentityKey;
 use ed25519_dalek::SigningKey;

@@ -1,4 +1,4 @@
-//! Where in a filter an onion's bits lie.
+//! The places of an onion's bits in a filter.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const CONTEXT: &str = "Antiphon 2026 seal filter";
 const IN_A_BLOCK: usize = 2;
 const BLOCKS: usize = FilterPrecision::MOST as usize / IN_A_BLOCK;
 
-/// What positions in one shard's filter of one round depend on. Unknown to everybody until the filter is
+/// Key of the positions in one shard's filter of one round. Unknown to everybody until the filter is
 /// published, and public from then on.
 #[derive(Clone)]
 pub struct FilterKey {
@@ -27,7 +27,7 @@ pub struct FilterKey {
     precision: FilterPrecision,
 }
 
-/// A key as it is used.
+/// A key in its expanded form.
 struct Expanded {
     hash: GHash,
     cipher: Aes128,
@@ -93,6 +93,7 @@ impl FilterKey {
     /// A word w becomes the position w m / 2^64, rounded down: each position comes from at most one word
     /// more than 2^64 / m, so its probability exceeds 1/m by at most 2^-64.
     pub fn positions(&self, digest: &OnionDigest, bits: u64) -> impl Iterator<Item = u64> + use<> {
+        // GCM's order of blocks: the text, padded, then its length in bits.
         let count = usize::from(self.precision.hashes());
         let mut blocks = [Block::from(digest.0); BLOCKS];
         for (block, i) in blocks.iter_mut().zip(0..) {

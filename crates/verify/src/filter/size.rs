@@ -1,4 +1,4 @@
-//! How large a filter is, how full it may be, and what it then misses.
+//! The size of a filter, its fullest accepted state, and its rate of false positives then.
 
 /// 36 (1/2 - (1 + ln 2) / 4) = 36 * 0.0767132, rounded up: six standard deviations, squared, of
 /// the number of ones, per bit of the filter. In millionths.

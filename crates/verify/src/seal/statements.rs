@@ -6,7 +6,7 @@ use antiphon_wire::{
     Signed,
 };
 
-/// Why a statement does not count.
+/// Reason why a statement does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StatementError {
     /// It is about another round or network.
@@ -23,7 +23,7 @@ pub enum StatementError {
     WrongSecret(ShardIndex),
 }
 
-/// Whose seal keys have been released or withheld.
+/// The statements of a round's shards, released or withheld, and the secrets in them.
 #[derive(Debug)]
 pub struct SealBoard {
     network: Digest,
@@ -50,7 +50,8 @@ impl SealBoard {
         }
     }
 
-    /// Takes in a statement, and says whether it is new; `identities` are those of the shards.
+    /// Takes in a statement, and returns `true` if it is new. `identities` are those of the shards, in their
+    /// order.
     ///
     /// # Errors
     /// If it is no statement of one of these shards about this round, or releases a wrong secret.
@@ -89,7 +90,15 @@ impl SealBoard {
             SealAct::Withheld { reason } => self.withheld[position] = Some(*reason),
         }
         self.statements.push(signed.clone());
+        self.check();
         Ok(true)
+    }
+
+    /// There is one statement for each key released and for each withheld, and no other.
+    fn check(&self) {
+        let released = self.released.iter().flatten().count();
+        let withheld = self.withheld.iter().flatten().count();
+        debug_assert_eq!(self.statements.len(), released + withheld);
     }
 
     /// All secrets, in the order of the shards, once every shard has released its own.
@@ -110,7 +119,7 @@ impl SealBoard {
         Some(ShardIndex(position as u16))
     }
 
-    /// Whether every shard has said something.
+    /// Returns `true` once every shard has released or withheld.
     pub fn is_complete(&self) -> bool {
         self.released.iter().zip(&self.withheld).all(|(r, w)| r.is_some() || w.is_some())
     }
@@ -119,6 +128,7 @@ impl SealBoard {
     pub fn erase_secrets(&mut self) {
         self.released.iter_mut().for_each(|secret| *secret = None);
         self.statements.retain(|signed| matches!(signed.claimed().act, SealAct::Withheld { .. }));
+        self.check();
     }
 
     /// All statements recorded, to pass on.

@@ -14,13 +14,13 @@ pub struct AllSatisfied {
 }
 
 impl AllSatisfied {
-    /// Whether the proof is about this round.
+    /// Returns `true` if the proof is about this round.
     pub(crate) fn is_for(&self, epoch: Epoch, round: Round) -> bool {
         (self.epoch, self.round) == (epoch, round)
     }
 }
 
-/// Why a verdict does not count at all.
+/// Reason why a verdict does not count at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VerdictError {
     /// It is about another round.
@@ -44,7 +44,7 @@ pub struct VerdictBoard {
     refused: bool,
 }
 
-/// What the verdicts come to so far.
+/// Result of the verdicts so far.
 #[derive(Debug)]
 pub enum Standing {
     /// Not all are in.
