@@ -25,7 +25,7 @@ pub struct VerifiedEpoch {
     content: CheckedContent,
 }
 
-/// What a document says, once found to be in order, whoever has signed it.
+/// The content of a document that was found to be in order, whoever has signed it.
 #[derive(Debug)]
 pub(crate) struct CheckedContent {
     digest: Digest,
@@ -34,7 +34,7 @@ pub(crate) struct CheckedContent {
     paths: PathSampler,
     onion_keys: Vec<OnionPublicKey>,
     hop_keys: Vec<HopKey>,
-    /// One for each round.
+    /// One key for each round of the epoch.
     joint_seal_keys: Vec<JointSealKey>,
 }
 
@@ -60,7 +60,7 @@ impl VerifiedEpoch {
         self
     }
 
-    /// The document.
+    /// The document without its signatures.
     pub fn document(&self) -> &EpochDocument {
         &self.signed.document
     }
@@ -70,12 +70,12 @@ impl VerifiedEpoch {
         &self.signed
     }
 
-    /// The document's hash.
+    /// Hash of the document, which the next one and the endorsements name.
     pub fn digest(&self) -> Digest {
         self.content.digest
     }
 
-    /// The epoch's number.
+    /// Number of the epoch.
     pub fn epoch(&self) -> Epoch {
         self.document().epoch
     }
@@ -85,7 +85,7 @@ impl VerifiedEpoch {
         self.content.geometry
     }
 
-    /// What the epoch fixes for all its rounds.
+    /// Values that the epoch fixes for all its rounds.
     pub fn parameters(&self) -> &Parameters {
         &self.document().parameters
     }
@@ -112,17 +112,17 @@ impl VerifiedEpoch {
         self.shards().get(index.position()).map(|shard| shard.operator)
     }
 
-    /// What the network file demanded of this epoch.
+    /// The network file's demands on this epoch.
     pub fn rules(&self) -> &EpochRules {
         &self.content.rules
     }
 
-    /// f over the weight present.
+    /// f over the weight that is present, which is at least the network file's.
     pub fn effective_malicious(&self) -> Ppm {
         self.content.rules.effective_malicious
     }
 
-    /// Draws hops and dead-drop shards.
+    /// The sampler of hops and dead-drop shards.
     pub fn paths(&self) -> &PathSampler {
         &self.content.paths
     }

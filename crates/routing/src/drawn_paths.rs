@@ -4,7 +4,8 @@ use antiphon_onion::Hop;
 use antiphon_wire::{Entry, Geometry, Layer, ShardIndex};
 use zeroize::optimization_barrier;
 
-/// A path for each of some onions: who knows them can follow the onions. Overwritten when dropped.
+/// One path for each of several onions. Whoever knows them can follow the onions, so they are overwritten
+/// when dropped.
 #[derive(Debug)]
 pub struct DrawnPaths<'k> {
     geometry: Geometry,
@@ -19,10 +20,16 @@ impl<'k> DrawnPaths<'k> {
     }
 
     pub(crate) fn push(&mut self, hop: Hop<'k>) {
+        debug_assert!(
+            self.hops.len() < self.hops.capacity(),
+            "a copy of the paths would stay behind"
+        );
         self.hops.push(hop);
     }
 
     pub(crate) fn hops(&self) -> &[Hop<'k>] {
+        let layers = usize::from(self.geometry.layers());
+        debug_assert!(self.hops.len().is_multiple_of(layers), "a path is not whole");
         &self.hops
     }
 

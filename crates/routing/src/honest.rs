@@ -1,33 +1,34 @@
-//! What is certain to be honest, whichever operators of limited weight are malicious.
+//! Bounds on the honest operators, whichever operators of limited weight are malicious.
 
 use antiphon_dp_noise::{OperatorShare, PairDistribution};
 
 use crate::{MixingPopulation, Ppm};
 
-/// An operator, as far as its share in paths and noise goes.
+/// An operator's weight and its share of the noise.
 #[derive(Clone, Copy, Debug)]
 struct Contributor {
     /// Path weight.
     weight: u32,
+    /// Number of its shards in the epoch.
     shards: u16,
     /// Noise onions that all its shards add in a round.
     noise: u64,
-    /// Of the number of pairs that all its shards draw.
+    /// Variance of the number of pairs that all its shards draw.
     variance: f64,
 }
 
-/// Bounds that hold for every set of malicious operators that nobody could be added to.
+/// Bounds that hold for every maximal set of malicious operators: every set to which nobody could be added.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Honest {
-    /// No fewer operators are honest than this.
+    /// Least number of honest operators.
     pub fewest_operators: usize,
-    /// No more operators are honest than this.
+    /// Greatest number of honest operators.
     pub most_operators: usize,
-    /// No more shards are honest than this.
+    /// Greatest number of honest shards.
     pub most_shards: u32,
-    /// No fewer honest noise onions are in a round than this.
+    /// Least number of honest noise onions in a round.
     pub least_noise: u64,
-    /// The number of pairs that honest shards draw together deviates no more than this.
+    /// Greatest standard deviation of the number of pairs that honest shards draw together.
     pub most_deviation: f64,
 }
 
@@ -48,8 +49,9 @@ impl Honest {
         Self::among(&contributors, malicious)
     }
 
-    /// What onions are certain to be mixed with, if a share `f` of all hops is malicious. Fewer onions are
-    /// a part of those that there are, for which the bounds hold too; more honest shards only raise them.
+    /// The population that onions are certain to be mixed with, if a share `f` of all hops is malicious. Of a
+    /// larger one, a part has these numbers, and the bounds hold for it too; more honest shards only raise
+    /// them.
     pub fn population(&self, f: Ppm) -> MixingPopulation {
         MixingPopulation { f, onions: self.least_noise, honest_shards: self.most_shards }
     }
@@ -63,6 +65,7 @@ impl Honest {
         let total: u64 = operators.iter().map(|each| each.noise).sum();
         let taken = by_weight(operators, malicious).min(by_number(operators, most_malicious));
         let most_operators = operators.len() - fewest_malicious;
+        debug_assert!(fewest_malicious <= most_malicious, "the light are more than the heavy");
         let mut shards: Vec<u32> = operators.iter().map(|each| u32::from(each.shards)).collect();
         shards.sort_unstable();
         let mut variances: Vec<f64> = operators.iter().map(|each| each.variance).collect();
@@ -77,7 +80,7 @@ impl Honest {
     }
 }
 
-/// How many of the first `weights` fit into `room` together.
+/// Number of the first `weights` that fit into `room` together.
 fn fitting<'a>(weights: impl Iterator<Item = &'a u64>, mut room: u64) -> usize {
     weights
         .take_while(|&&weight| {

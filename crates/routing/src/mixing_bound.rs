@@ -1,11 +1,10 @@
-//! How far from perfectly mixed onions can be: `delta_mix`.
+//! Bounds on the distance from perfectly mixed onions: `delta_mix`.
 //!
-//! The adversary's posterior over one onion's place is a vector over the onions of a layer. An
-//! honest shard averages it over its batch, a malicious one leaves it alone. Two statements
-//! follow, both proven in the documentation ("Mixing"): [`MixingPopulation::one_onion`] bounds how
-//! well one onion can be followed, which counts in disturbed rounds, and
-//! [`MixingPopulation::conversation`] how well it can be told in undisturbed ones how four onions
-//! are paired, which is of the order of its square.
+//! The adversary's posterior over one onion's place is a vector over the onions of a layer. An honest shard
+//! averages it over its batch, and a malicious one leaves it alone. Two statements follow, both proven in the
+//! documentation ("Mixing"). [`MixingPopulation::one_onion`] bounds how well one onion can be followed, which
+//! counts in disturbed rounds. [`MixingPopulation::conversation`] bounds how well it can be told in
+//! undisturbed rounds how four onions are paired, which is of the order of its square.
 //!
 //! The conjectured figures need more than is proven: see [`BoundKind::Conjectured`].
 
@@ -41,7 +40,7 @@ enum Alike {
     OfPairs(u64),
 }
 
-/// What an onion is certain to be mixed with.
+/// The onions and shards that an onion is certain to be mixed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MixingPopulation {
     /// f, the malicious fraction of the path weight present.
@@ -53,7 +52,7 @@ pub struct MixingPopulation {
     pub honest_shards: u32,
 }
 
-/// Which of the two figures.
+/// Status of a figure: proven, or only conjectured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BoundKind {
     /// Holds, by a proof in the documentation.
@@ -145,14 +144,14 @@ impl MixingPopulation {
         })
     }
 
-    /// What mixing adds in a disturbed round to the differential privacy of its counts: the total
-    /// variation between what the adversary sees in the two worlds when noise and users make
-    /// equally many pairs, four times Theorem 1.
+    /// The part that mixing adds in a disturbed round to the differential privacy of its counts: the total
+    /// variation between what the adversary sees in the two worlds when noise and users make equally many
+    /// pairs, four times Theorem 1.
     ///
-    /// Once an onion of a couple is dropped, following the other one tells all, so this is of
-    /// first order. If the counts are (epsilon, delta)-private, what the adversary sees is
-    /// (epsilon, delta + this)-private. M as in [`Self::conversation`]. Proven for drops chosen
-    /// without regard to what was seen of the routes, and counted once a round is attempted.
+    /// Once an onion of a couple is dropped, following the other one tells all, so this is of first order. If
+    /// the counts are (epsilon, delta)-private, what the adversary sees is (epsilon, delta + this)-private. M
+    /// as in [`Self::conversation`]. Proven for drops chosen without regard to what was seen of the routes,
+    /// and counted once a round is attempted.
     pub fn disturbed(&self, hops: u8) -> MixingBound {
         self.disturbed_given(self.even_deviation(), hops)
     }
@@ -201,13 +200,13 @@ impl MixingPopulation {
         })
     }
 
-    /// What one round adds for an adversary that looks first, and then decides whether to disturb it:
-    /// the probability that one of the conversation's onions has malicious hops alone, Theorem 4.
+    /// The part that one round adds for an adversary that looks first, and then decides whether to disturb
+    /// it: the probability that one of the conversation's onions has malicious hops alone, Theorem 4.
     ///
-    /// Whoever holds such an onion at its gateway can peel it all the way before anything else is sent.
-    /// It then drops the onion's sibling, and sees for certain which of the two worlds it is in. That
-    /// takes a unit of the ledger, and in all other rounds there is nothing to see. So this is counted
-    /// for every round, disturbed or not.
+    /// Whoever holds such an onion at its gateway can peel it all the way before anything else is sent. It
+    /// then drops the onion's sibling, and sees for certain which of the two worlds it is in. That takes a
+    /// unit of the ledger, and in all other rounds there is nothing to see. So this is counted for every
+    /// round, disturbed or not.
     pub fn peek(&self, hops: u8) -> f64 {
         let followed = libm::pow(self.f.as_f64(), f64::from(hops));
         (f64::from(ONIONS_PER_CONVERSATION) * followed).min(1.0)
@@ -291,6 +290,7 @@ impl MixingPopulation {
     ) -> MixingBound {
         let conjectured = bound(Alike::Single(self.onions));
         let proven = self.average_over_pairs(pair_deviation, fewest, bound).max(conjectured);
+        debug_assert!((0.0..=1.0).contains(&proven), "{proven} is no total variation");
         MixingBound { proven, conjectured }
     }
 
@@ -302,6 +302,8 @@ impl MixingPopulation {
         let onions = self.onions as f64;
         let (mut sum, mut before, mut t) = (0.0, 0.0, 0.0);
         loop {
+            // The integral of the tail: what a step adds to the bound counts as often as the step is
+            // exceeded.
             let exceeded = libm::exp(-0.5 * t * t);
             t += STEP;
             // Beyond ten deviations, of which no draw comes near, the worst number is as good.
@@ -312,6 +314,7 @@ impl MixingPopulation {
                 Alike::OfPairs(libm::floor(fewest) as u64)
             };
             let here = bound(alike).max(before);
+            debug_assert!(exceeded <= 1.0 && here >= before, "the tail falls and the bound rises");
             sum += (here - before) * exceeded;
             before = here;
             if singles <= fewest || before >= 1.0 {
@@ -320,7 +323,7 @@ impl MixingPopulation {
         }
     }
 
-    /// The settings to take the least bound of: exponents from nearly 1 to 2.
+    /// Settings to take the least bound of: exponents from nearly 1 to 2.
     fn exponents(&self, places: f64) -> impl Iterator<Item = Moments> {
         let (f, honest_shards) = (self.f.as_f64(), f64::from(self.honest_shards));
         (21..=40u32).map(move |p| Moments { f, honest_shards, places, p: f64::from(p) / 20.0 })

@@ -1,4 +1,4 @@
-//! Karaoke's rule for how many mixing hops a path needs.
+//! Karaoke's rule for the number of mixing hops that a path needs.
 
 use crate::Ppm;
 
@@ -9,7 +9,7 @@ pub const FEW_HONEST_TARGET: f64 = 1e-8;
 /// The most mixing hops a path can have: one less than the most layers of a geometry.
 pub const MOST_MIXING_HOPS: u8 = 99;
 
-/// Why no path length satisfies a rule.
+/// Reason why no path length satisfies a rule.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum PathLengthError {
     /// Even the longest path allowed misses the target.

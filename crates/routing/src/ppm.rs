@@ -8,7 +8,7 @@ use std::fmt;
 pub struct Ppm(u32);
 
 impl Ppm {
-    /// Parts in a whole.
+    /// Parts in a whole, a million.
     pub const WHOLE: u32 = 1_000_000;
 
     /// `parts` millionths, or `None` if that is more than a whole.
@@ -26,7 +26,7 @@ impl Ppm {
         f64::from(self.0) / f64::from(Self::WHOLE)
     }
 
-    /// Whether `part` is more than this fraction of `whole`. Exact.
+    /// Returns `true` if `part` is more than this fraction of `whole`. Exact.
     pub const fn exceeded_by(self, part: u64, whole: u64) -> bool {
         part as u128 * Self::WHOLE as u128 > whole as u128 * self.0 as u128
     }

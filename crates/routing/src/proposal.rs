@@ -1,9 +1,8 @@
-//! Proposals of epoch documents: how a coordinator puts one together, and what a shard checks
-//! before it signs.
+//! Proposals of epoch documents: a coordinator puts one together, and a shard checks it before it signs.
 
 use std::collections::BTreeMap;
 
-use antiphon_dp_noise::{SolveError, solve};
+use antiphon_dp_noise::{NoiseAllocation, SolveError, solve};
 use antiphon_onion::{
     Claim, JointSealKey, KeyError, OnionPublicKey, ProofOfPossession, SealPublicKey, verify_claims,
 };
@@ -17,33 +16,33 @@ use rand::CryptoRng;
 use crate::document::{DocumentError, shares};
 use crate::{EpochRules, Honest, Horizon, PathLengthError, RulesError, TotalDelta, document};
 
-/// What a coordinator decides about an epoch; the rest follows from who takes part.
+/// The coordinator's decisions about an epoch; the rest follows from who takes part.
 #[derive(Clone, Copy, Debug)]
 pub struct Draft {
-    /// The epoch's number.
+    /// Number of the epoch.
     pub epoch: Epoch,
-    /// Its first round.
+    /// First round of the epoch.
     pub first_round: Round,
-    /// Its last round.
+    /// Last round of the epoch.
     pub last_round: Round,
-    /// When the first round is to open.
+    /// Time at which the first round is to open.
     pub starts_at: Timestamp,
-    /// The hash of the document before.
+    /// Hash of the document before this one.
     pub previous: Digest,
-    /// The parameters. `layers` is raised to what the rules ask for.
+    /// Parameters, of which `layers` is raised to what the rules ask for.
     pub parameters: Parameters,
 }
 
 /// A shard that wants to take part, and its keys.
 #[derive(Clone, Debug)]
 pub struct Offer {
-    /// Who it is and where.
+    /// Identity and addresses.
     pub registration: Registration,
-    /// Its keys for the epoch.
+    /// Keys for the epoch, with their proofs.
     pub contribution: Contribution,
 }
 
-/// Why no document can be put together.
+/// Reason why no document can be put together.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum AssembleError {
     /// The operators do not make up an epoch.
@@ -58,28 +57,28 @@ pub enum AssembleError {
     /// A shard's seal key is no key.
     #[error("shard {shard} offered a seal key that cannot be used: {error}")]
     SealKey {
-        /// Which shard.
+        /// Shard that offered the key.
         shard: IdentityKey,
-        /// What is wrong with it.
+        /// Reason why it is no key.
         error: KeyError,
     },
     /// A shard offered another number of seal keys than the epoch has rounds.
     #[error("shard {shard} offered keys for other rounds")]
     Rounds {
-        /// Which shard.
+        /// Shard that offered the keys.
         shard: IdentityKey,
     },
     /// The sum of all seal keys is no key.
     #[error("the seal keys of round {round} do not add up: {error}")]
     Sum {
-        /// Which round.
+        /// Round whose keys they are.
         round: Round,
-        /// What is wrong with the sum.
+        /// Reason why the sum is no key.
         error: KeyError,
     },
 }
 
-/// Why a shard does not sign a proposal.
+/// Reason why a shard does not sign a proposal.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ProposalError {
     /// The document itself breaks a rule.
@@ -88,27 +87,27 @@ pub enum ProposalError {
     /// The contributions are not those of the listed shards.
     #[error("the contribution for shard {shard} does not belong to the document")]
     Contribution {
-        /// Which shard.
+        /// Shard that the contribution should be from.
         shard: ShardIndex,
     },
     /// A seal key is no key.
     #[error("shard {shard}: {error}")]
     Key {
-        /// Which shard.
+        /// Shard whose key it is.
         shard: ShardIndex,
-        /// What is wrong with its key.
+        /// Reason why it is no key.
         error: KeyError,
     },
     /// A shard has not proven that it holds the secret of a key.
     #[error("shard {shard} has no valid proof of possession for one of its keys")]
     Possession {
-        /// Which shard.
+        /// Shard whose proof fails.
         shard: ShardIndex,
     },
     /// A joint seal key is not the sum of the shards' seal keys.
     #[error("the joint seal key of round {round} is not the sum of the shards' seal keys")]
     Sum {
-        /// Which round.
+        /// Round whose key it is.
         round: Round,
     },
 }
@@ -117,12 +116,12 @@ pub enum ProposalError {
 #[derive(Debug)]
 pub struct CheckedProposal {
     document: EpochDocument,
-    /// For each shard, one key per round.
+    /// For each shard, one key for each round of the epoch.
     seal_keys: Vec<Vec<SealPublicKey>>,
 }
 
 impl CheckedProposal {
-    /// The document.
+    /// The document to sign.
     pub fn document(&self) -> &EpochDocument {
         &self.document
     }
@@ -146,7 +145,37 @@ pub fn assemble(
     offers: &[Offer],
     network: &NetworkFile,
 ) -> Result<EpochDocument, AssembleError> {
-    let mut by_operator: BTreeMap<OperatorIndex, Vec<&Offer>> = BTreeMap::new();
+    let by_operator = quorate(offers);
+    let (noise, hops) = least_noise_and_hops(&by_operator, &draft.parameters, network)?;
+    let mut parameters = draft.parameters;
+    parameters.layers = parameters.layers.max(hops + 1);
+    let rounds = draft.last_round.0.saturating_add(1).saturating_sub(draft.first_round.0);
+    let nominal = rounds.saturating_mul(parameters.interval_ms.into());
+    let all: Vec<&Contribution> =
+        by_operator.values().flatten().map(|offer| &offer.contribution).collect();
+    Ok(EpochDocument {
+        version: PROTOCOL_VERSION,
+        network: network.id(),
+        epoch: draft.epoch,
+        first_round: draft.first_round,
+        last_round: draft.last_round,
+        starts_at: draft.starts_at,
+        // Rounds may come half as fast as planned before the keys are gone.
+        expires_at: draft.starts_at.plus_ms(nominal.saturating_mul(2)),
+        previous: draft.previous,
+        parameters,
+        operators: by_operator.values().map(|offers| offers[0].registration.list.clone()).collect(),
+        shards: entries(&by_operator, &noise),
+        joint_seal_keys: joint_seal_keys(draft.first_round, rounds, &all)?,
+    })
+}
+
+/// Offers by rising operator index, each operator's by the identity of the shard: the document's order.
+type ByOperator<'a> = BTreeMap<OperatorIndex, Vec<&'a Offer>>;
+
+/// The offers of operators with more than half of their listed shards among them.
+fn quorate(offers: &[Offer]) -> ByOperator<'_> {
+    let mut by_operator = ByOperator::new();
     for offer in offers {
         let operator = offer.registration.list.claimed().operator;
         by_operator.entry(operator).or_default().push(offer);
@@ -158,55 +187,47 @@ pub fn assemble(
     for offers in by_operator.values_mut() {
         offers.sort_by_key(|offer| offer.contribution.identity);
     }
+    by_operator
+}
+
+/// The least noise and the fewest mixing hops that keep the policy with these operators.
+fn least_noise_and_hops(
+    by_operator: &ByOperator<'_>,
+    parameters: &Parameters,
+    network: &NetworkFile,
+) -> Result<(NoiseAllocation, u8), AssembleError> {
     let present: Vec<_> = by_operator.keys().copied().collect();
-    let rules = EpochRules::of(network, &present)?.with_pairs(draft.parameters.pairs_per_client)?;
+    let rules = EpochRules::of(network, &present)?.with_pairs(parameters.pairs_per_client)?;
     let sizes: Vec<_> = by_operator.iter().map(|(index, offers)| (*index, offers.len())).collect();
     let shares = shares(network, &sizes);
     let noise = solve(&rules.budget, &shares, rules.malicious_weight)?;
-    let policy = &network.policy;
+    // The noise comes first: the more there is, the fewer hops mix well enough.
     let hops = TotalDelta::least_hops(
         &Honest::of(&shares, &noise.per_operator, rules.malicious_weight),
         rules.effective_malicious,
         rules.mixing_hops,
         rules.budget.delta(),
-        Horizon::of(policy, draft.parameters.pairs_per_client),
-        policy.total_delta,
+        Horizon::of(&network.policy, parameters.pairs_per_client),
+        network.policy.total_delta,
     )?;
+    Ok((noise, hops))
+}
 
+fn entries(by_operator: &ByOperator<'_>, noise: &NoiseAllocation) -> Vec<ShardEntry> {
+    debug_assert_eq!(by_operator.len(), noise.per_operator.len(), "noise is for each operator");
     let mut shards = Vec::new();
     for ((operator, offers), noise) in by_operator.iter().zip(&noise.per_operator) {
-        for offer in offers {
-            shards.push(ShardEntry {
-                operator: *operator,
-                identity: offer.contribution.identity,
-                peer_address: offer.registration.peer_address,
-                client_address: offer.registration.client_address,
-                onion_key: offer.contribution.onion_key,
-                noise_volume: noise.volume(),
-                noise_sigma: noise.sigma().units(),
-            });
-        }
+        shards.extend(offers.iter().map(|offer| ShardEntry {
+            operator: *operator,
+            identity: offer.contribution.identity,
+            peer_address: offer.registration.peer_address,
+            client_address: offer.registration.client_address,
+            onion_key: offer.contribution.onion_key,
+            noise_volume: noise.volume(),
+            noise_sigma: noise.sigma().units(),
+        }));
     }
-    let all: Vec<&Contribution> =
-        by_operator.values().flatten().map(|offer| &offer.contribution).collect();
-    let mut parameters = draft.parameters;
-    parameters.layers = parameters.layers.max(hops + 1);
-    let rounds = draft.last_round.0.saturating_add(1).saturating_sub(draft.first_round.0);
-    let nominal = rounds.saturating_mul(parameters.interval_ms.into());
-    Ok(EpochDocument {
-        version: PROTOCOL_VERSION,
-        network: network.id(),
-        epoch: draft.epoch,
-        first_round: draft.first_round,
-        last_round: draft.last_round,
-        starts_at: draft.starts_at,
-        expires_at: draft.starts_at.plus_ms(nominal.saturating_mul(2)),
-        previous: draft.previous,
-        parameters,
-        operators: by_operator.values().map(|offers| offers[0].registration.list.clone()).collect(),
-        shards,
-        joint_seal_keys: joint_seal_keys(draft.first_round, rounds, &all)?,
-    })
+    shards
 }
 
 fn joint_seal_keys(
@@ -263,6 +284,7 @@ pub fn check_proposal(
         }
         seal_keys.push(possessed_keys(&document, index, offered, rng)?);
     }
+    // A joint key that was made up would let its maker open a seal alone.
     for (position, expected) in document.joint_seal_keys.iter().enumerate() {
         let sum = JointSealKey::sum(seal_keys.iter().map(|of_shard| &of_shard[position]));
         if sum.map(|sum| sum.to_bytes()).as_ref() != Ok(expected) {
@@ -295,6 +317,7 @@ fn possessed_keys(
     let seal_contexts: Vec<_> = (document.first_round.0..=document.last_round.0)
         .map(|round| context(KeyRole::Seal(Round(round))))
         .collect();
+    // All of a shard's proofs are verified at once, so that an error names the shard and not the key.
     let mut claims =
         vec![Claim::onion(&onion, &onion_context, ProofOfPossession(offered.onion_proof))];
     for ((key, context), proof) in seal_keys.iter().zip(&seal_contexts).zip(&offered.seal_proofs) {

@@ -1,20 +1,20 @@
-//! How large a proposal is, and how many rounds an epoch can have for it to fit into a message.
+//! The size of a proposal, and the most rounds of an epoch for it to fit into a message.
 //!
-//! Every shard contributes a seal key and a proof for each round, so a proposal grows with the product
-//! of both numbers: at 720 rounds, 16 MiB hold some 240 shards.
+//! Every shard contributes a seal key and a proof for each round, so a proposal grows with the product of
+//! both numbers: at 720 rounds, 16 MiB hold some 240 shards.
 
 /// The largest message between the coordinator and a shard, in bytes.
 pub const MOST_PROPOSAL_BYTES: usize = 16 << 20;
 
 /// A shard's seal key for one round, with the proof that it holds the secret.
 const KEY_AND_PROOF: u64 = 32 + 64;
-/// A round's joint seal key.
+/// Bytes of a round's joint seal key.
 const JOINT_KEY: u64 = 32;
 /// A shard's entry, its place in its operator's list, and the rest of its contribution, at most.
 const SHARD: u64 = 112 + 32 + 152;
 /// An operator's signed list without its shards.
 const OPERATOR: u64 = 160;
-/// What is there once.
+/// Bytes of the fields that are there once.
 const HEAD: u64 = 512;
 
 /// Bytes of a proposal with so many shards, operators and rounds, at most.

@@ -10,7 +10,7 @@ use rand::CryptoRng;
 
 use crate::{DrawnPaths, VerifiedEpoch};
 
-/// What is needed to build a round's onions, with the epoch borrowed or shared.
+/// The keys that a round's onions are built with. The epoch is borrowed or shared.
 #[derive(Debug)]
 pub struct RoundKeys<E> {
     epoch: E,
@@ -28,7 +28,7 @@ impl<E: Deref<Target = VerifiedEpoch>> RoundKeys<E> {
         Some(sealed.map(|sealed| Self { epoch, round, sealed }))
     }
 
-    /// What onions of the round are bound to.
+    /// Epoch, round and shape of the onions, to which their keys are bound.
     pub fn context(&self) -> RoundContext {
         RoundContext {
             geometry: self.epoch.geometry(),

@@ -1,14 +1,14 @@
-//! What a network file demands of an epoch with given operators present.
+//! The network file's demands on an epoch, given the operators present.
 
 use antiphon_dp_noise::{Budget, BudgetError};
 use antiphon_wire::{NetworkFile, OperatorIndex};
 
 use crate::{FEW_HONEST_TARGET, PathLengthError, Ppm, mixing_hops};
 
-/// The least an epoch must keep, given who is in it.
+/// The least that an epoch must keep, given who is in it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EpochRules {
-    /// f over the weight present.
+    /// f over the weight that is present.
     pub effective_malicious: Ppm,
     /// The most weight that malicious operators may hold, in the network file's units.
     pub malicious_weight: u64,
@@ -18,7 +18,7 @@ pub struct EpochRules {
     pub budget: Budget,
 }
 
-/// Why operators cannot make up an epoch.
+/// Reason why operators cannot make up an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum RulesError {
     /// An index that the network file does not have.
@@ -30,7 +30,7 @@ pub enum RulesError {
     /// Too little weight for any two valid documents to share an honest shard.
     #[error("operators of weight {present} of {total} are present; more than {needed} is needed")]
     Quorum {
-        /// Weight present.
+        /// Weight that is present.
         present: u64,
         /// Weight of the network file.
         total: u64,
@@ -45,14 +45,15 @@ pub enum RulesError {
     Budget(#[from] BudgetError),
 }
 
-/// f as the network file has it.
+/// f of the network file, as an exact fraction.
 pub fn malicious_fraction(network: &NetworkFile) -> Ppm {
     // A network file's f is below one half.
     Ppm::new(network.policy.malicious_ppm).unwrap_or(Ppm::new(Ppm::WHOLE).unwrap_or_default())
 }
 
 impl EpochRules {
-    /// The rules, for as many pairs of onions a client as the policy allows, when the operators `present`, by rising index, have shards in the epoch.
+    /// Rules for as many pairs of onions a client as the policy allows, when the operators `present`, by
+    /// rising index, have shards in the epoch.
     ///
     /// # Errors
     /// If an operator is unknown or counted twice, the quorum is missed, or no path is long enough.
@@ -70,6 +71,7 @@ impl EpochRules {
         let total = network.total_weight();
         let f = malicious_fraction(network);
         let whole = u64::from(Ppm::WHOLE);
+        // In integers, without division: 2 weight > (1 + f) total.
         if 2 * weight * whole <= total * (whole + u64::from(f.parts())) {
             let needed = total * (whole + u64::from(f.parts())) / (2 * whole);
             return Err(RulesError::Quorum { present: weight, total, needed });

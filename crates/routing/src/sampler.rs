@@ -11,7 +11,7 @@ use uniform::Below;
 /// The BLAKE3 context under which a dead drop's shard is drawn.
 pub const DEAD_DROP_PLACEMENT_CONTEXT: &str = "Antiphon 2026 dead-drop placement";
 
-/// One operator's part of a roster.
+/// The part of a roster that belongs to one operator.
 #[derive(Clone, Copy, Debug)]
 pub struct OperatorSlice<'a> {
     /// The operator's path weight.
@@ -20,7 +20,7 @@ pub struct OperatorSlice<'a> {
     pub shards: &'a [ShardIndex],
 }
 
-/// Why a roster cannot be drawn from.
+/// Reason why a roster cannot be drawn from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SamplerError {
     /// There is nobody to draw.
@@ -126,6 +126,7 @@ impl PathSampler {
 
     fn draw(&self, mut word: impl FnMut() -> u64) -> ShardIndex {
         let mark = self.total.draw(&mut word);
+        debug_assert!(self.weight_sums.last().is_some_and(|&total| mark < total));
         let operator = self.operators[self.weight_sums.partition_point(|&sum| sum <= mark)];
         // Below the number of shards, which is the length of a slice.
         self.shards[operator.first + operator.count.draw(&mut word) as usize]

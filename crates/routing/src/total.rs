@@ -8,7 +8,7 @@ use crate::{Honest, MOST_MIXING_HOPS, PathLengthError, Ppm};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What a total is over.
+/// Rounds and pairs that a total is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Horizon {
     /// K: disturbed and charged rounds.
@@ -22,23 +22,23 @@ pub struct Horizon {
     pub pairs: u8,
 }
 
-/// What an adversary gains beside epsilon over all rounds together, each part a probability or a total
+/// Gains of an adversary beside epsilon over all rounds together, each part a probability or a total
 /// variation. They add up.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TotalDelta {
-    /// What the noise leaves over the disturbed rounds: the budget's delta.
+    /// The noise's part over the disturbed rounds: the budget's delta.
     pub noise: f64,
-    /// What mixing adds over the disturbed rounds and attempts, onions dropped half-way: Theorem 3.
+    /// Mixing's part over the disturbed rounds and attempts, onions dropped half-way: Theorem 3.
     pub disturbed: f64,
-    /// What mixing adds over all other rounds: Theorem 2.
+    /// Mixing's part over all other rounds: Theorem 2.
     pub undisturbed: f64,
-    /// What an adversary gains that looks first and then disturbs a round: Theorem 4.
+    /// Gain of an adversary that looks first and then disturbs a round: Theorem 4.
     pub peek: f64,
 }
 
 impl Horizon {
-    /// What a policy's total is over, with so many pairs: as many rounds as its least interval lets happen
-    /// in its time.
+    /// Horizon of a policy's total, with so many pairs: as many rounds as its least interval lets happen in
+    /// its time.
     pub fn of(policy: &Policy, pairs: u8) -> Self {
         let interval = Duration::from_millis(policy.least_round_interval_ms.into());
         Self {
@@ -66,6 +66,7 @@ impl TotalDelta {
         let attempts = f64::from(horizon.disturbed) + f64::from(horizon.attempts);
         let halfway = population.disturbed_halfway_given(deviation, hops).proven;
         let in_round = population.conversation_given(deviation, hops).proven;
+        // A union bound: each part counts for every pair in every round, and cannot exceed 1.
         let in_all = |each: f64, rounds: f64| (each * pairs * rounds).min(1.0);
         Self {
             noise: delta,
@@ -80,10 +81,10 @@ impl TotalDelta {
         (self.noise + self.disturbed + self.undisturbed + self.peek).min(1.0)
     }
 
-    /// What mixing adds to the disturbed rounds if the adversary chooses them among all: those in which most
+    /// Mixing's part in the disturbed rounds if the adversary chooses them among all: those in which most
     /// first hops of one of the conversation's onions are malicious, as it can tell before it disturbs
-    /// anything. Onions are dropped at the gateway. Proven, at most 1, and no part of the total: at few
-    /// hops it is far above what any attack is known to gain.
+    /// anything. Onions are dropped at the gateway. Proven, at most 1, and no part of the total: at few hops
+    /// it is far above what any attack is known to gain.
     pub fn of_chosen(honest: &Honest, f: Ppm, hops: u8, horizon: Horizon) -> f64 {
         let population = honest.population(f);
         let pairs = f64::from(horizon.pairs);

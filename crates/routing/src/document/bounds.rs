@@ -1,10 +1,10 @@
-//! How much an epoch may ask for, and for how long.
+//! The policy's bounds on an epoch's demands, and on its duration.
 
 use antiphon_wire::{Parameters, Policy};
 
 use super::DocumentError;
 
-/// What an epoch asks for is within the policy's bounds.
+/// Checks that an epoch's demands are within the policy's bounds.
 ///
 /// Public, so that whoever configures a network hears of it before shards refuse.
 ///

@@ -25,7 +25,7 @@ pub const MAX_SHARDS: usize = 4096;
 const LEAST_FILTER_BITS: u8 = 20;
 const MOST_FILTER_BITS: u8 = 32;
 
-/// Why a document is refused.
+/// Reason why a document is refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum DocumentError {
     /// It is for another version of the protocol.
@@ -34,7 +34,7 @@ pub enum DocumentError {
          coordinator and this program is older has to be updated"
     )]
     OtherVersion {
-        /// The version it claims.
+        /// Version that the document claims.
         found: u16,
     },
     /// It is for another network.
@@ -43,7 +43,7 @@ pub enum DocumentError {
          another network file than the coordinator; compare them with `antiphon keygen show`"
     )]
     OtherNetwork {
-        /// The network that it is for.
+        /// Network that the document is for.
         found: Digest,
         /// The network file's id.
         expected: Digest,
@@ -51,15 +51,15 @@ pub enum DocumentError {
     /// A suite or service that this program does not have.
     #[error("the document asks for suite {suite} and service {service}: update this program")]
     Unsupported {
-        /// The suite.
+        /// Suite that the document names.
         suite: u8,
-        /// The service.
+        /// Service that the document names.
         service: u8,
     },
     /// A number is out of its range.
     #[error("the document's {what} is out of range")]
     OutOfRange {
-        /// Which number.
+        /// Name of the number.
         what: &'static str,
     },
     /// The onions have an impossible shape.
@@ -79,9 +79,9 @@ pub enum DocumentError {
     /// Rounds follow each other faster than the policy allows.
     #[error("the document has a round every {found} ms; the network's policy allows {needed} ms")]
     TooFast {
-        /// The document's interval.
+        /// Interval of the document, in milliseconds.
         found: u32,
-        /// The policy's least interval.
+        /// Least interval of the policy, in milliseconds.
         needed: u32,
     },
     /// The epoch may last longer than the policy allows.
@@ -91,17 +91,17 @@ pub enum DocumentError {
     TooLong {
         /// Rounds times interval, in seconds.
         found: u64,
-        /// The policy's longest epoch.
+        /// Longest epoch of the policy, in seconds.
         allowed: u32,
     },
     /// Shards may wait for longer than the policy allows.
     #[error("the document has {found} ms for {what}; the network's policy allows {allowed} ms")]
     LongDeadline {
-        /// What is waited for.
+        /// Phase that waits.
         what: &'static str,
-        /// The document's deadline.
+        /// Deadline in the document, in milliseconds.
         found: u32,
-        /// The policy's longest.
+        /// Longest deadline of the policy, in milliseconds.
         allowed: u32,
     },
     /// Clients are asked for more onions than the policy allows.
@@ -117,41 +117,41 @@ pub enum DocumentError {
     /// An operator's list is not valid here.
     #[error("operator {operator}: its list of shards {problem}")]
     List {
-        /// Which operator.
+        /// Operator whose list it is.
         operator: OperatorIndex,
-        /// What is wrong with its list.
+        /// Continues the sentence "its list of shards ...".
         problem: &'static str,
     },
     /// A shard should not be listed.
     #[error("shard {shard} {problem}")]
     Shard {
-        /// Which shard.
+        /// Shard as the document numbers it.
         shard: ShardIndex,
-        /// What is wrong with it.
+        /// Continues the sentence "shard N ...".
         problem: &'static str,
     },
     /// A shard's onion key cannot be used.
     #[error("shard {shard}: {error}")]
     OnionKey {
-        /// Which shard.
+        /// Shard whose key it is.
         shard: ShardIndex,
-        /// What is wrong with the key.
+        /// Reason why the key is none.
         error: KeyError,
     },
     /// A joint seal key cannot be used.
     #[error("the joint seal key of round {round}: {error}")]
     SealKey {
-        /// Which round.
+        /// Round whose key it is.
         round: Round,
-        /// What is wrong with the key.
+        /// Reason why the key is none.
         error: KeyError,
     },
     /// A shard's noise is no distribution.
     #[error("shard {shard}: {error}")]
     Noise {
-        /// Which shard.
+        /// Shard whose noise it is.
         shard: ShardIndex,
-        /// What is wrong with it.
+        /// Reason why it is no distribution.
         error: DistributionError,
     },
     /// The noise gives less than the policy's guarantee.
@@ -163,9 +163,9 @@ pub enum DocumentError {
          {allowed:e}"
     )]
     TotalDelta {
-        /// The total of the document's hops and noise.
+        /// Total that follows from the document's hops and noise.
         found: f64,
-        /// The policy's total.
+        /// Most that the policy allows.
         allowed: f64,
     },
     /// The roster cannot be drawn from.
@@ -174,17 +174,17 @@ pub enum DocumentError {
     /// A listed shard has not signed.
     #[error("the document has {found} signatures for {shards} shards")]
     SignatureCount {
-        /// Signatures.
+        /// Number of signatures.
         found: usize,
-        /// Shards.
+        /// Number of shards.
         shards: usize,
     },
     /// A signature is not the listed shard's.
     #[error("shard {shard} has not signed the document: {error}")]
     Signature {
-        /// Which shard.
+        /// Shard that should have signed.
         shard: ShardIndex,
-        /// What is wrong with its signature.
+        /// Failure of its signature.
         error: BadSignature,
     },
 }
@@ -278,9 +278,28 @@ fn parameters(document: &EpochDocument, network: &NetworkFile) -> Result<Geometr
     Ok(Geometry::new(p.layers, p.body)?)
 }
 
-/// Every operator's list is its own, holds for this epoch, and has more than half of its shards in
-/// the document; every shard is on its operator's list, and listed once.
+/// Checks that every shard is on its operator's list, and is in the document once.
 fn lists(document: &EpochDocument, network: &NetworkFile) -> Result<(), DocumentError> {
+    let listed = shards_on_lists(document, network)?;
+    let mut seen: BTreeSet<IdentityKey> = BTreeSet::new();
+    for (position, shard) in document.shards.iter().enumerate() {
+        let wrong = |problem| DocumentError::Shard { shard: ShardIndex(position as u16), problem };
+        if !listed.contains(&(shard.identity, shard.operator)) {
+            return Err(wrong("is not on its operator's list"));
+        }
+        if !seen.insert(shard.identity) {
+            return Err(wrong("is listed twice"));
+        }
+    }
+    Ok(())
+}
+
+/// All shards on the operators' lists, once each list is found to be its operator's own, to hold for this
+/// epoch, and to have more than half of its shards in the document.
+fn shards_on_lists(
+    document: &EpochDocument,
+    network: &NetworkFile,
+) -> Result<BTreeSet<(IdentityKey, OperatorIndex)>, DocumentError> {
     let entries: BTreeSet<_> =
         document.shards.iter().map(|shard| (shard.identity, shard.operator)).collect();
     let mut listed = BTreeSet::new();
@@ -311,21 +330,12 @@ fn lists(document: &EpochDocument, network: &NetworkFile) -> Result<(), Document
             }
             in_document += usize::from(entries.contains(&(*identity, operator)));
         }
+        // Two documents for one epoch share a shard of the operator then, and it signs one of them.
         if 2 * in_document <= list.shards.len() {
             return Err(wrong("has no more than half of its shards in the document"));
         }
     }
-    let mut seen: BTreeSet<IdentityKey> = BTreeSet::new();
-    for (position, shard) in document.shards.iter().enumerate() {
-        let wrong = |problem| DocumentError::Shard { shard: ShardIndex(position as u16), problem };
-        if !listed.contains(&(shard.identity, shard.operator)) {
-            return Err(wrong("is not on its operator's list"));
-        }
-        if !seen.insert(shard.identity) {
-            return Err(wrong("is listed twice"));
-        }
-    }
-    Ok(())
+    Ok(listed)
 }
 
 /// The operators present, by rising index, with their shards.
@@ -351,7 +361,7 @@ fn weight(network: &NetworkFile, operator: OperatorIndex) -> u32 {
     network.operator(operator).map_or(0, |operator| operator.weight)
 }
 
-/// What the noise solver and the noise check take of the operators present.
+/// Weights and shard counts of the operators present, for the noise solver and the noise check.
 pub(crate) fn shares(
     network: &NetworkFile,
     groups: &[(OperatorIndex, usize)],
@@ -392,7 +402,7 @@ fn noise(
     Ok(allocation)
 }
 
-/// What the document's noise and hops leave in all, at the least round interval that the policy allows: the
+/// Checks the total of the document's noise and hops, at the least round interval that the policy allows: the
 /// coordinator may change the interval from one epoch to the next.
 fn total(
     document: &EpochDocument,
@@ -402,6 +412,7 @@ fn total(
     rules: &EpochRules,
 ) -> Result<(), DocumentError> {
     let allowed = network.policy.total_delta;
+    // A total of 1 promises nothing, and every document keeps it.
     if allowed >= 1.0 {
         return Ok(());
     }

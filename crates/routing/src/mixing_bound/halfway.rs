@@ -10,8 +10,8 @@ use super::moments::Moments;
 /// The most noise onions that are lost one by one in the bound. That more go unnoticed is added.
 const MOST_LOST: u32 = 60;
 
-/// The least that the loss of a noise onion weighs: the probability that it goes unnoticed is a half, with
-/// room for false positives of the filters and for the factor e^eta of large volumes.
+/// The least weight of a noise onion's loss: the probability that it goes unnoticed is a half, with room for
+/// false positives of the filters and for the factor e^eta of large volumes.
 pub(super) const UNNOTICED: f64 = 0.51;
 
 /// Noise onions lost on the way.
@@ -19,7 +19,7 @@ pub(super) const UNNOTICED: f64 = 0.51;
 pub(super) struct Losses {
     /// The most that are lost one by one.
     pub(super) most: u32,
-    /// u: what each of them weighs.
+    /// u: the weight of each loss.
     pub(super) unnoticed: f64,
 }
 
@@ -41,8 +41,8 @@ impl Losses {
     }
 }
 
-/// How far an onion's place, among those not lost, is from uniform, expected and weighted by
-/// what each onion lost weighs. At most 1.
+/// Distance of an onion's place, among those not lost, from uniform: expected, and weighted by each loss. At
+/// most 1.
 pub(super) fn bound(moments: Moments, hops: u8, losses: Losses) -> f64 {
     let more = libm::pow(losses.unnoticed, f64::from(losses.most) + 1.0);
     (losing(moments, hops, losses) + more).min(1.0)

@@ -1,9 +1,9 @@
-//! What one layer does to a deviation from uniform, in the p-th mean.
+//! The effect of one layer on a deviation from uniform, in the p-th mean.
 //!
-//! The adversary's posterior over the places of k onions, with everything that fewer onions tell
-//! taken out, is a function on k-tuples of different places that sums to zero in every
-//! coordinate. A layer leaves a place at a malicious shard alone and averages over those at one
-//! honest shard. The names here are those of the theorem in the documentation ("Mixing").
+//! The adversary's posterior over the places of k onions, with everything that fewer onions tell taken out,
+//! is a function on k-tuples of different places that sums to zero in every coordinate. A layer leaves a
+//! place at a malicious shard alone and averages over those at one honest shard. The names here are those of
+//! the theorem in the documentation ("Mixing").
 
 /// The setting of a bound: a population and the exponent of the norm.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +19,7 @@ pub(super) struct Moments {
 }
 
 impl Moments {
-    /// 1/p.
+    /// 1/p, the power that makes a p-norm of a p-th moment.
     pub(super) fn root(self) -> f64 {
         1.0 / self.p
     }
@@ -46,9 +46,9 @@ impl Moments {
         1.0 + gain(0.5 * (low + high)).max(0.0)
     }
 
-    /// alpha_a(n): what honest shards leave of a tuple of `a` places, all of them at honest
-    /// shards, out of n. Interpolated between the sum of absolute values, (2 (1-f))^a, and the
-    /// squares, a! H^a / (n (n-1) .. (n-a+2) (n-2a+1)).
+    /// alpha_a(n): the part that honest shards leave of a tuple of `a` places, all of them at honest shards,
+    /// out of n. Interpolated between the sum of absolute values, (2 (1-f))^a, and the squares, a! H^a / (n
+    /// (n-1) .. (n-a+2) (n-2a+1)).
     pub(super) fn honest_part(self, a: u32, n: f64) -> f64 {
         let h = self.honest_shards;
         let (absolute, squares) = match a {

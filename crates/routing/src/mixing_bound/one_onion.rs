@@ -1,4 +1,4 @@
-//! One onion's place: how far the adversary's posterior is from uniform.
+//! Distance of the adversary's posterior over one onion's place from uniform.
 
 use super::moments::Moments;
 
@@ -27,6 +27,7 @@ pub(super) fn phases(moments: Moments, hops: u8) -> (Vec<f64>, Vec<f64>) {
     let (mut starts, mut ends) = (vec![theta], vec![libm::pow(n, spread)]);
     let (mut mixed, mut closing) = (0.0, 0.0);
     for layer in 1..=hops {
+        // An onion is followed through malicious hops until its first honest one, here or before.
         mixed = shrink * mixed + first * known(layer - 1);
         starts.push(theta * known(layer) + mixed);
         closing = shrink * closing + last * known(layer - 1);
@@ -35,7 +36,8 @@ pub(super) fn phases(moments: Moments, hops: u8) -> (Vec<f64>, Vec<f64>) {
     (starts, ends)
 }
 
-/// The least starts[s] * ends[m-s].
+/// The least product starts[s] * ends[m-s], over all splits of m layers.
 pub(super) fn least_product(starts: &[f64], ends: &[f64]) -> f64 {
+    debug_assert_eq!(starts.len(), ends.len(), "a split gives each layer to one of two phases");
     starts.iter().zip(ends.iter().rev()).map(|(start, end)| start * end).fold(f64::MAX, f64::min)
 }
