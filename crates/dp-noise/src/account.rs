@@ -1,4 +1,4 @@
-//! The account of a mechanism, with everything beside the noise that an adversary may try.
+//! The account of a mechanism, with everything that an adversary may try beside counting pairs.
 
 mod attempts;
 mod counted;
@@ -17,12 +17,12 @@ use attempts::Attempts;
 use counted::attempts_behind;
 pub use left_out::LeftOut;
 
-/// What the honest shards' noise hides, over any number of disturbed rounds.
+/// The account of the honest shards' noise over any number of disturbed rounds.
 ///
 /// By default it counts the noise alone. All results are upper bounds, as those of
-/// [`epsilon`](fn@crate::epsilon), with which they agree to the last bit for a constant volume
-/// and no extras. The margin of 5e-5 a round is counted twice for the other mechanisms, of which the
-/// adversary sees two counts.
+/// [`epsilon`](fn@crate::epsilon), with which they agree to the last bit for a constant volume and no extras.
+/// The margin of 5e-5 a round is counted twice for the other mechanisms, of which the adversary sees two
+/// counts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
     mechanism: Mechanism,
@@ -32,7 +32,7 @@ pub struct Account {
     pairs: u8,
 }
 
-/// Why an account cannot be made.
+/// Reason why an account cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 pub enum AccountError {
     /// Nobody adds noise.
@@ -181,8 +181,8 @@ impl Account {
         Ok(self)
     }
 
-    /// How many attempts there are behind `counted` ones, if only those are counted that somebody notices. More
-    /// have a probability of at most 1e-12.
+    /// Number of attempts behind `counted` ones, if only those are counted that somebody notices. More have a
+    /// probability of at most 1e-12.
     ///
     /// # Errors
     /// Those of [`Self::with_attempts`], for that many.
@@ -221,6 +221,7 @@ impl Account {
         let round = self.round(step);
         let keeps = |rounds| round.compose(Aim::Delta(delta), rounds).epsilon(delta) <= epsilon;
         let mut beyond = 1;
+        // Doubled until it is too many, then halved in between: more rounds never tell less.
         while keeps(beyond) {
             if beyond >= Budget::MAX_DISTURBED_ROUNDS {
                 return Ok(Budget::MAX_DISTURBED_ROUNDS);
@@ -239,7 +240,7 @@ impl Account {
         Ok(kept)
     }
 
-    /// Noise of a fixed volume that a document can hold.
+    /// Checks that the noise has a fixed volume and that a document can hold it.
     fn of_documents(&self) -> Result<(), AccountError> {
         self.fixed_volume()?;
         match &self.mechanism {
@@ -278,13 +279,13 @@ impl Account {
     }
 }
 
-/// What one round tells, ready to be composed.
+/// The losses of one round, ready to be composed.
 struct Round {
     /// With up to so many deposits lost; empty if nothing is hidden.
     levels: Vec<(u32, PrivacyLoss)>,
     attempts: Option<Attempts>,
     left_out: Option<Repeated>,
-    /// How many counts are seen: each has a margin.
+    /// Number of counts that are seen: each has a margin.
     counts: f64,
 }
 

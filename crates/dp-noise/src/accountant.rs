@@ -1,4 +1,4 @@
-//! What an adversary learns from the count of pairs, over many rounds.
+//! Bounds on what the count of pairs tells an adversary over many rounds.
 
 use crate::composition::{Aim, ComposedLoss, Repeated, composed};
 use crate::distribution::PairDistribution;
@@ -54,7 +54,7 @@ pub(crate) fn compose(sum: &HonestSum, rounds: u32, by: u32, aim: Aim) -> Compos
     composed(vec![Repeated { loss, times: rounds }], margin(rounds), aim)
 }
 
-/// What is added to the loss of so many rounds together.
+/// The margin for so many rounds together.
 pub(crate) fn margin(rounds: u32) -> f64 {
     MARGIN_PER_ROUND * f64::from(rounds)
 }

@@ -1,4 +1,4 @@
-//! How the noise is divided among operators and shards, and what it achieves.
+//! The division of the noise among operators and shards, and the guarantee that it achieves.
 
 use thiserror::Error;
 
@@ -32,6 +32,7 @@ impl NoiseAllocation {
     /// Noise deposits that all shards together add in a round.
     #[must_use]
     pub fn total_volume(&self, shares: &[OperatorShare]) -> u64 {
+        debug_assert_eq!(self.per_operator.len(), shares.len(), "noise is for each operator");
         let volume = |(each, share): (&PairDistribution, &OperatorShare)| {
             u64::from(each.volume()) * u64::from(share.shards)
         };
@@ -39,7 +40,7 @@ impl NoiseAllocation {
     }
 }
 
-/// Why a list of operators is refused.
+/// Reason why a list of operators is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ShareError {
     /// An operator without weight or without shards.
@@ -51,12 +52,12 @@ pub enum ShareError {
     /// The malicious weight may cover all operators.
     #[error("a malicious weight of {malicious} leaves no operator surely honest")]
     NobodyHonest {
-        /// The weight the adversary may hold.
+        /// Weight that the adversary may hold.
         malicious: u64,
     },
 }
 
-/// Why an allocation is refused.
+/// Reason why an allocation is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 pub enum CheckError {
     /// The operators themselves are unusable.
@@ -65,9 +66,9 @@ pub enum CheckError {
     /// The allocation does not name one distribution per operator.
     #[error("{allocated} distributions for {operators} operators")]
     Length {
-        /// Distributions in the allocation.
+        /// Number of distributions in the allocation.
         allocated: usize,
-        /// Operators there are.
+        /// Number of operators.
         operators: usize,
     },
     /// A shard's distribution is cut nearer than four sigma.
@@ -89,7 +90,7 @@ pub enum CheckError {
     },
 }
 
-/// What an allocation achieves for the worst set of operators. Upper bounds.
+/// Guarantee of an allocation for the worst set of operators. Upper bounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Achieved {
     /// Epsilon at the budget's delta.
@@ -101,8 +102,9 @@ pub struct Achieved {
     pub epsilon_of_patterns: f64,
 }
 
-/// Is the allocation one that [`solve`](crate::solve) could have made, and no weaker than the budget, if
-/// any set of operators of weight up to `malicious_weight` adds no noise at all? For verifiers of documents.
+/// Checks that the allocation is one that [`solve`](crate::solve) could have made, and no weaker than the
+/// budget, if any set of operators of weight up to `malicious_weight` adds no noise at all. For verifiers of
+/// documents.
 ///
 /// # Errors
 /// [`CheckError`] says what is wrong or how far the noise falls short.
@@ -127,6 +129,7 @@ pub fn check(
     }
     let delta = budget.delta();
     let mut achieved = Achieved { epsilon: 0.0, delta: 0.0, epsilon_of_patterns: 0.0 };
+    // No single set is known to be the worst, so the worst figure of all candidates counts.
     for honest in worst_cases(allocation, shares, malicious_weight) {
         let sum = HonestSum::of_counts(&honest)
             .ok_or(ShareError::NobodyHonest { malicious: malicious_weight })?;

@@ -1,4 +1,4 @@
-//! How much may be learnt, and over how many disturbed rounds.
+//! Budgets: an (epsilon, delta) guarantee, and the disturbed rounds that it has to last for.
 
 use core::f64::consts::LN_2;
 
@@ -18,7 +18,7 @@ pub struct Budget {
     pairs: u8,
 }
 
-/// Why a budget is refused.
+/// Reason why a budget is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 pub enum BudgetError {
     /// Epsilon is not a finite number above zero.

@@ -9,10 +9,13 @@
 //! and scaled back to a total of one, which puts the bulk where delta is decided, and afterwards
 //! divided by the same. What the errors add is then small beside delta, whatever delta is.
 
-use crate::fft::{Complex, transform};
+mod grid;
+
+use self::grid::Grid;
+pub(crate) use self::grid::on_grid;
 use crate::privacy_loss::{PrivacyLoss, log_mgf, tilted_mean};
 
-/// What a composition is to answer: it is accurate there.
+/// The question that a composition answers: it is accurate there.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Aim {
     /// The epsilon at this delta.
@@ -39,7 +42,7 @@ impl Aim {
     }
 }
 
-/// A loss and how often it is suffered.
+/// A loss, and how many times it is suffered.
 #[derive(Clone, Debug)]
 pub(crate) struct Repeated {
     pub(crate) loss: PrivacyLoss,
@@ -58,125 +61,56 @@ fn added_up(mut parts: Vec<Repeated>, aim: Aim) -> ComposedLoss {
     if let [Repeated { loss, times: 1 }] = parts.as_slice() {
         return ComposedLoss::once(loss);
     }
-    let times: f64 = parts.iter().map(|part| f64::from(part.times)).sum();
-    let mut variance = 0.0;
-    let (mut log_finite, mut most, mut least) = (0.0, 0.0, 0.0);
-    for Repeated { loss, times: k } in &mut parts {
-        let k = f64::from(*k);
-        loss.clip(0.01 * tail / times);
-        let (Some(first), Some(last)) = (loss.atoms.first(), loss.atoms.last()) else {
-            return ComposedLoss::nothing_hidden();
-        };
-        variance += loss.variance() * k;
-        log_finite += k * libm::log1p(-loss.infinite.min(1.0));
-        most += k * last.0;
-        least += k * first.0;
-    }
-    let infinite = -libm::expm1(log_finite);
-    if infinite >= 1.0 {
+    let Some(extent) = Extent::of_clipped(&mut parts, tail) else {
         return ComposedLoss::nothing_hidden();
+    };
+    let tilts = tilts(extent.variance.sqrt(), tail);
+    let grid = Grid::spanning(&parts, &extent, &tilts, tail);
+    let rounded = grid.rounded(&parts);
+    let beyond_top = grid.beyond_top(&rounded, &tilts);
+    let most_tilt = grid.most_tilt(&parts, &extent, &tilts, tail);
+    let tilt = tilt(&parts, grid.range, aim).min(most_tilt);
+    let Some(sum) = grid.convolved(&rounded, tilt) else { return ComposedLoss::nothing_learnt() };
+    let rounding = Rounding { log_at_zero: libm::log(sum.rounding) + sum.log_total, tilt };
+    let outright = extent.infinite + beyond_top;
+    ComposedLoss { atoms: grid.atoms(&sum, tilt), outright, rounding, most: extent.most }
+}
+
+/// Bounds and spread of all parts together.
+struct Extent {
+    times: f64,
+    variance: f64,
+    /// Probability that any of them is infinite.
+    infinite: f64,
+    most: f64,
+    least: f64,
+}
+
+impl Extent {
+    /// Cuts off tails that are small beside `tail`, counting them as infinite, and measures what is left;
+    /// `None` if it is certain to be infinite.
+    fn of_clipped(parts: &mut [Repeated], tail: f64) -> Option<Self> {
+        let times: f64 = parts.iter().map(|part| f64::from(part.times)).sum();
+        let mut variance = 0.0;
+        let (mut log_finite, mut most, mut least) = (0.0, 0.0, 0.0);
+        for Repeated { loss, times: k } in parts {
+            let k = f64::from(*k);
+            loss.clip(0.01 * tail / times);
+            let (first, last) = (loss.atoms.first()?, loss.atoms.last()?);
+            variance += loss.variance() * k;
+            log_finite += k * libm::log1p(-loss.infinite.min(1.0));
+            most += k * last.0;
+            least += k * first.0;
+        }
+        debug_assert!(least <= most, "losses from {least} to {most}");
+        let infinite = -libm::expm1(log_finite);
+        (infinite < 1.0).then_some(Self { times, variance, infinite, most, least })
     }
+}
 
-    // The grid spans all losses but two tails, finely enough to resolve one round's spread.
-    let tilts = tilts(variance.sqrt(), tail);
-    let reach = |sign: f64| {
-        let log_mgf = |t| {
-            let of = |part: &Repeated| f64::from(part.times) * log_mgf(&part.loss.atoms, sign * t);
-            parts.iter().map(of).sum::<f64>()
-        };
-        let furthest = if sign > 0.0 { most } else { -least };
-        tilts.iter().map(|&t| (log_mgf(t) - libm::log(tail)) / t).fold(furthest, f64::min)
-    };
-    let (high, low) = (reach(1.0), -reach(-1.0));
-    let points = ((512.0 * times.sqrt()) as usize).next_power_of_two().max(1 << 14);
-    let spacing = (1.01 * (high - low) / (points - 4) as f64).max(1e-12);
-
-    let grids: Vec<_> =
-        parts.iter().map(|part| (on_grid(&part.loss.atoms, spacing), part.times)).collect();
-    let top = (high / spacing).ceil() as i64 + 1;
-    let top_loss = (top + 1) as f64 * spacing;
-    let last = |grid: &[(i64, f64)]| grid.last().map_or(0.0, |&(index, _)| index as f64);
-    let furthest: f64 =
-        grids.iter().map(|(grid, times)| f64::from(*times) * last(grid) * spacing).sum();
-    let beyond_top = if furthest < top_loss {
-        0.0
-    } else {
-        let atoms: Vec<(Vec<_>, f64)> = grids
-            .iter()
-            .map(|(grid, times)| {
-                (grid.iter().map(|&(i, p)| (i as f64 * spacing, p)).collect(), f64::from(*times))
-            })
-            .collect();
-        let bound = |t: f64| {
-            let log_mgf: f64 = atoms.iter().map(|(atoms, times)| times * log_mgf(atoms, t)).sum();
-            libm::exp(log_mgf - t * top_loss)
-        };
-        tilts.iter().map(|&t| bound(t)).fold(1.0, f64::min)
-    };
-
-    // A loss beyond the grid comes back at its lower end, too likely by exp(tilt) of the grid's width.
-    // That has to be negligible as far up as the mean: epsilon lies above it, unless delta is large.
-    let width = points as f64 * spacing;
-    let mean: f64 =
-        parts.iter().map(|part| f64::from(part.times) * tilted_mean(&part.loss.atoms, 0.0)).sum();
-    let back = width + mean.max(0.0);
-    let log_beyond = |t: f64| {
-        let of = |part: &Repeated| f64::from(part.times) * log_mgf(&part.loss.atoms, t);
-        parts.iter().map(of).sum::<f64>() - t * back
-    };
-    let log_beyond = tilts.iter().flat_map(|&t| [t, 2.0 * t]).map(log_beyond).fold(0.0, f64::min);
-    let most_tilt = if most <= back {
-        f64::INFINITY
-    } else {
-        ((libm::log(tail) - log_beyond) / width).max(0.0)
-    };
-    let tilt = tilt(&parts, high - low, aim).min(most_tilt);
-    let n = points as f64;
-    let mut log_total = 0.0;
-    let mut product: Option<Vec<Complex>> = None;
-    let mut rounding = 0.0;
-    for (grid, times) in &grids {
-        let mut values = vec![Complex::ZERO; points];
-        let mut norm = 0.0;
-        let losses: Vec<_> = grid.iter().map(|&(i, p)| (i as f64 * spacing, p)).collect();
-        let log_scale = log_mgf(&losses, tilt);
-        for (&(index, _), &(loss, p)) in grid.iter().zip(&losses) {
-            let p = p * libm::exp(tilt * loss - log_scale);
-            values[wrap(index, points)].re += p;
-            norm += p * p;
-        }
-        log_total += f64::from(*times) * log_scale;
-        transform(&mut values);
-        for value in &mut values {
-            *value = value.pow(*times);
-        }
-        // Rounding: the transform's error in the 2-norm is a small multiple of u log2 n, K times
-        // that after the power, and sqrt(n) more when summed up (Higham, "Accuracy and Stability
-        // of Numerical Algorithms", section 24.1).
-        let k = f64::from(*times);
-        rounding += 4.0 * k * (f64::EPSILON / 2.0) * libm::log2(n) * n.sqrt() * norm.sqrt();
-        match &mut product {
-            None => product = Some(values),
-            Some(product) => {
-                for (so_far, value) in product.iter_mut().zip(values) {
-                    *so_far = so_far.mul(value);
-                }
-            }
-        }
-    }
-    let Some(mut values) = product else { return ComposedLoss::nothing_learnt() };
-    transform(&mut values);
-    // The second transform leaves index i at n - i, n times too large. Top of the grid first.
-    let atoms = (0..points as i64)
-        .map(|down| {
-            let (loss, p) =
-                ((top - down) as f64 * spacing, values[wrap(down - top, points)].re / n);
-            (loss, p.max(0.0) * libm::exp(log_total - tilt * loss))
-        })
-        .take_while(|atom| atom.1.is_finite())
-        .collect();
-    let rounding = Rounding { log_at_zero: libm::log(rounding) + log_total, tilt };
-    ComposedLoss { atoms, outright: infinite + beyond_top, rounding, most }
+/// ln of the sum of p exp(t loss) over the sum of all parts: factors of independent parts.
+fn log_mgf_of(parts: &[Repeated], t: f64) -> f64 {
+    parts.iter().map(|part| f64::from(part.times) * log_mgf(&part.loss.atoms, t)).sum()
 }
 
 /// The exponent that puts the bulk of the sum where the aim is: for an epsilon, there; for a delta,
@@ -249,30 +183,6 @@ const JOINED_RESOLUTION: f64 = 128.0;
 /// The most points of the joint grid; bounds the work where the spread is small beside the range.
 const MOST_JOINED: f64 = 16_384.0;
 
-/// Splits every atom between its two neighbours on the grid, keeping its mass under P and
-/// under Q. The result dominates: every test between P and Q becomes a little better.
-/// Costs at most spacing^2/4 of variance per round and nothing to first order.
-pub(crate) fn on_grid(atoms: &[(f64, f64)], spacing: f64) -> Vec<(i64, f64)> {
-    let mut grid: Vec<(i64, f64)> = Vec::new();
-    let mut put = |index: i64, p: f64| match grid.iter_mut().rev().find(|at| at.0 <= index) {
-        Some(at) if at.0 == index => at.1 += p,
-        _ => grid.push((index, p)),
-    };
-    for &(loss, p) in atoms {
-        let index = (loss / spacing).floor();
-        let above = libm::expm1(-(loss - index * spacing)) / libm::expm1(-spacing);
-        let above = above.clamp(0.0, 1.0);
-        put(index as i64, p * (1.0 - above));
-        put(index as i64 + 1, p * above);
-    }
-    grid
-}
-
-/// Where the grid keeps `index` out of `points`.
-fn wrap(index: i64, points: usize) -> usize {
-    index.rem_euclid(points as i64) as usize
-}
-
 /// Exponents for Chernoff's bound: around the best one for a Gaussian of this spread, and below it for
 /// losses with long tails, as near cuts have.
 fn tilts(spread: f64, tail: f64) -> Vec<f64> {
@@ -293,7 +203,7 @@ pub(crate) struct ComposedLoss {
     most: f64,
 }
 
-/// What rounding errors of the transform may add to delta: less, the greater epsilon is.
+/// Bound on what rounding errors of the transform may add to delta: less, the greater epsilon is.
 #[derive(Clone, Copy, Debug)]
 struct Rounding {
     /// ln of it at epsilon 0; minus infinity without any.

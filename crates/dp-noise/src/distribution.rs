@@ -1,4 +1,4 @@
-//! How many of a shard's noise deposits are paired: a discrete Gaussian, cut at both ends.
+//! The number of pairs among a shard's noise deposits: a discrete Gaussian, cut at both ends.
 
 use core::fmt;
 
@@ -23,7 +23,7 @@ pub struct PairDistribution {
     sigma: Sigma,
 }
 
-/// Why a volume or a width is refused.
+/// Reason why a volume or a width is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum DistributionError {
     /// The volume is no multiple of four, zero, or above [`MAX_VOLUME`].
@@ -117,7 +117,7 @@ impl PairDistribution {
         Ok(Self { volume, sigma })
     }
 
-    /// Whether a document can hold it.
+    /// Returns `true` if a document can hold it.
     #[must_use]
     pub const fn is_for_documents(self) -> bool {
         self.volume <= MAX_VOLUME && self.sigma.0 <= Sigma::MAX.0
@@ -129,7 +129,7 @@ impl PairDistribution {
         self.volume
     }
 
-    /// The width before the cut.
+    /// The width before the cut, in 1/1024 pair.
     #[must_use]
     pub const fn sigma(self) -> Sigma {
         self.sigma
@@ -147,7 +147,7 @@ impl PairDistribution {
         self.volume / 4
     }
 
-    /// Whether the cut lies at four sigma or beyond.
+    /// Returns `true` if the cut lies at four sigma or beyond.
     #[must_use]
     pub const fn cut_beyond_four_sigma(self) -> bool {
         // V/4 >= 4 sigma, in units of 1/1024.

@@ -1,4 +1,4 @@
-//! How a variance is divided among operators and their shards.
+//! The division of a variance among operators and their shards.
 
 use crate::allocation::{NoiseAllocation, OperatorShare};
 use crate::distribution::{MAX_VOLUME, PairDistribution, Sigma};

@@ -4,7 +4,7 @@
 //! multiply and add nor the platform's sine may decide. The accountant's transforms are small
 //! enough for the textbook algorithm (Cooley and Tukey 1965).
 
-/// A complex number.
+/// A complex number, multiplied in the same order on every machine.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Complex {
     pub(crate) re: f64,
@@ -72,8 +72,8 @@ fn twiddles(n: usize) -> Vec<Vec<Complex>> {
     steps
 }
 
-/// All steps, of one half after the other before those of the whole: a part that fits into a cache is
-/// finished while it is there. The same additions and products as step by step over all values.
+/// Does all steps, of one half after the other before those of the whole: a part that fits into a cache is
+/// finished while it is there. The additions and products are the same as step by step over all values.
 fn butterflies(values: &mut [Complex], steps: &[Vec<Complex>]) {
     let Some((last, before)) = steps.split_last() else { return };
     let (low, high) = values.split_at_mut(last.len());

@@ -107,11 +107,15 @@ impl HonestSum {
         self.lost += top + bottom;
         self.pmf.truncate(self.pmf.len() - above);
         self.pmf.drain(..below);
+        debug_assert!(
+            self.lost + self.pmf.iter().sum::<f64>() <= 1.0 + 1e-6,
+            "some number of pairs is more than certain"
+        );
         self
     }
 }
 
-/// How many shards of each distribution count: all, or enough for [`MAX_STANDARD_DEVIATION`].
+/// Shards of each distribution that count: all, or enough for [`MAX_STANDARD_DEVIATION`].
 pub(crate) fn wide_enough(
     counts: &BTreeMap<PairDistribution, u32>,
 ) -> Vec<(PairDistribution, u32)> {

@@ -29,7 +29,7 @@ pub enum Mechanism {
     Poisson {
         /// Honest shards.
         shards: u32,
-        /// What each of them adds.
+        /// Noise of each of them.
         each: PoissonNoise,
     },
     /// Independent, rounded and truncated Laplace numbers of singles and of pairs, as Vuvuzela
@@ -37,12 +37,12 @@ pub enum Mechanism {
     Laplace {
         /// Honest shards.
         shards: u32,
-        /// What each of them adds.
+        /// Noise of each of them.
         each: LaplaceNoise,
     },
 }
 
-/// Why a mechanism is refused.
+/// Reason why a mechanism is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 pub enum MechanismError {
     /// A mean out of range.
@@ -65,7 +65,7 @@ impl MechanismError {
 }
 
 impl Mechanism {
-    /// Honest shards.
+    /// Number of honest shards.
     #[must_use]
     pub fn shards(&self) -> u32 {
         match self {
@@ -86,9 +86,8 @@ impl Mechanism {
         }
     }
 
-    /// The loss of one round in which the count moves by so many pairs; `None` without any honest shard.
-    /// `lost` noise deposits, at most, are
-    /// missing unnoticed from a constant volume.
+    /// The loss of one round in which the count moves by so many pairs, with at most `lost` noise deposits
+    /// missing unnoticed from a constant volume. `None` without any honest shard.
     pub(crate) fn loss(&self, by: u32, lost: u32) -> Option<PrivacyLoss> {
         match self {
             Self::ConstantVolume(shards) => constant_volume::loss(shards, by, lost),
@@ -125,7 +124,7 @@ fn both_counts(singles: &HonestSum, pairs: &HonestSum, by: u32) -> PrivacyLoss {
     direction(true).or(direction(false))
 }
 
-/// Refuses what is not a number from `least` to `most`.
+/// Returns `true` for a number from `least` to `most`.
 fn within(value: f64, most: f64) -> bool {
     (MechanismError::LEAST..=most).contains(&value)
 }

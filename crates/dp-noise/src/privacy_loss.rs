@@ -5,8 +5,8 @@
 use crate::composition::on_grid;
 use crate::honest_sum::HonestSum;
 
-/// By how much the count of pairs moves between the two worlds the adversary tells apart, where a
-/// conversation has one pair; with p pairs, by p times as much.
+/// Distance of the count of pairs between the two worlds that the adversary tells apart, where a conversation
+/// has one pair; with p pairs, p times as much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     /// By one: one conversation starts or ends.
@@ -16,7 +16,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// How many pairs that is.
+    /// The distance in pairs.
     #[must_use]
     pub const fn pairs(self) -> u32 {
         match self {
@@ -86,7 +86,9 @@ impl PrivacyLoss {
         }
         atoms.retain(|&(_, p)| p > 0.0);
         atoms.sort_by(|a, b| a.0.total_cmp(&b.0));
-        Self { atoms, infinite }
+        let loss = Self { atoms, infinite };
+        loss.check();
+        loss
     }
 
     /// Atoms in any order; those whose losses differ by rounding errors alone become one.
@@ -126,6 +128,7 @@ impl PrivacyLoss {
                 (None, Some(b)) => b.0,
                 (Some(a), Some(b)) => a.0.max(b.0),
             };
+            // From the greatest loss down, on whichever function is larger, until they cross.
             let (here, there) = (lines[on], lines[1 - on]);
             let ratio = libm::exp(next);
             if there.at(ratio) > here.at(ratio) && there.q > here.q {
@@ -135,19 +138,38 @@ impl PrivacyLoss {
                 on = 1 - on;
             }
             for (index, loss) in [&mut self, &mut other].into_iter().enumerate() {
-                while let Some(&(_, p)) = loss.atoms.last().filter(|atom| atom.0 >= next) {
-                    loss.atoms.pop();
-                    lines[index].p += p;
-                    lines[index].q += p / ratio;
+                loss.pass(next, &mut lines[index], |p| {
                     if index == on {
                         atoms.push((next, p));
                     }
-                }
+                });
             }
             above = next;
         }
         atoms.reverse();
-        Self { atoms, infinite }
+        let either = Self { atoms, infinite };
+        either.check();
+        either
+    }
+
+    /// Moves the atoms from `next` up onto `line`, and hands out the probability of each.
+    fn pass(&mut self, next: f64, line: &mut Line, mut out: impl FnMut(f64)) {
+        let ratio = libm::exp(next);
+        while let Some(&(_, p)) = self.atoms.last().filter(|atom| atom.0 >= next) {
+            self.atoms.pop();
+            line.p += p;
+            line.q += p / ratio;
+            out(p);
+        }
+    }
+
+    /// The losses rise, and their probabilities add up to no more than one.
+    fn check(&self) {
+        debug_assert!(self.atoms.is_sorted_by(|a, b| a.0 <= b.0), "losses are out of order");
+        debug_assert!(
+            self.infinite + self.atoms.iter().map(|atom| atom.1).sum::<f64>() <= 1.0 + 1e-6,
+            "losses are more than certain"
+        );
     }
 
     /// Counts an upper tail of `mass` as infinite loss, and raises a lower one to its upper end.
@@ -169,6 +191,7 @@ impl PrivacyLoss {
             Some(first) => first.1 += raised,
             None => self.infinite += raised,
         }
+        self.check();
     }
 
     pub(crate) fn variance(&self) -> f64 {

@@ -54,7 +54,13 @@ impl PairSampler {
                 cumulative.mul(inverse).times_two_to_the_128()
             })
             .collect();
-        Self { distribution, lower }
+        let sampler = Self { distribution, lower };
+        debug_assert!(sampler.lower.is_sorted(), "the distribution function falls");
+        debug_assert!(
+            sampler.lower.last().is_none_or(|&half| half < 1 << 127),
+            "what is below the centre is likelier than a half"
+        );
+        sampler
     }
 
     /// The distribution drawn from.
@@ -80,6 +86,7 @@ impl PairSampler {
     /// give mirrored values.
     fn invert(&self, draw: u128) -> u32 {
         let (mut below, mut above) = (0_u32, 0_u32);
+        // Every entry is compared, without a branch: time and addresses tell nothing of the draw.
         for entry in &self.lower {
             below += u32::from(draw.ct_lt(entry).unwrap_u8());
             above += u32::from((!draw).ct_lt(entry).unwrap_u8());

@@ -17,9 +17,9 @@ use crate::privacy_loss::Step;
 pub struct Cut(u32);
 
 impl Cut {
-    /// What epoch documents must have at least.
+    /// Nearest cut that epoch documents may have.
     pub const FOUR_SIGMA: Self = Self(16);
-    /// The furthest that the solver tries.
+    /// Furthest cut that the solver tries.
     pub const MOST: Self = Self(32);
 
     /// So many quarters of sigma; 0 stands for a flat distribution, in which every number of pairs is
@@ -40,7 +40,7 @@ impl Cut {
     }
 }
 
-/// Why no noise was found.
+/// Reason why no noise was found.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
 pub enum SolveError {
     /// The operators themselves are unusable.
@@ -53,11 +53,11 @@ pub enum SolveError {
         each = MARGIN_PER_ROUND, fewer = (epsilon / MARGIN_PER_ROUND).ceil()
     )]
     Margin {
-        /// The epsilon asked for.
+        /// Epsilon of the budget.
         epsilon: f64,
-        /// The rounds asked for.
+        /// Disturbed rounds of the budget.
         rounds: u32,
-        /// The margin over so many.
+        /// Margin over so many rounds.
         margin: f64,
     },
     /// No volume up to [`MAX_VOLUME`] a shard keeps the budget.
@@ -131,13 +131,7 @@ impl Problem<'_> {
     /// The allocation of the least variance per unit of weight that keeps the budget with this
     /// cut, to one part in ten thousand.
     fn least_variance(&self, cut: Cut) -> Option<NoiseAllocation> {
-        // A Gaussian of this width would do, give or take a factor of two.
-        let tail = (-2.0 * libm::log(self.budget.delta())).sqrt();
-        let rounds = f64::from(self.budget.disturbed_rounds());
-        let pairs = f64::from(self.budget.pairs());
-        let width = pairs * rounds.sqrt() * tail.max(1.0) / self.budget.epsilon();
-        let honest = total_weight(self.shares) - self.malicious_weight;
-        let mut high = width * width / honest as f64;
+        let mut high = self.likely_variance();
         let mut found = divide(high, cut, self.shares);
         // Up until it does (or no shard can grow), down until it does not.
         while !found.as_ref().is_some_and(|allocation| self.keeps(allocation)) {
@@ -160,6 +154,7 @@ impl Problem<'_> {
             low = high / 2.0;
             weak = divide(low, cut, self.shares);
         }
+        debug_assert!(low < high, "variances from {low} to {high}");
         while high > low * 1.0001 {
             let middle = (low * high).sqrt();
             let candidate = divide(middle, cut, self.shares);
@@ -176,7 +171,17 @@ impl Problem<'_> {
         Some(found)
     }
 
-    /// Whether no shard's volume can shrink further.
+    /// The variance per unit of honest weight of a Gaussian that would do, give or take a factor of two.
+    fn likely_variance(&self) -> f64 {
+        let tail = (-2.0 * libm::log(self.budget.delta())).sqrt();
+        let rounds = f64::from(self.budget.disturbed_rounds());
+        let pairs = f64::from(self.budget.pairs());
+        let width = pairs * rounds.sqrt() * tail.max(1.0) / self.budget.epsilon();
+        let honest = total_weight(self.shares) - self.malicious_weight;
+        width * width / honest as f64
+    }
+
+    /// Returns `true` if no shard's volume can shrink further.
     fn smallest(&self, allocation: &NoiseAllocation) -> bool {
         allocation.per_operator.iter().all(|each| each.volume() == 4)
     }

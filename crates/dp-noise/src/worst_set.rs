@@ -1,4 +1,4 @@
-//! Which operators' noise remains when the worst set of them is malicious.
+//! The noise that remains when the worst set of operators is malicious.
 
 use std::collections::BTreeMap;
 
@@ -27,13 +27,13 @@ impl OperatorNoise {
         u128::from(self.each.sigma().units()).pow(2) * u128::from(self.shards)
     }
 
-    /// How far from its mean the sum of the operator's shards can be, in 1/1024 pair.
+    /// Greatest distance of the sum of the operator's shards from its mean, in 1/1024 pair.
     fn reach(&self) -> u128 {
         u128::from(self.each.centre()) * u128::from(Sigma::UNITS_PER_PAIR) * u128::from(self.shards)
     }
 }
 
-/// The shards that remain honest: how many of each distribution.
+/// The shards that remain honest: a number for each distribution.
 pub(crate) type HonestShards = BTreeMap<PairDistribution, u32>;
 
 /// The candidates for the worst case: what remains honest after taking out a set of operators of
@@ -82,7 +82,7 @@ pub(crate) fn worst_honest_sets(operators: &[OperatorNoise], malicious: u64) -> 
     candidates
 }
 
-/// What a choice of malicious operators leaves.
+/// Variance and reach that a choice of malicious operators leaves.
 #[derive(Clone, Copy, Debug)]
 struct Left {
     variance: u128,
@@ -120,6 +120,7 @@ fn search(
             .iter()
             .zip(taken.iter())
             .any(|(group, &taken)| taken < group.1 && u64::from(group.0.weight) <= room);
+        debug_assert!(taken.iter().zip(groups).all(|(taken, group)| *taken <= group.1));
         if !another_fits {
             sets.push(taken.clone());
         }

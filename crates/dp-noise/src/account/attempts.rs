@@ -1,4 +1,4 @@
-//! What an adversary gains by making noise onions vanish, or by leaving onions out, attempt by attempt.
+//! Gains of an adversary that makes noise onions vanish, or leaves onions out, attempt by attempt.
 
 use super::{AccountError, LeftOut};
 use crate::composition::Repeated;
@@ -48,7 +48,7 @@ impl Attempts {
         Ok(Self { number: self.number, unnoticed: told.unnoticed(), told })
     }
 
-    /// How likely each of them goes unnoticed at most.
+    /// Probability, at most, that a missing noise onion goes unnoticed.
     pub(super) fn unnoticed(self) -> f64 {
         self.unnoticed
     }
@@ -75,6 +75,7 @@ impl Attempts {
             let more = libm::pow(self.unnoticed, f64::from(most + 1));
             let last = index + 1 == levels.len();
             // What is beyond the last level counts as a failure, where it is not negligible.
+            // Attempts that lose more than this level holds, of the rounds not yet given to a level.
             let worse = if last { 0 } else { self.number_of(more, each).min(left) };
             if left > worse {
                 let times = left - worse;
@@ -84,6 +85,12 @@ impl Attempts {
             left = worse;
             expected = f64::from(self.number) * more;
         }
+        debug_assert!(levels.is_empty() || left == 0, "a round is on no level");
+        debug_assert_eq!(
+            parts[1..].iter().map(|part| u64::from(part.times)).sum::<u64>(),
+            u64::from(rounds - left),
+            "rounds are counted twice"
+        );
         (parts, failing + expected)
     }
 

@@ -1,4 +1,4 @@
-//! How many attempts there are if only those are counted that somebody notices.
+//! The number of attempts behind those that somebody notices.
 
 /// A number of attempts that is exceeded with probability `tail` at most by the time that `counted` of them
 /// have been noticed, if each goes `unnoticed` with that probability at most, whatever happened before.

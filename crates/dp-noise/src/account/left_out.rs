@@ -1,4 +1,4 @@
-//! What a seal shard learns by leaving onions out of its filter.
+//! Gains of a seal shard that leaves onions out of its filter.
 
 use super::AccountError;
 use crate::composition::Repeated;
@@ -64,7 +64,7 @@ impl LeftOut {
         })
     }
 
-    /// b: how likely it is at most, for each onion left out, that nobody complains.
+    /// b: probability, at most, for each onion left out that nobody complains.
     pub(super) fn unnoticed(self) -> f64 {
         let share = f64::from(self.users) / self.onions as f64;
         0.5 * (1.0 + self.false_positive) * libm::exp(share)

@@ -18,7 +18,7 @@ const MOST_POINTS: u64 = 1 << 22;
 /// Tilts, in the sum's deviations by which they move its mean: up to where the ends are trimmed.
 const TILTS: [f64; 4] = [0.0, 4.0, 8.0, 12.0];
 
-/// What is less likely than this part of the likeliest point is rounding error.
+/// Part of the likeliest point below which a value is rounding error.
 const NOISE_FLOOR: f64 = 1e-12;
 
 /// The sum over so many shards of each distribution, the widest first; `None` without any.
@@ -63,7 +63,7 @@ fn span(shard: PairDistribution) -> u64 {
     u64::from(shard.pairs_max())
 }
 
-/// How many shards of each distribution there is room for.
+/// Shards of each distribution that there is room for.
 fn fitting(counts: &BTreeMap<PairDistribution, u32>) -> Vec<(PairDistribution, u32)> {
     let mut widest: Vec<_> = counts.iter().map(|(&shard, &count)| (shard, count)).collect();
     widest.sort_by_key(|(shard, _)| std::cmp::Reverse(shard.sigma()));
@@ -85,7 +85,7 @@ struct Tilted {
     pmf: Vec<f64>,
     mean: f64,
     tilt: f64,
-    /// What the scaling divided by, for x counted from the middle.
+    /// Logarithm of the factor that the scaling divided by, for x counted from the middle.
     log_scale: f64,
     least: f64,
 }

@@ -94,6 +94,7 @@ fn up_to_each(counts: &BTreeMap<PairDistribution, u32>, by: u32, lost: u32) -> V
         });
     };
     spread(&groups, lost, None, &mut add);
+    // A view with fewer missing is possible too, so each level takes in those before it.
     let mut up_to = Vec::new();
     let mut worst: Option<PrivacyLoss> = None;
     // With a small volume there may be nothing to lose any more.
@@ -109,7 +110,7 @@ fn up_to_each(counts: &BTreeMap<PairDistribution, u32>, by: u32, lost: u32) -> V
 
 /// Shards of one distribution.
 struct Group {
-    /// What one shard shows when 0, 1, 2, ... of its deposits are missing.
+    /// Sums of one shard with 0, 1, 2, ... of its deposits missing.
     thinned: Vec<HonestSum>,
     /// The sum of 0, 1, 2, ... whole ones of the last few shards: index i is `count - i` of them.
     whole: Vec<Option<HonestSum>>,

@@ -53,8 +53,8 @@ fn law(dropped: usize) -> Vec<f64> {
     sum
 }
 
-/// What an adversary learns that drops onions in every attempt until enough rounds have opened:
-/// the losses of all trials, and the share of attempts that opened.
+/// Plays an adversary that drops onions in every attempt until enough rounds have opened. Returns the losses
+/// of all trials, and the share of attempts that opened.
 fn play() -> (Vec<f64>, f64) {
     let (sampler, law) = (PairSampler::new(shard()), law(DROPPED));
     let mut rng = ChaCha20Rng::seed_from_u64(34);
