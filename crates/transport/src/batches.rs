@@ -1,6 +1,6 @@
-//! Batches on the lane that they share. A batch is cut into chunks, each of which travels in a frame
-//! with the batch's number before it; batches that are under way at once take turns, so that a long
-//! one delays none of the others.
+//! Batches on the lane that they share. A batch is cut into chunks, each of which travels in a frame with the
+//! batch's number before it. Batches that are under way at once take turns, so that a long one delays none of
+//! the others.
 //!
 //! Numbers count up from 0 on each link, in the order in which batches begin.
 
@@ -33,23 +33,24 @@ impl BatchSender {
         Self { link, turns: Turns::default() }
     }
 
-    /// Whether another batch may begin.
+    /// Returns `true` if another batch may begin.
     pub fn has_room(&self) -> bool {
         self.turns.under_way() < BATCHES_AT_ONCE
     }
 
-    /// Batches that are not wholly sent.
+    /// Number of batches that are not wholly sent.
     pub fn under_way(&self) -> usize {
         self.turns.under_way()
     }
 
     /// Begins a batch of these chunks, for which there is room.
     pub fn begin(&mut self, chunks: Vec<Bytes>) {
+        debug_assert!(self.has_room(), "the receiver refuses a link with so many batches");
         self.turns.begin(chunks);
     }
 
-    /// Sends the next chunks. Returns when the operating system has taken them, and lets go of their
-    /// bytes; waits for a receiver that does not read.
+    /// Sends the next chunks. Returns when the operating system has taken them, and lets go of their bytes.
+    /// Waits for a receiver that does not read.
     ///
     /// # Errors
     ///

@@ -1,19 +1,19 @@
-//! Why a server could not be started.
+//! Errors of starting a server.
 
 use std::io;
 use std::net::SocketAddr;
 
 use quinn::crypto::rustls::NoInitialCipherSuite;
 
-/// Why a server could not be started.
+/// Reason why a server could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// The address cannot be used.
     #[error("cannot listen on {addr}: {source}: is another process there, is the address ours?")]
     Socket {
-        /// The address asked for.
+        /// Address to listen on.
         addr: SocketAddr,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
     /// The TLS library does not offer what links need.

@@ -1,11 +1,11 @@
-//! Why a link ended.
+//! The end of a link, and the reasons for it.
 
 use quinn::{ConnectionError, VarInt};
 
-/// What one side tells the other when it closes a link.
+/// Reason that one side gives the other when it closes a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseReason {
-    /// Nothing more to say.
+    /// There is nothing more to say.
     Done,
     /// The process is going away.
     ShuttingDown,
@@ -58,7 +58,7 @@ impl CloseReason {
         }
     }
 
-    /// The sentence sent along.
+    /// The sentence that is sent along.
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -79,7 +79,7 @@ pub enum LinkLost {
     /// The other process closed it.
     #[error("the other side closed the link: {} ({reason:?})", reason.text())]
     ByPeer {
-        /// Its reason.
+        /// Reason that the other side gave.
         reason: CloseReason,
     },
     /// This process closed it.

@@ -1,27 +1,27 @@
-//! Why a link could not be opened.
+//! Errors of opening a link.
 
 use std::io;
 use std::net::SocketAddr;
 
 use crate::identity::PeerIdentity;
 
-/// Why a link could not be opened.
+/// Reason why a link could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
     /// The name has no address.
     #[error("cannot find the address of {host}: {source}")]
     Lookup {
-        /// The host and port asked for.
+        /// Host and port to look up.
         host: String,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
     /// No socket to dial from.
     #[error("cannot open a socket to dial {addr}: {source}")]
     Socket {
-        /// The address dialled.
+        /// Address to dial.
         addr: SocketAddr,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
     /// Somebody else is there.
@@ -30,25 +30,25 @@ pub enum DialError {
          is the roster up to date?"
     )]
     WrongIdentity {
-        /// The address dialled.
+        /// Address that was dialled.
         addr: SocketAddr,
-        /// Who is there.
+        /// Identity that is there.
         presented: PeerIdentity,
-        /// Who was expected.
+        /// Identity that was expected.
         expected: PeerIdentity,
     },
     /// Nobody answers.
     #[error("the server at {addr} does not answer: is it running, and can it be reached?")]
     TimedOut {
-        /// The address dialled.
+        /// Address that was dialled.
         addr: SocketAddr,
     },
     /// None of the addresses of a host works.
     #[error("no address of {host} works: {}", list(failures))]
     Host {
-        /// The host and port asked for.
+        /// Host and port to dial.
         host: String,
-        /// What was wrong with each of its addresses.
+        /// Errors of each of its addresses.
         failures: Vec<DialError>,
     },
     /// The server does not want this link.
@@ -57,17 +57,17 @@ pub enum DialError {
          is this the right port, has it room?"
     )]
     Refused {
-        /// The address dialled.
+        /// Address that was dialled.
         addr: SocketAddr,
-        /// What it said.
+        /// Reason that it gave.
         reason: String,
     },
     /// The address or the TLS set-up is unusable.
     #[error("cannot set up a link to {addr}: {reason}")]
     SetUp {
-        /// The address dialled.
+        /// Address to dial.
         addr: SocketAddr,
-        /// What is wrong with it.
+        /// Error of the set-up.
         reason: String,
     },
 }

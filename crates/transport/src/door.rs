@@ -1,4 +1,4 @@
-//! Who gets in, whatever the links go over: places, shares and handshakes in progress.
+//! The door of a server, whatever its links go over: places, shares and handshakes in progress.
 
 mod admission;
 mod half_open;
@@ -23,7 +23,7 @@ pub(crate) use admission::Permit;
 /// Links let in and not yet accepted by the server's owner.
 pub(crate) const BACKLOG: usize = 64;
 
-/// Counts since a server started, and what it holds.
+/// Counts since a server started, and its load at the moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ServerStats {
     /// Links held at the moment.
@@ -71,7 +71,7 @@ impl Counters {
     }
 }
 
-/// What a server decides by who may link to it.
+/// Decides who may link to a server.
 pub(crate) struct Door {
     limits: Limits,
     admission: Arc<Admission>,
@@ -95,12 +95,12 @@ impl Door {
         &self.limits
     }
 
-    /// What all links have to keep to until their other sides are trusted.
+    /// Rules that all links keep to until their other sides are trusted.
     pub(crate) fn rules(&self) -> Rules {
         self.rules.clone()
     }
 
-    /// Whether a newcomer from `ip` should prove that the address is its own.
+    /// Returns `true` if a newcomer from `ip` should prove that the address is its own.
     pub(crate) fn is_doubtful(&self, ip: IpAddr) -> bool {
         self.half_open.counts().0 >= self.limits.retry_above || self.admission.is_doubtful(ip)
     }
@@ -122,9 +122,9 @@ impl Door {
         self.half_open.begin(ip, self.admission.is_trusted(ip), Instant::now())
     }
 
-    /// Carries out a handshake and hands the link over, unless later handshakes need its place. A place
-    /// is held until the link is taken: a caller that accepts slowly slows handshakes down. Gives what
-    /// the handshake gave besides.
+    /// Carries out a handshake and hands the link over, unless later handshakes need its place. A place is
+    /// held until the link is taken: a caller that accepts slowly slows handshakes down. Returns what the
+    /// handshake gave beside the link.
     pub(crate) async fn unless_pushed_out<T, L>(
         &self,
         mut slot: Slot,
@@ -157,7 +157,7 @@ impl Door {
     }
 }
 
-/// What may be asked of a server, and changed, from elsewhere.
+/// Handle to a server's counts and limits, for those who do not accept links.
 #[derive(Clone)]
 pub struct Endpoint(Arc<Door>);
 

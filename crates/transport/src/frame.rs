@@ -118,10 +118,12 @@ impl FrameDecoder {
         if len > self.max {
             return Err(FrameTooLarge { len, max: self.max });
         }
+        debug_assert!(self.body.len() <= len, "a body has outgrown its frame");
         let missing = len - self.body.len();
         let (now, later) = input.split_at(missing.min(input.len()));
         *input = later;
         let is_whole = now.len() == missing;
+        // The whole body is in the input: one copy, and no buffer.
         if is_whole && self.body.is_empty() {
             self.header_filled = 0;
             return Ok(Some(Bytes::copy_from_slice(now)));
@@ -138,7 +140,7 @@ impl FrameDecoder {
         Ok(Some(std::mem::take(&mut self.body).freeze()))
     }
 
-    /// Whether the bytes so far end with a whole frame: only there may a stream end.
+    /// Returns `true` if the bytes so far end with a whole frame: only there may a stream end.
     pub fn is_between_frames(&self) -> bool {
         self.header_filled == 0
     }

@@ -1,4 +1,4 @@
-//! Who is at the end of a link: Ed25519 keys, as RFC 7250 raw public keys.
+//! Identities at the ends of links: Ed25519 keys, as RFC 7250 raw public keys.
 
 use std::fmt;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ impl Identity {
         Self::new(SigningKey::from_bytes(seed))
     }
 
-    /// The public half.
+    /// The public half, by which others know this process.
     pub fn public(&self) -> PeerIdentity {
         self.key.verifying_key().into()
     }

@@ -7,7 +7,7 @@ use crate::close::{CloseReason, LinkLost};
 use crate::frame::{FrameDecoder, FrameTooLarge};
 use crate::rules::{Part, Rules};
 
-/// Why something could not be received.
+/// Reason why nothing could be received.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecvError {
     /// The other side sent too long a frame; the link is closed for it.
@@ -28,7 +28,7 @@ pub enum RecvError {
 }
 
 impl RecvError {
-    /// What the other side is told.
+    /// Reason to give to the other side.
     pub(crate) fn reason(&self) -> CloseReason {
         match self {
             Self::FrameTooLarge(_) => CloseReason::FrameTooLarge,
@@ -38,12 +38,12 @@ impl RecvError {
     }
 }
 
-/// Cuts what one side says into frames and refuses what its link's rules do not allow.
+/// Cuts the bytes of one other side into frames, and refuses those that its link's rules do not allow.
 pub(crate) struct Intake {
     decoder: FrameDecoder,
     rules: Rules,
     part: Part,
-    /// When the frame that has begun has to be there.
+    /// Time by which the frame that has begun has to be there.
     due: Option<Instant>,
 }
 
@@ -77,13 +77,13 @@ impl Intake {
         if self.part.set(self.decoder.kept_bytes()) { Ok(frame) } else { Err(RecvError::NoRoom) }
     }
 
-    /// When the frame that has begun has to be there; `None` if none has, or it may take its time.
+    /// Time by which the frame that has begun has to be there; `None` if none has, or it may take its time.
     pub(crate) fn due(&mut self) -> Option<Instant> {
         let within = self.rules.frame_within().filter(|_| !self.decoder.is_between_frames())?;
         Some(*self.due.get_or_insert_with(|| Instant::now() + within))
     }
 
-    /// Whether the other side may end here.
+    /// Checks that the other side may end here: between frames.
     pub(crate) fn end(&self) -> Result<(), RecvError> {
         if self.decoder.is_between_frames() { Ok(()) } else { Err(RecvError::Truncated) }
     }

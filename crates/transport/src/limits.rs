@@ -1,4 +1,4 @@
-//! What one endpoint is willing to carry, hold and wait for.
+//! Limits of one endpoint on what it carries, holds and waits for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use crate::prefix::Prefix;
 /// The delay assumed before any is measured. A lost first packet is sent again after three of these.
 const INITIAL_RTT: Duration = Duration::from_millis(100);
 
-/// Which kind of port a link is for. Both sides name it in the handshake, so that a link to the wrong
-/// port, or of another protocol, ends there.
+/// Kind of port that a link is for. Both sides name it in the handshake, so that a link to the wrong port, or
+/// of another protocol, ends there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Port {
     /// A shard's for other shards.
@@ -49,7 +49,7 @@ const REGISTRATION_BYTES: usize = 256 << 10;
 /// The longest frame that says hello, in bytes.
 const HELLO_BYTES: usize = 1 << 10;
 
-/// How long a stranger's frame may take.
+/// Longest time that a stranger's frame may take.
 const FRAME_WITHIN: Duration = Duration::from_secs(10);
 
 /// Bytes of all unfinished frames of strangers.
@@ -59,14 +59,14 @@ const UNFINISHED_BYTES: usize = 64 << 20;
 /// [`Limits::coordinator`] or [`Limits::documents`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Which kind of port the links are for. Both sides have to choose the same.
+    /// Kind of port that the links are for. Both sides have to choose the same.
     pub port: Port,
     /// The longest frame sent, and the longest that a dialler accepts, in bytes.
     pub max_frame_bytes: usize,
     /// The longest frame that a server accepts, in bytes, until it says otherwise: see
     /// [`LinkReceiver::trust`](crate::LinkReceiver::trust) and [`Server::accept_up_to`](crate::Server::accept_up_to).
     pub max_received_bytes: usize,
-    /// How long a frame may take on its way to a server that has not come to trust its sender.
+    /// Longest time that a frame may take on its way to a server that has not come to trust its sender.
     pub frame_within: Duration,
     /// Bytes of unfinished frames that a server keeps for all whom it does not trust.
     pub max_unfinished_bytes: usize,
@@ -90,11 +90,11 @@ pub struct Limits {
     /// Over QUIC: with this many handshakes in progress, a server asks newcomers to prove their address
     /// first. TCP always does.
     pub retry_above: usize,
-    /// How long either side waits for a link to be set up.
+    /// Longest time that either side waits for a link to be set up.
     pub handshake_timeout: Duration,
     /// A link on which nothing arrives for this long is lost. The smaller of both sides' counts.
     pub idle_timeout: Duration,
-    /// How often to send something on an idle link. Less than a third of `idle_timeout` is wise.
+    /// Interval of signs of life on an idle link. Less than a third of `idle_timeout` is wise.
     pub keep_alive: Option<Duration>,
 }
 

@@ -20,7 +20,7 @@ pub use receiver::{PeerHandle, PeerReceiver};
 pub use sender::{PeerSendError, PeerSender};
 pub use server::PeerServer;
 
-/// Which of the two links to a peer. Both sides name it in the handshake.
+/// One of the two links to a peer. Both sides name it in the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
     /// Messages, each a frame.

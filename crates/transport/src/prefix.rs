@@ -1,4 +1,4 @@
-//! Ranges of addresses.
+//! Ranges of addresses that share their first bits.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -35,7 +35,7 @@ impl Prefix {
         Self { first, bits }
     }
 
-    /// Whether `address` is in the range.
+    /// Returns `true` if `address` is in the range.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         address.is_ipv4() == self.first.is_ipv4() && Self::new(address, self.bits) == *self

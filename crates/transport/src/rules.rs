@@ -1,4 +1,4 @@
-//! How much and how slowly others may say things.
+//! Rules for the size and the pace of frames from others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use crate::limits::Limits;
 
-/// What a link takes from its other side.
+/// Rules of a link for the frames of its other side.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
     /// The longest frame, in bytes. It may change while links live.
     max: Arc<AtomicUsize>,
-    /// For those who are not trusted.
+    /// Further rules for those who are not trusted.
     stranger: Option<Stranger>,
 }
 
-/// What those who are not trusted have to keep to besides.
+/// Rules that those who are not trusted have to keep to besides.
 #[derive(Clone, Debug)]
 struct Stranger {
     frame_within: Duration,
@@ -30,12 +30,12 @@ struct Budget {
 }
 
 impl Rules {
-    /// For the other side that was dialled.
+    /// Rules for the other side that was dialled.
     pub(crate) fn dialled(limits: &Limits) -> Self {
         Self::trusted(limits.max_frame_bytes)
     }
 
-    /// For all who dial an endpoint.
+    /// Rules for all who dial an endpoint.
     pub(crate) fn of_endpoint(limits: &Limits) -> Self {
         let budget =
             Arc::new(Budget { used: AtomicUsize::new(0), most: limits.max_unfinished_bytes });
@@ -43,7 +43,7 @@ impl Rules {
         Self { max: Arc::new(AtomicUsize::new(limits.max_received_bytes)), stranger }
     }
 
-    /// For one who is trusted, with frames of `max` bytes.
+    /// Rules for one who is trusted, with frames of `max` bytes.
     pub(crate) fn trusted(max: usize) -> Self {
         Self { max: Arc::new(AtomicUsize::new(max)), stranger: None }
     }
@@ -57,7 +57,7 @@ impl Rules {
         self.max.store(bytes, Ordering::Relaxed);
     }
 
-    /// How long a frame may take, if that is bounded.
+    /// Longest time that a frame may take, if that is bounded.
     pub(crate) fn frame_within(&self) -> Option<Duration> {
         self.stranger.as_ref().map(|stranger| stranger.frame_within)
     }
@@ -71,7 +71,7 @@ impl Rules {
     }
 }
 
-/// What one stream uses of the budget, given back when dropped.
+/// Bytes that one stream uses of the budget, given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Part {
     budget: Option<Arc<Budget>>,
@@ -79,12 +79,14 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Uses `bytes` from now on. False if that is more than there is.
+    /// Uses `bytes` from now on. Returns `false` if that is more than there is.
     pub(crate) fn set(&mut self, bytes: usize) -> bool {
         let Some(budget) = self.budget.as_ref().filter(|_| bytes != self.used) else { return true };
+        // The new part is taken before the old one is given back: nobody else gets what this stream has.
         let used = budget.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
         budget.used.fetch_sub(self.used, Ordering::Relaxed);
         let before = std::mem::replace(&mut self.used, bytes);
+        debug_assert!(used >= bytes + before, "the budget has lost this stream's part");
         bytes <= before || used - before <= budget.most
     }
 }

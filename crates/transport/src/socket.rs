@@ -1,4 +1,4 @@
-//! Sockets with room for bursts.
+//! Sockets with room for bursts, and TCP sockets with little that waits.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -43,7 +43,7 @@ pub(crate) fn quic(
     Endpoint::new(config, server, socket.into(), Arc::new(TokioRuntime))
 }
 
-/// Says what the system gives. Linux answers twice what it gives, for its own book-keeping.
+/// Logs the room that the system gives. Linux answers twice what it gives, for its own book-keeping.
 fn tell_buffers(addr: SocketAddr, socket: &Socket) {
     let given = |size: io::Result<usize>| {
         let size = size.unwrap_or(0);
@@ -61,7 +61,7 @@ fn tell_buffers(addr: SocketAddr, socket: &Socket) {
     }
 }
 
-/// A listening socket for TCP at `addr`.
+/// Opens a listening socket for TCP at `addr`.
 pub(crate) fn listen(addr: SocketAddr) -> io::Result<tokio::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     if addr.is_ipv6() {
@@ -77,7 +77,7 @@ pub(crate) fn listen(addr: SocketAddr) -> io::Result<tokio::net::TcpListener> {
     tokio::net::TcpListener::from_std(TcpListener::from(socket))
 }
 
-/// Keeps what waits in the socket of a TCP connection short.
+/// Keeps the queue of unsent bytes in the socket of a TCP connection short.
 pub(crate) fn keep_short(tcp: &tokio::net::TcpStream) {
     // Control frames wait a little longer where it cannot be set.
     #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]

@@ -18,7 +18,7 @@ use rustls::{
 
 use crate::identity::{Identity, PeerIdentity};
 
-/// The library wants a server name; links know servers by their keys, and it is not sent.
+/// Server name that the library wants. It is not sent: links know servers by their keys.
 pub(crate) const SERVER_NAME: &str = "antiphon";
 
 /// Decides whether an identity may come in.
@@ -32,8 +32,8 @@ pub(crate) fn provider() -> CryptoProvider {
     }
 }
 
-/// A server's side. With `admit`, clients must present an identity for which it returns true;
-/// without, clients stay anonymous. The application protocol is for the caller to set.
+/// Configures a server. With `admit`, clients must present an identity for which it returns `true`; without,
+/// clients stay anonymous. The application protocol is for the caller to set.
 pub(crate) fn server_config(
     identity: &Identity,
     admit: Option<Arc<Admit>>,
@@ -52,8 +52,8 @@ pub(crate) fn server_config(
     Ok(config)
 }
 
-/// A client's side, for one dial. `presented` is filled with the identity that the server showed.
-/// The application protocol is for the caller to set.
+/// Configures a client, for one dial. `presented` is filled with the identity that the server showed. The
+/// application protocol is for the caller to set.
 pub(crate) fn client_config(
     provider: CryptoProvider,
     identity: Option<&Identity>,
@@ -70,12 +70,13 @@ pub(crate) fn client_config(
         )),
         None => builder.with_no_client_auth(),
     };
+    // A resumed session would not prove the server's identity again. The name is the same for all servers.
     config.resumption = Resumption::disabled();
     config.enable_sni = false;
     Ok(config)
 }
 
-/// The key in what the other side presented in place of a certificate.
+/// Reads the key that the other side presented in place of a certificate.
 pub(crate) fn identity_of(raw_key: &CertificateDer<'_>) -> Result<PeerIdentity, Error> {
     PeerIdentity::from_spki(raw_key).ok_or(CertificateError::BadEncoding.into())
 }
@@ -96,7 +97,7 @@ fn verify_signature(
     Ok(HandshakeSignatureValid::assertion())
 }
 
-/// Only TLS 1.3 is configured, so neither verifier is ever asked about 1.2.
+/// Refuses, as a formality: only TLS 1.3 is configured, so neither verifier is ever asked about 1.2.
 fn refuse_tls12() -> Result<HandshakeSignatureValid, Error> {
     Err(PeerIncompatible::Tls12NotOffered.into())
 }
@@ -122,6 +123,7 @@ impl ServerCertVerifier for ExpectServer {
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let presented = identity_of(raw_key)?;
+        // Kept for the error message: the handshake's own error does not say who was there.
         self.presented.get_or_init(|| presented);
         if presented != self.expected {
             return Err(CertificateError::ApplicationVerificationFailure.into());

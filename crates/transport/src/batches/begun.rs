@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-/// Batches that may be under way at once on one link.
+/// The most batches that may be under way at once on one link.
 pub const BATCHES_AT_ONCE: usize = 16;
 
 /// Batches that a peer has begun on one link and not ended, each with what is known of it.
@@ -24,16 +24,17 @@ impl<T> Default for Begun<T> {
 }
 
 impl<T> Begun<T> {
-    /// Takes out what is known of the batch of the next chunk; `None` if it begins with it. Unless the
-    /// batch ends with that chunk, put back what is known then.
+    /// Takes out what is known of the batch of the next chunk; `None` if the batch begins with it. Put back
+    /// what is known then, unless the batch ends with that chunk.
     ///
     /// # Errors
     ///
-    /// [`OutOfTurn`].
+    /// [`OutOfTurn`] if the batch has ended, has not begun in its order, or is one too many.
     pub fn take(&mut self, batch: u32) -> Result<Option<T>, OutOfTurn> {
         if let Some(known) = self.open.remove(&batch) {
             return Ok(Some(known));
         }
+        // A number is used once: batches begin in the order of their numbers, on the sender's side as here.
         if batch != self.next || self.open.len() >= BATCHES_AT_ONCE {
             return Err(OutOfTurn);
         }
@@ -43,6 +44,8 @@ impl<T> Begun<T> {
 
     /// Puts back what is known of a batch that goes on.
     pub fn put(&mut self, batch: u32, known: T) {
-        self.open.insert(batch, known);
+        let before = self.open.insert(batch, known);
+        debug_assert!(before.is_none(), "batch {batch} is put back twice");
+        debug_assert!(self.open.len() <= BATCHES_AT_ONCE, "more batches than may be under way");
     }
 }

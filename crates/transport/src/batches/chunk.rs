@@ -1,18 +1,18 @@
-//! A piece of a batch with its batch's number before it, as a frame carries it.
+//! A chunk of a batch with its batch's number before it, as a frame carries it.
 
 use bytes::{Buf as _, Bytes};
 
 /// Bytes of a frame before its chunk: the batch's number, and 1 if it ends here or else 0.
 pub const CHUNK_HEAD_BYTES: usize = 5;
 
-/// A piece of a batch, as it arrives.
+/// A chunk of a batch, as it arrives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
-    /// Which batch.
+    /// Number of the batch on its link.
     pub batch: u32,
-    /// Whether the batch ends here.
+    /// `true` if the batch ends with this chunk.
     pub is_last: bool,
-    /// The piece.
+    /// Bytes of the batch, without the head.
     pub bytes: Bytes,
 }
 

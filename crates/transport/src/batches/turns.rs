@@ -37,6 +37,7 @@ impl Turns {
         let mut pieces = Vec::new();
         let mut run = BytesMut::new();
         let mut total = 0;
+        // A batch that is not at its end goes to the back of the queue.
         while total < bytes
             && let Some((number, mut chunks)) = self.under_way.pop_front()
         {

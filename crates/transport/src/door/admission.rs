@@ -1,4 +1,4 @@
-//! Which links are let in: how many there are, in total and from each source, and how fast they come.
+//! The admission of links: how many there are, in total and from each source, and how fast they come.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
@@ -10,19 +10,20 @@ use tokio::time::Instant;
 use crate::limits::Limits;
 use crate::prefix::Prefix;
 
-/// What counts as sources of IPv6 links, in bits, and how many single shares each has: a host chooses
-/// from a /64, a household from a /56, a site from a /48.
+/// Sources of IPv6 links, in bits, with the number of single shares of each: a host chooses from a /64, a
+/// household from a /56, a site from a /48.
 const V6_SOURCES: [(u8, usize); 3] = [(64, 1), (56, 4), (48, 16)];
-/// A source may make its share of new links, and some, in this time; twice as many after a pause.
+/// Time in which a source may make its share of new links, and some; twice as many after a pause.
 const SHARE_WITHIN: Duration = Duration::from_secs(60);
-/// Those that may come besides: small shares must not keep anybody waiting who links again.
+/// New links that a source may make beside its share: small shares must not keep anybody waiting who links
+/// again.
 const BESIDES: usize = 8;
-/// Sources that are remembered before those are looked for that may be forgotten.
+/// Number of remembered sources from which on those are looked for that may be forgotten.
 const SOURCES: usize = 4096;
-/// With so many sources, newcomers have to prove their address first.
+/// Number of sources from which on newcomers have to prove their address first.
 const CROWD: usize = 32_768;
 
-/// Why a link is not let in.
+/// Reason why a link is not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// There are as many as there may be, and nobody has more of them than the newcomer.
@@ -33,7 +34,7 @@ pub(crate) enum Refusal {
     Pace,
 }
 
-/// What to do to close a link.
+/// Closes a link.
 type Closer = Box<dyn FnOnce() + Send>;
 
 /// Counts links and hands out permits for them.
@@ -49,9 +50,9 @@ struct Held {
     last: u64,
     links: BTreeMap<u64, HeldLink>,
     sources: HashMap<Prefix, Source>,
-    /// Who may lose a link: the links of each single source that is not trusted, oldest first.
+    /// Links that may be displaced: those of each single source that is not trusted, oldest first.
     by_source: HashMap<Prefix, BTreeSet<u64>>,
-    /// The same sources by how many they have.
+    /// The same sources by the number of their links.
     ranking: BTreeSet<(usize, Prefix)>,
     /// Addresses for which there is always a place.
     reserved: HashSet<IpAddr>,
@@ -62,10 +63,10 @@ struct HeldLink {
     closer: Option<Closer>,
 }
 
-/// What one source has.
+/// Links of one source, and its allowance of new ones.
 struct Source {
     links: usize,
-    /// How many new links it may make at `at`.
+    /// New links that it may make at `at`.
     allowed: f64,
     at: Instant,
 }
@@ -77,7 +78,7 @@ pub(crate) struct Permit {
 }
 
 impl Permit {
-    /// Has the link closed in this way if others need its place more.
+    /// Sets how the link is closed if others need its place more.
     pub(crate) fn closes_by(&self, closer: impl FnOnce() + Send + 'static) {
         if let Some(link) = self.admission.lock().links.get_mut(&self.id) {
             link.closer = Some(Box::new(closer));
@@ -98,7 +99,7 @@ impl Admission {
         })
     }
 
-    /// Room for a link from `ip`. If there is none, the source with the most links loses its oldest,
+    /// Gives room to a link from `ip`. If there is none, the source with the most links loses its oldest,
     /// unless it has no more than the newcomer's.
     pub(crate) fn admit(self: &Arc<Self>, ip: IpAddr, now: Instant) -> Result<Permit, Refusal> {
         let ip = ip.to_canonical();
@@ -106,6 +107,7 @@ impl Admission {
         let counts = !self.has_no_share(&held, ip);
         let mut closer = None;
         if counts {
+            // All sources are asked before any is charged: a refusal costs nothing.
             let sources = sources_of(ip).map(|(source, shares)| (source, shares * self.share));
             for (source, share) in sources.clone() {
                 held.sources
@@ -128,6 +130,7 @@ impl Admission {
         held.last += 1;
         let id = held.last;
         held.links.insert(id, HeldLink { ip, closer: None });
+        debug_assert!(held.links.len() <= self.max_links, "more links than there may be");
         if counts {
             held.rank(single(ip), |links| links.insert(id));
         }
@@ -144,7 +147,7 @@ impl Admission {
         held.reserved.contains(&ip) || self.trusted.iter().any(|prefix| prefix.contains(ip))
     }
 
-    /// Whether there is always a place for `ip`.
+    /// Returns `true` if there is always a place for `ip`.
     pub(crate) fn is_trusted(&self, ip: IpAddr) -> bool {
         self.has_no_share(&self.lock(), ip.to_canonical())
     }
@@ -154,7 +157,7 @@ impl Admission {
         change(&mut self.lock().reserved);
     }
 
-    /// Whether a link from `ip` should prove its address first: a forged one must not use up its
+    /// Returns `true` if a link from `ip` should prove its address first. A forged one must not use up its
     /// owner's share, or make this side remember many sources.
     pub(crate) fn is_doubtful(&self, ip: IpAddr) -> bool {
         let held = self.lock();
@@ -176,11 +179,12 @@ impl Admission {
 }
 
 impl Held {
-    /// Takes the place of the oldest link of the source that has the most, if those are more than
-    /// `newcomer` would have. Gives how to close it.
+    /// Displaces the oldest link of the source that has the most, if those are more than `newcomer` would
+    /// have. Returns how to close it.
     fn displace(&mut self, newcomer: Prefix) -> Option<Option<Closer>> {
         let &(most, source) = self.ranking.last()?;
         let its_own = self.by_source.get(&newcomer).map_or(0, BTreeSet::len);
+        // Else two sources with equally many would displace each other without end.
         if most <= its_own + 1 {
             return None;
         }
@@ -215,9 +219,10 @@ impl Held {
         if after > 0 {
             self.ranking.insert((after, source));
         }
+        debug_assert_eq!(self.ranking.len(), self.by_source.len(), "each source is ranked once");
     }
 
-    /// Forgets sources of which there is nothing to remember, now and then.
+    /// Forgets, now and then, sources of which there is nothing to remember.
     fn prune(&mut self, share: usize, now: Instant) {
         if self.sources.len() >= SOURCES && self.last.is_multiple_of(SOURCES as u64) {
             self.sources.retain(|_, source| {
@@ -265,7 +270,7 @@ pub(crate) fn single(ip: IpAddr) -> Prefix {
     Prefix::new(ip, if ip.is_ipv4() { 32 } else { 64 })
 }
 
-/// All sources that `ip` belongs to, with how many single shares each has.
+/// All sources that `ip` belongs to, each with its number of single shares.
 fn sources_of(ip: IpAddr) -> impl Iterator<Item = (Prefix, usize)> + Clone {
     let v4 = ip.is_ipv4().then(|| (single(ip), 1));
     let v6 = V6_SOURCES.into_iter().filter(move |_| ip.is_ipv6());

@@ -1,4 +1,4 @@
-//! Handshakes in progress: whoever does not finish makes place for whoever comes later.
+//! Handshakes in progress. Those that do not finish make place for those that come later.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -26,9 +26,9 @@ pub(crate) struct HalfOpen {
 struct Held {
     last: u64,
     all: BTreeMap<u64, Handshake>,
-    /// Those without a place of their own, oldest first.
+    /// Handshakes without a place of their own, by source, oldest first.
     by_source: HashMap<Prefix, BTreeSet<u64>>,
-    /// Their sources by how many they have.
+    /// The sources by the number of their handshakes.
     ranking: BTreeSet<(usize, Prefix)>,
     unreserved: usize,
     pushed_out: u64,
@@ -39,7 +39,7 @@ struct Handshake {
     /// `None` if it has a place of its own.
     source: Option<Prefix>,
     began: Instant,
-    /// Dropped when it is pushed out.
+    /// Dropped when the handshake is pushed out, which tells its slot.
     _stays: oneshot::Sender<()>,
 }
 
@@ -65,9 +65,9 @@ impl HalfOpen {
         Arc::new(Self { most: most.max(1), held: Mutex::default() })
     }
 
-    /// A place for a handshake with `ip`. When all are taken, the source that has the most loses its
-    /// oldest; if that is the newcomer's own, only if it is not young. Those that are `reserved` have
-    /// places of their own.
+    /// Gives a place to a handshake with `ip`. When all are taken, the source that has the most loses its
+    /// oldest; if that is the newcomer's own, only if it is not young. Those that are `reserved` have places
+    /// of their own.
     pub(crate) fn begin(
         self: &Arc<Self>,
         ip: IpAddr,
@@ -88,12 +88,13 @@ impl HalfOpen {
         held.all.insert(id, Handshake { source, began: now, _stays: sender });
         if let Some(source) = source {
             held.unreserved += 1;
+            debug_assert!(held.unreserved <= self.most, "more handshakes than places");
             held.rank(source, |own| own.insert(id));
         }
         Some(Slot { places: Arc::clone(self), id, stays })
     }
 
-    /// How many are in progress, and how many were given up for others or not begun.
+    /// Number of handshakes in progress, and of those that were given up for others or not begun.
     pub(crate) fn counts(&self) -> (usize, u64) {
         let held = self.lock();
         (held.all.len(), held.pushed_out)
@@ -109,6 +110,7 @@ impl Held {
     fn make_room(&mut self, newcomer: Prefix, now: Instant) -> bool {
         let own = self.by_source.get(&newcomer).map_or(0, BTreeSet::len);
         let Some(&(most, top)) = self.ranking.last() else { return false };
+        // A newcomer that has as many as anybody makes place itself.
         let source = if own >= most { newcomer } else { top };
         let oldest = self.by_source.get(&source).and_then(BTreeSet::first).copied();
         let Some(oldest) = oldest else { return false };
@@ -121,7 +123,7 @@ impl Held {
         true
     }
 
-    /// Changes what a source has.
+    /// Changes the handshakes of a source.
     fn rank(&mut self, source: Prefix, change: impl FnOnce(&mut BTreeSet<u64>) -> bool) {
         let own = self.by_source.entry(source).or_default();
         let before = own.len();
@@ -134,6 +136,7 @@ impl Held {
         if after > 0 {
             self.ranking.insert((after, source));
         }
+        debug_assert_eq!(self.ranking.len(), self.by_source.len(), "each source is ranked once");
     }
 
     fn remove(&mut self, id: u64) {

@@ -1,13 +1,13 @@
-//! What a shard that was dialled says over a link: a byte each.
+//! Answers of a shard that was dialled: a byte each.
 
 use crate::close::CloseReason;
 
-/// One byte, with a meaning for each value.
+/// An answer of one byte, with a meaning for each value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// The link is there. The first answer, and none of the others.
+    /// The link is established. The first answer, and none of the others.
     LetIn,
-    /// Nothing new.
+    /// Nothing is new.
     StillHere,
     /// The link is over. The last answer.
     Closing(CloseReason),

@@ -11,7 +11,7 @@ use super::answer::Answer;
 use super::session::{READ_BYTES, Read, Session, decrypt, flush, read};
 use crate::{socket, tls};
 
-/// Why there is no link.
+/// Reason why there is no link.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HandshakeError {
     #[error("{0}")]
@@ -24,13 +24,14 @@ pub(super) enum HandshakeError {
     Protocol,
 }
 
-/// A session, what has arrived for it and is not decrypted yet, and its lane.
+/// A session, the bytes that have arrived for it and are not decrypted yet, and its lane.
 pub(super) type Established = (Session, BytesMut, Lane);
 
-/// The side that dials. When this returns, the other has let it in.
+/// Shakes hands as the side that dials. When this returns, the other has let it in.
 pub(super) async fn dial(tcp: TcpStream, mut tls: Tls) -> Result<Established, HandshakeError> {
     let mut unread = shake_hands(&tcp, &mut tls).await?;
     let mut first = None;
+    // The server answers once it has checked this side, which TLS 1.3 finishes without knowing.
     while first.is_none() {
         let mut take = |answers: &[u8]| {
             let wanted = answers.first().filter(|_| first.is_none());
@@ -50,7 +51,7 @@ pub(super) async fn dial(tcp: TcpStream, mut tls: Tls) -> Result<Established, Ha
     establish(tcp, tls, unread)
 }
 
-/// The side that was dialled. It lets the other in.
+/// Shakes hands as the side that was dialled, and lets the other in.
 pub(super) async fn answer(tcp: TcpStream, mut tls: Tls) -> Result<Established, HandshakeError> {
     let unread = shake_hands(&tcp, &mut tls).await?;
     // TLS refuses another protocol, but lets those in who name none.

@@ -18,10 +18,10 @@ use crate::intake::{Intake, RecvError};
 use crate::limits::Limits;
 use crate::rules::Rules;
 
-/// Frames of up to this many bytes are allocated when they are announced: chunks of batches are.
+/// Longest frame that is allocated when it is announced: chunks of batches are.
 const BELIEVED_BYTES: usize = 256 << 10;
 
-/// How long to wait until the other side has taken the last words.
+/// Longest wait for the other side to take the last words.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Receives frames from a peer over one lane. Nothing is read ahead of [`PeerReceiver::recv`] beyond
@@ -31,7 +31,7 @@ pub struct PeerReceiver {
     lane: Lane,
     intake: Intake,
     unread: BytesMut,
-    /// Since when the socket has had nothing.
+    /// Time since when the socket has had nothing.
     waiting_since: Option<Instant>,
     idle_timeout: Duration,
     /// Given back with the link.
@@ -123,6 +123,7 @@ impl PeerReceiver {
         let mut take = |chunk: &[u8]| {
             let mut rest = chunk;
             while !rest.is_empty() && matches!(found, Ok(None)) {
+                // Signs of life are empty frames, and nobody's business but the link's.
                 found = intake.take(&mut rest).map(|frame| frame.filter(|f| !f.is_empty()));
             }
             chunk.len() - rest.len()
@@ -137,7 +138,7 @@ impl PeerReceiver {
         })
     }
 
-    /// Which of the peer's links this is.
+    /// The lane that this link serves.
     pub fn lane(&self) -> Lane {
         self.lane
     }
@@ -162,12 +163,12 @@ impl PeerReceiver {
     }
 }
 
-/// What is there of the next frame.
+/// State of the next frame.
 enum Next {
     Frame(Bytes),
-    /// Not all of it.
+    /// Some of it is missing.
     More,
-    /// No other follows.
+    /// There is none any more.
     End,
 }
 

@@ -70,8 +70,8 @@ impl PeerSender {
         self.session.lost().unwrap_or(LinkLost::ByUs)
     }
 
-    /// To be waited for by those who have nothing to send: keeps the link alive until it is gone, and
-    /// says why. The future may be dropped and called again.
+    /// Waits until the link is gone, keeps it alive until then, and returns why. For those who have nothing
+    /// to send. The future may be dropped and called again.
     pub async fn idle(&mut self) -> LinkLost {
         loop {
             let quiet_until = self.keep_alive.map(|interval| self.spoke + interval);
@@ -91,7 +91,7 @@ impl PeerSender {
         }
     }
 
-    /// All is said: waits until the other side has received all of it and says goodbye.
+    /// Ends the link: waits until the other side has received all of it and says goodbye.
     ///
     /// # Errors
     ///
@@ -125,7 +125,7 @@ impl PeerSender {
     }
 }
 
-/// Why frames could not be sent to a peer.
+/// Reason why frames could not be sent to a peer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeerSendError {
     /// Nothing was sent; the link is still good.

@@ -19,9 +19,9 @@ use crate::identity::{Identity, PeerIdentity};
 use crate::limits::Limits;
 use crate::{socket, tls};
 
-/// How long to wait when the system gives no more sockets.
+/// Pause when the system gives no more sockets.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(100);
-/// How often that is said.
+/// Interval of warnings about that.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// A listening endpoint for other shards, over TCP. Dropping it refuses new links and leaves those
@@ -34,8 +34,8 @@ pub struct PeerServer {
     acceptor: JoinHandle<()>,
 }
 
-/// Those that are there, and those that are gone since the last new one; `None` once the server is
-/// shut down.
+/// Sessions that are there, and those that are gone since the last new one; `None` once the server is shut
+/// down.
 type Sessions = Mutex<Option<Vec<Weak<Session>>>>;
 
 impl PeerServer {
@@ -119,7 +119,7 @@ fn open(sessions: &Sessions) -> MutexGuard<'_, Option<Vec<Weak<Session>>>> {
     sessions.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What handshakes share.
+/// State that handshakes share.
 #[derive(Clone)]
 struct Listening {
     tls: Arc<rustls::ServerConfig>,

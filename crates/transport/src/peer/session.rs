@@ -15,26 +15,26 @@ use crate::identity::PeerIdentity;
 /// Bytes read from the socket at once.
 pub(super) const READ_BYTES: usize = 128 << 10;
 
-/// What the tasks at one end of a link share. One of them reads, and one writes.
+/// State that the tasks at one end of a link share. One of them reads, and one writes.
 pub(super) struct Session {
     tcp: TcpStream,
     tls: Mutex<Tls>,
     remote: SocketAddr,
     identity: PeerIdentity,
     end: watch::Sender<Option<End>>,
-    /// Whether the other side has been told of the end.
+    /// `true` once the other side has been told of the end.
     said: watch::Sender<bool>,
 }
 
-/// How a link ended.
+/// End of a link.
 #[derive(Clone, Debug)]
 pub(super) struct End {
     pub(super) why: LinkLost,
-    /// What the other side is to be told.
+    /// Reason that the other side is to be told.
     pub(super) farewell: Option<CloseReason>,
 }
 
-/// What reading gave.
+/// Result of reading from a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Read {
     /// Something is there.
@@ -69,7 +69,7 @@ impl Session {
 
     // The end.
 
-    /// The link is over, unless it was before.
+    /// Ends the link, unless it was over before.
     pub(super) fn finish(&self, why: LinkLost, farewell: Option<CloseReason>) {
         self.end.send_if_modified(|end| {
             let first = end.is_none();
@@ -99,7 +99,7 @@ impl Session {
         }
     }
 
-    /// The other side has been told of the end, as far as it can be told.
+    /// Notes that the other side has been told of the end, as far as it can be told.
     pub(super) fn say_no_more(&self) {
         self.said.send_replace(true);
     }
@@ -112,13 +112,13 @@ impl Session {
 
     // Reading.
 
-    /// Reads what there is after `unread`, at least one byte.
+    /// Reads the bytes that are there and appends them to `unread`, at least one.
     pub(super) async fn read(&self, unread: &mut BytesMut) -> io::Result<Read> {
         read(&self.tcp, unread).await
     }
 
-    /// Decrypts `unread` and shows it to `taken` piece by piece, which says how much of a piece it
-    /// takes. Once it takes nothing, the rest stays where it is. True once the other side has said
+    /// Decrypts `unread` and shows it to `taken` piece by piece, which returns the number of bytes that it
+    /// takes. Once it takes none, the rest stays where it is. Returns `true` once the other side has said
     /// that nothing more follows, and all before that is taken.
     pub(super) fn decrypt(
         &self,
@@ -143,7 +143,7 @@ impl Session {
         Ok(())
     }
 
-    /// Writes what is encrypted. If it is dropped half-way, the next one goes on.
+    /// Writes the encrypted bytes. If it is dropped half-way, the next call goes on.
     pub(super) async fn flush(&self) -> io::Result<()> {
         loop {
             let written = write_tls(&self.tcp, &mut self.tls())?;
@@ -162,7 +162,7 @@ impl Session {
     }
 }
 
-/// Reads what there is after `unread`, at least one byte.
+/// Reads the bytes that are there and appends them to `unread`, at least one.
 pub(super) async fn read(tcp: &TcpStream, unread: &mut BytesMut) -> io::Result<Read> {
     // The rest of a record moves to the front, where there is room again: reads stay large.
     unread.reserve(READ_BYTES / 2);
@@ -228,7 +228,7 @@ fn write_tls(tcp: &TcpStream, tls: &mut Tls) -> io::Result<Written> {
     Ok(Written::All)
 }
 
-/// Writes what a session has to say, before there is a [`Session`].
+/// Writes a session's bytes, before there is a [`Session`].
 pub(super) async fn flush(tcp: &TcpStream, tls: &mut Tls) -> io::Result<()> {
     while let Written::Full = write_tls(tcp, tls)? {
         tcp.writable().await?;
@@ -236,7 +236,7 @@ pub(super) async fn flush(tcp: &TcpStream, tls: &mut Tls) -> io::Result<()> {
     Ok(())
 }
 
-/// Adapts `TcpStream::try_write` to [`io::Write`]: gives `WouldBlock` instead of waiting.
+/// Adapts `TcpStream::try_write` to [`io::Write`]; returns `WouldBlock` instead of waiting.
 struct Socket<'a>(&'a TcpStream);
 
 impl Write for Socket<'_> {

@@ -1,4 +1,4 @@
-//! The connecting side.
+//! The side that opens links over QUIC.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -25,7 +25,7 @@ use crate::rules::Rules;
 use crate::tls::SERVER_NAME;
 use crate::{socket, tls};
 
-/// How long the first address of a host is tried before the next is tried beside it.
+/// Time for which the first address of a host is tried before the next is tried beside it.
 const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Opens links. One UDP socket per address family serves all of them.
@@ -80,17 +80,7 @@ impl Dialer {
     ) -> Result<(quinn::Connection, Link), DialError> {
         let presented = Arc::new(OnceLock::new());
         let set_up = |reason: String| DialError::SetUp { addr, reason };
-        let mut tls = tls::client_config(
-            tls::provider(),
-            self.identity.as_ref(),
-            expected,
-            Arc::clone(&presented),
-        )
-        .map_err(|error| set_up(error.to_string()))?;
-        tls.alpn_protocols = vec![self.limits.port.alpn().to_vec()];
-        let tls = QuicClientConfig::try_from(tls).map_err(|error| set_up(error.to_string()))?;
-        let mut config = quinn::ClientConfig::new(Arc::new(tls));
-        config.transport_config(self.limits.quic(1));
+        let config = self.config(expected, Arc::clone(&presented)).map_err(set_up)?;
         let connecting = self
             .endpoint(addr)?
             .connect_with(config, addr, SERVER_NAME)
@@ -107,15 +97,7 @@ impl Dialer {
             if let Some(&presented) = others {
                 return DialError::WrongIdentity { addr, presented, expected };
             }
-            match error {
-                ConnectionError::TimedOut => DialError::TimedOut { addr },
-                ConnectionError::ApplicationClosed(_)
-                | ConnectionError::ConnectionClosed(_)
-                | ConnectionError::Reset => {
-                    DialError::Refused { addr, reason: LinkLost::from(error).to_string() }
-                }
-                error => set_up(error.to_string()),
-            }
+            failure(addr, error)
         };
         match timeout(self.limits.handshake_timeout, establish).await {
             Ok(Ok((conn, control))) => {
@@ -126,6 +108,23 @@ impl Dialer {
             Ok(Err(error)) => Err(failed(error)),
             Err(_) => Err(DialError::TimedOut { addr }),
         }
+    }
+
+    /// A configuration for one dial; if there is none, the reason.
+    fn config(
+        &self,
+        expected: PeerIdentity,
+        presented: Arc<OnceLock<PeerIdentity>>,
+    ) -> Result<quinn::ClientConfig, String> {
+        let identity = self.identity.as_ref();
+        let mut tls = tls::client_config(tls::provider(), identity, expected, presented)
+            .map_err(|error| error.to_string())?;
+        tls.alpn_protocols = vec![self.limits.port.alpn().to_vec()];
+        let tls = QuicClientConfig::try_from(tls).map_err(|error| error.to_string())?;
+        let mut config = quinn::ClientConfig::new(Arc::new(tls));
+        // One stream that the server opens: its greeting comes over it.
+        config.transport_config(self.limits.quic(1));
+        Ok(config)
     }
 
     /// Like [`Dialer::dial`], for a `host:port`. Tries the host's addresses one after the other, each
@@ -275,6 +274,19 @@ async fn first<F: Future + Unpin>(futures: &mut Vec<F>) -> F::Output {
         Poll::Pending
     })
     .await
+}
+
+/// The error of a dial that led to the expected server, or to none.
+fn failure(addr: SocketAddr, error: ConnectionError) -> DialError {
+    match error {
+        ConnectionError::TimedOut => DialError::TimedOut { addr },
+        ConnectionError::ApplicationClosed(_)
+        | ConnectionError::ConnectionClosed(_)
+        | ConnectionError::Reset => {
+            DialError::Refused { addr, reason: LinkLost::from(error).to_string() }
+        }
+        error => DialError::SetUp { addr, reason: error.to_string() },
+    }
 }
 
 /// Reads the server's greeting off a control stream; `VersionMismatch` if there is none.

@@ -1,4 +1,4 @@
-//! One link: who is at its other end, and its two halves.
+//! One link: the identity at its other end, and its two halves.
 
 mod recv;
 mod send;
@@ -21,14 +21,14 @@ use crate::tls;
 pub use recv::LinkReceiver;
 pub use send::{LinkSender, SendError};
 
-/// A connection and how many links it has. It closes with the last of them.
+/// A connection, and the number of its links. It closes with the last of them.
 #[derive(Clone)]
 pub(crate) struct Connected {
     pub(crate) conn: quinn::Connection,
     pub(crate) identity: Option<PeerIdentity>,
     /// The longest frame sent, in bytes.
     pub(crate) max_frame_bytes: usize,
-    /// What is received.
+    /// Rules for frames that are received.
     pub(crate) rules: Rules,
     links: Arc<AtomicUsize>,
 }
@@ -39,7 +39,7 @@ impl Connected {
         Self { conn, identity, max_frame_bytes, rules, links: Arc::default() }
     }
 
-    /// How many links there are.
+    /// Number of links over the connection.
     pub(crate) fn links(&self) -> usize {
         self.links.load(Ordering::Relaxed)
     }
@@ -50,13 +50,13 @@ fn identity_of(conn: &quinn::Connection) -> Option<PeerIdentity> {
     tls::identity_of(keys.first()?).ok()
 }
 
-/// What all parts of a link share. The link closes, as [`CloseReason::Done`], when the last part
-/// is dropped.
+/// State that all parts of a link share. The link closes, as [`CloseReason::Done`], when the last part is
+/// dropped.
 struct Shared {
     connected: Connected,
     sending: Sending,
     receiving: Receiving,
-    /// Why this link ended, once this side knows or has ended it.
+    /// Reason why this link ended, once this side knows or has ended it.
     ended: watch::Sender<Option<LinkLost>>,
     /// A server's place for this link, given back with the last part.
     permit: Option<Permit>,
@@ -70,7 +70,7 @@ impl Shared {
         }
     }
 
-    /// The other side ended the link. What has arrived may still be read.
+    /// Notes that the other side ended the link. Bytes that have arrived may still be read.
     fn ended_by_peer(&self, reason: CloseReason) -> LinkLost {
         let why = LinkLost::ByPeer { reason };
         if self.end(why.clone(), CloseReason::Done) {
@@ -79,7 +79,7 @@ impl Shared {
         why
     }
 
-    /// The link is over, because of `why`. True if the connection has other links and this one's
+    /// Ends the link because of `why`. Returns `true` if the connection has other links and this one's
     /// streams have to be ended; otherwise the connection is closed, giving `reason`.
     fn end(&self, why: LinkLost, reason: CloseReason) -> bool {
         let first = self.ended.send_if_modified(|ended| {
@@ -92,7 +92,9 @@ impl Shared {
         if !first {
             return false;
         }
-        let last = self.connected.links.fetch_sub(1, Ordering::Relaxed) == 1;
+        let links = self.connected.links.fetch_sub(1, Ordering::Relaxed);
+        debug_assert!(links > 0, "a link ended that was not counted");
+        let last = links == 1;
         if last {
             self.connected.conn.close(reason.code(), reason.text().as_bytes());
         }

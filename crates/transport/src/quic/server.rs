@@ -1,4 +1,4 @@
-//! The listening side.
+//! The side that listens for links over QUIC.
 
 use std::fmt;
 use std::io;
@@ -29,7 +29,7 @@ pub(crate) const GREETING: u8 = 1;
 /// Bytes buffered for handshakes that have not begun, over all of them.
 const INCOMING_BUFFER_BYTES: u64 = 16 << 20;
 
-/// Whom a server lets in.
+/// Peers that a server lets in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accept {
     /// Everyone who proves an identity; the caller looks at [`Link::remote_identity`].
@@ -129,8 +129,9 @@ impl Drop for Server {
     }
 }
 
-/// How connections are told apart and reset, the same in every process that has this identity: whoever is linked to a process that is gone learns it from the first packet that the next
-/// one gets.
+/// Configuration of connection identifiers and stateless resets, the same in every process that has this
+/// identity. Whoever is linked to a process that is gone learns it from the first packet that the next one
+/// gets.
 fn lasting(identity: &Identity) -> EndpointConfig {
     let reset = identity.derive("antiphon 2 stateless resets");
     let mut config = EndpointConfig::new(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &reset)));

@@ -16,7 +16,7 @@ const PIECES: usize = 16;
 /// A future that several places may keep.
 pub(crate) type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send + Sync>>;
 
-/// Why a stream gives or takes no more.
+/// Reason why a stream gives or takes no more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StreamError {
     /// The other side ended this stream, for this reason.
@@ -44,13 +44,13 @@ impl Sending {
         Ok(())
     }
 
-    /// All is said. What was written is still on its way.
+    /// Ends the stream. Bytes that were written are still on their way.
     pub(crate) fn finish(&self) {
         // Fails only if it is finished already.
         let _ = lock(&self.0).finish();
     }
 
-    /// Gives the stream up; nothing if all of it has arrived already.
+    /// Gives the stream up. Does nothing if all of it has arrived already.
     pub(crate) fn reset(&self, reason: CloseReason) {
         // Fails only if it has ended already.
         let _ = lock(&self.0).reset(reason.code());

@@ -12,7 +12,7 @@ use crate::close::{CloseReason, LinkLost};
 use crate::intake::{Intake, RecvError};
 use crate::quic::stream::{Boxed, StreamError};
 
-/// Receives frames.
+/// Receives frames from the other side, in the order in which they were sent.
 pub struct LinkReceiver {
     intake: Intake,
     pieces: VecDeque<Bytes>,
@@ -78,7 +78,7 @@ impl LinkReceiver {
         }
     }
 
-    /// Reads on; false at the end of the stream.
+    /// Reads on; `false` at the end of the stream.
     async fn more(&mut self) -> Result<bool, ReadFailed> {
         let due = self.intake.due();
         let read = async {
@@ -107,7 +107,7 @@ impl fmt::Debug for LinkReceiver {
     }
 }
 
-/// How the link ended, as soon as that is known.
+/// Reason why the link ended, as soon as that is known.
 enum Closed {
     Waiting(Boxed<LinkLost>),
     Known(LinkLost),
@@ -126,10 +126,10 @@ impl Closed {
     }
 }
 
-/// Why a stream brings no more frames.
+/// Reason why a stream brings no more frames.
 enum ReadFailed {
-    /// For what was in it.
+    /// A frame was not acceptable.
     Frame(RecvError),
-    /// It is no more.
+    /// The stream is gone.
     Stream(StreamError),
 }

@@ -13,7 +13,7 @@ use crate::frame::{FrameTooLarge, encode_frames};
 use crate::identity::PeerIdentity;
 use crate::quic::stream::StreamError;
 
-/// Why something could not be sent.
+/// Reason why something could not be sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// Nothing was sent; the link is still good.
@@ -31,7 +31,7 @@ pub enum SendError {
 #[derive(Clone)]
 pub struct LinkSender {
     shared: Arc<Shared>,
-    /// Held while writing frames; whether one was left unfinished.
+    /// Held while writing frames; `true` if one was left unfinished.
     unfinished: Arc<Mutex<bool>>,
 }
 
@@ -70,6 +70,7 @@ impl LinkSender {
             return Err(SendError::Abandoned);
         }
         let guard = Unfinished { shared: &self.shared, unfinished: &mut unfinished };
+        // Set for as long as a frame is half-way, which is when a drop must not go unnoticed.
         *guard.unfinished = true;
         let written = self.shared.sending.write_all(&mut pieces).await;
         *guard.unfinished = false;
@@ -80,7 +81,7 @@ impl LinkSender {
         })
     }
 
-    /// Says that no more frames follow, and waits until the other side has received all of it.
+    /// Ends the sending half, and waits until the other side has received all of it.
     ///
     /// # Errors
     ///
@@ -116,7 +117,7 @@ impl LinkSender {
         self.shared.closed().await
     }
 
-    /// Why the link is gone; `None` while it lives.
+    /// Reason why the link is gone; `None` while it lives.
     pub fn lost(&self) -> Option<LinkLost> {
         self.shared.lost()
     }
