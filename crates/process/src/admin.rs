@@ -13,15 +13,15 @@ use std::net::SocketAddr;
 pub use metrics_page::{Buckets, MetricsPage};
 pub use server::AdminServer;
 
-/// Why the admin server cannot start.
+/// Reason why the admin server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
     /// The address cannot be used.
     #[error("cannot serve `admin` on TCP {address}: {source}: is another process there?")]
     Bind {
-        /// The address asked for.
+        /// Address to listen on.
         address: SocketAddr,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
     /// Something else collects this process's metrics already.

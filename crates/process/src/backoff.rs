@@ -1,4 +1,4 @@
-//! Waits between attempts.
+//! Waits between attempts, which grow as attempts fail.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ impl Backoff {
         Self { waits, failures: 0 }
     }
 
-    /// The wait after one more failure.
+    /// The wait after one more failure, which is counted.
     pub fn next_wait(&mut self, rng: &mut impl Rng) -> Duration {
         let wait = self.waits.after(self.failures, rng);
         self.failures = self.failures.saturating_add(1);

@@ -10,7 +10,7 @@ const STEP_MS: i64 = 1000;
 /// The time given out runs faster or slower than the monotonic clock by at most one part in this
 /// many, until it agrees with the system's clock again.
 const SLEW: i64 = 16;
-/// For how long the system's clock has to be ahead before the time given out jumps there. A glitch is
+/// Time for which the system's clock has to be ahead before the time given out jumps there. A glitch is
 /// shorter; a machine that was asleep, or whose clock was never set before, has to know the time.
 const LASTING: Duration = Duration::from_secs(30);
 
@@ -53,7 +53,7 @@ fn seconds(ms: i64) -> String {
     format!("{}.{}", ms.unsigned_abs() / 1000, ms.unsigned_abs() % 1000 / 100)
 }
 
-/// Something to tell of the system's clock.
+/// A change of the system's clock that is worth a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     /// It was set, by so many milliseconds.
@@ -69,7 +69,7 @@ struct Reader {
     elapsed: Duration,
     /// The time given out last, in microseconds.
     time_us: i64,
-    /// By how much the system's clock was ahead of that, in milliseconds.
+    /// Milliseconds by which the system's clock was ahead of that.
     ahead_ms: i64,
     ahead_since: Option<Duration>,
 }
@@ -87,6 +87,7 @@ impl Reader {
         self.time_us = self.time_us.saturating_add(passed_us);
         let ahead_us = wall_ms.saturating_mul(1000).saturating_sub(self.time_us);
         let most = passed_us / SLEW;
+        // Slewed, so that no two readings are out of order and no deadline jumps.
         self.time_us = self.time_us.saturating_add(ahead_us.clamp(-most, most));
 
         let ahead_ms = ahead_us / 1000;

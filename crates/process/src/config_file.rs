@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::keyfile::{self, KeyFileError};
 
-/// What is wrong with a configuration file or a file that it names. Never shows a secret.
+/// Error in a configuration file or a file that it names. Never shows a secret.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A file cannot be read.
@@ -26,11 +26,11 @@ pub enum ConfigError {
         key = named_by(*key)
     )]
     Read {
-        /// The file.
+        /// File that cannot be read.
         file: PathBuf,
-        /// The key of the configuration that names it, if one does.
+        /// Key of the configuration that names the file, if one does.
         key: Option<&'static str>,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
     /// Not TOML, an unknown key, a missing one, or a value of the wrong type.
@@ -38,7 +38,7 @@ pub enum ConfigError {
     Syntax {
         /// The configuration file.
         file: PathBuf,
-        /// What is wrong with it, and where.
+        /// The error, and its place in the file.
         problem: String,
     },
     /// A text asks for a variable that the environment does not have.
@@ -56,19 +56,19 @@ pub enum ConfigError {
     Value {
         /// The configuration file.
         file: PathBuf,
-        /// The key in question.
+        /// Key of the value, with its section.
         key: &'static str,
-        /// What the file says.
+        /// Value in the file.
         found: String,
-        /// What would be right.
+        /// Values that are allowed.
         expected: String,
     },
     /// The network file is wrong.
     #[error("{file}, the network file: {source}")]
     Network {
-        /// The network file.
+        /// Path of the network file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// Error in it.
         source: NetworkFileError,
     },
     /// A file with a key, a secret or an operator's list cannot be used.
@@ -76,9 +76,9 @@ pub enum ConfigError {
     KeyFile {
         /// The configuration file.
         file: PathBuf,
-        /// The key that names the other file.
+        /// Key that names the other file.
         key: &'static str,
-        /// What is wrong with that file.
+        /// Error in that file.
         source: KeyFileError,
     },
 }
@@ -87,7 +87,7 @@ fn named_by(key: Option<&'static str>) -> String {
     key.map(|key| format!(" (`{key}`)")).unwrap_or_default()
 }
 
-/// The section `admin`: where a process answers those who look after it.
+/// The section `admin`: the address at which a process answers those who look after it.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdminSection {
@@ -105,6 +105,7 @@ const MAX_FILE: u64 = 1 << 20;
 /// If it cannot be read, is no text, or is too large.
 pub fn read_bounded(file: &Path) -> io::Result<String> {
     let mut text = String::new();
+    // One byte more than allowed tells a file that is too large from one that just fits.
     File::open(file)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
     if text.len() as u64 > MAX_FILE {
         return Err(io::Error::other(format!("it is larger than {MAX_FILE} bytes")));
@@ -116,7 +117,7 @@ fn read_text(file: &Path, key: Option<&'static str>) -> Result<String, ConfigErr
     read_bounded(file).map_err(|source| ConfigError::Read { file: file.to_owned(), key, source })
 }
 
-/// Where a configuration comes from: finds the files that it names, and says what is wrong with it.
+/// A configuration file that was read: finds the files that it names, and makes the errors about it.
 #[derive(Clone, Debug)]
 pub struct ConfigSource {
     file: PathBuf,

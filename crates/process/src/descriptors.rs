@@ -1,11 +1,11 @@
-//! How many files and sockets this process may have open.
+//! The limit on files and sockets that this process may have open.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Below so many, a server cannot hold the links that it is made for.
+/// Limit below which a server cannot hold the links that it is made for.
 const FEW: u64 = 4096;
 
-/// How many files and sockets may be open at once; `u64::MAX` if there is no limit.
+/// Number of files and sockets that may be open at once; `u64::MAX` if there is no limit.
 pub fn limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }

@@ -10,7 +10,7 @@ use rand::rngs::SysRng;
 /// worth anything.
 pub type SystemRng = UnwrapErr<SysRng>;
 
-/// The operating system's generator.
+/// Gives access to the operating system's generator.
 pub fn entropy() -> SystemRng {
     UnwrapErr(SysRng)
 }

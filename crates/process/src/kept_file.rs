@@ -40,7 +40,7 @@ impl<D: Disk> KeptFile<D> {
         Self { disk, _lock: None }
     }
 
-    /// Where it is, links followed.
+    /// The path, with links followed.
     pub fn path(&self) -> &Path {
         self.disk.path()
     }

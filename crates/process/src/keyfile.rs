@@ -18,7 +18,7 @@ const MAX_SECRET_FILE: usize = 4 << 10;
 const MAX_LIST_FILE: usize = 1 << 20;
 const LIST_TITLE: &str = "# antiphon operator list";
 
-/// What the 32 bytes of a secret file are for.
+/// Purpose of the 32 bytes of a secret file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SecretKind {
     /// The Ed25519 key of a shard or a coordinator.
@@ -51,33 +51,33 @@ impl SecretKind {
     }
 }
 
-/// Why a key file cannot be read or written. Never shows any of its content.
+/// Reason why a key file cannot be read or written. Never shows any of its content.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
     /// The file cannot be opened or read.
     #[error("cannot read {path}: {source}")]
     Read {
-        /// Which file.
+        /// Path as it was given.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the system.
         source: io::Error,
     },
     /// The content is not what such a file holds.
     #[error("{path} is not {expected}")]
     Format {
-        /// Which file.
+        /// Path as it was given.
         path: PathBuf,
-        /// What would be right.
+        /// Content that such a file has.
         expected: &'static str,
     },
     /// A secret of another kind.
     #[error("{path} holds {found}, where {expected} is wanted")]
     OtherKind {
-        /// Which file.
+        /// Path as it was given.
         path: PathBuf,
-        /// What it says it is.
+        /// Kind that the file's comment names.
         found: &'static str,
-        /// What would be right.
+        /// Kind that is wanted.
         expected: &'static str,
     },
     /// There is a file already.
@@ -86,9 +86,9 @@ pub enum KeyFileError {
     /// The file cannot be written.
     #[error("cannot write {path}: {source} (its directory has to exist)")]
     Write {
-        /// Which file.
+        /// Path as it was given.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the system.
         source: io::Error,
     },
 }
@@ -157,7 +157,7 @@ pub fn warn_if_open_to_others(path: &Path) {
 /// A secret's 32 bytes, and the kind that its comment names.
 pub type AnySecret = (Option<SecretKind>, Zeroizing<[u8; 32]>);
 
-/// The secret in the bytes of a secret file. `None` if they are something else.
+/// Reads the secret in the bytes of a secret file; `None` if they are something else.
 pub fn secret_in(content: &[u8]) -> Option<AnySecret> {
     let digits = text::digits(content)?;
     let mut secret = Zeroizing::new([0; 32]);
@@ -167,7 +167,7 @@ pub fn secret_in(content: &[u8]) -> Option<AnySecret> {
     Some((kind, secret))
 }
 
-/// The list in the bytes of a list file. `None` if they are something else.
+/// Reads the list in the bytes of a list file; `None` if they are something else.
 pub fn operator_list_in(content: &[u8]) -> Option<Signed<OperatorList>> {
     let digits = text::digits(content)?;
     Signed::from_bytes(&hex::decode(&digits[..]).ok()?).ok()

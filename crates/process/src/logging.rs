@@ -15,7 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// look like a network without a word to say.
 pub type Crates = &'static [&'static str];
 
-/// What is logged: a level, and others for some modules.
+/// A filter of log lines: a level, and others for some modules.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogFilter {
     text: String,
@@ -78,7 +78,7 @@ struct InForce {
 }
 
 impl LogLevel {
-    /// The filter in force.
+    /// The filter in force, as it was written.
     pub fn filter(&self) -> String {
         self.0.filter.lock().unwrap_or_else(PoisonError::into_inner).to_string()
     }
@@ -106,7 +106,7 @@ impl LogLevel {
         Self(Arc::new(InForce { crates, filter: Mutex::new(filter), apply: Box::new(apply) }))
     }
 
-    /// One that no log goes by.
+    /// A filter that no log goes by.
     #[cfg(all(test, feature = "admin"))]
     pub(crate) fn unheard(text: &str, crates: Crates) -> Self {
         let filter = LogFilter::parse(text, crates).unwrap_or_else(|error| panic!("{error}"));
@@ -114,8 +114,9 @@ impl LogLevel {
     }
 }
 
-/// Starts logging what `filter` lets through; `crates` are those that a filter set later may name. A
-/// standard error that nobody reads any more is no reason to stop: what cannot be written is dropped.
+/// Starts logging the lines that `filter` lets through; `crates` are those that a filter set later may name.
+/// A standard error that nobody reads any more is no reason to stop: lines that cannot be written are
+/// dropped.
 pub fn init(filter: LogFilter, crates: Crates, coloured: bool) -> LogLevel {
     let (subscriber, log_level) = subscriber(io::stderr, filter, crates, coloured);
     subscriber.init();

@@ -1,13 +1,13 @@
-//! Whether a process can do its work.
+//! The readiness of a process for its work.
 
 use std::fmt;
 
-/// Whether a process can do its work, in words for those who look after it. Nothing about users.
+/// Readiness of a process for its work, in words for those who look after it. Nothing about users.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// It can, and what it takes part in.
+    /// It is ready, and takes part in this.
     Ready(String),
-    /// It cannot yet, or no more, and why.
+    /// It is not ready yet, or no more, for this reason.
     NotReady(String),
 }
 

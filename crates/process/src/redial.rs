@@ -7,20 +7,20 @@ use tokio::time::{Instant, sleep};
 use crate::backoff::{Backoff, Waits};
 use crate::entropy::entropy;
 
-/// A peer that is dialled again and again, and what to do with the link to it.
+/// A peer that is dialled again and again, and the use that is made of the link to it.
 pub trait Peer {
-    /// The link.
+    /// The link that dialling gives.
     type Link: Send;
-    /// Why it cannot be dialled.
+    /// Error of dialling.
     type Error: Send;
 
-    /// Dials it.
+    /// Dials the peer once.
     fn dial(&mut self) -> impl Future<Output = Result<Self::Link, Self::Error>> + Send;
 
     /// Uses a link until it is lost, or wanted no more.
     fn carry(&mut self, link: Self::Link) -> impl Future<Output = ControlFlow<()>> + Send;
 
-    /// Dialling failed. Says whether to try again.
+    /// Takes note that dialling failed, and decides whether to try again.
     fn failed(&mut self, error: Self::Error) -> impl Future<Output = ControlFlow<()>> + Send;
 }
 
@@ -41,6 +41,7 @@ pub async fn keep_linked(mut peer: impl Peer, waits: Waits) {
         if goes_on.is_break() {
             return;
         }
+        // Others may have lost the same peer: they do not all come back at once.
         sleep(backoff.next_wait(&mut rng)).await;
     }
 }

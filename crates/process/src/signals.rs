@@ -1,4 +1,4 @@
-//! When the system or a person asks the process to stop.
+//! Signals by which the system or a person asks the process to stop.
 
 use std::io::{self, Write as _};
 use std::process;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 /// The exit code of a process that was stopped before its job was done.
 pub const INTERRUPTED: i32 = 3;
 
-/// What comes so soon after a signal is the same one: `timeout` sends it to a process and to its group.
+/// Time within which a second signal is the same one: `timeout` sends it to a process and to its group.
 const SAME: Duration = Duration::from_millis(500);
 
 /// Resolves at the first SIGTERM or SIGINT; the second one ends the process at once, with

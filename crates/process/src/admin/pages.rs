@@ -1,4 +1,4 @@
-//! What is answered to which request.
+//! The pages of the admin server, and the requests that they answer.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use crate::readiness::Readiness;
 
 /// The longest filter for logs, in bytes.
 const MOST_FILTER_BYTES: usize = 2 << 10;
-/// How long a request's body has to be there.
+/// Longest time until a request's body has to be there.
 const BODY_WITHIN: Duration = Duration::from_secs(1);
 
-/// What the pages show and change.
+/// State that the pages show and change.
 #[derive(Clone)]
 pub(super) struct Pages {
     pub(super) metrics: MetricsPage,
@@ -41,7 +41,7 @@ pub(super) fn router(pages: Pages) -> Router {
         .with_state(pages)
 }
 
-/// That this is answered at all is the answer: the runtime that serves rounds serves this.
+/// Always says `live`. That it is answered at all is the answer: the runtime that serves rounds serves this.
 async fn live() -> Response {
     text(StatusCode::OK, "live")
 }

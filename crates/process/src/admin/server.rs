@@ -20,15 +20,15 @@ use crate::readiness::Readiness;
 
 /// The longest head of a request, in bytes: the least that the HTTP server allows.
 const MOST_HEAD_BYTES: usize = 8 << 10;
-/// How long the head of a request may take to come.
+/// Longest time that the head of a request may take.
 const HEAD_WITHIN: Duration = Duration::from_secs(1);
-/// How long a connection may last: its request, and its answer as fast as it is taken.
+/// Longest time that a connection may last: its request, and its answer as fast as it is taken.
 const CONNECTION_WITHIN: Duration = Duration::from_secs(5);
 /// Connections served at once.
 const AT_ONCE: usize = 16;
-/// How long to wait when the system gives no more sockets.
+/// Pause when the system gives no more sockets.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How often old values of metrics are folded together.
+/// Interval at which old values of metrics are folded together.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// A bound admin server that does not answer yet.
@@ -97,8 +97,8 @@ async fn answer_all(listener: TcpListener, metrics: MetricsPage, router: Router)
     }
 }
 
-/// Answers one request of a connection and closes it. Nobody is told of what goes wrong: it is the
-/// asker's, who notices.
+/// Answers one request of a connection and closes it. Errors are not reported: they are the asker's, who
+/// notices.
 async fn answer(stream: TcpStream, router: Router) {
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,4 +1,4 @@
-//! Where a kept file's bytes live, step by step, so that tests can fail at each.
+//! The disk under a kept file, step by step, so that tests can fail at each.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -12,32 +12,32 @@ pub trait Disk {
     /// New content that is not in place yet.
     type New;
 
-    /// Where it is, for messages.
+    /// Path or name of the place, for messages.
     fn path(&self) -> &Path;
     /// The content, cut off after `limit` bytes; `None` if there is none.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     fn read(&self, limit: u64) -> io::Result<Option<Vec<u8>>>;
     /// Writes new content beside the old.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     fn create(&self, bytes: &[u8]) -> io::Result<Self::New>;
     /// Waits until the new content is on disk.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     fn sync(&self, new: &Self::New) -> io::Result<()>;
-    /// Puts it in place.
+    /// Replaces the old content by the new.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     fn rename(&self, new: Self::New) -> io::Result<()>;
     /// Waits until that is on disk as well.
     ///
     /// # Errors
-    /// What the system says.
+    /// Those of the system.
     fn sync_folder(&self) -> io::Result<()>;
 }
 
@@ -96,6 +96,7 @@ impl Disk for FileSystem {
         let mut options = OpenOptions::new();
         let options = owners_only(options.write(true).create(true).truncate(true));
         let mut file = options.open(beside(&self.0, ".new"))?;
+        // The mode above holds for new files only.
         close_to_others(&file)?;
         file.write_all(bytes)?;
         Ok(file)
@@ -106,6 +107,7 @@ impl Disk for FileSystem {
     }
 
     fn rename(&self, new: File) -> io::Result<()> {
+        // Closed first: not every system renames a file that is open.
         drop(new);
         std::fs::rename(beside(&self.0, ".new"), &self.0)
     }
@@ -118,15 +120,15 @@ impl Disk for FileSystem {
     }
 }
 
-/// The options, so that a file that is made can be used by its owner alone: what a process remembers
-/// says what its user does.
+/// Sets the options so that a file that is made can be used by its owner alone: the memory of a process says
+/// what its user does.
 pub fn owners_only(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
 }
 
-/// For a file that was there already, left behind by a write that failed.
+/// Closes a file that was there already, left behind by a write that failed.
 fn close_to_others(file: &File) -> io::Result<()> {
     #[cfg(unix)]
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;

@@ -21,9 +21,9 @@ struct Machine {
     power: Option<u32>,
     /// Content in place for good.
     lasting: Option<Vec<u8>>,
-    /// Content put in place since, and whether its bytes were on disk.
+    /// Content put in place since, and `true` if its bytes were on disk.
     moved: Option<(Vec<u8>, bool)>,
-    /// Content written beside it, and whether it is on disk.
+    /// Content written beside it, and `true` if it is on disk.
     new: Option<(Vec<u8>, bool)>,
 }
 
@@ -68,8 +68,8 @@ impl FailingDisk {
         if last { Err(gone()) } else { Ok(done) }
     }
 
-    /// The power goes. Content that was not on disk for sure is there, cut short, or not there. Then
-    /// there is power for `steps`, or for ever.
+    /// Cuts the power. Content that was not on disk for sure is there, cut short, or not there. Then there is
+    /// power for `steps`, or for ever.
     pub fn crash(&self, steps: Option<u32>) {
         let mut machine = self.machine();
         machine.power = steps;

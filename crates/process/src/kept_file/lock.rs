@@ -1,4 +1,4 @@
-//! Keeps other processes from using a file.
+//! A lock that keeps other processes from using a file.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -9,15 +9,15 @@ use super::disk::{beside, owners_only};
 /// The longest text of a lock that is read, in bytes.
 const LOCK_BYTES: u64 = 64;
 
-/// Why a file cannot be taken.
+/// Reason why a file cannot be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process has it.
     #[error("{file} is in use by {holder}: stop that, or give each process a file of its own", file = file.display())]
     InUse {
-        /// The file.
+        /// File that is wanted.
         file: PathBuf,
-        /// Who has it.
+        /// Process that has it, in words.
         holder: String,
     },
     /// The system does not let it be locked.
@@ -26,9 +26,9 @@ pub enum LockError {
         file = file.display()
     )]
     Refused {
-        /// The file.
+        /// File that is wanted.
         file: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
 }
@@ -66,7 +66,7 @@ impl FileLock {
     }
 }
 
-/// What whoever holds a lock wrote into it.
+/// Process that holds a lock, as it wrote into it.
 fn holder(lock: &File) -> Option<String> {
     let mut text = String::new();
     lock.take(LOCK_BYTES).read_to_string(&mut text).ok()?;

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::KeyFileError;
 
-/// What some editors put at the head of a file.
+/// Byte order mark that some editors put at the head of a file.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// The whole file, of at most `limit` bytes. It has to be a regular one, perhaps behind symbolic links:
@@ -57,14 +57,14 @@ pub(super) fn digits(content: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     Some(digits)
 }
 
-/// The first line.
+/// The first line, in which a file names its kind.
 pub(super) fn title(content: &[u8]) -> &[u8] {
     without_mark(content).split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii()
 }
 
-/// Whether the file's permissions let others than its owner read it, or anybody else replace what is
-/// in it. The group may read a file that belongs to root: that is how a system hands a secret to a
-/// service, and how a container finds its secrets.
+/// Returns `true` if the file's permissions let others than its owner read it, or anybody else replace its
+/// content. The group may read a file that belongs to root: that is how a system hands a secret to a service,
+/// and how a container finds its secrets.
 pub(super) fn open_to_others(path: &Path) -> bool {
     #[cfg(unix)]
     {
