@@ -1,4 +1,4 @@
-//! What a client must remember over a restart.
+//! The state that a client must keep over a restart.
 
 use antiphon_wire::{Decode, DecodeError, Encode, Epoch, Policy, Reader, Round, Timestamp};
 
@@ -7,13 +7,13 @@ use crate::{CLOCK_SLACK_MS, Ledger};
 /// The newest round for which onions were built. No onions are built for it or an earlier one again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RoundMark {
-    /// The round's epoch.
+    /// Epoch of the round.
     pub epoch: Epoch,
-    /// The round.
+    /// Number of the round.
     pub round: Round,
 }
 
-/// What has to be on disk before a round's onions leave: 40 bytes.
+/// State that has to be on disk before a round's onions leave: 40 bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Checkpoint {
     /// The round that is about to be submitted.
@@ -31,9 +31,9 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// What to start from when this may not be the newest state: rounds after it may have been
-    /// used and charged. The ledger and the attempts are used up, and no epoch is served of which any round can have
-    /// opened by `now`, by this clock or by any that the network and its clients bear.
+    /// The checkpoint to start from when this may not be the newest state: rounds after it may have been used
+    /// and charged. The ledger and the attempts are used up, and no epoch is served of which any round can
+    /// have opened by `now`, by this clock or by any that the network and its clients bear.
     #[must_use]
     pub fn of_a_backup(self, policy: &Policy, now: Timestamp) -> Self {
         let charged = Ledger::new(policy.disturbed_rounds, 0, self.extended).allowance();

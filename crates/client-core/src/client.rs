@@ -1,4 +1,4 @@
-//! The client as a whole.
+//! The client's machine: documents, rounds, conversations and the ledger.
 
 mod rounds;
 #[cfg(test)]
@@ -21,7 +21,7 @@ use crate::{
 };
 use rounds::InFlight;
 
-/// What a client is made with.
+/// Configuration of a client.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
     /// The network that the client belongs to.
@@ -39,7 +39,7 @@ impl ClientConfig {
     }
 }
 
-/// A client: it is told what happens with [`handle`](Self::handle), and says what to do with
+/// A client. It is told of events with [`handle`](Self::handle), and says what to do with
 /// [`poll`](Self::poll), which should be asked until it says nothing.
 pub struct Client {
     config: ClientConfig,
@@ -60,8 +60,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that continues from `restored`, the last checkpoint that was written, or starts
-    /// afresh. What is random about a round comes from what `entropy` gives for it.
+    /// A client that continues from `restored`, the last checkpoint that was written, or starts afresh. The
+    /// randomness of each round is drawn from `entropy` anew.
     pub fn new(config: ClientConfig, restored: Option<Checkpoint>, entropy: EntropySource) -> Self {
         let policy = &config.network.policy;
         let kept = restored.unwrap_or_default();
@@ -81,7 +81,7 @@ impl Client {
         }
     }
 
-    /// Tells the client what happened. Nothing that comes from outside makes it panic.
+    /// Tells the client of an event. Nothing that comes from outside makes it panic.
     pub fn handle(&mut self, now: Timestamp, input: Input) {
         self.settle_overdue(now);
         match input {
@@ -115,12 +115,12 @@ impl Client {
         }
     }
 
-    /// The next thing to do.
+    /// The next output, in the order in which outputs have to be carried out.
     pub fn poll(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
-    /// When to come with an [`Input::Tick`] if nothing else happens before.
+    /// Time of the next [`Input::Tick`], unless something else happens before.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.in_flight.iter().map(|round| round.due).min()
     }
@@ -188,23 +188,23 @@ impl Client {
         }
     }
 
-    /// What conversations have cost.
+    /// Rounds that conversations have been charged.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// How the ledger stands, rounds in flight included.
+    /// State of the ledger, rounds in flight included.
     pub fn budget(&self) -> Budget {
         self.ledger.budget(self.reserved())
     }
 
-    /// How many aborted rounds are counted, may be by those in flight, and can be yet.
+    /// State of the count of aborted rounds, rounds in flight included.
     pub fn attempts(&self) -> Budget {
         self.attempts.budget(self.reserved())
     }
 
-    /// What to keep as things stand. Writing it with no round in flight saves a restart from paying
-    /// for those that were.
+    /// Checkpoint as things stand. Writing it with no round in flight saves a restart from paying for those
+    /// that were.
     pub fn checkpoint(&self) -> Option<Checkpoint> {
         self.mark.map(|mark| self.checkpoint_at(mark, self.reserved()))
     }
@@ -234,7 +234,7 @@ impl Client {
         self.attempts.extend(rounds);
     }
 
-    /// The epoch whose rounds open at `now`, or those that will first: what a
+    /// The epoch whose rounds open at `now`, or those that will first: the one that a
     /// [`GatewayPolicy`](crate::GatewayPolicy) draws from.
     pub fn epoch_at(&self, now: Timestamp) -> Option<&Arc<VerifiedEpoch>> {
         self.documents.at(now)
@@ -245,7 +245,7 @@ impl Client {
         self.in_flight.iter().map(InFlight::round).min()
     }
 
-    /// The newest epoch.
+    /// The epoch with the highest number.
     pub fn newest_epoch(&self) -> Option<&Arc<VerifiedEpoch>> {
         self.documents.newest()
     }

@@ -1,17 +1,17 @@
-//! A client's own sense of when rounds can be.
+//! A client's own bounds on when rounds can open.
 
 use antiphon_wire::{EpochDocument, Round, Timestamp};
 
 use crate::RoundRefusal;
 
-/// How far a client's clock and the network's may be apart, in milliseconds.
+/// Difference that a client's clock and the network's may have, in milliseconds.
 pub const CLOCK_SLACK_MS: u64 = 300_000;
 
 /// Rounds that may come at once where links or machines have jitter: those that the network file's
 /// least interval allows, and so many besides, over any span.
 const AT_ONCE: u64 = 4;
 
-/// Why a round comes too soon after others.
+/// Reason why a round comes too soon after others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Haste {
     /// It was held up, together with others, as nothing had come for as long as they take.
@@ -24,9 +24,9 @@ pub(crate) enum Haste {
 /// least interval puts one, by the client's own clock.
 pub(crate) struct RoundClock {
     least_ms: u64,
-    /// When the bucket is full again.
+    /// Time at which the bucket is full again.
     full: Timestamp,
-    /// When a round opened last, admitted or not.
+    /// Time at which a round opened last, admitted or not.
     heard: Option<Timestamp>,
     /// Rounds that should have come in pauses since, and did not.
     missing: u64,
@@ -40,17 +40,22 @@ impl RoundClock {
         Self { least_ms: least_ms.into(), full, heard, missing: 0, late: 0 }
     }
 
-    /// Admits a round of a network that opens one every `interval_ms`, unless it comes too soon after
-    /// those before it. Returns how many before it came late, in a burst, and were not admitted.
+    /// Admits a round of a network that opens one every `interval_ms`, unless it comes too soon after those
+    /// before it. Returns the number of rounds before it that came late, in a burst, and were not admitted.
     pub(crate) fn admit(&mut self, now: Timestamp, interval_ms: u32) -> Result<u64, Haste> {
         let since_last = self.heard.map_or(0, |heard| now.ms_since(heard));
         let due = since_last / u64::from(interval_ms.max(1));
+        // A pause accounts for a burst of the rounds that did not come in it; each that comes takes one off.
         self.missing = if due > 1 { due } else { self.missing.saturating_sub(1) };
         self.heard = Some(now);
         let early = self.full.ms_since(now).saturating_sub(AT_ONCE * self.least_ms);
         match early {
             0 => {
                 self.full = self.full.max(now).plus_ms(self.least_ms);
+                debug_assert!(
+                    self.full.ms_since(now) <= (AT_ONCE + 1) * self.least_ms,
+                    "the bucket holds more rounds than it has room for"
+                );
                 Ok(std::mem::take(&mut self.late))
             }
             _ if self.missing > 0 => {
@@ -62,9 +67,8 @@ impl RoundClock {
     }
 }
 
-/// Whether `round` can be open at `now`: not in an expired epoch, not before its first round's start
-/// plus a least interval for each round since, and not after twice the nominal interval for each
-/// round up to it.
+/// Checks that `round` can be open at `now`: not in an expired epoch, not before its first round's start plus
+/// a least interval for each round since, and not after twice the nominal interval for each round up to it.
 pub(crate) fn plausible(
     document: &EpochDocument,
     least_ms: u32,

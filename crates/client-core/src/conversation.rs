@@ -26,13 +26,13 @@ use body::{Content, Item, payload_bytes};
 use instances::{Instances, Speaker};
 use keys::ConversationKeys;
 
-/// Whether a decrypted body's plaintext can be read.
+/// Returns `true` if a decrypted body's plaintext can be read.
 #[cfg(fuzzing)]
 pub(crate) fn reads_as_body(plaintext: &[u8]) -> bool {
     body::read(plaintext).is_ok()
 }
 
-/// What a partner sent that no honest partner sends.
+/// Faults of a partner that no honest partner has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PartnerError {
     /// A body that opens but cannot be read.
@@ -47,7 +47,7 @@ pub enum PartnerError {
     /// A close at a round that makes no sense.
     #[error("the partner wants to close at a round too far away")]
     Closing,
-    /// What came back was made with this end's own keys, by somebody else.
+    /// The reply was made with this end's own keys, by somebody else.
     #[error(
         "somebody else uses the secret in the same role: one end has to be first and the other \
          second, and only one program may use the secret at each end"
@@ -62,7 +62,7 @@ const CLOSING_MEETINGS: u64 = 4;
 /// The farthest close that a partner may ask for, in rounds.
 const FARTHEST_CLOSE: u64 = 1 << 12;
 
-/// What a reply of the partner brought.
+/// News in a reply of the partner.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct News {
     /// The partner was heard for the first time.
@@ -75,7 +75,7 @@ pub(crate) struct News {
     pub(crate) errors: Vec<PartnerError>,
 }
 
-/// What to expect back from the meeting of one round.
+/// One meeting, and the keys of the bodies that come back from it.
 pub(crate) struct Meeting {
     /// The meeting's number among the conversation's.
     pub(crate) number: u64,
@@ -90,7 +90,8 @@ pub(crate) struct BodyKeys {
 }
 
 impl BodyKeys {
-    /// The plaintext of what the partner deposited, decrypted in place.
+    /// Decrypts the partner's body in place and returns its plaintext; `None` if the body is not the
+    /// partner's.
     pub(crate) fn open<'a>(&self, body: &'a mut [u8]) -> Option<&'a [u8]> {
         body::open(&self.partners, body)
     }
@@ -110,7 +111,7 @@ pub(crate) struct Conversation {
     under_way: BTreeMap<u64, u64>,
     /// The first round without this conversation.
     closing: Option<Round>,
-    /// Whether the application knows that there is no room for it.
+    /// `true` once the application knows that there is no room for it.
     pub(crate) told_no_room: bool,
 }
 
@@ -146,7 +147,7 @@ impl Conversation {
         self.schedule.level()
     }
 
-    /// Meets in every round again, as at a dense start.
+    /// Begins the schedule anew: meets in every round again, as at a dense start.
     pub(crate) fn meet_now(&mut self) {
         self.schedule.begin_anew();
     }
@@ -168,17 +169,17 @@ impl Conversation {
         self.closing = Some(self.closing.map_or(round, |closing| closing.min(round)));
     }
 
-    /// Whether the conversation is over by `round`.
+    /// Returns `true` if the conversation is over by `round`.
     pub(crate) fn is_over(&self, round: Round) -> bool {
         self.closing.is_some_and(|closing| closing <= round)
     }
 
-    /// Whether the conversation meets in `round`.
+    /// Returns `true` if the conversation meets in `round`.
     pub(crate) fn meets(&self, round: Round) -> bool {
         self.schedule.meets(round)
     }
 
-    /// One more round is planned.
+    /// Counts one more planned round.
     pub(crate) fn begin_round(&mut self) {
         self.schedule.begin_round();
     }
@@ -188,8 +189,8 @@ impl Conversation {
         self.keys.skip(epoch, round);
     }
 
-    /// Writes the deposits of a meeting, two for each of the conversation's pairs, behind each other
-    /// into `out`. Nothing if the round's keys are gone; `out` is unchanged then.
+    /// Writes the deposits of a meeting, two for each of the conversation's pairs, behind each other into
+    /// `out`. Returns `None` if the round's keys are gone; `out` is unchanged then.
     pub(crate) fn deposit(
         &mut self,
         epoch: Epoch,
@@ -200,6 +201,7 @@ impl Conversation {
         let keys = self.keys.take(epoch, round, self.pairs)?;
         let number = self.meetings;
         self.meetings += 1;
+        // The oldest meeting under way: all before it were over when this one was planned.
         let settled = self.under_way.keys().next().copied().unwrap_or(number);
         self.under_way.insert(number, settled);
         let capacity = payload_bytes(geometry.body_bytes());
@@ -220,7 +222,7 @@ impl Conversation {
         Some(Meeting { number, bodies })
     }
 
-    /// Takes what the partner deposited in `round`.
+    /// Takes the body that the partner deposited in `round`.
     pub(crate) fn collect(&mut self, round: Round, plaintext: &[u8]) -> News {
         let mut news = News::default();
         match body::read(plaintext) {
@@ -230,7 +232,7 @@ impl Conversation {
         news
     }
 
-    /// Looks at what came back in the place of the partner's deposit, and is not it.
+    /// Looks at a body that came back in the place of the partner's, and is not it.
     pub(crate) fn look_at_wrong(&self, keys: &BodyKeys, body: &mut [u8]) -> News {
         let mut news = News::default();
         // Whoever is alone at a dead drop gets its own body back.
@@ -284,8 +286,8 @@ impl Conversation {
         }
     }
 
-    /// A meeting's outcome is known. `None`: it was aborted with nothing revealed. `charged`: its
-    /// round may have revealed something, whether or not the meeting went well.
+    /// Takes note of a meeting's outcome. `went_well` is `None` if it was aborted with nothing revealed. With
+    /// `charged`, its round may have revealed something, whether or not the meeting went well.
     pub(crate) fn finish(&mut self, meeting: u64, went_well: Option<bool>, charged: bool) {
         let settled = self.under_way.remove(&meeting).unwrap_or(meeting);
         if went_well == Some(true) {

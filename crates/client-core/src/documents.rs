@@ -8,7 +8,7 @@ use antiphon_wire::{Epoch, NetworkFile, Round, SignedDocument, Timestamp};
 
 use crate::RoundRefusal;
 
-/// Why an epoch document was refused.
+/// Reason why an epoch document was refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum DocumentRefusal {
     /// It is not valid.
@@ -20,9 +20,9 @@ pub enum DocumentRefusal {
     /// A newer one is known.
     #[error("the document is of epoch {offered}, and epoch {known} is known already")]
     Older {
-        /// The epoch of the document.
+        /// Epoch of the document that was offered.
         offered: Epoch,
-        /// The newest epoch known.
+        /// Newest epoch known.
         known: Epoch,
     },
     /// Another one of the same epoch is known.
@@ -48,7 +48,7 @@ fn with_tables(epoch: VerifiedEpoch) -> VerifiedEpoch {
 const MOST_HELD: usize = 4;
 
 pub(crate) struct Documents {
-    /// No older epoch than this is taken up.
+    /// Least epoch that is taken up.
     floor: Epoch,
     /// By rising epoch and first round: one whose rounds have all been taken over is dropped.
     held: VecDeque<Arc<VerifiedEpoch>>,
@@ -59,7 +59,7 @@ impl Documents {
         Self { floor, held: VecDeque::new() }
     }
 
-    /// The document in use.
+    /// The document in use, the oldest that is held.
     pub(crate) fn current(&self) -> Option<&Arc<VerifiedEpoch>> {
         self.held.front()
     }
@@ -77,7 +77,7 @@ impl Documents {
         self.held.iter().rfind(begun).or_else(first).or_else(|| self.newest())
     }
 
-    /// Takes a document up if it is valid and newer. Returns it, or nothing if it is known already.
+    /// Takes a document up if it is valid and newer. Returns it, or `None` if it is known already.
     pub(crate) fn offer(
         &mut self,
         signed: SignedDocument,
@@ -105,6 +105,11 @@ impl Documents {
             self.held.pop_front();
         }
         self.held.push_back(Arc::clone(&epoch));
+        debug_assert!(self.held.len() <= MOST_HELD);
+        debug_assert!(
+            self.held.iter().is_sorted_by_key(|held| (held.epoch(), held.document().first_round)),
+            "documents are out of order"
+        );
         Ok(Some(epoch))
     }
 
@@ -126,7 +131,7 @@ impl Documents {
         }
     }
 
-    /// A round of `epoch` is served: older documents have had their time.
+    /// Takes note that a round of `epoch` is served, and drops older documents: they have had their time.
     pub(crate) fn enter(&mut self, epoch: Epoch) {
         self.held.retain(|held| held.epoch() >= epoch);
     }

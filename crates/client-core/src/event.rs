@@ -1,4 +1,4 @@
-//! What goes into a client and what comes out.
+//! The inputs and outputs of a client.
 
 use antiphon_onion::{BuildError, KeyError};
 use antiphon_wire::{
@@ -12,43 +12,43 @@ use crate::{Checkpoint, ConversationSecret, DocumentRefusal, Level, MessageId, R
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConversationId(pub u64);
 
-/// What happens to a client.
+/// Event that a client is told of.
 #[derive(Clone, Debug)]
 pub enum Input {
     /// An epoch document came.
     Document(Box<SignedDocument>),
     /// The gateway takes onions for a round.
     Opened {
-        /// The epoch.
+        /// Epoch that the round belongs to.
         epoch: Epoch,
-        /// The round.
+        /// Round that is open.
         round: Round,
-        /// For how long, in milliseconds.
+        /// Milliseconds that the round stays open.
         closes_in_ms: u32,
     },
     /// A round's replies came, behind each other in the order of the onions.
     Replies {
-        /// The epoch.
+        /// Epoch that the round belongs to.
         epoch: Epoch,
-        /// The round.
+        /// Round that is answered.
         round: Round,
-        /// The replies.
+        /// Replies, each of the size of a body.
         replies: Vec<u8>,
     },
     /// A round was aborted.
     Aborted {
-        /// The epoch.
+        /// Epoch that the round belongs to.
         epoch: Epoch,
-        /// The round.
+        /// Round that was aborted.
         round: Round,
-        /// What shards signed about it.
+        /// The shards' signed statements about the round.
         statements: Vec<Signed<SealStatement>>,
     },
     /// The gateway did not take a round's onions.
     Refused {
-        /// The epoch.
+        /// Epoch that the round belongs to.
         epoch: Epoch,
-        /// The round.
+        /// Round whose onions were not taken.
         round: Round,
     },
     /// There is a link to the gateway again that has the rounds under way.
@@ -78,38 +78,38 @@ impl From<ToClient> for Input {
     }
 }
 
-/// What a client wants done, in the order given.
+/// Action that a client wants, to be carried out in the order given.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
     /// Write this to disk, and take no further output before it is there.
     Persist(Checkpoint),
     /// Send these onions to the gateway, at a time that is the same whatever they are for.
     Submit {
-        /// When to send them: not sooner, and not later if that can be helped.
+        /// Time to send them: not sooner, and not later if that can be helped.
         at: Timestamp,
-        /// The epoch.
+        /// Epoch that the round belongs to.
         epoch: Epoch,
-        /// The round.
+        /// Round that the onions are for.
         round: Round,
-        /// The hash of the round's ticket.
+        /// Hash of the round's ticket.
         ticket: Digest,
         /// `2 * pairs` onions, each behind the two bytes of its first shard's index.
         onions: Vec<u8>,
     },
     /// Ask the gateway for what became of a round that it was given over another link.
     Resume {
-        /// The epoch.
+        /// Epoch that the round belongs to.
         epoch: Epoch,
-        /// The round.
+        /// Round that is asked about.
         round: Round,
-        /// Proves that the round's onions were this client's.
+        /// Secret that proves that the round's onions were this client's.
         ticket: Ticket,
     },
-    /// Tell the application.
+    /// Tell the application of an event.
     Event(Event),
 }
 
-/// How a round ended for this client.
+/// End of a round for this client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// All replies are what they had to be.
@@ -122,78 +122,78 @@ pub enum Outcome {
     ChargedAbort,
 }
 
-/// What an application may want to know.
+/// Event for the application.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A message arrived, whole, in order, once.
     Received {
-        /// In which conversation.
+        /// Conversation that it came in.
         conversation: ConversationId,
-        /// The message.
+        /// Bytes of the message.
         message: Vec<u8>,
     },
     /// A message has arrived at the partner.
     Acknowledged {
-        /// In which conversation.
+        /// Conversation that it was sent in.
         conversation: ConversationId,
-        /// Which message.
+        /// Number that sending it returned.
         message: MessageId,
     },
     /// The partner sent what no honest partner sends. The conversation goes on.
     PartnerFailed {
-        /// In which conversation.
+        /// Conversation with the partner.
         conversation: ConversationId,
-        /// What it was.
+        /// Fault of the partner.
         error: PartnerError,
     },
     /// The partner was heard for the first time.
     Met {
-        /// In which conversation.
+        /// Conversation with the partner.
         conversation: ConversationId,
     },
     /// One of the ends is not the one that the other has talked to before: it was started again with
     /// the same secret, or two programs use it. The conversation closes; another one needs a new
     /// secret.
     Restarted {
-        /// Which conversation.
+        /// Conversation that closes.
         conversation: ConversationId,
     },
     /// A conversation meets more or less often from here on.
     Rhythm {
-        /// Which conversation.
+        /// Conversation whose rhythm changed.
         conversation: ConversationId,
-        /// How often it meets.
+        /// Rhythm from here on.
         level: Level,
     },
     /// The epoch's pairs do not suffice for this conversation; it rests until they do.
     NoRoom {
-        /// Which conversation.
+        /// Conversation that rests.
         conversation: ConversationId,
     },
     /// The partner closes the conversation.
     Closing {
-        /// Which conversation.
+        /// Conversation that the partner closes.
         conversation: ConversationId,
-        /// The first round without it.
+        /// First round without it.
         at: Round,
     },
     /// A conversation is over.
     Closed {
-        /// Which conversation.
+        /// Conversation that is over.
         conversation: ConversationId,
     },
     /// The gateway took no onions for a round, or brought nothing that looks like its replies, in
     /// time or at all. Says nothing about what replies hold, so that acting on it tells nothing
     /// about conversations. Comes before the round's end.
     Unanswered {
-        /// The round.
+        /// Round that was not answered.
         round: Round,
     },
     /// A round ended.
     RoundEnded {
-        /// The round.
+        /// Round that ended.
         round: Round,
-        /// How.
+        /// Outcome for this client.
         outcome: Outcome,
     },
     /// The ledger is used up: conversations rest and idle traffic goes on. See
@@ -211,35 +211,35 @@ pub enum Event {
     },
     /// A new epoch document was verified.
     EpochAdopted {
-        /// The epoch.
+        /// Number of the epoch.
         epoch: Epoch,
-        /// Its first round.
+        /// First round of the epoch.
         first_round: Round,
-        /// Its last round.
+        /// Last round of the epoch.
         last_round: Round,
     },
     /// An epoch document was refused.
     DocumentRefused {
-        /// Why.
+        /// Reason for the refusal.
         error: DocumentRefusal,
     },
     /// Openings of rounds arrived late, in a burst: nothing was submitted for so many.
     RoundsLate {
-        /// How many.
+        /// Number of rounds that were missed.
         rounds: u64,
     },
     /// An opened round was refused; nothing was submitted for it.
     RoundRefused {
-        /// The epoch named.
+        /// Epoch that the gateway named.
         epoch: Epoch,
-        /// The round named.
+        /// Round that the gateway named.
         round: Round,
-        /// Why.
+        /// Reason for the refusal.
         error: RoundRefusal,
     },
 }
 
-/// Why nothing is submitted for a round.
+/// Reason why nothing is submitted for a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RoundRefusal {
     /// No document of the epoch is held.
@@ -277,14 +277,14 @@ pub enum RoundRefusal {
     Build(#[from] BuildError),
 }
 
-/// What a conversation starts from. Both ends agree on all of it, but take different roles.
+/// Terms of a new conversation. Both ends agree on all of them, but take different roles.
 #[derive(Clone, Debug)]
 pub struct Opening {
-    /// What both ends share.
+    /// Secret that both ends share.
     pub secret: ConversationSecret,
-    /// Which end this is.
+    /// Role of this end.
     pub role: Role,
-    /// How often to meet at first.
+    /// Rhythm at first.
     pub start: Start,
     /// Pairs of onions per meeting, at least 1.
     pub pairs: u8,
@@ -297,7 +297,7 @@ impl Opening {
     }
 }
 
-/// Why a conversation was not opened.
+/// Reason why a conversation was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// Open conversations need all pairs.

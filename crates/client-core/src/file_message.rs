@@ -1,5 +1,4 @@
-//! Files in a conversation: what the two ends of `antiphon client` say to each other about them, each in
-//! a message of its own.
+//! Files in a conversation: the messages of the two ends of `antiphon client` about them.
 //!
 //! ```text
 //! offer      1 | number u32 | length u64 | BLAKE3 of the content, 32 bytes | name, UTF-8
@@ -13,8 +12,8 @@
 //! ```
 //!
 //! Numbers are big-endian; each end numbers the files that it offers. Bytes of a file follow once it is
-//! accepted, and stop while the receiver is waiting for room. Every offer that is not withdrawn ends in
-//! one of *stored*, *refused* and *failed*. Messages of another kind are ignored.
+//! accepted, and stop while the receiver is waiting for room. Every offer that is not withdrawn ends in one
+//! of *stored*, *refused* and *failed*. Messages of another kind are ignored.
 
 /// Bytes of a file in one message: with the byte for its kind, what eight bodies of 256 bytes carry.
 pub const DATA_BYTES: usize = 8 * 222 - 1;
@@ -23,12 +22,12 @@ const MAX_NAME_BYTES: usize = 4096;
 /// The longest reason that is written or read, in bytes: it fits into one body.
 const MAX_REASON_BYTES: usize = 200;
 
-/// One message.
+/// A message about a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     /// The sender has a file.
     Offer {
-        /// Counts the sender's offers.
+        /// Number that counts the sender's offers.
         number: u32,
         /// Bytes of the file.
         length: u64,
@@ -39,11 +38,11 @@ pub enum Message<'a> {
     },
     /// The next bytes of the file.
     Data(&'a [u8]),
-    /// What becomes of the file with this number.
+    /// News of the file with this number.
     About(u32, Fate<'a>),
 }
 
-/// What becomes of a file.
+/// News of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate<'a> {
     /// The receiver takes bytes, from now on or again.

@@ -1,4 +1,4 @@
-//! Which gateways a client goes through.
+//! The gateways that a client goes through, and the choice between them.
 
 mod conduct;
 #[cfg(test)]
@@ -31,7 +31,7 @@ pub struct GatewayPolicy {
     pinned: Option<IdentityKey>,
     epoch: Epoch,
     drawn: [Option<IdentityKey>; 2],
-    /// Whether the second of them is to be used.
+    /// `true` if the second of them is to be used.
     second: bool,
     conduct: Conduct,
 }
@@ -69,39 +69,40 @@ impl GatewayPolicy {
         }
         Some(*second.get_or_insert_with(|| {
             let mut others = (0..TRIES).map(|_| draw());
+            // All weight may be with the first gateway's operator.
             others.find(|other| *other != first).unwrap_or(first)
         }))
     }
 
-    /// A link to `gateway` is up, for rounds that open every `interval_ms`.
+    /// Takes note that a link to `gateway` is up, for rounds that open every `interval_ms`.
     pub fn linked(&mut self, gateway: IdentityKey, now: Timestamp, interval_ms: u32) {
         self.conduct.linked(gateway, now, interval_ms);
     }
 
-    /// The gateway opened a round, of those that open every `interval_ms`.
+    /// Takes note that the gateway opened a round, of those that open every `interval_ms`.
     pub fn opened(&mut self, now: Timestamp, interval_ms: u32) {
         self.conduct.opened(now, interval_ms);
     }
 
-    /// The client's machine said this.
+    /// Takes note of an event of the client's machine.
     pub fn heed(&mut self, event: &Event) {
         self.conduct.heed(event);
     }
 
-    /// Why to leave the gateway in use: it is [lost](Self::lost) then. A client with one gateway has no
+    /// Reason to leave the gateway in use, which is [lost](Self::lost) then. A client with one gateway has no
     /// other to turn to from one that brings nothing.
     pub fn fault(&self, now: Timestamp) -> Option<GatewayFault> {
         let fault = self.conduct.fault(now)?;
         (fault != GatewayFault::Silent || self.pinned.is_none()).then_some(fault)
     }
 
-    /// When the gateway in use is left if it opens no round before.
+    /// Time at which the gateway in use is left if it opens no round before.
     pub fn quiet_at(&self) -> Option<Timestamp> {
         self.conduct.quiet_at()
     }
 
-    /// The link to the gateway broke, through nobody's fault that can be proven. Returns whether to
-    /// dial the same one again; if not, it is lost.
+    /// Takes note that the link to the gateway broke, through nobody's fault that can be proven. Returns
+    /// `true` if the same one is to be dialled again; if not, it is lost.
     pub fn link_broke(&mut self) -> bool {
         let again = self.conduct.bears_a_break();
         if !again {
@@ -110,7 +111,8 @@ impl GatewayPolicy {
         again
     }
 
-    /// The gateway in use cannot be reached, broke the protocol, or is at [fault](Self::fault).
+    /// Takes note that the gateway in use cannot be reached, broke the protocol, or is at
+    /// [fault](Self::fault): the other one of the epoch's two is used from now on.
     pub fn lost(&mut self) {
         self.second = !self.second;
         self.conduct = Conduct::default();

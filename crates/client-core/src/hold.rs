@@ -1,4 +1,4 @@
-//! When a round's onions leave.
+//! The hold of a round's onions before they leave.
 
 use antiphon_wire::Timestamp;
 
@@ -12,7 +12,8 @@ pub fn hold_ms(closes_in_ms: u32) -> u32 {
     HOLD_MS.min(closes_in_ms / 4)
 }
 
-/// When onions leave for a round that opened at `now` for `closes_in_ms`.
+/// Time at which onions leave for a round that opened at `now` for `closes_in_ms`: the same for every client,
+/// and before the round closes.
 pub(crate) fn leaves_at(now: Timestamp, closes_in_ms: u32) -> Timestamp {
     now.plus_ms(hold_ms(closes_in_ms).into())
 }

@@ -1,4 +1,4 @@
-//! What a client's conversations have cost so far.
+//! The count of rounds that a client's conversations have cost.
 
 /// Counts rounds of one kind, up to a bound beyond which conversations rest. A client has two: of the
 /// rounds that revealed something, up to half of the network's K, and of those that were aborted with
@@ -18,7 +18,7 @@ impl Ledger {
         Self { charged, covered: both / 2, extended }
     }
 
-    /// Units charged.
+    /// Units charged so far.
     pub const fn charged(&self) -> u32 {
         self.charged
     }
@@ -33,22 +33,23 @@ impl Ledger {
         self.covered.saturating_add(self.extended)
     }
 
-    /// Units left.
+    /// Units that are left before conversations rest.
     pub const fn left(&self) -> u32 {
         self.allowance().saturating_sub(self.charged)
     }
 
-    /// How it stands while `in_flight` rounds may be charged yet.
+    /// State of the ledger while `in_flight` rounds may be charged yet.
     pub(crate) fn budget(&self, in_flight: u32) -> Budget {
         let reserved = in_flight.min(self.left());
         let total = self.allowance();
         Budget { total, spent: total - self.left(), reserved, left: self.left() - reserved }
     }
 
-    /// Charges a round. Returns whether that used the ledger up.
+    /// Charges a round. Returns `true` if that used the ledger up.
     pub fn charge(&mut self) -> bool {
         let had = self.left();
         self.charged = self.charged.saturating_add(u32::from(had > 0));
+        debug_assert_eq!(self.left(), had.saturating_sub(1), "a charge takes one unit");
         had == 1
     }
 
@@ -63,13 +64,13 @@ impl Ledger {
     }
 }
 
-/// How a client's ledger stands: `total == spent + reserved + left`.
+/// State of a ledger: `total == spent + reserved + left`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// Rounds that may be charged before conversations rest: half of what the network's guarantee
     /// covers, and what the application allowed beyond it.
     pub total: u32,
-    /// Rounds charged.
+    /// Rounds that were charged.
     pub spent: u32,
     /// Rounds in flight, each charged unless it turns out to be free. A crash charges them.
     pub reserved: u32,

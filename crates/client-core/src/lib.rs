@@ -27,7 +27,7 @@ pub use ledger::{Budget, Ledger};
 pub use reliability::{MessageId, ReceiveError, SendError};
 pub use schedule::{Level, Start};
 
-/// Whether a decrypted body's plaintext can be read: for the fuzz target alone.
+/// Returns `true` if a decrypted body's plaintext can be read: for the fuzz target alone.
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub fn reads_as_body(plaintext: &[u8]) -> bool {

@@ -15,8 +15,8 @@ use sender::AcknowledgeError;
 pub(crate) use sender::Sender;
 pub use sender::{MessageId, SendError};
 
-/// How many fragments may be under way: as many as an [`Acknowledgement`] tells apart, the lowest
-/// that is missing and the 32 after it.
+/// Fragments that may be under way: as many as an [`Acknowledgement`] tells apart, the lowest that is missing
+/// and the 32 after it.
 ///
 /// [`Acknowledgement`]: crate::conversation::Acknowledgement
 const WINDOW: u32 = 33;

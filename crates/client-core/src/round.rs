@@ -1,4 +1,4 @@
-//! One round below the onions: what is deposited, and what has to come back.
+//! One round below the onions: its deposits, and the replies that have to come back.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ mod tests;
 
 pub(crate) type Conversations = BTreeMap<ConversationId, Conversation>;
 
-/// Where a round takes place.
+/// Place of a round: its epoch, and the shape of its onions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) epoch: Epoch,
@@ -24,7 +24,7 @@ pub(crate) struct Place {
     pub(crate) pairs: u8,
 }
 
-/// What a reply has to be.
+/// Body that a reply has to be.
 enum Expected {
     /// The other body of an idle pair.
     Own,
@@ -32,22 +32,22 @@ enum Expected {
     Partners { conversation: ConversationId, keys: BodyKeys },
 }
 
-/// A round's deposits and what to expect of them.
+/// A round's deposits, and the replies expected for them.
 pub(crate) struct Plan {
     place: Place,
     /// `2 * pairs` deposits, behind each other.
     deposits: Zeroizing<Vec<u8>>,
-    /// For each of them, what has to come back.
+    /// For each of them, the reply that has to come back.
     expected: Vec<Expected>,
     /// The conversations that meet, and the number of each one's meeting.
     meetings: Vec<(ConversationId, u64)>,
 }
 
-/// What became of a round.
+/// Result of a round.
 pub(crate) enum Result<'a> {
     /// Replies, behind each other, all reply streams removed.
     Replies(&'a mut [u8]),
-    /// Nothing came back.
+    /// No replies came back.
     Nothing,
     /// It was aborted, and nothing was revealed.
     Nullified,
@@ -64,16 +64,8 @@ impl Plan {
         events: &mut Vec<Event>,
     ) -> Self {
         let Place { epoch, round, geometry, pairs } = place;
-        let deposit_bytes = geometry.deposit_bytes();
-        let pair_bytes = 2 * deposit_bytes;
-        let mut deposits = Zeroizing::new(vec![0; usize::from(pairs) * pair_bytes]);
-        rng.fill_bytes(&mut deposits);
-        for pair in deposits.chunks_exact_mut(pair_bytes) {
-            pair.copy_within(..DEAD_DROP_BYTES, deposit_bytes);
-        }
-        let mut plan = Self { place, deposits, expected: Vec::new(), meetings: Vec::new() };
-        plan.expected.resize_with(2 * usize::from(pairs), || Expected::Own);
-
+        let pair_bytes = 2 * geometry.deposit_bytes();
+        let mut plan = Self::idle(place, rng);
         let mut taken = 0;
         for (&id, conversation) in conversations {
             // Its pairs are its own in every round, whether or not others meet.
@@ -96,6 +88,7 @@ impl Plan {
             let room = &mut plan.deposits[first * pair_bytes..taken * pair_bytes];
             if let Some(meeting) = conversation.deposit(epoch, round, geometry, room) {
                 plan.meetings.push((id, meeting.number));
+                debug_assert_eq!(meeting.bodies.len(), 2 * usize::from(conversation.pairs()));
                 for (slot, keys) in plan.expected[2 * first..].iter_mut().zip(meeting.bodies) {
                     *slot = Expected::Partners { conversation: id, keys };
                 }
@@ -104,7 +97,21 @@ impl Plan {
         plan
     }
 
-    /// The deposits, behind each other.
+    /// A plan in which every pair is idle: two random bodies at one random dead drop, to be swapped.
+    fn idle(place: Place, rng: &mut impl CryptoRng) -> Self {
+        let deposit_bytes = place.geometry.deposit_bytes();
+        let pairs = usize::from(place.pairs);
+        let mut deposits = Zeroizing::new(vec![0; pairs * 2 * deposit_bytes]);
+        rng.fill_bytes(&mut deposits);
+        for pair in deposits.chunks_exact_mut(2 * deposit_bytes) {
+            pair.copy_within(..DEAD_DROP_BYTES, deposit_bytes);
+        }
+        let mut plan = Self { place, deposits, expected: Vec::new(), meetings: Vec::new() };
+        plan.expected.resize_with(2 * pairs, || Expected::Own);
+        plan
+    }
+
+    /// The deposits, behind each other, two for each pair.
     pub(crate) fn deposits(&self) -> &[u8] {
         &self.deposits
     }
@@ -114,12 +121,12 @@ impl Plan {
         self.expected.len() * self.place.geometry.body_bytes()
     }
 
-    /// Whether a conversation meets, so that the round can reveal something about it.
+    /// Returns `true` if a conversation meets, so that the round can reveal something about it.
     pub(crate) fn meets(&self) -> bool {
         !self.meetings.is_empty()
     }
 
-    /// Takes what became of the round to the conversations. Returns whether it was undisturbed.
+    /// Hands the result of the round to the conversations. Returns `true` if it was undisturbed.
     pub(crate) fn settle(
         self,
         result: Result<'_>,
@@ -161,26 +168,35 @@ impl Plan {
         for (onion, (expected, body)) in self.expected.iter().zip(bodies).enumerate() {
             undisturbed &= match expected {
                 Expected::Own => equal(self.body_of(onion ^ 1), body),
-                Expected::Partners { conversation: id, keys } => {
-                    let mut as_it_came = Zeroizing::new(body.to_vec());
-                    let Some(plaintext) = keys.open(body) else {
-                        if let Some(conversation) = conversations.get_mut(id) {
-                            let news = conversation.look_at_wrong(keys, &mut as_it_came);
-                            tell(*id, news, events);
-                        }
-                        failed.push(*id);
-                        undisturbed = false;
-                        continue;
-                    };
-                    // One that has closed meanwhile is judged by the key alone.
-                    if let Some(conversation) = conversations.get_mut(id) {
-                        tell(*id, conversation.collect(self.place.round, plaintext), events);
-                    }
-                    true
+                Expected::Partners { conversation, keys } => {
+                    let came = self.hear(*conversation, keys, body, conversations, events);
+                    failed.extend((!came).then_some(*conversation));
+                    came
                 }
             };
         }
         undisturbed
+    }
+
+    /// Hands a reply to the conversation that met. Returns `true` if it is the partner's body.
+    fn hear(
+        &self,
+        id: ConversationId,
+        keys: &BodyKeys,
+        body: &mut [u8],
+        conversations: &mut Conversations,
+        events: &mut Vec<Event>,
+    ) -> bool {
+        let mut as_it_came = Zeroizing::new(body.to_vec());
+        let opened = keys.open(body);
+        // One that has closed meanwhile is judged by the key alone.
+        let Some(conversation) = conversations.get_mut(&id) else { return opened.is_some() };
+        let news = match opened {
+            Some(plaintext) => conversation.collect(self.place.round, plaintext),
+            None => conversation.look_at_wrong(keys, &mut as_it_came),
+        };
+        tell(id, news, events);
+        opened.is_some()
     }
 
     fn body_of(&self, onion: usize) -> &[u8] {

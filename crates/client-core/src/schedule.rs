@@ -1,4 +1,4 @@
-//! In which rounds a conversation meets.
+//! The rounds in which a conversation meets.
 
 mod debt;
 #[cfg(test)]
@@ -9,7 +9,7 @@ use antiphon_wire::Round;
 use crate::conversation::Key;
 use debt::Debt;
 
-/// How often a conversation meets: in one of every 2^level rounds.
+/// Rhythm of a conversation: it meets in one of every 2^level rounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Level(u8);
 
@@ -17,12 +17,12 @@ pub struct Level(u8);
 const PATIENCE: u8 = 3;
 
 impl Level {
-    /// Every round.
+    /// A meeting in every round.
     pub const DENSEST: Self = Self(0);
     /// One round in 128: about ten minutes apart at 5-second rounds.
     pub const SPARSEST: Self = Self(7);
 
-    /// Rounds per meeting.
+    /// Rounds from one meeting to the next, on average.
     pub const fn rounds(self) -> u64 {
         1 << self.0
     }
@@ -32,7 +32,7 @@ impl Level {
     }
 }
 
-/// Where a conversation's schedule starts. Both ends take the same.
+/// Start of a conversation's schedule. Both ends take the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
     /// In every round: both ends are known to be there.
@@ -50,10 +50,10 @@ pub enum Start {
 /// no outage costs more than `PATIENCE` + 6 + one for each block of 128 rounds that it touches.
 pub(crate) struct Schedule {
     key: Key,
-    /// As the last meetings in a row went.
+    /// Level after the last meetings in a row.
     level: Level,
     disturbed: u8,
-    /// What meetings have cost lately, however they alternate with good ones.
+    /// Debt of the meetings of late, however they alternate with good ones.
     debt: Debt,
 }
 
@@ -67,33 +67,34 @@ impl Schedule {
     }
 
     pub(crate) fn level(&self) -> Level {
+        debug_assert!(self.level <= Level::SPARSEST);
         self.level.max(self.debt.densest())
     }
 
-    /// Whether the conversation meets in `round`.
+    /// Returns `true` if the conversation meets in `round`.
     pub(crate) fn meets(&self, round: Round) -> bool {
         (1..=self.level().0).all(|k| (round.0 >> (k - 1)) & 1 == self.half(k, round.0 >> k))
     }
 
-    /// Which half of block number `block` of 2^k rounds keeps its meeting.
+    /// Half of block number `block` of 2^k rounds that keeps its meeting.
     fn half(&self, k: u8, block: u64) -> u64 {
         let mut input = [k; 9];
         input[1..].copy_from_slice(&block.to_be_bytes());
         u64::from(blake3::keyed_hash(&self.key.0, &input).as_bytes()[0] & 1)
     }
 
-    /// One more round is planned. Rounds are counted by being served, as whoever numbers them could
-    /// leave numbers out.
+    /// Counts one more planned round. Rounds are counted by being served, as whoever numbers them could leave
+    /// numbers out.
     pub(crate) fn begin_round(&mut self) {
         self.debt.pay();
     }
 
-    /// A round in which it met is charged.
+    /// Takes note that a round in which it met is charged.
     pub(crate) fn charged(&mut self) {
         self.debt.charge();
     }
 
-    /// A meeting went well.
+    /// Takes note that a meeting went well.
     pub(crate) fn succeeded(&mut self) {
         self.begin_anew();
     }
@@ -104,7 +105,7 @@ impl Schedule {
         self.disturbed = 0;
     }
 
-    /// A meeting was disturbed.
+    /// Takes note that a meeting was disturbed.
     pub(crate) fn disturbed(&mut self) {
         self.disturbed = self.disturbed.saturating_add(1);
         if self.level > Level::DENSEST || self.disturbed >= PATIENCE {

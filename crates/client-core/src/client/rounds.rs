@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use antiphon_onion::ReplyKeys;
-use antiphon_routing::VerifiedEpoch;
+use antiphon_routing::{RoundKeys, VerifiedEpoch};
 use antiphon_verify::{AbortKind, judge_abort};
 use antiphon_wire::{
     Epoch, MOST_ROUNDS_IN_FLIGHT, Round, SealStatement, Signed, Ticket, Timestamp,
@@ -21,7 +21,7 @@ use crate::{Event, Outcome, Output, RoundMark, RoundRefusal};
 /// coordinator was restarted. The oldest of more counts as disturbed.
 const MOST_IN_FLIGHT: usize = 2 * MOST_ROUNDS_IN_FLIGHT;
 
-/// What links and clocks add to a round's deadlines, in milliseconds.
+/// Time that links and clocks add to a round's deadlines, in milliseconds.
 const GRACE_MS: u64 = 10_000;
 
 /// A round whose onions were built and whose outcome is not known.
@@ -29,11 +29,11 @@ pub(super) struct InFlight {
     document: Arc<VerifiedEpoch>,
     round: Round,
     onions: Vec<u8>,
-    /// Fetches the replies over another link.
+    /// Secret that fetches the replies over another link.
     ticket: Ticket,
     reply_keys: ReplyKeys,
     plan: Plan,
-    /// When nothing can come of it any more.
+    /// Time from which on nothing can come of the round any more.
     pub(super) due: Timestamp,
 }
 
@@ -48,12 +48,15 @@ impl InFlight {
         Output::Submit { at, epoch, round, ticket, onions }
     }
 
-    /// Whether it deposits for a conversation. Nothing else looks different for whom its client
-    /// talks to, so no other round is charged.
+    /// Returns `true` if the round deposits for a conversation. Nothing else looks different for whom its
+    /// client talks to, so no other round is charged.
     pub(super) fn counts(&self) -> bool {
         self.plan.meets()
     }
 }
+
+/// A round that may be served: its epoch, and the keys to build its onions with.
+type Admitted = (Arc<VerifiedEpoch>, RoundKeys<Arc<VerifiedEpoch>>);
 
 impl Client {
     pub(super) fn opened(
@@ -71,28 +74,53 @@ impl Client {
         if self.mark.is_some_and(|mark| round <= mark.round) {
             return Ok(());
         }
+        let Some((document, keys)) = self.admit(now, epoch, round)? else { return Ok(()) };
+        self.documents.enter(epoch);
+        if self.in_flight.len() >= MOST_IN_FLIGHT {
+            self.settle(0, RoundResult::Nothing, Outcome::Disturbed);
+        }
+        self.end_closed(round);
+        // From here on the round's keys are used up, whatever follows.
+        self.mark = Some(RoundMark { epoch, round });
+        self.submit(now, document, keys, closes_in_ms)
+    }
+
+    /// Checks that a round may be served now. `None` if it came too late to take part, in a burst.
+    fn admit(
+        &mut self,
+        now: Timestamp,
+        epoch: Epoch,
+        round: Round,
+    ) -> Result<Option<Admitted>, RoundRefusal> {
         let document = self.documents.of_round(epoch, round)?;
         if document.document().starts_at <= self.epochs_after {
             return Err(RoundRefusal::AfterRestore);
         }
         let least_ms = self.config.network.policy.least_round_interval_ms;
         plausible(document.document(), least_ms, round, now)?;
-        let keys = document.round_keys(round).ok_or(RoundRefusal::OutsideEpoch)??;
+        let keys =
+            RoundKeys::new(Arc::clone(&document), round).ok_or(RoundRefusal::OutsideEpoch)??;
+        // Last, since it counts the round.
         match self.clock.admit(now, document.parameters().interval_ms) {
             Ok(0) => {}
             Ok(rounds) => self.event(Event::RoundsLate { rounds }),
             // Told of once, when the burst is over.
-            Err(Haste::Late) => return Ok(()),
+            Err(Haste::Late) => return Ok(None),
             Err(Haste::TooSoon(ms)) => return Err(RoundRefusal::TooSoon(ms)),
         }
-        self.documents.enter(epoch);
-        if self.in_flight.len() >= MOST_IN_FLIGHT {
-            self.settle(0, RoundResult::Nothing, Outcome::Disturbed);
-        }
-        self.end_closed(round);
+        Ok(Some((document, keys)))
+    }
 
-        // From here on the round's keys are used up, whatever follows.
-        self.mark = Some(RoundMark { epoch, round });
+    /// Plans a round, builds its onions and hands them out, after the checkpoint that has to be on disk
+    /// first.
+    fn submit(
+        &mut self,
+        now: Timestamp,
+        document: Arc<VerifiedEpoch>,
+        keys: RoundKeys<Arc<VerifiedEpoch>>,
+        closes_in_ms: u32,
+    ) -> Result<(), RoundRefusal> {
+        let (epoch, round) = (document.epoch(), keys.context().round);
         let reserved = self.reserved();
         // Whatever is left may be spent by rounds in flight. Where it may all be, nobody meets: the
         // round is idle whoever talks, and costs nothing.
@@ -119,11 +147,21 @@ impl Client {
         let checkpoint = self.checkpoint_at(mark, reserved + u32::from(plan.meets()));
         let due = now.plus_ms(longest_ms(&document, closes_in_ms));
         let flight = InFlight { document, round, onions, ticket, reply_keys, plan, due };
+        // In this order: the charge is on disk before the onions leave, or a crash would not pay for it.
         self.outputs.push_back(Output::Persist(checkpoint));
         self.outputs.push_back(flight.submission(leaves_at(now, closes_in_ms)));
         self.outputs.extend(events.into_iter().map(Output::Event));
-        self.in_flight.push_back(flight);
+        self.follow(flight);
         Ok(())
+    }
+
+    fn follow(&mut self, flight: InFlight) {
+        self.in_flight.push_back(flight);
+        debug_assert!(self.in_flight.len() <= MOST_IN_FLIGHT, "more rounds in flight than settled");
+        debug_assert!(
+            self.in_flight.iter().is_sorted_by_key(|flight| flight.round),
+            "a round was served after a later one"
+        );
     }
 
     pub(super) fn replies(&mut self, epoch: Epoch, round: Round, replies: Vec<u8>) {
@@ -164,7 +202,7 @@ impl Client {
         }
     }
 
-    /// Asks for what became of the rounds under way: always for all of them, whatever they are for.
+    /// Asks the gateway about the rounds under way: always about all of them, whatever they are for.
     pub(super) fn linked(&mut self) {
         let asked = self.in_flight.iter().map(|flight| {
             let (epoch, round) = (flight.document.epoch(), flight.round);
@@ -187,10 +225,12 @@ impl Client {
         }
     }
 
-    /// Ends the round at `at` of those in flight, with `outcome` unless all is as it has to be.
+    /// Ends the round at `at` of those in flight, with `outcome` unless all its replies are as they have to
+    /// be.
     fn settle(&mut self, at: usize, result: RoundResult<'_>, outcome: Outcome) {
         let Some(flight) = self.in_flight.remove(at) else { return };
         let mut events = Vec::new();
+        // An idle round shows the same whoever talks, so its end costs nothing.
         let counts = flight.counts();
         let undisturbed = flight.plan.settle(result, &mut self.conversations, &mut events);
         let outcome = if undisturbed { Outcome::Undisturbed } else { outcome };
@@ -212,7 +252,7 @@ impl Client {
         }
     }
 
-    /// Rounds in flight that may be charged yet.
+    /// Number of rounds in flight that may be charged yet.
     pub(super) fn reserved(&self) -> u32 {
         // At most MOST_IN_FLIGHT.
         self.in_flight.iter().filter(|flight| flight.counts()).count() as u32

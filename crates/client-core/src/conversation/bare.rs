@@ -5,8 +5,8 @@ use antiphon_wire::{DEAD_DROP_BYTES, Epoch, Geometry, Round};
 use super::body::{self, BodyKey, Content, Fragment, Item};
 use super::keys::{ConversationKeys, ConversationSecret, Role};
 
-/// One end's part in one meeting of a conversation, for programs that play very many clients: two
-/// deposits as a [`Client`](crate::Client) makes them, and what to expect back.
+/// One end's part in one meeting of a conversation, for programs that play very many clients: two deposits as
+/// a [`Client`](crate::Client) makes them, and the keys of the replies.
 ///
 /// Everything is derived from the conversation's secret each time, so there is no forward secrecy.
 /// Applications use a [`Client`](crate::Client).

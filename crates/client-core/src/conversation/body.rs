@@ -1,4 +1,4 @@
-//! What a conversation's body says, and how it becomes indistinguishable from random bytes.
+//! The content of a conversation's body, and its encryption, after which it looks like random bytes.
 
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::{Aes256Gcm, KeyInit};
@@ -33,25 +33,25 @@ impl BodyKey {
     }
 }
 
-/// Which fragments have arrived.
+/// The fragments that have arrived.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Acknowledgement {
-    /// The lowest sequence number that has not.
+    /// Lowest sequence number that has not arrived.
     pub(crate) next: u32,
-    /// Bit i: whether `next + 1 + i` has.
+    /// Bit i is set if `next + 1 + i` has arrived.
     pub(crate) later: u32,
 }
 
-/// A piece of a message.
+/// A part of a message that fits into one body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fragment<'a> {
     pub(crate) sequence: u32,
-    /// Whether the message ends with it.
+    /// `true` if the message ends with it.
     pub(crate) last: bool,
     pub(crate) payload: &'a [u8],
 }
 
-/// What a body has to say besides its acknowledgement.
+/// Content of a body besides its acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Item<'a> {
     Nothing,
@@ -60,7 +60,7 @@ pub(crate) enum Item<'a> {
     Closing(Round),
 }
 
-/// All that a body says.
+/// Content of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Content<'a> {
     pub(crate) instances: Instances,
@@ -77,6 +77,7 @@ impl Content<'_> {
     /// Writes and encrypts this into all of `body`. A fragment's payload must have at most
     /// [`payload_bytes`].
     pub(crate) fn seal(&self, key: &BodyKey, body: &mut [u8]) {
+        // The nonce is fixed: a key encrypts one body.
         let (plaintext, tag) = body.split_at_mut(body.len() - TAG_BYTES);
         self.write(plaintext);
         let sealed = Aes256Gcm::new((&key.0.0).into())
@@ -112,7 +113,7 @@ impl Content<'_> {
     }
 }
 
-/// Decrypts a body in place and returns its plaintext, or nothing if it was not made with this key.
+/// Decrypts a body in place and returns its plaintext; `None` if it was not made with this key.
 pub(crate) fn open<'a>(key: &BodyKey, body: &'a mut [u8]) -> Option<&'a [u8]> {
     let (ciphertext, tag) = body.split_last_chunk_mut::<TAG_BYTES>()?;
     Aes256Gcm::new((&key.0.0).into())
@@ -121,12 +122,12 @@ pub(crate) fn open<'a>(key: &BodyKey, body: &'a mut [u8]) -> Option<&'a [u8]> {
     Some(ciphertext)
 }
 
-/// Whether two bodies are equal, in constant time.
+/// Returns `true` if two bodies are equal, in constant time.
 pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
 
-/// Reads what a partner's plaintext says.
+/// Reads a partner's plaintext.
 ///
 /// # Errors
 /// If it is no such plaintext.

@@ -1,22 +1,22 @@
-//! Which start of each end a body is from, so that an end that began anew is noticed.
+//! The start of each end that a body is from, so that an end that began anew is noticed.
 
 use rand::{CryptoRng, RngExt as _};
 
-/// What a body says of who speaks to whom. Numbers are drawn for each start of an end, never 0.
+/// Speaker and listener of a body. Numbers are drawn for each start of an end, never 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Instances {
-    /// The instance that speaks.
+    /// Instance of the end that speaks.
     pub(crate) own: u16,
-    /// The partner's that it has heard of; 0 if none yet.
+    /// Instance of its partner that it has heard of; 0 if none yet.
     pub(crate) partners: u16,
 }
 
-/// What a body's instances tell.
+/// Speaker of a body, as its instances tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Speaker {
     /// The partner, heard for the first time.
     New,
-    /// The partner.
+    /// The partner, heard before.
     Known,
     /// One of the ends is not the one that the other has talked to before: it was started again
     /// with the same secret, or two programs use the secret at once.
@@ -24,12 +24,12 @@ pub(crate) enum Speaker {
 }
 
 impl Instances {
-    /// This end's, before it has heard of the partner.
+    /// This end's instance, before it has heard of the partner.
     pub(crate) fn draw(rng: &mut impl CryptoRng) -> Self {
         Self { own: rng.random_range(1..=u16::MAX), partners: 0 }
     }
 
-    /// Takes note of what a partner's body says.
+    /// Takes note of the instances in a partner's body.
     pub(crate) fn hear(&mut self, theirs: Self) -> Speaker {
         let knows_another = theirs.partners != 0 && theirs.partners != self.own;
         let is_another = self.partners != 0 && theirs.own != self.partners;

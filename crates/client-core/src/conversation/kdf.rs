@@ -1,8 +1,8 @@
-//! How conversations derive keys: BLAKE3 in key derivation mode, leaving nothing behind.
+//! Key derivation of conversations: BLAKE3 in key derivation mode, leaving nothing behind.
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// 32 secret bytes.
+/// 32 secret bytes, erased when dropped.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub(crate) struct Key(pub(crate) [u8; 32]);
 

@@ -1,4 +1,4 @@
-//! From a shared secret to the dead drops and body keys of one round.
+//! The dead drops and body keys of one round, from a shared secret.
 
 use antiphon_wire::{DEAD_DROP_BYTES, Epoch, Round};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -12,10 +12,10 @@ const ROUNDS_CONTEXT: &str = "Antiphon 2026 conversation rounds of an epoch";
 const SCHEDULE_CONTEXT: &str = "Antiphon 2026 conversation schedule";
 const DEPOSIT_CONTEXT: &str = "Antiphon 2026 conversation deposit";
 
-/// What the two ends of a conversation share, 32 bytes.
+/// Secret that the two ends of a conversation share, 32 bytes.
 ///
-/// A secret serves one conversation: sequence numbers start afresh with each, so open a later
-/// conversation from a secret of its own.
+/// A secret serves one conversation: sequence numbers start afresh with each, so open a later conversation
+/// from a secret of its own.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct ConversationSecret(pub [u8; 32]);
 
@@ -25,12 +25,12 @@ impl std::fmt::Debug for ConversationSecret {
     }
 }
 
-/// Which end of a conversation this is. The two ends must take different ones.
+/// End of a conversation. The two ends must take different ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// For instance the one who invited.
     First,
-    /// The other one.
+    /// The end that the first invited.
     Second,
 }
 
@@ -56,8 +56,8 @@ impl ConversationKeys {
         (Self { role, epochs, rounds: None }, schedule)
     }
 
-    /// The keys of `2 * pairs` deposits in a round, in order. Erases what could give them again, or
-    /// those of an earlier round. Nothing if that has happened already.
+    /// Hands out the keys of `2 * pairs` deposits in a round, in order, and erases all that could give them
+    /// again, or those of an earlier round. Returns `None` if that has happened already.
     pub(crate) fn take(
         &mut self,
         epoch: Epoch,

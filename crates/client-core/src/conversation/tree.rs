@@ -33,8 +33,9 @@ impl ForwardTree {
         Self { nodes }
     }
 
-    /// The secret of `number`, or nothing if it or a later one has been taken.
+    /// Hands out the secret of `number`; `None` if it or a later one has been taken.
     pub(crate) fn take(&mut self, number: u64) -> Option<Key> {
+        // The last node has the earliest numbers that are left.
         if self.nodes.last()?.first > number {
             return None;
         }
@@ -47,6 +48,7 @@ impl ForwardTree {
             };
             let (mut left, mut right) = (Key([0; 32]), Key([0; 32]));
             expand(TREE_CONTEXT, &[&node.key.0], &mut [&mut left.0, &mut right.0]);
+            debug_assert!(self.nodes.len() + 2 <= self.nodes.capacity(), "keys would stay behind");
             self.nodes.push(Node { first: node.first | 1 << height, height, key: right });
             self.nodes.push(Node { first: node.first, height, key: left });
         }

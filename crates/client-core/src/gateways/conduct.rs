@@ -1,4 +1,4 @@
-//! What a client's gateway does, as far as it may be a reason to leave it.
+//! Conduct of a client's gateway, as far as it may be a reason to leave it.
 
 use antiphon_wire::{IdentityKey, Round, Timestamp};
 
@@ -15,13 +15,13 @@ const MOST_BREAKS: u32 = 3;
 const QUIET_MS: u64 = 60_000;
 const QUIET_INTERVALS: u64 = 12;
 
-/// Why a gateway is left.
+/// Reason why a gateway is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GatewayFault {
     /// Rounds went by for which it brought nothing that looks like its part.
     #[error("it brought nothing for several rounds")]
     Silent,
-    /// It opened none.
+    /// It opened no round.
     #[error("it opened no round for a long time")]
     Quiet,
     /// Its documents were refused.
@@ -29,7 +29,7 @@ pub enum GatewayFault {
     Documents,
 }
 
-/// What counts for or against the gateway in use.
+/// Record of the gateway in use.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Conduct {
     gateway: Option<IdentityKey>,
@@ -41,7 +41,7 @@ pub(super) struct Conduct {
 }
 
 impl Conduct {
-    /// A link to `gateway` is up.
+    /// Takes note that a link to `gateway` is up. Links to the same one go on with its record.
     pub(super) fn linked(&mut self, gateway: IdentityKey, now: Timestamp, interval_ms: u32) {
         if self.gateway != Some(gateway) {
             *self = Self { gateway: Some(gateway), ..Self::default() };
@@ -50,7 +50,7 @@ impl Conduct {
         self.quiet_at = Some(quiet_at(now, interval_ms));
     }
 
-    /// It opened a round.
+    /// Takes note that it opened a round.
     pub(super) fn opened(&mut self, now: Timestamp, interval_ms: u32) {
         self.breaks = 0;
         self.quiet_at = Some(quiet_at(now, interval_ms));
@@ -71,7 +71,7 @@ impl Conduct {
         }
     }
 
-    /// Its link broke. Returns whether that is borne.
+    /// Takes note that its link broke. Returns `true` if that is borne.
     pub(super) fn bears_a_break(&mut self) -> bool {
         self.breaks = self.breaks.saturating_add(1);
         self.breaks <= MOST_BREAKS

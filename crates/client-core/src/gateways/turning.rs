@@ -1,4 +1,4 @@
-//! When clients turn to the gateway of a new epoch.
+//! The turn of a client to the gateway of a new epoch.
 
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{IdentityKey, Timestamp};
@@ -6,18 +6,18 @@ use rand::{CryptoRng, RngExt as _};
 
 use super::GatewayPolicy;
 
-/// Clients turn within so many intervals of an epoch's start, each at a moment of its own, so that
-/// links are not made all at once.
+/// Intervals of an epoch's start within which clients turn, each at a moment of its own, so that links are
+/// not made all at once.
 const SPREAD_INTERVALS: u64 = 4;
-/// And within this time, in milliseconds.
+/// Longest such time, in milliseconds.
 const MOST_SPREAD_MS: u64 = 30_000;
 
 impl GatewayPolicy {
-    /// How long the gateway of before may go on serving once it is time to turn, in milliseconds:
+    /// Time for which the gateway of before may go on serving once it is time to turn, in milliseconds:
     /// whoever keeps a client from reaching the next one must not keep it there.
     pub const TURN_WITHIN_MS: u64 = 20_000;
 
-    /// When to turn from the gateway `present` to that of an epoch that was adopted.
+    /// Time to turn from the gateway `present` to that of an epoch that was adopted.
     pub fn turns_at(
         epoch: &VerifiedEpoch,
         present: Option<IdentityKey>,

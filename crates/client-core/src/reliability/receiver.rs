@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::WINDOW;
 use crate::conversation::{Acknowledgement, Fragment};
 
-/// What a partner sent that no honest partner sends.
+/// Faults of a partner that no honest partner has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiveError {
     /// A fragment beyond what may be under way.
@@ -19,22 +19,22 @@ pub enum ReceiveError {
     },
 }
 
-/// What a fragment completed.
+/// Messages that a fragment completed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Delivered {
     /// Whole messages, in order.
     pub(crate) messages: Vec<Vec<u8>>,
-    /// What went wrong on the way.
+    /// Fault that was found on the way.
     pub(crate) error: Option<ReceiveError>,
 }
 
 /// The messages of the other end.
 pub(crate) struct Receiver {
     next: u32,
-    /// Payloads that came early, and whether a message ends there. All within the window.
+    /// Payloads that came early, each with `true` if a message ends there. All within the window.
     early: BTreeMap<u32, (bool, Vec<u8>)>,
     message: Vec<u8>,
-    /// Whether the rest of the current message is left out.
+    /// `true` while the rest of the current message is left out.
     skipping: bool,
     message_limit: usize,
 }
@@ -45,7 +45,7 @@ impl Receiver {
         Self { next: 0, early, message, skipping: false, message_limit }
     }
 
-    /// What to tell the partner.
+    /// Acknowledgement for the partner.
     pub(crate) fn acknowledgement(&self) -> Acknowledgement {
         // All that came early lies in the window, after its first number, which is missing.
         let bits = self.early.keys().map(|sequence| 1 << (sequence - self.next - 1));
@@ -69,6 +69,10 @@ impl Receiver {
         while let Some((last, payload)) = self.early.remove(&self.next) {
             self.append(last, &payload, &mut delivered);
         }
+        debug_assert!(
+            self.early.keys().all(|early| *early > self.next && early - self.next < WINDOW),
+            "a fragment is kept from outside the window"
+        );
         delivered
     }
 
@@ -76,6 +80,7 @@ impl Receiver {
         // `accept` refuses the highest number.
         self.next += 1;
         if self.message.len() + payload.len() > self.message_limit {
+            // Frees the bytes: the partner decides how long a message is.
             self.message = Vec::new();
             self.skipping = true;
         }

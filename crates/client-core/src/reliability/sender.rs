@@ -1,4 +1,4 @@
-//! The sending half: a bounded queue, fragments under way, and what to send next.
+//! The sending half: a bounded queue, and the fragments under way.
 
 use std::collections::VecDeque;
 
@@ -9,7 +9,7 @@ use crate::conversation::{Acknowledgement, Fragment};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MessageId(pub u64);
 
-/// Why a message was not taken.
+/// Reason why a message was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// The queue is too full for it.
@@ -53,7 +53,7 @@ struct Flight {
     payload: Vec<u8>,
     /// The message that ends here, and the bytes it takes up in the queue.
     ends: Option<(MessageId, usize)>,
-    /// Whether it may be sent again.
+    /// `true` if it may be sent again.
     due: bool,
     /// The meeting in which it was last sent.
     sent: u64,
@@ -103,11 +103,12 @@ impl Sender {
         self.next_id += 1;
         self.queued += needed;
         self.waiting.push_back(Outgoing { id, bytes, sent: 0 });
+        debug_assert!(self.queued <= self.queue_limit, "more is queued than the queue holds");
         Ok(id)
     }
 
-    /// What to send in one body of meeting number `meeting`, with at most `capacity` bytes of
-    /// payload: what is due again first, then something new.
+    /// Chooses the fragment for one body of meeting number `meeting`, with at most `capacity` bytes of
+    /// payload: one that is due again first, then something new.
     pub(crate) fn next(&mut self, meeting: u64, capacity: usize) -> Option<Fragment<'_>> {
         let again = self
             .flight
@@ -128,7 +129,7 @@ impl Sender {
         })
     }
 
-    /// Puts the next piece of what waits in flight, and returns its position there.
+    /// Puts the next fragment of the queue in flight, and returns its position there.
     fn split_off(&mut self, capacity: usize) -> Option<usize> {
         let position = self.flight.len();
         // WINDOW is 33, so the flight's length is far below 2^32. A conversation that has sent
@@ -148,6 +149,7 @@ impl Sender {
         if done {
             self.waiting.pop_front();
         }
+        debug_assert!(self.flight.len() < WINDOW as usize);
         self.flight.push_back(Flight { payload, ends, due: true, sent: 0, arrived: false });
         Some(position)
     }
@@ -175,19 +177,23 @@ impl Sender {
         let ended: Vec<_> = self.flight.drain(..arrived).filter_map(|flight| flight.ends).collect();
         self.base = next;
         self.queued -= ended.iter().map(|(_, bytes)| bytes).sum::<usize>();
+        debug_assert!(
+            self.queued > 0 || (self.waiting.is_empty() && self.flight.is_empty()),
+            "a message is under way that is not counted"
+        );
         Ok(ended.into_iter().map(|(id, _)| id).collect())
     }
 
-    /// Meeting number `meeting` failed: what was sent in it may be sent again at once.
+    /// Takes note that meeting number `meeting` failed: fragments sent in it may be sent again at once.
     pub(crate) fn lost(&mut self, meeting: u64) {
         for flight in self.flight.iter_mut().filter(|flight| flight.sent == meeting) {
             flight.due = true;
         }
     }
 
-    /// A meeting went well that was planned when all meetings before `settled` were over, so that
-    /// the partner's bodies in it told what had arrived in them. What was sent in one of them and is
-    /// still not acknowledged may be sent again.
+    /// Takes note that a meeting went well that was planned when all meetings before `settled` were over, so
+    /// that the partner's bodies in it told what had arrived in them. Fragments that were sent in one of them
+    /// and are still not acknowledged may be sent again.
     pub(crate) fn heard(&mut self, settled: u64) {
         for flight in self.flight.iter_mut().filter(|flight| flight.sent < settled) {
             flight.due = true;

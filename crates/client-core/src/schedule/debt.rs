@@ -1,8 +1,8 @@
-//! What a conversation's charged meetings of late still forbid.
+//! The levels that a conversation's charged meetings of late still forbid.
 
 use super::Level;
 
-/// Rounds that a charged meeting is remembered for: as many as lie between two meetings at the sparsest
+/// Rounds for which a charged meeting is remembered: as many as lie between two meetings at the sparsest
 /// level, so that the debt of one that meets as rarely as that does not grow.
 const ROUNDS_EACH: u32 = Level::SPARSEST.rounds() as u32;
 /// Charged meetings that forbid nothing: as many as an hour's outage of the partner costs.
