@@ -1,4 +1,4 @@
-//! The client, as applications hold it.
+//! The client, as applications hold it: it starts the driver's task and talks to it.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ const EVENTS: usize = 1024;
 #[error("the client is shut down")]
 pub struct ClientGone;
 
-/// Why a conversation was not opened.
+/// Reason why a conversation was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenConversationError {
     /// There is no room for it.
@@ -51,7 +51,7 @@ pub struct Client {
     task: Task,
 }
 
-/// Ends with what holds it.
+/// Ends the client's task when it is dropped.
 struct Task(JoinHandle<()>);
 
 impl Drop for Task {
@@ -128,7 +128,7 @@ impl Client {
         opened.await.map_err(|_| ClientGone)?
     }
 
-    /// What happens from here on.
+    /// Events from here on.
     pub fn events(&self) -> Events {
         let receiver = match self.events.upgrade() {
             Some(events) => events.subscribe(),
@@ -137,23 +137,23 @@ impl Client {
         Events(receiver)
     }
 
-    /// What conversations have cost.
+    /// Rounds that conversations have been charged.
     pub fn ledger(&self) -> Ledger {
         self.status.borrow().ledger
     }
 
-    /// How much of what the guarantee covers is spent, reserved and left. Conversations rest when
-    /// nothing is left, and [`Event::Resting`] says so.
+    /// Budget of the guarantee: rounds spent, reserved and left. Conversations rest when nothing is left, and
+    /// [`Event::Resting`] says so.
     pub fn budget(&self) -> Budget {
         self.status.borrow().budget
     }
 
-    /// What the client started from. Tell its user of a restored state.
+    /// State that the client started from. Tell its user of a restored one.
     pub fn origin(&self) -> StateOrigin {
         self.origin
     }
 
-    /// How the client stands at the moment.
+    /// Status of the client at the moment.
     pub fn status(&self) -> Status {
         *self.status.borrow()
     }
@@ -168,9 +168,8 @@ impl Client {
         self.commands.send(Command::Continue { units }).await.map_err(|_| ClientGone)
     }
 
-    /// Aborted rounds in which conversations would have met: how many are counted, may be by those in
-    /// flight, and can be yet. Conversations rest when none is left, and
-    /// [`Event::RestingAfterAborts`] says so.
+    /// Aborted rounds in which conversations would have met: spent, reserved and left. Conversations rest
+    /// when none is left, and [`Event::RestingAfterAborts`] says so.
     pub fn attempts(&self) -> Budget {
         self.status.borrow().attempts
     }

@@ -10,10 +10,10 @@ use serde::Deserialize;
 
 use crate::{ClientConfig, Coordinator, Gateway};
 
-/// What a configuration file says.
+/// Content of a configuration file.
 #[derive(Clone, Debug)]
 pub struct FileConfig {
-    /// What to make the client with.
+    /// Configuration of the client.
     pub client: ClientConfig,
     /// The conversation to open, if the file names one.
     pub conversation: Option<Opening>,

@@ -1,4 +1,4 @@
-//! Why a client could not be started.
+//! Errors of starting a client.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use antiphon_transport::DialError;
 
 use crate::StateError;
 
-/// Why a client could not be started.
+/// Reason why a client could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The state file cannot be used.
@@ -24,9 +24,9 @@ pub enum ConnectError {
     /// It took too long.
     #[error("no gateway after {} seconds of trying; the last attempt: {last}", within.as_secs())]
     TimedOut {
-        /// How long was tried.
+        /// Time that was spent on trying.
         within: Duration,
-        /// How the last attempt failed.
+        /// Failure of the last attempt.
         last: String,
     },
     /// The client's task is gone: the runtime is shutting down.

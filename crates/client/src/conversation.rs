@@ -13,7 +13,7 @@ use crate::driver::{Command, Outgoing};
 use crate::inbox::Arrived;
 use crate::options::MESSAGE_OVERHEAD;
 
-/// Why a message was not taken.
+/// Reason why a message was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// The partner would not take it.
@@ -35,7 +35,7 @@ pub enum SendError {
     Gone(#[from] ClientGone),
 }
 
-/// Why there is no message.
+/// Reason why there is no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReceiveError {
     /// The inbox was full, so messages were dropped here. Later ones follow.
@@ -192,6 +192,7 @@ impl ConversationReceiver {
     /// # Errors
     /// See [`ReceiveError`].
     pub async fn receive(&mut self) -> Result<Vec<u8>, ReceiveError> {
+        // A gap is told of once, before the message behind it.
         let mut arrived = match self.behind_gap.take() {
             Some(arrived) => arrived,
             None => self.inbox.recv().await.ok_or(ReceiveError::Closed)?,

@@ -1,4 +1,4 @@
-//! The task that owns the client's state machine: it feeds it what happens and does what it says.
+//! The task that owns the client's state machine: it hands events to the machine and carries out its outputs.
 
 mod conversations;
 mod gateways;
@@ -32,7 +32,7 @@ pub(crate) use conversations::{Command, Outgoing};
 use line::Line;
 use turning::Before;
 
-/// What connects the task with the application.
+/// Ends of the channels between the task and the application.
 pub(crate) struct Handles {
     pub(crate) commands: mpsc::WeakSender<Command>,
     pub(crate) inbound: mpsc::Receiver<Command>,
@@ -61,29 +61,29 @@ pub(crate) struct Driver {
     next: Option<Line>,
     /// The line to the gateway before, until its rounds are over.
     before: Option<Before>,
-    /// When to turn to the gateway of the epoch that is due.
+    /// Time to turn to the gateway of the epoch that is due.
     turn_at: Option<Instant>,
-    /// When to stop handing in at the gateway before, come what may.
+    /// Time to stop handing in at the gateway before, come what may.
     turn_by: Option<Instant>,
     gateways: GatewayPolicy,
     /// Frames that leave at their time.
     submissions: VecDeque<(Instant, Bytes)>,
     /// The round whose checkpoint could not be written.
     unsaved: Option<Round>,
-    /// Whether to take part in no further round.
+    /// `true` once no further round is taken part in.
     stopping: bool,
-    /// Whether connecting failed for good.
+    /// `true` once connecting has failed for good.
     over: bool,
 
-    /// Until there is a gateway: whom to tell, until when to try, and how the last attempt failed.
+    /// Until there is a gateway: the application that waits, the end of its patience, and the last failure.
     ready: Option<oneshot::Sender<Result<(), ConnectError>>>,
     connect_by: Instant,
     last_failure: String,
     /// Failures since the last round opened.
     failures: u32,
-    /// Whether to ask the coordinator for documents before the next gateway.
+    /// `true` if the coordinator is to be asked for documents before the next gateway.
     ask: bool,
-    /// Why the log says that rounds are refused.
+    /// Refusal of rounds that the log has told of.
     told_refusal: Option<(Epoch, Discriminant<RoundRefusal>)>,
 }
 
@@ -94,21 +94,8 @@ impl Driver {
         restored: Option<Checkpoint>,
         handles: Handles,
     ) -> (Self, watch::Receiver<Status>) {
-        let core_config = CoreConfig {
-            network: config.network.clone(),
-            queue_bytes: config.queue_bytes as usize,
-            message_bytes: config.longest_message() as usize,
-        };
-        let core = Core::new(core_config, restored, EntropySource::new(entropy()));
-        let (status, shown) = watch::channel(Status {
-            ledger: *core.ledger(),
-            budget: core.budget(),
-            attempts: core.attempts(),
-            pace: None,
-            epoch: None,
-            last_round: core.last_round(),
-            gateway: None,
-        });
+        let core = Core::new(core_config(&config), restored, EntropySource::new(entropy()));
+        let (status, shown) = watch::channel(status_of(&core, None));
         let gateways = match config.gateway {
             Gateway::Auto => GatewayPolicy::default(),
             Gateway::Shard(pinned) => GatewayPolicy::pinned(pinned),
@@ -209,7 +196,7 @@ impl Driver {
         }
     }
 
-    /// Tells the state machine what happened and does what it says. Returns why a document was
+    /// Hands an event to the state machine and carries out its outputs. Returns the reason if a document was
     /// refused.
     async fn handle(&mut self, input: Input) -> Option<DocumentRefusal> {
         let arrived = Moment::now();
@@ -231,7 +218,7 @@ impl Driver {
         self.drain(arrived).await
     }
 
-    /// Does all that the state machine wants after what happened at `arrived`.
+    /// Carries out all outputs of the state machine after an event that came at `arrived`.
     async fn drain(&mut self, arrived: Moment) -> Option<DocumentRefusal> {
         let mut refusal = None;
         loop {
@@ -277,7 +264,8 @@ impl Driver {
         spawn_blocking(move || state.write(&checkpoint)).await.map_err(io::Error::other)?
     }
 
-    /// With no round in flight, the ledger holds no reserve: a restart need not pay for it.
+    /// Writes the checkpoint once no round is in flight. The ledger holds no reserve then, and a restart need
+    /// not pay for it.
     async fn save_outcome(&mut self) {
         let checkpoint = self.core().checkpoint();
         let Some(checkpoint) = checkpoint else { return };
@@ -294,18 +282,28 @@ impl Driver {
     }
 
     fn show_status(&self) {
-        let core = self.core();
-        let status = Status {
-            ledger: *core.ledger(),
-            budget: core.budget(),
-            attempts: core.attempts(),
-            pace: core.newest_epoch().map(|epoch| Pace::of(epoch)),
-            epoch: core.newest_epoch().map(|epoch| epoch.epoch()),
-            last_round: core.last_round(),
-            gateway: self.line.gateway(),
-        };
-        drop(core);
+        let status = status_of(&self.core(), self.line.gateway());
         self.status.send_if_modified(|shown| std::mem::replace(shown, status) != status);
+    }
+}
+
+fn core_config(config: &ClientConfig) -> CoreConfig {
+    CoreConfig {
+        network: config.network.clone(),
+        queue_bytes: config.queue_bytes as usize,
+        message_bytes: config.longest_message() as usize,
+    }
+}
+
+fn status_of(core: &Core, gateway: Option<IdentityKey>) -> Status {
+    Status {
+        ledger: *core.ledger(),
+        budget: core.budget(),
+        attempts: core.attempts(),
+        pace: core.newest_epoch().map(|epoch| Pace::of(epoch)),
+        epoch: core.newest_epoch().map(|epoch| epoch.epoch()),
+        last_round: core.last_round(),
+        gateway,
     }
 }
 
@@ -321,13 +319,13 @@ impl Moment {
         Self { time: SystemClock::now(), instant: Instant::now() }
     }
 
-    /// When it is `time`, by the runtime's clock. Nothing that was done since this moment enters it.
+    /// The runtime's moment at which it is `time`. Nothing that was done since this moment enters it.
     fn instant_of(self, time: Timestamp) -> Instant {
         self.instant + Duration::from_millis(time.ms_since(self.time))
     }
 }
 
-/// Waits until then, if there is a then.
+/// Waits until then, if there is a then; never ends otherwise.
 async fn at(when: Option<Instant>) {
     if let Some(when) = when {
         sleep_until(when).await;

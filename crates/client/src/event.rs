@@ -1,4 +1,4 @@
-//! What a client tells its application beside messages.
+//! Events that a client tells its application beside messages.
 
 use antiphon_client_core::{
     Budget, ConversationId, DocumentRefusal, Ledger, Level, Outcome, PartnerError, RoundRefusal,
@@ -8,68 +8,68 @@ use tokio::sync::broadcast;
 
 use crate::pace::Pace;
 
-/// What an application may want to know.
+/// Event for the application.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A link to a gateway is up: the client takes part in rounds from the next one on.
     Connected {
-        /// The gateway.
+        /// Identity of the gateway.
         gateway: IdentityKey,
     },
     /// The link to the gateway is gone. The client looks for a gateway on its own.
     Disconnected {
-        /// The gateway.
+        /// Identity of the gateway.
         gateway: IdentityKey,
-        /// Why, in words.
+        /// Reason, in words.
         reason: String,
     },
     /// An attempt to reach the coordinator or a gateway failed. There will be another.
     AttemptFailed {
-        /// Why, in words.
+        /// Reason, in words.
         reason: String,
     },
     /// The shard that the configuration names as gateway is not in the epoch: offline until it is.
     GatewayMissing {
-        /// The shard.
+        /// Identity of the shard.
         gateway: IdentityKey,
     },
     /// A new epoch document was verified.
     EpochAdopted {
-        /// The epoch.
+        /// Number of the epoch.
         epoch: Epoch,
-        /// Its first round.
+        /// First round of the epoch.
         first_round: Round,
-        /// Its last round.
+        /// Last round of the epoch.
         last_round: Round,
     },
     /// An epoch document was refused.
     DocumentRefused {
-        /// Why.
+        /// Reason for the refusal.
         error: DocumentRefusal,
     },
     /// A round was refused: nothing was submitted for it.
     RoundRefused {
-        /// The epoch named.
+        /// Epoch that the gateway named.
         epoch: Epoch,
-        /// The round named.
+        /// Round that the gateway named.
         round: Round,
-        /// Why.
+        /// Reason for the refusal.
         error: RoundRefusal,
     },
     /// The state file could not be written, so nothing was submitted for a round.
     StateNotWritten {
-        /// The round.
+        /// Round whose onions stayed here.
         round: Round,
-        /// What the system said.
+        /// Error of the system.
         reason: String,
     },
     /// A round ended.
     RoundEnded {
-        /// The round.
+        /// Round that ended.
         round: Round,
-        /// How.
+        /// Outcome for this client.
         outcome: Outcome,
-        /// What conversations have cost so far.
+        /// Ledger after the round.
         ledger: Ledger,
     },
     /// The ledger is used up: conversations rest and idle traffic goes on. See
@@ -87,51 +87,51 @@ pub enum Event {
     },
     /// The partner was heard for the first time.
     Met {
-        /// In which conversation.
+        /// Conversation with the partner.
         conversation: ConversationId,
     },
     /// One of the ends was started again with the same secret, or two programs use it. The
     /// conversation closes; another one needs a new secret.
     Restarted {
-        /// Which conversation.
+        /// Conversation that closes.
         conversation: ConversationId,
     },
     /// A conversation meets more or less often from here on.
     Rhythm {
-        /// Which conversation.
+        /// Conversation whose rhythm changed.
         conversation: ConversationId,
-        /// How often it meets.
+        /// Rhythm from here on.
         level: Level,
     },
     /// The epoch's pairs do not suffice for this conversation; it rests until they do.
     NoRoom {
-        /// Which conversation.
+        /// Conversation that rests.
         conversation: ConversationId,
     },
     /// The partner sent what no honest partner sends. The conversation goes on.
     PartnerFailed {
-        /// Which conversation.
+        /// Conversation with the partner.
         conversation: ConversationId,
-        /// What it was.
+        /// Fault of the partner.
         error: PartnerError,
     },
     /// The application did not take its messages, and the inbox is full: one was dropped.
     MessagesMissed {
-        /// Which conversation.
+        /// Conversation whose inbox is full.
         conversation: ConversationId,
         /// Messages dropped in a row so far.
         missed: u64,
     },
     /// The partner closes a conversation.
     Closing {
-        /// Which conversation.
+        /// Conversation that the partner closes.
         conversation: ConversationId,
-        /// The first round without it.
+        /// First round without it.
         at: Round,
     },
     /// A conversation is over.
     Closed {
-        /// Which conversation.
+        /// Conversation that is over.
         conversation: ConversationId,
     },
     /// The application was slow to take events: this many are gone.
@@ -154,16 +154,16 @@ impl Events {
     }
 }
 
-/// How a client stands.
+/// Status of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// What conversations have cost.
+    /// Rounds that conversations have been charged.
     pub ledger: Ledger,
-    /// What is spent, reserved for rounds in flight, and left.
+    /// Rounds spent, reserved for those in flight, and left.
     pub budget: Budget,
     /// The same for rounds that were aborted with nothing revealed.
     pub attempts: Budget,
-    /// How fast a conversation of one pair moves bytes, by the newest epoch's document.
+    /// Speed at which a conversation of one pair moves bytes, by the newest epoch's document.
     pub pace: Option<Pace>,
     /// The newest epoch whose document was verified.
     pub epoch: Option<Epoch>,

@@ -3,7 +3,7 @@
 use antiphon_client_core::Checkpoint;
 use antiphon_wire::{Decode as _, Digest, Encode as _};
 
-/// Which content of which state file is the newest.
+/// Number of the newest content of a state file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Witnessed {
     /// Drawn at random when a state file is begun.
@@ -17,7 +17,7 @@ const STATE_MAGIC: [u8; 8] = *b"antiphc3";
 /// Magic, the network file's id, instance and number, the checkpoint, and a hash of all that.
 pub(crate) const STATE_BYTES: usize = 8 + 32 + 16 + 8 + 40 + 32;
 
-/// What a state file holds.
+/// Content of a state file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StateContent {
     /// The id of the network file that the state belongs to.
@@ -55,7 +55,7 @@ pub(crate) const SLOT_BYTES: usize = 8 + 24 + 16 + 8 + 32;
 /// One of the two places of a [`FileWitness`](crate::FileWitness).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slot {
-    /// What a copy of the witness's file does not share with it.
+    /// Mark that a copy of the witness's file does not share with it.
     pub(crate) origin: [u8; 24],
     pub(crate) newest: Witnessed,
 }
@@ -80,7 +80,7 @@ impl Slot {
     }
 }
 
-/// What comes before the hash at the end, if it is the right one.
+/// Bytes before the hash at the end, if it is the right one.
 fn hashed(bytes: &[u8]) -> Option<&[u8]> {
     let (content, hash) = bytes.split_last_chunk::<32>()?;
     (Digest::of(content).0 == *hash).then_some(content)

@@ -34,8 +34,8 @@ pub(crate) fn inbox(bytes: u32) -> (Inbox, mpsc::Receiver<Arrived>) {
 }
 
 impl Inbox {
-    /// Puts a message in, or says how many in a row have been dropped, this one included. A message
-    /// that nobody will take any more is dropped without a word.
+    /// Puts a message in, or returns the number dropped in a row, this one included. A message that nobody
+    /// will take any more is dropped without a word.
     pub(crate) fn put(&mut self, message: Vec<u8>) -> Result<(), u64> {
         if self.sender.is_closed() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What a client is made with.
+//! Configuration of a client in code.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use antiphon_wire::{IdentityKey, NetworkFile};
 
 use crate::StateWitness;
 
-/// Where clients ask for the first epoch document.
+/// Coordinator that clients ask for the first epoch document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Coordinator {
     /// Its endpoint for clients, as `host:port` over UDP.
     pub address: String,
-    /// The key it has to prove.
+    /// Key that it has to prove.
     pub identity: IdentityKey,
 }
 
-/// Which shard takes a client's onions. It is trusted for nothing.
+/// Choice of the shard that takes a client's onions. It is trusted for nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Gateway {
     /// A new one for every epoch, drawn by the operators' weight, and at most one other if it fails.
@@ -28,20 +28,20 @@ pub enum Gateway {
     Shard(IdentityKey),
 }
 
-/// What a client is made with.
+/// Configuration of a client.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
     /// The network that the client belongs to.
     pub network: NetworkFile,
-    /// Where to ask for the first epoch document.
+    /// Coordinator to ask for the first epoch document.
     pub coordinator: Coordinator,
-    /// Which shard to go through.
+    /// Choice of the shard to go through.
     pub gateway: Gateway,
     /// The file that remembers the last round and the ledger. Made when it is missing; its folder
     /// has to be there. Without one, a restart forgets what conversations have cost, and a restart
     /// within a round uses the round twice.
     pub state: Option<PathBuf>,
-    /// What proves that the state file is the newest, and not out of a backup. `None` stands for a
+    /// Witness that the state file is the newest, and not out of a backup. `None` stands for a
     /// [`FileWitness`](crate::FileWitness) in the state file's name with `.witness` behind it.
     pub witness: Option<Arc<dyn StateWitness>>,
     /// Bytes of messages queued to be sent, per conversation, counting each message 64 bytes longer
@@ -52,7 +52,7 @@ pub struct ClientConfig {
     /// The longest message sent or received, in bytes. Partners should agree on it. Held to what
     /// fits into either queue.
     pub message_bytes: u32,
-    /// How long [`Client::connect`](crate::Client::connect) keeps trying.
+    /// Time for which [`Client::connect`](crate::Client::connect) keeps trying.
     pub connect_within: Duration,
 }
 

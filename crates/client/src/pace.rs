@@ -1,4 +1,4 @@
-//! How fast a conversation moves bytes.
+//! The speed at which a conversation moves bytes.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use antiphon_routing::VerifiedEpoch;
 /// The round under way when a conversation is closed, the first without it, and two for jitter.
 const SPARE_ROUNDS: u64 = 4;
 
-/// What one pair of onions carries each way, and how often.
+/// Bytes that one pair of onions carries each way, and the interval of rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
     /// Bytes of a message in one body; a meeting has two.
     pub body_bytes: u32,
-    /// From one round to the next, at least, in milliseconds.
+    /// Least time from one round to the next, in milliseconds.
     pub interval_ms: u32,
 }
 

@@ -16,15 +16,15 @@ use crate::witness::{FileWitness, StateWitness};
 #[cfg(test)]
 mod crashes;
 
-/// Why a state file cannot be used.
+/// Reason why a state file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// It cannot be opened, read or locked.
     #[error("cannot use the state file {file}: {source} (its folder has to exist and be writable)")]
     Read {
-        /// The file.
+        /// Path of the state file.
         file: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
     /// Another client uses it.
@@ -32,7 +32,7 @@ pub enum StateError {
         "another process uses the state file {file}: stop it, or give each client its own file"
     )]
     InUse {
-        /// The file.
+        /// Path of the state file.
         file: PathBuf,
     },
     /// It holds something else.
@@ -41,21 +41,21 @@ pub enum StateError {
          begins like one restored from a backup, in the next epoch and with its ledger used up"
     )]
     Damaged {
-        /// The file.
+        /// Path of the state file.
         file: PathBuf,
     },
     /// Its witness cannot be asked or written.
     #[error("cannot use the witness of the state file {file}: {source}")]
     Witness {
-        /// The state file.
+        /// Path of the state file.
         file: PathBuf,
-        /// What the witness said.
+        /// Error of the witness.
         source: io::Error,
     },
     /// It was written for another network.
     #[error("the state file {file} belongs to another network file; give each network its own")]
     OtherNetwork {
-        /// The file.
+        /// Path of the state file.
         file: PathBuf,
     },
 }
@@ -69,7 +69,7 @@ impl From<LockError> for StateError {
     }
 }
 
-/// What a client started from.
+/// State that a client started from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateOrigin {
     /// Nothing: a new client, or one without a state file.
@@ -88,7 +88,7 @@ pub(crate) struct StateFile {
 }
 
 impl StateFile {
-    /// Takes the file, and says what to start from. Without a `witness`, there is one in a file
+    /// Takes the file, and returns the checkpoint to start from. Without a `witness`, there is one in a file
     /// beside it.
     pub(crate) fn open(
         file: &Path,
@@ -126,7 +126,7 @@ impl StateFile {
         UsedSecrets::open(&file).map_err(|source| StateError::Read { file, source })
     }
 
-    /// Replaces what the file holds. It is on disk, and its witness knows, when this returns; a crash
+    /// Replaces the content of the file. It is on disk, and its witness knows, when this returns; a crash
     /// meanwhile leaves the old content or the new.
     pub(crate) fn write(&self, checkpoint: &Checkpoint) -> io::Result<()> {
         self.records.write(checkpoint)
@@ -141,13 +141,27 @@ enum OpenError {
     OtherNetwork,
 }
 
+/// The number and the checkpoint in a state file; `None` if there is no file.
+fn found_in(
+    file: &KeptFile<impl Disk>,
+    network: &NetworkFile,
+) -> Result<Option<(Witnessed, Checkpoint)>, OpenError> {
+    let bytes = file.read(STATE_BYTES as u64 + 1).map_err(OpenError::Storage)?;
+    let Some(bytes) = bytes else { return Ok(None) };
+    let content = StateContent::parse(&bytes).ok_or(OpenError::Damaged)?;
+    if content.network != network.id() {
+        return Err(OpenError::OtherNetwork);
+    }
+    Ok(Some((content.record, content.checkpoint)))
+}
+
 /// A state file's contents over time, and the witness of the newest.
 #[derive(Debug)]
 struct Records<D> {
     file: KeptFile<D>,
     witness: Arc<dyn StateWitness>,
     network: Digest,
-    /// What was written last, or tried.
+    /// Number that was written last, or tried.
     last: Mutex<Witnessed>,
 }
 
@@ -159,17 +173,7 @@ impl<D: Disk> Records<D> {
         now: Timestamp,
         rng: &mut impl CryptoRng,
     ) -> Result<(Self, Option<Checkpoint>, StateOrigin), OpenError> {
-        let bytes = file.read(STATE_BYTES as u64 + 1).map_err(OpenError::Storage)?;
-        let found = match bytes {
-            Some(bytes) => {
-                let content = StateContent::parse(&bytes).ok_or(OpenError::Damaged)?;
-                if content.network != network.id() {
-                    return Err(OpenError::OtherNetwork);
-                }
-                Some((content.record, content.checkpoint))
-            }
-            None => None,
-        };
+        let found = found_in(&file, network)?;
         let recalled = witness.recall().map_err(OpenError::Witness)?;
         let mut fresh = [0; 16];
         rng.fill_bytes(&mut fresh);

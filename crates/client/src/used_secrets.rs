@@ -14,7 +14,7 @@ const CONTEXT: &str = "Antiphon 2026 used conversation secret";
 /// More than anybody has conversations; a longer file is not read to its end.
 const MOST_BYTES: u64 = 16 << 20;
 
-/// What is remembered of a secret, from which nothing follows about it.
+/// Mark of a secret, from which nothing follows about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct SecretMark([u8; MARK_BYTES]);
 
@@ -42,8 +42,8 @@ impl UsedSecrets {
         Self { file: None, marks: BTreeSet::new() }
     }
 
-    /// Reads what is remembered in `file`, which need not exist. A mark that a crash cut short is
-    /// left out: its conversation is noticed by its instance.
+    /// Reads the marks in `file`, which need not exist. A mark that a crash cut short is left out: its
+    /// conversation is noticed by its instance.
     pub(crate) fn open(file: &Path) -> io::Result<Self> {
         let mut bytes = Vec::new();
         match std::fs::File::open(file) {

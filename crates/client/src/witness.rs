@@ -1,4 +1,4 @@
-//! What proves that a state file is the newest one, and no copy from a backup.
+//! Witnesses that a state file is the newest one, and no copy from a backup.
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -17,7 +17,7 @@ use crate::formats::{SLOT_BYTES, Slot, Witnessed};
 /// A state file that is older than what its witness recalls, or whose witness recalls nothing, counts
 /// as restored from a backup: the client skips to the next epoch and its ledger starts used up.
 pub trait StateWitness: fmt::Debug + Send + Sync {
-    /// What was kept last; `None` if nothing, or nothing that can be relied on.
+    /// Returns the content kept last; `None` if nothing was, or nothing that can be relied on.
     ///
     /// # Errors
     /// If it cannot be asked. The client does not start then.
@@ -91,7 +91,7 @@ impl StateWitness for FileWitness {
     }
 }
 
-/// What a copy of the file does not share with it.
+/// Mark of a file that a copy of it does not share.
 fn origin(file: &File) -> io::Result<[u8; 24]> {
     let metadata = file.metadata()?;
     let made = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());

@@ -1,12 +1,14 @@
-//! Conversations: what the application wants of them and what they bring.
+//! Conversations: the application's commands, and the machine's events for it.
 
 use std::collections::BTreeMap;
 use std::mem::discriminant;
 use std::sync::{Arc, Weak};
 
 use antiphon_client_core::{
-    ConversationId, DocumentRefusal, Event as CoreEvent, MessageId, Opening, SendError,
+    ConversationId, DocumentRefusal, Event as CoreEvent, MessageId, Opening, Outcome, RoundRefusal,
+    SendError,
 };
+use antiphon_wire::{Epoch, Round};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{Driver, Moment};
@@ -16,7 +18,7 @@ use crate::event::Event;
 use crate::inbox::{Inbox, inbox};
 use crate::used_secrets::SecretMark;
 
-/// What the application wants.
+/// Command of the application.
 pub(crate) enum Command {
     Open { options: Opening, answer: oneshot::Sender<Result<Conversation, OpenConversationError>> },
     Send { conversation: ConversationId, outgoing: Outgoing },
@@ -27,7 +29,7 @@ pub(crate) enum Command {
     ShutDown,
 }
 
-/// A message to send.
+/// A message to send, and the channels to report on it.
 pub(crate) struct Outgoing {
     pub(crate) message: Vec<u8>,
     /// Its bytes in the queue, given back when it is acknowledged.
@@ -112,72 +114,33 @@ impl Driver {
         let _ = answer.send(conversation);
     }
 
-    /// Passes on what the state machine tells.
+    /// Acts on an event of the state machine, and passes it on to the application.
     pub(super) fn core_event(&mut self, event: CoreEvent) {
         self.gateways.heed(&event);
         match event {
-            CoreEvent::Received { conversation, message } => {
-                let open = self.conversations.get_mut(&conversation);
-                if let Some(Err(missed)) = open.map(|open| open.inbox.put(message)) {
-                    self.emit(Event::MessagesMissed { conversation, missed });
-                }
-            }
+            CoreEvent::Received { conversation, message } => self.received(conversation, message),
             CoreEvent::Acknowledged { conversation, message } => {
-                let open = self.conversations.get_mut(&conversation);
-                if let Some((_, done)) = open.and_then(|o| o.unacknowledged.remove(&message)) {
-                    // Fails only if the application does not want to know.
-                    let _ = done.send(());
-                }
+                self.acknowledged(conversation, message);
             }
-            CoreEvent::Closed { conversation } => {
-                self.conversations.remove(&conversation);
-                self.emit(Event::Closed { conversation });
-            }
-            CoreEvent::RoundEnded { round, outcome } => {
-                self.told_refusal = None;
-                let ledger = *self.core().ledger();
-                self.emit(Event::RoundEnded { round, outcome, ledger });
-                self.close_dropped();
-            }
+            CoreEvent::Closed { conversation } => self.closed(conversation),
+            CoreEvent::RoundEnded { round, outcome } => self.round_ended(round, outcome),
             CoreEvent::EpochAdopted { epoch, first_round, last_round } => {
-                tracing::info!(%epoch, %first_round, %last_round, "new epoch");
-                self.emit(Event::EpochAdopted { epoch, first_round, last_round });
-                self.plan_turn();
+                self.epoch_adopted(epoch, first_round, last_round);
             }
-            CoreEvent::DocumentRefused { error } => {
-                match error {
-                    // Gateways send every document that they hold.
-                    DocumentRefusal::Older { .. } => tracing::debug!(%error, "an old document"),
-                    _ => tracing::warn!(%error, "an epoch document is refused"),
-                }
-                self.emit(Event::DocumentRefused { error });
-            }
+            CoreEvent::DocumentRefused { error } => self.document_refused(error),
             CoreEvent::RoundRefused { epoch, round, error } => {
-                // Of an epoch that is refused for one reason, every round is.
-                let kind = Some((epoch, discriminant(&error)));
-                if std::mem::replace(&mut self.told_refusal, kind) != kind {
-                    tracing::warn!(%epoch, %round, %error, "rounds are refused from here on");
-                }
-                self.emit(Event::RoundRefused { epoch, round, error });
+                self.round_refused(epoch, round, error);
             }
-            CoreEvent::RoundsLate { rounds } => {
-                tracing::warn!(
-                    rounds,
-                    "rounds arrived late, in a burst: nothing was submitted for them"
-                );
-            }
+            CoreEvent::RoundsLate { rounds } => rounds_late(rounds),
+            CoreEvent::Met { conversation } => self.met(conversation),
+            // The gateway's part only.
+            CoreEvent::Unanswered { .. } => {}
             CoreEvent::Resting { charged } => self.emit(Event::Resting { charged }),
             CoreEvent::RestingAfterAborts { aborted } => {
                 self.emit(Event::RestingAfterAborts { aborted });
             }
             CoreEvent::PartnerFailed { conversation, error } => {
                 self.emit(Event::PartnerFailed { conversation, error });
-            }
-            CoreEvent::Met { conversation } => {
-                if let Some(open) = self.conversations.get(&conversation) {
-                    self.used_secrets.remember(open.secret);
-                }
-                self.emit(Event::Met { conversation });
             }
             CoreEvent::Restarted { conversation } => self.emit(Event::Restarted { conversation }),
             CoreEvent::Rhythm { conversation, level } => {
@@ -187,9 +150,65 @@ impl Driver {
             CoreEvent::Closing { conversation, at } => {
                 self.emit(Event::Closing { conversation, at });
             }
-            // The gateway's part only.
-            CoreEvent::Unanswered { .. } => {}
         }
+    }
+
+    fn received(&mut self, conversation: ConversationId, message: Vec<u8>) {
+        let open = self.conversations.get_mut(&conversation);
+        if let Some(Err(missed)) = open.map(|open| open.inbox.put(message)) {
+            self.emit(Event::MessagesMissed { conversation, missed });
+        }
+    }
+
+    fn acknowledged(&mut self, conversation: ConversationId, message: MessageId) {
+        let open = self.conversations.get_mut(&conversation);
+        if let Some((_, done)) = open.and_then(|o| o.unacknowledged.remove(&message)) {
+            // Fails only if the application does not want to know.
+            let _ = done.send(());
+        }
+    }
+
+    fn closed(&mut self, conversation: ConversationId) {
+        self.conversations.remove(&conversation);
+        self.emit(Event::Closed { conversation });
+    }
+
+    fn epoch_adopted(&mut self, epoch: Epoch, first_round: Round, last_round: Round) {
+        tracing::info!(%epoch, %first_round, %last_round, "new epoch");
+        self.emit(Event::EpochAdopted { epoch, first_round, last_round });
+        self.plan_turn();
+    }
+
+    fn round_ended(&mut self, round: Round, outcome: Outcome) {
+        self.told_refusal = None;
+        let ledger = *self.core().ledger();
+        self.emit(Event::RoundEnded { round, outcome, ledger });
+        self.close_dropped();
+    }
+
+    fn document_refused(&self, error: DocumentRefusal) {
+        match error {
+            // Gateways send every document that they hold.
+            DocumentRefusal::Older { .. } => tracing::debug!(%error, "an old document"),
+            _ => tracing::warn!(%error, "an epoch document is refused"),
+        }
+        self.emit(Event::DocumentRefused { error });
+    }
+
+    fn round_refused(&mut self, epoch: Epoch, round: Round, error: RoundRefusal) {
+        // Of an epoch that is refused for one reason, every round is.
+        let kind = Some((epoch, discriminant(&error)));
+        if std::mem::replace(&mut self.told_refusal, kind) != kind {
+            tracing::warn!(%epoch, %round, %error, "rounds are refused from here on");
+        }
+        self.emit(Event::RoundRefused { epoch, round, error });
+    }
+
+    fn met(&mut self, conversation: ConversationId) {
+        if let Some(open) = self.conversations.get(&conversation) {
+            self.used_secrets.remember(open.secret);
+        }
+        self.emit(Event::Met { conversation });
     }
 
     /// Closes the conversations that the application has dropped.
@@ -205,4 +224,8 @@ impl Driver {
             self.core().close_conversation(id);
         }
     }
+}
+
+fn rounds_late(rounds: u64) {
+    tracing::warn!(rounds, "rounds arrived late, in a burst: nothing was submitted for them");
 }

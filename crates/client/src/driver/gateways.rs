@@ -1,4 +1,4 @@
-//! Which gateway to use, and how to come back to one.
+//! The gateway in use: dialling it, losing it, and coming back to one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ impl Driver {
         }
     }
 
-    /// Dials whoever is next.
+    /// Dials the next target: the gateway that the policy names, or the coordinator for newer documents.
     async fn dial(&mut self) {
         let now = SystemClock::now();
         let epoch = self.core().epoch_at(now).map(Arc::clone);
@@ -73,7 +73,7 @@ impl Driver {
         self.greet(gateway);
     }
 
-    /// A gateway serves this client from here on.
+    /// Takes note that a gateway serves this client from here on.
     pub(super) fn greet(&mut self, gateway: IdentityKey) {
         let interval_ms = self.interval_ms();
         self.gateways.linked(gateway, SystemClock::now(), interval_ms);
@@ -130,7 +130,7 @@ impl Driver {
         self.handle(message.into()).await;
     }
 
-    /// The coordinator sent a document.
+    /// Goes on after a document of the coordinator.
     async fn asked(&mut self, refusal: Option<DocumentRefusal>) {
         match refusal {
             // On to a gateway.
@@ -143,8 +143,8 @@ impl Driver {
         }
     }
 
-    /// The link broke, or has to be given up. A gateway whose link broke is dialled again at once,
-    /// and has the rounds under way; a guilty one is left for the epoch's other one.
+    /// Gives the link up after it broke, or because it has to be given up. A gateway whose link broke is
+    /// dialled again at once, and has the rounds under way; a guilty one is left for the epoch's other one.
     pub(super) fn lost(&mut self, reason: String, guilty: bool) {
         let again = match self.line.gateway() {
             Some(gateway) => {
@@ -187,7 +187,7 @@ impl Driver {
         }
     }
 
-    /// From one round to the next, as far as is known.
+    /// Interval from one round to the next, as far as is known.
     fn interval_ms(&self) -> u32 {
         self.core().newest_epoch().map_or(0, |epoch| epoch.parameters().interval_ms)
     }
@@ -198,21 +198,21 @@ impl Driver {
     }
 }
 
-/// Whether an epoch should be over.
+/// Returns `true` if an epoch should be over.
 fn is_outdated(epoch: &VerifiedEpoch, now: Timestamp) -> bool {
     let document = epoch.document();
     let nominal_ms = document.rounds().saturating_mul(document.parameters.interval_ms.into());
     now >= document.starts_at.plus_ms(nominal_ms)
 }
 
-/// The shard with this identity.
+/// Target for the shard with this identity.
 pub(super) fn named(epoch: &VerifiedEpoch, identity: &IdentityKey) -> Option<Target> {
     let index = epoch.index_of(identity)?;
     let shard = &epoch.shards()[index.position()];
     Some(Target::Gateway { address: shard.client_address, identity: shard.identity })
 }
 
-/// The round that a gateway speaks of.
+/// Round of a gateway's message.
 pub(super) fn round_of(message: &ToClient) -> Option<Round> {
     match message {
         ToClient::Document { .. } => None,

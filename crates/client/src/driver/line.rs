@@ -17,35 +17,35 @@ use tokio::time::{Instant, sleep_until, timeout};
 /// Frames waiting to be sent. More than rounds can be in flight: a gateway that reads so slowly is
 /// of no use.
 const QUEUE: usize = 16;
-/// How long a gateway may take to accept a frame.
+/// Longest time that a gateway may take to accept a frame.
 const SEND_WITHIN: Duration = Duration::from_secs(20);
 /// A link on which nothing comes for this long is taken for dead, and tried anew.
 const IDLE: Duration = Duration::from_secs(4);
-/// How often either side is asked for a sign of life. Several may be lost.
+/// Interval at which either side is asked for a sign of life. Several may be lost.
 const KEEP_ALIVE: Duration = Duration::from_millis(1250);
-/// How long a gateway has to answer a new link.
+/// Longest time until a gateway answers a new link.
 const ANSWER_WITHIN: Duration = Duration::from_secs(4);
-/// How long the coordinator has for a document. With none to show yet, it takes its time.
+/// Longest time until the coordinator has sent a document. With none to show yet, it takes its time.
 const DOCUMENT_WITHIN: Duration = Duration::from_secs(15);
 
-/// Whom to link up with.
+/// Other end of the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     Coordinator { address: String, identity: IdentityKey },
     Gateway { address: SocketAddr, identity: IdentityKey },
 }
 
-/// What happens on the line.
+/// Event on the line.
 pub(super) enum LineEvent {
     /// The wait is over: time to dial.
     Due,
     /// The link is up, and the hello on its way.
     Up,
-    /// Nobody, or the wrong one, answered.
+    /// The target did not answer, or somebody else did.
     Failed(DialError),
     /// A message came.
     Message(Box<ToClient>),
-    /// The link is gone, and why.
+    /// The link is gone, for this reason.
     Lost(String),
     /// The other side broke the protocol.
     Nonsense(String),
@@ -66,7 +66,7 @@ struct Up {
     until: Option<Instant>,
 }
 
-/// Ends with the link, even in the midst of a send.
+/// Ends the writing task with the link, even in the midst of a send.
 struct Writer(JoinHandle<()>);
 
 impl Drop for Writer {
@@ -133,7 +133,7 @@ impl Line {
         }
     }
 
-    /// Whom the line leads to, or should.
+    /// Other end of the line, or the one that is dialled.
     pub(super) fn target(&self) -> Option<&Target> {
         match &self.state {
             State::Waiting(_) => None,
@@ -150,7 +150,7 @@ impl Line {
         }
     }
 
-    /// What happens next on a line that is there; nothing on one that is not.
+    /// Next event of a line that is there; never ends on one that is not.
     pub(super) async fn next_of(line: Option<&mut Self>) -> LineEvent {
         match line {
             Some(line) => line.next().await,
@@ -158,7 +158,7 @@ impl Line {
         }
     }
 
-    /// Waits until what was handed over is sent, and closes.
+    /// Waits until all frames handed over are sent, and closes.
     pub(super) async fn finish(self) {
         if let State::Up(_, up) = self.state {
             let Up { receiver: _receiver, frames, mut writer, .. } = *up;
@@ -168,8 +168,8 @@ impl Line {
         }
     }
 
-    /// The next thing that happens. The future may be dropped and called again without losing
-    /// anything. After `Failed` and `Lost` it is for the caller to say how to go on.
+    /// The next event. The future may be dropped and called again without losing anything. After `Failed` and
+    /// `Lost` it is for the caller to say how to go on.
     pub(super) async fn next(&mut self) -> LineEvent {
         match &mut self.state {
             State::Waiting(until) => {

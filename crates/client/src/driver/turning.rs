@@ -1,4 +1,4 @@
-//! Turning to the gateway of a new epoch, without missing a round.
+//! The turn to the gateway of a new epoch, without missing a round.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use super::line::{Line, LineEvent, Target};
 use super::{Driver, Moment};
 use crate::event::Event;
 
-/// How long the gateway of before may go on serving once it is time to turn.
+/// Time for which the gateway of before may go on serving once it is time to turn.
 const TURN_WITHIN: Duration = Duration::from_millis(GatewayPolicy::TURN_WITHIN_MS);
-/// How long to wait before another try.
+/// Pause before another try.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// The gateway before, until the rounds that it was given are over.
+/// The line to the gateway before, until the rounds that it was given are over.
 pub(super) struct Before {
     pub(super) line: Line,
     /// The last of its rounds.
@@ -26,7 +26,7 @@ pub(super) struct Before {
 }
 
 impl Driver {
-    /// A new epoch was adopted: when to turn to its gateway.
+    /// Fixes the time to turn to the gateway of an epoch that was adopted.
     pub(super) fn plan_turn(&mut self) {
         let newest = self.core().newest_epoch().map(Arc::clone);
         let Some(newest) = newest else { return };
@@ -66,7 +66,7 @@ impl Driver {
         self.turn_at = Some(Instant::now() + RETRY);
     }
 
-    /// The next gateway is there: rounds are handed in at it from here on.
+    /// Hands rounds in at the next gateway from here on.
     fn turned(&mut self) {
         let Some(next) = self.next.take() else { return };
         let Some(Target::Gateway { identity, .. }) = next.target().cloned() else { return };
@@ -79,7 +79,7 @@ impl Driver {
         self.greet(identity);
     }
 
-    /// No next gateway could be reached in time: the one before serves no more all the same.
+    /// Leaves the gateway before, though no next one could be reached in time.
     pub(super) fn turn_away(&mut self) {
         self.next = None;
         if self.line.gateway().is_some() {

@@ -50,7 +50,7 @@ impl StateWitness for Machine {
     }
 }
 
-/// What the adversary and an honest bookkeeper have seen of a client, over all its lives.
+/// The adversary's and an honest bookkeeper's record of a client, over all its lives.
 struct World {
     mix: Mix,
     rng: ChaCha20Rng,
@@ -107,8 +107,8 @@ impl World {
         Life { core, records }
     }
 
-    /// Opens a round and does what the client says, as the driver does. Returns the onions that left,
-    /// and whether something could not be written.
+    /// Opens a round and carries out the client's outputs, as the driver does. Returns the onions that left,
+    /// and `true` if something could not be written.
     fn open(&mut self, life: &mut Life, now: Timestamp, round: u64) -> (Option<Vec<u8>>, bool) {
         let input = Input::Opened { epoch: Epoch(1), round: Round(round), closes_in_ms: 500 };
         life.core.handle(now, input);
@@ -128,7 +128,7 @@ impl World {
         (left, failed)
     }
 
-    /// Opens a round, and notes whether it counts.
+    /// Opens a round, and notes it if it counts.
     fn open_and_count(
         &mut self,
         life: &mut Life,
@@ -173,6 +173,38 @@ impl World {
         self.drain(life);
     }
 
+    /// What a new life has charged and counted is what happened in those before it, and no more than a
+    /// crash may have kept from them.
+    fn compare(&self, life: &Life, seed: u64) {
+        let (charged, aborted) = (life.core.ledger().charged(), life.core.attempts().spent);
+        assert!(charged >= self.disturbed, "seed {seed}: {charged} < {}", self.disturbed);
+        assert!(charged <= self.disturbed + self.lost, "seed {seed}: too much is charged");
+        assert!(aborted >= self.aborted, "seed {seed}: {aborted} < {}", self.aborted);
+        assert!(aborted <= self.aborted + self.reserved, "seed {seed}: too much is counted");
+    }
+
+    /// Plays some rounds from `round` on, each after an earlier one once more. Returns `false` as soon as
+    /// something could not be written.
+    fn play(&mut self, life: &mut Life, round: &mut u64) -> bool {
+        for _ in 0..self.rng.random_range(1..12) {
+            let now = self.time(*round);
+            let again = self.rng.random_range(10..=*round);
+            if self.open_and_count(life, now, again).1 {
+                return false;
+            }
+            let (onions, failed) = self.open_and_count(life, now, *round);
+            if failed {
+                return false;
+            }
+            if let Some(onions) = onions {
+                assert_eq!(onions.len(), 2 * self.mix.entry_bytes());
+                self.end(life, now, *round, onions);
+            }
+            *round += 1;
+        }
+        true
+    }
+
     fn drain(&mut self, life: &mut Life) {
         while let Some(output) = life.core.poll() {
             if let Output::Event(Event::RoundEnded { round, outcome }) = output {
@@ -213,38 +245,13 @@ fn lives(seed: u64) -> (u32, u32) {
         assert_ne!(opened.2, StateOrigin::Restored, "seed {seed}: no backup was restored");
         let mut life = world.begin(opened, now);
         charged = life.core.ledger().charged();
-        assert!(charged >= world.disturbed, "seed {seed}: {charged} < {}", world.disturbed);
-        assert!(charged <= world.disturbed + world.lost, "seed {seed}: too much is charged");
-        let aborted = life.core.attempts().spent;
-        assert!(aborted >= world.aborted, "seed {seed}: {aborted} < {}", world.aborted);
-        assert!(aborted <= world.aborted + world.reserved, "seed {seed}: too much is counted");
+        world.compare(&life, seed);
         if world.rng.random_ratio(3, 4) {
             let secret = ConversationSecret([9; 32]);
             let opening = Opening::new(secret, Role::First, Start::Dense);
             life.core.open_conversation(&opening).unwrap();
         }
-        let rounds = world.rng.random_range(1..12);
-        let mut down = false;
-        for _ in 0..rounds {
-            let now = world.time(round);
-            // An earlier round once more.
-            let again = world.rng.random_range(10..=round);
-            let (_, failed) = world.open_and_count(&mut life, now, again);
-            down = failed;
-            if failed {
-                break;
-            }
-            let (onions, failed) = world.open_and_count(&mut life, now, round);
-            down = failed;
-            if failed {
-                break;
-            }
-            if let Some(onions) = onions {
-                assert_eq!(onions.len(), 2 * world.mix.entry_bytes());
-                world.end(&mut life, now, round, onions);
-            }
-            round += 1;
-        }
+        let mut down = !world.play(&mut life, &mut round);
         // Those without an outcome are disturbed if the adversary wants, and charged for sure.
         let counting = std::mem::take(&mut world.counting);
         let left = counting.iter().filter(|round| world.submitted.contains_key(&round.0)).count();
