@@ -1,16 +1,16 @@
-//! Where others reach a shard that is not reached where it listens.
+//! Addresses of a shard that is not reached where it listens.
 
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::str::FromStr;
 
-/// An address, or a name that is looked up once, when the shard starts. Epoch documents hold addresses.
+/// An address, or a name that is looked up once, when the shard starts: epoch documents hold addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Advertised {
     /// The address itself.
     Address(SocketAddr),
-    /// `host:port`.
+    /// A name with a port, as `host:port`.
     Name(String),
 }
 
@@ -46,7 +46,7 @@ impl fmt::Display for Advertised {
 }
 
 impl Advertised {
-    /// The address: of several that a name has, the first of the kind that the shard listens on.
+    /// Finds the address. Of several that a name has, it is the first of the kind that the shard listens on.
     ///
     /// # Errors
     /// If the name cannot be resolved.

@@ -1,4 +1,4 @@
-//! Links of clients.
+//! Links of clients: one task reads and one writes for each.
 
 use antiphon_mix::ClientId;
 use antiphon_transport::{CloseReason, Link, LinkReceiver, LinkSender, Server};
@@ -8,26 +8,26 @@ use tokio::sync::{mpsc, watch};
 
 use crate::server::Phase;
 
-/// What happens on clients' links.
+/// Event on a client's link.
 #[derive(Debug)]
 pub(crate) enum ClientEvent {
-    /// A client is there.
+    /// A client has linked itself to this shard.
     Joined(ClientId, ClientLink),
-    /// A client says something.
+    /// A client has sent a message.
     Said(ClientId, FromClient),
     /// A client is gone.
     Left(ClientId),
 }
 
-/// The way to one client.
+/// The sending side of one client's link.
 #[derive(Debug)]
 pub(crate) struct ClientLink {
-    /// Frames for it. Dropped, the link closes when all of them are sent.
+    /// Queue of frames for it. Dropped, the link closes when all of them are sent.
     queue: mpsc::Sender<Bytes>,
     link: LinkSender,
 }
 
-/// The client does not read what it is sent.
+/// The queue is full: the client does not read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TooSlow;
 
@@ -43,8 +43,8 @@ impl ClientLink {
     }
 }
 
-/// Takes in clients until the shard stops. `queue` is how many frames wait for a client at most.
-/// Each writing task holds a copy of `writing`, so that the shard knows when all have said goodbye.
+/// Takes in clients until the shard stops. At most `queue` frames wait for a client. Each writing task holds
+/// a copy of `writing`, so that the shard knows when all have said goodbye.
 pub(crate) async fn serve(
     mut server: Server,
     events: mpsc::Sender<ClientEvent>,
@@ -95,6 +95,7 @@ fn take_in(
 
 async fn write(sender: LinkSender, mut queued: mpsc::Receiver<Bytes>, writing: mpsc::Sender<()>) {
     let _writing = writing;
+    // A client that does not read holds up this task alone.
     while let Some(frame) = queued.recv().await {
         if sender.send(frame).await.is_err() {
             return;
@@ -111,8 +112,8 @@ enum Listened {
     Malformed,
 }
 
-/// Hands on what the client says until it is gone or says something that no client says. A client
-/// that says a lot waits until the shard has dealt with it, and QUIC's flow control slows it down.
+/// Hands on a client's messages until it is gone, or sends one that no client sends. A client that sends a
+/// lot waits until the shard has dealt with it, and QUIC's flow control slows it down.
 async fn listen(
     id: ClientId,
     receiver: &mut LinkReceiver,

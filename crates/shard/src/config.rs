@@ -1,4 +1,4 @@
-//! What a shard server is told when it starts.
+//! Configuration of a shard server in code.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,28 +11,28 @@ use ed25519_dalek::SigningKey;
 
 use crate::Advertised;
 
-/// Everything that a shard server needs.
+/// Configuration of a shard server.
 pub struct ShardServerConfig {
-    /// The shard's long-term identity.
+    /// Long-term identity of the shard.
     pub identity: SigningKey,
-    /// The network it belongs to.
+    /// Network that the shard belongs to.
     pub network: NetworkFile,
-    /// Its operator's list, which it is on.
+    /// List of its operator, on which it is.
     pub list: Signed<OperatorList>,
-    /// Where to listen for other shards. With port 0 the system chooses one.
+    /// Address to listen on for other shards. With port 0 the system chooses one.
     pub listen_peers: SocketAddr,
-    /// Where to listen for clients. With port 0 the system chooses one.
+    /// Address to listen on for clients. With port 0 the system chooses one.
     pub listen_clients: SocketAddr,
-    /// Where other shards reach it, if that is not where it listens.
+    /// Address for other shards, if that is not the one listened on.
     pub advertise_peers: Option<Advertised>,
-    /// Where clients reach it, if that is not where it listens.
+    /// Address for clients, if that is not the one listened on.
     pub advertise_clients: Option<Advertised>,
-    /// The coordinator.
+    /// Address and identity of the coordinator.
     pub coordinator: CoordinatorAddress,
     /// The file that keeps the shard from signing twice. `None` keeps that in memory only, which is
     /// good for demonstrations and nothing else.
     pub state: Option<PathBuf>,
-    /// What it takes from others.
+    /// Limits on others.
     pub limits: ServerLimits,
     /// Threads that peel and build noise; `None` for one per core.
     pub threads: Option<NonZeroUsize>,
@@ -50,19 +50,19 @@ impl fmt::Debug for ShardServerConfig {
     }
 }
 
-/// Where the coordinator is, and who.
+/// Address and identity of a coordinator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoordinatorAddress {
     /// `host:port` of its endpoint for shards.
     pub address: String,
-    /// Its identity.
+    /// Identity that it has to prove.
     pub identity: IdentityKey,
 }
 
-/// What a shard server takes from others at most.
+/// Limits of a shard server on others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerLimits {
-    /// What the round machine takes.
+    /// Limits of the round machine.
     pub rounds: antiphon_mix::Limits,
     /// Clients linked at once.
     pub clients: usize,
@@ -92,7 +92,7 @@ impl Default for ServerLimits {
 }
 
 impl ServerLimits {
-    /// For the endpoint that clients link to.
+    /// Limits of the endpoint that clients link to.
     pub(crate) fn for_clients(&self) -> Limits {
         Limits {
             max_links: self.clients,

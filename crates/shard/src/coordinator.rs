@@ -1,4 +1,4 @@
-//! The link to the coordinator. It is dialled again when lost.
+//! The link to the coordinator, which is dialled again when lost.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use crate::server::WAITS;
 /// Messages that wait for the coordinator at most.
 const QUEUE: usize = 64;
 
-/// What happens on the link to the coordinator.
+/// Event on the link to the coordinator.
 #[derive(Debug)]
 pub(crate) enum CoordinatorEvent {
-    /// It is there. What is queued here goes over this link or is lost with it, so that nothing
-    /// ever goes ahead of the registration. Dropping the queue closes the link, when all is sent.
+    /// There is a link. Messages queued here go over this link or are lost with it, so that nothing ever goes
+    /// ahead of the registration. Dropping the queue closes the link, when all is sent.
     Linked(mpsc::Sender<Bytes>),
-    /// The coordinator says something.
+    /// The coordinator has sent a message.
     Said(Box<ToShard>),
-    /// There is no link.
+    /// There is no link, for this reason.
     Lost(String),
 }
 
@@ -72,7 +72,7 @@ impl Coordinator {
     }
 }
 
-/// Carries messages both ways until the link is gone, and says why; `None` if it was ended here.
+/// Carries messages both ways until the link is gone, and returns why; `None` if it was ended here.
 async fn carry(link: Link, events: &mpsc::Sender<CoordinatorEvent>) -> Option<String> {
     let (sender, mut receiver) = link.split();
     let (queue, mut queued) = mpsc::channel(QUEUE);

@@ -1,4 +1,4 @@
-//! What is known of the endpoints that this shard listens on, and what is told to them.
+//! The endpoints that this shard listens on: their counts, and their bounds.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -11,15 +11,15 @@ use tokio::time::interval;
 use crate::metrics;
 use crate::server::Phase;
 
-/// How often counts are taken over into metrics.
+/// Interval at which counts are taken over into metrics.
 const COUNT_EVERY: Duration = Duration::from_secs(2);
 
-/// Both endpoints.
+/// Handles to both endpoints.
 #[derive(Clone, Debug)]
 pub(crate) struct Doors {
-    /// For other shards.
+    /// Endpoint for other shards.
     pub(crate) peers: Endpoint,
-    /// For clients.
+    /// Endpoint for clients.
     pub(crate) clients: Endpoint,
 }
 
@@ -38,12 +38,12 @@ impl Doors {
         }
     }
 
-    /// The shards of the epochs that are not over dial from these addresses.
+    /// Expects dials from these addresses: those of the shards of the epochs that are not over.
     pub(crate) fn expect_peers(&self, addresses: HashSet<IpAddr>) {
         self.peers.reserve(addresses);
     }
 
-    /// Nothing that clients say is longer.
+    /// Bounds the frames of clients: none of their messages is longer.
     pub(crate) fn expect_submissions(&self, bytes: usize) {
         self.clients.accept_up_to(bytes);
     }

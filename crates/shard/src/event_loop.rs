@@ -32,18 +32,18 @@ use crate::{ShardNotice, StateFileError};
 use readiness::Part;
 use rosters::Rosters;
 
-/// How long a shard that leaves waits for an epoch without it to take over.
+/// Longest time that a shard that leaves waits for an epoch without it to take over.
 const HAND_OVER: Duration = Duration::from_secs(60);
-/// How long a shard that stops waits for its running round.
+/// Longest time that a shard that stops waits for its running round.
 const LAST_ROUND: Duration = Duration::from_secs(60);
 
-/// Results of work and inputs from peers handled in a row, at most.
+/// Results of jobs and inputs from peers that are handled in a row, at most.
 const AT_A_TIME: usize = 64;
 
-/// Why a running shard failed.
+/// Reason why a running shard failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// What must not be forgotten could not be made durable. Nothing was signed since.
+    /// State that must not be forgotten could not be made durable. Nothing was signed since.
     #[error(transparent)]
     State(#[from] StateFileError),
     /// A task panicked: a bug.
@@ -51,7 +51,7 @@ pub enum RunError {
     Panicked,
 }
 
-/// Where everything comes from that happens.
+/// Receivers of every event that the loop handles.
 pub(crate) struct Sources {
     pub(crate) results: mpsc::UnboundedReceiver<WorkDone>,
     pub(crate) coordinator: mpsc::Receiver<CoordinatorEvent>,
@@ -93,21 +93,21 @@ pub(crate) struct EventLoop<T> {
     machine: Shard,
     through: T,
     hands: Hands,
-    /// The highest round served so far.
+    /// Highest round served so far.
     served: Round,
     rosters: Rosters,
     outbound: BTreeMap<IdentityKey, Outbound>,
     coordinator: Option<mpsc::Sender<Bytes>>,
     clients: HashMap<ClientId, ClientLink>,
-    /// Clients found gone while outputs were carried out.
+    /// Clients found gone while outputs were carried out: the machine is told afterwards.
     gone: Vec<ClientId>,
     /// The last message encoded for clients, since many get the same.
     encoded: Option<(Arc<ToClient>, Bytes)>,
     send_times: SendTimes,
-    /// Until when a shard that leaves goes on as before.
+    /// Time until which a shard that leaves goes on as before.
     leaving_until: Option<Instant>,
     stopping: bool,
-    /// What traces are measured from.
+    /// Moment that traces are measured from.
     started: Instant,
     part: Part,
 }
@@ -139,7 +139,7 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
         }
     }
 
-    /// Runs until told to stop, or until what must be durable cannot be made so.
+    /// Runs until told to stop, or until state that must be durable cannot be made so.
     pub(crate) async fn run(
         mut self,
         mut sources: Sources,
@@ -190,14 +190,14 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
         Ok(())
     }
 
-    /// Whether a shard that leaves is needed no more, or has waited long enough.
+    /// Returns `true` if a shard that leaves is needed no more, or has waited long enough.
     fn has_left(&self) -> bool {
         self.leaving_until.is_some_and(|until| {
             self.coordinator.is_none() || self.machine.is_released() || Instant::now() >= until
         })
     }
 
-    /// Handles what many wait to have handled, without asking after the rest in between.
+    /// Handles inputs of which many may wait, without asking after the rest in between.
     async fn catch_up(&mut self, sources: &mut Sources) -> Result<(), RunError> {
         for _ in 0..AT_A_TIME {
             let input = match sources.results.try_recv() {
@@ -217,7 +217,7 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
         Ok(())
     }
 
-    /// Lets the machine handle `input` and carries out all that it then wants done.
+    /// Lets the machine handle `input` and carries out all of its outputs.
     async fn handle(&mut self, input: Input) -> Result<(), RunError> {
         self.tell_machine(input);
         loop {
@@ -234,8 +234,8 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
         self.machine.handle_at(SystemClock::now(), self.started.elapsed(), input);
     }
 
-    /// How long until the machine wants to be told the time. Never nothing: a deadline that has
-    /// passed while the machine waits for a thread to finish peeling stays where it is.
+    /// Time until the machine wants to be told the time. Never zero: a deadline that has passed while the
+    /// machine waits for a thread to finish peeling stays where it is.
     fn until_deadline(&self) -> Duration {
         let wait = self.machine.next_deadline().map(|at| at.ms_since(SystemClock::now()));
         // Without a deadline, something else comes first.

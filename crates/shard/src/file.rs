@@ -14,11 +14,11 @@ use crate::{Advertised, CoordinatorAddress, ServerLimits, ShardServerConfig};
 /// A configuration file, read. Paths are already relative to where the program runs.
 #[derive(Debug)]
 pub struct ConfigFile {
-    /// Everything for [`ShardServer::start`](crate::ShardServer::start).
+    /// Configuration for [`ShardServer::start`](crate::ShardServer::start).
     pub shard: ShardServerConfig,
     /// The file of the operator's list. The operator replaces it before it ends.
     pub operator_list: PathBuf,
-    /// Where to answer those who look after the process.
+    /// Address of the pages for those who look after the process.
     pub admin: Option<SocketAddr>,
 }
 
@@ -38,7 +38,7 @@ struct Raw {
     #[serde(default)]
     limits: RawLimits,
     admin: Option<AdminSection>,
-    /// What `admin` was called.
+    /// Former name of `admin`, to be told of.
     metrics: Option<IgnoredAny>,
 }
 

@@ -28,7 +28,7 @@ const MESSAGES_LOST: &str = "antiphon_shard_messages_lost_total";
 
 /// Upper bounds of the buckets for round latencies, in seconds.
 const ROUND_BUCKETS: [f64; 12] = [0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 7.5, 10.0, 20.0];
-/// Upper bounds of the buckets for the phases of a round, and what computing takes in one, in seconds.
+/// Upper bounds of the buckets for the phases of a round, and for the computing time in one, in seconds.
 const PHASE_BUCKETS: [f64; 12] =
     [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
@@ -39,7 +39,7 @@ pub const BUCKETS: [(&str, &[f64]); 3] = [
     (CPU_SECONDS, &PHASE_BUCKETS),
 ];
 
-/// Says what each of them is, to whatever collects metrics.
+/// Describes each metric to whatever collects metrics.
 pub(crate) fn describe() {
     describe_counter!(ROUNDS, "Rounds that ended here, by outcome");
     describe_histogram!(ROUND_SECONDS, "Time from a round's opening to its end here");

@@ -1,60 +1,60 @@
-//! What a running shard tells its operator.
+//! Notices of a running shard to its operator.
 
 use antiphon_mix::{Notice, RoundTrace};
 use antiphon_wire::{Epoch, IdentityKey, Round, RoundCounts, RoundOutcome};
 
-/// Something an operator may want to know. Nothing about single users.
+/// Notice to an operator. Nothing about single users.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ShardNotice {
     /// The link to the coordinator is up.
     CoordinatorLinked,
     /// The link to the coordinator is lost, or could not be opened. It is tried again.
     CoordinatorLost {
-        /// Why.
+        /// Reason, in words.
         why: String,
     },
     /// A document was published that lists this shard.
     EpochPublished {
-        /// The epoch.
+        /// Number of the epoch.
         epoch: Epoch,
-        /// Its first round.
+        /// First round of the epoch.
         first_round: Round,
-        /// Its last round.
+        /// Last round of the epoch.
         last_round: Round,
-        /// How many shards take part.
+        /// Number of shards that take part.
         shards: usize,
-        /// L.
+        /// L, the number of layers.
         layers: u8,
     },
     /// A round ended here.
     RoundEnded {
-        /// The round.
+        /// Round that ended.
         round: Round,
-        /// How.
+        /// Outcome at this shard.
         outcome: RoundOutcome,
-        /// What could be counted.
+        /// Figures that anybody could count.
         counts: RoundCounts,
-        /// Milliseconds from its opening.
+        /// Milliseconds since its opening.
         took_ms: u64,
     },
-    /// Where the time of a round that ended here went.
+    /// Durations of a round that ended here.
     RoundTraced(RoundTrace),
     /// The coordinator's call for keys was not answered with keys.
     CallRefused {
-        /// Why.
+        /// Reason, in words.
         why: String,
     },
     /// An epoch goes on of which this shard has no keys, since it was started again. It waits for
     /// the next.
     KeysGone {
-        /// The epoch.
+        /// Epoch that goes on.
         epoch: Epoch,
     },
     /// The operator's list ends soon, or has ended.
     ListEnds {
-        /// The last epoch that it is for.
+        /// Last epoch of the list.
         last_epoch: Epoch,
-        /// The newest epoch.
+        /// Newest epoch.
         epoch: Epoch,
     },
     /// A newer list of the operator was taken.
@@ -73,24 +73,24 @@ pub enum ShardNotice {
     },
     /// The coordinator's proposal was not signed.
     ProposalRefused {
-        /// Why.
+        /// Reason, in words.
         why: String,
     },
     /// A published document was not taken.
     DocumentRefused {
-        /// Why.
+        /// Reason, in words.
         why: String,
     },
     /// The coordinator does not accept this shard.
     Rejected {
-        /// Why.
+        /// Reason that the coordinator gave.
         why: String,
     },
     /// A peer broke the rules.
     PeerFault {
-        /// Which shard.
+        /// Identity of the peer.
         peer: IdentityKey,
-        /// What it did.
+        /// Fault, in words.
         what: String,
     },
 }

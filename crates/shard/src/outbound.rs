@@ -23,7 +23,7 @@ const FRAMES: usize = 256;
 const BATCHES: usize = 128;
 /// Control frames that are sent in one go at most.
 const TOGETHER: usize = 64;
-/// How long a peer that is there may take to receive the last of what was sent.
+/// Longest time that a peer that is there may take to receive the last of what was sent.
 const FAREWELL: Duration = Duration::from_secs(30);
 /// Bytes of one chunk of a batch, at most, unless one item is longer: what a link sends in one go.
 const CHUNK_BYTES: usize = 128 << 10;
@@ -84,7 +84,7 @@ impl Outbound {
     }
 }
 
-/// A batch as chunks, the header first. The items are cut, not copied.
+/// Cuts a batch into chunks, the header first. The items are not copied.
 fn batch_chunks(header: Bytes, mut rest: Bytes, item_bytes: usize) -> Vec<Bytes> {
     let item_bytes = item_bytes.max(1);
     let most = (CHUNK_BYTES / item_bytes).max(1) * item_bytes;
@@ -96,13 +96,13 @@ fn batch_chunks(header: Bytes, mut rest: Bytes, item_bytes: usize) -> Vec<Bytes>
     chunks
 }
 
-/// What waits for one of the links.
+/// Queue of one of the links.
 enum Queue {
     Frames(mpsc::Receiver<Bytes>),
     Batches(mpsc::Receiver<Vec<Bytes>>),
 }
 
-/// Whether the link is still wanted.
+/// End of a link, or of the need for it.
 #[derive(PartialEq, Eq)]
 enum Ended {
     Lost,
@@ -117,7 +117,7 @@ impl Queue {
         }
     }
 
-    /// Whether nobody adds to it any more.
+    /// Returns `true` if nobody adds to it any more.
     fn is_closed(&self) -> bool {
         match self {
             Self::Frames(queue) => queue.is_closed(),
@@ -125,7 +125,7 @@ impl Queue {
         }
     }
 
-    /// Sends what is queued over one link until it is gone, or until the queue is closed and empty.
+    /// Sends the queue over one link until that is gone, or until the queue is closed and empty.
     async fn carry(&mut self, link: PeerSender) -> Ended {
         match self {
             Self::Frames(queue) => carry_frames(link, queue).await,
@@ -190,6 +190,7 @@ async fn carry_batches(mut link: BatchSender, queue: &mut mpsc::Receiver<Vec<Byt
         let mut next = if room { queue.try_recv() } else { Err(TryRecvError::Empty) };
         if link.under_way() == 0 && next == Err(TryRecvError::Empty) {
             tokio::select! {
+                // With nothing under way, whichever comes first: another batch, or the end of the link.
                 biased;
                 _ = link.idle() => return Ended::Lost,
                 batch = queue.recv() => next = batch.ok_or(TryRecvError::Disconnected),

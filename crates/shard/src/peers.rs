@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::server::Phase;
 
-/// Whom to let in, and who is.
+/// Peers that may link to this shard, and the links of those that have.
 #[derive(Debug, Default)]
 pub(crate) struct PeerLinks {
     inner: Mutex<Inner>,
@@ -32,12 +32,12 @@ impl PeerLinks {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether an epoch that is not over lists this shard.
+    /// Returns `true` if an epoch that is not over lists this shard.
     pub(crate) fn is_listed(&self, peer: &IdentityKey) -> bool {
         self.lock().listed.contains(peer)
     }
 
-    /// Sets who is listed, and closes the links of those who are not.
+    /// Sets the peers that are listed, and closes the links of all others.
     pub(crate) fn list(&self, listed: BTreeSet<IdentityKey>) {
         let mut inner = self.lock();
         inner.listed = listed;
@@ -82,15 +82,15 @@ fn peers_of(links: &BTreeMap<(IdentityKey, Lane), (u64, PeerHandle)>) -> usize {
     links.keys().filter(|(_, lane)| *lane == Lane::Control).count()
 }
 
-/// Where what peers send goes. Messages do not wait for batches.
+/// Queues for the inputs of peers. Messages do not wait for batches.
 #[derive(Clone, Debug)]
 pub(crate) struct PeerInputs {
     pub(crate) messages: mpsc::Sender<Input>,
     pub(crate) batches: mpsc::Sender<Input>,
 }
 
-/// Takes in peers until the shard stops. Everything they send goes to `inputs`, and when that is
-/// full, nothing more is read, so that TCP slows them down.
+/// Takes in peers until the shard stops. All their inputs go to `inputs`, and when that is full, nothing more
+/// is read, so that TCP slows them down.
 pub(crate) async fn serve(
     mut server: PeerServer,
     links: Arc<PeerLinks>,

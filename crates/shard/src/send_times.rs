@@ -1,5 +1,5 @@
-//! How long it takes until the operating system has the onions of a layer: measured by when the links
-//! let go of their bytes.
+//! Times until the operating system has the onions of a layer, measured by when the links let go of their
+//! bytes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,9 +22,9 @@ pub(crate) struct SendTimes {
 
 #[derive(Debug)]
 struct Sending {
-    /// When the first batch was handed out.
+    /// Moment at which the first batch was handed out.
     since: Instant,
-    /// How much later the last one was let go, in nanoseconds.
+    /// Nanoseconds until the last one was let go.
     took_ns: AtomicU64,
 }
 
@@ -61,7 +61,7 @@ impl SendTimes {
         Bytes::from_owner(Sent { bytes, sending })
     }
 
-    /// Fills in what is known of a round that has ended, and forgets it.
+    /// Fills in the times of a round that has ended, and forgets it.
     pub(crate) fn fill(&mut self, trace: &mut RoundTrace) {
         for layer in &mut trace.layers {
             if let Some(sending) = self.layers.get(&(trace.round, layer.layer)) {

@@ -44,7 +44,7 @@ const COORDINATOR_EVENTS: usize = 16;
 pub(crate) const WAITS: Waits =
     Waits { first: Duration::from_millis(50), longest: Duration::from_secs(5) };
 
-/// Where a server is in its life.
+/// Phase of a server's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// All doors are open.
@@ -52,11 +52,11 @@ pub(crate) enum Phase {
     /// The shard serves until it is needed no more, and finishes its last round; no new client comes
     /// in.
     Stopping,
-    /// All is said.
+    /// The shard has said goodbye to all.
     Closed,
 }
 
-/// Why a shard server does not start.
+/// Reason why a shard server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An endpoint cannot listen.
@@ -64,7 +64,7 @@ pub enum StartError {
     Bind {
         /// `shards` or `clients`.
         whom: &'static str,
-        /// Why.
+        /// Error of the endpoint.
         source: BindError,
     },
     /// Others cannot dial the address that would be registered.
@@ -83,9 +83,9 @@ pub enum StartError {
     Unresolved {
         /// `peers` or `clients`.
         whom: &'static str,
-        /// The name.
+        /// Name that is advertised.
         name: String,
-        /// Why.
+        /// Error of the lookup.
         source: io::Error,
     },
     /// The operator's list is for another network.
@@ -119,7 +119,7 @@ pub enum StartError {
     NotListed {
         /// The identity, in full.
         identity: String,
-        /// The list's number.
+        /// Number of the list.
         number: u32,
     },
     /// The state file cannot be used.
@@ -292,27 +292,27 @@ impl ShardServer {
         })
     }
 
-    /// The shard's identity.
+    /// Identity by which others know the shard.
     pub fn identity(&self) -> IdentityKey {
         self.identity
     }
 
-    /// Where it listens for other shards.
+    /// Address on which it listens for other shards.
     pub fn peer_address(&self) -> SocketAddr {
         self.peer_address
     }
 
-    /// Where it listens for clients.
+    /// Address on which it listens for clients.
     pub fn client_address(&self) -> SocketAddr {
         self.client_address
     }
 
-    /// Whether the shard takes part in the network, and what it lacks otherwise.
+    /// Readiness of the shard for its part in the network, or what it lacks, as it changes.
     pub fn readiness(&self) -> watch::Receiver<Readiness> {
         self.readiness.clone()
     }
 
-    /// What happens from now on. A subscriber that falls far behind misses the oldest.
+    /// Notices from now on. A subscriber that falls far behind misses the oldest.
     pub fn subscribe(&self) -> broadcast::Receiver<ShardNotice> {
         self.notices.subscribe()
     }
@@ -329,11 +329,10 @@ impl ShardServer {
         Ok(())
     }
 
-    /// Waits until the shard fails; for ever if it does not. The future may be dropped and called
-    /// again.
+    /// Waits until the shard fails; for ever if it does not. The future may be dropped and called again.
     ///
     /// # Errors
-    /// Why it failed; given out once.
+    /// The reason of the failure, once.
     pub async fn failed(&mut self) -> Result<(), RunError> {
         let Some(task) = &mut self.task else { return Ok(()) };
         let ended = task.await;
@@ -360,7 +359,7 @@ impl Drop for ShardServer {
     }
 }
 
-/// The address to register.
+/// Address to register, which others have to be able to dial.
 fn advertised(
     whom: &'static str,
     advertised: Option<&Advertised>,
@@ -404,7 +403,7 @@ impl ShardServerConfig {
     }
 }
 
-/// What a new operator's list has to fit.
+/// Network and operator that a new list has to fit.
 #[derive(Debug)]
 struct Expected {
     network: Arc<NetworkFile>,

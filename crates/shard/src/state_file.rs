@@ -8,7 +8,7 @@ use antiphon_process::kept_file::{Disk, KeptFile, LockError};
 use antiphon_wire::{Epoch, Round};
 use serde::Deserialize;
 
-/// What is wrong with a state file.
+/// Error of a state file.
 #[derive(Debug, thiserror::Error)]
 pub enum StateFileError {
     /// Another process uses it, or it cannot be locked.
@@ -17,9 +17,9 @@ pub enum StateFileError {
     /// It cannot be read.
     #[error("cannot read the state file {path}: {source}", path = path.display())]
     Read {
-        /// The file.
+        /// Path of the state file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
     /// It cannot be written. Nothing was signed or served since.
@@ -28,9 +28,9 @@ pub enum StateFileError {
         path = path.display()
     )]
     Write {
-        /// The file.
+        /// Path of the state file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         source: io::Error,
     },
     /// It is not what this program wrote.
@@ -41,9 +41,9 @@ pub enum StateFileError {
         path = path.display()
     )]
     Damaged {
-        /// The file.
+        /// Path of the state file.
         path: PathBuf,
-        /// What is wrong.
+        /// Reason, in words.
         reason: String,
     },
 }

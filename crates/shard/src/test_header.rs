@@ -1,8 +1,8 @@
-//! A header for tests.
+//! A batch header for tests.
 
 use antiphon_wire::{BatchHeader, Digest, Direction, Epoch, Layer, Round, ShardIndex};
 
-/// That of an empty batch from shard 0 to shard 1.
+/// The header of an empty batch from shard 0 to shard 1.
 pub(crate) fn header(round: u64, layer: u8, direction: Direction) -> BatchHeader {
     BatchHeader {
         version: 1,

@@ -59,7 +59,7 @@ impl Queue {
         work
     }
 
-    /// How many pieces wait, for rounds and for later.
+    /// Numbers of jobs that wait, for rounds and for later.
     fn lengths(&self) -> (usize, usize) {
         self.waiting.iter().fold((0, 0), |(urgent, later), (priority, work)| match priority {
             Priority::Round(_) => (urgent + work.len(), later),
@@ -91,7 +91,7 @@ impl Workers {
         Ok(workers)
     }
 
-    /// Queues a piece of work.
+    /// Queues a job.
     pub(crate) fn submit(&self, work: Work) {
         let mut queue = self.shared.lock();
         queue.waiting.entry(work.priority()).or_default().push_back(work);
@@ -102,7 +102,7 @@ impl Workers {
 }
 
 impl Drop for Workers {
-    /// The threads end after the piece they are at.
+    /// Ends the threads after the job they are at.
     fn drop(&mut self) {
         let mut queue = self.shared.lock();
         queue.closed = true;
@@ -112,7 +112,7 @@ impl Drop for Workers {
     }
 }
 
-/// What this thread has computed so far.
+/// Computing time of this thread so far.
 fn thread_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     // Never negative, by what it counts.
@@ -153,7 +153,7 @@ impl Shared {
         }
     }
 
-    /// The next piece of work; `None` when there will be none.
+    /// The next job; `None` when there will be none.
     fn next(&self) -> Option<Work> {
         let mut queue = self.lock();
         loop {

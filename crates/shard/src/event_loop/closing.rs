@@ -1,4 +1,4 @@
-//! Saying goodbye: all that is queued goes out first, as far as the others take it.
+//! The end of a shard: all frames that are queued go out first, as far as the others take them.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use super::{EventLoop, Sources};
 use crate::server::Phase;
 
-/// How long the others have to take what is queued for them.
+/// Longest time that the others have to take the frames queued for them.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 impl<T> EventLoop<T> {

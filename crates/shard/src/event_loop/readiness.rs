@@ -1,4 +1,4 @@
-//! Whether the shard takes part, in words for those who look after it.
+//! The shard's part in the network, in words for those who look after it.
 
 use antiphon_mix::Membership;
 use antiphon_process::clock::SystemClock;
@@ -8,14 +8,14 @@ use tokio::sync::watch;
 
 use super::EventLoop;
 
-/// What is told of a shard's part in the network, and told again only when it changes.
+/// Words on a shard's part in the network, told again only when they change.
 #[derive(Debug)]
 pub(super) struct Part {
     readiness: watch::Sender<Readiness>,
     told: Standing,
-    /// Why there is no link to the coordinator, if there is none.
+    /// Reason why there is no link to the coordinator, if there is none.
     pub(super) unlinked: Option<String>,
-    /// Why the coordinator does not accept this shard. Until it is linked anew.
+    /// Reason why the coordinator does not accept this shard. Until it is linked anew.
     pub(super) rejected: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Which shards to keep links with: those of every epoch that is not over.
+//! The shards to keep links with: those of every epoch that is not over.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -47,8 +47,8 @@ impl Rosters {
         }
     }
 
-    /// Forgets epochs that a newer one took over from, once the newer one's first round is over too:
-    /// until then the last one of the older may still be on its way back. Says whether any was.
+    /// Forgets epochs that a newer one took over from, once the newer one's first round is over too: until
+    /// then the last one of the older may still be on its way back. Returns `true` if there were any.
     pub(super) fn prune(&mut self, served: Round) -> bool {
         let current = self.epochs.iter().rev().find(|(_, roster)| roster.first_round < served);
         let Some((&current, _)) = current else { return false };

@@ -1,4 +1,4 @@
-//! What comes over one peer's links, turned into inputs of the machine.
+//! Frames of one peer's links, turned into inputs of the machine.
 
 use antiphon_mix::{BatchKey, Input};
 use antiphon_transport::{Begun, CHUNK_HEAD_BYTES, Chunk, OutOfTurn, PeerReceiver};
@@ -10,10 +10,10 @@ use tokio::sync::mpsc;
 const MOST_CHUNK_BYTES: usize = 256 << 10;
 /// The longest frame on the lane for batches.
 pub(super) const MOST_FRAME_BYTES: usize = CHUNK_HEAD_BYTES + MOST_CHUNK_BYTES;
-/// No onion is longer than this, in bytes, whatever the geometry.
+/// Bytes of the longest onion of any geometry.
 const MOST_ITEM_BYTES: u64 = 32 << 10;
 
-/// What a peer did that no shard does. It costs it the link.
+/// Fault of a peer that no shard has. It costs it the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Malformed {
     #[error("a message that cannot be read")]
@@ -77,7 +77,7 @@ struct Batch {
 }
 
 impl Batches {
-    /// What the next frame brings: a header where a batch begins, and items after it.
+    /// Turns the next frame into an input: a header where a batch begins, and items after it.
     fn input(&mut self, frame: Bytes) -> Result<Input, Malformed> {
         let Chunk { batch: number, is_last, bytes } =
             Chunk::from_frame(frame).ok_or(Malformed::Piece)?;
@@ -120,7 +120,7 @@ fn header(frame: &[u8], most_items: u32) -> Result<(PeerMessage, BatchHeader), M
     Ok((message, header))
 }
 
-/// What is left of `room` bytes after `chunk`.
+/// Bytes that are left of `room` after `chunk`.
 fn take(room: u64, chunk: &Bytes) -> Result<u64, Malformed> {
     if chunk.is_empty() || chunk.len() > MOST_CHUNK_BYTES {
         return Err(Malformed::Piece);
