@@ -3,7 +3,7 @@
 mod conduct;
 #[cfg(test)]
 mod tests;
-mod turning;
+mod turn;
 
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{Epoch, IdentityKey, Timestamp};

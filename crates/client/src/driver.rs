@@ -3,7 +3,7 @@
 mod conversations;
 mod gateways;
 mod line;
-mod turning;
+mod turn;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -30,7 +30,7 @@ use crate::used_secrets::UsedSecrets;
 use crate::{ClientConfig, ConnectError, Gateway};
 pub(crate) use conversations::{Command, Outgoing};
 use line::Line;
-use turning::Before;
+use turn::Before;
 
 /// Ends of the channels between the task and the application.
 pub(crate) struct Handles {

@@ -1,7 +1,7 @@
 //! The account of a mechanism, with everything that an adversary may try beside counting pairs.
 
+mod attempt_count;
 mod attempts;
-mod counted;
 mod left_out;
 
 use thiserror::Error;
@@ -13,8 +13,8 @@ use crate::distribution::{MAX_VOLUME, Sigma};
 use crate::mechanism::{MAX_LOST_NOISE, Mechanism};
 use crate::privacy_loss::{PrivacyLoss, Step};
 
+use attempt_count::attempts_behind;
 use attempts::Attempts;
-use counted::attempts_behind;
 pub use left_out::LeftOut;
 
 /// The account of the honest shards' noise over any number of disturbed rounds.

@@ -1,6 +1,6 @@
 //! The total number of pairs that all honest shards add in a round.
 
-mod wide;
+mod tilted_sum;
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ impl HonestSum {
     /// leaving out independent noise can only overstate what is learnt.
     pub(crate) fn of_counts(counts: &BTreeMap<PairDistribution, u32>) -> Option<Self> {
         if counts.keys().any(|shard| !shard.is_for_documents()) {
-            return wide::sum(counts);
+            return tilted_sum::sum(counts);
         }
         let mut parts: Vec<Self> = wide_enough(counts)
             .into_iter()

@@ -8,7 +8,7 @@ mod composition;
 mod distribution;
 mod division;
 mod fft;
-mod fixed;
+mod fixed_point;
 mod honest_sum;
 mod mechanism;
 mod privacy_loss;

@@ -5,7 +5,7 @@ use subtle::ConstantTimeLess;
 use zeroize::Zeroize;
 
 use crate::distribution::{PairDistribution, Sigma};
-use crate::fixed::Fixed;
+use crate::fixed_point::Fixed;
 
 /// Draws from a [`PairDistribution`] by inverting a 128-bit fixed-point table of its distribution
 /// function, scanned whole: the full-table, constant-time CDT of Bos, Costello, Naehrig and

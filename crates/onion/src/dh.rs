@@ -8,11 +8,11 @@
 
 // The vector kernels call what is compiled for particular processors; each call has its reason.
 #[allow(unsafe_code)]
-#[cfg_attr(any(not(target_arch = "x86_64"), antiphon_no_simd), path = "dh/vectors/absent.rs")]
+#[cfg_attr(any(not(target_arch = "x86_64"), antiphon_no_simd), path = "dh/vectors/stand_in.rs")]
 mod avx2;
 mod hops;
 #[allow(unsafe_code)]
-#[cfg_attr(any(not(target_arch = "x86_64"), antiphon_no_simd), path = "dh/vectors/absent.rs")]
+#[cfg_attr(any(not(target_arch = "x86_64"), antiphon_no_simd), path = "dh/vectors/stand_in.rs")]
 mod ifma;
 mod kernel;
 mod multiplier;

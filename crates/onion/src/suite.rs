@@ -8,10 +8,10 @@
 mod cipher;
 mod gcm;
 mod stream;
-// The wide kernel calls what is compiled for particular processors; each call has its reason.
+// The VAES kernel calls what is compiled for particular processors; each call has its reason.
 #[allow(unsafe_code)]
-#[cfg_attr(any(not(target_arch = "x86_64"), antiphon_no_simd), path = "suite/absent.rs")]
-mod wide;
+#[cfg_attr(any(not(target_arch = "x86_64"), antiphon_no_simd), path = "suite/stand_in.rs")]
+mod vaes;
 
 use std::sync::LazyLock;
 

@@ -11,7 +11,7 @@ mod proposal_size;
 mod round_keys;
 mod rules;
 mod sampler;
-mod total;
+mod total_delta;
 
 pub use document::{DocumentError, MAX_ROUNDS, MAX_SHARDS, VerifiedEpoch, bounds};
 pub use drawn_paths::DrawnPaths;
@@ -28,4 +28,4 @@ pub use proposal_size::{MOST_PROPOSAL_BYTES, most_rounds, proposal_bytes};
 pub use round_keys::RoundKeys;
 pub use rules::{EpochRules, RulesError, malicious_fraction};
 pub use sampler::{DEAD_DROP_PLACEMENT_CONTEXT, OperatorSlice, PathSampler, SamplerError};
-pub use total::{Horizon, TotalDelta};
+pub use total_delta::{Horizon, TotalDelta};

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod batch_verification;
 mod client;
 mod codec;
 mod control;
@@ -12,8 +13,8 @@ mod network;
 mod round;
 mod signed;
 mod signed_header;
-mod together;
 
+pub use batch_verification::verify_together;
 pub use client::{FromClient, Ticket, ToClient};
 pub use codec::{Blob, Decode, DecodeError, Encode, Reader};
 pub use control::{
@@ -36,4 +37,3 @@ pub use round::{
 };
 pub use signed::{BadSignature, Digest, IdentityKey, Signable, Signature, Signed};
 pub use signed_header::{HeaderList, SignedHeader};
-pub use together::verify_together;

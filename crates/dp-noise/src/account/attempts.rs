@@ -124,7 +124,7 @@ impl Attempts {
 }
 
 #[cfg(test)]
-mod simulated;
+mod simulation;
 
 #[cfg(test)]
 mod tests {

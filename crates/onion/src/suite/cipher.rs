@@ -3,14 +3,14 @@
 
 use antiphon_wire::TAG_BYTES;
 
-use super::{gcm, stream, wide};
+use super::{gcm, stream, vaes};
 use crate::dh::Kernel;
 
 pub(crate) const KEY_BYTES: usize = 32;
 pub(crate) const NONCE_BYTES: usize = 12;
 
 /// Texts that are worked on side by side, at most.
-pub(crate) const AT_ONCE: usize = wide::TEXTS;
+pub(crate) const AT_ONCE: usize = vaes::TEXTS;
 
 /// Key and nonce of one text. Good for one text.
 #[derive(Clone, Copy)]
@@ -29,8 +29,8 @@ pub(crate) fn seal(
 ) {
     assert!(ciphers.len() == texts.len() && ciphers.len() == tags.len(), "one text a key");
     assert_alike(texts);
-    if has_wide(kernel) {
-        return wide::seal(ciphers, texts, tags);
+    if has_vaes(kernel) {
+        return vaes::seal(ciphers, texts, tags);
     }
     for ((cipher, text), tag) in ciphers.iter().zip(texts).zip(tags) {
         *tag = gcm::seal(cipher, text);
@@ -49,8 +49,8 @@ pub(crate) fn open(
     assert!(ciphers.len() == texts.len() && ciphers.len() == tags.len(), "one text a key");
     assert_eq!(ciphers.len(), opened.len(), "one answer a text");
     assert_alike(texts);
-    if has_wide(kernel) {
-        return wide::open(ciphers, tags, texts, opened);
+    if has_vaes(kernel) {
+        return vaes::open(ciphers, tags, texts, opened);
     }
     for (((cipher, tag), text), opened) in ciphers.iter().zip(tags).zip(texts).zip(opened) {
         *opened = *opened && gcm::open(cipher, tag, text);
@@ -60,8 +60,8 @@ pub(crate) fn open(
 /// Adds to each text its stream from counter 0 on. At most [`AT_ONCE`] texts.
 pub(crate) fn apply(kernel: Kernel, ciphers: &[Cipher<'_>], texts: &mut [&mut [u8]]) {
     assert_eq!(ciphers.len(), texts.len(), "one text a key");
-    if has_wide(kernel) {
-        return wide::apply(ciphers, texts);
+    if has_vaes(kernel) {
+        return vaes::apply(ciphers, texts);
     }
     for (cipher, text) in ciphers.iter().zip(texts) {
         stream::apply(&stream::cipher(cipher), cipher.nonce, 0, text);
@@ -73,8 +73,8 @@ fn assert_alike(texts: &[&mut [u8]]) {
 }
 
 /// Returns `true` if the processor has VAES and VPCLMULQDQ beside this kernel of the Diffie-Hellman.
-fn has_wide(kernel: Kernel) -> bool {
-    kernel == Kernel::Ifma && wide::is_available()
+fn has_vaes(kernel: Kernel) -> bool {
+    kernel == Kernel::Ifma && vaes::is_available()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One link: the identity at its other end, and its two halves.
 
-mod recv;
-mod send;
+mod receiver;
+mod sender;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -18,8 +18,8 @@ use crate::quic::stream::{Boxed, Receiving, Sending};
 use crate::rules::Rules;
 use crate::tls;
 
-pub use recv::LinkReceiver;
-pub use send::{LinkSender, SendError};
+pub use receiver::LinkReceiver;
+pub use sender::{LinkSender, SendError};
 
 /// A connection, and the number of its links. It closes with the last of them.
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! Stands in for the wide kernel where processors cannot have it.
+//! Stands in for the VAES kernel where processors cannot have it.
 
 use antiphon_wire::TAG_BYTES;
 
