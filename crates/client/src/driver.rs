@@ -96,13 +96,9 @@ impl Driver {
     ) -> (Self, watch::Receiver<Status>) {
         let core = Core::new(core_config(&config), restored, EntropySource::new(entropy()));
         let (status, shown) = watch::channel(status_of(&core, None));
-        let gateways = match config.gateway {
-            Gateway::Auto => GatewayPolicy::default(),
-            Gateway::Shard(pinned) => GatewayPolicy::pinned(pinned),
-        };
-        let now = Instant::now();
+        let gateways = policy_of(config.gateway);
         let driver = Self {
-            connect_by: now + config.connect_within,
+            connect_by: Instant::now() + config.connect_within,
             config,
             core: Arc::new(Mutex::new(core)),
             rng: entropy(),
@@ -284,6 +280,13 @@ impl Driver {
     fn show_status(&self) {
         let status = status_of(&self.core(), self.line.gateway());
         self.status.send_if_modified(|shown| std::mem::replace(shown, status) != status);
+    }
+}
+
+fn policy_of(gateway: Gateway) -> GatewayPolicy {
+    match gateway {
+        Gateway::Auto => GatewayPolicy::default(),
+        Gateway::Shard(pinned) => GatewayPolicy::pinned(pinned),
     }
 }
 

@@ -178,12 +178,8 @@ impl<D: Disk> Records<D> {
         let mut fresh = [0; 16];
         rng.fill_bytes(&mut fresh);
         let begin = |number| Witnessed { instance: fresh, number };
-        let records = |last| Self {
-            file,
-            witness: Arc::clone(witness),
-            network: network.id(),
-            last: Mutex::new(last),
-        };
+        let (kept_by, id) = (Arc::clone(witness), network.id());
+        let records = |last| Self { file, witness: kept_by, network: id, last: Mutex::new(last) };
         match (found, recalled) {
             // Nothing was submitted before number 1 was kept.
             (None, None | Some(Witnessed { number: 0, .. })) => {
@@ -201,9 +197,9 @@ impl<D: Disk> Records<D> {
                 let kept = found.map_or_else(Checkpoint::default, |(_, checkpoint)| checkpoint);
                 let checkpoint = kept.of_a_backup(&network.policy, now);
                 let known = found.map(|(record, _)| record.number);
-                let known = known.max(recalled.map(|newest| newest.number)).unwrap_or(0);
+                let known = known.max(recalled.map(|newest| newest.number));
                 // No older content fits the new instance.
-                let records = records(begin(known));
+                let records = records(begin(known.unwrap_or(0)));
                 records.write(&checkpoint).map_err(OpenError::Storage)?;
                 Ok((records, Some(checkpoint), StateOrigin::Restored))
             }

@@ -48,7 +48,7 @@ pub enum ConfigError {
         file: PathBuf,
         /// The key in question.
         key: String,
-        /// What it asks for.
+        /// The problem, with the name of the variable.
         problem: String,
     },
     /// A value that cannot be.

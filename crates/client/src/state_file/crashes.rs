@@ -213,6 +213,16 @@ impl World {
         }
     }
 
+    /// Ends a life's rounds without an outcome: they are disturbed if the adversary wants, and charged for
+    /// sure. Returns how many had left.
+    fn strand(&mut self) -> u32 {
+        let counting = std::mem::take(&mut self.counting);
+        let left =
+            counting.iter().filter(|round| self.submitted.contains_key(&round.0)).count() as u32;
+        self.disturbed += left;
+        left
+    }
+
     fn ended(&mut self, round: Round, outcome: Outcome) {
         let counts = self.counting.remove(&round);
         match outcome {
@@ -252,10 +262,7 @@ fn lives(seed: u64) -> (u32, u32) {
             life.core.open_conversation(&opening).unwrap();
         }
         let mut down = !world.play(&mut life, &mut round);
-        // Those without an outcome are disturbed if the adversary wants, and charged for sure.
-        let counting = std::mem::take(&mut world.counting);
-        let left = counting.iter().filter(|round| world.submitted.contains_key(&round.0)).count();
-        world.disturbed += left as u32;
+        let left = world.strand();
         if !down && world.rng.random() {
             life.core.handle(world.time(round), Input::LinkLost);
             down = life.records.write(&life.core.checkpoint().unwrap_or_default()).is_err();
@@ -263,7 +270,7 @@ fn lives(seed: u64) -> (u32, u32) {
             down = true;
         }
         // Rounds that ended well, but not on disk, or that were on disk and never left.
-        world.lost += if down { world.reserve.saturating_sub(left as u32) } else { 0 };
+        world.lost += if down { world.reserve.saturating_sub(left) } else { 0 };
         world.reserved += if down { world.reserve } else { 0 };
         world.reserve = 0;
     }
