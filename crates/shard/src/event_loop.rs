@@ -26,7 +26,7 @@ use crate::doors::Doors;
 use crate::outbound::Outbound;
 use crate::peers::PeerLinks;
 use crate::send_times::SendTimes;
-use crate::server::Phase;
+use crate::server::{Phase, Served};
 use crate::workers::Workers;
 use crate::{ShardNotice, StateFileError};
 use readiness::Part;
@@ -55,16 +55,10 @@ pub enum RunError {
 pub(crate) struct Sources {
     pub(crate) results: mpsc::UnboundedReceiver<WorkDone>,
     pub(crate) coordinator: mpsc::Receiver<CoordinatorEvent>,
-    pub(crate) peer_messages: mpsc::Receiver<Input>,
-    /// Batches, the header before its chunks.
-    pub(crate) peer_chunks: mpsc::Receiver<Input>,
-    pub(crate) clients: mpsc::Receiver<ClientEvent>,
+    pub(crate) served: Served,
     pub(crate) phase: watch::Receiver<Phase>,
     /// New lists of the operator.
     pub(crate) lists: watch::Receiver<Option<Signed<OperatorList>>>,
-    /// Closed when the last task that writes to a client is done.
-    pub(crate) writing: mpsc::Receiver<()>,
-    pub(crate) endpoints: Vec<JoinHandle<()>>,
     pub(crate) coordinator_task: AbortOnDrop,
 }
 
@@ -77,7 +71,7 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// What the loop carries outputs out with.
+/// Means by which the loop carries outputs out.
 pub(crate) struct Hands {
     pub(crate) state_file: Option<Arc<KeptFile>>,
     pub(crate) phase: watch::Receiver<Phase>,
@@ -167,9 +161,9 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
                 // The task that serves an endpoint ends after this one: `None` never comes.
                 Some(done) = sources.results.recv() => Some(Input::WorkDone(done)),
                 Some(event) = sources.coordinator.recv() => self.coordinator_event(event),
-                Some(input) = sources.peer_messages.recv() => self.peer_input(input),
-                Some(input) = sources.peer_chunks.recv() => self.peer_input(input),
-                Some(event) = sources.clients.recv() => self.client_event(event),
+                Some(input) = sources.served.peer_messages.recv() => self.peer_input(input),
+                Some(input) = sources.served.peer_chunks.recv() => self.peer_input(input),
+                Some(event) = sources.served.clients.recv() => self.client_event(event),
                 Ok(()) = sources.lists.changed() => {
                     sources.lists.borrow_and_update().clone().map(Input::List)
                 }
@@ -184,6 +178,7 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
             if let Some(input) = input {
                 self.handle(input).await?;
             }
+            // Results and peers' inputs come in crowds, and `select!` looks at every source for each.
             self.catch_up(sources).await?;
             self.tell_part();
         }
@@ -203,8 +198,8 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
             let input = match sources.results.try_recv() {
                 Ok(done) => Some(Input::WorkDone(done)),
                 Err(_) => {
-                    let message = sources.peer_messages.try_recv();
-                    match message.or_else(|_| sources.peer_chunks.try_recv()) {
+                    let message = sources.served.peer_messages.try_recv();
+                    match message.or_else(|_| sources.served.peer_chunks.try_recv()) {
                         Ok(input) => self.peer_input(input),
                         Err(_) => return Ok(()),
                     }
@@ -220,6 +215,7 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
     /// Lets the machine handle `input` and carries out all of its outputs.
     async fn handle(&mut self, input: Input) -> Result<(), RunError> {
         self.tell_machine(input);
+        // Whoever is found gone meanwhile is an input of its own, until nobody is.
         loop {
             while let Some(output) = self.machine.poll() {
                 let output = (self.through)(output);

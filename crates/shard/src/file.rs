@@ -147,8 +147,8 @@ impl RawCoordinator {
 }
 
 impl RawLimits {
-    fn parse(&self, source: &ConfigSource) -> Result<ServerLimits, ConfigError> {
-        let ranges: [(&'static str, usize, usize, usize, &'static str); 7] = [
+    fn check(&self, source: &ConfigSource) -> Result<(), ConfigError> {
+        let ranges = [
             (
                 "limits.onions_per_batch",
                 self.onions_per_batch as usize,
@@ -186,6 +186,11 @@ impl RawLimits {
                 return Err(source.wrong(key, found, expected));
             }
         }
+        Ok(())
+    }
+
+    fn parse(&self, source: &ConfigSource) -> Result<ServerLimits, ConfigError> {
+        self.check(source)?;
         Ok(ServerLimits {
             rounds: antiphon_mix::Limits {
                 onions_per_batch: self.onions_per_batch,

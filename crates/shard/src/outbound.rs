@@ -74,6 +74,7 @@ impl Outbound {
     /// after `within`.
     pub(crate) async fn finish(self, within: Duration) {
         let Self { frames, batches, tasks, .. } = self;
+        // Each task sends what its queue still has, and then ends.
         drop((frames, batches));
         let until = Instant::now() + within;
         for mut task in tasks {
@@ -87,6 +88,7 @@ impl Outbound {
 /// Cuts a batch into chunks, the header first. The items are not copied.
 fn batch_chunks(header: Bytes, mut rest: Bytes, item_bytes: usize) -> Vec<Bytes> {
     let item_bytes = item_bytes.max(1);
+    // Receivers take whole items only.
     let most = (CHUNK_BYTES / item_bytes).max(1) * item_bytes;
     let mut chunks = Vec::with_capacity(2 + rest.len() / most);
     chunks.push(header);

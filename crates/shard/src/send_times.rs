@@ -53,6 +53,7 @@ impl SendTimes {
         if header.direction != Direction::Forward || bytes.is_empty() {
             return bytes;
         }
+        // A header names the layer that onions enter: they leave the one before.
         let left = Layer(header.layer.0.saturating_sub(1));
         let sending = self.layers.entry((header.round, left)).or_insert_with(|| {
             Arc::new(Sending { since: Instant::now(), took_ns: AtomicU64::new(0) })

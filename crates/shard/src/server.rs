@@ -1,41 +1,39 @@
 //! A shard server from start to stop.
 
+mod endpoints;
+
 use std::convert::identity;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use antiphon_mix::{EntropySource, ListError, Output, Shard, ShardConfig, SignerState};
+use antiphon_mix::{EntropySource, ListError, Output, Shard, ShardConfig, SignerState, WorkDone};
 use antiphon_process::backoff::Waits;
 use antiphon_process::entropy::entropy;
+use antiphon_process::kept_file::KeptFile;
 use antiphon_process::readiness::Readiness;
-use antiphon_transport::{
-    Accept, BindError, Dialer, Identity, Limits, PeerDialer, PeerIdentity, PeerServer, Server,
-};
+use antiphon_transport::{BindError, Dialer, Identity, Limits, PeerDialer};
 use antiphon_wire::{IdentityKey, NetworkFile, OperatorIndex, OperatorList, Signed};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::doors::Doors;
+use self::endpoints::Endpoints;
+pub(crate) use self::endpoints::Served;
+use crate::coordinator::{self, CoordinatorEvent};
 use crate::event_loop::{AbortOnDrop, EventLoop, Hands, Sources};
-use crate::peers::{PeerInputs, PeerLinks};
+use crate::peers::PeerLinks;
 use crate::workers::Workers;
 use crate::{
-    Advertised, RunError, ShardNotice, ShardServerConfig, StateFileError, clients, coordinator,
-    metrics, peers, state_file,
+    Advertised, CoordinatorAddress, RunError, ShardNotice, ShardServerConfig, StateFileError,
+    metrics, state_file,
 };
 
 /// Notices kept for a subscriber that is slow to take them.
 const NOTICES: usize = 256;
-/// Messages from peers that wait for the machine.
-const PEER_MESSAGES: usize = 64;
-/// Chunks of batches that wait for the machine: with 128 KiB each, a few megabytes.
-const PEER_CHUNKS: usize = 64;
-/// Inputs from clients that wait for the machine.
-const CLIENT_EVENTS: usize = 256;
 /// Messages from the coordinator that wait for the machine.
 const COORDINATOR_EVENTS: usize = 16;
 
@@ -134,8 +132,8 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct ShardServer {
     identity: IdentityKey,
-    peer_address: SocketAddr,
-    client_address: SocketAddr,
+    /// For other shards, and for clients.
+    addresses: (SocketAddr, SocketAddr),
     notices: broadcast::Sender<ShardNotice>,
     phase: watch::Sender<Phase>,
     lists: watch::Sender<Option<Signed<OperatorList>>>,
@@ -165,131 +163,43 @@ impl ShardServer {
     ) -> Result<Self, StartError> {
         config.check()?;
         metrics::describe();
-        let expected = Expected {
-            network: Arc::new(config.network),
-            operator: config.list.claimed().operator,
-        };
         // On disk before anything else: no two processes should find out about each other later.
-        let (state_file, state) = match &config.state {
-            None => (None, SignerState::default()),
-            Some(path) => {
-                let (file, state) = state_file::take(path)?;
-                let state = state.take(config.list.claimed())?;
-                state_file::store(&file, state)?;
-                (Some(Arc::new(file)), state)
-            }
-        };
+        let (state_file, state) = kept_state(config.state.as_deref(), config.list.claimed())?;
+        let operator = config.list.claimed().operator;
         let identity = Identity::new(config.identity.clone());
         let links = Arc::new(PeerLinks::default());
-        let listed = Arc::clone(&links);
-        let is_listed = move |peer: &PeerIdentity| listed.is_listed(&IdentityKey(peer.0));
-        let bind = |whom| move |source| StartError::Bind { whom, source };
-        let peer_server =
-            PeerServer::bind(config.listen_peers, &identity, is_listed, Limits::shards())
-                .map_err(bind("shards"))?;
-        let client_limits = config.limits.for_clients();
-        let client_server =
-            Server::bind(config.listen_clients, &identity, Accept::Anonymous, client_limits)
-                .map_err(bind("clients"))?;
-        let peer_address = peer_server.local_addr();
-        let client_address = client_server.local_addr().map_err(|source| {
-            bind("clients")(BindError::Socket { addr: config.listen_clients, source })
-        })?;
+        let endpoints = Endpoints::bind(&config, &identity, &links)?;
+        let (peer_address, client_address) = (endpoints.peer_address, endpoints.client_address);
+        let network = Arc::new(config.network.clone());
+        let machine = machine(&config, &network, &endpoints, state)?;
+        let (results_in, results) = mpsc::unbounded_channel();
+        let workers = workers(config.threads, &results_in)?;
+        tracing::info!(identity = %machine.identity(), %peer_address, %client_address, "shard started");
 
-        let machine = Shard::new(
-            ShardConfig {
-                network: Arc::clone(&expected.network),
-                identity: config.identity.clone(),
-                list: config.list,
-                peer_address: advertised("peers", config.advertise_peers.as_ref(), peer_address)?,
-                client_address: advertised(
-                    "clients",
-                    config.advertise_clients.as_ref(),
-                    client_address,
-                )?,
-                limits: config.limits.rounds,
-            },
-            state,
-            EntropySource::new(entropy()),
-        );
-        let me = machine.identity();
-
-        let (results, results_out) = mpsc::unbounded_channel();
-        let threads = config.threads.or_else(|| available_parallelism().ok());
-        let workers = Workers::start(threads.unwrap_or(NonZeroUsize::MIN), &results)
-            .map_err(StartError::Threads)?;
-
-        let doors = Doors { peers: peer_server.endpoint(), clients: client_server.endpoint() };
-
-        let (phase, watch_phase) = watch::channel(Phase::Running);
-        let (lists, lists_out) = watch::channel(None);
-        let (peer_messages, peer_messages_out) = mpsc::channel(PEER_MESSAGES);
-        let (peer_chunks, peer_chunks_out) = mpsc::channel(PEER_CHUNKS);
-        let (client_events, client_events_out) = mpsc::channel(CLIENT_EVENTS);
-        let (coordinator_events, coordinator_events_out) = mpsc::channel(COORDINATOR_EVENTS);
-        let (writing, writing_out) = mpsc::channel(1);
-        let endpoints = vec![
-            tokio::spawn(doors.clone().count(watch_phase.clone())),
-            tokio::spawn(peers::serve(
-                peer_server,
-                Arc::clone(&links),
-                PeerInputs { messages: peer_messages, batches: peer_chunks },
-                config.limits.rounds.onions_per_batch,
-                watch_phase.clone(),
-            )),
-            tokio::spawn(clients::serve(
-                client_server,
-                client_events,
-                config.limits.client_queue,
-                writing,
-                watch_phase.clone(),
-            )),
-        ];
-        let to_coordinator = Dialer::new(Some(&identity), Limits::coordinator());
-        let coordinator = tokio::spawn(coordinator::keep_linked(
-            Arc::new(to_coordinator),
-            config.coordinator,
-            coordinator_events,
-        ));
+        let (phase_in, phase) = watch::channel(Phase::Running);
+        let (lists_in, lists) = watch::channel(None);
         let (notices, _) = broadcast::channel(NOTICES);
+        let doors = endpoints.doors();
+        let served = endpoints.serve(&config.limits, &links, &phase);
+        let (coordinator, coordinator_task) = linked(&identity, config.coordinator);
         let hands = Hands {
             state_file,
-            phase: watch_phase.clone(),
+            phase: phase.clone(),
             workers,
             dialer: Arc::new(PeerDialer::new(&identity, Limits::shards())),
             links,
             doors,
             notices: notices.clone(),
         };
-        let starting = Readiness::NotReady("it is starting".to_owned());
-        let (tell_readiness, readiness) = watch::channel(starting);
+        let sources = Sources { results, coordinator, served, phase, lists, coordinator_task };
+        let (tell_readiness, readiness) = watch::channel(starting());
+        let identity = machine.identity();
+        let expected = Expected { network, operator };
         let event_loop = EventLoop::new(machine, through, state, hands, tell_readiness);
-        let sources = Sources {
-            results: results_out,
-            coordinator: coordinator_events_out,
-            peer_messages: peer_messages_out,
-            peer_chunks: peer_chunks_out,
-            clients: client_events_out,
-            phase: watch_phase,
-            lists: lists_out,
-            writing: writing_out,
-            endpoints,
-            coordinator_task: AbortOnDrop(coordinator),
-        };
-        let task = tokio::spawn(event_loop.run(sources, phase.clone()));
-        tracing::info!(identity = %me, %peer_address, %client_address, "shard started");
-        let task = Some(task);
-        Ok(Self {
-            identity: me,
-            peer_address,
-            client_address,
-            notices,
-            phase,
-            lists,
-            readiness,
-            expected,
-            task,
-        })
+        let task = Some(tokio::spawn(event_loop.run(sources, phase_in.clone())));
+        let addresses = (peer_address, client_address);
+        let (phase, lists) = (phase_in, lists_in);
+        Ok(Self { identity, addresses, notices, phase, lists, readiness, expected, task })
     }
 
     /// Identity by which others know the shard.
@@ -299,12 +209,12 @@ impl ShardServer {
 
     /// Address on which it listens for other shards.
     pub fn peer_address(&self) -> SocketAddr {
-        self.peer_address
+        self.addresses.0
     }
 
     /// Address on which it listens for clients.
     pub fn client_address(&self) -> SocketAddr {
-        self.client_address
+        self.addresses.1
     }
 
     /// Readiness of the shard for its part in the network, or what it lacks, as it changes.
@@ -357,6 +267,60 @@ impl Drop for ShardServer {
             task.abort();
         }
     }
+}
+
+fn starting() -> Readiness {
+    Readiness::NotReady("it is starting".to_owned())
+}
+
+/// Takes the state file, if there is one, and makes its state durable once more, with `list`. A file that
+/// cannot be written is an error now and not in the first round.
+fn kept_state(
+    path: Option<&Path>,
+    list: &OperatorList,
+) -> Result<(Option<Arc<KeptFile>>, SignerState), StartError> {
+    let Some(path) = path else { return Ok((None, SignerState::default())) };
+    let (file, state) = state_file::take(path)?;
+    let state = state.take(list)?;
+    state_file::store(&file, state)?;
+    Ok((Some(Arc::new(file)), state))
+}
+
+fn machine(
+    config: &ShardServerConfig,
+    network: &Arc<NetworkFile>,
+    endpoints: &Endpoints,
+    state: SignerState,
+) -> Result<Shard, StartError> {
+    let (peers, clients) = (config.advertise_peers.as_ref(), config.advertise_clients.as_ref());
+    let config = ShardConfig {
+        network: Arc::clone(network),
+        identity: config.identity.clone(),
+        list: config.list.clone(),
+        peer_address: advertised("peers", peers, endpoints.peer_address)?,
+        client_address: advertised("clients", clients, endpoints.client_address)?,
+        limits: config.limits.rounds,
+    };
+    Ok(Shard::new(config, state, EntropySource::new(entropy())))
+}
+
+fn workers(
+    threads: Option<NonZeroUsize>,
+    results: &mpsc::UnboundedSender<WorkDone>,
+) -> Result<Workers, StartError> {
+    let threads = threads.or_else(|| available_parallelism().ok());
+    Workers::start(threads.unwrap_or(NonZeroUsize::MIN), results).map_err(StartError::Threads)
+}
+
+/// Starts the task that keeps the coordinator linked, and returns its events with it.
+fn linked(
+    identity: &Identity,
+    coordinator: CoordinatorAddress,
+) -> (mpsc::Receiver<CoordinatorEvent>, AbortOnDrop) {
+    let (events, events_out) = mpsc::channel(COORDINATOR_EVENTS);
+    let dialer = Arc::new(Dialer::new(Some(identity), Limits::coordinator()));
+    let task = tokio::spawn(coordinator::keep_linked(dialer, coordinator, events));
+    (events_out, AbortOnDrop(task))
 }
 
 /// Address to register, which others have to be able to dial.

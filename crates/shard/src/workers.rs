@@ -163,6 +163,7 @@ impl Shared {
             if let Some(work) = queue.pop() {
                 return Some(work);
             }
+            // Counted, so that `wake_one` makes no system call while all threads work.
             queue.idle += 1;
             queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
             queue.idle -= 1;

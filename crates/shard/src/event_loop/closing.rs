@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{EventLoop, Sources};
-use crate::server::Phase;
+use crate::server::{Phase, Served};
 
 /// Longest time that the others have to take the frames queued for them.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -15,17 +15,10 @@ const GOODBYE: Duration = Duration::from_secs(2);
 impl<T> EventLoop<T> {
     pub(super) async fn leave(self, sources: Sources, phase: &watch::Sender<Phase>) {
         let Self { coordinator, clients, outbound, .. } = self;
-        let Sources {
-            mut writing,
-            endpoints,
-            mut coordinator_task,
-            results,
-            peer_messages,
-            peer_chunks,
-            ..
-        } = sources;
+        let Sources { served, mut coordinator_task, results, .. } = sources;
+        let Served { peer_messages, peer_chunks, mut writing, tasks, .. } = served;
         let coordinator_events = sources.coordinator;
-        let client_events = sources.clients;
+        let client_events = served.clients;
         // Nobody new comes in, and nothing that comes is taken any more.
         phase.send_replace(Phase::Stopping);
         drop((results, peer_messages, peer_chunks, client_events));
@@ -46,8 +39,8 @@ impl<T> EventLoop<T> {
         while goodbyes.join_next().await.is_some() {}
 
         phase.send_replace(Phase::Closed);
-        for endpoint in endpoints {
-            let _ = timeout(GOODBYE, endpoint).await;
+        for task in tasks {
+            let _ = timeout(GOODBYE, task).await;
         }
     }
 }

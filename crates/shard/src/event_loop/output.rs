@@ -1,10 +1,11 @@
-//! Carrying out what the machine wants done. Only the disk is waited for.
+//! The machine's outputs, carried out. Only the disk is waited for.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_mix::{ClientId, Notice, Output, SignerState};
 use antiphon_process::kept_file::KeptFile;
+use antiphon_routing::VerifiedEpoch;
 use antiphon_transport::CloseReason;
 use antiphon_wire::{Encode as _, IdentityKey, PeerMessage, ToClient};
 use bytes::Bytes;
@@ -14,9 +15,9 @@ use super::{EventLoop, RunError};
 use crate::server::Phase;
 use crate::{ShardNotice, StateFileError, state_file};
 
-/// How long to wait before trying again to keep the state.
+/// Pause before another try to keep the state.
 const RETRY: Duration = Duration::from_secs(1);
-/// Of failures in a row, how many go by for each that is told.
+/// Failures in a row for each that is logged.
 const SAID_EVERY: u32 = 30;
 
 impl<T> EventLoop<T> {
@@ -38,6 +39,7 @@ impl<T> EventLoop<T> {
                 self.count_lost(&to, matches!(sent, Some(Ok(()))));
             }
             Output::Batch { to, header, bytes, item_bytes } => {
+                // The links let go of these bytes when the system has them, which is measured.
                 let bytes = self.send_times.hand_out(header.claimed(), bytes);
                 let header = Bytes::from(PeerMessage::Batch { header }.to_bytes());
                 let link = self.outbound.get(&to);
@@ -49,28 +51,34 @@ impl<T> EventLoop<T> {
                 self.drop_client(client, CloseReason::Protocol, reason);
             }
             Output::Work(work) => self.hands.workers.submit(work),
-            Output::Roster(epoch) => {
-                let document = epoch.document();
-                self.notify(ShardNotice::EpochPublished {
-                    epoch: document.epoch,
-                    first_round: document.first_round,
-                    last_round: document.last_round,
-                    shards: document.shards.len(),
-                    layers: document.parameters.layers,
-                });
-                self.rosters.add(&epoch, &self.machine.identity());
-                self.relink();
-            }
-            Output::Notice(mut notice) => {
-                match &mut notice {
-                    Notice::RoundTraced(trace) => self.send_times.fill(trace),
-                    Notice::Rejected { why } => self.part.rejected = Some(why.clone()),
-                    _ => {}
-                }
-                self.notify(notice.into());
-            }
+            Output::Roster(epoch) => self.take_up(&epoch),
+            Output::Notice(notice) => self.pass_on(notice),
         }
         Ok(())
+    }
+
+    /// Links up with the shards of a new epoch.
+    fn take_up(&mut self, epoch: &VerifiedEpoch) {
+        let document = epoch.document();
+        self.notify(ShardNotice::EpochPublished {
+            epoch: document.epoch,
+            first_round: document.first_round,
+            last_round: document.last_round,
+            shards: document.shards.len(),
+            layers: document.parameters.layers,
+        });
+        self.rosters.add(epoch, &self.machine.identity());
+        self.relink();
+    }
+
+    /// Passes a notice of the machine on to the operator, with what only the loop knows.
+    fn pass_on(&mut self, mut notice: Notice) {
+        match &mut notice {
+            Notice::RoundTraced(trace) => self.send_times.fill(trace),
+            Notice::Rejected { why } => self.part.rejected = Some(why.clone()),
+            _ => {}
+        }
+        self.notify(notice.into());
     }
 
     pub(super) fn notify(&self, notice: ShardNotice) {
@@ -103,7 +111,7 @@ impl<T> EventLoop<T> {
         Ok(())
     }
 
-    /// Whether the shard is told to stop meanwhile.
+    /// Waits, and returns `true` if the shard is told to stop meanwhile.
     async fn stops_within(&mut self, wait: Duration) -> bool {
         timeout(wait, self.hands.phase.wait_for(|phase| *phase != Phase::Running)).await.is_ok()
     }

@@ -114,6 +114,7 @@ fn header(frame: &[u8], most_items: u32) -> Result<(PeerMessage, BatchHeader), M
     let message = PeerMessage::from_bytes(frame).map_err(|_| Malformed::Header)?;
     let PeerMessage::Batch { header } = &message else { return Err(Malformed::Header) };
     let header = *header.claimed();
+    // A batch may take as much memory as its count says.
     if header.count > most_items {
         return Err(Malformed::TooMany);
     }
