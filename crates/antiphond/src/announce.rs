@@ -1,4 +1,4 @@
-//! What every process says of its network file when it starts.
+//! The words of every process on its network file when it starts.
 
 use antiphon_wire::NetworkFile;
 

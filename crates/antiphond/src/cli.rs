@@ -1,4 +1,4 @@
-//! The command line.
+//! The command line of the servers.
 
 use antiphon_process::logging::{Crates, LogFilter};
 use clap::{Parser, Subcommand};
@@ -61,7 +61,7 @@ pub enum Command {
 }
 
 impl Cli {
-    /// What to log.
+    /// Filter of log lines that the command line asks for.
     pub fn filter(&self) -> LogFilter {
         self.log.clone()
     }

@@ -10,7 +10,7 @@ use antiphon_wire::{OperatorList, Signed};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
-/// How often to look whether the file has changed.
+/// Interval at which the file is looked at.
 const EVERY: Duration = Duration::from_secs(10);
 
 /// The file of an operator's list.

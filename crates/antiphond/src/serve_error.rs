@@ -1,4 +1,4 @@
-//! Why a server does not start, or stopped.
+//! Errors of a server's start and life.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,18 +8,18 @@ use antiphon_process::admin::AdminError;
 use antiphon_process::config_file::ConfigError;
 use antiphon_shard::{RunError, StartError};
 
-/// Why a server does not start, or stopped.
+/// Reason why a server does not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// A configuration file, or a file that it names, is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// What a shard is given does not fit together, or the system refuses something.
+    /// A shard's configuration does not fit together, or the system refuses something.
     #[error("{config}: {source}")]
     ShardStart {
-        /// The configuration file.
+        /// Path of the configuration file.
         config: PathBuf,
-        /// What is wrong.
+        /// Reason, with the setting that it is about.
         source: StartError,
     },
     /// The admin server cannot start.
@@ -37,7 +37,7 @@ pub enum ServeError {
 }
 
 impl ServeError {
-    /// Whether the command line or a file given on it is wrong, so that nothing was done.
+    /// Returns `true` if the command line or a file given on it is wrong, so that nothing was done.
     pub const fn is_usage(&self) -> bool {
         matches!(
             self,

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// How often a condition is looked at.
+/// Interval at which a condition is looked at.
 pub(crate) const POLL: Duration = Duration::from_millis(50);
 
-/// What a process is started with, beside its arguments.
+/// Environment and limits of a process, beside its arguments.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Surroundings {
     /// The most files that it may have open.
@@ -43,6 +43,7 @@ impl Child {
         let mut command = match surroundings.descriptors {
             None => Command::new(program),
             Some(limit) => {
+                // Only a shell can lower its own limit before it becomes the program.
                 let mut shell = Command::new("sh");
                 shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\"")]);
                 shell.arg(program);
@@ -61,7 +62,7 @@ impl Child {
         Ok(Self { process, log })
     }
 
-    /// Whether it has not ended.
+    /// Returns `true` if it has not ended.
     pub(crate) fn is_running(&mut self) -> bool {
         matches!(self.process.try_wait(), Ok(None))
     }
@@ -102,7 +103,7 @@ impl Child {
         fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5")
     }
 
-    /// How many files and sockets it has open.
+    /// Number of files and sockets that it has open.
     pub(crate) fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.process.id())).map_or(0, Iterator::count)
     }
@@ -122,7 +123,7 @@ impl Child {
         fs::metadata(&self.log).map_or(0, |metadata| metadata.len())
     }
 
-    /// What it has said since `mark`.
+    /// Text that it has logged since `mark`.
     pub(crate) fn said_since(&self, mark: u64) -> String {
         let bytes = fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(bytes.get(mark as usize..).unwrap_or_default()).into_owned()

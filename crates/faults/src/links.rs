@@ -1,5 +1,4 @@
-//! What strangers on loopback do. Everything is bounded in number and time, and goes to ports of the
-//! row's own network.
+//! Strangers on loopback. They are bounded in number and time, and dial ports of the row's own network.
 
 mod half_open;
 mod strangers;
@@ -12,7 +11,7 @@ pub(crate) use half_open::HalfOpen;
 pub(crate) use strangers::{Door, Strangers, frame};
 pub(crate) use tcp::{Loris, get, idle_connections, nonsense};
 
-/// How long one connection may take.
+/// Longest time that one connection may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 fn local(port: u16) -> SocketAddr {

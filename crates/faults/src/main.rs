@@ -97,6 +97,7 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
     let (held, failed, skipped) =
         (count(Verdict::Held), count(Verdict::Failed), count(Verdict::Skipped));
     println!("{held} passed, {failed} failed, {skipped} skipped");
+    // Rows that were skipped prove nothing.
     Ok(failed == 0 && held > 0)
 }
 
@@ -106,6 +107,7 @@ fn write(arguments: &Arguments, seen: &[Seen]) -> Result<(), String> {
         Some(path) => seen_before(path)?,
         None => Vec::new(),
     };
+    // A row that was run now takes the place of its earlier record.
     all.retain(|earlier| seen.iter().all(|seen| seen.row != earlier.row));
     all.extend_from_slice(seen);
     if let Some(path) = &arguments.page {

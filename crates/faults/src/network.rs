@@ -15,13 +15,13 @@ use crate::setup::{INTERVAL, Ports, Setup};
 /// Shards, each with an operator of its own: with f = 0.2, the fewest of which one counts as malicious.
 pub(crate) const SHARDS: usize = 5;
 
-/// Their operators' names.
+/// Names of the shards' operators, in the order of the network file.
 pub(crate) const OPERATORS: [&str; SHARDS] = ["alpha", "beta", "gamma", "delta", "epsilon"];
 
-/// How long a network may take from its start to its first round.
+/// Longest time from a network's start to its first round.
 const START_WITHIN: Duration = Duration::from_secs(60);
 
-/// What to run, and where.
+/// Program to run, and the ports and options for it.
 #[derive(Debug)]
 pub(crate) struct Program {
     path: PathBuf,
@@ -37,13 +37,13 @@ pub(crate) struct Network {
     program: PathBuf,
     ports: u16,
     folder: TempDir,
-    /// The coordinator's process.
+    /// Process of the coordinator.
     pub(crate) coordinator: Child,
-    /// The shards' processes.
+    /// Processes of the shards, in the order of [`OPERATORS`].
     pub(crate) shards: Vec<Child>,
 }
 
-/// Why a row cannot go on.
+/// Reason why a row cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BenchError {
     /// A file or a process.
@@ -52,7 +52,7 @@ pub(crate) enum BenchError {
     /// A command that makes keys or files.
     #[error("{arguments}: {said}")]
     Command { arguments: String, said: String },
-    /// What was expected did not happen.
+    /// An expectation was not met.
     #[error("{0}")]
     NotSeen(String),
 }
@@ -189,6 +189,7 @@ impl Network {
 
     /// The value of one of a shard's metrics, given as the page has it.
     pub(crate) fn metric(&self, shard: usize, name: &str) -> Option<u64> {
+        // The page has one line for each metric, its name before the value.
         let (page, _) = get(self.metrics_port(shard), "/metrics", Duration::from_secs(5)).ok()?;
         let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
         line.trim().parse().ok()
@@ -277,14 +278,15 @@ impl Network {
         }
     }
 
-    /// How many times a shard was suspended since `mark`, beside what was taken back.
+    /// Number of suspensions of shards since `mark`, without those that were taken back.
     pub(crate) fn suspensions_since(&self, mark: u64) -> usize {
         let said = self.coordinator.said_since(mark);
+        // From there on nobody was suspended: those before were taken back.
         let stands = said.rsplit("nobody sits out").next().unwrap_or_default();
         stands.matches(" sits out ").count()
     }
 
-    /// What went wrong, with the last warnings of the coordinator's log.
+    /// An error with the last warnings of the coordinator's log.
     pub(crate) fn failure(&self, what: &str) -> BenchError {
         let log = self.coordinator.said_since(0);
         let last: Vec<_> =

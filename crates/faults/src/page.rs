@@ -17,7 +17,7 @@ have what they saw last.
 |---|---|---|---|
 ";
 
-/// The page.
+/// Renders the page: a row for each result that there is.
 pub(crate) fn render(rows: &[Row], seen: &[Seen]) -> String {
     let mut page = HEAD.to_owned();
     for row in rows {

@@ -1,17 +1,17 @@
-//! What a coordinator's log says of rounds.
+//! The rounds that a coordinator's log tells of.
 
 use std::time::Duration;
 
 /// A round that ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EndedRound {
-    /// Its epoch's number.
+    /// Number of the epoch.
     pub(crate) epoch: u64,
-    /// Its number.
+    /// Number of the round.
     pub(crate) round: u64,
-    /// Whether it was delivered by all shards.
+    /// `true` if it was delivered by all shards.
     pub(crate) delivered: bool,
-    /// How long it took.
+    /// Time from its opening to its end.
     pub(crate) took: Duration,
 }
 
@@ -31,6 +31,7 @@ fn ended_in(line: &str) -> Option<EndedRound> {
     let ms = took.split_once(" ms")?.0.parse().ok()?;
     Some(EndedRound {
         epoch: epoch.parse().ok()?,
+        // An aborted round says so, and after how long, in the same place.
         round: round.parse().ok()?,
         delivered: outcome.starts_with("delivered after"),
         took: Duration::from_millis(ms),

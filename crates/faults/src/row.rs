@@ -7,24 +7,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::{BenchError, Network, Program};
 
-/// A fault.
+/// A fault, and the result that a person would expect.
 #[derive(Clone, Copy)]
 pub(crate) struct Row {
     /// Its name on the command line.
     pub(crate) name: &'static str,
-    /// What is done.
+    /// Fault in words, for the page and the list.
     pub(crate) done: &'static str,
-    /// What a person would expect.
+    /// Result that a person would expect, in words.
     pub(crate) expected: &'static str,
-    /// Whether it is in the short form.
+    /// `true` if it is in the short form.
     pub(crate) short: bool,
-    /// What this machine may lack, and what would enable the row.
+    /// Names the means that this machine lacks, and how to get them.
     pub(crate) lacking: fn() -> Option<String>,
-    /// Does it.
+    /// Breaks a network and watches it.
     pub(crate) fault: Fault,
 }
 
-/// How a row breaks a network.
+/// Network that a row breaks.
 #[derive(Clone, Copy)]
 pub(crate) enum Fault {
     /// An ordinary network that runs.
@@ -33,27 +33,27 @@ pub(crate) enum Fault {
     Starting(fn(&Program) -> Outcome),
 }
 
-/// What was seen, in words, if it was what is expected; or why not.
+/// The observation in words, if it is as expected; else the reason.
 pub(crate) type Outcome = Result<String, BenchError>;
 
-/// How a row ended.
+/// Result of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Verdict {
-    /// As expected.
+    /// It ended as expected.
     Held,
-    /// Otherwise.
+    /// It ended otherwise.
     Failed,
     /// It was not run.
     Skipped,
 }
 
-/// What became of a row.
+/// Record of a row.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Seen {
     pub(crate) row: String,
     pub(crate) verdict: Verdict,
-    /// What was seen, in words.
+    /// Observation, in words.
     pub(crate) seen: String,
 }
 

@@ -74,13 +74,14 @@ fn no_slower(before: Duration, after: Duration) -> Outcome {
     Ok(words)
 }
 
-/// How much memory a process held at most, beside what it had before.
+/// Growth of a process's memory: its peak beside its size before.
 struct Growth {
     before: u64,
 }
 
 impl Growth {
     fn of(child: &Child) -> Result<Self, BenchError> {
+        // The peak of the start does not count.
         child.forget_peak()?;
         Ok(Self { before: child.resident() })
     }

@@ -116,7 +116,7 @@ impl Setup<'_> {
     }
 }
 
-/// Which port is whose.
+/// Ports of a network's processes, counted from its first.
 pub(crate) struct Ports {
     pub(crate) first: u16,
 }

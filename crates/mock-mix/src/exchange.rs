@@ -33,10 +33,12 @@ impl Mix {
             let meets =
                 |other: &usize| *other != at && opened[*other].dead_drop == deposit.dead_drop;
             let mut others = (0..opened.len()).filter(meets);
+            // A deposit that is alone, or one of more than two, comes back as it is.
             let mut reply = match (others.next(), others.next()) {
                 (Some(partner), None) => opened[partner].body.clone(),
                 _ => deposit.body.clone(),
             };
+            // Layer L adds its stream first: the client removes them in the order of the path.
             for key in deposit.reply_keys.iter().rev() {
                 apply_reply_stream(key, &mut reply);
             }

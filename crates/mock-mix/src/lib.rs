@@ -20,7 +20,7 @@ pub use plan::{Place, Plan};
 /// One epoch of a network.
 #[derive(Debug)]
 pub struct Mix {
-    /// The network file.
+    /// Network file of the epoch's operators.
     pub network: NetworkFile,
     /// The epoch's document, signed by all shards.
     pub signed: SignedDocument,
@@ -82,7 +82,7 @@ impl Mix {
         Self { network, signed, epoch, shards }
     }
 
-    /// The epoch, verified.
+    /// The epoch as a client holds it, verified.
     pub fn epoch(&self) -> &VerifiedEpoch {
         &self.epoch
     }
@@ -108,7 +108,7 @@ impl Mix {
     }
 }
 
-/// What a shard registers with and contributes.
+/// Registration and contribution of a shard.
 fn offer(plan: &Plan, network: &NetworkFile, place: &Place, shard: &Shard) -> Offer {
     let its = plan.shards.iter().filter(|other| other.operator == place.operator);
     let mut listed: Vec<_> = its.map(|other| IdentityKey::of(&shard_key(other.number))).collect();

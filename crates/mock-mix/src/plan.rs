@@ -1,19 +1,19 @@
-//! What an epoch of a mock mix is like.
+//! Plans of mock epochs.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
 use antiphon_wire::{Epoch, Policy, Round, Timestamp};
 
-/// What an epoch of a mock mix is like.
+/// Plan of a mock epoch: its rounds, shards and policy.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The epoch. The shards' keys follow from it.
     pub epoch: Epoch,
-    /// Its first round.
+    /// First round of the epoch.
     pub first_round: Round,
-    /// How many it has.
+    /// Number of rounds.
     pub rounds: u64,
-    /// When it starts.
+    /// Time at which the first round is to open.
     pub starts_at: Timestamp,
     /// Pairs of onions for each client.
     pub pairs: u8,
@@ -21,7 +21,7 @@ pub struct Plan {
     pub policy: Policy,
     /// Operators in the network file, all of one weight.
     pub operators: u8,
-    /// The shards.
+    /// Places of the shards.
     pub shards: Vec<Place>,
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct HalfOpen {
     thread: Option<JoinHandle<Sent>>,
 }
 
-/// How many handshakes began, and how many addresses were proven.
+/// Numbers of handshakes begun, and of addresses proven.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Sent {
     pub(crate) begun: u64,
@@ -57,7 +57,7 @@ impl HalfOpen {
         Ok(Self { stop, thread: Some(thread) })
     }
 
-    /// Ends it.
+    /// Ends the flood, and returns its numbers.
     pub(crate) fn stop(mut self) -> Sent {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.take().and_then(|thread| thread.join().ok()).unwrap_or_default()
@@ -84,6 +84,7 @@ impl Flood {
         let (mut due, mut last) = (0.0, Instant::now());
         while !stop.load(Ordering::Relaxed) {
             let now = Instant::now();
+            // A pause is not made up for: the flood is steady.
             due = (due + a_second * (now - last).as_secs_f64()).min(AT_A_TIME);
             last = now;
             while due >= 1.0 {
@@ -100,6 +101,7 @@ impl Flood {
         let begun = self.endpoint.connect(now, self.config.clone(), self.to, "antiphon");
         let Ok((handle, mut connection)) = begun else { return };
         self.send_first(now, &mut connection);
+        // Older ones will be asked for nothing any more.
         self.sent.begun += 1;
         self.begun.push((handle, connection));
         if self.begun.len() > REMEMBERED {
@@ -121,6 +123,7 @@ impl Flood {
         let mut datagram = BytesMut::zeroed(DATAGRAM_BYTES);
         let length = self.socket.recv(&mut datagram)?;
         datagram.truncate(length);
+        // A Retry packet begins with four ones (RFC 9000, section 17.2.5).
         let asks_for_proof = datagram.first().is_some_and(|byte| byte & 0xf0 == 0xf0);
         if !asks_for_proof {
             return Ok(());

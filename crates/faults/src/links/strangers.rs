@@ -23,11 +23,11 @@ use tokio::time::{sleep, timeout};
 use super::{CONNECT_WITHIN, local};
 use crate::network::BenchError;
 
-/// Handshakes at once.
+/// Handshakes that are under way at once.
 const AT_ONCE: usize = 16;
-/// How long the last words of links have to go out.
+/// Time that the last words of links have to go out.
 const FAREWELL: Duration = Duration::from_millis(50);
-/// What comes before an Ed25519 key in PKCS #8.
+/// Bytes before an Ed25519 key in PKCS #8.
 const PKCS8_HEAD: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
@@ -62,7 +62,7 @@ pub(crate) struct Strangers {
     window_bytes: u32,
 }
 
-/// One link.
+/// A link that the server has let in.
 struct Held {
     connection: Connection,
     send: SendStream,
@@ -111,7 +111,7 @@ impl Strangers {
         Ok(self.links.len() - before)
     }
 
-    /// Keeps links alive.
+    /// Configuration with signs of life, so that links last.
     fn config(&self, identity: Option<u32>, door: Door) -> Result<ClientConfig, BenchError> {
         let mut config = client_config(identity, door.protocol())?;
         let mut transport = TransportConfig::default();
@@ -122,7 +122,7 @@ impl Strangers {
         Ok(config)
     }
 
-    /// How many still live.
+    /// Number of links that still live.
     pub(crate) fn alive(&self) -> usize {
         self.links.iter().filter(|held| held.connection.close_reason().is_none()).count()
     }
@@ -182,6 +182,7 @@ pub(crate) fn frame(body: &[u8]) -> Vec<u8> {
 async fn dial(endpoint: Endpoint, config: ClientConfig, to: SocketAddr) -> Option<Held> {
     let dialled = async {
         let connection = endpoint.connect_with(config, to, "antiphon").ok()?.await.ok()?;
+        // The server greets over a stream that it opens.
         let (send, mut receive) = connection.accept_bi().await.ok()?;
         receive.read_exact(&mut [0]).await.ok()?;
         Some(Held { connection, send, _receive: receive })

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use super::{CONNECT_WITHIN, local};
 
-/// How long to wait after a connection that was not to be had, or was closed at once.
+/// Pause after a connection that was not to be had, or was closed at once.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// TCP connections that are held and say nothing; as many of `count` as are let in.
@@ -65,7 +65,7 @@ impl Loris {
         Ok(Self { runtime: Some(runtime), opened })
     }
 
-    /// How many connections were opened so far.
+    /// Number of connections opened so far.
     pub(crate) fn opened(&self) -> u64 {
         self.opened.load(Ordering::Relaxed)
     }
@@ -88,6 +88,7 @@ async fn hold(source: Ipv4Addr, to: SocketAddr, opened: Arc<AtomicU64>) {
         };
         if let Ok(mut stream) = connected.await {
             opened.fetch_add(1, Ordering::Relaxed);
+            // Until the other side closes: nothing is ever sent.
             let _ = stream.read_u8().await;
         }
         sleep(PAUSE).await;

@@ -1,4 +1,4 @@
-//! What becomes of clients when the network around them breaks.
+//! Clients whose network breaks around them.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -68,6 +68,7 @@ fn client_stalls(program: &Program) -> Outcome {
     let mut network = program.with_policy("--round-interval 2000").network()?;
     let mut client = network.start_client()?;
     let (mark, rounds) = (client.mark(), network.mark());
+    // Longer than an interval, so that openings pile up while the client stands still.
     for _ in 0..10 {
         client.signal(Signal::STOP);
         sleep(Duration::from_secs(3));

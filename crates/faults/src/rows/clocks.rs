@@ -1,4 +1,4 @@
-//! Clocks that step.
+//! Clocks that step, or are off from the start.
 
 use std::fs;
 use std::io;
@@ -76,6 +76,7 @@ impl Faked {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("offset");
         fs::write(&file, format!("{offset}\n"))?;
+        // The library reads the offset anew for each call, and leaves the monotonic clock alone.
         let variables = [
             ("LD_PRELOAD", LIBRARY.to_owned()),
             ("FAKETIME_TIMESTAMP_FILE", file.display().to_string()),
@@ -109,6 +110,7 @@ impl Faked {
             sleep(*lasts);
         }
         let took = self.network.recovered(within)?;
+        // The round after a step may have been under way before it.
         self.network.recovered(within)?;
         let told = self.process().said_since(mark).contains("clock was set");
         expect(told, || "the process says nothing of its clock".to_owned())?;

@@ -127,6 +127,7 @@ impl Second {
     /// Starts one with `file` on ports of its own, and waits until it has said something with `words`.
     fn start(network: &Network, role: &str, file: &str, words: &str) -> Result<Self, BenchError> {
         let text = fs::read_to_string(network.folder().join(file))?;
+        // Other addresses, or the second process would fail for its ports alone.
         let elsewhere = |line: &str| match line.strip_prefix("listen") {
             Some(rest) => format!("listen{}\n", rest.replace("127.0.0.1:", "127.0.0.2:")),
             None => format!("{line}\n"),
@@ -233,6 +234,7 @@ impl Drop for SmallDisk {
 
 /// A small disk in the place of `folder`, with what is in it.
 fn small_disk(folder: &Path) -> Result<SmallDisk, BenchError> {
+    // The mount hides the files: they are put back on it.
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();

@@ -1,4 +1,4 @@
-//! What strangers do who are many, or quick: places taken, handshakes begun, registrations made up.
+//! Strangers who are many, or quick: places taken, handshakes begun, registrations made up.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};

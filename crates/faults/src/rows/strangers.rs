@@ -1,4 +1,4 @@
-//! What strangers do who are few: links that say nothing, half frames, nonsense.
+//! Strangers who are few: links that say nothing, half frames, nonsense.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
