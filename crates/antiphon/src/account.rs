@@ -102,7 +102,7 @@ pub(crate) struct AccountArguments {
 /// The rate of false positives that filters are made for.
 const NOMINAL_RATE: f64 = 1.0 / (1 << 20) as f64;
 
-/// What is asked for.
+/// Figure that is asked for, with the two that are given.
 #[derive(Clone, Copy, Debug)]
 enum Question {
     Epsilon { disturbed: u32, delta: f64 },
@@ -111,7 +111,7 @@ enum Question {
     Volume { disturbed: u32, epsilon: f64, delta: f64 },
 }
 
-/// Why there is no answer.
+/// Reason why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AccountCommandError {
     /// Not two of the three.
@@ -135,7 +135,7 @@ pub(crate) enum AccountCommandError {
     /// The noise makes no sense.
     #[error(transparent)]
     Noise(#[from] NoiseError),
-    /// What comes beside it makes no sense.
+    /// Lost noise, attempts or pairs make no sense.
     #[error(transparent)]
     Extras(#[from] AccountError),
     /// More is given away outright than delta allows.
@@ -150,7 +150,7 @@ pub(crate) enum AccountCommandError {
         disturbed: u32,
         /// The least delta that has one.
         least: f64,
-        /// What would do.
+        /// Values that would do.
         instead: String,
     },
     /// Not a single round.
@@ -160,7 +160,7 @@ pub(crate) enum AccountCommandError {
         epsilon: f64,
         /// The delta asked for.
         delta: f64,
-        /// What would do.
+        /// Values that would do.
         instead: String,
     },
     /// The answer is there but cannot be handed over.
@@ -182,7 +182,7 @@ impl Exits for AccountCommandError {
     }
 }
 
-/// Answers and prints.
+/// Computes the missing figure and prints it.
 pub(crate) fn run(arguments: &AccountArguments) -> Result<(), AccountCommandError> {
     let question = arguments.question()?;
     let mechanism = match question {
@@ -232,7 +232,7 @@ impl AccountArguments {
         Ok(Mechanism::ConstantVolume(each.collect()))
     }
 
-    /// What the most noise keeps, to go behind an explanation.
+    /// Figures that the most noise keeps, to go behind an explanation.
     fn nearest_possible(&self, budget: &Budget) -> String {
         let (delta, disturbed) = (budget.delta(), budget.disturbed_rounds());
         let Ok(honest) = self.noise.honest() else { return String::new() };

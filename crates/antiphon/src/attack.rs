@@ -126,7 +126,7 @@ fn against_parser() -> impl clap::builder::TypedValueParser<Value = Against> {
     PossibleValuesParser::new(["idle", "pattern"]).try_map(|name| name.parse())
 }
 
-/// Why there is no measurement.
+/// Reason why there is no measurement.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AttackCommandError {
     /// It cannot be measured.
@@ -135,26 +135,26 @@ pub(crate) enum AttackCommandError {
     /// It is there but cannot be handed over.
     #[error(transparent)]
     Output(#[from] OutputError),
-    /// What was stored cannot be read.
+    /// A stored measurement cannot be read.
     #[error("cannot read {path}: {source}")]
     Stored {
-        /// Which file.
+        /// Path of the stored measurements.
         path: PathBuf,
-        /// What the system says, or what is no measurement.
+        /// Error of the system, or of the content.
         source: io::Error,
     },
-    /// Nothing is shown.
+    /// The trials show nothing either way.
     #[error("the trials show nothing either way: {}", undecided.join("; "))]
     Undecided {
-        /// Which.
+        /// Measurements that are undecided, in words.
         undecided: Vec<String>,
     },
     /// A bound is exceeded, or something that is broken goes unnoticed.
     #[error("{} of {of} measurements are not as they should be:\n  {}", wrong.len(), wrong.join("\n  "))]
     NotAsTheyShouldBe {
-        /// Which, and how.
+        /// Measurements that are not as they should be, in words.
         wrong: Vec<String>,
-        /// Of how many.
+        /// Number of all measurements.
         of: usize,
     },
 }
@@ -170,7 +170,7 @@ impl Exits for AttackCommandError {
     }
 }
 
-/// Measures and prints.
+/// Measures what is asked for and prints it.
 pub(crate) fn run(arguments: &AttackArguments) -> Result<(), AttackCommandError> {
     let AttackArguments { against, trials, large, ref seed, .. } = *arguments;
     let json = &arguments.json;

@@ -28,7 +28,7 @@ pub(crate) struct CheckArguments {
     files: Vec<PathBuf>,
 }
 
-/// Why a file is not in order.
+/// Reason why a file is not in order.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CheckError {
     #[error("cannot read {path}: {source}")]

@@ -1,4 +1,4 @@
-//! The command line.
+//! The command line of the toolbox.
 
 pub(crate) mod guarantee;
 pub(crate) mod json;
@@ -79,7 +79,7 @@ pub(crate) enum Command {
 }
 
 impl Cli {
-    /// What to log: what was asked for, or what suits the command.
+    /// Filter of log lines: the one asked for, or the one that suits the command.
     pub(crate) fn filter(&self) -> LogFilter {
         let usual = match self.command {
             Command::Demo(_) | Command::Load(_) => LevelFilter::ERROR,

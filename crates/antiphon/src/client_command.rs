@@ -70,7 +70,7 @@ pub(crate) struct ClientArguments {
     stay: Option<Duration>,
 }
 
-/// Why a client does not start.
+/// Reason why a client does not start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
     #[error(transparent)]
@@ -97,7 +97,7 @@ impl Exits for ClientError {
     }
 }
 
-/// Runs a client.
+/// Runs a client until it is to leave.
 pub(crate) fn run(arguments: &ClientArguments) -> Result<(), ClientError> {
     let settings = config::load(&arguments.config)?;
     if let Some(inbox) = &settings.inbox {

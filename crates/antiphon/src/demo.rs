@@ -50,7 +50,7 @@ const ROUNDS: u32 = 200;
 /// The largest file that is carried: far more than anybody waits for.
 const LARGEST_FILE_BYTES: u64 = 16 << 20;
 
-/// How long a network may take to publish its first epoch.
+/// Longest time until a network has published its first epoch.
 const FIRST_EPOCH: Duration = Duration::from_secs(120);
 
 /// Run a whole network in this process and carry a file through it
@@ -93,7 +93,7 @@ pub(crate) struct DemoArguments {
     json: JsonArguments,
 }
 
-/// Why a demonstration fails.
+/// Reason why a demonstration fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DemoError {
     #[error("cannot read {path}: {source}")]
@@ -130,7 +130,7 @@ impl Exits for DemoError {
     }
 }
 
-/// Runs the demonstration.
+/// Runs the demonstration, and prints it as it goes.
 pub(crate) fn run(arguments: &DemoArguments) -> Result<(), DemoError> {
     let file = match &arguments.file {
         None => OWN_TEXT.to_vec(),

@@ -1,4 +1,4 @@
-//! What the exit code says.
+//! Exit codes and their meanings.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// Asked to stop before the job was done.
     Interrupted = 3,
-    /// What was asked has no answer yet.
+    /// The question has no answer yet.
     Undecided = 4,
 }
 
@@ -33,7 +33,7 @@ pub(crate) trait Exits: Error {
     fn exit(&self) -> Exit;
 }
 
-/// What a failed command leaves: a message and an exit code.
+/// Message and exit code of a failed command.
 #[derive(Debug)]
 pub(crate) struct Failure {
     message: String,

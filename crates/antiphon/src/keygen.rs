@@ -74,7 +74,7 @@ Example:
     Show(ShowArguments),
 }
 
-/// Why a file is not made or shown.
+/// Reason why a file is not made or shown.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeygenError {
     /// A key file or list.
@@ -83,26 +83,26 @@ pub(crate) enum KeygenError {
     /// The network file cannot be read.
     #[error("cannot read the network file {path}: {source}")]
     ReadNetwork {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the system.
         source: io::Error,
     },
     /// The network file makes no sense.
     #[error("network file {path}: {source}")]
     Network {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Error in the network file.
         source: NetworkFileError,
     },
     /// The values on the command line make no network.
     #[error(transparent)]
     Policy(#[from] NetworkFileError),
-    /// What the network would promise cannot be kept.
+    /// The network's promise cannot be kept.
     #[error(transparent)]
     Plan(#[from] Box<PlanError>),
-    /// What is written down is not what was meant.
+    /// The file that was written does not say what was meant.
     #[error("the network file does not read back as it was meant; choose plainer names")]
     ReadBack,
     /// The key belongs to nobody in the network file.
@@ -111,17 +111,17 @@ pub(crate) enum KeygenError {
          another key, or another network file", key.to_hex()
     )]
     NoSuchOperator {
-        /// The public key.
+        /// Public key that was given.
         key: IdentityKey,
-        /// The network file.
+        /// Path of the network file.
         network: PathBuf,
     },
     /// The epochs of a list are in the wrong order.
     #[error("--last-epoch {last} comes before --first-epoch {first}: give the first one first")]
     Epochs {
-        /// The first epoch.
+        /// First epoch of the range.
         first: u64,
-        /// The last epoch.
+        /// Last epoch of the range.
         last: u64,
     },
     /// A shard is given twice.
@@ -146,11 +146,11 @@ pub(crate) enum KeygenError {
     /// A list that cannot be used with the network file given.
     #[error("the list in {path} is not valid in {network}: {problem}")]
     ListInvalid {
-        /// The list.
+        /// Path of the list.
         path: PathBuf,
-        /// The network file.
+        /// Path of the network file.
         network: PathBuf,
-        /// What is wrong.
+        /// Reason why the list does not fit.
         problem: ListProblem,
     },
     /// A file that is none of ours.
@@ -164,7 +164,7 @@ pub(crate) enum KeygenError {
     Output(#[from] OutputError),
 }
 
-/// What is wrong with a list for a network.
+/// Reason why a list does not fit a network.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub(crate) enum ListProblem {
     /// It names another network.

@@ -116,7 +116,7 @@ pub(crate) struct LoadArguments {
     guarantee: GuaranteeArguments,
 }
 
-/// Why a load test fails.
+/// Reason why a load test fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoadCommandError {
     #[error(transparent)]
@@ -150,7 +150,7 @@ impl Exits for LoadCommandError {
     }
 }
 
-/// Runs the test.
+/// Runs the load test and prints its report.
 pub(crate) fn run(arguments: &LoadArguments) -> Result<(), LoadCommandError> {
     if let Some(kernel) = arguments.kernel {
         kernel.select().map_err(|error| LoadCommandError::Kernel(error.to_string()))?;

@@ -20,15 +20,15 @@ pub(crate) enum JsonTarget {
     File(PathBuf),
 }
 
-/// Why results cannot be handed over.
+/// Reason why results cannot be handed over.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OutputError {
     /// The file cannot be written.
     #[error("cannot write {path}: {source}")]
     File {
-        /// Which file.
+        /// Path of the output file.
         path: PathBuf,
-        /// What the system says.
+        /// Error of the system.
         source: io::Error,
     },
     /// Nobody listens at standard output.

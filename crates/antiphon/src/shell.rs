@@ -46,7 +46,7 @@ pub(crate) struct ManArguments {
     out: PathBuf,
 }
 
-/// Prints completions.
+/// Prints a script that completes command lines.
 pub(crate) fn completions(arguments: &CompletionsArguments) -> Result<(), OutputError> {
     let mut script = Vec::new();
     let (mut command, name) = match arguments.program {

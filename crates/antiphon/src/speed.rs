@@ -60,7 +60,7 @@ pub(crate) struct SpeedArguments {
     json: JsonArguments,
 }
 
-/// Why a machine's speed cannot be told.
+/// Reason why a machine's speed cannot be told.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SpeedError {
     /// A key of the measurement is unusable.
@@ -77,11 +77,11 @@ pub(crate) enum SpeedError {
         "the kernel {kernel} opened {opened} of {onions} onions: do not use it on this machine"
     )]
     Wrong {
-        /// Which one.
+        /// Name of the kernel.
         kernel: &'static str,
-        /// What came out whole.
+        /// Onions that came out whole.
         opened: usize,
-        /// What should have.
+        /// Onions that were put in.
         onions: usize,
     },
     /// The kernel that ran before does not any more.
@@ -93,7 +93,7 @@ pub(crate) enum SpeedError {
     /// No link over loopback.
     #[error("no port on the loopback interface: {0}")]
     Bind(#[from] BindError),
-    /// The same.
+    /// The link over the loopback interface could not be opened.
     #[error("no link over the loopback interface: {0}")]
     Dial(#[from] DialError),
     /// A link that broke.
@@ -105,7 +105,7 @@ pub(crate) enum SpeedError {
     /// A thread of the measurement panicked.
     #[error("a measuring thread ended unexpectedly: this is a bug, and its log says where")]
     Panicked,
-    /// What is measured cannot be handed over.
+    /// The measurement cannot be handed over.
     #[error(transparent)]
     Output(#[from] OutputError),
 }
@@ -120,7 +120,7 @@ impl Exits for SpeedError {
     }
 }
 
-/// Measures and prints.
+/// Measures this machine and prints its speed.
 pub(crate) fn run(arguments: &SpeedArguments) -> Result<(), SpeedError> {
     // What cannot be planned or written is found before anything is measured.
     let network = Figures::of(&arguments.network.file().map_err(PlanError::from)?, 1, None)?;
@@ -131,7 +131,7 @@ pub(crate) fn run(arguments: &SpeedArguments) -> Result<(), SpeedError> {
     Ok(())
 }
 
-/// Measures this machine.
+/// Measures this machine, roughly if `quick`.
 pub(crate) fn measure(quick: bool) -> Result<SpeedReport, SpeedError> {
     let stopwatch = if quick { Stopwatch::QUICK } else { Stopwatch::THOROUGH };
     let fixture = fixture::Fixture::new()?;

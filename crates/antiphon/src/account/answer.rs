@@ -12,7 +12,7 @@ const BEYOND_ALL: f64 = 1e12;
 /// All that is handed over. Fields that do not apply are left out.
 #[derive(Debug, Serialize)]
 pub(super) struct Answer {
-    /// Which of the figures was computed: epsilon, delta, rounds or volume.
+    /// Name of the computed figure: epsilon, delta, rounds or volume.
     pub(super) computed: &'static str,
     pub(super) mechanism: Kind,
     pub(super) honest: u32,
@@ -28,7 +28,7 @@ pub(super) struct Answer {
     pub(super) scale: Option<f64>,
     /// Noise deposits of the honest shards in a round, exactly or on average.
     pub(super) honest_noise: f64,
-    /// Whether a shard's cut lies at four sigma or beyond, as documents must have it.
+    /// `true` if a shard's cut lies at four sigma or beyond, as documents must have it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cut_beyond_four_sigma: Option<bool>,
     /// K: as given, or the most that keep the budget.
@@ -55,7 +55,7 @@ pub(super) struct Answer {
     /// The epsilon of the noise alone, where there are attempts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) epsilon_of_noise: Option<f64>,
-    /// How much smaller epsilon would be without any false positives.
+    /// Part of epsilon that would go without any false positives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) epsilon_of_false_positives: Option<f64>,
     /// Vuvuzela's theorem for one honest shard and one round, in place of an exact computation.

@@ -54,10 +54,10 @@ pub(super) struct NoiseArguments {
     pub(super) scale: Option<f64>,
 }
 
-/// Why noise is refused.
+/// Reason why noise is refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(crate) enum NoiseError {
-    /// No honest shard.
+    /// There is no honest shard.
     #[error(
         "without an honest shard nothing is hidden: give --honest from 1 to {MOST_SHARDS}, the \
          shards whose noise is certain"
@@ -66,7 +66,7 @@ pub(crate) enum NoiseError {
     /// More shards than are computed.
     #[error("{0} shards are more than {MOST_SHARDS}")]
     TooMany(u32),
-    /// A lone shard.
+    /// There is a single shard.
     #[error(
         "a single shard has to be trusted with everything: with 2 shards one may be malicious, and \
          the noise of the other counts"
@@ -79,27 +79,27 @@ pub(crate) enum NoiseError {
         most = shards - 1
     )]
     AllMalicious {
-        /// Malicious ones.
+        /// Number of malicious shards.
         malicious: u32,
-        /// All of them.
+        /// Number of all shards.
         shards: u32,
     },
     /// A part is missing.
     #[error("--mechanism {kind} needs {needs}")]
     Missing {
-        /// The kind.
+        /// Kind of noise.
         kind: &'static str,
-        /// Which options.
+        /// Options that it needs.
         needs: &'static str,
     },
     /// A part that means nothing here.
     #[error("{option} means nothing for --mechanism {kind}, which takes {takes}")]
     Needless {
-        /// The kind.
+        /// Kind of noise.
         kind: &'static str,
-        /// Which option.
+        /// Option that was given.
         option: &'static str,
-        /// What it takes.
+        /// Options that it takes.
         takes: &'static str,
     },
     /// A width out of range.
@@ -162,12 +162,12 @@ impl NoiseArguments {
         }
     }
 
-    /// Whether it is the product's own.
+    /// Returns `true` for the product's own noise.
     pub(super) fn is_gaussian(&self) -> bool {
         self.mechanism == Kind::Gaussian
     }
 
-    /// How many shards are honest.
+    /// Number of honest shards.
     pub(super) fn honest(&self) -> Result<u32, NoiseError> {
         let most = self.shards.or(self.honest).unwrap_or(0);
         if most > MOST_SHARDS {

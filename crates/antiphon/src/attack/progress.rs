@@ -1,4 +1,4 @@
-//! How far measurements are, on standard error, if a person watches it.
+//! Progress of measurements, on standard error, if a person watches it.
 
 use std::cell::Cell;
 

@@ -1,10 +1,10 @@
-//! Measurements as JSON.
+//! Measurements as JSON writes them.
 
 use antiphon_attack::ideal::Broken;
 use antiphon_attack::{CONFIDENCE, Measurement, Strategy, Verdict};
 use serde::{Deserialize, Serialize};
 
-/// One measurement.
+/// One measurement of a strategy.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Report {
     pub(super) strategy: String,
@@ -17,9 +17,9 @@ pub(super) struct Report {
     pub(super) mixing_hops: u8,
     pub(super) seed: u64,
     pub(super) trials: u64,
-    /// Rounds a trial.
+    /// Rounds of one trial.
     pub(super) rounds: u32,
-    /// Right guesses.
+    /// Guesses that were right.
     pub(super) right: u64,
     pub(super) advantage: f64,
     pub(super) ci_low: f64,
@@ -28,15 +28,15 @@ pub(super) struct Report {
     pub(super) expected: f64,
     /// Of all intervals of the run at once.
     pub(super) confidence: f64,
-    /// How many those are.
+    /// Number of the intervals.
     pub(super) comparisons: u32,
     /// The intact network's guarantee: the sum of the three below, at most 1.
     pub(super) bound: f64,
-    /// What the noise leaves over the charged rounds: delta at epsilon 0.
+    /// The noise's part over the charged rounds: delta at epsilon 0.
     pub(super) bound_noise: f64,
-    /// What mixing leaves where onions are followed, proven.
+    /// Mixing's part where onions are followed, proven.
     pub(super) bound_mixing: f64,
-    /// What is gained by looking first, and then deciding whether to disturb a round.
+    /// Gain from looking first, and then deciding whether to disturb a round.
     #[serde(default)]
     pub(super) bound_peek: f64,
     /// exceeded, within or undecided.
@@ -45,7 +45,7 @@ pub(super) struct Report {
     /// About how many trials would decide; null if decided, or if more than can be asked for.
     #[serde(default)]
     pub(super) trials_to_tell: Option<u64>,
-    /// Whether `ci_low` exceeds `bound`.
+    /// `true` if `ci_low` exceeds `bound`.
     pub(super) caught: bool,
 }
 
@@ -104,11 +104,11 @@ pub(super) struct Listed {
     about: &'static str,
     /// The broken networks it has to notice.
     notices: Vec<&'static str>,
-    /// Rounds a trial.
+    /// Rounds of one trial.
     rounds: u32,
-    /// Whether it can tell patterns of conversations apart, too.
+    /// `true` if it can tell patterns of conversations apart, too.
     patterns: bool,
-    /// Whether its network can have another size.
+    /// `true` if its network can have another size.
     scales: bool,
 }
 

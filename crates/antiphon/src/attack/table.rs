@@ -25,7 +25,7 @@ pub(super) fn markdown(reports: &[Report]) -> String {
     text
 }
 
-/// What seeds have in common.
+/// The columns that measurements with other seeds have in common.
 fn line(report: &Report) -> impl PartialEq + use<'_> {
     let Report { strategy, broken, against, shards, users, mixing_hops, rounds, trials, .. } =
         report;

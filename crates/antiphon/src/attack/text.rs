@@ -1,4 +1,4 @@
-//! Measurements for people.
+//! Measurements as tables for people.
 
 use std::fmt::Write as _;
 
@@ -46,7 +46,7 @@ pub(super) fn row(measured: &Measurement) -> String {
     )
 }
 
-/// Why nothing is decided, and what would decide it.
+/// Reason why nothing is decided, and the trials that would decide it.
 fn undecided(trials: Option<u64>) -> String {
     let takes = match trials {
         Some(trials) => format!("about {trials} trials would tell"),
@@ -55,7 +55,7 @@ fn undecided(trials: Option<u64>) -> String {
     format!("Undecided: the bound lies in the interval, so that nothing is shown; {takes}.")
 }
 
-/// Which measurement it is.
+/// Name of a measurement, with its network and seed.
 pub(super) fn name(measured: &Measurement) -> String {
     let Measurement { strategy, against, seed, .. } = measured;
     format!("{strategy} on {} ({against}, seed {seed})", network(measured))
@@ -108,7 +108,7 @@ pub(super) fn one(strategy: &dyn Strategy, measured: &Measurement) -> String {
     )
 }
 
-/// What is not as it should be, one measurement a line.
+/// A line on a measurement that is not as it should be.
 pub(super) fn complaint(measured: &Measurement) -> String {
     let what = if measured.broken.is_some() { "does not exceed" } else { "exceeds" };
     format!(
@@ -124,7 +124,7 @@ pub(super) fn complaint(measured: &Measurement) -> String {
     )
 }
 
-/// What came of many.
+/// Numbers of verdicts among many measurements.
 pub(super) fn summary(measured: &[Measurement]) -> String {
     let count = |verdict: fn(&Verdict) -> bool| {
         measured.iter().filter(|measured| verdict(&measured.verdict())).count()

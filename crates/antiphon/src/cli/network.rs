@@ -18,7 +18,7 @@ pub(crate) struct NetworkArguments {
 }
 
 impl NetworkArguments {
-    /// The network.
+    /// The network file that the options ask for, or name.
     pub(crate) fn file(&self) -> Result<NetworkFile, NetworkFileError> {
         self.with_operators(self.shards)
     }

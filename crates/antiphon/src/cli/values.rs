@@ -86,7 +86,7 @@ pub(crate) fn operators(text: &str) -> Result<u16, String> {
     }
 }
 
-/// Why one operator makes no network, and what does.
+/// Explanation why one operator makes no network, and of what does.
 pub(crate) const LONE_OPERATOR: &str = "a single operator has to be trusted with everything: it sees \
     both ends of every path, and no noise hides anything from it. Possible instead: 2 operators if \
     neither of them is malicious, or 3 and more, of whom one may be: --shards 3 --malicious 0.34";

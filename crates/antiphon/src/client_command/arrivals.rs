@@ -14,14 +14,14 @@ use super::file_name::{numbered, plain};
 const MAX_NUMBER: u32 = 9999;
 /// Bytes kept in memory while there is no room for them. A sender stops long before.
 const MOST_HELD_BYTES: usize = 1 << 20;
-/// What the names of files begin with that are not whole yet.
+/// Beginning of the names of files that are not whole yet.
 const PART_PREFIX: &str = ".antiphon-";
 const PART_SUFFIX: &str = ".part";
 
 /// Bytes that can be written in a folder.
 pub(super) type Room = fn(&Path) -> io::Result<u64>;
 
-/// What came of an offer or of a piece of a file.
+/// Result of an offer or of a part of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
     /// Nothing that anybody has to know.
@@ -36,7 +36,7 @@ pub(super) enum Arrival {
     Failed(String),
 }
 
-/// What is offered.
+/// Offer of a file, as the partner makes it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Offer<'a> {
     pub(super) number: u32,
@@ -220,7 +220,7 @@ impl Arrivals {
     }
 }
 
-/// What the system said, in words that the partner may read: no path of this machine.
+/// Error of the system, in words that the partner may read: no path of this machine.
 fn why(error: &io::Error) -> String {
     format!("the receiver cannot write it: {}", error.kind())
 }

@@ -96,7 +96,7 @@ struct JobArguments {
     json: JsonArguments,
 }
 
-/// Why a job is not done.
+/// Reason why a job is not done.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum JobError {
     #[error(transparent)]
@@ -132,16 +132,16 @@ impl Exits for JobError {
 /// The report of `antiphon send --json`.
 #[derive(Serialize)]
 struct SendReport {
-    /// Whether the partner has stored the file.
+    /// `true` if the partner has stored the file.
     stored: bool,
     /// Bytes that the partner acknowledged.
     acknowledged: u64,
-    /// Why it is not stored.
+    /// Reason why it is not stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
-/// Sends a file.
+/// Sends a file, and waits for its end.
 pub(crate) fn send(arguments: &SendArguments) -> Result<(), JobError> {
     let job = &arguments.job;
     job.json.check()?;
@@ -241,7 +241,7 @@ impl JobArguments {
     }
 }
 
-/// What ended the waiting.
+/// End of the waiting.
 enum Ended {
     Answered(Result<Reply, JobError>),
     Stopped,

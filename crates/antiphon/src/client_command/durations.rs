@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 const UNITS: [(&str, u64); 4] = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
-/// A hundred years.
+/// The longest time that is taken: a hundred years.
 const MOST_SECONDS: u64 = 36_525 * 86_400;
 
 /// Reads a time such as 90s, 45m, 8h or 7d.

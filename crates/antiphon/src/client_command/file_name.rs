@@ -4,7 +4,7 @@
 const MAX_BYTES: usize = 200;
 /// The longest ending that is kept when a name is cut, with its dot, in bytes.
 const MAX_ENDING_BYTES: usize = 32;
-/// What a file without a usable name is called.
+/// Name of a file without a usable one.
 const NAMELESS: &str = "file";
 
 /// A name without folders, control and direction characters, or a dot at its head.

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 pub(crate) use socket::SocketError;
 pub(super) use socket::{JobLine, JobSocket};
 
-/// What a command asks for.
+/// Request of a command.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Request {
@@ -35,11 +35,11 @@ pub(super) enum Request {
     Allow { units: u32, aborts: u32 },
 }
 
-/// What the client answers.
+/// Answer of the client.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Reply {
-    /// How a job stands. More follows.
+    /// Progress of a job. More follows.
     Progress(SendProgress),
     /// The partner has stored the file.
     Sent {
@@ -56,10 +56,10 @@ pub(super) enum Reply {
     },
 }
 
-/// How far a job is.
+/// Progress of sending a file.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(super) struct SendProgress {
-    /// What it is at, in words.
+    /// Stage of the job, in words.
     pub(super) stage: String,
     /// Bytes that the partner has, and all of them.
     pub(super) acknowledged: u64,
@@ -75,10 +75,10 @@ pub(super) struct ReceivedFile {
     pub(super) bytes: u64,
 }
 
-/// How a client stands.
+/// Status of a client.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct StatusReport {
-    /// Whether there is a link to a gateway.
+    /// `true` if there is a link to a gateway.
     pub(super) connected: bool,
     pub(super) epoch: Option<u64>,
     pub(super) last_round: Option<u64>,
@@ -90,9 +90,9 @@ pub(super) struct StatusReport {
     /// The same of aborted rounds in which the conversation would have met.
     pub(super) aborts_charged: u32,
     pub(super) aborts_left: u32,
-    /// How the conversation stands, in words.
+    /// State of the conversation, in words.
     pub(super) conversation: String,
-    /// Whether the partner was heard.
+    /// `true` once the partner was heard.
     pub(super) met: bool,
     /// The conversation meets in one of so many rounds, if it is open, and two ends that are there meet
     /// within so many seconds.
@@ -107,7 +107,7 @@ pub(super) struct StatusReport {
     pub(super) leaves_in_seconds: Option<u64>,
 }
 
-/// Rounds by outcome.
+/// Numbers of rounds, by outcome.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub(super) struct Rounds {
     pub(super) undisturbed: u64,
@@ -160,7 +160,7 @@ impl Replies {
         self.0.closed().await;
     }
 
-    /// Whether the command is gone.
+    /// Returns `true` if the command is gone.
     pub(super) fn is_gone(&self) -> bool {
         self.0.is_closed()
     }

@@ -17,7 +17,7 @@ use super::jobs::{Replies, Reply, SendProgress};
 /// has no room.
 const MOST_UNDER_WAY: usize = 8;
 
-/// Why a file is not sent.
+/// Reason why a file is not sent.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendFileError {
     #[error("{source}: it should be a file that this user may read")]
@@ -75,7 +75,7 @@ pub(super) fn least_time(bytes: u64, pace: Pace) -> Duration {
     pace.time_for(bytes.div_ceil(DATA_BYTES as u64), 1 + DATA_BYTES as u64)
 }
 
-/// How far a file is.
+/// Stage of a file on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     /// It waits for a conversation, or for the files before it.
@@ -146,7 +146,7 @@ impl Outgoing {
         delivered
     }
 
-    /// How it stands. `hindered` says why the conversation itself does not move.
+    /// Progress of the file. `hindered` says why the conversation itself does not move.
     pub(super) fn progress(&self, pace: Option<Pace>, hindered: Option<String>) -> SendProgress {
         let left = self.prepared.length - self.acknowledged;
         let measured = self

@@ -41,7 +41,7 @@ impl Progress {
         self.last.acknowledged
     }
 
-    /// How far the job came.
+    /// Last progress of the job, for whoever leaves it.
     pub(super) fn left(&self) -> String {
         match self.last.stage.as_str() {
             "" => "nothing has happened yet".to_owned(),

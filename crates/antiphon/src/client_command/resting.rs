@@ -1,9 +1,9 @@
-//! Why conversations rest.
+//! Reasons for which conversations rest.
 
 use antiphon_client::{Budget, Status};
 
-/// What is used up, and the way to go on. A round in flight may turn out to cost nothing, so what is
-/// reserved for it is not used up yet.
+/// The budget that is used up, and the way to go on. A round in flight may turn out to cost nothing, so a
+/// reserve for it is not used up yet.
 pub(super) fn resting(status: &Status) -> Option<&'static str> {
     let used_up = |budget: Budget| budget.left + budget.reserved == 0;
     if used_up(status.budget) {

@@ -1,4 +1,4 @@
-//! How long a client stays, if that was fixed when it was started.
+//! The stay of a client, if it was fixed when it was started.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What a running client does for its user: one conversation at a time, and the files in it. Nothing in
-//! here decides when the client connects or leaves.
+//! A running client's work for its user: one conversation at a time, and the files in it. Nothing in here
+//! decides when the client connects or leaves.
 
 mod events;
 mod files;
@@ -23,7 +23,7 @@ use super::outgoing::{Outgoing, Prepared};
 use super::resting::resting;
 use super::stay::Stay;
 
-/// How often to look for room, for a new secret, and for jobs that were taken back.
+/// Interval at which room, a new secret, and jobs that were taken back are looked for.
 const TICK: Duration = Duration::from_secs(1);
 
 /// A client's conversation and files.
@@ -65,7 +65,7 @@ enum Conversation {
         receiver: ConversationReceiver,
         level: Level,
         met: bool,
-        /// Why it closes, if this end knows.
+        /// Reason why it closes, if this end knows.
         closing: Option<&'static str>,
     },
 }
@@ -307,7 +307,7 @@ impl<'a> Talk<'a> {
         }
     }
 
-    /// Why nothing moves, with a time if there is one.
+    /// Reason why nothing moves, with a time if there is one.
     fn hindered(&self) -> Option<String> {
         let status = self.client.status();
         match &self.conversation {

@@ -1,4 +1,4 @@
-//! What the demonstration prints while it runs.
+//! Lines that the demonstration prints while it runs.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use crate::plan::short;
 
 use super::report::{Messages, NetworkReport, Outcome, Round};
 
-/// What is about to happen, and what it promises.
+/// The heading: the network and its promise.
 pub(super) fn opening(network: &NetworkReport, sigma: f64, file: &str, bytes: usize) -> String {
     let NetworkReport { shards, hops, clients, noise_per_shard, epsilon, delta, .. } = network;
     let mut text = format!(
@@ -61,7 +61,7 @@ pub(super) fn round(round: &Round, shards: usize) -> String {
     line
 }
 
-/// How it ended.
+/// The end: rounds, messages and bytes.
 pub(super) fn closing(rounds: &[Round], messages: &Messages, bytes: usize) -> String {
     let delivered: Vec<_> = rounds.iter().filter(|r| r.outcome == Outcome::Delivered).collect();
     let aborted = rounds.len() - delivered.len();

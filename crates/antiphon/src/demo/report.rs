@@ -1,11 +1,11 @@
-//! What the demonstration found, for `--json`.
+//! Report of the demonstration, for `--json`.
 
 use antiphon_coordinator::{RoundReport, RoundResult};
 use serde::Serialize;
 
 use crate::plan::Figures;
 
-/// The whole report.
+/// The report as `--json` writes it.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     #[serde(flatten)]
@@ -14,25 +14,25 @@ pub(super) struct Report {
     pub(super) messages: Messages,
 }
 
-/// What the network promises, from the epoch document that its shards signed.
+/// Promise of the network, from the epoch document that its shards signed.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct NetworkReport {
     pub(super) shards: usize,
     pub(super) operators: usize,
-    /// Mixing hops.
+    /// Mixing hops of a path.
     pub(super) hops: u8,
     pub(super) clients: usize,
-    /// V.
+    /// V, the noise deposits of a shard in a round.
     pub(super) noise_per_shard: u32,
     pub(super) epsilon: f64,
     pub(super) delta: f64,
-    /// K.
+    /// K, the disturbed rounds that the budget covers.
     pub(super) disturbed_rounds_budget: u32,
     /// Of one conversation in one round; proven.
     pub(super) delta_mix: f64,
-    /// The same, conjectured.
+    /// `delta_mix`, conjectured.
     pub(super) delta_mix_conjectured: f64,
-    /// What looking first adds, of one conversation in one round.
+    /// Gain from looking first, of one conversation in one round.
     pub(super) peek_round: f64,
     /// All that comes beside epsilon, over `total_over_days`.
     pub(super) delta_total: f64,
@@ -59,12 +59,12 @@ impl NetworkReport {
     }
 }
 
-/// One round.
+/// One round of the demonstration.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Round {
     pub(super) round: u64,
     pub(super) outcome: Outcome,
-    /// Why, if it was aborted.
+    /// Reason, if it was aborted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<String>,
     pub(super) latency_ms: u64,
@@ -77,11 +77,11 @@ pub(super) struct Round {
     pub(super) singles: u64,
 }
 
-/// How a round ended.
+/// End of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Outcome {
-    /// Replies went back.
+    /// Replies went back to the clients.
     Delivered,
     /// It was not opened everywhere.
     Aborted,
@@ -113,13 +113,13 @@ impl Round {
     }
 }
 
-/// What the conversation carried.
+/// Messages of the conversation.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct Messages {
     pub(super) sent: u32,
     pub(super) received: u32,
     /// Bytes received, both ways together.
     pub(super) bytes: u64,
-    /// Whether all that was sent arrived, byte for byte.
+    /// `true` if all that was sent arrived, byte for byte.
     pub(super) intact: bool,
 }

@@ -1,4 +1,4 @@
-//! `keygen network`.
+//! The command `keygen network`.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! `keygen operator-list`.
+//! The command `keygen operator-list`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

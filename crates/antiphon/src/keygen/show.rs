@@ -1,4 +1,4 @@
-//! `keygen show`.
+//! The command `keygen show`.
 
 use std::path::{Path, PathBuf};
 

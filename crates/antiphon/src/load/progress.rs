@@ -5,7 +5,7 @@ use std::time::Duration;
 use antiphon_load::{Progress, Stage};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How often the spinner turns.
+/// Interval at which the spinner turns.
 const TICK: Duration = Duration::from_millis(120);
 
 /// The bar. Shows nothing where standard error is no terminal.

@@ -1,4 +1,4 @@
-//! What a test found, for people.
+//! Report of a load test, for people.
 
 use std::fmt::Write as _;
 
@@ -24,7 +24,7 @@ pub(super) fn render(report: &Report) -> String {
     text
 }
 
-/// What was run, after what went otherwise than it was asked for.
+/// Heading with the run, after whatever went otherwise than it was asked for.
 fn heading(report: &Report) -> String {
     let mut text = String::new();
     if report.interrupted {
@@ -56,7 +56,7 @@ fn heading(report: &Report) -> String {
 /// A figure's name, or nothing where it goes on with the one above, and the figure.
 type Row = (&'static str, String);
 
-/// How long rounds took.
+/// Durations of rounds.
 fn times(report: &Report) -> Vec<Row> {
     let mut rows = vec![
         ("latency, rounds", percentiles(report.latency_ms)),
@@ -70,7 +70,7 @@ fn times(report: &Report) -> Vec<Row> {
     rows
 }
 
-/// What they took of the machine.
+/// Costs of rounds on this machine.
 fn costs(report: &Report) -> Vec<Row> {
     let known = |figure: Option<String>| figure.unwrap_or_else(|| "not known".to_owned());
     let peel = known(report.peel_us_per_onion.map(|us| format!("{us:.1} us each")));
@@ -105,7 +105,7 @@ fn costs(report: &Report) -> Vec<Row> {
     rows
 }
 
-/// How it went for clients.
+/// Results for clients.
 fn clients(report: &Report) -> Vec<Row> {
     let mut rows = vec![
         ("messages", format!("{} sent, {} lost", report.messages, report.lost_messages)),

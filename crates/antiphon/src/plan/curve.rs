@@ -38,7 +38,7 @@ pub(super) struct Curve {
     assumptions: Assumptions,
 }
 
-/// One round.
+/// One predicted round of the curve.
 #[derive(Clone, Debug, Serialize)]
 struct Point {
     users: u64,
@@ -49,7 +49,7 @@ struct Point {
     round: RoundFigures,
 }
 
-/// A published latency.
+/// Latency that other work has published.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Published {
     users: u64,
@@ -122,7 +122,7 @@ impl Curve {
         text + "\n" + &self.about() + "\n"
     }
 
-    /// What the curve rests on, in a line or two.
+    /// Assumptions of the curve, in a line or two.
     fn about(&self) -> String {
         let assumed = &self.assumptions;
         let links = match (assumed.link_gbps, assumed.delay_ms) {
@@ -138,7 +138,7 @@ impl Curve {
         )
     }
 
-    /// Draws it.
+    /// Writes the curve as a drawing.
     pub(super) fn plot(&self, path: &Path) -> Result<(), PlanError> {
         fs::write(path, plot::draw(self))
             .map_err(|source| PlanError::Plot { path: path.to_owned(), source })

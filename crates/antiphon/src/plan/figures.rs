@@ -23,7 +23,7 @@ pub(crate) struct Figures {
     /// Shards of all operators.
     pub(crate) shards: usize,
     pub(crate) operators: usize,
-    /// Mixing hops, m.
+    /// m, the mixing hops of a path.
     pub(crate) hops: u8,
     /// Mixing hops that the probability of too few honest ones, or the policy, asks for.
     pub(crate) hops_by_rule: u8,
@@ -35,7 +35,7 @@ pub(crate) struct Figures {
     pub(crate) layers: u8,
     /// The most rounds of an epoch for which a proposal has room; the coordinator plans no more.
     pub(crate) most_epoch_rounds: u64,
-    /// Of one onion.
+    /// Probability, for one onion.
     pub(crate) p_fewer_than_two_honest: f64,
     /// V: noise deposits a round; the largest of all shards.
     pub(crate) noise_per_shard: u32,
@@ -47,7 +47,7 @@ pub(crate) struct Figures {
     pub(crate) noise_honest: u64,
     /// The same figures for each operator.
     pub(crate) noise_by_operator: Vec<OperatorNoise>,
-    /// f.
+    /// f, the malicious fraction of the weight.
     pub(crate) malicious: f64,
     /// f of the total weight, rounded down.
     pub(crate) malicious_weight: u64,
@@ -56,11 +56,11 @@ pub(crate) struct Figures {
     pub(crate) malicious_shards: usize,
     /// The fewest shards that are honest.
     pub(crate) honest_shards: usize,
-    /// The budget's epsilon.
+    /// epsilon of the budget.
     pub(crate) epsilon: f64,
-    /// The budget's delta.
+    /// delta of the budget.
     pub(crate) delta: f64,
-    /// K.
+    /// K, the disturbed rounds that the budget covers.
     pub(crate) disturbed_rounds_budget: u32,
     /// p: the most pairs of a conversation, by which the count that is seen moves.
     pub(crate) pairs: u8,
@@ -72,17 +72,17 @@ pub(crate) struct Figures {
     pub(crate) epsilon_between_patterns: f64,
     /// Of one conversation in one undisturbed round; proven.
     pub(crate) delta_mix: f64,
-    /// The same, conjectured.
+    /// `delta_mix` of a round, conjectured.
     pub(crate) delta_mix_conjectured: f64,
     /// Of one conversation in a week of 5-second rounds; proven.
     pub(crate) delta_mix_week: f64,
-    /// The same, conjectured.
+    /// `delta_mix` of a week, conjectured.
     pub(crate) delta_mix_week_conjectured: f64,
     /// Of one conversation in a year of 5-second rounds; proven.
     pub(crate) delta_mix_year: f64,
-    /// The same, conjectured.
+    /// `delta_mix` of a year, conjectured.
     pub(crate) delta_mix_year_conjectured: f64,
-    /// What mixing adds to one disturbed round; proven, under the conditions that the book states.
+    /// Mixing's part in one disturbed round; proven, under the conditions that the book states.
     pub(crate) delta_mix_disturbed: f64,
     /// The same over the budget's disturbed rounds.
     pub(crate) delta_mix_disturbed_budget: f64,
@@ -91,7 +91,7 @@ pub(crate) struct Figures {
     pub(crate) delta_mix_halfway: f64,
     /// The same over the budget's disturbed rounds.
     pub(crate) delta_mix_halfway_budget: f64,
-    /// What a round adds for an adversary that looks first and then decides whether to disturb it.
+    /// Gain in a round of an adversary that looks first and then decides whether to disturb it.
     pub(crate) peek_round: f64,
     /// The same in a week of 5-second rounds.
     pub(crate) peek_week: f64,
@@ -106,7 +106,7 @@ pub(crate) struct Figures {
     pub(crate) delta_total_undisturbed: f64,
     /// Disturbing after a look, over all rounds.
     pub(crate) delta_total_peek: f64,
-    /// The policy's time.
+    /// Days that the policy's total covers.
     pub(crate) total_over_days: u32,
     /// The policy's least interval, at which the total's rounds are counted.
     pub(crate) total_interval_ms: u32,
@@ -235,7 +235,7 @@ impl Figures {
         })
     }
 
-    /// Whether every operator's shards add the same noise.
+    /// Returns `true` if every operator's shards add the same noise.
     pub(crate) fn is_uniform(&self) -> bool {
         self.noise_by_operator.iter().all(|each| each.noise_per_shard == self.noise_per_shard)
     }

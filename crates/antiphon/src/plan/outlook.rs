@@ -1,4 +1,4 @@
-//! What a smaller total takes, and what attempts and chosen rounds cost.
+//! Hops for smaller totals, and the cost of attempts and chosen rounds.
 
 use std::iter::repeat_n;
 
@@ -20,14 +20,14 @@ const FALSE_POSITIVES: f64 = 1.0 / (1 << 20) as f64;
 pub(super) struct Outlook {
     /// The least mixing hops for smaller totals, with the same noise.
     pub(super) hops_by_total: Vec<HopsForTotal>,
-    /// What mixing adds to the budget's disturbed rounds if these are chosen, among all rounds of the
-    /// policy's time, by how many first hops of an onion are malicious. Not in the total; 1: nothing is proven.
+    /// Mixing's part in the budget's disturbed rounds if these are chosen, among all rounds of the policy's
+    /// time, by how many first hops of an onion are malicious. Not in the total; 1: nothing is proven.
     pub(super) delta_mix_chosen_budget: f64,
     /// Attempts at dropping noise, or at leaving onions out of filters, behind the attempts that the policy allows:
     /// those are counted where somebody notices. Null if there is too little noise to say.
     pub(super) attempts_in_all: Option<u32>,
-    /// What mixing adds over those of them that nobody notices, onions dropped half-way; proven, at most 1. Not in
-    /// the total, which counts the attempts that the policy allows.
+    /// Mixing's part over those of them that nobody notices, onions dropped half-way; proven, at most 1. Not
+    /// in the total, which counts the attempts that the policy allows.
     pub(super) delta_mix_unnoticed: f64,
     /// Epsilon at the budget's delta, with so many rounds besides in which noise is dropped or onions are left
     /// out of filters; null if there is too little noise to say.
@@ -36,7 +36,7 @@ pub(super) struct Outlook {
     pub(super) epsilon_with_left_out: Option<f64>,
 }
 
-/// What a total takes.
+/// Hops that a total takes.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct HopsForTotal {
     pub(super) total: f64,
@@ -77,7 +77,7 @@ impl Outlook {
     }
 }
 
-/// What mixing adds over so many attempts, onions dropped half-way.
+/// Mixing's part over so many attempts, onions dropped half-way.
 fn over_unnoticed(solved: &Solved, hops: u8, attempts: u32) -> f64 {
     let Solved { rules, honest, horizon, .. } = solved;
     let population = honest.population(rules.effective_malicious);

@@ -1,4 +1,4 @@
-//! What can be promised where no noise is enough for what is asked.
+//! Promises that can be kept, where no noise is enough for the one asked for.
 
 use antiphon_dp_noise::{Budget, MAX_VOLUME, OperatorShare, SolveError, solve};
 use antiphon_routing::EpochRules;
@@ -9,12 +9,12 @@ const MOST_OPERATORS: usize = 1000;
 const MOST_EPSILON: f64 = 100.0;
 /// The width of the most noise that a shard adds, in pairs, where its cut lies at six sigma.
 const WIDEST: f64 = MAX_VOLUME as f64 / 24.0;
-/// What is offered keeps this much below the bound: noise is looked for in steps of a factor of two in
+/// Distance that offers keep below the bound, as a factor: noise is looked for in steps of a factor of two in
 /// variance.
 const MARGIN: f64 = 1.45;
 /// Below this delta, what is beyond the cut counts, and no number is offered.
 const LEAST_DELTA: f64 = 1e-12;
-/// What is offered in place of one that is too small.
+/// Offer in place of a delta that is too small.
 const LARGER_DELTA: f64 = 1e-9;
 
 /// No noise is enough.
@@ -57,7 +57,7 @@ impl OutOfReach {
     }
 }
 
-/// What equal operators that all add the most noise can keep.
+/// Guarantee that equal operators can keep that all add the most noise.
 #[derive(Clone, Copy, Debug)]
 struct Reach {
     epsilon: f64,
@@ -117,7 +117,7 @@ impl Reach {
         MARGIN * gaussian + self.rounding()
     }
 
-    /// What the accountant adds to epsilon. It says so where that alone is more than is asked for.
+    /// Part of epsilon that the accountant adds. It says so where that alone is more than is asked for.
     fn rounding(&self) -> f64 {
         match Budget::new(f64::MIN_POSITIVE, self.delta, self.disturbed)
             .map(|budget| solve(&budget, &[self.each, self.each], 0))

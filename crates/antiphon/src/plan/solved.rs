@@ -8,7 +8,7 @@ use antiphon_wire::{NetworkFile, OperatorIndex};
 use super::PlanError;
 use super::possible::OutOfReach;
 
-/// What figures are computed from.
+/// Values that figures are computed from.
 #[derive(Clone, Debug)]
 pub(super) struct Solved {
     pub(super) rules: EpochRules,

@@ -9,7 +9,7 @@ use super::fixture::Fixture;
 use super::kernels::peel_us;
 use super::stopwatch::Stopwatch;
 
-/// What the cores do together.
+/// Speed of all cores together.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AllCores {
     pub(super) cores: usize,

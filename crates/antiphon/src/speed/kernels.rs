@@ -1,4 +1,4 @@
-//! How fast each kernel of the processor peels.
+//! Speed of each kernel of the processor at peeling.
 
 use antiphon_model::KernelSpeed;
 use antiphon_onion::{Kernel, Peeled, dh, peel_batch};

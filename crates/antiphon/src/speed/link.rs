@@ -17,7 +17,7 @@ use super::stopwatch::process_time;
 /// Bytes of a chunk, as batches are cut.
 const CHUNK: usize = 128 << 10;
 
-/// What a link takes and gives.
+/// Speed and cost of a link.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LinkSpeed {
     /// Gigabytes a second of one link.

@@ -1,4 +1,4 @@
-//! What onions cost: built, answered, gathered.
+//! Costs of onions: built, answered, gathered.
 
 use antiphon_onion::{ReplyKey, apply_reply_streams};
 use antiphon_process::entropy::entropy;
@@ -57,8 +57,8 @@ fn reply_us(stopwatch: &Stopwatch, fixture: &Fixture) -> f64 {
     micros(stopwatch.seconds(|| apply_reply_streams(&keys, &mut bodies, body)), ONIONS)
 }
 
-/// What closing a layer moves about in memory: ephemeral keys are sorted to find copies, and the
-/// onions copied into batches in random order.
+/// Moves of closing a layer in memory: ephemeral keys are sorted to find copies, and the onions copied into
+/// batches in random order.
 fn close_us(stopwatch: &Stopwatch, fixture: &Fixture) -> f64 {
     let bytes = fixture.context.geometry.onion_bytes(Layer(2));
     let mut onions = vec![0; GATHERED * bytes];

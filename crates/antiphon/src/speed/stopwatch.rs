@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// How carefully to measure.
+/// Care that a measurement takes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stopwatch {
     /// Of which the least counts.

@@ -18,10 +18,10 @@ use super::{Job, Replies, Reply, Request};
 const MOST_LINE_BYTES: u64 = 64 << 10;
 /// Commands connected at a time.
 const MOST_COMMANDS: usize = 64;
-/// How long to wait after the system did not give a connection.
+/// Pause after the system did not give a connection.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
-/// Why jobs cannot be taken or handed in.
+/// Reason why jobs cannot be taken or handed in.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SocketError {
     #[error(
@@ -109,7 +109,7 @@ async fn serve(stream: UnixStream, jobs: mpsc::Sender<Job>) {
     }
 }
 
-/// A command's side.
+/// A command's end of the line to a running client.
 pub(in super::super) struct JobLine {
     read: BufReader<OwnedReadHalf>,
     /// Closing it takes the job back.
@@ -128,7 +128,7 @@ impl JobLine {
         Ok(Self { read: BufReader::new(read), _write: write })
     }
 
-    /// The next answer.
+    /// The next answer, which takes as long as the job does.
     pub(in super::super) async fn answer(&mut self) -> Result<Reply, SocketError> {
         let mut line = Vec::new();
         let read = (&mut self.read).take(MOST_LINE_BYTES).read_until(b'\n', &mut line).await;

@@ -1,4 +1,4 @@
-//! What the client tells of rounds, links and the partner.
+//! The client's events: rounds, links and the partner.
 
 use antiphon_client::{Event, Outcome};
 
