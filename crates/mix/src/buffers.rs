@@ -61,6 +61,7 @@ impl BufferPool {
         let trimmed = shelf.trim();
         let home = Home { pool: self.clone(), size, generation: shelf.generation };
         drop(shelf);
+        // Erasing takes long, and other threads wait for the lock.
         trimmed.into_iter().for_each(|mut bytes| bytes.zeroize());
         let mut buffer = Buffer { bytes, home: Some(home) };
         buffer.bytes.reserve_exact(size);

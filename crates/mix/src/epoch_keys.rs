@@ -67,6 +67,7 @@ impl OfferedKeys {
             seal_proofs: Vec::new(),
         };
         for round in (first.0..=last.0).map(Round) {
+            // Drawn apart from all others: erasing it erases all that it follows from.
             let seal = SealSecretKey::generate(rng);
             contribution.seal_keys.push(seal.public_key().to_bytes());
             contribution.seal_proofs.push(seal.prove(&context(KeyRole::Seal(round)), rng).0);
@@ -104,6 +105,7 @@ impl OfferedKeys {
         identity: &SigningKey,
     ) -> Option<EpochKeys> {
         let (signed, published) = self.signed?;
+        // The keys serve the one document that was signed with them.
         if signed != epoch.digest() {
             return None;
         }

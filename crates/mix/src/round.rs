@@ -97,7 +97,9 @@ impl RoundMachine {
             shared,
             outputs,
         };
+        // A phase is consumed by its event, and nobody sees what stands in for it meanwhile.
         let before = mem::replace(phase, Phase::Ended(Ended::PLACEHOLDER));
+        // The event may have been the last that its phase waited for.
         *phase = event(before, &mut cx).on_time(&mut cx);
     }
 

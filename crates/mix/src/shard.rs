@@ -142,6 +142,7 @@ impl Shard {
             Input::List(list) => self.take_list(now, list),
             Input::Tick => {}
         }
+        // Every input tells the time as well.
         self.tick(now);
     }
 

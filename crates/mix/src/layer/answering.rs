@@ -68,6 +68,7 @@ impl Answering {
         let nothing = vec![0; self.body_bytes];
         for slot in slots {
             let (source, i) = self.places[slot];
+            // A reply that is missing looks like any other.
             if source == MISSING {
                 rng.fill_bytes(batch.push(&nothing));
                 continue;

@@ -56,6 +56,7 @@ impl Block {
         if count == 0 {
             return 0;
         }
+        // Onions that follow the last ones need no run of their own.
         match self.runs.last_mut() {
             Some(run) if run.sender == sender && run.first + run.count == first => {
                 run.count += count;

@@ -73,8 +73,10 @@ impl Routes {
         item_bytes: usize,
         rng: &mut impl CryptoRng,
     ) -> (Self, Gathering<S>) {
+        // A next hop is whatever the onion's maker wrote.
         leaving.retain(|onion| onion.next.position() < shards);
         shuffle(&mut leaving[..], rng);
+        // Sorted by counting: each receiver's onions stay in the order of the shuffle.
         let mut starts = vec![0u32; shards + 1];
         for onion in leaving.iter() {
             starts[onion.next.position() + 1] += 1;

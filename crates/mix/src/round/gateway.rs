@@ -80,6 +80,7 @@ impl Submissions {
             return Err(SubmitError::FirstHop);
         }
         let digest = Digest::of(onions);
+        // The same onions over another link are answered there; others under the same ticket are none.
         match self.by_ticket.get(&ticket) {
             Some((_, before)) if *before != digest => return Err(SubmitError::Second),
             Some(&(position, _)) => {

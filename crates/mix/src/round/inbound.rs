@@ -60,6 +60,7 @@ impl Inbound {
         }
         let first = self.received;
         let items = bytes.len() / item_bytes;
+        // More than was announced: the batch is not what its header says.
         if items > (header.count - first) as usize {
             return self.fail(BatchFault::TooLong);
         }

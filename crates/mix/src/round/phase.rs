@@ -210,6 +210,7 @@ impl Phase {
             && claimed.round == cx.round
             && claimed.sender == from
             && claimed.receiver == cx.context.me;
+        // About something else: it opens nothing here.
         if !expected {
             return self;
         }
@@ -252,6 +253,7 @@ impl Phase {
         let taken = match direction {
             Direction::Forward => match self.place_of(layer) {
                 Place::Here(arriving) => Some(arriving.take(from, bytes)),
+                // From a sender that is late, which changes nothing any more.
                 Place::Gone => None,
                 Place::Ahead => Some(Err(BatchFault::NoHeader)),
             },

@@ -147,6 +147,7 @@ impl Cx<'_> {
         item_bytes: usize,
     ) -> Option<Bytes> {
         let me = self.context.me;
+        // A shard's batch to itself takes no link.
         let own = batches.iter().position(|batch| batch.to == me);
         let own = own.map(|position| batches.remove(position).bytes);
         let header = |batch: &Batch| BatchHeader {
@@ -160,6 +161,7 @@ impl Cx<'_> {
             count: (batch.bytes.len() / item_bytes) as u32,
             hash: batch.hash,
         };
+        // All headers of the layer share one signature.
         let headers = batches.iter().map(header).collect();
         let headers = SignedHeader::sign_all(headers, &self.context.identity);
         for (header, Batch { to, bytes, .. }) in headers.into_iter().zip(batches) {

@@ -124,6 +124,7 @@ impl Shard {
             client.first_told.get_or_insert(round);
             client.idle += 1;
         }
+        // A link that hands in nothing takes the place of a client.
         let idle = self.clients.linked.iter().filter(|(_, client)| client.idle > IDLE_ROUNDS);
         for client in idle.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.drop_client(now, client, "it hands in nothing");
@@ -167,6 +168,7 @@ impl Shard {
         (epoch, round): (Epoch, Round),
         ticket: &Digest,
     ) {
+        // The round may be over, and its answers kept.
         if let Some(message) = self.kept.answer(now, round, ticket) {
             return self.outputs.push_back(Output::Client { to: from, message });
         }
@@ -208,6 +210,7 @@ impl Shard {
                 result = machine.submit(now, from, ticket, onions, outputs);
             }
         });
+        // Whoever came too late shows how long clients take, too.
         if let (Some((after_ms, window_ms)), Ok(()) | Err(SubmitError::Closed)) = (opened, result) {
             self.clients.handed_in(from, round, after_ms, window_ms);
         }

@@ -68,6 +68,7 @@ impl Shard {
         if let Err(error) = self.state.may_sign(epoch, first) {
             return self.refuse_call(epoch, error.to_string());
         }
+        // Asked again, a shard offers the same keys: they may be in a proposal already.
         if let Some(keys) = self.offered.get(&epoch).filter(|keys| keys.are_for(first, last)) {
             let contribution = keys.contribution.clone();
             return self.say(ToCoordinator::Contribute { contribution });
@@ -128,6 +129,7 @@ impl Shard {
         if now >= document.expires_at || document.starts_at > now.plus_ms(LATEST_START_MS) {
             return Err("the document's times are far from this shard's clock");
         }
+        // The two checks that only this shard can make: all others are the job's.
         let offered = self.offered.get(&document.epoch);
         if !offered.is_some_and(|keys| keys.are_in(document, contributions)) {
             return Err("this shard's keys are not in the document as they were offered");
@@ -173,6 +175,7 @@ impl Shard {
         let signature = document.endorse(&self.config.identity);
         keys.signed = Some((digest, checked.into_seal_keys()));
         self.state = state;
+        // In this order: the state is on disk before the signature leaves.
         self.outputs.push_back(Output::Persist(state));
         self.say(ToCoordinator::Endorse { epoch, document: digest, signature });
         Ok(())

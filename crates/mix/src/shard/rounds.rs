@@ -76,6 +76,7 @@ impl Shard {
         let Some(keys) = self.epochs.get_mut(&epoch) else {
             unreachable!("epoch {epoch} serves round {round}");
         };
+        // A round is served once: without its seal key, it has been.
         let Some(seal) = keys.take_seal(round) else { return false };
         let context = Arc::clone(&keys.context);
         let limits = self.config.limits;
@@ -84,6 +85,7 @@ impl Shard {
             return false;
         };
         self.rounds.insert(round, machine);
+        // Noise of another epoch was built with other keys.
         if let Some((of, noise)) = self.noise.remove(&round)
             && of == epoch
         {
@@ -179,6 +181,7 @@ impl Shard {
     /// Has the noise for `round` built, unless it is there or on its way, or no epoch serves the round.
     pub(super) fn prepare(&mut self, now: Timestamp, round: Round) {
         let Some(epoch) = self.epoch_of(round) else { return };
+        // Built, being built, or kept until the round starts.
         if self.rounds.get(&round).is_some_and(RoundMachine::has_noise)
             || self.building.get(&round) == Some(&epoch)
             || self.noise.get(&round).is_some_and(|(of, _)| *of == epoch)
@@ -270,6 +273,7 @@ impl Shard {
         round: Round,
     ) -> Option<ShardIndex> {
         if !self.rounds.contains_key(&round) {
+            // A peer may hear of a round before this shard does. Nothing else may start rounds.
             let next = self.next_round();
             let near = round >= next && round.0 - next.0 < ROUNDS_AHEAD;
             let listed = self.epochs.get(&epoch)?.context.epoch.index_of(&from).is_some();

@@ -28,6 +28,7 @@ impl ExchangeJob {
         let Self { service, closed, geometry, pool } = self;
         let Admitted { starts, reply_keys, leaving, sources } = closed.admit();
         let (deposit_bytes, body_bytes) = (geometry.deposit_bytes(), geometry.body_bytes());
+        // The service gets its deposits side by side, without a trace of their paths.
         let mut deposits = pool.take(leaving.len() * deposit_bytes);
         for onion in leaving.iter() {
             let source = &sources[onion.source as usize];

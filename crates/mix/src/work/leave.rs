@@ -81,6 +81,7 @@ impl LeaveJob {
         let item_bytes = geometry.onion_bytes(origin.next_layer());
         let (routes, gathering) = Routes::draw(leaving, shards, sources, item_bytes, &mut rng);
         let mut parts = gathering.parts(ONIONS_PER_JOB).into_iter();
+        // The first part needs no job of its own: this one is on a core already.
         let batches = parts.next().map_or_else(Vec::new, |first| gathering.gather(first, &pool));
         let gathering = Arc::new(gathering);
         let rest = parts
@@ -126,6 +127,7 @@ fn gateway(
         source,
         at: i * onion_bytes,
     }));
+    // Slots number onions in this order, in which their replies go back.
     leaving.iter_mut().zip(0..).for_each(|(onion, slot)| onion.slot = slot);
     let starts = vec![0, leaving.len() as Slot];
     let sources = entries.into_iter().chain([noise]).collect();

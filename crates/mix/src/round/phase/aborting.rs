@@ -66,6 +66,7 @@ impl Phase {
     /// Ends an open round whose epoch has expired. The epoch's keys go now, so that nothing can be
     /// waited for; clients and coordinator learn what is known.
     pub(in crate::round) fn expire(self, cx: &mut Cx<'_>) -> Self {
+        // A key that is still there is withheld: nothing releases it without the proof.
         let phase = self.withhold(cx, Reason::NotPrepared);
         let Some(opened) = phase.opened() else { return phase };
         let unfinished = RoundOutcome::NotOpened { missing: cx.context.me };

@@ -30,6 +30,7 @@ impl Deposits {
             if cx.now < self.deadlines.dead_drops() {
                 return Phase::Deposits(self);
             }
+            // From here on nothing can be taken back: whoever is late gets no reply, and the others do.
             cx.peel(self.last.cut_off());
         }
         if !self.last.is_idle() {

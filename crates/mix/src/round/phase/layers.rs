@@ -67,6 +67,7 @@ impl Mixing {
         let layer = self.onions.layer();
         if !self.onions.is_complete() {
             let late = cx.now >= self.deadlines.batches(layer);
+            // Nobody is to blame before the deadline.
             let missing = self.onions.first_missing().filter(|_| late);
             let phase = Phase::Mixing(self);
             return match missing {

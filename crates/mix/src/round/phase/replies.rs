@@ -51,6 +51,7 @@ impl Replying {
             }
             Origin::Layer(layer) => {
                 cx.send_replies(layer, batches);
+                // The last layer's replies are all on their way: what follows is the way back.
                 if cx.shared.traffic.unsent == 0 && layer == cx.geometry().last_layer() {
                     cx.shared.tracer.answered();
                 }

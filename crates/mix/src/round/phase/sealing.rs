@@ -136,6 +136,7 @@ impl Undecided {
         let expected = claimed.shard == from
             && claimed.epoch == cx.context.epoch.epoch()
             && claimed.round == cx.round;
+        // A shard has one filter in a round: the first that comes counts.
         if !expected || self.filters[from.position()].is_some() {
             return Ok(());
         }
@@ -149,6 +150,7 @@ impl Undecided {
         let key = cx.filter_key(from, statement.salt);
         let most = cx.limits.onions_per_batch.saturating_mul(cx.context.shards() as u32);
         let filter = SealFilter::parse(&key, statement.onions, most, &statement.bits.0);
+        // A size that does not fit proves something against its shard; a filter that is too full does not.
         let filter = filter.map_err(|error| match error {
             FilterError::Size { .. } => Reason::BadFilter { shard: from },
             FilterError::TooManyOnions { .. } | FilterError::TooFull { .. } => {
@@ -280,6 +282,7 @@ impl Judging {
             let reason = Reason::MissingOnions { complainant: shard, at, missing };
             return phase.withhold(cx, reason);
         }
+        // Others may have decided while this shard's job ran.
         for verdict in early.0.iter().chain([&verdict]) {
             phase = phase.count_verdict(cx, verdict);
         }
@@ -457,6 +460,7 @@ impl Phase {
             Self::Mixing(phase) => &mut phase.undecided,
             Self::Filtering(phase) => &mut phase.undecided,
             Self::Filters(phase) => &mut phase.undecided,
+            // Once this shard has its verdict, or none to give, filters change nothing.
             _ => return self,
         };
         match undecided.take_filter(cx, from, signed) {

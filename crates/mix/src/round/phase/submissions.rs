@@ -67,6 +67,7 @@ impl Submitting {
         }
         let Self { deadlines, first, undecided, noise } = self;
         let Some(noise) = noise else {
+            // Others wait for this shard's batches until then, so it may wait for its noise as long.
             let late = cx.now >= deadlines.batches(Layer::FIRST);
             let phase = Phase::Submitting(Self { deadlines, first, undecided, noise: None });
             return if late { phase.withhold(cx, Reason::NotPrepared) } else { phase };
