@@ -21,7 +21,7 @@ pub struct ClientId(pub u64);
 /// Names one batch of one peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BatchKey {
-    /// The round.
+    /// Round that the batch is part of.
     pub round: Round,
     /// The layer, as in its header.
     pub layer: Layer,
@@ -36,7 +36,7 @@ impl BatchKey {
     }
 }
 
-/// Something that happened.
+/// Event that the shard is told of.
 #[derive(Debug)]
 pub enum Input {
     /// The link to the coordinator is there.
@@ -45,7 +45,7 @@ pub enum Input {
     Coordinator(ToShard),
     /// Another shard says something, over a link that proves its identity.
     Peer {
-        /// The other shard.
+        /// Shard that sent the message.
         from: IdentityKey,
         /// Its message. A batch header opens a batch.
         message: PeerMessage,
@@ -63,9 +63,9 @@ pub enum Input {
     ClientJoined(ClientId),
     /// A client says something.
     Client {
-        /// The client's link.
+        /// Link that the client came over.
         from: ClientId,
-        /// Its message.
+        /// Message as it was read.
         message: FromClient,
     },
     /// A client's link is gone.
@@ -77,7 +77,7 @@ pub enum Input {
     Leave,
     /// The operator has signed a new list; the signature is checked.
     List(Signed<OperatorList>),
-    /// Time has passed.
+    /// Time has passed; nothing else is new.
     Tick,
 }
 
@@ -86,20 +86,20 @@ pub enum Input {
 pub enum Output {
     /// Make this durable before doing anything that comes after.
     Persist(SignerState),
-    /// Tell the coordinator.
+    /// Send a message to the coordinator.
     Coordinator(ToCoordinator),
     /// Tell another shard.
     Peer {
-        /// The other shard.
+        /// Shard that the message is for.
         to: IdentityKey,
-        /// What.
+        /// Message to send.
         message: PeerMessage,
     },
     /// Send another shard a batch.
     Batch {
-        /// The other shard.
+        /// Shard that the batch is for.
         to: IdentityKey,
-        /// Goes ahead.
+        /// Header, which goes ahead of the bytes.
         header: SignedHeader,
         /// The onions or replies. Drop it when it is sent: the buffer is used again.
         bytes: Bytes,
@@ -108,16 +108,16 @@ pub enum Output {
     },
     /// Tell a client. Messages to all clients share their content.
     Client {
-        /// The client's link.
+        /// Link that the message goes over.
         to: ClientId,
-        /// What.
+        /// Message to send, shared by all clients that get it.
         message: Arc<ToClient>,
     },
     /// Close a client's link: it breaks the rules.
     DropClient {
-        /// The client's link.
+        /// Link to close.
         client: ClientId,
-        /// Why.
+        /// Reason, for the log and the metrics.
         reason: &'static str,
     },
     /// Run this, on any core, and put in what it returns.
@@ -133,19 +133,19 @@ pub enum Output {
 pub enum Notice {
     /// The coordinator's call for keys was not answered with keys.
     CallRefused {
-        /// Why.
+        /// Reason, in words.
         why: String,
     },
     /// An epoch goes on of which this shard has no keys, since it was started again.
     KeysGone {
-        /// The epoch.
+        /// Epoch that goes on.
         epoch: Epoch,
     },
     /// The operator's list ends soon, or has ended.
     ListEnds {
         /// The last epoch that it is for.
         last_epoch: Epoch,
-        /// The newest epoch.
+        /// Newest epoch.
         epoch: Epoch,
     },
     /// A newer list of the operator was taken.
@@ -164,31 +164,31 @@ pub enum Notice {
     },
     /// The coordinator's proposal was not signed.
     ProposalRefused {
-        /// Why.
+        /// Reason, in words.
         why: String,
     },
     /// A published document was not taken.
     DocumentRefused {
-        /// Why.
+        /// Reason, in words.
         why: String,
     },
     /// The coordinator does not accept this shard.
     Rejected {
-        /// Why.
+        /// Reason that the coordinator gave.
         why: String,
     },
     /// A peer broke the rules.
     PeerFault {
-        /// The other shard.
+        /// Identity of the peer.
         peer: IdentityKey,
         /// The rule that it broke, in words.
         what: String,
     },
     /// A round ended here.
     RoundEnded {
-        /// The round.
+        /// Round that ended.
         round: Round,
-        /// How.
+        /// Outcome at this shard.
         outcome: RoundOutcome,
         /// Figures that anyone could count.
         counts: RoundCounts,

@@ -29,7 +29,7 @@ pub(crate) struct NoiseBatch {
     pub(crate) onions: Buffer,
     /// The onions to look for in the filters.
     pub(crate) checked: Checked,
-    /// What building it took, in time of the threads that did.
+    /// Time of the threads that built it.
     pub(crate) took: Duration,
 }
 
@@ -50,7 +50,7 @@ impl NoiseMaker {
         Ok(Self { sampler: PairSampler::new(distribution) })
     }
 
-    /// One round's deposits.
+    /// Draws the deposits of one round, in random order.
     pub(crate) fn deposits(
         &self,
         deposit_bytes: usize,

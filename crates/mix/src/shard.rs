@@ -38,7 +38,7 @@ pub use membership::Membership;
 pub struct ShardConfig {
     /// The network it belongs to.
     pub network: Arc<NetworkFile>,
-    /// Its long-term identity.
+    /// Long-term identity of the shard.
     pub identity: SigningKey,
     /// Its operator's newest list, which it is on, with a valid signature.
     pub list: Signed<OperatorList>,
@@ -70,9 +70,9 @@ pub struct Shard {
     /// The newest epoch that this shard is not part of: its clients need to know.
     elsewhere: Option<Arc<VerifiedEpoch>>,
     rounds: BTreeMap<Round, RoundMachine>,
-    /// Noise built ahead.
+    /// Noise that was built ahead, with its epoch.
     noise: BTreeMap<Round, (Epoch, NoiseBatch)>,
-    /// Noise being built.
+    /// Epochs of the noise that is being built.
     building: BTreeMap<Round, Epoch>,
     clients: Clients,
     kept: Kept,
@@ -115,7 +115,7 @@ impl Shard {
         shard
     }
 
-    /// The shard's identity.
+    /// Identity by which others know the shard.
     pub fn identity(&self) -> IdentityKey {
         self.me
     }

@@ -14,9 +14,9 @@ pub(crate) use tracer::Tracer;
 /// The time of one shard in one round, step by step. A step that was not reached takes none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoundTrace {
-    /// The epoch.
+    /// Epoch that the round belongs to.
     pub epoch: Epoch,
-    /// The round.
+    /// Round that was traced.
     pub round: Round,
     /// From the round's opening until the batches for layer 1 are handed to the links.
     pub submit: Duration,
@@ -35,7 +35,7 @@ pub struct RoundTrace {
 /// The time of one shard at one layer, step by step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LayerTrace {
-    /// The layer.
+    /// Layer that the times are of.
     pub layer: Layer,
     /// Onions that came in.
     pub onions: u32,

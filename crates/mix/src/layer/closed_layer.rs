@@ -48,7 +48,7 @@ impl ClosedLayer {
         Self { context, layer, starts, blocks }
     }
 
-    /// The layer's number.
+    /// Number of the layer that was closed.
     pub(crate) fn layer(&self) -> Layer {
         self.layer
     }

@@ -1,10 +1,10 @@
-//! Which epoch a shard is part of.
+//! The epoch that a shard is part of.
 
 use antiphon_wire::{Epoch, Timestamp};
 
 use crate::shard::Shard;
 
-/// Which epoch a shard is part of.
+/// Membership of a shard in an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Membership {
     /// It has keys for this epoch, which is in force or announced.

@@ -1,8 +1,8 @@
-//! How long a gateway waits for onions: as long as recent experience says, and no longer.
+//! The patience of a gateway with onions: as long as recent experience says, and no longer.
 
 /// Steps that a submission window is divided into.
 const STEPS: u64 = 64;
-/// What one arrival weighs. All fade by an eighth with each round, so the last ten or so count.
+/// Weight of one arrival. All fade by an eighth with each round, so the last ten or so count.
 const WEIGHT: u64 = 1 << 10;
 /// Of so many parts of the arrivals, all but one decide: fewer clients than that stretch nothing.
 const PARTS: u64 = 20;
@@ -45,9 +45,9 @@ impl Patience {
         self.arrivals.iter_mut().for_each(|weight| *weight = *weight * 7 / 8);
     }
 
-    /// How many milliseconds of `window_ms` to wait for clients that are expected, within bounds: as long
-    /// as nineteen in twenty took, and so much longer that what was lost once has been sent again. From
-    /// the opening to the onions is a round trip at least. Without experience, all of the window.
+    /// Milliseconds of `window_ms` to wait for clients that are expected, within bounds: as long as nineteen
+    /// in twenty took, and so much longer that what was lost once has been sent again. From the opening to
+    /// the onions is a round trip at least. Without experience, all of the window.
     pub(super) fn wait_ms(&self, window_ms: u64) -> u64 {
         let total: u64 = self.arrivals.iter().sum();
         let mut late = total;

@@ -24,7 +24,7 @@ pub(crate) struct HeadersJob {
     items(header.direction), header.layer, header.round
 )]
 pub(crate) struct UnsignedHeader {
-    /// Who sent it.
+    /// Shard that sent the header.
     pub(crate) sender: IdentityKey,
     pub(crate) header: BatchHeader,
 }
