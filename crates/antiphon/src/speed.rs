@@ -6,7 +6,7 @@ mod kernels;
 mod link;
 mod onions;
 mod report;
-mod small;
+mod small_costs;
 mod stopwatch;
 mod text;
 
@@ -137,7 +137,7 @@ pub(crate) fn measure(quick: bool) -> Result<SpeedReport, SpeedError> {
     let fixture = fixture::Fixture::new()?;
     let kernels = kernels::measure(&stopwatch, &fixture)?;
     let onions = onions::costs(&stopwatch, &fixture)?;
-    let small = small::costs(&stopwatch, &fixture);
+    let small = small_costs::costs(&stopwatch, &fixture);
     let all = cores::all_at_once(&stopwatch, &fixture)?;
     let link = link::over_loopback(quick)?;
     Ok(report::report(kernels, &onions, &small, &all, link))

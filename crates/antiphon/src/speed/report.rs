@@ -7,7 +7,7 @@ use antiphon_model::{KernelSpeed, SpeedReport};
 use super::cores::AllCores;
 use super::link::LinkSpeed;
 use super::onions::OnionCosts;
-use super::small::SmallCosts;
+use super::small_costs::SmallCosts;
 
 /// What the measurements come to.
 pub(super) fn report(

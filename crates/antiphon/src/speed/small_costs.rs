@@ -38,6 +38,7 @@ pub(super) fn costs(stopwatch: &Stopwatch, fixture: &Fixture) -> SmallCosts {
     let header = [7; HEADER];
     let signature = key.sign(&header);
     let frame = vec![7; FRAME];
+    // `black_box` keeps the compiler from hashing once for all repetitions.
     let hashing = stopwatch.seconds(|| blake3::hash(black_box(&frame)));
     SmallCosts {
         filter_insert_ns,
