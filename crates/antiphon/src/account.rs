@@ -192,6 +192,7 @@ pub(crate) fn run(arguments: &AccountArguments) -> Result<(), AccountCommandErro
         }
         _ => arguments.noise.mechanism()?,
     };
+    // Each step refuses figures that no account can be made of.
     let account = Account::new(mechanism)?
         .with_pairs(arguments.pairs)?
         .with_lost_noise(arguments.lost_noise)?

@@ -7,7 +7,7 @@ mod transfer;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use antiphon_client::{
@@ -161,6 +161,13 @@ struct Demo<'a> {
     file: Vec<u8>,
 }
 
+/// The rounds that were watched, and the messages that arrived in them.
+struct Carried {
+    rounds: Vec<Round>,
+    messages: Messages,
+    interrupted: bool,
+}
+
 impl Demo<'_> {
     async fn run(self) -> Result<(), DemoError> {
         let mut stop = pin!(stop_requested()?);
@@ -190,26 +197,9 @@ impl Demo<'_> {
             begun = begin => begun?,
             () = &mut stop => return Err(DemoError::Interrupted { rounds: 0 }),
         };
-        let ends = converse(&clients).await?;
-        progress.set_message("carrying the file");
-
-        let (so_far, messages) = watch::channel(Messages::default());
-        let mut rounds = Vec::new();
-        let most = self.rounds();
-        let interrupted = tokio::select! {
-            () = transfer::exchange(ends, &self.file, &progress, &so_far) => {
-                // The round that brought the last of it is still to be reported.
-                let _ = self.watch(&mut notices, &mut rounds, 1, &progress).await;
-                false
-            }
-            watched = self.watch(&mut notices, &mut rounds, most, &progress) => {
-                watched?;
-                false
-            }
-            () = &mut stop => true,
-        };
+        let carried = self.carry(&clients, &mut notices, &progress, stop).await?;
         progress.finish_and_clear();
-        let messages = *messages.borrow();
+        let Carried { rounds, messages, interrupted } = carried;
         self.arguments.json.print(&live::closing(&rounds, &messages, self.file.len()))?;
         let seen = rounds.len();
         self.arguments.json.write(&Report { network: about, rounds, messages })?;
@@ -220,6 +210,36 @@ impl Demo<'_> {
             (false, true) => Err(DemoError::Interrupted { rounds: seen }),
             (false, false) => Err(DemoError::NotDelivered(seen)),
         }
+    }
+
+    /// Carries the file both ways, until all of it has arrived or nobody waits any more.
+    async fn carry(
+        &self,
+        clients: &[Client],
+        notices: &mut broadcast::Receiver<Notice>,
+        progress: &ProgressBar,
+        stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Result<Carried, DemoError> {
+        let ends = converse(clients).await?;
+        progress.set_message("carrying the file");
+
+        let (so_far, messages) = watch::channel(Messages::default());
+        let mut rounds = Vec::new();
+        let most = self.rounds();
+        let interrupted = tokio::select! {
+            () = transfer::exchange(ends, &self.file, progress, &so_far) => {
+                // The round that brought the last of it is still to be reported.
+                let _ = self.watch(notices, &mut rounds, 1, progress).await;
+                false
+            }
+            watched = self.watch(notices, &mut rounds, most, progress) => {
+                watched?;
+                false
+            }
+            () = stop => true,
+        };
+        let messages = *messages.borrow();
+        Ok(Carried { rounds, messages, interrupted })
     }
 
     fn network(&self) -> Result<EmbeddedNetwork, EmbeddedError> {
@@ -266,6 +286,7 @@ impl Demo<'_> {
         while left > 0 {
             match notices.recv().await {
                 Ok(Notice::RoundEnded(report)) => {
+                    // Aborted rounds count as well, or a demo in trouble would never end.
                     left -= 1;
                     let shards = usize::from(self.arguments.shards);
                     let round = Round::new(&report, shards);
@@ -274,6 +295,7 @@ impl Demo<'_> {
                     rounds.push(round);
                 }
                 Ok(notice) => tracing::info!("{notice}"),
+                // Rounds the terminal was too slow for are missing from the report; the network ran on.
                 Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "reports lost"),
                 Err(RecvError::Closed) => break,
             }

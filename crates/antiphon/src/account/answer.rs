@@ -1,9 +1,9 @@
 //! The figures of an account.
 
-use antiphon_dp_noise::{Account, Mechanism, Step};
+use antiphon_dp_noise::{Account, Mechanism, PairDistribution, Step};
 use serde::Serialize;
 
-use super::noise::Kind;
+use super::noise::{Kind, NoiseArguments};
 use super::{AccountArguments, AccountCommandError, Question};
 
 /// An epsilon that no finite loss reaches: the delta there is what shows outright.
@@ -71,56 +71,12 @@ impl Answer {
         account: &Account,
         arguments: &AccountArguments,
     ) -> Result<Self, AccountCommandError> {
-        let (computed, disturbed, epsilon, delta) = match question {
-            Question::Epsilon { disturbed, delta } => {
-                let epsilon = account.epsilon(delta, disturbed, Step::One);
-                if epsilon.is_infinite() {
-                    return Err(no_epsilon(account, delta, disturbed));
-                }
-                ("epsilon", disturbed, epsilon, delta)
-            }
-            Question::Delta { disturbed, epsilon } => {
-                ("delta", disturbed, epsilon, account.delta(epsilon, disturbed, Step::One))
-            }
-            Question::Volume { disturbed, delta, .. } => {
-                ("volume", disturbed, account.epsilon(delta, disturbed, Step::One), delta)
-            }
-            Question::Rounds { epsilon, delta } => {
-                let rounds = rounds(account, epsilon, delta, Step::One);
-                if rounds == 0 {
-                    return Err(no_round(account, epsilon, delta));
-                }
-                ("rounds", rounds, epsilon, delta)
-            }
-        };
-        let between = account.epsilon(delta, disturbed, Step::Two);
+        let (computed, disturbed, epsilon, delta) = figures(question, account)?;
         let asked_for_rounds = computed == "rounds";
         let noise = &arguments.noise;
-        // What the attempts and their false positives add, at the same delta.
-        let tried = arguments.attempts > 0;
-        let reached = if tried { account.epsilon(delta, disturbed, Step::One) } else { epsilon };
-        let without = |account: Result<Account, _>| {
-            let asked = tried && reached.is_finite();
-            account.ok().filter(|_| asked).map(|it| it.epsilon(delta, disturbed, Step::One))
-        };
-        let alone = without(account.clone().with_attempts(0, 0.0));
-        let exact = without(account.clone().with_attempts(arguments.attempts, 0.0));
-        let shard = match account.mechanism() {
-            Mechanism::ConstantVolume(shards) => shards.first(),
-            Mechanism::Poisson { .. } | Mechanism::Laplace { .. } => None,
-        };
-        let (formula, cut) = match account.mechanism() {
-            Mechanism::Laplace { shards: 1, each } => (Some(each.vuvuzela_bound()), None),
-            Mechanism::ConstantVolume(shards) => {
-                (None, Some(shards.iter().all(|shard| shard.cut_beyond_four_sigma())))
-            }
-            _ => (None, None),
-        };
-        let mean_pairs = match noise.mechanism {
-            Kind::Gaussian => None,
-            Kind::Poisson => noise.mean_pairs.or(noise.mean.map(|mean| mean / 2.0)),
-            Kind::Laplace => noise.mean.map(|mean| mean / 2.0),
-        };
+        let tried = Tried::of(account, arguments, (disturbed, epsilon, delta));
+        let shard = first_shard(account);
+        let formula = formula(account);
         Ok(Self {
             computed,
             mechanism: noise.mechanism,
@@ -128,14 +84,14 @@ impl Answer {
             sigma: noise.sigma.or(shard.map(|shard| shard.sigma().pairs())),
             volume: shard.map(|shard| shard.volume()),
             mean: noise.mean,
-            mean_pairs,
+            mean_pairs: mean_pairs(noise),
             scale: noise.scale,
             honest_noise: account.mechanism().volume(),
-            cut_beyond_four_sigma: cut,
+            cut_beyond_four_sigma: cut_beyond_four_sigma(account),
             disturbed,
             epsilon,
             delta,
-            epsilon_two_step: Some(between).filter(|epsilon| epsilon.is_finite()),
+            epsilon_two_step: finite(account.epsilon(delta, disturbed, Step::Two)),
             delta_two_step: account.delta(epsilon, disturbed, Step::Two),
             rounds: asked_for_rounds.then_some(disturbed),
             rounds_two_step: asked_for_rounds.then(|| rounds(account, epsilon, delta, Step::Two)),
@@ -143,12 +99,105 @@ impl Answer {
             left_out_attempts: arguments.left_out_attempts,
             pairs: arguments.pairs,
             attempts: arguments.attempts,
-            false_positive: tried.then(|| arguments.false_positive()),
-            epsilon_of_noise: alone,
-            epsilon_of_false_positives: exact.map(|exact| (reached - exact).max(0.0)),
+            false_positive: (arguments.attempts > 0).then(|| arguments.false_positive()),
+            epsilon_of_noise: tried.without_attempts,
+            epsilon_of_false_positives: tried.of_false_positives,
             vuvuzela_epsilon: formula.map(|(epsilon, _)| epsilon),
             vuvuzela_delta: formula.map(|(_, delta)| delta),
         })
+    }
+}
+
+/// The name of the computed figure, and disturbed rounds, epsilon and delta.
+fn figures(
+    question: Question,
+    account: &Account,
+) -> Result<(&'static str, u32, f64, f64), AccountCommandError> {
+    Ok(match question {
+        Question::Epsilon { disturbed, delta } => {
+            let epsilon = account.epsilon(delta, disturbed, Step::One);
+            // No epsilon does when events that only one of the worlds has are likelier than delta.
+            if epsilon.is_infinite() {
+                return Err(no_epsilon(account, delta, disturbed));
+            }
+            ("epsilon", disturbed, epsilon, delta)
+        }
+        Question::Delta { disturbed, epsilon } => {
+            ("delta", disturbed, epsilon, account.delta(epsilon, disturbed, Step::One))
+        }
+        Question::Volume { disturbed, delta, .. } => {
+            ("volume", disturbed, account.epsilon(delta, disturbed, Step::One), delta)
+        }
+        Question::Rounds { epsilon, delta } => {
+            let rounds = rounds(account, epsilon, delta, Step::One);
+            if rounds == 0 {
+                return Err(no_round(account, epsilon, delta));
+            }
+            ("rounds", rounds, epsilon, delta)
+        }
+    })
+}
+
+/// Parts of epsilon that attempts and their false positives make, at the same delta; none without attempts.
+struct Tried {
+    without_attempts: Option<f64>,
+    of_false_positives: Option<f64>,
+}
+
+impl Tried {
+    fn of(
+        account: &Account,
+        arguments: &AccountArguments,
+        (disturbed, epsilon, delta): (u32, f64, f64),
+    ) -> Self {
+        let tried = arguments.attempts > 0;
+        // Computed again, because some questions give epsilon, and parts are only comparable at one delta.
+        let reached = if tried { account.epsilon(delta, disturbed, Step::One) } else { epsilon };
+        let without = |account: Result<Account, _>| {
+            let asked = tried && reached.is_finite();
+            account.ok().filter(|_| asked).map(|it| it.epsilon(delta, disturbed, Step::One))
+        };
+        let exact = without(account.clone().with_attempts(arguments.attempts, 0.0));
+        Self {
+            without_attempts: without(account.clone().with_attempts(0, 0.0)),
+            of_false_positives: exact.map(|exact| (reached - exact).max(0.0)),
+        }
+    }
+}
+
+/// Epsilon and delta of Vuvuzela's theorem, which is about a single shard.
+fn formula(account: &Account) -> Option<(f64, f64)> {
+    match account.mechanism() {
+        Mechanism::Laplace { shards: 1, each } => Some(each.vuvuzela_bound()),
+        _ => None,
+    }
+}
+
+fn first_shard(account: &Account) -> Option<&PairDistribution> {
+    match account.mechanism() {
+        Mechanism::ConstantVolume(shards) => shards.first(),
+        Mechanism::Poisson { .. } | Mechanism::Laplace { .. } => None,
+    }
+}
+
+fn finite(epsilon: f64) -> Option<f64> {
+    Some(epsilon).filter(|epsilon| epsilon.is_finite())
+}
+
+fn cut_beyond_four_sigma(account: &Account) -> Option<bool> {
+    match account.mechanism() {
+        Mechanism::ConstantVolume(shards) => {
+            Some(shards.iter().all(|shard| shard.cut_beyond_four_sigma()))
+        }
+        Mechanism::Poisson { .. } | Mechanism::Laplace { .. } => None,
+    }
+}
+
+fn mean_pairs(noise: &NoiseArguments) -> Option<f64> {
+    match noise.mechanism {
+        Kind::Gaussian => None,
+        Kind::Poisson => noise.mean_pairs.or(noise.mean.map(|mean| mean / 2.0)),
+        Kind::Laplace => noise.mean.map(|mean| mean / 2.0),
     }
 }
 
@@ -158,11 +207,13 @@ fn rounds(account: &Account, epsilon: f64, delta: f64, step: Step) -> u32 {
 }
 
 fn no_epsilon(account: &Account, delta: f64, disturbed: u32) -> AccountCommandError {
+    // As many ways out as there are: a delta of a half or more is no guarantee worth naming.
     let least = account.delta(BEYOND_ALL, disturbed, Step::One);
     let mut ways = Vec::new();
     if least < 0.5 {
         ways.push(format!("a delta above {least:.2e}"));
     }
+    // An epsilon of 100 stands for any at all, which leaves delta alone to bound the rounds.
     let fewer = rounds(account, 100.0, delta, Step::One);
     if fewer > 0 {
         ways.push(format!("at most {fewer} disturbed rounds"));

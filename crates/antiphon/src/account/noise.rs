@@ -146,6 +146,7 @@ impl NoiseArguments {
         self.no_needless()?;
         let kind = self.mechanism;
         let missing = NoiseError::Missing { kind: kind.name(), needs: kind.takes() };
+        // Options of another mechanism were refused above, so what is not matched here lacks one.
         match (kind, self.sigma, self.volume, self.mean, self.scale) {
             (Kind::Gaussian, Some(sigma), Some(volume), ..) => {
                 let shard = distribution(sigma, volume)?;
@@ -173,6 +174,8 @@ impl NoiseArguments {
         if most > MOST_SHARDS {
             return Err(NoiseError::TooMany(most));
         }
+        // `--honest` names the honest alone; `--shards` names all, of which the malicious add no noise that
+        // counts.
         match (self.shards, self.malicious_shards) {
             (None, _) if most == 0 => Err(NoiseError::NobodyHonest),
             (None, _) => Ok(most),
@@ -187,6 +190,7 @@ impl NoiseArguments {
     fn no_needless(&self) -> Result<(), NoiseError> {
         let kind = self.mechanism;
         let gaussian = kind == Kind::Gaussian;
+        // Option, whether it was given, and whether it means anything to this mechanism.
         let given = [
             ("--sigma", self.sigma.is_some(), gaussian),
             ("--volume", self.volume.is_some(), gaussian),

@@ -4,10 +4,27 @@ use super::answer::Answer;
 
 /// The figures, one a line.
 pub(super) fn render(answer: &Answer) -> String {
-    let mut rows: Vec<(&str, String)> = vec![
+    let mut rows = of_noise(answer);
+    rows.extend(of_guarantee(answer));
+    let width = rows.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
+    let mut text: String =
+        rows.iter().map(|(label, value)| format!("{label:width$}  {value}\n")).collect();
+    text += "\nUpper bounds. Between patterns the count of pairs moves by two instead of one.\n";
+    if answer.cut_beyond_four_sigma == Some(false) {
+        text += "The cut lies nearer than four sigma, which no epoch document may have.\n";
+    }
+    text
+}
+
+type Row = (&'static str, String);
+
+/// Rows on the noise, and on all that is tried beside counting.
+fn of_noise(answer: &Answer) -> Vec<Row> {
+    let mut rows = vec![
         ("mechanism", answer.mechanism.name().to_owned()),
         ("honest shards", answer.honest.to_string()),
     ];
+    // Figures that do not apply have no row.
     let mut row = |label, value: Option<String>| rows.extend(value.map(|value| (label, value)));
     let found = if answer.computed == "volume" { "  <- computed" } else { "" };
     row("volume of a shard", answer.volume.map(|volume| format!("{volume}{found}")));
@@ -26,6 +43,13 @@ pub(super) fn render(answer: &Answer) -> String {
             .false_positive
             .map(|rate| format!("{}, with false positives at {rate:.3e}", answer.attempts)),
     );
+    rows
+}
+
+/// Rows on disturbed rounds, epsilon and delta.
+fn of_guarantee(answer: &Answer) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut row = |label, value: Option<String>| rows.extend(value.map(|value| (label, value)));
     let mark = |name: &str| if answer.computed == name { "  <- computed" } else { "" };
     row("disturbed rounds K", Some(format!("{}{}", answer.disturbed, mark("rounds"))));
     row("epsilon", Some(format!("{:.6}{}", answer.epsilon, mark("epsilon"))));
@@ -54,12 +78,5 @@ pub(super) fn render(answer: &Answer) -> String {
             format!("epsilon {epsilon:.6} at delta {delta:.3e}, for one round")
         }),
     );
-    let width = rows.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
-    let mut text: String =
-        rows.iter().map(|(label, value)| format!("{label:width$}  {value}\n")).collect();
-    text += "\nUpper bounds. Between patterns the count of pairs moves by two instead of one.\n";
-    if answer.cut_beyond_four_sigma == Some(false) {
-        text += "The cut lies nearer than four sigma, which no epoch document may have.\n";
-    }
-    text
+    rows
 }

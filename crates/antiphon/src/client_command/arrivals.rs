@@ -109,7 +109,9 @@ impl Arrivals {
 
     /// A file begins. One that was not whole is dropped.
     pub(super) fn start(&mut self, folder: &Path, offer: Offer<'_>) -> Arrival {
+        // Dropping a file that was arriving deletes its part as well.
         self.file = None;
+        // The part lies in the folder itself, because only a rename within one file system is atomic.
         let part =
             tempfile::Builder::new().prefix(&self.prefix()).suffix(PART_SUFFIX).tempfile_in(folder);
         let part = match part {
@@ -139,11 +141,13 @@ impl Arrivals {
     pub(super) fn more(&mut self, data: &[u8]) -> Arrival {
         let room = self.room;
         let Some(file) = &mut self.file else { return Arrival::Going };
+        // Bytes that wait for room count as well, so that a file longer than announced fails at once.
         let held: usize = file.held.iter().map(Vec::len).sum();
         let left = file.length - file.written - held as u64;
         if data.len() as u64 > left {
             return self.fail("it is longer than announced");
         }
+        // Data goes behind what is held already, or the file would be out of order.
         if !file.held.is_empty() || file.waiting {
             if held + data.len() > MOST_HELD_BYTES {
                 return self.fail("the sender did not wait for room");
@@ -249,10 +253,13 @@ impl File {
 
     /// Gives the file its name, which nothing else in the folder has. It outlasts a crash then.
     fn keep(self) -> io::Result<PathBuf> {
+        // Content reaches the disk before its name does, and the name before the sender is told that the file
+        // is stored.
         self.part.as_file().sync_all()?;
         let mut part = self.part;
         for number in 0..=MAX_NUMBER {
             let path = self.folder.join(numbered(&self.name, number));
+            // Never over a file that is there: the next number is tried instead.
             match part.persist_noclobber(&path) {
                 Ok(_) => {
                     fs::File::open(&self.folder)?.sync_all()?;

@@ -158,6 +158,7 @@ pub(crate) fn send(arguments: &SendArguments) -> Result<(), JobError> {
             )?)
         }
         Ok(_) => Err(SocketError::Nonsense.into()),
+        // With --json a failure is a report too; its words go to standard error as ever.
         Err(error) => {
             let reason = Some(error.to_string());
             job.json.write(&SendReport { stored: false, acknowledged, reason })?;
@@ -192,6 +193,7 @@ pub(crate) fn status(arguments: &StatusArguments) -> Result<(), JobError> {
     let socket = config::socket_of(&arguments.config)?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(async {
+        // The allowance first, so that the status printed counts it.
         if arguments.allow.is_some() || arguments.allow_aborts.is_some() {
             let units = arguments.allow.unwrap_or_default();
             let aborts = arguments.allow_aborts.unwrap_or_default();
@@ -211,6 +213,8 @@ impl JobArguments {
         let socket = config::socket_of(&self.config)?;
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let ended = runtime.block_on(async {
+            // The handler stands before the job is handed in: from then on Ctrl-C ends in words on what was
+            // left.
             let stop = stop_requested()?;
             let mut line = JobLine::hand_in(&socket, request).await?;
             let answered = async {
@@ -233,6 +237,7 @@ impl JobArguments {
             .into_result()
         });
         progress.clear();
+        // Where these errors were made, the progress was not at hand.
         ended.map_err(|error| match error {
             JobError::Interrupted(_) => JobError::Interrupted(progress.left()),
             JobError::TimedOut { time, .. } => JobError::TimedOut { time, left: progress.left() },

@@ -149,11 +149,13 @@ impl Outgoing {
     /// Progress of the file. `hindered` says why the conversation itself does not move.
     pub(super) fn progress(&self, pace: Option<Pace>, hindered: Option<String>) -> SendProgress {
         let left = self.prepared.length - self.acknowledged;
+        // An estimate from what has passed, once something has; never below what the pace of rounds permits.
         let measured = self
             .flowing_since
             .filter(|_| self.acknowledged > 0)
             .map(|since| since.elapsed().mul_f64(left as f64 / self.acknowledged as f64));
         let time_left = pace.map(|pace| least_time(left, pace)).max(measured);
+        // What hinders the conversation stands before the file's own stage: it is the reason.
         let (stage, moves) = match (&self.stage, hindered) {
             (Stage::Queued, None) => ("waiting for the files before it".to_owned(), false),
             (_, Some(hindered)) => (hindered, false),

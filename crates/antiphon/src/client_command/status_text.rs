@@ -30,10 +30,8 @@ pub(super) fn text(report: &StatusReport) -> String {
         ),
     );
     line("ledger", format!("{} units charged, {} left", report.charged, report.left));
-    line(
-        "aborts",
-        format!("{} rounds counted, {} left", report.aborts_charged, report.aborts_left),
-    );
+    let (counted, left) = (report.aborts_charged, report.aborts_left);
+    line("aborts", format!("{counted} rounds counted, {left} left"));
     line("conversation", report.conversation.clone());
     if let Some(sending) = &report.sending {
         let (there, all) = (sending.acknowledged, sending.bytes);

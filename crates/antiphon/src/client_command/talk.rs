@@ -5,7 +5,7 @@ mod events;
 mod files;
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use antiphon_client::config::{self, FileConfig};
@@ -95,6 +95,8 @@ impl<'a> Talk<'a> {
         jobs: mpsc::Receiver<Job>,
         stay: Option<Stay>,
     ) -> Self {
+        // Parts carry a mark of this client's socket, so that two clients with one inbox do not clear away
+        // each other's.
         let tag = blake3::hash(settings.socket.as_os_str().as_encoded_bytes()).to_hex();
         let arrivals = Arrivals::new(tag[..8].to_owned(), room_in);
         if let Some(inbox) = &settings.inbox {
@@ -125,6 +127,7 @@ impl<'a> Talk<'a> {
 
     /// Serves jobs and the conversation, for ever.
     pub(super) async fn run(&mut self) {
+        // A tick that was late is not made up for: what it does depends on the time alone.
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -141,6 +144,7 @@ impl<'a> Talk<'a> {
                 },
                 _ = tick.tick() => self.tick().await,
             }
+            // Every event may have made room or ended a file, so the next bytes are tried after each.
             self.send_on().await;
         }
     }
@@ -148,53 +152,8 @@ impl<'a> Talk<'a> {
     async fn job(&mut self, job: Job) {
         let Job { request, replies } = job;
         match request {
-            Request::Send { path, now } => {
-                self.open_if_new().await;
-                let pace = self.client.status().pace;
-                let limit = self.largest_file_bytes;
-                let open = || Prepared::open(&path, limit, pace);
-                match (tokio::task::block_in_place(open), &self.conversation) {
-                    (Err(error), _) => {
-                        let reason = format!("{}: {error}", path.display());
-                        replies.end(Reply::Failed { reason, usage: true });
-                    }
-                    (_, Conversation::None(why)) => {
-                        replies.fail(format!("there is no conversation: {why}"));
-                    }
-                    (Ok(prepared), Conversation::Open { sender, .. }) => {
-                        if now {
-                            sender.meet_now().await;
-                        }
-                        let outgoing = Outgoing::new(prepared, replies);
-                        if self.outgoing.is_some() {
-                            outgoing.tell(pace, self.hindered());
-                        }
-                        self.queue.push_back(outgoing);
-                    }
-                }
-            }
-            Request::Receive { into, now } => {
-                self.open_if_new().await;
-                if into.is_none() && self.inbox.is_none() {
-                    let reason = "there is no folder for files: give --into, or set `inbox` in the \
-                                  client's configuration and start it again at a time of no meaning";
-                    replies.end(Reply::Failed { reason: reason.to_owned(), usage: true });
-                    return;
-                }
-                if let Some(folder) = &into {
-                    if let Err(error) = prepare_folder(folder) {
-                        let reason = format!("{}: {error}", folder.display());
-                        replies.end(Reply::Failed { reason, usage: true });
-                        return;
-                    }
-                    self.arrivals.clean_if_idle(folder);
-                }
-                if let (true, Some(sender)) = (now, self.conversation.sender()) {
-                    sender.meet_now().await;
-                }
-                self.receivers.push_back(Waiting { into, replies });
-                self.tell_receivers();
-            }
+            Request::Send { path, now } => self.send(&path, now, replies).await,
+            Request::Receive { into, now } => self.receive(into, now, replies).await,
             Request::Status => replies.end(Reply::Status(Box::new(self.status()))),
             Request::Allow { units, aborts } => {
                 // A client that is gone has no conversations.
@@ -203,6 +162,57 @@ impl<'a> Talk<'a> {
                 replies.end(Reply::Allowed);
             }
         }
+    }
+
+    async fn send(&mut self, path: &Path, now: bool, replies: Replies) {
+        self.open_if_new().await;
+        let pace = self.client.status().pace;
+        let limit = self.largest_file_bytes;
+        // The file is hashed before anything is offered, which takes as long as reading it.
+        let open = || Prepared::open(path, limit, pace);
+        match (tokio::task::block_in_place(open), &self.conversation) {
+            (Err(error), _) => {
+                let reason = format!("{}: {error}", path.display());
+                replies.end(Reply::Failed { reason, usage: true });
+            }
+            (_, Conversation::None(why)) => {
+                replies.fail(format!("there is no conversation: {why}"));
+            }
+            (Ok(prepared), Conversation::Open { sender, .. }) => {
+                if now {
+                    sender.meet_now().await;
+                }
+                let outgoing = Outgoing::new(prepared, replies);
+                if self.outgoing.is_some() {
+                    outgoing.tell(pace, self.hindered());
+                }
+                self.queue.push_back(outgoing);
+            }
+        }
+    }
+
+    async fn receive(&mut self, into: Option<PathBuf>, now: bool, replies: Replies) {
+        self.open_if_new().await;
+        if into.is_none() && self.inbox.is_none() {
+            let reason = "there is no folder for files: give --into, or set `inbox` in the \
+                          client's configuration and start it again at a time of no meaning";
+            replies.end(Reply::Failed { reason: reason.to_owned(), usage: true });
+            return;
+        }
+        // Folders are tried now, while someone is there to read the error, and not when a file comes.
+        if let Some(folder) = &into {
+            if let Err(error) = prepare_folder(folder) {
+                let reason = format!("{}: {error}", folder.display());
+                replies.end(Reply::Failed { reason, usage: true });
+                return;
+            }
+            self.arrivals.clean_if_idle(folder);
+        }
+        if let (true, Some(sender)) = (now, self.conversation.sender()) {
+            sender.meet_now().await;
+        }
+        self.receivers.push_back(Waiting { into, replies });
+        self.tell_receivers();
     }
 
     async fn tick(&mut self) {
@@ -225,6 +235,7 @@ impl<'a> Talk<'a> {
         let why = match config::load(&self.config) {
             Ok(FileConfig { conversation: Some(options), .. }) => {
                 let secret = blake3::hash(&options.secret.0);
+                // A secret that failed is not tried again until the file holds another.
                 if self.tried.replace(secret) == Some(secret) {
                     return;
                 }
@@ -280,6 +291,7 @@ impl<'a> Talk<'a> {
             return;
         };
         let Ok(FileConfig { conversation: Some(options), .. }) = config::load(&self.config) else {
+            // A file that cannot be read at this moment leaves the conversation as it is.
             return;
         };
         if self.tried != Some(blake3::hash(&options.secret.0)) {

@@ -68,6 +68,7 @@ pub(super) fn closing(rounds: &[Round], messages: &Messages, bytes: usize) -> St
     let mut text = format!("\n{} rounds delivered, {aborted} aborted", delivered.len());
     let mut latencies: Vec<_> = delivered.iter().map(|round| round.latency_ms).collect();
     latencies.sort_unstable();
+    // No latency is shown when every round was aborted.
     if let Some(median) = latencies.get(latencies.len() / 2) {
         let _ = write!(text, "; median latency {:.2} s", *median as f64 / 1000.0);
     }

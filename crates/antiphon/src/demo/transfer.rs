@@ -20,6 +20,7 @@ pub(super) async fn exchange(
     let [a, b] = ends;
     let (a_sender, mut a_receiver) = a.split();
     let (b_sender, mut b_receiver) = b.split();
+    // Both directions at once, as in a conversation of two people.
     let (there, back, a_has, b_has) = tokio::join!(
         send(&a_sender, file, so_far),
         send(&b_sender, file, so_far),

@@ -77,6 +77,7 @@ pub(super) fn make(arguments: &OperatorListArguments) -> Result<(), KeygenError>
     let network = network::read(&arguments.network)?;
     let key = read_signing_key(&arguments.operator_key)?;
     let public = IdentityKey::of(&key);
+    // A list of someone who is not in the network would be worth nothing to anyone.
     let operator = network.index_of(&public).ok_or_else(|| KeygenError::NoSuchOperator {
         key: public,
         network: arguments.network.clone(),

@@ -26,11 +26,13 @@ pub(super) struct SecretArguments {
 
 /// Makes a secret file, and prints the public key where there is one.
 pub(super) fn make(arguments: &SecretArguments, kind: SecretKind) -> Result<(), KeygenError> {
+    // Wiped when dropped, whichever way this function returns.
     let mut secret = Zeroizing::new([0; 32]);
     entropy().fill_bytes(&mut secret[..]);
     write_secret(&arguments.out, kind, &secret)?;
     output::say(&format!("{} holds {}", arguments.out.display(), kind.words()));
     if kind == SecretKind::Conversation {
+        // The two ends compare it aloud; it says nothing else about the secret.
         output::say(&format!("check value {}: the same at both ends", check_value(&secret)));
     } else {
         let public = IdentityKey::of(&SigningKey::from_bytes(&secret));

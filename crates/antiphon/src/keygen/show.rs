@@ -29,6 +29,7 @@ pub(super) struct ShowArguments {
 /// Prints what the file holds.
 pub(super) fn show(arguments: &ShowArguments) -> Result<(), KeygenError> {
     let path = &arguments.file;
+    // Once: a pipe cannot be read again for the next guess at its kind.
     let content = keyfile::read_once(path)?;
     let lines = if let Some((kind, secret)) = keyfile::secret_in(&content) {
         keyfile::warn_if_open_to_others(path);
@@ -83,6 +84,7 @@ fn checked_list(
     network_path: Option<&Path>,
 ) -> Result<Vec<String>, KeygenError> {
     let claimed = list.claimed();
+    // Words of an unchecked list are shown, marked as such.
     let Some(network_path) = network_path else {
         let mut lines = list_in_words(claimed, None);
         lines.push("signature not checked: give --network FILE".to_owned());

@@ -139,6 +139,9 @@ impl Figures {
     }
 
     /// The same where the noise is solved for already.
+    ///
+    /// Long, as every figure is a line. Each follows from those above it, and the order is that of the
+    /// report.
     pub(super) fn of_solved(
         solved: &Solved,
         network: &NetworkFile,

@@ -142,25 +142,29 @@ fn noise(figures: &Figures, table: &mut Table) {
     }
     table.row("total noise", &figures.noise_total, "deposits a round in the whole network");
     if figures.malicious_shards == 0 && figures.malicious > 0.0 {
-        table.row(
-            "  note",
-            &"",
-            "f is less than any one operator's weight, so all noise is taken for honest",
-        );
-        if let Some(lightest) = figures.noise_by_operator.iter().map(|each| each.weight).min() {
-            let hundredths = (u64::from(lightest) * 100).div_ceil(figures.total_weight);
-            let instead = if hundredths < 50 {
-                format!("--malicious 0.{hundredths:02} takes one operator for malicious")
-            } else {
-                "one malicious operator takes three operators at least".to_owned()
-            };
-            table.row("", &"", instead);
-        }
+        nobody_malicious(figures, table);
+    }
+}
+
+/// Says that f covers no operator, and which f would.
+fn nobody_malicious(figures: &Figures, table: &mut Table) {
+    table.row(
+        "  note",
+        &"",
+        "f is less than any one operator's weight, so all noise is taken for honest",
+    );
+    if let Some(lightest) = figures.noise_by_operator.iter().map(|each| each.weight).min() {
+        let hundredths = (u64::from(lightest) * 100).div_ceil(figures.total_weight);
+        let instead = if hundredths < 50 {
+            format!("--malicious 0.{hundredths:02} takes one operator for malicious")
+        } else {
+            "one malicious operator takes three operators at least".to_owned()
+        };
+        table.row("", &"", instead);
     }
 }
 
 fn disturbed(figures: &Figures, outlook: &Outlook, table: &mut Table) {
-    let proven = BoundKind::Proven.label();
     let k = figures.disturbed_rounds_budget;
     table.section("Disturbed rounds: differential privacy of whether two users talk");
     if figures.pairs > 1 {
@@ -197,6 +201,12 @@ fn disturbed(figures: &Figures, outlook: &Outlook, table: &mut Table) {
             figures.attempts_budget
         ),
     );
+    mixing_when_disturbed(figures, outlook, in_all, table);
+}
+
+/// Rows on what mixing adds to delta in disturbed rounds and attempts.
+fn mixing_when_disturbed(figures: &Figures, outlook: &Outlook, in_all: u32, table: &mut Table) {
+    let (proven, k) = (BoundKind::Proven.label(), figures.disturbed_rounds_budget);
     table.row(
         "mixing adds, a round",
         &short(figures.delta_mix_disturbed),

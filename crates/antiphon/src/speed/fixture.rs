@@ -70,6 +70,7 @@ impl Fixture {
         };
         let geometry = self.context.geometry;
         let hop = |onion: usize, layer: Layer| {
+            // Layer 1 is the first shard's for every onion; further in the paths differ, as in a round.
             let at = usize::from(layer.0 - 1) * (onion + 1) % SHARDS;
             let seal = layer == geometry.seal_layer();
             let key = if seal { sealed } else { &plain[at] };

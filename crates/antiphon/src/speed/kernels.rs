@@ -36,6 +36,7 @@ fn measure_one(
     };
     if speed.available {
         kernel.select()?;
+        // Checked before it is timed: the speed of a kernel that computes wrongly is worth nothing.
         check(fixture, kernel.name())?;
         speed.dh_us = Some(dh_us(stopwatch, kernel));
         speed.peel_us = Some(peel_us(stopwatch, fixture));

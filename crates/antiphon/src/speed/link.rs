@@ -32,6 +32,7 @@ pub(super) fn over_loopback(quick: bool) -> Result<LinkSpeed, SpeedError> {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let (mut sender, mut receiver, _server) = pair().await?;
+        // The best of several batches: whatever else the machine does only ever slows one down.
         let mut best = LinkSpeed { gbytes_per_s: 0.0, cpu_ns_per_byte: f64::INFINITY };
         for _ in 0..batches {
             sender.begin(vec![Bytes::from(vec![5; CHUNK]); megabytes << 3]);
@@ -53,6 +54,7 @@ pub(super) fn over_loopback(quick: bool) -> Result<LinkSpeed, SpeedError> {
             }
             let bytes = bytes as f64;
             best.gbytes_per_s = best.gbytes_per_s.max(bytes * 1e-9 / start.elapsed().as_secs_f64());
+            // Both ends run in this process, so its time is that of both.
             let spent = process_time().saturating_sub(cpu).as_secs_f64();
             best.cpu_ns_per_byte = best.cpu_ns_per_byte.min(spent * 1e9 / bytes);
             let sent = sending.await.map_err(|_| SpeedError::Panicked)?;

@@ -63,6 +63,7 @@ fn close_us(stopwatch: &Stopwatch, fixture: &Fixture) -> f64 {
     let bytes = fixture.context.geometry.onion_bytes(Layer(2));
     let mut onions = vec![0; GATHERED * bytes];
     let rng = &mut entropy();
+    // Ephemeral keys alone are compared, so the rest may be alike.
     for onion in onions.chunks_exact_mut(bytes) {
         rng.fill_bytes(&mut onion[..32]);
     }

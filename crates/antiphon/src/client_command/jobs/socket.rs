@@ -72,10 +72,12 @@ async fn accept(listener: UnixListener, owner: u32, jobs: mpsc::Sender<Job>) {
     let places = Arc::new(Semaphore::new(MOST_COMMANDS));
     loop {
         let Ok((stream, _)) = listener.accept().await else {
+            // Out of descriptors, most likely: a pause, or this loop would take a core.
             tokio::time::sleep(PAUSE).await;
             continue;
         };
         let known = stream.peer_cred().is_ok_and(|peer| peer.uid() == owner || peer.uid() == 0);
+        // Beyond the limit a command finds its stream closed; it does not queue.
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
         if known {
             let jobs = jobs.clone();

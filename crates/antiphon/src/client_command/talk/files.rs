@@ -19,11 +19,14 @@ impl Talk<'_> {
                 self.offered(Offer { number, length, digest, name }).await;
             }
             Some(Message::Data(data)) => {
+                // Data after a file was dropped here was under way before the partner knew.
                 let Some(number) = self.arrivals.number() else { return };
+                // Writing blocks, so the runtime moves its other tasks to another thread meanwhile.
                 let arrival = tokio::task::block_in_place(|| self.arrivals.more(data));
                 self.arrived(number, arrival).await;
             }
             Some(Message::About(number, Fate::Withdrawn)) => {
+                // An older file's withdrawal may come late and must not end the file that arrives now.
                 if self.arrivals.number() == Some(number) {
                     tracing::info!("the partner took a file back that was arriving");
                     self.arrivals.drop_file();
@@ -103,6 +106,7 @@ impl Talk<'_> {
 
     /// The partner says what becomes of a file of ours.
     fn told(&mut self, number: u32, fate: Fate<'_>) {
+        // Of a file that is no longer sent, or was never.
         let Some(outgoing) = self.outgoing.as_mut().filter(|file| file.number == number) else {
             return;
         };
@@ -124,6 +128,7 @@ impl Talk<'_> {
             }
             Fate::Withdrawn => None,
         };
+        // Before the file is taken out: its sender reads the last progress, then the end.
         self.tell_sender();
         if let Some(reply) = ended
             && let Some(outgoing) = self.outgoing.take()
