@@ -44,8 +44,8 @@ pub use verdicts::FalseComplaint;
 /// Links are authenticated, so what it makes up must come from a shard whose keys it has; taking and
 /// delaying it can do on any link.
 pub trait Adversary {
-    /// What becomes of `sent`: any number of messages, each after so many milliseconds more than
-    /// the link takes.
+    /// Turns one message into those that arrive in its place, each so many milliseconds later than the link
+    /// takes.
     fn on_message(&mut self, now: Timestamp, sent: Sent, keys: &Keys) -> Vec<(u64, Sent)>;
 }
 

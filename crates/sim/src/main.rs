@@ -14,7 +14,7 @@ use antiphon_sim::swarm::{Broken, Plan, Swarm, Totals, seeds};
 use clap::Parser;
 use serde::Serialize;
 
-/// How often a line tells of the progress where there is no terminal.
+/// Interval of lines that tell of progress where there is no terminal.
 const LINES_APART: Duration = Duration::from_secs(15);
 /// Lines of the log that are printed of a network that broke.
 const LAST_LINES: usize = 60;
@@ -56,7 +56,7 @@ struct Arguments {
     json: Option<PathBuf>,
 }
 
-/// What was done, for programs.
+/// The outcome of all networks, as programs read it.
 #[derive(Debug, Serialize)]
 struct Summary {
     commit: String,

@@ -54,12 +54,12 @@ pub struct Network {
     under_way: usize,
     /// Messages delivered and processes woken so far.
     steps: u64,
-    /// How each client comes by its gateway, and what is random about that.
+    /// Choice of a gateway for each client, with its own randomness.
     policies: Vec<GatewayPolicy>,
     choices: ChaCha20Rng,
     /// Counts the links that each client has had: what was to leave over an earlier one does not.
     client_links: Vec<u64>,
-    /// What happened so far.
+    /// Everything that happened so far.
     pub record: Record,
 }
 
@@ -248,12 +248,12 @@ impl Network {
         self.tell_shard(i, ShardInput::Leave);
     }
 
-    /// Whether a shard that was asked to leave is needed no more.
+    /// Returns `true` once a shard that was asked to leave is needed no more.
     pub fn is_released(&self, i: usize) -> bool {
         self.shards[i].running.as_ref().is_some_and(Shard::is_released)
     }
 
-    /// What the coordinator has persisted.
+    /// State that the coordinator has persisted, from which it would start again.
     pub fn coordinator_state(&self) -> State {
         self.saved_coordinator.clone()
     }

@@ -5,7 +5,7 @@ use antiphon_wire::{FromClient, PeerMessage, SignedHeader, ToClient, ToCoordinat
 /// A process of the simulated network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Party {
-    /// The coordinator.
+    /// The one coordinator of a network.
     Coordinator,
     /// A shard, by its position in the setup.
     Shard(usize),
@@ -13,18 +13,18 @@ pub enum Party {
     Client(usize),
 }
 
-/// What travels between two processes.
+/// Message between two processes, as its receiver decodes it.
 #[derive(Clone, Debug)]
 pub enum Payload {
     /// From a shard to the coordinator.
     ToCoordinator(ToCoordinator),
     /// From the coordinator to a shard.
     ToShard(ToShard),
-    /// Between shards.
+    /// From shard to shard, except for the bytes of batches.
     Peer(PeerMessage),
     /// A batch between shards.
     Batch {
-        /// Its header.
+        /// Header, signed by the sender.
         header: SignedHeader,
         /// The onions or replies.
         bytes: Vec<u8>,
@@ -44,6 +44,6 @@ pub struct Sent {
     pub from: Party,
     /// Whom it goes to.
     pub to: Party,
-    /// What it says.
+    /// Content of the message.
     pub payload: Payload,
 }

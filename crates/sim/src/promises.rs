@@ -1,4 +1,5 @@
-//! What no honest process ever does twice or both ways, or too early, kept watch of over a whole run.
+//! Rules that no honest process breaks, held over a whole run: what it signs once only, what it does not do
+//! both ways, and what it must not do too early.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,14 +10,14 @@ use antiphon_wire::{
 
 use crate::party::{Party, Payload, Sent};
 
-/// What was sent of that which may be sent once only, and what has to come before it.
+/// Record of messages that may be sent once only, and of those that have to come before them.
 #[derive(Debug, Default)]
 pub struct Promises {
     /// The onion sets of each client for each round.
     onion_sets: BTreeMap<(usize, Round), BTreeSet<Digest>>,
     /// The documents that each shard signed, in order.
     endorsed: BTreeMap<usize, Vec<(Epoch, Digest)>>,
-    /// Whether a shard released, and whether it withheld, its seal key.
+    /// Two flags of a shard's seal key in a round: that it was released, and that it was withheld.
     acts: BTreeMap<(Epoch, Round, ShardIndex), (bool, bool)>,
     /// Under which epochs each shard signed statements about a round.
     served: BTreeMap<(usize, Round), BTreeSet<Epoch>>,
@@ -29,7 +30,7 @@ pub struct Promises {
 }
 
 impl Promises {
-    /// Something is sent.
+    /// Takes note of a message as it is sent, and of a rule that it breaks.
     pub(crate) fn observe(&mut self, sent: &Sent) {
         match (sent.from, &sent.payload) {
             (
@@ -73,7 +74,7 @@ impl Promises {
         }
     }
 
-    /// Something has arrived.
+    /// Takes note of a message as it arrives, since a shard can only act on verdicts that it has.
     pub(crate) fn arrived(&mut self, sent: &Sent) {
         if let (Party::Shard(to), Payload::Peer(PeerMessage::Verdict { verdict })) =
             (sent.to, &sent.payload)
@@ -104,8 +105,8 @@ impl Promises {
         }
     }
 
-    /// What a shard lacks that has released its key: the verdict of another that it is satisfied, with
-    /// the same filters as everybody.
+    /// First thing that a shard lacks which has released its key: a verdict of every other shard that it is
+    /// satisfied, with the same filters as everybody.
     fn lacking(&self, owner: usize, said: &SealStatement) -> Option<String> {
         let (_, shards) = self.published.get(&said.epoch)?;
         let heard = self.verdicts.get(&(owner, said.epoch, said.round));

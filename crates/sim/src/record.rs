@@ -1,4 +1,4 @@
-//! What a simulation remembers for its tests.
+//! Record of a simulation, for its tests.
 
 use antiphon_client_core::{Checkpoint, Event};
 use antiphon_coordinator_core::{Notice as CoordinatorNotice, RoundReport};
@@ -12,30 +12,31 @@ use crate::promises::Promises;
 pub struct Observed {
     /// When it was sent.
     pub at: Timestamp,
-    /// Bytes.
+    /// Length of the message.
     pub bytes: usize,
-    /// Whether the client sent it.
+    /// True if the client sent it, false if its gateway did.
     pub up: bool,
 }
 
-/// Everything that happened.
+/// Everything that happened, from the start of the network.
 #[derive(Debug, Default)]
 pub struct Record {
-    /// What the coordinator reported.
+    /// Reports of the coordinator, in order.
     pub coordinator: Vec<(Timestamp, CoordinatorNotice)>,
-    /// What each client's application was told.
+    /// Events that each client's application was told.
     pub events: Vec<Vec<(Timestamp, Event)>>,
-    /// What each client made durable, and how many events its application had been told by then.
+    /// Checkpoints that each client made durable, each with the number of events that its application had
+    /// been told by then.
     pub persisted: Vec<Vec<(usize, Checkpoint)>>,
-    /// What was seen on each client's link.
+    /// Messages on each client's link.
     pub observed: Vec<Vec<Observed>>,
-    /// What shards reported of each other and of themselves, as text.
+    /// Reports of each shard on others and on itself, as text.
     pub shards: Vec<Vec<(Timestamp, String)>>,
-    /// How rounds ended at each shard: when, which shard, which round, how, what it counted.
+    /// Ends of rounds at each shard: time, shard, round, outcome, and the shard's counts.
     pub ended: Vec<(Timestamp, usize, Round, RoundOutcome, RoundCounts)>,
     /// Sizes of onions on the links between shards: round, layer, bytes, each seen at least once.
     pub onion_sizes: std::collections::BTreeSet<(Round, u8, usize)>,
-    /// What must happen once only.
+    /// Rules that no honest process breaks.
     pub promises: Promises,
 }
 
@@ -72,7 +73,7 @@ impl Record {
         self.observed[client].push(Observed { at, bytes, up });
     }
 
-    /// What a shard reported that other shards did, as text.
+    /// Faults of other shards that `shard` reported, as text.
     pub fn faults(&self, shard: usize) -> impl Iterator<Item = &str> {
         let notices = self.shards[shard].iter().map(|(_, notice)| notice.as_str());
         notices.filter(|notice| notice.starts_with("PeerFault"))
@@ -96,7 +97,7 @@ impl Record {
         })
     }
 
-    /// How `round` ended for client `client`, if it has.
+    /// The outcome of `round` for client `client`, if it has ended there.
     pub fn outcome(&self, client: usize, round: Round) -> Option<antiphon_client_core::Outcome> {
         self.events[client].iter().find_map(|(_, event)| match event {
             Event::RoundEnded { round: of, outcome } if *of == round => Some(*outcome),

@@ -1,4 +1,4 @@
-//! What tests of whole networks do again and again.
+//! Steps that tests of whole networks take again and again.
 
 use antiphon_client_core::{
     ConversationId, ConversationSecret, Event, Opening, Outcome, Role, Start,
@@ -20,9 +20,9 @@ const GRACE_MS: u64 = 20_000;
 pub struct Talk {
     /// The network.
     pub network: Network,
-    /// What client 0 sends.
+    /// Message of client 0 to client 1.
     pub there: Vec<u8>,
-    /// What client 1 sends.
+    /// Message of client 1 to client 0.
     pub back: Vec<u8>,
 }
 
@@ -88,9 +88,10 @@ impl Talk {
         assert_eq!(network.record.received(0).collect::<Vec<_>>(), [&self.back]);
     }
 
-    /// What became of `round`, once everything is delivered.
+    /// Runs the network until everything is delivered, and gathers what each party says of `round`.
     ///
     /// # Panics
+    ///
     /// If something is lost, or the round did not take place.
     pub fn judge(&mut self, round: Round) -> Verdict {
         self.finish();
@@ -127,14 +128,14 @@ impl Talk {
     }
 }
 
-/// What became of a round, for everyone.
+/// One round's outcome, as every party has it.
 #[derive(Clone, Debug)]
 pub struct Verdict {
     /// The coordinator's report.
     pub report: RoundReport,
-    /// How it ended for each client.
+    /// The outcome at each client, if it has one.
     pub clients: Vec<Option<Outcome>>,
-    /// How it ended at each shard, by position in the setup, and what it counted.
+    /// The outcome and counts at each shard, by position in the setup.
     pub shards: Vec<Option<(RoundOutcome, RoundCounts)>>,
 }
 
@@ -225,7 +226,7 @@ pub fn layers(setup: &Setup) -> (Layer, Layer, Layer) {
     (Layer::FIRST, Layer(mixing), Layer(mixing + 1))
 }
 
-/// What the coordinator reported and shards said of each other, for a failed test.
+/// The coordinator's reports, and those of shards on each other, for a failed test.
 pub fn log(network: &Network) -> String {
     let start = crate::START;
     let coordinator = network

@@ -31,16 +31,16 @@ pub use watch::Broken;
 use draw::Draw;
 use world::World;
 
-/// What was seen of a network that broke nothing.
+/// Result of a network that broke nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
     /// The hash of all that was sent, when and to whom.
     pub digest: Digest,
-    /// What was done.
+    /// Figures of the run.
     pub totals: Totals,
 }
 
-/// What networks did, added up.
+/// Figures of one network or of many, added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
     /// Networks.
@@ -109,7 +109,7 @@ impl<'a> Swarm<'a> {
         played.unwrap_or_else(|panic| Err(self.0.broken(format!("panic: {}", words(&*panic)))))
     }
 
-    /// What the coordinator reported, and shards said of each other.
+    /// Reports of the coordinator and of shards on each other, one a line.
     pub fn log(&self) -> String {
         self.0.log()
     }

@@ -5,7 +5,7 @@ use antiphon_wire::{Blob, FromClient, Timestamp};
 use crate::adversary::{Adversary, Keys};
 use crate::party::{Party, Payload, Sent};
 
-/// What becomes of a client's submission.
+/// Ways to spoil a client's submission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientPlay {
     /// It never arrives, as if the gateway had lost it.
@@ -18,7 +18,7 @@ pub enum ClientPlay {
     Ephemeral([u8; 32]),
     /// A byte is missing.
     Short,
-    /// It holds nothing.
+    /// It comes without a single byte.
     Empty,
     /// Its first onion is for a shard that is not there.
     UnknownHop,
@@ -33,9 +33,9 @@ pub enum ClientPlay {
 /// Spoils the submissions of a client.
 #[derive(Clone, Debug)]
 pub struct MaliciousClient {
-    /// Which client.
+    /// Position of the client in the setup.
     pub client: usize,
-    /// What it does.
+    /// Way in which its submissions are spoilt.
     pub play: ClientPlay,
 }
 
@@ -49,6 +49,8 @@ impl Adversary for MaliciousClient {
             return vec![(0, sent)];
         };
         let Blob(bytes) = onions;
+        // With one pair a client: two entries, each the first hop in two bytes and the onion, which begins
+        // with its ephemeral key.
         let entry = bytes.len() / 2;
         match &self.play {
             ClientPlay::Lost => return vec![],

@@ -5,7 +5,7 @@ use antiphon_wire::{Timestamp, ToShard};
 use crate::adversary::{Adversary, Keys};
 use crate::party::{Party, Payload, Sent};
 
-/// What the coordinator does with what it says.
+/// Messages that a lying coordinator repeats or leaves out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CoordinatorLie {
     /// It opens every round once more, so many milliseconds later.
@@ -24,9 +24,9 @@ pub enum CoordinatorLie {
 /// by shards.
 #[derive(Clone, Debug)]
 pub struct LyingCoordinator {
-    /// The lie.
+    /// Messages that it repeats or leaves out.
     pub lie: CoordinatorLie,
-    /// What was opened or published before, and what is now.
+    /// The message before the newest of its kind, and the newest.
     said: [Option<ToShard>; 2],
 }
 

@@ -5,25 +5,25 @@ use antiphon_wire::{EPHEMERAL_BYTES, TAG_BYTES, Timestamp};
 use crate::adversary::{Adversary, Keys, Target};
 use crate::party::{Payload, Sent};
 
-/// Which part of an onion is hit.
+/// Part of an onion that the flipped bit lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// The ephemeral key.
+    /// Ephemeral key, at the front.
     Ephemeral,
-    /// The authentication tag.
+    /// Authentication tag, behind the key.
     Tag,
-    /// What is encrypted.
+    /// Ciphertext, which is the rest.
     Ciphertext,
 }
 
 /// Flips a bit in every item of the target's batches and signs the result.
 #[derive(Clone, Copy, Debug)]
 pub struct Corrupt {
-    /// Which batches.
+    /// Batches whose items are garbled.
     pub target: Target,
     /// Where the bit is flipped.
     pub part: Part,
-    /// Whether the real onions follow behind the garbled ones.
+    /// True if the real onions follow behind the garbled ones in the same batch.
     pub real_ones_follow: bool,
 }
 

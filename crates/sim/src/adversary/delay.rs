@@ -8,7 +8,7 @@ use crate::party::Sent;
 /// Holds up the target's messages. Anyone on a link can.
 #[derive(Clone, Copy, Debug)]
 pub struct Delay {
-    /// Which messages.
+    /// Messages that are held up.
     pub target: Target,
     /// For how many milliseconds; for ever if `None`.
     pub ms: Option<u64>,

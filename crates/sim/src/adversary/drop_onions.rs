@@ -8,10 +8,10 @@ use rand_chacha::ChaCha20Rng;
 use crate::adversary::{Adversary, Keys, Target};
 use crate::party::{Payload, Sent};
 
-/// Which onions of a batch are left out.
+/// Choice of the onions that a batch goes without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// All.
+    /// Every onion, which leaves an empty batch.
     All,
     /// The first so many.
     First(usize),
@@ -22,9 +22,9 @@ pub enum Which {
 /// Leaves onions, or replies, out of the target's batches and signs what remains.
 #[derive(Clone, Copy, Debug)]
 pub struct DropOnions {
-    /// From which batches.
+    /// Batches that lose onions.
     pub target: Target,
-    /// How many and which.
+    /// Choice of the onions that are lost.
     pub which: Which,
 }
 
@@ -41,6 +41,7 @@ impl Adversary for DropOnions {
                     let mut order: Vec<usize> = (0..items.len()).collect();
                     order.shuffle(&mut ChaCha20Rng::seed_from_u64(seed));
                     order.truncate(count);
+                    // Emptied in place, because what remains keeps its order.
                     order.iter().for_each(|&left_out| items[left_out] = &[]);
                     items.concat()
                 }

@@ -17,7 +17,7 @@ pub enum Place {
 /// Repeats all onions of the target's batch.
 #[derive(Clone, Debug)]
 pub struct Duplicate {
-    /// Which batch.
+    /// Batch whose onions are copied.
     pub target: Target,
     /// Where the copies go.
     pub place: Place,
@@ -39,6 +39,7 @@ impl Adversary for Duplicate {
             Place::Shard(to) => Target { to: Some(to), ..self.target }.takes(&sent),
         };
         if let Payload::Batch { header, bytes, item_bytes } = &sent.payload {
+            // Copies from the first batch remain until the second passes.
             if first {
                 self.copies.clone_from(bytes);
             }

@@ -5,7 +5,7 @@ use antiphon_wire::{Blob, PeerMessage, Signed, Timestamp};
 use crate::adversary::{Adversary, Keys, Kind, Target};
 use crate::party::{Party, Payload, Sent};
 
-/// What is wrong with the filter.
+/// Flaws of a false filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FilterLie {
     /// All bits are set: it would pass every test.
@@ -27,9 +27,9 @@ pub enum FilterLie {
 /// Publishes a false filter for a shard.
 #[derive(Clone, Copy, Debug)]
 pub struct FalseFilter {
-    /// Whose filter.
+    /// Position in the setup of the shard whose filter is falsified.
     pub shard: usize,
-    /// What it says.
+    /// Flaw that it is given.
     pub lie: FilterLie,
 }
 
@@ -56,15 +56,18 @@ impl Adversary for FalseFilter {
                         claims.onions,
                         antiphon_verify::FilterPrecision::default(),
                     );
+                    // The size is right, so only the bits can give the lie away.
                     claims.bits = Blob(vec![0x55; bytes as usize]);
                 }
                 FilterLie::OtherTo(to) => {
                     if sent.to == Party::Shard(to)
                         && let Some(byte) = bits.iter_mut().find(|byte| byte.count_zeros() > 0)
                     {
+                        // The lowest bit that was not set.
                         *byte |= *byte + 1;
                     }
                 }
+                // Signed by the next shard's key, under the name of this one.
                 FilterLie::Signature => signer = (signer + 1) % keys.shards.len(),
             }
             *filter = Signed::new(claims, keys.shard(signer));

@@ -5,7 +5,7 @@ use antiphon_wire::{Reason, SealAct, SealStatement, ShardIndex, Signed, Timestam
 use crate::adversary::{Adversary, Keys};
 use crate::party::{Party, Payload, Sent};
 
-/// What the gateway tells its clients.
+/// False answers of a gateway to its clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GatewayLie {
     /// Nothing instead of their replies.
@@ -25,14 +25,15 @@ pub enum GatewayLie {
 /// Lies to the clients of a gateway about rounds that were delivered.
 #[derive(Clone, Copy, Debug)]
 pub struct LyingGateway {
-    /// Which shard is the gateway.
+    /// Position of the gateway among the shards.
     pub shard: usize,
-    /// The lie.
+    /// Answer that its clients get in place of their replies.
     pub lie: GatewayLie,
 }
 
 impl Adversary for LyingGateway {
     fn on_message(&mut self, _: Timestamp, mut sent: Sent, keys: &Keys) -> Vec<(u64, Sent)> {
+        // Only replies are touched: of rounds that were aborted there is nothing to lie about.
         let Payload::ToClient(message) = &mut sent.payload else { return vec![(0, sent)] };
         let ToClient::Replies { epoch, round, replies } = message else { return vec![(0, sent)] };
         if sent.from != Party::Shard(self.shard) {
@@ -44,6 +45,7 @@ impl Adversary for LyingGateway {
             GatewayLie::GarbledReplies => bytes.iter_mut().for_each(|byte| *byte ^= 1),
             GatewayLie::ShortReplies => drop(bytes.pop()),
             GatewayLie::SwappedReplies => {
+                // Half a turn swaps the two replies of a pair.
                 let half = bytes.len() / 2;
                 bytes.rotate_left(half);
             }
@@ -58,6 +60,7 @@ impl Adversary for LyingGateway {
                     shard: ShardIndex(shard as u16),
                     act: SealAct::Withheld { reason: Reason::NotPrepared },
                 };
+                // Signed by the gateway for all: it has no other key.
                 let statements = (0..keys.shards.len())
                     .map(|shard| Signed::new(withheld(shard), keys.shard(self.shard)))
                     .collect();

@@ -5,7 +5,7 @@ use antiphon_wire::{Layer, SignedHeader, Timestamp};
 use crate::adversary::{Adversary, Keys, Target, target};
 use crate::party::{Payload, Sent};
 
-/// What is wrong with the batch.
+/// Flaws of a batch's header, or of how the batch is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderLie {
     /// Other bytes than were hashed.
@@ -35,9 +35,9 @@ pub enum HeaderLie {
 /// Sends the target's batches with a lie in or about their headers.
 #[derive(Clone, Copy, Debug)]
 pub struct LyingHeader {
-    /// Which batches.
+    /// Batches that are sent with the flaw.
     pub target: Target,
-    /// The lie.
+    /// Flaw that they are given.
     pub lie: HeaderLie,
 }
 
@@ -52,6 +52,8 @@ impl Adversary for LyingHeader {
         let ends = target::ends(&sent.payload);
         if let (Payload::Batch { header, bytes, .. }, Some((sender, _))) = (&mut sent.payload, ends)
         {
+            // The header is changed and signed anew, so that the flaw itself has to be noticed and not a bad
+            // signature.
             let mut claims = *header.claimed();
             let mut signer = self.target.from;
             match self.lie {
@@ -64,6 +66,7 @@ impl Adversary for LyingHeader {
                 HeaderLie::CountTooLow => claims.count = claims.count.saturating_sub(1),
                 HeaderLie::CountAbsurd => claims.count = u32::MAX,
                 HeaderLie::Ragged => drop(bytes.pop()),
+                // The next shard's key, under the name of this one.
                 HeaderLie::Signature => signer = (signer + 1) % keys.shards.len(),
                 HeaderLie::Receiver => claims.receiver = sender,
                 HeaderLie::Version => claims.version += 1,

@@ -25,11 +25,12 @@ pub struct LeftOut {
     pub last_hop: usize,
     /// Shards in league with `seal`.
     pub with: Vec<usize>,
-    /// The seal layer.
+    /// The seal layer, which is the layer that filters are of.
     pub layer: Layer,
     /// The round that it is in; it forgets everything when another one begins.
     pub round: Round,
-    /// How often an onion was left out: not if there was none, or others would be missed with it.
+    /// Number of onions left out so far. None is if `last_hop` sent none, or if others would be missed with
+    /// it.
     pub times: Rc<Cell<usize>>,
     onions: BTreeMap<usize, Vec<Vec<u8>>>,
     seen: BTreeMap<ShardIndex, FilterStatement>,
@@ -66,6 +67,7 @@ impl LeftOut {
             FilterPrecision::default(),
         );
         let victims = self.onions.get(&self.last_hop)?;
+        // Onions share bits: one is searched for that takes the victim out of the filter and no other onion.
         let all: BTreeSet<&Vec<u8>> = self.onions.values().flatten().collect();
         victims.iter().find_map(|victim| {
             (0..statement.bits.0.len() * 8).find_map(|bit| {
@@ -81,6 +83,7 @@ impl LeftOut {
 
 impl Adversary for LeftOut {
     fn on_message(&mut self, _: Timestamp, mut sent: Sent, keys: &Keys) -> Vec<(u64, Sent)> {
+        // Each round starts afresh.
         if let Some(round) = round_of(&sent.payload)
             && round > self.round
         {
@@ -93,6 +96,7 @@ impl Adversary for LeftOut {
         let Party::Shard(from) = sender else { return vec![(0, sent)] };
         let own = Target::onions(from, self.seal, self.layer).takes(&sent);
         let filter = Target::all(from, Kind::Filter).takes(&sent);
+        // Colluders are told the truth; only what crosses the line to honest shards is false.
         let (from_us, to_us) = (self.in_league(sender), self.in_league(receiver));
         match &mut sent.payload {
             Payload::Batch { bytes, item_bytes, .. } if own => {
@@ -101,9 +105,12 @@ impl Adversary for LeftOut {
             }
             Payload::Peer(PeerMessage::Filter { filter: signed }) if filter => {
                 let claims = signed.claimed().clone();
+                // The true filter is kept in `seen`, the one that honest shards get in `shown`.
                 self.seen.entry(claims.shard).or_insert_with(|| claims.clone());
                 let mut false_one = claims.clone();
                 if from == self.seal {
+                    // All honest shards get the same false filter, or they would find out by comparing
+                    // digests.
                     if let Some(known) = self.shown.get(&claims.shard) {
                         false_one = known.clone();
                     } else if let Some(less) = self.without_one(&claims) {
@@ -117,6 +124,8 @@ impl Adversary for LeftOut {
                 }
             }
             Payload::Peer(PeerMessage::Verdict { verdict }) if from_us != to_us => {
+                // Verdicts name all filters by one digest, which has to be that of what the receiver was
+                // shown.
                 let mut claims = *verdict.claimed();
                 if matches!(claims.finding, Finding::Satisfied { .. }) {
                     let filters = if from_us { &self.shown } else { &self.seen };

@@ -20,15 +20,15 @@ pub enum Wrapping {
 /// Onions that are too long for the layer are cut, ones too short are filled up.
 #[derive(Clone, Debug)]
 pub struct Replay {
-    /// What is kept.
+    /// Batches that are kept.
     pub source: Target,
     /// The round in which it is kept.
     pub round: Round,
-    /// What it is replayed on.
+    /// Batches that are replaced or added to.
     pub target: Target,
     /// The round in which it is replayed.
     pub at: Round,
-    /// How.
+    /// Form in which the kept onions are sent again.
     pub wrapping: Wrapping,
     kept: Option<Payload>,
 }
@@ -43,6 +43,7 @@ impl Replay {
 
 impl Adversary for Replay {
     fn on_message(&mut self, _: Timestamp, mut sent: Sent, keys: &Keys) -> Vec<(u64, Sent)> {
+        // Looked at before anything is kept, so that no batch is replayed on itself.
         if let Some(Payload::Batch { bytes: old, item_bytes: old_item, .. }) = &self.kept
             && self.target.takes(&sent)
             && round_of(&sent.payload) == Some(self.at)
@@ -58,6 +59,8 @@ impl Adversary for Replay {
                     };
                     for onion in old.chunks_exact(*old_item) {
                         let end = onions.len() + item_bytes;
+                        // Cut or filled up to the length of this layer, or the batch would be refused for its
+                        // length alone.
                         onions.extend_from_slice(&onion[..(*old_item).min(*item_bytes)]);
                         onions.resize(end, 0);
                     }

@@ -10,9 +10,9 @@ use crate::party::{Payload, Sent};
 pub struct InRounds<A> {
     /// The first round under attack.
     pub first: Round,
-    /// The last one.
+    /// The last round under attack, itself included.
     pub last: Round,
-    /// What is done in them.
+    /// Attack that acts in these rounds.
     pub attack: A,
 }
 
@@ -51,6 +51,7 @@ pub fn round_of(payload: &Payload) -> Option<Round> {
             | ToClient::Replies { round, .. }
             | ToClient::Aborted { round, .. },
         ) => *round,
+        // Messages with the coordinator are of no round here, so they always pass.
         _ => return None,
     })
 }

@@ -5,10 +5,10 @@ use antiphon_wire::{PeerMessage, Reason, SealAct, SealSecret, SealStatement, Sig
 use crate::adversary::{Adversary, Keys, Kind, Target};
 use crate::party::{Party, Payload, Sent};
 
-/// What it does with its key, when its program releases it: when all are satisfied.
+/// Ways to misuse a seal key once all are satisfied and the shard's own program would release it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SealPlay {
-    /// Says nothing.
+    /// Keeps the key and says nothing.
     Silent,
     /// Signs that it withheld. By then the others have released, and it has all keys.
     Withhold,
@@ -27,9 +27,9 @@ pub enum SealPlay {
 /// Plays with the seal key of a shard. What it passes on of others' statements passes.
 #[derive(Clone, Debug)]
 pub struct SealSpoiler {
-    /// Whose key.
+    /// Position in the setup of the shard whose key it is.
     pub shard: usize,
-    /// What becomes of it.
+    /// Way in which the key is misused.
     pub play: SealPlay,
 }
 
@@ -58,6 +58,7 @@ impl SealSpoiler {
             SealPlay::Both(true) => vec![released.clone(), withheld],
             SealPlay::Both(false) => vec![withheld, released.clone()],
             SealPlay::WrongSecret => {
+                // Any 32 bytes that are not the secret will do.
                 let mut secret = [0; 32];
                 secret[0] = 9;
                 let act = SealAct::Released { secret: SealSecret(secret) };

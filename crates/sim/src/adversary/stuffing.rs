@@ -22,9 +22,9 @@ const BITS_EACH: usize = 26;
 /// sets most bits of the receiver's filter which are not set yet, under a salt of zeros.
 #[derive(Clone, Debug)]
 pub struct FilterStuffer {
-    /// To which batches.
+    /// Batches that garbage is added to.
     pub target: Target,
-    /// How many onions were added.
+    /// Number of onions added so far.
     pub added: Rc<Cell<usize>>,
 }
 

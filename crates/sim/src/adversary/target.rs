@@ -1,4 +1,4 @@
-//! Which messages an attack is about.
+//! Choice of the messages that an attack acts on.
 
 use antiphon_wire::{Direction, Layer, PeerMessage, ShardIndex};
 
@@ -11,9 +11,9 @@ pub enum Kind {
     Onions(Layer),
     /// Batches of replies that leave this layer.
     Replies(Layer),
-    /// Filters.
+    /// A shard's filter of the onions that it holds at the seal layer.
     Filter,
-    /// Verdicts.
+    /// A shard's verdict on all filters of a round.
     Verdict,
     /// Statements about seal keys.
     Statements,
@@ -26,7 +26,7 @@ pub struct Target {
     pub from: usize,
     /// Who is to receive them; everybody if `None`.
     pub to: Option<usize>,
-    /// What they are.
+    /// Kind of the messages that are meant.
     pub kind: Kind,
 }
 
@@ -46,7 +46,7 @@ impl Target {
         Self { from, to: None, kind }
     }
 
-    /// Whether `sent` is one of them.
+    /// Returns `true` for messages of this kind between these shards.
     pub fn takes(&self, sent: &Sent) -> bool {
         let kind = match &sent.payload {
             Payload::Batch { header, .. } => {

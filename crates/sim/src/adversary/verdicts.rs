@@ -1,4 +1,4 @@
-//! Complaints about nothing.
+//! Verdicts that complain of onions which are not missing.
 
 use antiphon_wire::{Finding, PeerMessage, ShardIndex, Signed, Timestamp};
 
@@ -8,7 +8,7 @@ use crate::party::{Payload, Sent};
 /// Complains for a shard about onions that are where they should be.
 #[derive(Clone, Copy, Debug)]
 pub struct FalseComplaint {
-    /// Who complains.
+    /// Position in the setup of the shard that complains.
     pub shard: usize,
     /// Whom the complaint is about, by index in the epoch document.
     pub about: ShardIndex,

@@ -10,7 +10,7 @@ use crate::LinkModel;
 use crate::party::Party;
 
 impl Network {
-    /// Whether a process runs.
+    /// Returns `true` while the process of `party` runs.
     pub fn is_up(&self, party: Party) -> bool {
         match party {
             Party::Coordinator => self.coordinator.running.is_some(),
@@ -99,7 +99,7 @@ impl Network {
         }
     }
 
-    /// Messages under way.
+    /// Number of messages that are under way on links.
     pub fn under_way(&self) -> usize {
         self.under_way
     }

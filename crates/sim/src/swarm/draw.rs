@@ -27,7 +27,7 @@ impl Draw {
         self.0.next_u32() % 100 < percent
     }
 
-    /// One of these.
+    /// Draws one of `of`, each as likely as the others.
     pub(super) fn one<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.below(of.len())]
     }

@@ -1,17 +1,17 @@
-//! What may happen to the processes of a network.
+//! Faults of a network's processes and clocks, and what comes back of a process's state.
 
 use std::fmt;
 
 use crate::party::Party;
 
-/// What a process that is started again still has of its state.
+/// Part of a process's durable state that it finds again when it is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// All that it had made durable.
     All,
     /// An older state, as of a backup.
     Old,
-    /// Nothing.
+    /// None of it, as after the loss of a disk.
     Nothing,
 }
 

@@ -12,12 +12,12 @@ pub(super) struct LedgerModel {
     attempts: u32,
     /// Rounds in flight, and whether a conversation meets in them.
     open: BTreeMap<Round, bool>,
-    /// How many meetings were in flight when something was made durable last.
+    /// Meetings that were under way when the client last made something durable.
     last_open: u32,
 }
 
 impl LedgerModel {
-    /// Units charged.
+    /// Units charged so far, as the client's own ledger should have them.
     pub(super) fn charged(&self) -> u32 {
         self.charged
     }
@@ -26,6 +26,7 @@ impl LedgerModel {
     /// conversation meets in the round, and sees that all in flight counts as charged.
     pub(super) fn persisted(&mut self, kept: &Checkpoint) -> Result<bool, String> {
         let in_flight = self.meetings();
+        // All in flight counts as charged, so what is on disk is above the sum by this meeting or by nothing.
         let meets = kept.charged.checked_sub(self.charged + in_flight);
         let counted = kept.attempts.checked_sub(self.attempts + in_flight);
         self.open.insert(kept.mark.round, meets == Some(1));

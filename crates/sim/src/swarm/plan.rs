@@ -8,25 +8,26 @@ use super::play::{Play, Span};
 use crate::party::Party;
 use crate::{LinkModel, Setup};
 
-/// How far clocks may be wrong, in milliseconds: epochs of a few seconds end soon by any clock.
+/// Largest error of a clock, in milliseconds. It is small because epochs of a few seconds soon end by any
+/// clock.
 const CLOCK_MS: u64 = 3000;
 
-/// What to simulate, all of it.
+/// One run of the swarm in full: the same plan gives the same run.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// What it is drawn from.
+    /// Seed that the plan was drawn from.
     pub seed: u64,
-    /// The network.
+    /// The network, its sizes and its times.
     pub setup: Setup,
     /// Who has conversations, and how many messages each end sends.
     pub talks: Vec<(usize, usize, usize)>,
-    /// How long the trouble lasts, in milliseconds.
+    /// Length of the time of trouble, in milliseconds.
     pub trouble_ms: u64,
-    /// What fails, and when, in milliseconds from the start.
+    /// Faults, each with the milliseconds from the start at which it strikes.
     pub faults: Vec<(u64, Fault)>,
     /// The shard that is not honest, if one is.
     pub malicious: Option<usize>,
-    /// What the adversary does, and when.
+    /// Spans of time in which the adversary acts.
     pub plays: Vec<Span>,
     /// The shard that leaves when all is well and all shards are there again, if it is waited for
     /// that: nobody may notice.
@@ -84,6 +85,7 @@ fn talks(draw: &mut Draw, setup: &Setup) -> Vec<(usize, usize, usize)> {
     let mut talks = Vec::new();
     for _ in 0..draw.between(1, setup.clients as u64) {
         let (a, b) = (draw.below(setup.clients), draw.below(setup.clients));
+        // No client has more conversations than pairs of onions.
         if a != b && room[a] > 0 && room[b] > 0 {
             room[a] -= 1;
             room[b] -= 1;

@@ -1,4 +1,4 @@
-//! What an adversary does in a network of the swarm, and when.
+//! Plays of an adversary in a network of the swarm, and the times that they last.
 
 use std::fmt;
 
@@ -246,9 +246,9 @@ fn part(a: usize, b: usize) -> impl Adversary {
 pub struct Span {
     /// From when on, in milliseconds from the network's start.
     pub from_ms: u64,
-    /// Until when.
+    /// End of the span, in milliseconds from the start.
     pub until_ms: u64,
-    /// What is done.
+    /// Misbehaviour in this span.
     pub play: Play,
     /// Where its randomness comes from.
     pub seed: u64,
@@ -281,6 +281,7 @@ impl Adversary for Plays {
         let at = now.ms_since(self.start);
         let mut passed = vec![(0, sent)];
         for (from, until, play) in &mut self.plays {
+            // Plays may overlap: each gets what the one before it let pass.
             if !(*from..*until).contains(&at) {
                 continue;
             }

@@ -26,10 +26,10 @@ pub(super) struct Talk {
     /// Conversations that they have had.
     lives: u8,
     ids: [Option<ConversationId>; 2],
-    /// What each end has sent in this life, and how much of it has come.
+    /// Messages that each end has sent in this life, and the number of them that have come.
     sent: [Vec<Vec<u8>>; 2],
     arrived: [usize; 2],
-    /// What each end has still to send.
+    /// Messages that each end has still to send.
     pending: [VecDeque<Vec<u8>>; 2],
 }
 
@@ -47,12 +47,12 @@ impl Talk {
         }
     }
 
-    /// Whether all that was said has come.
+    /// Returns `true` once every message of both ends has come.
     pub(super) fn is_done(&self) -> bool {
         (0..2).all(|end| self.pending[end].is_empty() && self.arrived[end] == self.sent[end].len())
     }
 
-    /// Whether `client` talks here, and to whom.
+    /// The other end of this conversation, if `client` is one of them.
     pub(super) fn partner_of(&self, client: usize) -> Option<usize> {
         let end = self.end_of(client)?;
         Some(self.ends[1 - end])
@@ -126,6 +126,7 @@ impl Talk {
             }
         }
         if self.ids == [None; 2] {
+            // What had not come is said once more in the next life, in its old order.
             for end in 0..2 {
                 let lost: Vec<_> = self.sent[end].drain(self.arrived[end]..).collect();
                 lost.into_iter().rev().for_each(|message| self.pending[end].push_front(message));
@@ -153,6 +154,7 @@ impl Talk {
         match event {
             Event::Received { conversation, message } if ours(conversation) => {
                 let from = 1 - end;
+                // Messages come once each and in order, whatever was lost on the way.
                 if self.sent[from].get(self.arrived[from]) != Some(message) {
                     let known = self.sent[from].iter().position(|sent| sent == message);
                     return Err(format!(

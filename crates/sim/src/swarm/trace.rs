@@ -16,6 +16,7 @@ pub(super) struct Traced<A> {
 
 impl<A: Adversary> Adversary for Traced<A> {
     fn on_message(&mut self, now: Timestamp, sent: Sent, keys: &Keys) -> Vec<(u64, Sent)> {
+        // A chain of hashes: two runs that differ anywhere end in different digests.
         let mut seen = self.digest.get().0.to_vec();
         seen.extend(now.0.to_be_bytes());
         seen.extend(format!("{:?} {:?}", sent.from, sent.to).into_bytes());

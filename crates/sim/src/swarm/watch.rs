@@ -1,4 +1,4 @@
-//! What is looked at after every message.
+//! Invariants that are checked after every message.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::{Network, START, Setup};
 pub struct Broken {
     /// When, in milliseconds from the network's start.
     pub at_ms: u64,
-    /// What it was.
+    /// The invariant and how it broke, in words.
     pub what: String,
 }
 
@@ -25,7 +25,7 @@ impl fmt::Display for Broken {
     }
 }
 
-/// What is known of a round.
+/// Reports on one round that must not contradict each other.
 #[derive(Clone, Copy, Debug, Default)]
 struct Known {
     /// An honest shard that has opened deposits.
@@ -47,7 +47,7 @@ pub(super) struct Watch {
     most_open: usize,
     ledgers: Vec<LedgerModel>,
     rounds: BTreeMap<Round, Known>,
-    /// How much of the record was looked at.
+    /// Events of each client that were checked already.
     events: Vec<usize>,
     persisted: Vec<usize>,
     ended: usize,
@@ -105,6 +105,8 @@ impl Watch {
         let (events, persisted) =
             (&network.record.events[client], &network.record.persisted[client]);
         let in_words = |what: String| format!("client {client}: {what}");
+        // In the order in which things happened: what was made durable comes before the events that were told
+        // after it.
         loop {
             let next = persisted.get(self.persisted[client]);
             if let Some((_, kept)) = next.filter(|(told, _)| *told <= self.events[client]) {
@@ -131,6 +133,7 @@ impl Watch {
         }
         let met = self.ledgers[client].told(event);
         if let Some((round, Outcome::Undisturbed)) = met {
+            // Nobody can have been met in a round that no partner sent onions for.
             let promises = &network.record.promises;
             let mut partners = talks.iter().filter_map(|talk| talk.partner_of(client));
             if !partners.any(|partner| promises.onion_sets(partner, round) > 0) {
@@ -150,6 +153,7 @@ impl Watch {
     fn look_at_shards(&mut self, network: &Network) -> Result<(), String> {
         let ended = &network.record.ended;
         for (_, shard, round, outcome, counts) in &ended[self.ended..] {
+            // A shard that lies may count and report as it likes.
             if Some(*shard) == self.malicious {
                 continue;
             }
@@ -174,6 +178,7 @@ impl Watch {
         if open > self.most_open {
             return Err(format!("{open} rounds are open"));
         }
+        // Steps are counted by the second, so that a loop which never waits shows.
         let second = network.now().ms_since(START) / 1000;
         let (of, before) = self.second;
         if second != of {

@@ -20,7 +20,7 @@ use crate::adversary::Honest;
 use crate::party::Party;
 use crate::{LinkModel, Network, START};
 
-/// How often those who run processes, and programs around clients, look after them.
+/// Interval in which those who run processes, and programs around clients, look after them.
 const TURN_MS: u64 = 500;
 /// How long a shard that has left is away.
 const AWAY_MS: u64 = 2000;
@@ -28,10 +28,10 @@ const AWAY_MS: u64 = 2000;
 const QUIET_MS: u64 = 10_000;
 /// How soon after all trouble rounds have to go through again.
 const RESUMES_MS: u64 = 60_000;
-/// How soon all messages have to be there, in intervals of rounds: a conversation that was spoilt for
-/// long meets in one round of 128 at first.
+/// Longest wait for the last message, in intervals of rounds. It is long because a conversation that was
+/// spoilt for long meets in one round of 128 at first.
 const DELIVERS_ROUNDS: u64 = 3000;
-/// How soon all shards have to be in an epoch again, in epochs: those that failed time and again sit out
+/// Longest wait until all shards are in an epoch again, in epochs. Those that failed time and again sit out
 /// up to 64.
 const SITS_OUT_EPOCHS: u64 = 80;
 /// Rounds without trouble that are looked at then.
@@ -56,7 +56,7 @@ pub(super) struct World<'a> {
     charged: u64,
 }
 
-/// What happens next in the time of trouble.
+/// Step of the time of trouble: a fault, or something that a user says.
 #[derive(Clone, Copy)]
 enum Next {
     Fault(Fault),
@@ -73,6 +73,7 @@ impl<'a> World<'a> {
             network: Network::with_adversary(plan.setup.clone(), adversary),
             talks: talks.collect(),
             watch: Watch::new(&plan.setup, plan.malicious),
+            // Another stream than the one that the plan was drawn from.
             draw: Draw::new(plan.seed.wrapping_add(1)),
             digest,
             leaving: BTreeSet::new(),
@@ -88,6 +89,7 @@ impl<'a> World<'a> {
     pub(super) fn trouble(&mut self) -> Result<(), Broken> {
         let mut timeline: Vec<(u64, Next)> =
             self.plan.faults.iter().map(|(at, fault)| (*at, Next::Fault(*fault))).collect();
+        // Each message at a random time, from the two ends in turn.
         for (talk, (.., messages)) in self.plan.talks.iter().enumerate() {
             for message in 0..2 * messages {
                 let at = self.draw.between(0, self.plan.trouble_ms);
@@ -113,6 +115,7 @@ impl<'a> World<'a> {
     }
 
     fn start_all(&mut self) -> Result<(), Broken> {
+        // A clock that is ahead is set right while its process is down: one that runs is never set back.
         if self.set_right(Party::Coordinator) {
             self.network.stop_coordinator();
             self.network.set_clock(Party::Coordinator, 0);
@@ -134,6 +137,7 @@ impl<'a> World<'a> {
                 self.network.set_clock(Party::Client(i), 0);
             }
             self.fault(Fault::ClientStarts(i))?;
+            // A spent ledger would keep its conversations at rest, so users go on at a price.
             let client = self.network.client(i);
             client.continue_at_a_price(1000);
             client.continue_after_aborts(1000);
@@ -156,6 +160,7 @@ impl<'a> World<'a> {
     /// Rounds go on, and all that was said arrives.
     pub(super) fn recover(&mut self) -> Result<(), Broken> {
         self.start_all()?;
+        // In the order in which one needs the other: rounds, messages, shards.
         let before = self.delivered();
         self.until(RESUMES_MS, "no rounds", |world| world.delivered() >= before + 3)?;
         let interval = u64::from(self.plan.setup.coordinator.interval_ms);
@@ -173,7 +178,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Whether all shards are in the newest epoch.
+    /// Returns `true` if all shards are in the newest epoch.
     fn is_whole(&self) -> bool {
         let newest = self.network.record.epochs().last();
         newest.is_some_and(|(.., shards)| shards == self.plan.setup.shards)
@@ -274,8 +279,8 @@ impl<'a> World<'a> {
         rounds.filter(|report| report.result == RoundResult::Delivered).count()
     }
 
-    /// What the coordinator and shards reported, and what clients were told of rounds that did not go
-    /// well.
+    /// Reports of the coordinator and of shards, merged by time with the rounds that did not go well for
+    /// clients.
     pub(super) fn log(&self) -> String {
         let of_shards = crate::scenario::log(&self.network);
         let told = self.network.record.events.iter().enumerate().flat_map(|(client, events)| {
@@ -289,6 +294,7 @@ impl<'a> World<'a> {
             })
         });
         let mut lines: Vec<_> = of_shards.lines().map(str::to_owned).chain(told).collect();
+        // Lines begin with their time, by which the two sources are merged.
         let at = |line: &String| line.split(' ').next().and_then(|at| at.parse::<u64>().ok());
         lines.sort_by_key(at);
         lines.join("\n")
@@ -353,6 +359,7 @@ impl<'a> World<'a> {
         for shard in back {
             self.fault(Fault::Restart(shard))?;
         }
+        // A backup of the coordinator now and then, which a later fault may bring back.
         if now.ms_since(START).is_multiple_of(10 * TURN_MS) {
             self.backups.push(self.network.coordinator_state());
         }
@@ -372,6 +379,7 @@ impl<'a> World<'a> {
         }
         let now = self.network.now();
         let gateway = self.network.gateway_of(client);
+        // A move counts like news, so that the new gateway gets its time.
         let heard = self.network.record.events[client].last().map_or(START, |(at, _)| *at);
         let quiet = now.ms_since(heard.max(self.moved[client])) > QUIET_MS;
         if self.network.is_up(Party::Shard(gateway)) && !quiet {
@@ -448,6 +456,7 @@ impl<'a> World<'a> {
             Fault::Silence(i) => network.link_silently(i),
             Fault::Clock(party, ahead_ms) => self.set_clock(party, ahead_ms),
         }
+        // Time stands still, but what the fault set off is worked through.
         self.advance(0)
     }
 
