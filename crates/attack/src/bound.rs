@@ -1,4 +1,4 @@
-//! What the guarantee allows in a case.
+//! Bound that the guarantee sets an adversary in a case.
 
 use antiphon_dp_noise::{Account, AccountError, Mechanism, PairDistribution};
 use antiphon_routing::MixingPopulation;
@@ -13,10 +13,10 @@ pub struct Bound {
     /// that holds, and the least of these is delta at eps = 0. Where the adversary chooses among
     /// documents: that of the policy's epsilon and delta.
     pub noise: f64,
-    /// What mixing leaves over the rounds in which onions are followed, as proven: `delta_mix`, and the
+    /// Part that mixing leaves over the rounds in which onions are followed, as proven: `delta_mix`, and the
     /// figure of first order where others are dropped.
     pub mixing: f64,
-    /// What is gained by looking first, and then deciding whether to disturb a round.
+    /// Part gained by looking first, and then deciding whether to disturb a round.
     pub peek: f64,
 }
 
@@ -61,7 +61,7 @@ impl Bound {
         (self.without_peek() + self.peek).min(1.0)
     }
 
-    /// What it would be if nobody looked before disturbing a round.
+    /// The bound if nobody looked before disturbing a round.
     pub fn without_peek(&self) -> f64 {
         (self.noise + self.mixing).min(1.0)
     }

@@ -1,4 +1,4 @@
-//! How likely a count of pairs is.
+//! Probabilities of counts of pairs.
 
 use antiphon_dp_noise::PairDistribution;
 
@@ -7,7 +7,7 @@ use antiphon_dp_noise::PairDistribution;
 pub struct PairCountLaw(Vec<f64>);
 
 impl PairCountLaw {
-    /// What honest shards add together.
+    /// The law of the pairs that honest shards add together.
     pub fn honest_sum(shards: impl IntoIterator<Item = PairDistribution>) -> Self {
         let mut sum = Self::none().0;
         for noise in shards {

@@ -8,7 +8,7 @@ use antiphon_wire::{EpochDocument, NetworkFile, OperatorIndex, SignedDocument};
 
 use crate::ideal::{IdealOperator, IdealSetup};
 
-/// The malicious operator.
+/// The one malicious operator of every roster here.
 pub(super) const MALICIOUS: OperatorIndex = OperatorIndex(0);
 /// With delta what the policy promises over all charged rounds: a figure that shows, near what the noise for it
 /// allows.
@@ -25,9 +25,9 @@ pub(super) struct Roster {
     pub(super) malicious_shards: usize,
     /// Shards of each other one.
     pub(super) honest_shards: usize,
-    /// f, in millionths.
+    /// f, the malicious share that the policy allows for, in millionths.
     pub(super) malicious_ppm: u32,
-    /// What the policy promises beside epsilon.
+    /// Delta that the policy promises beside [`EPSILON`].
     pub(super) delta: f64,
 }
 
@@ -40,14 +40,14 @@ pub(super) const FIVE: Roster = Roster {
     delta: 0.2,
 };
 
-/// What shards and clients look at before they agree to a document.
+/// Checks of shards and clients before they agree to a document.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Looks {
     /// All that the product looks at.
     AtAll,
-    /// Nothing.
+    /// None: everything is agreed to.
     AtNothing,
-    /// What it looked at by a former rule.
+    /// Those of a former rule.
     Formerly(FormerRule),
 }
 
@@ -69,12 +69,12 @@ pub(super) struct Agreed {
 pub(super) struct Candidate {
     /// The operators in it.
     pub(super) present: &'static [u16],
-    /// What is changed in a document that has the noise and hops that all operators together need.
-    /// `None`: nothing, and noise and hops are those that these operators need.
+    /// Change to a document that has the noise and hops that all operators together need. `None` changes
+    /// nothing, and takes the noise and hops that these operators need.
     pub(super) change: Option<fn(&mut EpochDocument)>,
 }
 
-/// What everybody is in for.
+/// The document that everybody expects: all operators, unchanged.
 pub(super) const HONEST: Candidate = Candidate { present: &[0, 1, 2, 3, 4, 5], change: None };
 
 /// A coordinator in front of honest shards.
@@ -232,7 +232,7 @@ pub(super) fn operators(
 }
 
 impl Roster {
-    /// What the policy allows an adversary over the charged rounds.
+    /// Advantage that the policy allows an adversary over the charged rounds.
     pub(super) fn promised(&self, step: Step) -> f64 {
         // Moving by two is moving by one twice.
         let (epsilon, delta) = match step.pairs() {

@@ -38,7 +38,7 @@ pub(super) fn by_stated_variance(
     Some(shown)
 }
 
-/// In square units.
+/// Sum of the shards' variances as the document states them, in square units of sigma.
 fn stated_variance(shards: &[PairDistribution]) -> u128 {
     shards.iter().map(|noise| u128::from(noise.sigma().units()).pow(2)).sum()
 }

@@ -10,7 +10,7 @@ use crate::ideal::{Attacker, Broken, Gathered, IdealNetwork, IdealSetup, View};
 /// The network a strategy is tried on, and what its guarantee counts.
 #[derive(Clone, Debug)]
 pub struct Case {
-    /// The network.
+    /// Operators, hops and users of the network.
     pub setup: IdealSetup,
     /// Rounds that clients are charged in one trial, at most.
     pub charged_rounds: u32,
@@ -24,7 +24,7 @@ pub struct Case {
     pub left_out_attempts: u32,
     /// Trials that resolve the bound and take a few seconds.
     pub trials: u64,
-    /// What a policy promises, where the networks that come about are chosen by the adversary.
+    /// Advantage that a policy promises, where the networks that come about are chosen by the adversary.
     pub promised: Option<f64>,
 }
 
@@ -49,12 +49,12 @@ impl Case {
     }
 }
 
-/// What there is to say of a strategy.
+/// Description of a strategy: its name, its worlds, and the defences that it needs missing.
 #[derive(Clone, Copy, Debug)]
 pub struct Profile {
     /// Its name on the command line.
     pub name: &'static str,
-    /// What it tries, in a line.
+    /// Line on what it tries, for listings.
     pub about: &'static str,
     /// The broken networks that it has to notice.
     pub notices: &'static [Broken],
@@ -62,7 +62,7 @@ pub struct Profile {
     pub rounds: u32,
     /// If it can also tell patterns of conversations apart: the broken networks it has to notice then.
     pub patterns: Option<&'static [Broken]>,
-    /// Whether its network can have another size.
+    /// True if its network may have another size.
     pub scales: bool,
 }
 
@@ -78,10 +78,10 @@ impl Profile {
 
 /// A way to attack.
 pub trait Strategy: Sync {
-    /// What there is to say of it.
+    /// The strategy's description.
     fn profile(&self) -> &Profile;
 
-    /// What it is tried on.
+    /// Network and rounds that the strategy is tried on.
     fn case(&self, against: Against, rounds: u32) -> Case;
 
     /// Networks that can come about beside that of the case, or instead of it: of parts of its
@@ -133,7 +133,7 @@ pub struct Game<'a> {
 }
 
 impl<'a> Game<'a> {
-    /// Runs a round.
+    /// Runs one round against `attacker`.
     pub fn round(&mut self, attacker: &mut impl Attacker) -> View {
         self.round_on(self.field, attacker)
     }
@@ -169,8 +169,8 @@ impl<'a> Game<'a> {
         self.field.user_pairs(kept)
     }
 
-    /// How much likelier a round's count of pairs is in the second world, if these onions of users
-    /// arrive. Without a count: not at all.
+    /// Logarithm of how much likelier a round's count of pairs is in the second world, if these onions of
+    /// users arrive. Without a count it is 0.
     pub(super) fn weigh_count(&self, field: &Field, kept: &Kept, view: &View) -> f64 {
         let pairs = field.user_pairs(kept);
         view.opened.as_ref().map_or(0.0, |opened| {

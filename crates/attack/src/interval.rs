@@ -9,9 +9,9 @@ pub const CONFIDENCE: f64 = 0.99;
 /// From one value to another.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
-    /// The lower end.
+    /// Lower end of the interval.
     pub low: f64,
-    /// The upper end.
+    /// Upper end of the interval.
     pub high: f64,
 }
 

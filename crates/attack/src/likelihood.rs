@@ -1,4 +1,4 @@
-//! How likely the pairs of an undisturbed round are, by where onions can be.
+//! Likelihood of the pairs of an undisturbed round, by where onions can be.
 //!
 //! The adversary is told which onions are paired noise or other users', all the way, as Theorem 2 of the
 //! documentation ("Mixing") tells it. Left are single noise and the onions in question, which make all
@@ -19,7 +19,7 @@ use crate::ideal::View;
 use joint::Joint;
 use posterior::posterior;
 
-/// How much likelier the pairs seen are in the second world, as a logarithm.
+/// Logarithm of how much likelier the pairs seen are in the second world.
 ///
 /// For four onions in a small network it is exact, so that no guess is better. Elsewhere onions are
 /// followed one by one, as if independent of each other: what they exclude for each other is of the
@@ -53,8 +53,8 @@ pub(super) fn likelier(game: &Game<'_>, field: &Field, view: &View) -> f64 {
     if difference.abs() < 1e-9 { 0.0 } else { difference }
 }
 
-/// How much likelier it is in the second world what is seen of a round without the first onions of A and of
-/// B, whose second ones meet in that world alone, as a logarithm: by the count of pairs, and by whether the
+/// Logarithm of how much likelier a view is in the second world, of a round without the first onions of A and of
+/// B, whose second ones meet in that world alone. It goes by the count of pairs, and by whether the
 /// places where those two can be are paired. Nothing is told, and the two are followed as if independent.
 pub(super) fn likelier_after_drop(game: &Game<'_>, field: &Field, view: &View) -> f64 {
     let Some(opened) = &view.opened else { return 0.0 };

@@ -1,4 +1,4 @@
-//! Playing many times.
+//! Measurement of an advantage by many trials.
 
 mod prepared;
 
@@ -31,26 +31,26 @@ pub struct Size {
     pub shards: Option<u16>,
     /// Users, those in question included.
     pub users: Option<usize>,
-    /// Mixing hops.
+    /// Mixing hops; as many as the strategy's own network has if `None`.
     pub mixing_hops: Option<u8>,
 }
 
-/// How to measure.
+/// Choices for one measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// The defence that is missing.
     pub broken: Option<Broken>,
-    /// Which worlds.
+    /// Pair of worlds to tell apart.
     pub against: Against,
-    /// How many trials; as many as the case says if `None`.
+    /// Number of trials; as many as the case says if `None`.
     pub trials: Option<u64>,
-    /// How many rounds a trial; as many as the strategy likes if `None`.
+    /// Rounds of a trial; as many as the strategy likes if `None`.
     pub rounds: Option<u32>,
-    /// How large a network.
+    /// Size of the network, where it differs from the strategy's own.
     pub size: Size,
     /// Where all randomness comes from.
     pub seed: u64,
-    /// How many measurements are looked at together. Their intervals hold all at once with
+    /// Number of measurements that are looked at together. Their intervals hold all at once with
     /// [`CONFIDENCE`](super::CONFIDENCE) (Bonferroni).
     pub comparisons: u32,
 }
@@ -70,28 +70,28 @@ impl Default for Options {
     }
 }
 
-/// What came of it.
+/// Result of a measurement, with the options that it was made by.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measurement {
-    /// The strategy.
+    /// Name of the strategy.
     pub strategy: &'static str,
     /// The defence that was missing.
     pub broken: Option<Broken>,
-    /// Which worlds.
+    /// Pair of worlds that were told apart.
     pub against: Against,
     /// Shards of the network.
     pub shards: usize,
-    /// Its users.
+    /// Users of the network, bystanders included.
     pub users: usize,
-    /// Its mixing hops.
+    /// Mixing hops of the network.
     pub mixing_hops: u8,
-    /// The seed.
+    /// Seed of all randomness.
     pub seed: u64,
-    /// Trials.
+    /// Trials, each with a world drawn at random.
     pub trials: u64,
-    /// Rounds of each.
+    /// Rounds of each trial, at most.
     pub rounds: u32,
-    /// How often the guess was right.
+    /// Trials in which the guess was right.
     pub right: u64,
     /// Twice the share of right guesses, less one.
     pub advantage: f64,
@@ -102,14 +102,14 @@ pub struct Measurement {
     /// The mean advantage that the adversary expects by its own likelihoods, which is less scattered. It
     /// is that of the best guess if they are exact.
     pub expected: f64,
-    /// What the intact network guarantees.
+    /// Bound that the intact network guarantees.
     pub bound: Bound,
 }
 
 /// Half the width of an interval of many trials, times their root: that of a normal distribution with 99 %.
 const LEAST_HALF_WIDTH: f64 = 2.576;
 
-/// What a measurement says about the bound.
+/// Relation of a measured interval to the bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The whole interval is above it.
@@ -124,7 +124,7 @@ pub enum Verdict {
 }
 
 impl Measurement {
-    /// Whether the advantage exceeds the bound, or is within it, as far as the trials tell.
+    /// Tells whether the advantage exceeds the bound or is within it, as far as the trials tell.
     pub fn verdict(&self) -> Verdict {
         let bound = self.bound.total();
         if self.ci_low > bound {
@@ -147,26 +147,26 @@ impl Measurement {
         (trials <= MAX_TRIALS as f64).then_some(trials.ceil() as u64)
     }
 
-    /// Whether the advantage exceeds the bound for certain.
+    /// Returns `true` if the advantage exceeds the bound for certain.
     pub fn caught(&self) -> bool {
         self.verdict() == Verdict::Exceeded
     }
 
-    /// Whether it is as it has to be: a broken network is caught, an intact one is not.
+    /// Returns `true` if the result is as it has to be: a broken network is caught, an intact one is not.
     pub fn as_it_should_be(&self) -> bool {
         self.caught() == self.broken.is_some()
     }
 }
 
-/// Why nothing is measured.
+/// Reason for which nothing is measured.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum AttackError {
     /// There is no such strategy.
     #[error("there is no strategy {name:?}; there are {there}")]
     UnknownStrategy {
-        /// What was asked for.
+        /// Name that was asked for.
         name: String,
-        /// All names.
+        /// Names of all strategies, for the message.
         there: String,
     },
     /// Too few or too many trials.
@@ -190,9 +190,9 @@ pub enum AttackError {
     /// Too few or too many users.
     #[error("a network to attack has from {least} to {MAX_USERS} users, not {users}")]
     Users {
-        /// What was asked for.
+        /// Number that was asked for.
         users: usize,
-        /// Those in question.
+        /// Number of users who are in question.
         least: usize,
     },
     /// Too few or too many mixing hops.

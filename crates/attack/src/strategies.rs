@@ -1,4 +1,4 @@
-//! All strategies.
+//! Every strategy, by the kind of thing that it does.
 
 mod aborts;
 mod accounts;

@@ -3,20 +3,20 @@
 use super::{Against, Options, Size, Strategy, all};
 use crate::ideal::Broken;
 
-/// One of them.
+/// One measurement of a suite.
 #[derive(Clone, Copy)]
 pub struct Play {
-    /// The strategy.
+    /// Strategy that is played.
     pub strategy: &'static dyn Strategy,
-    /// How it is measured.
+    /// Options that it is played by.
     pub options: Options,
 }
 
 /// Networks as large as those that the noise is chosen for.
 const LARGE: Size = Size { shards: Some(100), users: Some(2000), mixing_hops: Some(14) };
 
-/// What is tried on large networks: how often, and how many rounds a trial. Where a round tells little,
-/// several do.
+/// Measurements on large networks: strategy, missing defence, trials, and rounds a trial. Where a round tells
+/// little, several do.
 const ON_LARGE: [(&str, Option<Broken>, u64, u32); 13] = [
     ("passive", None, 1000, 1),
     ("passive", Some(Broken::NoShuffle), 100, 1),

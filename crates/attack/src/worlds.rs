@@ -8,7 +8,7 @@ use antiphon_dp_noise::Step;
 /// Whom each user talks to.
 pub type Partners = Vec<Option<usize>>;
 
-/// Which of each user's two onions are not dropped.
+/// For each user, its two onions: `true` for those that are not dropped.
 pub type Kept = Vec<[bool; 2]>;
 
 /// A pair of worlds.
@@ -26,7 +26,7 @@ pub enum Against {
 pub struct UnknownWorlds(String);
 
 impl Against {
-    /// How many users differ between the worlds.
+    /// Number of users who differ between the worlds.
     pub const fn users(self) -> usize {
         match self {
             Self::Idle => 2,

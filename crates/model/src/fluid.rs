@@ -1,4 +1,4 @@
-//! What many senders send one receiver, as a fluid.
+//! Arrival of bytes that many senders send one receiver, treated as a fluid.
 
 /// The share of a step's bytes that is still to arrive, over time: the same for every receiver, as each
 /// sender divides what it sends among all.

@@ -1,4 +1,4 @@
-//! What the model says of a round.
+//! Outcome of the model: times, loads and volumes of one round.
 
 use super::step_costs::{Part, Step};
 use super::volumes::Volumes;
@@ -19,7 +19,7 @@ pub struct Phases {
     pub shuffle: f64,
     /// Filters, verdicts and seal keys.
     pub verification: f64,
-    /// Dead drops.
+    /// Exchange at the dead drops.
     pub exchange: f64,
     /// From the dead drops to the clients.
     pub replies: f64,
@@ -87,12 +87,12 @@ pub(super) struct StepTime {
     pub(super) close: f64,
 }
 
-/// What one round takes.
+/// Figures that the model gives for one round.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Prediction {
     /// From the coordinator's opening of a round until the last client has its replies.
     pub latency_ms: f64,
-    /// Where they go.
+    /// Split of the latency into phases.
     pub phases: Phases,
     /// Onions in a layer, noise included.
     pub onions: f64,

@@ -1,4 +1,4 @@
-//! How much load something can bear.
+//! Search for the largest load that fits into a time or a machine.
 
 use super::{MachineFigures, Scenario, ScenarioError, predict};
 
@@ -7,7 +7,7 @@ const MOST_USERS: u64 = 100_000_000_000;
 /// The answer is this near to the largest load, as a share of it.
 const PRECISION: f64 = 1e-3;
 
-/// Why there is no largest load.
+/// Reason for which there is no largest load.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum SearchError {
     /// The network or its machines make no sense.
@@ -16,7 +16,7 @@ pub enum SearchError {
     /// A single user takes too long.
     #[error("a round takes {least_s:.2} s with a single user: {target_s} s cannot be reached")]
     Unreachable {
-        /// What was asked for.
+        /// Seconds that were asked for.
         target_s: f64,
         /// The least that there is.
         least_s: f64,

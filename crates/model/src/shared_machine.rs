@@ -38,7 +38,7 @@ struct Task {
 enum Kind {
     /// Taking in one group's batch.
     Take,
-    /// Closing the step.
+    /// Closing the step once all is in.
     Close,
 }
 

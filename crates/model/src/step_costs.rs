@@ -20,13 +20,13 @@ pub(super) enum Part {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
     pub(super) part: Part,
-    /// Whether every shard sends to every shard. Otherwise nothing passes between them.
+    /// True if every shard sends to every shard in this step. Otherwise nothing passes between them.
     pub(super) crosses: bool,
     /// Link delays until the first byte comes.
     pub(super) delays: f64,
     /// Bytes on the wire that it is sent by others, and as many that it sends.
     pub(super) bytes: f64,
-    /// What it is sent: onions, replies. How many vary by chance; 0 if they are not counted.
+    /// Onions or replies that it is sent, a number that varies by chance; 0 if they are not counted.
     pub(super) items: f64,
     /// For links, framing and hashing, on any core.
     pub(super) moving: f64,
@@ -77,7 +77,7 @@ pub(super) fn of_round(
 struct Costs<'a> {
     figures: &'a MachineFigures,
     volumes: &'a Volumes,
-    /// Other shards.
+    /// Shards other than the one that is looked at.
     others: f64,
 }
 

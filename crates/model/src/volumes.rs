@@ -1,4 +1,4 @@
-//! How much travels and how much is held: arithmetic, without randomness.
+//! Volumes of a round: bytes that travel and bytes that are held. Arithmetic, without randomness.
 
 use antiphon_verify::{FilterPrecision, filter_bytes};
 use antiphon_wire::{Geometry, Layer};
@@ -20,7 +20,7 @@ const CLIENT_HEADER: f64 = 25.0;
 /// Bytes of a slot of the way back: reply key, slot number, place in the sender's batch.
 const REPLY_SLOT_BYTES: f64 = 40.0;
 
-/// What one round carries.
+/// Counts from which the bytes of one round follow.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Volumes {
     geometry: Geometry,
@@ -144,12 +144,12 @@ impl Volumes {
             + self.users_per_shard * (client_bytes + self.client_onions())
     }
 
-    /// Whether there is no link between the shards.
+    /// Returns `true` if all shards share one machine, with no link between them.
     pub(super) fn is_together(&self) -> bool {
         self.together
     }
 
-    /// V.
+    /// Noise onions that a shard adds in a round, V in the documentation.
     pub(super) fn noise_per_shard(&self) -> f64 {
         self.noise_per_shard
     }

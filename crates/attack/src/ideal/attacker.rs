@@ -1,4 +1,4 @@
-//! What an adversary can decide in the course of a round.
+//! Decisions that an adversary takes in the course of a round.
 
 use antiphon_wire::ShardIndex;
 
@@ -15,7 +15,7 @@ pub struct Held {
     pub shard: ShardIndex,
     /// Whose it is, user and which of the two, if no honest shard has touched it.
     pub known: Option<(usize, usize)>,
-    /// Whether an honest shard sent it.
+    /// True if an honest shard sent it here.
     pub from_honest: bool,
     /// Where it goes next; hidden at the seal layer.
     pub next: Option<ShardIndex>,
@@ -26,50 +26,50 @@ pub struct Held {
 /// It is inside the malicious shards, and all users' gateways are malicious, as far as there are
 /// malicious shards; a gateway is trusted for nothing.
 pub trait Attacker {
-    /// Whether the gateway passes on a user's onion, one of two.
+    /// Decides if the gateway passes on a user's onion, one of two.
     fn submits(&mut self, user: usize, onion: usize) -> bool {
         let _ = (user, onion);
         true
     }
 
-    /// Whether a malicious shard keeps an onion.
+    /// Decides if a malicious shard keeps an onion in the round, or drops it.
     fn keeps(&mut self, held: &Held) -> bool {
         let _ = held;
         true
     }
 
-    /// Whether malicious shards make up onions in place of those that they keep from an honest seal shard:
+    /// Decides if malicious shards make up onions in place of those that they keep from an honest seal shard:
     /// chosen so that its filter claims what was kept, if its key is what they take it to be.
     fn sends_look_alikes(&self) -> bool {
         false
     }
 
-    /// Which of the onions that malicious seal shards hold they leave out of their filters.
+    /// Picks the onion, of those that malicious seal shards hold, that they leave out of their filters.
     fn leaves_out(&mut self, held: &[Held]) -> Option<usize> {
         let _ = held;
         None
     }
 
-    /// Whether a malicious shard complains, so that the round is aborted for nothing. It sees what
-    /// is open by then: nothing.
+    /// Decides if a malicious shard complains, so that the round is aborted for nothing. It sees what is open
+    /// by then: nothing.
     fn complains(&mut self, opened: Option<&Opened>) -> bool {
         let _ = opened;
         false
     }
 
-    /// Whether the last shard to release its seal key keeps it, having seen all the others.
+    /// Decides if the last shard to release its seal key keeps it, having seen all the others.
     fn withholds(&mut self) -> bool {
         false
     }
 
-    /// Whether a malicious dead-drop shard sends replies back for the deposits at this dead drop.
+    /// Decides if a malicious dead-drop shard sends replies back for the deposits at this dead drop.
     fn answers(&mut self, dead_drop: u128) -> bool {
         let _ = dead_drop;
         true
     }
 }
 
-/// Only watches.
+/// An adversary that only watches.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Watcher;
 

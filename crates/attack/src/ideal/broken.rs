@@ -12,7 +12,7 @@ pub enum Broken {
     NoNoise,
     /// The seal opens before the noise is verified.
     EarlyOpen,
-    /// What never came back is not filled in: a missing reply is visible at the gateway.
+    /// Missing replies are not filled in, so a reply that never came back shows at the gateway.
     NoFill,
     /// All noise is checked and none is cover.
     NoCover,
@@ -26,8 +26,7 @@ pub enum Broken {
     NoQuorum,
     /// Neither shards nor clients recompute what a document's parameters have to be.
     NoPolicy,
-    /// Whether a document's noise is enough is looked up for the sets of operators that leave the least
-    /// variance, as it is stated.
+    /// Noise is judged for the sets of operators that leave the least variance, as documents state it.
     StatedVariance,
     /// A document may ask for any number of pairs of onions.
     AnyPairs,
@@ -42,7 +41,7 @@ pub enum Broken {
 }
 
 impl Broken {
-    /// All of them.
+    /// Every variant, in the order of declaration.
     pub const ALL: [Self; 16] = [
         Self::NoVerification,
         Self::NoNoise,
@@ -84,7 +83,7 @@ impl Broken {
         }
     }
 
-    /// What it lacks, in a line.
+    /// The missing defence, in a line.
     pub const fn about(self) -> &'static str {
         match self {
             Self::NoVerification => "shards never look for their noise",

@@ -12,7 +12,7 @@ use super::onions::{Onion, Onions, Owner, random_dead_drop};
 use super::verification::{SealLayer, Sealed, filter_keys};
 use super::{Broken, IdealOperator, IdealSetup, Trace, TraceLayer};
 
-/// How a round ended.
+/// End of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It was opened for everyone.
@@ -23,7 +23,7 @@ pub enum Outcome {
     ChargedAbort,
 }
 
-/// What there is to see once the seal is open.
+/// Dead drops of all deposits and their counts, which an open seal shows.
 #[derive(Clone, Debug)]
 pub struct Opened {
     /// The dead drop of the deposit at each place of layer L.
@@ -39,13 +39,13 @@ pub struct Opened {
 pub struct View {
     /// The onions on their way, as far as the round got.
     pub trace: Trace,
-    /// How it ended.
+    /// End of the round.
     pub outcome: Outcome,
-    /// Whether an honest shard complained.
+    /// True if an honest shard complained.
     pub complaint: bool,
-    /// What was opened, for everyone or for the adversary alone.
+    /// Dead drops and counts, if the seal was opened: for everyone, or for the adversary alone.
     pub opened: Option<Opened>,
-    /// Whether a reply came back to the gateway for each user's two onions.
+    /// For each user's two onions: `true` if a reply came back to the gateway.
     pub replies: Vec<[bool; 2]>,
 }
 
@@ -63,7 +63,7 @@ pub struct IdealNetwork {
     broken: Option<Broken>,
     malicious: Vec<bool>,
     paths: PathSampler,
-    /// By shard.
+    /// Sampler of each shard's noise, by index.
     noise: Vec<PairSampler>,
 }
 
@@ -93,7 +93,7 @@ impl IdealNetwork {
         Ok(Self { setup, broken, malicious, paths, noise })
     }
 
-    /// What it is made of.
+    /// The setup that it was made from.
     pub fn setup(&self) -> &IdealSetup {
         &self.setup
     }
@@ -103,7 +103,7 @@ impl IdealNetwork {
         self.broken
     }
 
-    /// Whether the adversary can tell which onion that goes in is which that comes out.
+    /// Returns `true` if the adversary can tell which onion that goes into `shard` is which that comes out.
     pub fn sees_through(&self, shard: ShardIndex) -> bool {
         self.is_malicious(shard) || self.broken == Some(Broken::NoShuffle)
     }
@@ -158,7 +158,7 @@ impl IdealNetwork {
         Gathered { onions, users: partners.len() }
     }
 
-    /// How many first hops of a user's onion are malicious, one after the other: whoever holds it can
+    /// Number of first hops of a user's onion that are malicious, one after the other: whoever holds it can
     /// peel it so far before anybody else has had it.
     pub fn peeled(&self, gathered: &Gathered, user: usize, onion: usize) -> u8 {
         // Two onions a user, in order.
@@ -261,7 +261,7 @@ impl IdealNetwork {
         onions
     }
 
-    /// Which place of the seal layer is missing in its filter.
+    /// Asks the adversary for the place of the seal layer that is missing in its filter.
     fn leave_out(
         &self,
         walk: &Walk,
@@ -308,7 +308,7 @@ impl IdealNetwork {
     }
 }
 
-/// What the product's exchange counts. A dead drop has one shard, so the shards may be counted together.
+/// The product's own counts of an exchange. A dead drop has one shard, so the shards may be counted together.
 fn count(dead_drops: impl Iterator<Item = u128>) -> PairCounts {
     let deposits: Vec<u8> = dead_drops.flat_map(u128::to_be_bytes).collect();
     DeadDrops.exchange(&deposits, 0, &mut Vec::new())
@@ -318,7 +318,7 @@ fn count(dead_drops: impl Iterator<Item = u128>) -> PairCounts {
 struct Walk {
     /// The onion at each place of the current layer.
     order: Vec<u32>,
-    /// Whether only malicious shards have had it, by onion.
+    /// By onion: `true` as long as only malicious shards have had it.
     followed: Vec<bool>,
     /// Onions that malicious shards dropped just before an honest seal shard: their sealed bytes are known.
     kept_back: Vec<u32>,
@@ -403,7 +403,7 @@ impl Walk {
         }
     }
 
-    /// What malicious shards drop of what they hold. Returns whether they did.
+    /// Lets malicious shards drop some of what they hold. Returns `true` if they did.
     fn drop(
         &mut self,
         network: &IdealNetwork,

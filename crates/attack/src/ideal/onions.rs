@@ -20,10 +20,10 @@ pub(super) enum Owner {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Onion {
     pub(super) owner: Owner,
-    /// The gateway.
+    /// Gateway of a user's onion, or the shard whose noise it is.
     pub(super) enters: ShardIndex,
     pub(super) dead_drop: u128,
-    /// Whether it is a user's in question or single noise.
+    /// True for onions of users in question and for single noise, about which the adversary is told nothing.
     pub(super) hidden: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What an ideal network is made of.
+//! Setup of an ideal network: operators, hops and users.
 
 use antiphon_dp_noise::PairDistribution;
 use antiphon_routing::Ppm;
@@ -7,17 +7,17 @@ use antiphon_wire::ShardIndex;
 /// An operator and its shards.
 #[derive(Clone, Copy, Debug)]
 pub struct IdealOperator {
-    /// Its path weight.
+    /// Weight of the operator among all paths.
     pub weight: u32,
-    /// How many shards it runs.
+    /// Number of shards that it runs.
     pub shards: u16,
-    /// Whether the adversary is inside all of them.
+    /// True if the adversary is inside all of its shards.
     pub malicious: bool,
-    /// What each of its shards adds, unless it is malicious: then the adversary would know it.
+    /// Noise of each of its shards, unless it is malicious: then the adversary would know it.
     pub noise: PairDistribution,
 }
 
-/// What to simulate.
+/// An ideal network to simulate.
 #[derive(Clone, Debug)]
 pub struct IdealSetup {
     /// Who runs the shards, numbered operator by operator.
@@ -100,7 +100,7 @@ impl IdealSetup {
         self.honest_noise().count()
     }
 
-    /// What each of them adds.
+    /// Noise of each honest shard, one by one.
     pub fn honest_noise(&self) -> impl Iterator<Item = PairDistribution> {
         let honest = self.operators.iter().filter(|operator| !operator.malicious);
         honest.flat_map(|operator| (0..operator.shards).map(|_| operator.noise))

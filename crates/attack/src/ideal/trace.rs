@@ -1,4 +1,4 @@
-//! What is seen of the onions on their way.
+//! Trace of the onions on their way, as the adversary sees it.
 
 use antiphon_wire::ShardIndex;
 
@@ -8,19 +8,19 @@ use antiphon_wire::ShardIndex;
 pub struct TraceLayer {
     /// Who sent each; for layer 0 the gateway.
     pub from: Vec<ShardIndex>,
-    /// Who holds each.
+    /// Shard that holds each onion.
     pub at: Vec<ShardIndex>,
     /// For onions at a malicious shard: their place in the next layer, unless dropped.
     pub next: Vec<Option<u32>>,
-    /// Whether the onion is one in question, or noise that is single: what an adversary is not told about
-    /// that knows everything else.
+    /// True for onions in question and for single noise: an adversary that knows everything else is not told
+    /// about them.
     pub hidden: Vec<bool>,
 }
 
 /// Layer 0, the gateways, to layer L.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
-    /// In order.
+    /// Layers in order, that of the gateways first.
     pub layers: Vec<TraceLayer>,
     /// The places at layer 0 of each user's two onions, unless dropped there.
     pub users: Vec<[Option<u32>; 2]>,

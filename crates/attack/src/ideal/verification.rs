@@ -17,15 +17,15 @@ pub(super) struct Sealed {
 /// A round's seal layer.
 pub(super) struct SealLayer<'a> {
     pub(super) onions: &'a Onions,
-    /// The layer's number.
+    /// Number of the layer that is verified.
     pub(super) layer: u8,
     pub(super) malicious: &'a [bool],
     pub(super) held: Vec<Sealed>,
     /// Onions whose sealed bytes the adversary knows and has replaced by look-alikes, at honest owners.
     pub(super) replaced: &'a [u32],
-    /// Of each owner.
+    /// Filter key of each owner.
     pub(super) keys: Vec<FilterKey>,
-    /// What the adversary takes them to be.
+    /// Keys as the adversary takes them to be.
     pub(super) guesses: Vec<FilterKey>,
 }
 
@@ -53,8 +53,8 @@ fn sealed_bytes(name: u64) -> [u8; 8] {
 }
 
 impl SealLayer<'_> {
-    /// Whether an honest shard complains: it misses checked noise of its own, or an onion it sent to the
-    /// seal layer itself.
+    /// Returns `true` if an honest shard complains: it misses checked noise of its own, or an onion it sent
+    /// to the seal layer itself.
     pub(super) fn somebody_complains(&self) -> bool {
         let filters: Vec<_> = (0..self.keys.len()).map(|owner| self.filter(owner)).collect();
         let misses = |onion: u32| {

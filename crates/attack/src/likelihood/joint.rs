@@ -4,7 +4,7 @@ use antiphon_wire::ShardIndex;
 
 use crate::ideal::{Trace, TraceLayer};
 
-/// Onions followed together.
+/// Number of onions that are followed together.
 const ONIONS: usize = 4;
 
 /// Above so many cells a layer, their fourth power takes too long.
@@ -17,8 +17,8 @@ pub(super) struct Joint {
     ways: Vec<([usize; ONIONS], f64)>,
 }
 
-/// Which onions at the start of a layer are told apart no more: all at one honest shard, which is about
-/// to shuffle them, are alike; at a shard that can be looked into each is itself.
+/// Groups of onions at the start of a layer. Those at one honest shard, which is about to shuffle them, are
+/// alike; at a shard that can be looked into each is itself.
 struct Slots {
     /// By place; of no use for those that are not hidden.
     of_place: Vec<usize>,
@@ -31,7 +31,7 @@ struct Cells {
     list: Vec<Cell>,
     /// By place of the layer after.
     of_place: Vec<usize>,
-    /// How many each honest shard sends.
+    /// Number of hidden onions that each honest shard sends.
     sent: Vec<f64>,
 }
 

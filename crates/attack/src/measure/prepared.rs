@@ -12,17 +12,17 @@ use crate::ideal::{Broken, IdealNetwork, IdealSetup};
 /// A larger network is tried no less often than this, unless asked for.
 const LEAST_TRIALS: u64 = 1000;
 
-/// What trials came to. Integers, so that the order in which they are added up does not matter.
+/// Sums over trials. Integers, so that the order in which they are added up does not matter.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Outcome {
-    /// Right guesses.
+    /// Guesses that were right.
     pub(super) right: u64,
     /// The advantage that is expected by the likelihoods, in units.
     pub(super) expected: u64,
 }
 
 impl Outcome {
-    /// Units in one.
+    /// Units of `expected` that make an advantage of one.
     pub(super) const WHOLE: f64 = (1u64 << 32) as f64;
 
     pub(super) fn and(self, other: Self) -> Self {
@@ -79,7 +79,7 @@ impl Prepared {
         })
     }
 
-    /// One trial.
+    /// Plays one trial, whose randomness is a stream of its own.
     pub(super) fn play(&self, strategy: &dyn Strategy, seed: u64, trial: u64) -> Outcome {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(trial);

@@ -29,13 +29,13 @@ fn ledger(rounds: u32) -> Ledger {
 pub(super) struct Unpaid {
     profile: Profile,
     network: fn() -> IdealSetup,
-    /// Whether one shard keeps its seal key, and opens the rounds alone.
+    /// True if one shard keeps its seal key, and opens the rounds alone.
     withholds: bool,
-    /// Whether the rounds cost the ends nothing.
+    /// Tells if the rounds cost the ends nothing, in a network with this defence missing.
     are_free: fn(Option<Broken>) -> bool,
 }
 
-/// All of them.
+/// Ways to disturb rounds that the ends' ledgers are not charged for.
 pub(super) static UNPAID: [Unpaid; 2] = [
     Unpaid {
         profile: Profile {
@@ -99,7 +99,7 @@ impl Strategy for Unpaid {
     }
 }
 
-/// What it makes of an aborted round that one operator of three says it withheld its seal key.
+/// Judgements of an aborted round of which one operator of three says that it withheld its seal key.
 struct OneWord {
     /// By the product, from statements and documents as they are.
     kind: AbortKind,
@@ -168,7 +168,7 @@ impl Attacker for Chooser {
     }
 }
 
-/// Whether two onions meet in a world.
+/// Returns `true` if two onions meet in a world.
 fn meet(partners: &Partners, [one, other]: [(usize, usize); 2]) -> bool {
     match partners[one.0] {
         None => one.0 == other.0,
@@ -176,7 +176,7 @@ fn meet(partners: &Partners, [one, other]: [(usize, usize); 2]) -> bool {
     }
 }
 
-/// How much likelier the second world is, by the dead drops of two onions that were followed.
+/// Logarithm of how much likelier the second world is, by the dead drops of two onions that were followed.
 fn weigh(game: &Game<'_>, chooser: &Chooser, view: &View) -> Option<f64> {
     let opened = view.opened.as_ref()?;
     let [one, other] = chooser.telling()?;

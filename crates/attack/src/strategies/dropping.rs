@@ -11,7 +11,7 @@ pub(super) struct Dropping {
     profile: Profile,
     /// Who arrives, of so many users.
     kept: fn(usize, Against) -> Kept,
-    /// Whether the last shard keeps its seal key, and the adversary opens the round alone.
+    /// True if the last shard keeps its seal key, and the adversary opens the round alone.
     withholds: bool,
     sees: Sees,
     network: fn() -> IdealSetup,
@@ -20,7 +20,7 @@ pub(super) struct Dropping {
     trials: u64,
 }
 
-/// What it goes by.
+/// Evidence that the guess goes by.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sees {
     /// The count of pairs.
@@ -61,7 +61,7 @@ const REPEATED: Dropping = Dropping {
     ..DROP_ONE_EACH
 };
 
-/// All of them.
+/// The strategies that drop onions of the users in question.
 pub(super) static DROPPING: [Dropping; 6] = [
     DROP_ONE_EACH,
     Dropping {

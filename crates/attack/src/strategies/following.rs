@@ -11,7 +11,7 @@ pub(super) struct Following {
     profile: Profile,
     network: fn() -> IdealSetup,
     bystanders: usize,
-    /// Whether it blocks all users but those in question.
+    /// True if it blocks all users but those in question.
     blocks: bool,
     trials: u64,
 }
@@ -34,7 +34,7 @@ const PASSIVE: Following = Following {
     trials: 4000,
 };
 
-/// All of them.
+/// The strategies that follow onions through malicious shards.
 pub(super) static FOLLOWING: [Following; 4] = [
     PASSIVE,
     Following {

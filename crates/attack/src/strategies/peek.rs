@@ -67,7 +67,7 @@ impl Strategy for Peek {
     }
 }
 
-/// Whether another deposit came to the dead drop of an onion that only malicious shards have had.
+/// Returns `true` if another deposit came to the dead drop of an onion that only malicious shards have had.
 fn is_paired(view: &View, user: usize, onion: usize) -> Option<bool> {
     let dead_drops = &view.opened.as_ref()?.dead_drops;
     let mut place = view.trace.users[user][onion]? as usize;

@@ -23,12 +23,12 @@ pub(super) struct Proposals {
     trials: u64,
 }
 
-/// What is done with the document.
+/// Use of the document that was agreed to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Does {
     /// One onion of each end is dropped, in each of its pairs, and pairs are counted.
     Drops,
-    /// Onions are followed.
+    /// Onions are followed through the network.
     Follows,
     /// All shards are seized when the longest epoch that the policy allows must be over, with the keys that they
     /// still have; onions of what was recorded are followed.
@@ -62,7 +62,7 @@ const THIN_NOISE: Proposals = Proposals {
     trials: 4000,
 };
 
-/// All of them.
+/// The strategies that propose documents.
 pub(super) static PROPOSALS: [Proposals; 6] = [
     THIN_NOISE,
     Proposals {
