@@ -119,6 +119,8 @@ impl From<Notice> for ShardNotice {
 
 impl ShardNotice {
     /// Writes this to the log and counts it.
+    ///
+    /// Long, because it is one table: a level and a sentence for each notice.
     pub(crate) fn record(&self) {
         match self {
             Self::CoordinatorLinked => tracing::info!("linked to the coordinator"),

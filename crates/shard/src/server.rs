@@ -166,38 +166,36 @@ impl ShardServer {
         // On disk before anything else: no two processes should find out about each other later.
         let (state_file, state) = kept_state(config.state.as_deref(), config.list.claimed())?;
         let operator = config.list.claimed().operator;
-        let identity = Identity::new(config.identity.clone());
+        let credentials = Identity::new(config.identity.clone());
         let links = Arc::new(PeerLinks::default());
-        let endpoints = Endpoints::bind(&config, &identity, &links)?;
-        let (peer_address, client_address) = (endpoints.peer_address, endpoints.client_address);
+        let endpoints = Endpoints::bind(&config, &credentials, &links)?;
+        let addresses = (endpoints.peer_address, endpoints.client_address);
         let network = Arc::new(config.network.clone());
         let machine = machine(&config, &network, &endpoints, state)?;
-        let (results_in, results) = mpsc::unbounded_channel();
-        let workers = workers(config.threads, &results_in)?;
-        tracing::info!(identity = %machine.identity(), %peer_address, %client_address, "shard started");
+        let (workers, results) = workers(config.threads)?;
+        let identity = machine.identity();
+        tracing::info!(%identity, peer_address = %addresses.0, client_address = %addresses.1, "shard started");
 
         let (phase_in, phase) = watch::channel(Phase::Running);
         let (lists_in, lists) = watch::channel(None);
         let (notices, _) = broadcast::channel(NOTICES);
         let doors = endpoints.doors();
         let served = endpoints.serve(&config.limits, &links, &phase);
-        let (coordinator, coordinator_task) = linked(&identity, config.coordinator);
+        let (coordinator, coordinator_task) = linked(&credentials, config.coordinator);
         let hands = Hands {
             state_file,
             phase: phase.clone(),
             workers,
-            dialer: Arc::new(PeerDialer::new(&identity, Limits::shards())),
+            dialer: Arc::new(PeerDialer::new(&credentials, Limits::shards())),
             links,
             doors,
             notices: notices.clone(),
         };
         let sources = Sources { results, coordinator, served, phase, lists, coordinator_task };
         let (tell_readiness, readiness) = watch::channel(starting());
-        let identity = machine.identity();
         let expected = Expected { network, operator };
         let event_loop = EventLoop::new(machine, through, state, hands, tell_readiness);
         let task = Some(tokio::spawn(event_loop.run(sources, phase_in.clone())));
-        let addresses = (peer_address, client_address);
         let (phase, lists) = (phase_in, lists_in);
         Ok(Self { identity, addresses, notices, phase, lists, readiness, expected, task })
     }
@@ -304,12 +302,14 @@ fn machine(
     Ok(Shard::new(config, state, EntropySource::new(entropy())))
 }
 
+/// Starts the threads that peel, and returns their results with them.
 fn workers(
     threads: Option<NonZeroUsize>,
-    results: &mpsc::UnboundedSender<WorkDone>,
-) -> Result<Workers, StartError> {
-    let threads = threads.or_else(|| available_parallelism().ok());
-    Workers::start(threads.unwrap_or(NonZeroUsize::MIN), results).map_err(StartError::Threads)
+) -> Result<(Workers, mpsc::UnboundedReceiver<WorkDone>), StartError> {
+    let (results_in, results) = mpsc::unbounded_channel();
+    let threads = threads.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+    let workers = Workers::start(threads, &results_in).map_err(StartError::Threads)?;
+    Ok((workers, results))
 }
 
 /// Starts the task that keeps the coordinator linked, and returns its events with it.
