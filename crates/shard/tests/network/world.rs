@@ -84,6 +84,7 @@ impl World {
                 verify_ms: 5000,
                 reply_ms: 5000,
                 gather_ms: 60_000,
+                hand_over_ms: 300,
                 ..CoordinatorConfig::default()
             },
         })
@@ -94,16 +95,8 @@ impl World {
     /// The configuration of one of the three shards.
     pub(crate) fn config(&self, number: u8) -> ShardServerConfig {
         let identity = shard_key(number);
-        let list = OperatorList {
-            network: self.network.id(),
-            operator: OperatorIndex(number.into()),
-            number: 1,
-            first_epoch: Epoch(0),
-            last_epoch: Epoch(1000),
-            shards: vec![IdentityKey::of(&identity)],
-        };
         ShardServerConfig {
-            list: Signed::new(list, &operator_key(number)),
+            list: self.list(number, (1, Epoch(0)), &[number]),
             identity,
             network: self.network.clone(),
             listen_peers: local(),
@@ -118,6 +111,24 @@ impl World {
             limits: ServerLimits::default(),
             threads: NonZeroUsize::new(1),
         }
+    }
+
+    /// A list of an operator: its number, its first epoch, and the numbers of its shards.
+    pub(crate) fn list(
+        &self,
+        operator: u8,
+        (number, first_epoch): (u32, Epoch),
+        shards: &[u8],
+    ) -> Signed<OperatorList> {
+        let list = OperatorList {
+            network: self.network.id(),
+            operator: OperatorIndex(operator.into()),
+            number,
+            first_epoch,
+            last_epoch: Epoch(1000),
+            shards: shards.iter().map(|shard| IdentityKey::of(&shard_key(*shard))).collect(),
+        };
+        Signed::new(list, &operator_key(operator))
     }
 
     pub(crate) fn shards(&self) -> Vec<ShardServer> {
