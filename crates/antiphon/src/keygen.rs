@@ -140,7 +140,7 @@ pub(crate) enum KeygenError {
         first: u64,
         /// The number of the list before.
         number: u32,
-        /// Its first epoch.
+        /// First epoch of the list before.
         begins: u64,
     },
     /// A list that cannot be used with the network file given.

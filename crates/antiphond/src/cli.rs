@@ -51,7 +51,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What to run. Each one's arguments say what its help says.
+/// Command to run. Its arguments say themselves what they take.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a shard

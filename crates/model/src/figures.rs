@@ -1,8 +1,8 @@
-//! What a machine can do.
+//! Figures of a machine, measured or fitted.
 
 use super::ScenarioError;
 
-/// What a machine can do, as `antiphon speed` measures it. Times are of one core.
+/// Figures of a machine, as `antiphon speed` measures them. Times are of one core.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MachineFigures {
     /// CPU microseconds to peel an onion in a large batch: Diffie-Hellman, key derivation, opening.
@@ -27,9 +27,9 @@ pub struct MachineFigures {
     pub link_cpu_ns_per_byte: f64,
     /// The rate of one such link, over loopback, in gigabytes a second.
     pub link_gbytes_per_s: f64,
-    /// How much of a core's speed is left when all cores work: 1 if they do not disturb each other.
+    /// Share of a core's speed that is left when all cores work: 1 if they do not disturb each other.
     pub core_scaling: f64,
-    /// What cannot be measured apart from a round.
+    /// Costs that cannot be measured apart from a round.
     pub overheads: Overheads,
 }
 

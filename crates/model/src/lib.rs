@@ -21,7 +21,7 @@ pub use scenario::{Placement, Scenario, ScenarioError, Spread};
 pub use search::{SearchError, largest_users, users_of_machine};
 pub use speed_report::{AtInterval, KernelSpeed, SpeedReport};
 
-/// What a round of `scenario` takes on machines with `figures`.
+/// Predicts a round of `scenario` on machines with `figures`.
 ///
 /// # Errors
 /// If the scenario or the figures describe no network.

@@ -26,7 +26,7 @@ impl Placement {
     }
 }
 
-/// How unequal shards are: standard deviations of the logarithm of speed.
+/// Spread of the shards' speed: standard deviations of its logarithm.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
     /// Between shards, the whole round long.
@@ -49,9 +49,9 @@ pub struct Scenario {
     pub users: u64,
     /// Pairs of onions of each client.
     pub pairs: u8,
-    /// Shards.
+    /// Shards of the network.
     pub shards: u32,
-    /// L.
+    /// Layers of onions, L in the documentation.
     pub layers: u8,
     /// Bytes of a body.
     pub body: u16,
@@ -67,16 +67,16 @@ pub struct Scenario {
     pub delay_ms: f64,
     /// Milliseconds between the starts of two rounds.
     pub interval_ms: f64,
-    /// How unequal the shards are.
+    /// Spread of the shards' speed.
     pub spread: Spread,
     /// Where all randomness comes from.
     pub seed: u64,
 }
 
-/// Why nothing can be predicted.
+/// Reason for which nothing can be predicted.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum ScenarioError {
-    /// No load.
+    /// There are no users, or they send no onions.
     #[error("no users: give 1 at least")]
     Users,
     /// Batches are counted by 32 bits.
@@ -88,7 +88,7 @@ pub enum ScenarioError {
     /// No shape of onions.
     #[error(transparent)]
     Geometry(#[from] antiphon_wire::GeometryError),
-    /// No such filters.
+    /// Filters of a precision that they cannot have.
     #[error("filters of precision 2^-{0}: from 1 to 32 bits")]
     Filters(u8),
     /// Nothing to compute on.
@@ -106,7 +106,7 @@ pub enum ScenarioError {
     /// Rounds that never start.
     #[error("an interval of {0} ms: give a number above 0")]
     Interval(f64),
-    /// No spread.
+    /// A spread of speeds that no machines have.
     #[error("a spread of {0}: give a number from 0 to 2")]
     Spread(f64),
     /// A machine's figure that makes no sense.
@@ -114,7 +114,7 @@ pub enum ScenarioError {
     Figure {
         /// As the JSON names it.
         name: &'static str,
-        /// What it is.
+        /// Value that it has.
         value: f64,
     },
 }
@@ -197,7 +197,7 @@ impl Scenario {
         Ok(())
     }
 
-    /// Whether batches differ in size by chance, as shards do in speed.
+    /// Returns `true` if batches differ in size by chance, as shards do in speed.
     pub(super) fn is_uneven(&self) -> bool {
         self.spread != Spread::NONE
     }

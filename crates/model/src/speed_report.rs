@@ -1,17 +1,17 @@
-//! What `antiphon speed` says of a machine, as its JSON names it.
+//! Report of `antiphon speed` on a machine, as its JSON names things.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{MachineFigures, Overheads};
 
-/// What a machine can do. Times are processor time of one core.
+/// Speed of a machine. Times are processor time of one core.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SpeedReport {
     /// As the system names it.
     pub processor: String,
     /// That this program may use.
     pub cores: usize,
-    /// Fastest first.
+    /// Speed of each kernel, the fastest first.
     pub kernels: Vec<KernelSpeed>,
     /// Of the fastest kernel that the machine has.
     pub best_peel_us: f64,
@@ -29,31 +29,31 @@ pub struct SpeedReport {
     pub reply_us: f64,
     /// For an onion: finding copies, gathering in random order.
     pub close_us: f64,
-    /// For an onion.
+    /// Insertion of an onion into a filter.
     pub filter_insert_ns: f64,
-    /// The same.
+    /// Test of an onion against a filter.
     pub filter_test_ns: f64,
     /// Of a batch header.
     pub sign_us: f64,
-    /// The same.
+    /// Check of a signature of a batch header.
     pub verify_us: f64,
-    /// Of a batch.
+    /// Hashing a byte of a batch.
     pub hash_ns_per_byte: f64,
     /// Of one link between shards, over loopback.
     pub link_gbytes_per_s: f64,
     /// Both ends of it.
     pub link_cpu_ns_per_byte: f64,
-    /// What the machine carries, where that was asked for.
+    /// Load that the machine carries, where that was asked for.
     #[serde(flatten)]
     pub at_interval: Option<AtInterval>,
 }
 
-/// How fast one kernel is.
+/// Speed of one kernel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KernelSpeed {
     /// As `antiphon speed` shows it.
     pub name: String,
-    /// Whether this machine has it.
+    /// True if this machine can run the kernel.
     pub available: bool,
     /// One Diffie-Hellman of a batch.
     pub dh_us: Option<f64>,

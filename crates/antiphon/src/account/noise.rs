@@ -87,7 +87,7 @@ pub(crate) enum NoiseError {
     /// A part is missing.
     #[error("--mechanism {kind} needs {needs}")]
     Missing {
-        /// Kind of noise.
+        /// Name of the mechanism that was chosen.
         kind: &'static str,
         /// Options that it needs.
         needs: &'static str,
@@ -95,7 +95,7 @@ pub(crate) enum NoiseError {
     /// A part that means nothing here.
     #[error("{option} means nothing for --mechanism {kind}, which takes {takes}")]
     Needless {
-        /// Kind of noise.
+        /// Name of the mechanism that was chosen.
         kind: &'static str,
         /// Option that was given.
         option: &'static str,

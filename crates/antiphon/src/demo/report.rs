@@ -30,7 +30,7 @@ pub(super) struct NetworkReport {
     pub(super) disturbed_rounds_budget: u32,
     /// Of one conversation in one round; proven.
     pub(super) delta_mix: f64,
-    /// `delta_mix`, conjectured.
+    /// `delta_mix` by the conjecture, where the bound above is proven.
     pub(super) delta_mix_conjectured: f64,
     /// Gain from looking first, of one conversation in one round.
     pub(super) peek_round: f64,

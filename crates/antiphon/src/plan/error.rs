@@ -1,4 +1,4 @@
-//! Why there is no plan.
+//! Reasons for which there is no plan, with words that help.
 
 use std::io;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::exit::{Exit, Exits};
 use crate::output::OutputError;
 use crate::speed::SpeedError;
 
-/// Why there is no plan.
+/// Reason for which there is no plan.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlanError {
     /// Options that say nothing together.
@@ -24,17 +24,17 @@ pub(crate) enum PlanError {
     /// The network file cannot be read.
     #[error("cannot read the network file {path}: {source}")]
     Read {
-        /// Which file.
+        /// Path of the network file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's reason.
         source: io::Error,
     },
     /// The network file makes no sense.
     #[error("network file {path}: {source}")]
     File {
-        /// Which file.
+        /// Path of the network file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Flaw of its content.
         source: NetworkFileError,
     },
     /// The values on the command line make no network.
@@ -58,7 +58,7 @@ pub(crate) enum PlanError {
     /// The noise found is refused.
     #[error(transparent)]
     Check(#[from] CheckError),
-    /// Nobody is honest.
+    /// Nobody is honest, so nothing can be accounted for.
     #[error(transparent)]
     Account(#[from] AccountError),
     /// No path is long enough.
@@ -76,25 +76,25 @@ pub(crate) enum PlanError {
     /// The machine's figures cannot be read.
     #[error("cannot read the speed file {path}: {source}")]
     ReadSpeed {
-        /// Which file.
+        /// Path of the speed file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's reason.
         source: io::Error,
     },
     /// The machine's figures are none.
     #[error("{path} is not what `antiphon speed --json` writes: {source}")]
     SpeedFile {
-        /// Which file.
+        /// Path of the speed file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Flaw of its content.
         source: serde_json::Error,
     },
     /// The plot cannot be written.
     #[error("cannot write {path}: {source}")]
     Plot {
-        /// Which file.
+        /// Path of the plot.
         path: PathBuf,
-        /// What the system says.
+        /// The system's reason.
         source: io::Error,
     },
     /// The plan is made but cannot be handed over.

@@ -1,4 +1,4 @@
-//! How long a round takes, and what it needs.
+//! Prediction of a round: its time and what it needs.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ pub(crate) struct ScaleFigures {
     pub(crate) assumptions: Assumptions,
 }
 
-/// One predicted round.
+/// Prediction of one round, as programs read it.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct RoundFigures {
     /// From the coordinator's opening until the last client has its replies.
@@ -52,12 +52,12 @@ pub(crate) struct RoundFigures {
     pub(crate) bytes_per_client_down: f64,
 }
 
-/// What a prediction rests on.
+/// Assumptions that a prediction rests on.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Assumptions {
-    /// Whose figures.
+    /// Machine whose figures are used, in words.
     pub(crate) machine: String,
-    /// Whether all shards share one machine.
+    /// True if all shards share one machine.
     pub(crate) one_machine: bool,
     pub(crate) cores: u32,
     /// Of no meaning on one machine.
@@ -126,7 +126,7 @@ fn of_plan(plan: &Figures, users: u64) -> Scenario {
 }
 
 impl ScaleFigures {
-    /// What the arguments ask for, of the network of `plan`.
+    /// Makes the predictions that the arguments ask for, of the network of `plan`.
     pub(super) fn of(plan: &Figures, arguments: &ScaleArguments) -> Result<Self, PlanError> {
         let machines = Machines::of(arguments)?;
         let round = arguments
@@ -201,7 +201,7 @@ pub(super) fn carried(
     })
 }
 
-/// What `antiphon speed` wrote.
+/// Reads a file that `antiphon speed --json` wrote.
 pub(super) fn read(path: &Path) -> Result<SpeedReport, PlanError> {
     let text = read_bounded(path)
         .map_err(|source| PlanError::ReadSpeed { path: path.to_owned(), source })?;

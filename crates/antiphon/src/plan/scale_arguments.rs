@@ -1,4 +1,4 @@
-//! What a prediction of the round is made from.
+//! Arguments of a prediction: machines, links and load.
 
 use std::path::PathBuf;
 
@@ -71,7 +71,7 @@ pub(crate) struct ScaleArguments {
     pub(crate) plot: Option<PathBuf>,
 }
 
-/// What a curve varies.
+/// Quantity that varies along a curve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CurveOver {
     /// From 0.1 to 32 million users
@@ -81,7 +81,7 @@ pub(crate) enum CurveOver {
 }
 
 impl ScaleArguments {
-    /// Whether anything is to be predicted.
+    /// Returns `true` if a round is to be predicted.
     pub(crate) fn is_wanted(&self) -> bool {
         self.users.is_some() || self.target_latency_s.is_some()
     }

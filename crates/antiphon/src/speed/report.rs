@@ -9,7 +9,7 @@ use super::link::LinkSpeed;
 use super::onions::OnionCosts;
 use super::small_costs::SmallCosts;
 
-/// What the measurements come to.
+/// Puts the measurements together, and the figures that follow from them.
 pub(super) fn report(
     kernels: Vec<KernelSpeed>,
     onions: &OnionCosts,
