@@ -10,7 +10,7 @@ use rand_distr::{Distribution as _, Exp, Normal, Uniform};
 /// links, so that the harness is not late by its own doing.
 pub const WINDOW_SHARE: f64 = 0.8;
 
-/// How clients' onions are spread over a round's submission window.
+/// Pattern in which clients' onions are spread over a round's submission window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrivals {
     /// All as soon as the round opens.
@@ -37,7 +37,7 @@ impl FromStr for Arrivals {
 }
 
 impl Arrivals {
-    /// All patterns.
+    /// All patterns, in the order in which help lists them.
     pub const ALL: [Self; 4] = [Self::AtOnce, Self::Uniform, Self::Exponential, Self::Normal];
 
     /// The pattern's name on the command line and in reports.
@@ -50,8 +50,8 @@ impl Arrivals {
         }
     }
 
-    /// How long after the opening of a round, open for `open`, one client arrives. Never later than
-    /// [`WINDOW_SHARE`] of it.
+    /// Draws the time from the opening of a round, open for `open`, at which one client's onions leave. Never
+    /// later than [`WINDOW_SHARE`] of it.
     pub fn draw(self, open: Duration, rng: &mut impl Rng) -> Duration {
         // The parameters are finite and positive, so that every distribution exists.
         let at: f64 = match self {

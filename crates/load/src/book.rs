@@ -1,4 +1,4 @@
-//! One round as its clients live it: prepared onions, and what came of them.
+//! One round as its clients live it: the prepared onions, and the state of each client.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::population::Population;
 use crate::prepared::{CHUNK, Prepared};
 
-/// How a round is going for one client.
+/// State of one client in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Fate {
@@ -50,7 +50,7 @@ impl Fate {
         Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Absent)
     }
 
-    /// Whether its onions were handed in and not refused.
+    /// Returns `true` if its onions were handed in and not refused.
     fn took_part(self) -> bool {
         !matches!(self, Self::Absent | Self::Unprepared | Self::Refused)
     }
@@ -95,7 +95,7 @@ impl Opening {
     }
 }
 
-/// What became of a round, over all clients.
+/// Counts of a round over all clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
     /// Clients whose onions were handed in and not refused.
@@ -155,7 +155,7 @@ impl Book {
         Some((chunk, (client % CHUNK) as usize))
     }
 
-    /// What a client sends, if it is built.
+    /// Message that a client sends to its gateway, if it is built.
     pub(crate) fn frame(&self, client: u32) -> Option<Bytes> {
         let (chunk, position) = self.chunk_of(client)?;
         chunk.frames.get(position).cloned()
@@ -209,12 +209,12 @@ impl Book {
         self.answered.iter().filter_map(|micros| micros.load(Ordering::Relaxed).checked_sub(1))
     }
 
-    /// How many clients wait for an answer.
+    /// Number of clients that wait for an answer.
     pub(crate) fn waiting(&self) -> usize {
         self.count(Fate::Submitted)
     }
 
-    /// How many clients have not heard of the round.
+    /// Number of clients that have not heard of the round.
     pub(crate) fn absent(&self) -> usize {
         self.count(Fate::Absent)
     }
@@ -223,7 +223,7 @@ impl Book {
         self.fates.iter().filter(|of| of.load(Ordering::Acquire) == fate as u8).count()
     }
 
-    /// What became of the round. A client that waits for an answer has waited in vain.
+    /// Counts the clients. One that still waits for an answer has waited in vain.
     pub(crate) fn totals(&self, population: &Population) -> Totals {
         let mut totals = Totals::default();
         for client in 0..population.clients() {

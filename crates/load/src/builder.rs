@@ -14,7 +14,7 @@ use crate::cpu;
 use crate::population::Population;
 use crate::prepared::{PrepareError, Prepared};
 
-/// How far building has come.
+/// Progress of building.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Built {
     /// Runs of clients built, of all rounds.
@@ -43,7 +43,7 @@ struct State {
     plan: Option<(Round, Round)>,
     /// Rounds that have not been released.
     books: BTreeMap<Round, Arc<Book>>,
-    /// How many of them there may be.
+    /// Most rounds whose onions are in memory at the same time.
     ahead: usize,
     /// The book being built, and its next run.
     building: Option<(Arc<Book>, usize)>,
@@ -98,7 +98,7 @@ impl Builder {
         self.change(|state| state.plan = Some((first, last)));
     }
 
-    /// What is known of a round that is planned.
+    /// The book of a round, if it is planned.
     pub(crate) fn book(&self, round: Round) -> Option<Arc<Book>> {
         self.shared.lock().books.get(&round).cloned()
     }
@@ -116,7 +116,7 @@ impl Builder {
         Built { runs: state.runs, room: rounds * runs_each }
     }
 
-    /// Why building has ended, if it has.
+    /// Reason for which building has ended, if it has.
     pub(crate) fn failed(&self) -> Option<PrepareError> {
         self.shared.lock().failed.clone()
     }

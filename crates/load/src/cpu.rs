@@ -1,4 +1,4 @@
-//! What threads cost: the network's apart from the harness's.
+//! Processor time of threads: the network's apart from the harness's.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,20 +10,20 @@ use std::time::Duration;
 
 use antiphon_testnet::THREAD_NAMES;
 
-/// How often threads are looked at. What a thread does between the last look and its end is not
-/// seen; threads of the network and of the harness live as long as they do.
+/// Interval in which threads are looked at. What a thread does between the last look and its end is not seen;
+/// threads of the network and of the harness live as long as they do.
 const EVERY: Duration = Duration::from_millis(200);
 
 /// Seconds of processor time, by who used it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct CpuSeconds {
-    /// The network's threads.
+    /// Seconds of the network's threads.
     pub(crate) server: f64,
-    /// All others.
+    /// Seconds of all other threads.
     pub(crate) client: f64,
 }
 
-/// Why processor time is not known.
+/// Reason for which processor time is not known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this system does not say what each thread costs (/proc/self/task/*/schedstat: {0})")]
 pub(crate) struct NoCpuTimes(String);
@@ -75,12 +75,12 @@ impl Tally {
     }
 }
 
-/// What a meter is told.
+/// Message to a meter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
     /// Count from here on.
     Begin,
-    /// Count no further.
+    /// Count no further from here on.
     End,
 }
 
@@ -117,7 +117,7 @@ impl CpuMeter {
         self.marks.clone()
     }
 
-    /// What was used between the marks.
+    /// Seconds that were used between the marks.
     pub(crate) fn finish(self) -> Result<CpuSeconds, NoCpuTimes> {
         // It may have ended already.
         let _ = self.marks.send(Mark::End);
@@ -125,7 +125,7 @@ impl CpuMeter {
     }
 }
 
-/// What the calling thread has used, in seconds; nothing if the system does not say.
+/// Seconds that the calling thread has used, if the system says.
 pub(crate) fn this_thread() -> Option<f64> {
     let text = fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     Some(ran_ns(&text)? as f64 / 1e9)

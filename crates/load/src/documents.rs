@@ -12,13 +12,13 @@ use antiphon_wire::{
 };
 use tokio::task::spawn_blocking;
 
-/// How long to wait before dialling a coordinator again.
+/// Pause before a coordinator is dialled again.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Where a network is.
 #[derive(Clone, Debug)]
 pub struct NetworkAddress {
-    /// What clients pin.
+    /// Network file that clients pin.
     pub file: NetworkFile,
     /// Where they get the first document.
     pub coordinator: Coordinator,
@@ -30,21 +30,21 @@ impl From<ClientConfig> for NetworkAddress {
     }
 }
 
-/// Why there is no document.
+/// Reason for which there is no document.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentsError {
-    /// Nobody to ask.
+    /// The coordinator cannot be dialled.
     #[error("no link to the coordinator at {address}: {source}")]
     Dial {
-        /// Its address.
+        /// Address of the coordinator.
         address: String,
-        /// Why.
+        /// Reason for which the link failed.
         source: DialError,
     },
     /// The coordinator broke off.
     #[error("the coordinator at {address} ends the link without a document")]
     Broken {
-        /// Its address.
+        /// Address of the coordinator.
         address: String,
     },
     /// A document that no client takes.
@@ -61,7 +61,7 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
-    /// Links up.
+    /// Opens a link to the coordinator of a network.
     pub(crate) async fn connect(address: NetworkAddress) -> Result<Self, DocumentsError> {
         let dialer = Dialer::new(None, Limits::documents());
         let mut documents = Self { address, dialer, link: None, newest: None };

@@ -24,7 +24,7 @@ use crate::window::{Window, WireBytes};
 const STREAM_WINDOW_BYTES: u32 = 96 << 10;
 /// Links opened at once: a server lets few in at a time.
 const OPENING_AT_ONCE: usize = 64;
-/// How long a client waits before it links again.
+/// Pause of a client before it links again.
 const AGAIN: Duration = Duration::from_millis(500);
 
 /// A round that is open.
@@ -35,7 +35,7 @@ pub(crate) struct Open {
     pub(crate) closes: Instant,
 }
 
-/// What all clients share.
+/// State that all clients share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) population: Population,
@@ -49,9 +49,9 @@ pub(crate) struct Shared {
     opened: watch::Sender<Option<Open>>,
     linked: AtomicUsize,
     links_lost: AtomicU64,
-    /// Why the link that failed last could not be opened.
+    /// Reason for which the link that failed last could not be opened.
     failure: Mutex<Option<DialError>>,
-    /// What a gateway said last when it took no onions.
+    /// Last words of a gateway that took no onions.
     refusal: Mutex<Option<String>>,
 }
 
@@ -153,7 +153,7 @@ impl Fleet {
         Self { shared, clients }
     }
 
-    /// Everybody leaves.
+    /// Ends every client, waits until all have ended, and returns what they shared.
     pub(crate) async fn shut_down(mut self) -> Arc<Shared> {
         self.clients.shutdown().await;
         Arc::clone(&self.shared)
@@ -193,27 +193,27 @@ impl Shared {
         self.opened.subscribe()
     }
 
-    /// How many clients have a link.
+    /// Number of clients that have a link.
     pub(crate) fn linked(&self) -> usize {
         self.linked.load(Ordering::Relaxed)
     }
 
-    /// How many links broke, those that clients left not counted.
+    /// Number of links that broke, those that clients left not counted.
     pub(crate) fn links_lost(&self) -> u64 {
         self.links_lost.load(Ordering::Relaxed)
     }
 
-    /// How many connections there have been.
+    /// Number of connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.gateways.values().map(|gateway| lock(&gateway.connections).len()).sum()
     }
 
-    /// Why the link that failed last could not be opened.
+    /// Reason for which the link that failed last could not be opened, in words.
     pub(crate) fn failure(&self) -> Option<String> {
         lock(&self.failure).as_ref().map(ToString::to_string)
     }
 
-    /// What a gateway said last when it took no onions.
+    /// Last words of a gateway that took no onions.
     pub(crate) fn refusal(&self) -> Option<String> {
         lock(&self.refusal).clone()
     }
@@ -223,7 +223,7 @@ impl Shared {
         self.window.close(|| self.wire_bytes());
     }
 
-    /// What has gone over all connections so far.
+    /// Bytes that have gone over all connections so far.
     fn wire_bytes(&self) -> WireBytes {
         let mut sum = WireBytes::default();
         for gateway in self.gateways.values() {

@@ -3,7 +3,7 @@
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// Significant digits kept.
+/// Significant digits that are kept of a latency.
 const DIGITS: u8 = 3;
 /// The longest latency told apart, in microseconds: an hour.
 const LONGEST_US: u64 = 3_600_000_000;
@@ -11,17 +11,17 @@ const LONGEST_US: u64 = 3_600_000_000;
 /// Percentiles of latencies, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Percentiles {
-    /// The median.
+    /// The median latency.
     pub p50: f64,
     /// 90 % are at most this.
     pub p90: f64,
     /// 99 % are at most this.
     pub p99: f64,
-    /// The longest.
+    /// The longest latency.
     pub max: f64,
 }
 
-/// Latencies.
+/// Histogram of latencies.
 #[derive(Clone, Debug)]
 pub struct Latencies(Histogram<u64>);
 
@@ -44,12 +44,12 @@ impl Latencies {
         let _ = self.0.add(&others.0);
     }
 
-    /// How many there are.
+    /// Number of latencies.
     pub fn len(&self) -> u64 {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// Returns `true` if there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

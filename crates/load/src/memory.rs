@@ -1,33 +1,32 @@
-//! What a run keeps in memory, and whether the machine has it.
+//! Memory that a run needs, and the share of it that the machine has.
 
 use std::fs;
 
 use antiphon_wire::Geometry;
 
-/// What one simulated client's link takes in the harness besides its onions, in bytes: its task,
-/// stream and timers.
+/// Bytes of one simulated client's link in the harness besides its onions: its task, stream and timers.
 const LINK_BYTES: u64 = 6 << 10;
-/// What it takes in a shard of an embedded network: two tasks, a queue, a stream and the round's books.
+/// Bytes of it in a shard of an embedded network: two tasks, a queue, a stream and the round's books.
 const GATEWAY_BYTES: u64 = 10 << 10;
-/// What a connection takes at each of its ends, with its buffers.
+/// Bytes of a connection at each of its ends, with its buffers.
 const CONNECTION_BYTES: u64 = 128 << 10;
 /// Copies of one layer's onions that the shards of an embedded network hold together at the peak: in
 /// the links' buffers, as they are received, peeled and gathered.
 const LAYER_COPIES: u64 = 6;
-/// What a shard keeps for each onion and layer to answer it: reply key, slot and order, in bytes.
+/// Bytes that a shard keeps for each onion and layer to answer it: reply key, slot and order.
 const REPLY_STATE_BYTES: u64 = 32 + 16;
 /// The process itself and all that does not grow with the clients, in bytes.
 const BASE_BYTES: u64 = 96 << 20;
-/// What a shard takes whatever its load, in bytes: threads, links to peers, tables.
+/// Bytes of a shard whatever its load: threads, links to peers, tables.
 const SHARD_BYTES: u64 = 24 << 20;
 
 /// The share of the available memory that a run may take.
 const SHARE: f64 = 0.8;
 
-/// What decides how much memory a run takes.
+/// Figures that decide how much memory a run takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryNeeds {
-    /// Simulated clients.
+    /// Number of simulated clients.
     pub clients: u64,
     /// Onions of one client in one round.
     pub onions_per_client: u64,
@@ -41,7 +40,7 @@ pub struct MemoryNeeds {
     pub rounds_in_flight: u64,
 }
 
-/// Why a run is refused.
+/// Refusal of a run that the machine has too little memory for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{clients} clients need about {need_mib} MiB of memory ({per_client_kib} KiB each and {fixed_mib} \
@@ -50,27 +49,27 @@ pub struct MemoryNeeds {
 pub struct TooManyClients {
     /// The clients asked for.
     pub clients: u64,
-    /// What they need, in MiB.
+    /// Memory that all clients need, in MiB.
     pub need_mib: u64,
-    /// What each of them adds, in KiB.
+    /// Memory that each of them adds, in KiB.
     pub per_client_kib: u64,
-    /// What is needed without any, in MiB.
+    /// Memory that is needed without any client, in MiB.
     pub fixed_mib: u64,
-    /// What the machine has, in MiB.
+    /// Memory that the machine has, in MiB.
     pub available_mib: u64,
-    /// How many would fit.
+    /// Most clients that would fit.
     pub most: u64,
 }
 
 impl MemoryNeeds {
-    /// What a client's onions of one round take, in bytes: the message to the gateway and one reply
-    /// key for each onion and layer, the keys of a meeting, and the book's entries.
+    /// Bytes of a client's onions of one round: the message to the gateway and one reply key for each onion
+    /// and layer, the keys of a meeting, and the book's entries.
     pub fn bytes_per_client_and_round(&self) -> u64 {
         let onion = self.geometry.entry_bytes() as u64 + 32 * u64::from(self.geometry.layers());
         self.onions_per_client * onion + 192
     }
 
-    /// What a client takes besides, in bytes.
+    /// Bytes of a client besides its onions.
     fn bytes_per_client(&self) -> u64 {
         let connection = CONNECTION_BYTES.div_ceil(self.links_per_connection.max(1));
         let harness = LINK_BYTES + connection;
@@ -85,7 +84,7 @@ impl MemoryNeeds {
         }
     }
 
-    /// What all shards together hold of one onion of each running round at the peak, in bytes.
+    /// Bytes of one onion of each running round that all shards together hold at the peak.
     fn bytes_per_onion_in_shards(&self) -> u64 {
         self.rounds_in_flight
             * (LAYER_COPIES * self.geometry.entry_bytes() as u64
@@ -100,7 +99,7 @@ impl MemoryNeeds {
         BASE_BYTES + shards
     }
 
-    /// What a run takes that holds the onions of `rounds` rounds at once, in bytes:
+    /// Bytes of a run that holds the onions of `rounds` rounds at once:
     ///
     /// ```text
     /// fixed + clients x (client + rounds x onions x (entry + 32 L) + ...)
@@ -110,7 +109,7 @@ impl MemoryNeeds {
         self.fixed().saturating_add(self.clients.saturating_mul(each))
     }
 
-    /// How many rounds' onions fit into `available` bytes, from `least` to `most`.
+    /// Number of rounds whose onions fit into `available` bytes, from `least` to `most`.
     ///
     /// # Errors
     /// If not even `least` do.
@@ -139,7 +138,7 @@ impl MemoryNeeds {
     }
 }
 
-/// What the system could give this process, in bytes, if it says.
+/// Bytes that the system could give this process, if it says.
 pub(crate) fn available() -> Option<u64> {
     field(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")
 }

@@ -1,4 +1,4 @@
-//! What an embedded network says of its rounds.
+//! Observations of an embedded network on its own rounds.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// What is known of rounds from the network itself.
+/// Rounds as the network itself reports them.
 #[derive(Debug, Default)]
 struct Known {
     opened: BTreeMap<Round, Instant>,
@@ -52,7 +52,7 @@ impl Observed {
         Self { known, shards: count, _listening: listening }
     }
 
-    /// Whether all that will be known of a round that ended for its clients is known.
+    /// Returns `true` once all is known that will be known of a round that ended for its clients.
     pub(crate) fn is_complete(&self, round: Round) -> bool {
         let known = lock(&self.known);
         let traces = known.traces.get(&round).map_or(0, Vec::len);

@@ -13,15 +13,15 @@ use crate::plots::{self, Plot};
 /// The page's colours, light and dark.
 const PAGE: &str = include_str!("../assets/page.css");
 
-/// Why a report cannot be written.
+/// Reason for which a report cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
-    /// The system refuses.
+    /// The system refuses to write a file.
     #[error("{path}: {source}")]
     Write {
-        /// What was to be written.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's reason.
         source: io::Error,
     },
 }

@@ -47,7 +47,7 @@ pub struct Phases {
     pub layers: Vec<LayerPhases>,
     /// From a complete seal layer until every seal key is in.
     pub verification: Spread,
-    /// The dead drops.
+    /// The exchange at the dead drops.
     pub exchange: Spread,
     /// From there until clients are answered.
     pub replies: Spread,
@@ -56,7 +56,7 @@ pub struct Phases {
 }
 
 impl Phases {
-    /// What the shards' traces of one round say together; nothing without any.
+    /// Combines the shards' traces of one round; `None` without any.
     pub fn of(traces: &[RoundTrace]) -> Option<Self> {
         let layers = traces.iter().map(|trace| trace.layers.len()).max()?;
         let spread = |part: fn(&RoundTrace) -> Duration| Spread::of(traces.iter().map(part));

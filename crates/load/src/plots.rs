@@ -7,16 +7,16 @@ mod work;
 
 use crate::Report;
 
-/// One plot.
+/// A plot of the page, with its words.
 #[derive(Clone, Debug)]
 pub(crate) struct Plot {
     /// The name of its file, without an ending.
     pub(crate) name: &'static str,
-    /// Its heading.
+    /// Heading of the plot.
     pub(crate) title: &'static str,
-    /// What it shows, in a sentence or two.
+    /// Explanation of the plot, in a sentence or two.
     pub(crate) about: String,
-    /// The plot itself.
+    /// The drawing, an SVG document.
     pub(crate) svg: String,
 }
 

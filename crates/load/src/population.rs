@@ -7,7 +7,7 @@ use rand_chacha::ChaCha20Rng;
 
 const CONTEXT: &str = "Antiphon 2026 load harness";
 
-/// What a derivation is for.
+/// Use of a derivation, which keeps its bytes apart from others.
 #[derive(Clone, Copy)]
 enum Purpose {
     Secret = 0,
@@ -41,7 +41,7 @@ impl Population {
         self.clients
     }
 
-    /// How many of them talk.
+    /// Number of clients that talk.
     pub(crate) fn talkers(&self) -> u32 {
         self.talkers
     }
@@ -50,7 +50,7 @@ impl Population {
         (client < self.talkers).then_some(client ^ 1)
     }
 
-    /// Whether the client that has this number leaves before `round` and another takes the number.
+    /// Returns `true` if the client that has this number leaves before `round` and another takes the number.
     /// Partners leave together.
     pub(crate) fn leaves_before(&self, client: u32, round: Round) -> bool {
         let unit = self.partner(client).map_or(client, |partner| client.min(partner));
@@ -72,7 +72,7 @@ impl Population {
         if client.is_multiple_of(2) { Role::First } else { Role::Second }
     }
 
-    /// What a talking client says in one of the two bodies of a round: as many bytes as fit.
+    /// Message of a talking client in one of the two bodies of a round: as many bytes as fit.
     pub(crate) fn payload(
         &self,
         client: u32,

@@ -11,7 +11,7 @@ use crate::population::Population;
 /// Clients whose onions are built in one go.
 pub(crate) const CHUNK: u32 = 64;
 
-/// Why onions cannot be built.
+/// Reason for which onions cannot be built.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PrepareError {
     /// The document does not cover the round.
@@ -25,7 +25,7 @@ pub enum PrepareError {
     Build(#[from] BuildError),
 }
 
-/// What a run of clients sends in a round, and what each expects back.
+/// Messages of a run of clients in one round, and the replies that each expects.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     /// A message to the gateway for each client.
@@ -68,8 +68,8 @@ impl Prepared {
         Ok(Self { frames, replies, meetings })
     }
 
-    /// How many of a client's replies, reply streams still on, are not what has to come back.
-    /// `client` comes with its position in the run.
+    /// Number of a client's replies, reply streams still on, that are not what has to come back. `client`
+    /// comes with its position in the run.
     pub(crate) fn check(
         &self,
         book: &Book,

@@ -1,4 +1,4 @@
-//! How far a run has come, for whoever watches.
+//! Progress of a run, for whoever watches.
 
 use crate::report::Round;
 
@@ -11,7 +11,7 @@ pub enum Stage<'a> {
     Linking {
         /// Clients with a link.
         linked: usize,
-        /// All clients.
+        /// Number of clients to link.
         clients: usize,
     },
     /// Onions are built before the first round opens.
@@ -23,16 +23,16 @@ pub enum Stage<'a> {
     },
     /// A round is waited for, or runs.
     Waiting {
-        /// Which round.
+        /// Number of the round.
         round: u64,
-        /// How many rounds clients took part in before it.
+        /// Number of rounds that clients took part in before it.
         number: u64,
     },
     /// A round has ended.
     Round {
-        /// What it was like.
+        /// The round that ended.
         round: &'a Round,
-        /// Whether it counts.
+        /// True if it is one of the measured rounds.
         measured: bool,
     },
 }
@@ -43,7 +43,7 @@ pub trait Progress: Sync {
     fn stage(&self, stage: Stage<'_>);
 }
 
-/// Tells nobody.
+/// A watcher that tells nobody.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 

@@ -1,4 +1,4 @@
-//! What made a report.
+//! Provenance of a report: program, command and machine.
 
 use std::env;
 use std::num::NonZeroUsize;
@@ -10,13 +10,13 @@ use serde::Serialize;
 /// Enough to make a report again, and to see why another one differs.
 #[derive(Clone, Debug, Serialize)]
 pub struct Provenance {
-    /// The command line.
+    /// The command line, its words joined by spaces.
     pub command: String,
-    /// The program's version.
+    /// The version of the program.
     pub version: &'static str,
     /// When the run began, in seconds since 1970, UTC.
     pub started_unix_s: u64,
-    /// The operating system.
+    /// The operating system's name.
     pub system: &'static str,
     /// The architecture of its processor.
     pub architecture: &'static str,

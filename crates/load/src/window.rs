@@ -1,4 +1,4 @@
-//! What is counted from the opening of the first measured round to the end of the last.
+//! Counters that run from the opening of the first measured round to the end of the last.
 
 use std::sync::OnceLock;
 use std::sync::mpsc::Sender;
@@ -56,7 +56,7 @@ impl Window {
         }
     }
 
-    /// What went over the wire in between.
+    /// Bytes that went over the wire within the window.
     pub(crate) fn bytes(&self) -> WireBytes {
         let (Some(opened), Some(closed)) = (self.opened.get(), self.closed.get()) else {
             return WireBytes::default();

@@ -17,12 +17,12 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::{AGAIN, Shared, lock};
 use crate::book::{Book, Fate, Opening};
 
-/// Why a client has no link any more.
+/// Reason for which a client has no link any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Left {
     /// It made room for another one.
     Replaced,
-    /// The link broke.
+    /// The link broke by itself.
     Lost,
 }
 

@@ -1,4 +1,4 @@
-//! How long rounds take.
+//! Plots of latency, by round and by phase.
 
 use antiphon_plot::{Anchor, Area, Canvas, Scale, WIDTH};
 

@@ -1,4 +1,4 @@
-//! What a round costs: processor time, bytes, memory.
+//! Plots of a round's costs: processor time, bytes, memory.
 
 use antiphon_wire::{Geometry, Layer};
 
@@ -70,7 +70,7 @@ pub(super) fn bytes(report: &Report) -> Option<Plot> {
     Some(Plot { name: "bytes", title: "Bytes on the wire", about, svg })
 }
 
-/// The process's memory.
+/// Memory of the process at its peak, and as expected before the run.
 pub(super) fn memory(report: &Report) -> Option<Plot> {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let peak = mib(report.peak_rss_bytes?);
