@@ -9,10 +9,10 @@ use std::thread::{self, JoinHandle};
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::Round;
 
-use crate::book::Book;
 use crate::cpu;
 use crate::population::Population;
 use crate::prepared::{PrepareError, Prepared};
+use crate::round_book::Book;
 
 /// Progress of building.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod arrivals;
-mod book;
 mod builder;
 mod cpu;
 mod documents;
@@ -18,6 +17,7 @@ mod prepared;
 mod progress;
 mod provenance;
 mod report;
+mod round_book;
 mod window;
 
 pub use arrivals::{Arrivals, ArrivalsError, WINDOW_SHARE};

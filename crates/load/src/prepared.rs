@@ -5,8 +5,8 @@ use antiphon_onion::{BuildError, KeyError, ReplyKeys};
 use antiphon_wire::{Blob, DEAD_DROP_BYTES, Digest, Encode as _, FromClient, Geometry};
 use bytes::Bytes;
 
-use crate::book::Book;
 use crate::population::Population;
+use crate::round_book::Book;
 
 /// Clients whose onions are built in one go.
 pub(crate) const CHUNK: u32 = 64;

@@ -15,7 +15,7 @@ use antiphon_wire::{
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{AGAIN, Shared, lock};
-use crate::book::{Book, Fate, Opening};
+use crate::round_book::{Book, Fate, Opening};
 
 /// Reason for which a client has no link any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,6 @@ use antiphon_wire::Round as RoundNumber;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{LoadError, LoadOptions, noise_per_round};
-use crate::book::{Book, Totals};
 use crate::cpu::{CpuSeconds, NoCpuTimes};
 use crate::fleet::{Fleet, Shared};
 use crate::latency::Latencies;
@@ -20,6 +19,7 @@ use crate::population::Population;
 use crate::prepared::{CHUNK, Prepared};
 use crate::provenance::Provenance;
 use crate::report::{Outcome, Report, Round};
+use crate::round_book::{Book, Totals};
 
 /// How often a running round is looked at. It does not limit what is measured: times are noted as
 /// messages come.
