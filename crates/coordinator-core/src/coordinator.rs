@@ -22,32 +22,32 @@ use super::state::State;
 
 /// A deadline that is noticed this many milliseconds late was not looked for: the process stood still.
 const STOOD_STILL_MS: u64 = 2000;
-/// How long a coordinator that stood still takes to hear what became of its links, in milliseconds.
+/// Time in which a coordinator that stood still hears what became of its links, in milliseconds.
 const SETTLE_MS: u64 = 300;
 
-/// Something that happened.
+/// Input of the machine: something that happened.
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "nearly all of them are messages")]
 pub enum Input {
     /// A link to a shard is up, and the other side proved this identity. Another link of the same
     /// shard is gone with it.
     Connected {
-        /// The shard.
+        /// Identity that the other side proved.
         identity: IdentityKey,
     },
     /// A message came over a shard's link.
     Message {
-        /// The shard.
+        /// Identity of the shard.
         identity: IdentityKey,
         /// The message.
         message: ToCoordinator,
     },
     /// A shard's link is gone.
     Disconnected {
-        /// The shard.
+        /// Identity of the shard.
         identity: IdentityKey,
     },
-    /// What came of an [`Output::Work`].
+    /// Result of an [`Output::Work`].
     WorkDone(WorkDone),
     /// Time passed.
     Tick,
@@ -58,7 +58,7 @@ pub enum Input {
 pub enum Output {
     /// Send a message to a shard, if its link is still there.
     Send {
-        /// The shard.
+        /// Identity of the shard.
         to: IdentityKey,
         /// The message; one allocation for all shards that are sent the same.
         message: Arc<ToShard>,
@@ -220,12 +220,12 @@ impl Coordinator {
         lineup(&self.clock)
     }
 
-    /// Whether the process stops, and nothing has consequences any more.
+    /// Returns `true` once the process stops, and nothing has consequences any more.
     fn is_stopping(&self) -> bool {
         self.clock.conduct() == Conduct::Stopped
     }
 
-    /// What has to outlive the process.
+    /// State that has to outlive the process.
     fn state(&self) -> State {
         State::of(self.planner.marks(), self.clock.marks(), self.faults.suspensions())
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use antiphon_wire::{EpochDocument, IdentityKey, Round, SignedDocument, Timestamp};
 
-/// Whether rounds open, and for what they wait otherwise.
+/// Conduct of rounds: they open, or wait for something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Conduct {
     /// They wait for nothing but their time and an epoch.
@@ -79,7 +79,7 @@ pub(crate) fn shifted(time: Timestamp, ms: i64) -> Timestamp {
     Timestamp(time.0.saturating_add_signed(ms))
 }
 
-/// Whether the document lists the shard.
+/// Returns `true` if the document lists the shard.
 pub(crate) fn lists(signed: &SignedDocument, shard: &IdentityKey) -> bool {
     signed.document.shards.iter().any(|entry| entry.identity == *shard)
 }

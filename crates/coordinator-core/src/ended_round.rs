@@ -1,4 +1,4 @@
-//! What is known of a round that is over.
+//! A round that is over, with all that is known of it.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ pub(crate) struct EndedRound {
     pub(crate) round: Round,
     /// The shards in the order of the epoch's document.
     pub(crate) shards: Vec<IdentityKey>,
-    /// How the round ended at each of them; `None` where nothing is known.
+    /// Outcome at each of them, in the same order; `None` where nothing is known.
     pub(crate) outcomes: Vec<Option<RoundOutcome>>,
     /// Shards whose links were lost while it was open.
     pub(crate) lost: BTreeSet<IdentityKey>,
@@ -32,7 +32,7 @@ pub(crate) struct EndedRound {
     pub(crate) weight: Weight,
 }
 
-/// What a round's end decides about disputes and about the pace of others.
+/// Bearing of a round's end on disputes and on the pace of others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Weight {
     /// Its epoch ran on.
@@ -56,7 +56,7 @@ impl EndedRound {
         positions.into_iter().filter_map(|&position| self.shards.get(position).copied()).collect()
     }
 
-    /// Whether every shard opened its seal layer.
+    /// Returns `true` if every shard opened its seal layer.
     pub(crate) fn is_delivered(&self) -> bool {
         self.outcomes.iter().all(|outcome| *outcome == Some(RoundOutcome::Delivered))
     }

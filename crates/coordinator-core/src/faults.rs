@@ -89,7 +89,7 @@ impl Faults {
         }
     }
 
-    /// What follows since this was called last, in order.
+    /// Takes the consequences that were drawn since the last call, in order.
     pub(crate) fn drain(&mut self) -> Vec<Consequence> {
         std::mem::take(&mut self.consequences)
     }

@@ -1,4 +1,4 @@
-//! What a coordinator tells those who watch it. All of it could be seen by anybody on the wire.
+//! Notices of a coordinator for those who watch it. All of it could be seen by anybody on the wire.
 
 use std::fmt;
 
@@ -9,39 +9,39 @@ use super::planner::Presence;
 /// Something worth a line in a log or on a display.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// A shard registered.
+    /// A shard registered, with its operator's list.
     ShardRegistered {
-        /// Which shard.
+        /// Identity of the shard.
         shard: IdentityKey,
-        /// Its operator's name.
+        /// Operator's name in the network file.
         operator: String,
     },
     /// A shard's registration was not accepted.
     ShardRejected {
-        /// Which shard.
+        /// Identity of the shard.
         shard: IdentityKey,
-        /// Why.
+        /// Reason, in words for the shard's operator.
         reason: String,
     },
     /// The link of a registered shard went away.
     ShardLost {
-        /// Which shard.
+        /// Identity of the shard.
         shard: IdentityKey,
     },
     /// A shard is going to stop. It is in no epoch that is planned from now on.
     ShardLeaving {
-        /// Which shard.
+        /// Identity of the shard.
         shard: IdentityKey,
     },
     /// So many links were lost together that the coordinator itself must have been away. Nobody
     /// sits out for it.
     WasAway {
-        /// How many links.
+        /// Number of links that were lost.
         links: usize,
     },
     /// The process stood still: its machine was suspended, or it got no processor time.
     StoodStill {
-        /// How long, in milliseconds, beyond when it was to do something.
+        /// Milliseconds from when it was to do something until it did.
         late_ms: u64,
     },
     /// The state was lost, or is an old one: shards are further on. The numbers continue above what
@@ -54,9 +54,9 @@ pub enum Notice {
     },
     /// A shard's clock is away from those of most shards.
     ShardClock {
-        /// Which shard.
+        /// Identity of the shard.
         shard: IdentityKey,
-        /// Its operator's name.
+        /// Operator's name in the network file.
         operator: String,
         /// By how much it is ahead, in milliseconds; 0 if it is right again.
         ahead_ms: i64,
@@ -68,45 +68,45 @@ pub enum Notice {
     },
     /// An operator's list ends soon, or has ended.
     ListEnds {
-        /// The operator's name.
+        /// Operator's name in the network file.
         operator: String,
         /// The last epoch that the list is for.
         last_epoch: Epoch,
-        /// The newest epoch.
+        /// The newest epoch so far.
         epoch: Epoch,
     },
     /// A shard sits out epochs, unless a quorum needs it.
     ShardSuspended {
-        /// Which shard.
+        /// Identity of the shard.
         shard: IdentityKey,
-        /// How many epochs.
+        /// Number of epochs that it sits out.
         epochs: u32,
-        /// What it did not do.
+        /// Failure that it sits out for.
         reason: String,
     },
     /// Shards are asked for their keys for a new epoch.
     EpochCalled {
-        /// The epoch.
+        /// Number of the epoch.
         epoch: Epoch,
-        /// Its first round.
+        /// First round of the epoch.
         first_round: Round,
-        /// How many shards are asked.
+        /// Number of shards that are asked.
         shards: usize,
     },
     /// An epoch did not come about. Its number is not used again.
     EpochFailed {
-        /// The epoch.
+        /// Number of the epoch.
         epoch: Epoch,
-        /// Why.
+        /// Reason for which it failed.
         reason: String,
     },
     /// All shards of an epoch have signed it.
     EpochPublished {
-        /// The epoch.
+        /// Number of the epoch.
         epoch: Epoch,
-        /// Its first round.
+        /// First round of the epoch.
         first_round: Round,
-        /// Its last round.
+        /// Last round of the epoch.
         last_round: Round,
         /// L, the number of layers.
         layers: u8,
@@ -115,41 +115,41 @@ pub enum Notice {
     },
     /// The running epoch cannot go on.
     EpochBroken {
-        /// The epoch.
+        /// Number of the epoch.
         epoch: Epoch,
-        /// Why.
+        /// Reason for which it cannot go on.
         reason: String,
     },
     /// A document in the state file is of no use any more.
     DocumentDropped {
-        /// Its epoch.
+        /// Number of the document's epoch.
         epoch: Epoch,
-        /// Why.
+        /// Reason for which it is of no use.
         reason: String,
     },
     /// No epoch can be planned before more shards are here.
     WaitingForQuorum(Presence),
     /// A round was opened.
     RoundOpened {
-        /// The epoch.
+        /// Epoch that the round is of.
         epoch: Epoch,
-        /// The round.
+        /// Number of the round.
         round: Round,
         /// Shards that did not say in time that they are ready.
         late: Vec<IdentityKey>,
     },
-    /// A round ended.
+    /// A round ended, or its deadline passed.
     RoundEnded(RoundReport),
 }
 
-/// How a round went.
+/// Course and outcome of one round.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoundReport {
-    /// The epoch.
+    /// Epoch that the round is of.
     pub epoch: Epoch,
-    /// The round.
+    /// Number of the round.
     pub round: Round,
-    /// How it ended.
+    /// Outcome over all shards.
     pub result: RoundResult,
     /// Counts, summed over the shards that reported.
     pub totals: RoundTotals,
@@ -159,7 +159,7 @@ pub struct RoundReport {
     pub silent: Vec<IdentityKey>,
 }
 
-/// How a round ended, over all shards.
+/// Outcome of a round, over all shards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RoundResult {
     /// Every shard opened its seal layer and replies went back.
@@ -181,13 +181,13 @@ pub enum RoundResult {
 /// Sums of [`RoundCounts`] over shards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RoundTotals {
-    /// Onions from clients.
+    /// Onions that clients handed in.
     pub user_onions: u64,
-    /// Noise onions.
+    /// Onions that shards added as noise.
     pub noise_onions: u64,
-    /// Filters tested.
+    /// Filters that shards tested for their onions.
     pub filters_checked: u64,
-    /// Bytes of filters.
+    /// Bytes of these filters.
     pub filter_bytes: u64,
     /// Dead drops with two deposits.
     pub pairs: u64,
@@ -207,7 +207,7 @@ impl RoundTotals {
 }
 
 impl Notice {
-    /// Whether somebody has to do something about it.
+    /// Returns `true` if somebody has to do something about it.
     pub fn is_warning(&self) -> bool {
         match self {
             Self::Behind { .. }
@@ -221,7 +221,7 @@ impl Notice {
         }
     }
 
-    /// Whether epochs lack something until somebody has done something about it.
+    /// Returns `true` if epochs lack something until somebody has done something about it.
     pub fn is_error(&self) -> bool {
         matches!(self, Self::ListEnds { last_epoch, epoch, .. } if last_epoch < epoch)
     }
@@ -238,7 +238,7 @@ impl fmt::Display for Apart {
     }
 }
 
-/// Identities behind commas.
+/// Identities, written behind commas.
 struct Names<'a>(&'a [IdentityKey]);
 
 impl fmt::Display for Names<'_> {

@@ -42,7 +42,7 @@ pub use quorum::Presence;
 pub(crate) use roster::Member;
 pub use roster::{RegistrationError, check as check_registration};
 
-/// What planning takes before it was measured, in milliseconds.
+/// Time that planning is taken to need before it was measured, in milliseconds.
 const PLANNING_MS: u64 = 4000;
 
 /// Something that planning asks for, in the order given.
@@ -70,7 +70,7 @@ pub(crate) enum Action {
     Publish(Arc<SignedDocument>),
 }
 
-/// What outlives the process of planning.
+/// Marks of planning that outlive the process.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Marks {
     /// The highest epoch number that was ever called.
@@ -79,7 +79,7 @@ pub(crate) struct Marks {
     pub(crate) previous: Digest,
 }
 
-/// What is being planned.
+/// Epoch that is being planned, if any.
 #[derive(Debug, Default)]
 enum Planning {
     #[default]
@@ -108,12 +108,12 @@ pub(crate) struct Planner {
     bench: Bench,
     retry: Retry,
     gathering: Gathering,
-    /// What the last notice about a missing quorum said.
+    /// Presence in the last notice about a missing quorum.
     waiting: Option<Presence>,
     numbers: Numbers,
     /// Epochs in a row that took over from one before its end.
     handed_over: u32,
-    /// What planning an epoch takes, in milliseconds.
+    /// Time that planning an epoch takes, in milliseconds.
     planning_ms: u64,
     actions: Vec<Action>,
 }
@@ -137,17 +137,17 @@ impl Planner {
         }
     }
 
-    /// What is to be done since this was called last, in order.
+    /// Takes the actions that were asked for since the last call, in order.
     pub(crate) fn drain(&mut self) -> Vec<Action> {
         std::mem::take(&mut self.actions)
     }
 
-    /// What has to outlive the process.
+    /// Marks that have to outlive the process.
     pub(crate) const fn marks(&self) -> Marks {
         self.marks
     }
 
-    /// Whether rounds wait for the epoch on its way.
+    /// Returns `true` if rounds wait for the epoch on its way.
     pub(crate) fn is_urgent(&self) -> bool {
         self.attempt().is_some_and(|attempt| attempt.call.need.is_urgent())
     }
@@ -248,7 +248,7 @@ impl Planner {
         quorum::choose(&self.roster, &self.rules.network, epoch, least, suspensions)
     }
 
-    /// What an epoch with just these shards would be.
+    /// Selection for an epoch with just these shards.
     fn select(&self, call: &Call, shards: &BTreeSet<IdentityKey>) -> Selection {
         let least = self.rules.config.least_shards;
         quorum::select(&self.roster, &self.rules.network, call.epoch, least, shards)

@@ -43,7 +43,7 @@ pub(crate) enum Tick {
     Notice(Notice),
 }
 
-/// What outlives the process of rounds and of the epochs that they are of.
+/// Marks of rounds, and of the epochs that they are of, that outlive the process.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Marks {
     /// The highest round number that was opened or skipped.
@@ -96,22 +96,22 @@ impl RoundClock {
         }
     }
 
-    /// What the clock did since this was called last, in order.
+    /// Takes what the clock did since the last call, in order.
     pub(crate) fn drain(&mut self) -> Vec<Tick> {
         std::mem::take(&mut self.ticks)
     }
 
-    /// What has to outlive the process.
+    /// Marks that have to outlive the process.
     pub(crate) const fn marks(&self) -> &Marks {
         &self.marks
     }
 
-    /// Whether rounds open, and for what they wait otherwise.
+    /// Conduct of rounds: they open, or wait for something.
     pub(crate) const fn conduct(&self) -> Conduct {
         self.conduct
     }
 
-    /// Whether rounds of the running epoch open.
+    /// Returns `true` if rounds of the running epoch open.
     pub(crate) fn opens_rounds(&self) -> bool {
         self.conduct == Conduct::Going && self.marks.current.is_some()
     }
@@ -136,7 +136,7 @@ impl RoundClock {
         self.open.keys().copied()
     }
 
-    /// Whether the shard is in an epoch that runs or is to follow, or in a round that is open.
+    /// Returns `true` if the shard is in an epoch that runs or is to follow, or in a round that is open.
     pub(crate) fn needs(&self, shard: &IdentityKey) -> bool {
         let documents = [&self.marks.current, &self.marks.next];
         documents.into_iter().flatten().any(|signed| lists(signed, shard))
@@ -228,9 +228,8 @@ impl RoundClock {
         over.chain(current).chain(waits.into_iter().flatten())
     }
 
-    /// Whether as many rounds are open as may be. Those of an epoch that was broken only wait for
-    /// their deadlines, and the next epoch does not wait with them, unless one round at a time is
-    /// wanted.
+    /// Returns `true` if as many rounds are open as may be. Those of an epoch that was broken only wait for
+    /// their deadlines, and the next epoch does not wait with them, unless one round at a time is wanted.
     fn is_full(&self) -> bool {
         let most = self.rules.config.in_flight();
         let of_broken = if most > 1 { most } else { 0 };
@@ -238,7 +237,7 @@ impl RoundClock {
         running >= self.pace.allowed() || self.open.len() >= most + of_broken
     }
 
-    /// What the round's end decides.
+    /// Bearing of the round's end: none on anything once its epoch was broken.
     fn weight(&self, open: &OpenRound) -> Weight {
         if self.broken_last >= Some(open.epoch) { Weight::Decided } else { Weight::Counts }
     }

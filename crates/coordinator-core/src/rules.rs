@@ -1,4 +1,4 @@
-//! What every part of the coordinator goes by.
+//! Rules that every part of the coordinator goes by.
 
 use antiphon_wire::{NetworkFile, OperatorIndex};
 

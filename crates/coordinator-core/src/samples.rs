@@ -57,7 +57,7 @@ pub(crate) fn shards(operators: u8) -> Vec<IdentityKey> {
     (0..operators).map(shard).collect()
 }
 
-/// What the shard of an operator registers with.
+/// Registration of a shard of the operator with this number.
 pub(crate) fn registration(rules: &Rules, number: u8) -> Registration {
     let list = OperatorList {
         network: rules.network.id(),

@@ -1,11 +1,11 @@
-//! What an operator of a network chooses about its epochs and rounds.
+//! Settings of epochs and rounds, which the operator of a coordinator chooses.
 
 use antiphon_routing::{MAX_SHARDS, MOST_PROPOSAL_BYTES, most_rounds};
 use antiphon_wire::{
     MOST_ROUNDS_IN_FLIGHT, NetworkFile, Parameters, SERVICE_CONVERSATION, SUITE_1,
 };
 
-/// What holds for every epoch that this coordinator plans, and how long it waits for shards.
+/// Settings for every epoch that this coordinator plans, and for its own waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoordinatorConfig {
     /// Rounds in an epoch; fewer where there are so many shards that a proposal has no room for them.
@@ -16,7 +16,7 @@ pub struct CoordinatorConfig {
     /// The most rounds that are open at once, at most [`MOST_ROUNDS_IN_FLIGHT`]. With 1, a round
     /// opens when the one before it has ended.
     pub rounds_in_flight: u8,
-    /// How many rounds before the end of an epoch the next one is prepared.
+    /// Rounds before the end of an epoch at which the next one is prepared.
     pub prepare_ahead_rounds: u32,
     /// Bytes of a body.
     pub body: u16,
@@ -24,29 +24,29 @@ pub struct CoordinatorConfig {
     pub pairs_per_client: u8,
     /// Filters have a false-positive rate of 2 to the minus this.
     pub filter_bits: u8,
-    /// What layer L does with deposits.
+    /// Service at the last layer, which decides what happens to deposits.
     pub service: u8,
-    /// How long a round is open to clients, in milliseconds.
+    /// Time for which a round is open to clients, in milliseconds.
     pub submit_ms: u32,
-    /// How long a shard waits for the batches of one layer, in milliseconds.
+    /// Time for which a shard waits for the batches of one layer, in milliseconds.
     pub layer_ms: u32,
-    /// How long a shard waits for filters, verdicts and seal keys each, in milliseconds.
+    /// Time for which a shard waits for filters, verdicts and seal keys each, in milliseconds.
     pub verify_ms: u32,
-    /// How long a shard waits for the replies of one layer, in milliseconds.
+    /// Time for which a shard waits for the replies of one layer, in milliseconds.
     pub reply_ms: u32,
-    /// How long shards have to answer a call with their keys, in milliseconds.
+    /// Time in which shards have to answer a call with their keys, in milliseconds.
     pub contribute_ms: u32,
-    /// How long shards have to sign a proposal, in milliseconds.
+    /// Time in which shards have to sign a proposal, in milliseconds.
     pub endorse_ms: u32,
-    /// How long a round that is due waits for shards whose noise is not built, in milliseconds.
+    /// Time for which a round that is due waits for shards whose noise is not built, in milliseconds.
     pub ready_ms: u32,
-    /// How long a coordinator that starts waits for all shards before a quorum will do, in
+    /// Time for which a coordinator that starts waits for all shards before a quorum will do, in
     /// milliseconds.
     pub gather_ms: u32,
     /// The wait before planning again when a plan failed and no shard can be left out for it, in
     /// milliseconds. Doubles with every failure in a row, up to 64 times this.
     pub retry_ms: u32,
-    /// How long after a shard is back, and after the running epoch began, one is planned that has it,
+    /// Time from when a shard is back, and from the running epoch's begin, until one is planned that has it,
     /// in milliseconds.
     pub hand_over_ms: u32,
     /// No epoch is planned with fewer shards than this.
@@ -80,13 +80,13 @@ impl Default for CoordinatorConfig {
     }
 }
 
-/// Why shards cannot form an epoch.
+/// Reason for which shards cannot form an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum CannotForm {
     /// More than a document may list.
     #[error("{shards} shards cannot form an epoch, which has {MAX_SHARDS} at most")]
     TooMany {
-        /// So many.
+        /// Number of shards asked for.
         shards: u64,
     },
     /// A proposal has room for too few rounds.
@@ -96,9 +96,9 @@ pub enum CannotForm {
         MOST_PROPOSAL_BYTES >> 20
     )]
     TooShort {
-        /// So many.
+        /// Number of shards asked for.
         shards: u64,
-        /// Rounds that fit.
+        /// Rounds that a proposal has room for.
         rounds: u64,
         /// Rounds for which an epoch has to last.
         least: u64,
@@ -106,7 +106,7 @@ pub enum CannotForm {
 }
 
 impl CoordinatorConfig {
-    /// Whether `shards` of so many operators can form an epoch whose paths have so many layers: the
+    /// Checks that `shards` of so many operators can form an epoch whose paths have so many layers: the
     /// rounds for which a proposal has room have to outlast the longest of them.
     ///
     /// # Errors

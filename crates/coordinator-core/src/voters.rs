@@ -31,9 +31,9 @@ impl Voters {
         }
     }
 
-    /// Whether these shards cannot all lie: their operators hold more than f of the network file's
-    /// weight. Whatever f is, nobody's word is enough alone: it takes two operators, or two shards
-    /// where one operator runs all.
+    /// Returns `true` if these shards cannot all lie: their operators hold more than f of the network file's
+    /// weight. Whatever f is, nobody's word is enough alone: it takes two operators, or two shards where one
+    /// operator runs all.
     pub(crate) fn convince(&self, shards: &BTreeSet<usize>) -> bool {
         let mut operators = BTreeSet::new();
         let mut weight = 0;

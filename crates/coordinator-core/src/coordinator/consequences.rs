@@ -1,4 +1,4 @@
-//! What one machine finds and the others are told.
+//! Consequences of one machine for the others: one finds something, and the others are told.
 //!
 //! What follows is carried out before the next thing is: a machine that is told something in between
 //! speaks at once.

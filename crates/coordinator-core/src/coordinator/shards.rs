@@ -1,4 +1,4 @@
-//! What shards say, and what follows when their links are lost.
+//! Messages of shards, and what follows when their links are lost.
 
 use antiphon_wire::{IdentityKey, Registration, SignedDocument, Standing, ToCoordinator, ToShard};
 

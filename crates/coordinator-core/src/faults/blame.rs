@@ -11,7 +11,7 @@ use antiphon_wire::{Reason, RoundOutcome, ShardIndex};
 
 use crate::voters::Voters;
 
-/// What was concluded from the reports of one round. Shards are positions in its document.
+/// Conclusions from the reports of one round. Shards are positions in its document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Finding {
     /// The cause that names them, the earliest that a shard gave.
@@ -30,14 +30,14 @@ pub(crate) struct Finding {
 /// A cause that a shard gives.
 #[derive(Clone, Copy, Debug)]
 struct Claim {
-    /// How early in the round it lies.
+    /// Stage of the round that it lies in; lower ones are earlier.
     stage: u32,
     reporter: usize,
     named: usize,
     reason: Option<Reason>,
-    /// Whether several that say the same prove more than one does. Missing onions may have been
-    /// lost by a third shard, those that overfill a filter were not made by its owner, and who was shown
-    /// other filters is not who made them.
+    /// True if several that say the same prove more than one does. Missing onions may have been lost by a
+    /// third shard, those that overfill a filter were not made by its owner, and who was shown other filters
+    /// is not who made them.
     adds_up: bool,
 }
 
@@ -212,7 +212,7 @@ impl Finding {
     }
 }
 
-/// Whether the shards that `shard` follows, one after the other, lead back to it.
+/// Returns `true` if the shards that `shard` follows, one after the other, lead back to it.
 fn leads_back(shard: usize, followers: &BTreeMap<usize, BTreeSet<usize>>) -> bool {
     let next = |of: usize| {
         followers.iter().find(|(_, by)| by.contains(&of)).map(|(followed, _)| *followed)

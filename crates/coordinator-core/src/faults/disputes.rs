@@ -13,7 +13,7 @@ use antiphon_wire::{IdentityKey, Round};
 /// Disputes in a row before a shard is left out for them.
 const MOST_DISPUTES: u32 = 3;
 
-/// How deep a shard is in: rounds, then the shards that it was at odds with in each, summed.
+/// Depth of a shard's disputes: rounds, then the shards that it was at odds with in each, summed.
 type Involvement = (u32, u32);
 
 /// All disputes so far. Kept in memory only: they cost no more than a few rounds.

@@ -25,12 +25,12 @@ impl Lineup {
         self.running.as_ref().map(|(epoch, _)| *epoch)
     }
 
-    /// Whether the shard is in the epoch that runs.
+    /// Returns `true` if the shard is in the epoch that runs.
     pub(crate) fn runs_with(&self, shard: &IdentityKey) -> bool {
         self.running.as_ref().is_some_and(|(_, shards)| shards.contains(shard))
     }
 
-    /// Whether the shard is in the epoch that is to follow.
+    /// Returns `true` if the shard is in the epoch that is to follow.
     pub(crate) fn follows_with(&self, shard: &IdentityKey) -> bool {
         self.next.contains(shard)
     }

@@ -55,13 +55,13 @@ impl Losses {
         })
     }
 
-    /// Whether a link that is lost now goes with many before it.
+    /// Returns `true` if a link that is lost now goes with many before it.
     pub(crate) fn are_many(&self, now: Timestamp) -> bool {
         self.many_at.is_some_and(|at| now.ms_since(at) <= TOGETHER_MS)
     }
 }
 
-/// Whether these operators hold more than (1-f)/2 of the weight: what an epoch can do without.
+/// Returns `true` if these operators hold more than (1-f)/2 of the weight: what an epoch can do without.
 pub(crate) fn leave_no_quorum(
     network: &NetworkFile,
     operators: impl IntoIterator<Item = OperatorIndex>,

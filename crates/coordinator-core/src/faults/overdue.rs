@@ -14,7 +14,7 @@ impl Overdue {
         self.0.insert((shard, round), due);
     }
 
-    /// Takes a report.
+    /// Notes that a shard's report came, which is awaited no longer.
     pub(crate) fn reported(&mut self, shard: IdentityKey, round: Round) {
         self.0.remove(&(shard, round));
     }
@@ -24,7 +24,7 @@ impl Overdue {
         self.0.retain(|(of, _), _| of != shard);
     }
 
-    /// Whether a report of this shard is awaited.
+    /// Returns `true` if a report of this shard is awaited.
     pub(crate) fn is_awaited_of(&self, shard: &IdentityKey) -> bool {
         self.0.keys().any(|(of, _)| of == shard)
     }

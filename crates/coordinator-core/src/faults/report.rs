@@ -6,7 +6,7 @@ use super::blame::{self, Finding};
 use crate::ended_round::EndedRound;
 use crate::notice::{RoundReport, RoundResult};
 
-/// What was found in a round that is over.
+/// Judgement of a round that is over.
 #[derive(Clone, Debug)]
 pub(crate) struct Judgement {
     pub(crate) finding: Finding,
@@ -31,7 +31,7 @@ impl Judgement {
         Self { finding, report }
     }
 
-    /// Whether a shard withheld its seal key.
+    /// Returns `true` if a shard withheld its seal key.
     pub(crate) fn is_aborted(&self) -> bool {
         matches!(self.report.result, RoundResult::Aborted { .. })
     }

@@ -1,4 +1,4 @@
-//! What follows from how a round went.
+//! Consequences of a round, for its shards and its epoch.
 
 use std::collections::BTreeSet;
 

@@ -11,7 +11,7 @@ use crate::hex_serde;
 /// The longest that a shard sits out, in epochs.
 const LONGEST: u32 = 64;
 
-/// One shard's record.
+/// Record of one shard's failures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Record {
@@ -19,7 +19,7 @@ pub(crate) struct Record {
     left: u32,
     /// Epochs that it sits out if it fails again.
     next: u32,
-    /// Whether it failed since its last epoch began.
+    /// True if it failed since its last epoch began.
     failed: bool,
 }
 
@@ -42,17 +42,17 @@ impl Suspensions {
         record.left
     }
 
-    /// Whether the shard sits out the next epoch, unless a quorum needs it.
+    /// Returns `true` if the shard sits out the next epoch, unless a quorum needs it.
     pub(crate) fn is_suspended(&self, identity: &IdentityKey) -> bool {
         self.epochs_left(identity) > 0
     }
 
-    /// How many epochs the shard still sits out.
+    /// Number of epochs that the shard still sits out.
     pub(crate) fn epochs_left(&self, identity: &IdentityKey) -> u32 {
         self.0.get(identity).map_or(0, |record| record.left)
     }
 
-    /// What is on record about a shard.
+    /// Record of a shard, if there is one.
     pub(crate) fn record(&self, identity: &IdentityKey) -> Option<Record> {
         self.0.get(identity).copied()
     }

@@ -18,7 +18,7 @@ pub(super) struct Attempt {
     pub(super) phase: Phase,
 }
 
-/// What shards were called for.
+/// Call to shards for their keys: the epoch, its rounds, and the need for it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Call {
     pub(super) epoch: Epoch,
@@ -34,7 +34,7 @@ pub(super) enum Phase {
     Calling {
         until: Timestamp,
         contributions: BTreeMap<IdentityKey, Contribution>,
-        /// Why shards sent no keys.
+        /// Reasons for which shards sent no keys.
         refusals: BTreeMap<IdentityKey, String>,
     },
     /// A document is put together of these.
@@ -44,7 +44,7 @@ pub(super) enum Phase {
         until: Timestamp,
         contributions: BTreeMap<IdentityKey, Contribution>,
     },
-    /// Shards sign it.
+    /// Shards sign the document that was proposed to them.
     Proposing { until: Timestamp, proposal: Box<Proposal> },
     /// All have signed, and the signed document is checked.
     Verifying { work: u64 },
@@ -60,12 +60,12 @@ pub(super) struct Proposal {
 }
 
 impl Call {
-    /// Whether rounds went on past where the epoch was to begin: shards cannot sign it any more.
+    /// Returns `true` if rounds went on past where the epoch was to begin: shards cannot sign it any more.
     pub(super) fn is_overtaken(&self, last_round: Round) -> bool {
         !self.need.is_urgent() && self.first_round <= last_round
     }
 
-    /// Whether these are the keys called for.
+    /// Returns `true` if these are the keys called for.
     fn fits(&self, identity: &IdentityKey, contribution: &Contribution) -> bool {
         let rounds = self.last_round.0.saturating_add(1).saturating_sub(self.first_round.0);
         contribution.epoch == self.epoch
@@ -134,7 +134,7 @@ impl Attempt {
         }
     }
 
-    /// Whether all that was asked has been answered, or had time to be.
+    /// Returns `true` if all that was asked has been answered, or had time to be.
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
         match &self.phase {
             Phase::Calling { until, contributions, refusals } => {

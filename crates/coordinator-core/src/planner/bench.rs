@@ -1,6 +1,6 @@
 //! The one thing at a time that is computed beside the deciding.
 
-/// What is being computed, for the attempt or for one before it.
+/// State of the bench: free, or busy for the attempt or for one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bench {
     /// Nothing; the last work had this number.
@@ -16,7 +16,7 @@ impl Default for Bench {
 }
 
 impl Bench {
-    /// Whether something is being computed.
+    /// Returns `true` while something is being computed.
     pub(super) fn is_busy(self) -> bool {
         matches!(self, Self::Busy { .. })
     }

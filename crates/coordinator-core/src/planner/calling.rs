@@ -17,7 +17,7 @@ use crate::notice::Notice;
 /// Shards that a failure names at most.
 const TOLD: usize = 8;
 
-/// What shards sent until a call was over.
+/// Answers of shards to a call that is over.
 pub(super) struct Answers {
     pub(super) until: Timestamp,
     pub(super) contributions: BTreeMap<IdentityKey, Contribution>,
@@ -83,7 +83,7 @@ impl Planner {
         }
     }
 
-    /// What a document is put together of.
+    /// Offers of `shards` that a document is put together of.
     fn offers(
         &self,
         call: &Call,

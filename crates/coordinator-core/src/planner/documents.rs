@@ -28,7 +28,7 @@ pub(crate) enum Job {
     Verify(Box<SignedDocument>),
 }
 
-/// What came of a [`Work`].
+/// Result of a [`Work`], with its number.
 #[derive(Clone, Debug)]
 pub struct WorkDone {
     pub(crate) number: u64,
@@ -41,7 +41,7 @@ pub(crate) enum Done {
     Verified(Result<Box<SignedDocument>, String>),
 }
 
-/// Why a document is not to be had.
+/// Reason for which a document is not to be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fault {
     /// The shard to leave out, where it is one shard's fault.
@@ -53,7 +53,7 @@ pub(crate) struct Fault {
 pub(crate) type Composed = (EpochDocument, Vec<Contribution>);
 
 impl Work {
-    /// Does it.
+    /// Does the work, on the thread that calls it.
     pub fn run(self) -> WorkDone {
         let Self { number, network, job } = self;
         let result = match job {

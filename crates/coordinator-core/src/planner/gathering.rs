@@ -1,19 +1,19 @@
-//! How long all shards have to come before a quorum will do.
+//! Wait for all shards before a quorum will do.
 
 use antiphon_wire::Timestamp;
 
-/// How long a coordinator whose epoch cannot go on waits for all shards before a quorum will do, in
-/// milliseconds. They come back together from what ended it.
+/// Wait of a coordinator whose epoch cannot go on for all shards before a quorum will do, in milliseconds.
+/// They come back together from what ended it.
 const REGATHER_MS: u64 = 5000;
-/// How long a coordinator that was away waits for the shards of its epoch, in milliseconds.
+/// Wait of a coordinator that was away for the shards of its epoch, in milliseconds.
 const AWAY_MS: u64 = 15_000;
 
-/// Whether all shards have had time to come.
+/// State of the wait for all shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Gathering {
     /// They have until then.
     Until(Timestamp),
-    /// They had.
+    /// They had time to come.
     Done,
 }
 
@@ -37,7 +37,7 @@ impl Gathering {
         }
     }
 
-    /// Whether those who are here will do. They do from now on if they are all, or had time.
+    /// Returns `true` if those who are here will do. They do from now on if they are all, or had time.
     pub(super) fn will_do(&mut self, now: Timestamp, complete: bool) -> bool {
         if complete || self.is_over(now) {
             *self = Self::Done;
@@ -45,7 +45,7 @@ impl Gathering {
         *self == Self::Done
     }
 
-    /// Whether the time is over.
+    /// Returns `true` once the time is over.
     pub(super) fn is_over(self, now: Timestamp) -> bool {
         match self {
             Self::Until(at) => now >= at,

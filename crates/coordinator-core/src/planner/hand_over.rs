@@ -12,11 +12,11 @@ use crate::faults::Suspensions;
 const QUICK: u32 = 8;
 /// The wait doubles this many times at most.
 const MOST_DOUBLINGS: u32 = 6;
-/// How much longer than the last planning the next may take, in milliseconds.
+/// Time that the next planning may take longer than the last, in milliseconds.
 const SPARE_MS: u64 = 2000;
 
 impl Planner {
-    /// Whether the newest epoch has a shard that is leaving, or lacks one that has been back for a
+    /// Returns `true` if the newest epoch has a shard that is leaving, or lacks one that has been back for a
     /// while.
     pub(super) fn wants_hand_over(
         &self,

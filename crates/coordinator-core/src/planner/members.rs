@@ -27,7 +27,7 @@ impl Planner {
         self.roster.disconnect(identity)
     }
 
-    /// Whether the shard is here and registered.
+    /// Returns `true` if the shard is here and registered.
     pub(crate) fn is_registered(&self, identity: &IdentityKey) -> bool {
         self.roster.member(identity).is_some()
     }

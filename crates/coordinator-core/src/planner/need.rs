@@ -6,10 +6,10 @@ use super::Planner;
 use crate::course::{Conduct, Course};
 use crate::faults::Suspensions;
 
-/// Why an epoch is planned.
+/// Reason for which an epoch is planned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
-    /// None runs.
+    /// No epoch runs.
     First,
     /// The one that runs cannot go on.
     Successor,
@@ -20,14 +20,14 @@ pub(super) enum Need {
 }
 
 impl Need {
-    /// Whether rounds wait for it.
+    /// Returns `true` if rounds wait for the epoch.
     pub(super) const fn is_urgent(self) -> bool {
         matches!(self, Self::First | Self::Successor)
     }
 }
 
 impl Planner {
-    /// Why an epoch has to be planned now, if one has to.
+    /// Reason for which an epoch has to be planned now, if one has to.
     pub(super) fn need(
         &self,
         now: Timestamp,

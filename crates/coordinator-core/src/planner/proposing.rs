@@ -1,4 +1,4 @@
-//! What becomes of an epoch that was called: its document is proposed, signed and checked.
+//! Second half of planning: the document of an epoch that was called is proposed, signed and checked.
 
 use antiphon_wire::{IdentityKey, Timestamp, ToShard};
 
@@ -9,7 +9,7 @@ use super::retry::Again;
 use super::{Action, Planner, Planning};
 use crate::course::Course;
 
-/// What planning is taken to need at most, in milliseconds.
+/// Longest time that planning is taken to need, in milliseconds.
 const LONGEST_PLANNING_MS: u64 = 120_000;
 
 impl Planner {

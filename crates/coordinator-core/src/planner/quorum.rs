@@ -1,5 +1,5 @@
-//! Which shards an epoch can have: operators count as present only with more than half of their
-//! list, and those present must hold more than (1+f)/2 of the network file's weight.
+//! Shards that an epoch can have. Operators count as present only with more than half of their list, and
+//! those present must hold more than (1+f)/2 of the network file's weight.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use antiphon_wire::{Epoch, IdentityKey, NetworkFile, OperatorIndex, OperatorList
 use super::roster::Roster;
 use crate::faults::Suspensions;
 
-/// How much of the network file's weight is present.
+/// Share of the network file's weight that is present.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Presence {
     /// The weight of the operators present.
@@ -26,7 +26,7 @@ pub struct Presence {
 pub(super) struct Selection {
     pub(super) shards: Vec<IdentityKey>,
     pub(super) presence: Presence,
-    /// Whether every shard on the lists of all operators is among them.
+    /// True if every shard on the lists of all operators is among them.
     pub(super) complete: bool,
     pub(super) is_quorum: bool,
 }
@@ -52,7 +52,8 @@ pub(super) fn lists(
     lists
 }
 
-/// Whether more than half of a list's shards have registered with it, and its number.
+/// Rank of a list among its operator's: `true` if more than half of its shards have registered with it, then
+/// its number.
 fn rank(roster: &Roster, list: &Signed<OperatorList>) -> (bool, u32) {
     let OperatorList { operator, number, ref shards, .. } = *list.claimed();
     let has = |id: &&IdentityKey| registered(roster, id) == Some((operator, number));
@@ -157,7 +158,7 @@ fn staying(roster: &Roster) -> impl Iterator<Item = IdentityKey> {
     roster.members().filter(|(_, member)| !member.is_leaving()).map(|(id, _)| *id)
 }
 
-/// Whether `present` is more than (1+f)/2 of the network's weight.
+/// Returns `true` if `present` is more than (1+f)/2 of the network's weight.
 fn holds(network: &NetworkFile, present: u64) -> bool {
     let f = u128::from(network.policy.malicious_ppm);
     2_000_000 * u128::from(present) > (1_000_000 + f) * u128::from(network.total_weight())

@@ -40,7 +40,7 @@ impl Retry {
         }
     }
 
-    /// An attempt succeeded.
+    /// Forgets failures, after an attempt that succeeded.
     pub(super) fn succeeded(&mut self) {
         self.failures = 0;
     }

@@ -12,18 +12,18 @@ const MOST_HELD: usize = 8;
 /// Links that are remembered at once.
 const MOST_MEMBERS: usize = 4096;
 
-/// Why a registration is not accepted.
+/// Reason for which a registration is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistrationError {
-    /// Another protocol version.
+    /// The shard speaks another protocol version.
     #[error("the shard speaks protocol version {0}, this coordinator {PROTOCOL_VERSION}")]
     Version(u16),
     /// The list is for another network file.
     #[error("the operator list is for network {found}, this is {ours}: compare the network files")]
     Network {
-        /// The list's network.
+        /// Network that the list is for.
         found: Digest,
-        /// This coordinator's.
+        /// Network of this coordinator.
         ours: Digest,
     },
     /// The list is of an operator that the network file does not have.
@@ -48,7 +48,7 @@ pub enum RegistrationError {
     },
 }
 
-/// A registered shard.
+/// A shard that is here and registered.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub(super) registration: Registration,
@@ -61,7 +61,7 @@ pub(crate) struct Member {
     pub(super) stay: Stay,
 }
 
-/// Whether a shard stays.
+/// Plans of a shard to stay or leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stay {
     Staying,
@@ -80,12 +80,12 @@ impl Member {
         self.list().claimed().operator
     }
 
-    /// Whether it can serve rounds of this very document.
+    /// Returns `true` if it can serve rounds of this very document.
     pub(super) fn holds(&self, signed: &SignedDocument) -> bool {
         self.held.get(&signed.document.epoch) == Some(&signed.document.digest())
     }
 
-    /// Whether it is going to stop.
+    /// Returns `true` if it is going to stop.
     pub(crate) fn is_leaving(&self) -> bool {
         self.stay != Stay::Staying
     }

@@ -1,4 +1,4 @@
-//! Which epoch runs: epochs are announced, begin, break, go on and end.
+//! Course of epochs: they are announced, begin, break, go on and end.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

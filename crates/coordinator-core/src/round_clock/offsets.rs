@@ -1,4 +1,4 @@
-//! What the shards' clocks say about each other's and about the coordinator's own.
+//! Offsets of the shards' clocks from each other and from the coordinator's own.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -31,7 +31,7 @@ struct Clock {
     told: Told,
 }
 
-/// What was last said about a clock.
+/// State of a clock in the last notice about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     Right,
@@ -115,7 +115,7 @@ pub(super) fn ahead_ms(clock: Timestamp, now: Timestamp) -> i64 {
     if clock >= now { apart } else { -apart }
 }
 
-/// Whether a difference is more than links and schedulers explain.
+/// Returns `true` if a difference is more than links and schedulers explain.
 const fn is_off(ms: i64) -> bool {
     ms.unsigned_abs() > APART_MS.unsigned_abs()
 }

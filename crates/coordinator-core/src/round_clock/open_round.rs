@@ -24,9 +24,9 @@ pub(super) struct OpenRound {
     reports_due: Timestamp,
     /// When shards erase the epoch's secrets, and with them what they know of the round.
     expires_at: Timestamp,
-    /// How long a round goes on after an honest shard withheld its seal key, in milliseconds.
+    /// Time for which a round goes on after an honest shard withheld its seal key, in milliseconds.
     follow_ms: u64,
-    /// Whether no other round has been open beside it.
+    /// True if no other round has been open beside it.
     pub(super) alone: bool,
     voters: Voters,
     reports: BTreeMap<IdentityKey, (RoundOutcome, RoundCounts)>,
@@ -66,7 +66,7 @@ impl OpenRound {
         &self.shards
     }
 
-    /// Whether it is a round of this shard.
+    /// Returns `true` if it is a round of this shard.
     pub(super) fn has(&self, shard: &IdentityKey) -> bool {
         self.shards.contains(shard)
     }
@@ -103,7 +103,7 @@ impl OpenRound {
         now >= self.deadline || self.shards.iter().all(accounted)
     }
 
-    /// What is known of the round now that it is over.
+    /// Closes the books of the round, now that it is over.
     pub(super) fn into_ended(self, next_round: Round, weight: Weight) -> EndedRound {
         let outcome = |shard: &IdentityKey| self.reports.get(shard).map(|(outcome, _)| *outcome);
         let outcomes = self.shards.iter().map(outcome).collect();

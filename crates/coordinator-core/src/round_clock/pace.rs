@@ -1,8 +1,8 @@
-//! How many rounds may be open at once.
+//! Pace of rounds: the number that may be open at once.
 
-/// How much longer than alone a round may take beside others: half as long again. Rounds that wait
-/// for links take no longer beside each other; rounds that wait for processors do, and opening more
-/// of them gains nothing.
+/// Ratio of a round's time beside others to its time alone up to which it counts as good: half as long again.
+/// Rounds that wait for links take no longer beside each other; rounds that wait for processors do, and
+/// opening more of them gains nothing.
 const SLOWER: (u64, u64) = (3, 2);
 
 /// Works its way up to the most rounds that are wanted, and back when they are in each other's way.
@@ -14,18 +14,18 @@ const SLOWER: (u64, u64) = (3, 2);
 pub(super) struct Pace {
     most: usize,
     allowed: usize,
-    /// What a round took that was alone, in milliseconds.
+    /// Time that a round took that was alone, in milliseconds.
     alone_ms: Option<u64>,
-    /// What the last round that was delivered took, in milliseconds.
+    /// Time that the last round took that was delivered, in milliseconds.
     last_ms: u64,
 }
 
-/// How a round went, as far as the pace of others is concerned.
+/// End of a round, as far as the pace of others is concerned.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pacing {
-    /// Whether it was delivered everywhere.
+    /// True if it was delivered everywhere.
     pub(super) delivered: bool,
-    /// Whether no other was open beside it.
+    /// True if no other was open beside it.
     pub(super) alone: bool,
     /// Milliseconds from its opening to the last report.
     pub(super) latency_ms: u64,
@@ -37,12 +37,12 @@ impl Pace {
         Self { most, allowed: 1, alone_ms: None, last_ms: 0 }
     }
 
-    /// How many rounds may be open at once for now.
+    /// Number of rounds that may be open at once for now.
     pub(super) fn allowed(&self) -> usize {
         self.allowed
     }
 
-    /// What a round takes for now, in milliseconds; 0 before the first.
+    /// Time that a round takes for now, in milliseconds; 0 before the first.
     pub(super) fn latency_ms(&self) -> u64 {
         self.last_ms
     }

@@ -1,4 +1,4 @@
-//! Which shards are ready for which rounds.
+//! Readiness of shards for rounds to come.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use antiphon_wire::{Epoch, IdentityKey, Round};
 /// Rounds for which a shard may say ahead that it is ready; more are not remembered.
 const MOST_READY: usize = 256;
 
-/// What shards said of rounds to come.
+/// Rounds for which each shard said that it is ready.
 #[derive(Debug, Default)]
 pub(super) struct Readiness(BTreeMap<IdentityKey, BTreeSet<(Epoch, Round)>>);
 
@@ -20,7 +20,7 @@ impl Readiness {
         }
     }
 
-    /// Whether the shard said that it is ready for the round.
+    /// Returns `true` if the shard said that it is ready for the round.
     pub(super) fn is_ready(&self, shard: &IdentityKey, epoch: Epoch, round: Round) -> bool {
         self.0.get(shard).is_some_and(|rounds| rounds.contains(&(epoch, round)))
     }
