@@ -65,6 +65,29 @@ impl<D: Disk> KeptFile<D> {
         // The rename itself is durable only when the folder is.
         self.disk.sync_folder()
     }
+
+    /// A file next to this one, whose name ends in `suffix` as well. It is this process's for as long
+    /// as this one is.
+    #[must_use]
+    pub fn beside(&self, suffix: &str) -> Self {
+        Self { disk: self.disk.beside(suffix), _lock: None }
+    }
+
+    /// The suffixes, beginning with `start`, of the files next to this one.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn suffixes(&self, start: &str) -> io::Result<Vec<String>> {
+        self.disk.suffixes(start)
+    }
+
+    /// Removes the file, if it exists. A power cut may bring it back.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub fn remove(&self) -> io::Result<()> {
+        self.disk.remove()
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const MOST_LINKS: usize = 40;
 
 /// A place whose content is replaced as a whole: `create`, `sync`, `rename`, `sync_folder`.
-pub trait Disk {
+pub trait Disk: Sized {
     /// New content that is not in place yet.
     type New;
 
@@ -39,6 +39,20 @@ pub trait Disk {
     /// # Errors
     /// Those of the system.
     fn sync_folder(&self) -> io::Result<()>;
+
+    /// The place next to this one whose name ends in `suffix` as well.
+    #[must_use]
+    fn beside(&self, suffix: &str) -> Self;
+    /// The suffixes, beginning with `start`, of the names of what there is next to this place.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn suffixes(&self, start: &str) -> io::Result<Vec<String>>;
+    /// Removes what is here, if there is something. A power cut may bring it back.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn remove(&self) -> io::Result<()>;
 }
 
 /// A file in the file system.
@@ -70,6 +84,10 @@ impl FileSystem {
             }
         }
         Err(io::Error::other("too many symbolic links"))
+    }
+
+    fn folder(&self) -> &Path {
+        self.0.parent().filter(|path| *path != "").unwrap_or(Path::new("."))
     }
 }
 
@@ -114,9 +132,33 @@ impl Disk for FileSystem {
 
     fn sync_folder(&self) -> io::Result<()> {
         #[cfg(unix)]
-        File::open(self.0.parent().filter(|path| *path != "").unwrap_or(Path::new(".")))?
-            .sync_all()?;
+        File::open(self.folder())?.sync_all()?;
         Ok(())
+    }
+
+    fn beside(&self, suffix: &str) -> Self {
+        Self(beside(&self.0, suffix))
+    }
+
+    fn suffixes(&self, start: &str) -> io::Result<Vec<String>> {
+        // Names that are no text are of other files.
+        let Some(own) = self.0.file_name().and_then(|name| name.to_str()) else {
+            return Ok(Vec::new());
+        };
+        let mut suffixes = Vec::new();
+        for entry in std::fs::read_dir(self.folder())? {
+            let name = entry?.file_name();
+            let suffix = name.to_str().and_then(|name| name.strip_prefix(own));
+            suffixes.extend(suffix.filter(|suffix| suffix.starts_with(start)).map(str::to_owned));
+        }
+        Ok(suffixes)
+    }
+
+    fn remove(&self) -> io::Result<()> {
+        match std::fs::remove_file(&self.0) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -48,6 +48,28 @@ fn nobody_else_may_read_it() {
 }
 
 #[test]
+fn files_beside_one_are_found_by_their_names_and_removed_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = KeptFile::take(&folder.path().join("state")).unwrap();
+    file.replace(b"0").unwrap();
+    for suffix in [".epoch-1", ".epoch-2", ".other"] {
+        file.beside(suffix).replace(suffix.as_bytes()).unwrap();
+    }
+    fs::write(folder.path().join("else.epoch-3"), b"another's").unwrap();
+    let found = |file: &KeptFile| {
+        let mut found = file.suffixes(".epoch-").unwrap();
+        found.sort();
+        found
+    };
+    assert_eq!(found(&file), [".epoch-1", ".epoch-2"]);
+    file.beside(".epoch-1").remove().unwrap();
+    file.beside(".epoch-1").remove().unwrap();
+    assert_eq!(found(&file), [".epoch-2"]);
+    assert_eq!(file.beside(".epoch-2").read(99).unwrap().unwrap(), b".epoch-2");
+    assert_eq!(file.read(99).unwrap().unwrap(), b"0");
+}
+
+#[test]
 fn a_power_cut_at_any_step_leaves_the_old_content_or_the_new() {
     for (steps, seed) in (0..6).flat_map(|steps| (0..16).map(move |seed| (steps, seed))) {
         let disk = FailingDisk::new(seed);
