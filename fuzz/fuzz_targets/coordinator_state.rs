@@ -1,11 +1,13 @@
-//! A coordinator's state file: any text is refused, or gives a state that is written and read again
-//! unchanged, and with which a coordinator starts.
+//! A coordinator's state: any text is refused, or gives marks that are written and read again unchanged,
+//! and with which, and any document, a coordinator starts.
 #![no_main]
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use antiphon_coordinator_core::{Coordinator, CoordinatorConfig, Input, State};
-use antiphon_wire::{IdentityKey, NetworkFile, Operator, Policy, Timestamp};
+use antiphon_coordinator_core::{Coordinator, CoordinatorConfig, Input, Marks, State};
+use antiphon_wire::{
+    Decode as _, IdentityKey, NetworkFile, Operator, Policy, SignedDocument, Timestamp,
+};
 use ed25519_dalek::SigningKey;
 use libfuzzer_sys::fuzz_target;
 
@@ -16,27 +18,28 @@ static NETWORK: LazyLock<NetworkFile> = LazyLock::new(|| {
     NetworkFile::new(vec![operator], policy).expect("a policy that makes sense")
 });
 
-/// A state with these numbers and this text for its suspensions and the document that follows.
-fn state(numbers: [u64; 3], more: &str) -> String {
+/// Marks with these numbers and this text for their suspensions.
+fn marks(numbers: [u64; 3], suspensions: &str) -> String {
     let [epoch, round, open_ms] = numbers;
-    let (suspensions, next) = more.split_once('\n').unwrap_or((more, "null"));
     format!(
         r#"{{"last_epoch":{epoch},"last_round":{round},"last_open_ms":{open_ms},"previous":"{}",
-            "current":null,"next":{next},"suspensions":{suspensions}}}"#,
+            "suspensions":{suspensions}}}"#,
         "00".repeat(32)
     )
 }
 
-fuzz_target!(|input: (u64, [u64; 3], &str)| {
-    let (now, numbers, text) = input;
-    start(now, text);
-    start(now, &state(numbers, text));
+fuzz_target!(|input: (u64, [u64; 3], &str, &[u8])| {
+    let (now, numbers, text, document) = input;
+    let document = SignedDocument::from_bytes(document).ok().map(Arc::new);
+    start(now, text, document.clone());
+    start(now, &marks(numbers, text), document);
 });
 
-fn start(now: u64, text: &str) {
-    let Ok(state) = serde_json::from_str::<State>(text) else { return };
-    let again = serde_json::to_string(&state).expect("a state is always written");
-    assert_eq!(serde_json::from_str::<State>(&again).ok().as_ref(), Some(&state));
+fn start(now: u64, text: &str, next: Option<Arc<SignedDocument>>) {
+    let Ok(marks) = serde_json::from_str::<Marks>(text) else { return };
+    let again = serde_json::to_string(&marks).expect("marks are always written");
+    assert_eq!(serde_json::from_str::<Marks>(&again).ok().as_ref(), Some(&marks));
+    let state = State::new(marks, None, next);
     let config = CoordinatorConfig::default();
     let mut coordinator = Coordinator::new(config, NETWORK.clone(), state, Timestamp(now));
     while coordinator.poll().is_some() {}

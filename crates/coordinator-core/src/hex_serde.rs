@@ -1,9 +1,8 @@
 //! Wire values as hexadecimal text in the state file.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use antiphon_wire::{Decode, Digest, Encode, IdentityKey, SignedDocument};
+use antiphon_wire::{Digest, IdentityKey};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -19,27 +18,6 @@ pub(crate) mod digest {
         let mut bytes = [0; 32];
         hex::decode_to_slice(String::deserialize(input)?, &mut bytes).map_err(D::Error::custom)?;
         Ok(Digest(bytes))
-    }
-}
-
-/// A signed document as its byte form.
-pub(crate) mod document {
-    use super::*;
-
-    pub(crate) fn serialize<S: Serializer>(
-        document: &Option<Arc<SignedDocument>>,
-        out: S,
-    ) -> Result<S::Ok, S::Error> {
-        document.as_ref().map(|document| hex::encode(document.to_bytes())).serialize(out)
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-        input: D,
-    ) -> Result<Option<Arc<SignedDocument>>, D::Error> {
-        let Some(text) = Option::<String>::deserialize(input)? else { return Ok(None) };
-        let bytes = hex::decode(text).map_err(D::Error::custom)?;
-        let document = SignedDocument::from_bytes(&bytes).map_err(D::Error::custom)?;
-        Ok(Some(Arc::new(document)))
     }
 }
 

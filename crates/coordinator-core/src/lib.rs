@@ -19,4 +19,4 @@ pub use coordinator::{Coordinator, Input, Output};
 pub use notice::{Notice, RoundReport, RoundResult, RoundTotals};
 pub use planner::{Presence, RegistrationError, Work, WorkDone, check_registration};
 pub use settings::{CannotForm, CoordinatorConfig};
-pub use state::State;
+pub use state::{Marks, State};

@@ -11,30 +11,50 @@ use super::notice::Notice;
 use super::{planner, round_clock};
 
 /// All that outlives the process. The default is that of a network which has never run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    marks: Marks,
+    current: Option<Arc<SignedDocument>>,
+    next: Option<Arc<SignedDocument>>,
+}
+
+/// The part of a state that changes in every round: what is above all numbers used, and who sits out.
+/// Its size does not depend on how many shards there are, but on how many failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct State {
+pub struct Marks {
     last_epoch: u64,
     last_round: u64,
     last_open_ms: u64,
     #[serde(with = "hex_serde::digest")]
     previous: Digest,
-    #[serde(with = "hex_serde::document")]
-    current: Option<Arc<SignedDocument>>,
-    #[serde(with = "hex_serde::document")]
-    next: Option<Arc<SignedDocument>>,
     suspensions: Suspensions,
 }
 
 impl State {
+    /// A state of its parts: the marks, the document of the epoch that runs, and the one published for
+    /// the epoch after it. A document that is lost may be left out: another epoch is planned then.
+    pub const fn new(
+        marks: Marks,
+        current: Option<Arc<SignedDocument>>,
+        next: Option<Arc<SignedDocument>>,
+    ) -> Self {
+        Self { marks, current, next }
+    }
+
+    /// What changes in every round.
+    pub const fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
     /// The highest epoch number that was ever called, whether or not its document came about.
     pub const fn last_epoch(&self) -> Epoch {
-        Epoch(self.last_epoch)
+        Epoch(self.marks.last_epoch)
     }
 
     /// The highest round number that was opened or skipped.
     pub const fn last_round(&self) -> Round {
-        Round(self.last_round)
+        Round(self.marks.last_round)
     }
 
     /// The document of the epoch that runs.
@@ -54,33 +74,35 @@ impl State {
         suspensions: &Suspensions,
     ) -> Self {
         Self {
-            last_epoch: planned.last_epoch.0,
-            last_round: opened.last_round.0,
-            last_open_ms: opened.last_open.map_or(0, |at| at.0),
-            previous: planned.previous,
+            marks: Marks {
+                last_epoch: planned.last_epoch.0,
+                last_round: opened.last_round.0,
+                last_open_ms: opened.last_open.map_or(0, |at| at.0),
+                previous: planned.previous,
+                suspensions: suspensions.clone(),
+            },
             current: opened.current.clone(),
             next: opened.next.clone(),
-            suspensions: suspensions.clone(),
         }
     }
 
     /// What each machine has to remember.
     pub(crate) fn parts(self) -> (planner::Marks, round_clock::Marks, Suspensions) {
-        let planned =
-            planner::Marks { last_epoch: Epoch(self.last_epoch), previous: self.previous };
+        let Marks { last_epoch, last_round, last_open_ms, previous, suspensions } = self.marks;
+        let planned = planner::Marks { last_epoch: Epoch(last_epoch), previous };
         let opened = round_clock::Marks {
-            last_round: Round(self.last_round),
-            last_open: Some(Timestamp(self.last_open_ms)).filter(|at| at.0 != 0),
+            last_round: Round(last_round),
+            last_open: Some(Timestamp(last_open_ms)).filter(|at| at.0 != 0),
             current: self.current,
             next: self.next,
         };
-        (planned, opened, self.suspensions)
+        (planned, opened, suspensions)
     }
 
     /// Fits the state to the time and the network: documents of no use are dropped, and a clock that
     /// was set back must not stop the rounds for as long. Returns what there is to say of it.
     pub(crate) fn refresh(&mut self, network: &NetworkFile, now: Timestamp) -> Vec<Notice> {
-        self.last_open_ms = self.last_open_ms.min(now.0);
+        self.marks.last_open_ms = self.marks.last_open_ms.min(now.0);
         let mut notices = Vec::new();
         for document in [&mut self.next, &mut self.current] {
             let Some(signed) = document else { continue };
@@ -89,8 +111,8 @@ impl State {
                 *document = None;
                 notices.push(Notice::DocumentDropped { epoch, reason });
             } else {
-                // No file that is whole has a document of an epoch that was not called.
-                self.last_epoch = self.last_epoch.max(epoch.0);
+                // An epoch that has a document was called.
+                self.marks.last_epoch = self.marks.last_epoch.max(epoch.0);
             }
         }
         notices

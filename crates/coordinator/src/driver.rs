@@ -228,7 +228,7 @@ impl Driver {
     }
 
     /// Keeps the state, however long it takes: nothing that depends on it is done before.
-    fn save(&self, state: &State) -> Result<(), StoreError> {
+    fn save(&mut self, state: &State) -> Result<(), StoreError> {
         let mut failures = 0_u32;
         while let Err(error) = self.store.save(state) {
             if failures.is_multiple_of(SAID_EVERY) {

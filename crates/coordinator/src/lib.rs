@@ -76,7 +76,7 @@ impl CoordinatorServer {
     /// If an address or the state file cannot be used.
     pub fn start(config: ServerConfig) -> Result<Self, ServerError> {
         metrics::describe();
-        let store = Store::take(&config.state)?;
+        let mut store = Store::take(&config.state)?;
         let state = store.load()?;
         // Proves that the state can be kept before anybody relies on it.
         store.save(&state)?;

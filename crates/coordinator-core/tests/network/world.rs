@@ -8,8 +8,9 @@ use antiphon_coordinator_core::{
     Coordinator, CoordinatorConfig, Input, Notice, Output, RoundReport, State, Work,
 };
 use antiphon_wire::{
-    Epoch, IdentityKey, NetworkFile, Operator, OperatorIndex, OperatorList, Policy, Round,
-    ShardIndex, Signed, SignedDocument, Timestamp, ToCoordinator, ToShard,
+    Decode as _, Encode as _, Epoch, IdentityKey, NetworkFile, Operator, OperatorIndex,
+    OperatorList, Policy, Round, ShardIndex, Signed, SignedDocument, Timestamp, ToCoordinator,
+    ToShard,
 };
 use ed25519_dalek::SigningKey;
 use rand::SeedableRng;
@@ -144,9 +145,13 @@ impl World {
     pub(crate) fn restart_coordinator(&mut self) {
         self.mail.clear();
         self.work = None;
-        // Through its text, as a file would hold it.
-        let text = serde_json::to_string(&self.saved).unwrap();
-        let state = serde_json::from_str(&text).unwrap();
+        // Through text and bytes, as files would hold them.
+        let text = serde_json::to_string(self.saved.marks()).unwrap();
+        let documents = [self.saved.current(), self.saved.next()].map(|signed| {
+            signed.map(|signed| Arc::new(SignedDocument::from_bytes(&signed.to_bytes()).unwrap()))
+        });
+        let [current, next] = documents;
+        let state = State::new(serde_json::from_str(&text).unwrap(), current, next);
         self.coordinator =
             Coordinator::new(self.config.clone(), self.network.clone(), state, self.now);
         self.drain();
