@@ -25,6 +25,9 @@ pub use frame::{FrameDecoder, FrameTooLarge, HEADER_BYTES, encode_frames};
 pub use identity::{Identity, PeerIdentity};
 pub use intake::RecvError;
 pub use limits::{Limits, Port};
-pub use peer::{Lane, PeerDialer, PeerHandle, PeerReceiver, PeerSendError, PeerSender, PeerServer};
+pub use peer::{
+    Lane, Medium, MemoryNetwork, PeerDialer, PeerHandle, PeerReceiver, PeerSendError, PeerSender,
+    PeerServer,
+};
 pub use prefix::{BadPrefix, Prefix};
 pub use quic::{Accept, Connection, Dialer, Link, LinkReceiver, LinkSender, SendError, Server};

@@ -1,13 +1,16 @@
-//! Links between shards: TLS over TCP, and frames in it. Each goes one way, from the shard that dialled
+//! Links between shards: TLS over TCP, or over the memory of one process, and frames in it. Each goes one way, from the shard that dialled
 //! to the one that was dialled, which answers with single bytes that it lets the other in, is still
 //! there, or closes. Two links to one peer are the two lanes: what has to arrive soon, and batches.
 //!
-//! TCP's flow control is the only one. A receiver that does not read fills the socket and stops its
+//! The connection's flow control is the only one. A receiver that does not read fills it and stops its
 //! sender, on that lane and no other.
 
 mod answer;
 mod dialer;
 mod handshake;
+mod medium;
+mod memory;
+mod pace;
 mod receiver;
 mod sender;
 mod server;
@@ -16,6 +19,8 @@ mod session;
 use crate::limits::Port;
 
 pub use dialer::PeerDialer;
+pub use medium::Medium;
+pub use memory::MemoryNetwork;
 pub use receiver::{PeerHandle, PeerReceiver};
 pub use sender::{PeerSendError, PeerSender};
 pub use server::PeerServer;

@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::handshake::{self, HandshakeError};
-use super::{Lane, PeerSender};
+use super::pace::paced;
+use super::{Lane, Medium, PeerSender};
 use crate::dial_error::DialError;
 use crate::identity::{Identity, PeerIdentity};
 use crate::limits::Limits;
@@ -19,16 +19,22 @@ use crate::tls::{self, SERVER_NAME};
 pub struct PeerDialer {
     identity: Identity,
     limits: Limits,
+    medium: Medium,
 }
 
 impl PeerDialer {
-    /// A dialler that presents `identity`.
+    /// A dialler that presents `identity`, over TCP.
     pub fn new(identity: &Identity, limits: Limits) -> Self {
-        Self { identity: identity.clone(), limits }
+        Self { identity: identity.clone(), limits, medium: Medium::Tcp }
+    }
+
+    /// The same, over `medium`.
+    pub fn over(self, medium: Medium) -> Self {
+        Self { medium, ..self }
     }
 
     /// Opens a link to the shard at `addr` that proves to be `expected`, and waits until it has let us
-    /// in.
+    /// in. Not many of a process's links are opened at the same time.
     ///
     /// # Errors
     ///
@@ -50,10 +56,10 @@ impl PeerDialer {
         let tls = rustls::ClientConnection::new(Arc::new(tls), name)
             .map_err(|error| set_up(error.to_string()))?;
         let establish = async {
-            let tcp = TcpStream::connect(addr).await?;
-            handshake::dial(tcp, tls.into()).await
+            let stream = self.medium.connect(addr).await?;
+            handshake::dial(stream, tls.into()).await
         };
-        let error = match timeout(self.limits.handshake_timeout, establish).await {
+        let error = match paced(timeout(self.limits.handshake_timeout, establish)).await {
             Ok(Ok((session, unread, _))) => {
                 return Ok(PeerSender::start(session, unread, &self.limits));
             }

@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::medium::{Listener, Stream};
 use super::session::Session;
-use super::{Lane, PeerReceiver, handshake};
+use super::{Lane, Medium, PeerReceiver, handshake};
 use crate::bind_error::BindError;
 use crate::close::CloseReason;
 use crate::door::{BACKLOG, Door, Endpoint, Permit};
@@ -24,7 +24,7 @@ const OUT_OF_SOCKETS: Duration = Duration::from_millis(100);
 /// Interval of warnings about that.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
-/// A listening endpoint for other shards, over TCP. Dropping it refuses new links and leaves those
+/// A listening endpoint for other shards. Dropping it refuses new links and leaves those
 /// that exist.
 pub struct PeerServer {
     addr: SocketAddr,
@@ -39,9 +39,7 @@ pub struct PeerServer {
 type Sessions = Mutex<Option<Vec<Weak<Session>>>>;
 
 impl PeerServer {
-    /// Starts listening for shards for which `listed` returns true. It is asked once for each link, in
-    /// the handshake: when the list changes, closing the links of those who left it is up to the
-    /// caller. Must be called within a tokio runtime.
+    /// Starts listening over TCP, as [`PeerServer::bind_over`].
     ///
     /// # Errors
     ///
@@ -52,10 +50,27 @@ impl PeerServer {
         listed: impl Fn(&PeerIdentity) -> bool + Send + Sync + 'static,
         limits: Limits,
     ) -> Result<Self, BindError> {
+        Self::bind_over(&Medium::Tcp, addr, identity, listed, limits)
+    }
+
+    /// Starts listening for shards for which `listed` returns true. It is asked once for each link, in
+    /// the handshake: when the list changes, closing the links of those who left it is up to the
+    /// caller. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// See [`BindError`].
+    pub fn bind_over(
+        medium: &Medium,
+        addr: SocketAddr,
+        identity: &Identity,
+        listed: impl Fn(&PeerIdentity) -> bool + Send + Sync + 'static,
+        limits: Limits,
+    ) -> Result<Self, BindError> {
         let mut tls = tls::server_config(identity, Some(Arc::new(listed)))?;
         tls.alpn_protocols = Lane::ALL.map(|lane| lane.alpn().to_vec()).into();
         let socket = |source| BindError::Socket { addr, source };
-        let listener = socket::listen(addr).map_err(socket)?;
+        let listener = medium.listen(addr).map_err(socket)?;
         let addr = listener.local_addr().map_err(socket)?;
         // A connection takes a descriptor, and nobody has proven anything before the handshake.
         let quarter = usize::try_from(socket::most_open() / 4).unwrap_or(usize::MAX);
@@ -129,10 +144,10 @@ struct Listening {
 }
 
 impl Listening {
-    async fn accept(self, listener: TcpListener) {
+    async fn accept(self, mut listener: Listener) {
         let mut told = None;
         loop {
-            let (tcp, from) = match listener.accept().await {
+            let (stream, from) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     // Those that wait for a handshake give theirs back within seconds.
@@ -150,16 +165,16 @@ impl Listening {
             let Some(slot) = self.door.begin(from.ip()) else { continue };
             let listening = self.clone();
             tokio::spawn(async move {
-                let handshake = listening.handshake(tcp, permit);
+                let handshake = listening.handshake(stream, permit);
                 listening.door.unless_pushed_out(slot, handshake, &listening.links).await;
             });
         }
     }
 
-    async fn handshake(&self, tcp: TcpStream, permit: Permit) -> Option<((), PeerReceiver)> {
+    async fn handshake(&self, stream: Stream, permit: Permit) -> Option<((), PeerReceiver)> {
         let tls = rustls::ServerConnection::new(Arc::clone(&self.tls)).ok()?;
         let limits = self.door.limits();
-        let answer = handshake::answer(tcp, tls.into());
+        let answer = handshake::answer(stream, tls.into());
         let established = timeout(limits.handshake_timeout, answer).await.ok()?.ok()?;
         let link = PeerReceiver::start(established, self.door.rules(), limits, permit);
         // The link closes if the server is shut down.

@@ -1,14 +1,14 @@
-//! A TLS session over one TCP connection.
+//! A TLS session over one connection.
 
-use std::io::{self, BufRead as _, IoSlice, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::io::{self, BufRead as _, IoSlice, Write as _};
+use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use rustls::Connection as Tls;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use super::medium::Stream;
 use crate::close::{CloseReason, LinkLost};
 use crate::identity::PeerIdentity;
 
@@ -17,7 +17,7 @@ pub(super) const READ_BYTES: usize = 128 << 10;
 
 /// State that the tasks at one end of a link share. One of them reads, and one writes.
 pub(super) struct Session {
-    tcp: TcpStream,
+    stream: Stream,
     tls: Mutex<Tls>,
     remote: SocketAddr,
     identity: PeerIdentity,
@@ -45,13 +45,13 @@ pub(super) enum Read {
 
 impl Session {
     pub(super) fn new(
-        tcp: TcpStream,
+        stream: Stream,
         tls: Tls,
         remote: SocketAddr,
         identity: PeerIdentity,
     ) -> Self {
         let (end, said) = (watch::Sender::new(None), watch::Sender::new(false));
-        Self { tcp, tls: Mutex::new(tls), remote, identity, end, said }
+        Self { stream, tls: Mutex::new(tls), remote, identity, end, said }
     }
 
     pub(super) fn remote_addr(&self) -> SocketAddr {
@@ -114,7 +114,7 @@ impl Session {
 
     /// Reads the bytes that are there and appends them to `unread`, at least one.
     pub(super) async fn read(&self, unread: &mut BytesMut) -> io::Result<Read> {
-        read(&self.tcp, unread).await
+        read(&self.stream, unread).await
     }
 
     /// Decrypts `unread` and shows it to `taken` piece by piece, which returns the number of bytes that it
@@ -146,10 +146,10 @@ impl Session {
     /// Writes the encrypted bytes. If it is dropped half-way, the next call goes on.
     pub(super) async fn flush(&self) -> io::Result<()> {
         loop {
-            let written = write_tls(&self.tcp, &mut self.tls())?;
+            let written = write_tls(&self.stream, &mut self.tls())?;
             match written {
                 Written::All => return Ok(()),
-                Written::Full => self.tcp.writable().await?,
+                Written::Full => self.stream.writable().await?,
             }
         }
     }
@@ -158,19 +158,19 @@ impl Session {
     pub(super) async fn hang_up(&self) -> io::Result<()> {
         self.tls().send_close_notify();
         self.flush().await?;
-        socket2::SockRef::from(&self.tcp).shutdown(Shutdown::Write)
+        self.stream.hang_up()
     }
 }
 
 /// Reads the bytes that are there and appends them to `unread`, at least one.
-pub(super) async fn read(tcp: &TcpStream, unread: &mut BytesMut) -> io::Result<Read> {
+pub(super) async fn read(stream: &Stream, unread: &mut BytesMut) -> io::Result<Read> {
     // The rest of a record moves to the front, where there is room again: reads stay large.
     unread.reserve(READ_BYTES / 2);
     loop {
-        match tcp.try_read_buf(unread) {
+        match stream.try_read(unread) {
             Ok(0) => return Ok(Read::End),
             Ok(_) => return Ok(Read::Some),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => tcp.readable().await?,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.readable().await?,
             Err(error) => return Err(error),
         }
     }
@@ -216,9 +216,9 @@ enum Written {
     Full,
 }
 
-fn write_tls(tcp: &TcpStream, tls: &mut Tls) -> io::Result<Written> {
+fn write_tls(stream: &Stream, tls: &mut Tls) -> io::Result<Written> {
     while tls.wants_write() {
-        match tls.write_tls(&mut Socket(tcp)) {
+        match tls.write_tls(&mut &*stream) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Written::Full),
             Err(error) => return Err(error),
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -229,26 +229,9 @@ fn write_tls(tcp: &TcpStream, tls: &mut Tls) -> io::Result<Written> {
 }
 
 /// Writes a session's bytes, before there is a [`Session`].
-pub(super) async fn flush(tcp: &TcpStream, tls: &mut Tls) -> io::Result<()> {
-    while let Written::Full = write_tls(tcp, tls)? {
-        tcp.writable().await?;
+pub(super) async fn flush(stream: &Stream, tls: &mut Tls) -> io::Result<()> {
+    while let Written::Full = write_tls(stream, tls)? {
+        stream.writable().await?;
     }
     Ok(())
-}
-
-/// Adapts `TcpStream::try_write` to [`io::Write`]; returns `WouldBlock` instead of waiting.
-struct Socket<'a>(&'a TcpStream);
-
-impl Write for Socket<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(bytes)
-    }
-
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write_vectored(slices)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

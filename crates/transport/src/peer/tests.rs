@@ -1,4 +1,4 @@
-//! Shards that play by the rules and shards that do not, over the loopback interface.
+//! Shards that play by the rules and shards that do not, over the loopback interface and in memory.
 
 mod fair;
 mod raw;
@@ -22,8 +22,18 @@ fn identity(seed: u8) -> Identity {
     Identity::from_seed(&[seed; 32])
 }
 
+/// What links may go over.
+fn media() -> [Medium; 2] {
+    [Medium::Tcp, Medium::Memory(MemoryNetwork::default())]
+}
+
 fn server(limits: Limits) -> PeerServer {
     server_for(|_| true, limits)
+}
+
+fn server_over(medium: &Medium, limits: Limits) -> PeerServer {
+    let addr = "127.0.0.1:0".parse().unwrap();
+    PeerServer::bind_over(medium, addr, &Identity::from_seed(&SERVER), |_| true, limits).unwrap()
 }
 
 fn server_for(
@@ -35,14 +45,26 @@ fn server_for(
 }
 
 async fn dial(server: &PeerServer, limits: Limits, lane: Lane) -> PeerSender {
-    let dialer = PeerDialer::new(&identity(2), limits);
+    dial_over(&Medium::Tcp, server, limits, lane).await
+}
+
+async fn dial_over(medium: &Medium, server: &PeerServer, limits: Limits, lane: Lane) -> PeerSender {
+    let dialer = PeerDialer::new(&identity(2), limits).over(medium.clone());
     dialer.dial(server.local_addr(), identity(1).public(), lane).await.unwrap()
 }
 
 /// Both ends of a link, and the server.
 async fn pair(limits: Limits, lane: Lane) -> (PeerSender, PeerReceiver, PeerServer) {
-    let mut server = server(limits.clone());
-    let sender = dial(&server, limits, lane).await;
+    pair_over(&Medium::Tcp, limits, lane).await
+}
+
+async fn pair_over(
+    medium: &Medium,
+    limits: Limits,
+    lane: Lane,
+) -> (PeerSender, PeerReceiver, PeerServer) {
+    let mut server = server_over(medium, limits.clone());
+    let sender = dial_over(medium, &server, limits, lane).await;
     let receiver = server.accept().await.unwrap();
     (sender, receiver, server)
 }
