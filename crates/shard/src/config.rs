@@ -4,12 +4,13 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use antiphon_transport::{Limits, Prefix};
+use antiphon_transport::{Limits, Medium, Prefix};
 use antiphon_wire::{IdentityKey, NetworkFile, OperatorList, Signed};
 use ed25519_dalek::SigningKey;
 
-use crate::Advertised;
+use crate::{Advertised, Workers};
 
 /// Configuration of a shard server.
 pub struct ShardServerConfig {
@@ -36,6 +37,10 @@ pub struct ShardServerConfig {
     pub limits: ServerLimits,
     /// Threads that peel and build noise; `None` for one per core.
     pub threads: Option<NonZeroUsize>,
+    /// Threads that other shards of this process use as well, instead of its own.
+    pub workers: Option<Arc<Workers>>,
+    /// What links to other shards go over.
+    pub medium: Medium,
 }
 
 impl fmt::Debug for ShardServerConfig {

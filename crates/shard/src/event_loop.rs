@@ -75,7 +75,8 @@ impl Drop for AbortOnDrop {
 pub(crate) struct Hands {
     pub(crate) state_file: Option<Arc<KeptFile>>,
     pub(crate) phase: watch::Receiver<Phase>,
-    pub(crate) workers: Workers,
+    pub(crate) workers: Arc<Workers>,
+    pub(crate) results: mpsc::UnboundedSender<WorkDone>,
     pub(crate) dialer: Arc<PeerDialer>,
     pub(crate) links: Arc<PeerLinks>,
     pub(crate) doors: Doors,

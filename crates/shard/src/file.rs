@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 pub use antiphon_process::config_file::ConfigError;
 use antiphon_process::config_file::{AdminSection, ConfigSource};
+use antiphon_transport::Medium;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -108,6 +109,8 @@ impl Raw {
             state: Some(source.beside(&self.state)),
             limits: self.limits.parse(source)?,
             threads: self.threads.and_then(NonZeroUsize::new),
+            workers: None,
+            medium: Medium::Tcp,
         };
         let operator_list = source.beside(&self.operator_list);
         let admin = self.admin.map(|admin| admin.listen);

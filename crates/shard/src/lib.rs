@@ -26,3 +26,4 @@ pub use metrics::BUCKETS as METRIC_BUCKETS;
 pub use notice::ShardNotice;
 pub use server::{ShardServer, StartError};
 pub use state_file::StateFileError;
+pub use workers::Workers;

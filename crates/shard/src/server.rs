@@ -172,7 +172,8 @@ impl ShardServer {
         let addresses = (endpoints.peer_address, endpoints.client_address);
         let network = Arc::new(config.network.clone());
         let machine = machine(&config, &network, &endpoints, state)?;
-        let (workers, results) = workers(config.threads)?;
+        let workers = workers(&config)?;
+        let (results_in, results) = mpsc::unbounded_channel();
         let identity = machine.identity();
         tracing::info!(%identity, peer_address = %addresses.0, client_address = %addresses.1, "shard started");
 
@@ -180,13 +181,15 @@ impl ShardServer {
         let (lists_in, lists) = watch::channel(None);
         let (notices, _) = broadcast::channel(NOTICES);
         let doors = endpoints.doors();
+        let medium = config.medium;
         let served = endpoints.serve(&config.limits, &links, &phase);
         let (coordinator, coordinator_task) = linked(&credentials, config.coordinator);
         let hands = Hands {
             state_file,
             phase: phase.clone(),
             workers,
-            dialer: Arc::new(PeerDialer::new(&credentials, Limits::shards())),
+            results: results_in,
+            dialer: Arc::new(PeerDialer::new(&credentials, medium.limits()).over(medium)),
             links,
             doors,
             notices: notices.clone(),
@@ -302,14 +305,14 @@ fn machine(
     Ok(Shard::new(config, state, EntropySource::new(entropy())))
 }
 
-/// Starts the threads that peel, and returns their results with them.
-fn workers(
-    threads: Option<NonZeroUsize>,
-) -> Result<(Workers, mpsc::UnboundedReceiver<WorkDone>), StartError> {
-    let (results_in, results) = mpsc::unbounded_channel();
-    let threads = threads.or_else(|| available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
-    let workers = Workers::start(threads, &results_in).map_err(StartError::Threads)?;
-    Ok((workers, results))
+/// Threads that peel: those that the shard shares, or else its own.
+fn workers(config: &ShardServerConfig) -> Result<Arc<Workers>, StartError> {
+    if let Some(shared) = &config.workers {
+        return Ok(Arc::clone(shared));
+    }
+    let threads = config.threads.or_else(|| available_parallelism().ok());
+    let workers = Workers::start(threads.unwrap_or(NonZeroUsize::MIN));
+    Ok(Arc::new(workers.map_err(StartError::Threads)?))
 }
 
 /// Starts the task that keeps the coordinator linked, and returns its events with it.

@@ -12,8 +12,8 @@ use antiphon_mix::{Priority, Work, WorkDone};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc;
 
-/// A fixed number of threads over one queue: the rounds that are waiting first, the earlier before the
-/// later, then noise, then work for epochs to come.
+/// A fixed number of threads over one queue, for one shard or for all of a process: the rounds that are
+/// waiting first, the earlier before the later, then noise, then work for epochs to come.
 ///
 /// Neither the queue nor the way back has a bound of its own, on purpose: with bounds on both, the
 /// machine's task waiting to hand out work and the threads waiting to hand in results could wait for
@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 /// [`onions_per_batch`](antiphon_mix::Limits::onions_per_batch) per peer and layer of a running
 /// round, and noise is built for each round once, a few rounds ahead at most.
 #[derive(Debug)]
-pub(crate) struct Workers {
+pub struct Workers {
     shared: Arc<Shared>,
 }
 
@@ -32,10 +32,13 @@ struct Shared {
     wake: Condvar,
 }
 
+/// Work, and where its result goes.
+type Piece = (Work, mpsc::UnboundedSender<WorkDone>);
+
 /// Held for well below a microsecond, while pieces of work take about a millisecond.
 #[derive(Debug)]
 struct Queue {
-    waiting: BTreeMap<Priority, VecDeque<Work>>,
+    waiting: BTreeMap<Priority, VecDeque<Piece>>,
     /// Threads that may take work for epochs now, which is long: one stays free for rounds, if there
     /// is more than one.
     epoch_slots: usize,
@@ -46,7 +49,7 @@ struct Queue {
 
 impl Queue {
     /// Takes out the most urgent piece that may be done now.
-    fn pop(&mut self) -> Option<Work> {
+    fn pop(&mut self) -> Option<Piece> {
         let mut first = self.waiting.first_entry()?;
         if *first.key() == Priority::Epoch {
             // Nothing is less urgent.
@@ -69,11 +72,11 @@ impl Queue {
 }
 
 impl Workers {
-    /// Starts the threads. Results go to `results`.
-    pub(crate) fn start(
-        threads: NonZeroUsize,
-        results: &mpsc::UnboundedSender<WorkDone>,
-    ) -> io::Result<Self> {
+    /// Starts the threads. They end when this is dropped.
+    ///
+    /// # Errors
+    /// If the system gives no threads.
+    pub fn start(threads: NonZeroUsize) -> io::Result<Self> {
         let queue = Queue {
             waiting: BTreeMap::new(),
             epoch_slots: (threads.get() - 1).max(1),
@@ -83,18 +86,18 @@ impl Workers {
         let shared = Arc::new(Shared { queue: Mutex::new(queue), wake: Condvar::new() });
         let workers = Self { shared };
         for number in 0..threads.get() {
-            let (shared, results) = (Arc::clone(&workers.shared), results.clone());
+            let shared = Arc::clone(&workers.shared);
             thread::Builder::new()
                 .name(format!("antiphon-work-{number}"))
-                .spawn(move || shared.serve(&results))?;
+                .spawn(move || shared.serve())?;
         }
         Ok(workers)
     }
 
     /// Queues a job.
-    pub(crate) fn submit(&self, work: Work) {
+    pub(crate) fn submit(&self, work: Work, results: mpsc::UnboundedSender<WorkDone>) {
         let mut queue = self.shared.lock();
-        queue.waiting.entry(work.priority()).or_default().push_back(work);
+        queue.waiting.entry(work.priority()).or_default().push_back((work, results));
         let (urgent, background) = queue.lengths();
         self.shared.wake_one(queue);
         crate::metrics::work_queued(urgent, background);
@@ -136,8 +139,8 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn serve(&self, results: &mpsc::UnboundedSender<WorkDone>) {
-        while let Some(work) = self.next() {
+    fn serve(&self) {
+        while let Some((work, results)) = self.next() {
             let long = work.priority() == Priority::Epoch;
             let started = thread_time();
             let done = or_abort(|| work.run()).taking(thread_time().saturating_sub(started));
@@ -147,14 +150,13 @@ impl Shared {
                 // What waits for a slot may go on now.
                 self.wake_one(queue);
             }
-            if results.send(done).is_err() {
-                return;
-            }
+            // Fails only if the shard is gone, and nobody misses it.
+            let _ = results.send(done);
         }
     }
 
     /// The next job; `None` when there will be none.
-    fn next(&self) -> Option<Work> {
+    fn next(&self) -> Option<Piece> {
         let mut queue = self.lock();
         loop {
             if queue.closed {

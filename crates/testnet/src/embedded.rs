@@ -15,7 +15,7 @@ use antiphon_process::entropy::entropy;
 use antiphon_shard::{
     CoordinatorAddress, ServerLimits, ShardNotice, ShardServer, ShardServerConfig, StartError,
 };
-use antiphon_transport::Identity;
+use antiphon_transport::{Identity, Medium};
 use antiphon_wire::{
     Epoch, IdentityKey, NetworkFile, NetworkFileError, Operator, OperatorIndex, OperatorList,
     Policy, Signed,
@@ -286,6 +286,8 @@ fn shard_config(
         state: None,
         limits: options.limits.clone(),
         threads: options.threads,
+        workers: None,
+        medium: Medium::Tcp,
     }
 }
 

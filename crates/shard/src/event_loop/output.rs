@@ -50,7 +50,9 @@ impl<T> EventLoop<T> {
             Output::DropClient { client, reason } => {
                 self.drop_client(client, CloseReason::Protocol, reason);
             }
-            Output::Work(work) => self.hands.workers.submit(work),
+            Output::Work(work) => {
+                self.hands.workers.submit(work, self.hands.results.clone());
+            }
             Output::Roster(epoch) => self.take_up(&epoch),
             Output::Notice(notice) => self.pass_on(notice),
         }

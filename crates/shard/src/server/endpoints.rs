@@ -51,7 +51,8 @@ impl Endpoints {
         let bind = |whom| move |source| StartError::Bind { whom, source };
         let listed = Arc::clone(links);
         let is_listed = move |peer: &PeerIdentity| listed.is_listed(&IdentityKey(peer.0));
-        let peers = PeerServer::bind(config.listen_peers, identity, is_listed, Limits::shards())
+        let (medium, addr) = (&config.medium, config.listen_peers);
+        let peers = PeerServer::bind_over(medium, addr, identity, is_listed, medium.limits())
             .map_err(bind("shards"))?;
         let limits = config.limits.for_clients();
         let clients = Server::bind(config.listen_clients, identity, Accept::Anonymous, limits)

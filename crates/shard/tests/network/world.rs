@@ -8,7 +8,7 @@ use antiphon_coordinator::{CoordinatorConfig, CoordinatorServer, ServerConfig};
 use antiphon_shard::{
     CoordinatorAddress, ServerLimits, ShardNotice, ShardServer, ShardServerConfig,
 };
-use antiphon_transport::Identity;
+use antiphon_transport::{Identity, Medium};
 use antiphon_wire::{
     Epoch, IdentityKey, NetworkFile, Operator, OperatorIndex, OperatorList, Policy, Round,
     RoundOutcome, Signed,
@@ -110,6 +110,8 @@ impl World {
             state: None,
             limits: ServerLimits::default(),
             threads: NonZeroUsize::new(1),
+            workers: None,
+            medium: Medium::Tcp,
         }
     }
 
