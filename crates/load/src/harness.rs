@@ -191,6 +191,7 @@ struct Running<'a> {
     first: Round,
     last: Round,
     estimated_bytes: u64,
+    document_after_s: Option<f64>,
 }
 
 impl Harness<'_> {
@@ -211,25 +212,27 @@ impl Harness<'_> {
                 running.fleet.shared.close_window();
             }
         }
-        let Running { measured, fleet, meter, following, estimated_bytes, .. } = running;
+        let Running {
+            measured, fleet, meter, following, estimated_bytes, document_after_s, ..
+        } = running;
         drop(following);
         let report = measured.report(meter.finish(), estimated_bytes);
         let shared = fleet.shut_down().await;
         let build_cpu_s = Arc::into_inner(shared).and_then(|shared| shared.builder.finish());
-        Ok(Report { build_cpu_s, peak_rss_bytes: memory::peak(), ..report })
+        let shard_links = self.network().map(|network| network.shard_links().name());
+        let peak_rss_bytes = memory::peak();
+        Ok(Report { shard_links, document_after_s, build_cpu_s, peak_rss_bytes, ..report })
     }
 
     /// Links all clients and builds onions, up to the first round that they take part in.
     async fn start(&self) -> Result<Running<'_>, LoadError> {
         self.progress.stage(Stage::Joining);
-        let observed = match self.target {
-            Target::Embedded(network) => Some(Observed::of(network)),
-            Target::Real(_) => None,
-        };
+        let observed = self.network().map(Observed::of);
         let mut documents = Documents::connect(self.address()).await?;
         let within = self.document_within();
         let late = |_| LoadError::NoDocument { seconds: within.as_secs() };
         let epoch = timeout(within, documents.next()).await.map_err(late)??;
+        let document_after_s = self.network().map(|network| network.up_for().as_secs_f64());
 
         let (needs, ahead) = self.ahead(&epoch)?;
         let options = self.options;
@@ -252,7 +255,16 @@ impl Harness<'_> {
         let mut measured = Measured::new(self.options, &epoch, observed, &fleet);
         measured.prebuilt(self.build(&fleet, first).await?);
         let estimated_bytes = needs.bytes(ahead);
-        Ok(Running { measured, fleet, meter, following, first, last, estimated_bytes })
+        Ok(Running {
+            measured,
+            fleet,
+            meter,
+            following,
+            first,
+            last,
+            estimated_bytes,
+            document_after_s,
+        })
     }
 
     /// Waits for all rounds, one after the other.
@@ -277,6 +289,14 @@ impl Harness<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The network, if it is in this process.
+    fn network(&self) -> Option<&EmbeddedNetwork> {
+        match self.target {
+            Target::Embedded(network) => Some(network),
+            Target::Real(_) => None,
+        }
     }
 
     fn address(&self) -> NetworkAddress {
@@ -337,8 +357,6 @@ impl Harness<'_> {
         Ok(())
     }
 
-    /// The first round that clients take part in: the first that cannot open before its onions and
-    /// those of the rounds after it can be built.
     /// How long the network may take to publish an epoch.
     fn document_within(&self) -> Duration {
         match self.target {
@@ -347,6 +365,8 @@ impl Harness<'_> {
         }
     }
 
+    /// The first round that clients take part in: the first that cannot open before its onions and
+    /// those of the rounds after it can be built.
     async fn first_round(
         &self,
         fleet: &Fleet,

@@ -17,6 +17,10 @@ pub struct Report {
     pub talking: u32,
     /// Shards of the epoch.
     pub shards: usize,
+    /// What links between them go over, if they are in this process: tcp or memory.
+    pub shard_links: Option<&'static str>,
+    /// Seconds from the start of the network in this process to its first document.
+    pub document_after_s: Option<f64>,
     /// Mixing hops.
     pub hops: u8,
     /// L: the mixing hops and the dead-drop shard.
@@ -252,6 +256,8 @@ pub(crate) fn sample() -> Report {
         clients: 10_000,
         talking: 5000,
         shards: 5,
+        shard_links: Some("tcp"),
+        document_after_s: Some(1.5),
         hops: 14,
         layers: 15,
         body_bytes: 256,

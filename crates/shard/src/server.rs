@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use antiphon_mix::{EntropySource, ListError, Output, Shard, ShardConfig, SignerState, WorkDone};
+use antiphon_mix::{EntropySource, ListError, Output, Shard, ShardConfig, SignerState};
 use antiphon_process::backoff::Waits;
 use antiphon_process::entropy::entropy;
 use antiphon_process::kept_file::KeptFile;

@@ -1,5 +1,5 @@
-//! A whole network in this process: a coordinator and shards over QUIC on loopback, each shard with
-//! an operator of its own, on threads of their own.
+//! A whole network in this process: a coordinator and shards over loopback, or among shards in memory,
+//! each shard with an operator of its own, on threads of their own.
 
 use std::fmt;
 use std::io;
@@ -10,7 +10,6 @@ use std::time::Duration;
 use antiphon_coordinator::{
     CoordinatorConfig, CoordinatorServer, Notice, ServerConfig, ServerError,
 };
-use antiphon_process::descriptors;
 use antiphon_process::entropy::entropy;
 use antiphon_shard::{
     CoordinatorAddress, ServerLimits, ShardNotice, ShardServer, ShardServerConfig, StartError,
@@ -25,9 +24,10 @@ use rand::CryptoRng;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::broadcast;
+use tokio::time::Instant;
 
-use crate::Tamper;
 use crate::tamper::tampering;
+use crate::{ShardLinks, Tamper};
 
 /// What the names of all threads of an embedded network start with. The threads of a shard that peel
 /// are called `antiphon-work-...` wherever it runs.
@@ -51,13 +51,16 @@ pub struct EmbeddedOptions {
     pub threads: Option<NonZeroUsize>,
     /// Sockets that the caller opens in this process besides.
     pub sockets: u32,
+    /// What links between shards go over; `None` for TCP if there are enough descriptors, and memory if
+    /// not.
+    pub links: Option<ShardLinks>,
 }
 
 impl EmbeddedOptions {
     /// A network with the usual limits of a shard.
     pub fn new(shards: u16, policy: Policy, coordinator: CoordinatorConfig) -> Self {
-        let (limits, threads, sockets) = (ServerLimits::default(), None, 0);
-        Self { shards, policy, coordinator, limits, threads, sockets }
+        let (limits, threads) = (ServerLimits::default(), None);
+        Self { shards, policy, coordinator, limits, threads, sockets: 0, links: None }
     }
 }
 
@@ -112,6 +115,8 @@ pub struct EmbeddedNetwork {
     coordinator: CoordinatorServer,
     shards: Vec<ShardServer>,
     rounds_in_flight: u8,
+    links: ShardLinks,
+    started: Instant,
     _state: TempDir,
     /// Taken when the network is dropped.
     runtime: Option<Runtime>,
@@ -148,7 +153,7 @@ impl EmbeddedNetwork {
         options: &EmbeddedOptions,
         mut tamper: impl FnMut(u16) -> Option<Box<dyn Tamper>>,
     ) -> Result<Self, EmbeddedError> {
-        check_descriptors(options)?;
+        let links = ShardLinks::chosen(options)?;
         check_loopback().map_err(EmbeddedError::Loopback)?;
         let runtime = Builder::new_multi_thread()
             .thread_name(format!("{THREAD_NAMES}net"))
@@ -156,6 +161,7 @@ impl EmbeddedNetwork {
             .build()
             .map_err(EmbeddedError::Threads)?;
         let _inside = runtime.enter();
+        let started = Instant::now();
         let mut rng = entropy();
         let operators: Vec<_> = (0..options.shards).map(|_| signing_key(&mut rng)).collect();
         let named = operators.iter().enumerate().map(|(position, key)| Operator {
@@ -177,12 +183,17 @@ impl EmbeddedNetwork {
             state: state.path().join("coordinator.json"),
             coordinator: options.coordinator.clone(),
         })?;
+        let (medium, workers) = links.shared(options.threads)?;
         let mut shards = Vec::new();
         let address = coordinator.shard_addr().to_string();
         for (shard, operator) in (0..options.shards).zip(&operators) {
             let to =
                 CoordinatorAddress { address: address.clone(), identity: coordinator_identity };
-            let config = shard_config(&file, options, (shard, operator), to, &mut rng);
+            let config = ShardServerConfig {
+                medium: medium.clone(),
+                workers: workers.clone(),
+                ..shard_config(&file, options, (shard, operator), to, &mut rng)
+            };
             let started = match tamper(shard) {
                 None => ShardServer::start(config),
                 Some(tamper) => {
@@ -199,6 +210,8 @@ impl EmbeddedNetwork {
             coordinator,
             shards,
             rounds_in_flight: options.coordinator.rounds_in_flight,
+            links,
+            started,
             _state: state,
             runtime: Some(runtime),
         })
@@ -227,6 +240,16 @@ impl EmbeddedNetwork {
     /// How many rounds may run at the same time.
     pub fn rounds_in_flight(&self) -> u8 {
         self.rounds_in_flight
+    }
+
+    /// What links between its shards go over.
+    pub fn shard_links(&self) -> ShardLinks {
+        self.links
+    }
+
+    /// How long ago it was started.
+    pub fn up_for(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// What the coordinator reports from here on.
@@ -287,22 +310,8 @@ fn shard_config(
         limits: options.limits.clone(),
         threads: options.threads,
         workers: None,
-        medium: Medium::Tcp,
+        medium: Medium::default(),
     }
-}
-
-/// Raises the limit of open files and sockets, and sees that it suffices. Each two shards share two
-/// links of two lanes, with both ends in this process; each shard has two sockets, a link to the
-/// coordinator and a few files besides.
-fn check_descriptors(options: &EmbeddedOptions) -> Result<(), EmbeddedError> {
-    descriptors::raise();
-    let limit = descriptors::limit();
-    let (shards, each) = (options.shards, u64::from(options.shards));
-    let needed = 64 + 16 * each + 4 * each * each + u64::from(options.sockets);
-    if limit < needed {
-        return Err(EmbeddedError::Descriptors { limit, shards, needed });
-    }
-    Ok(())
 }
 
 /// Sends a datagram from one socket of this process to another: else every link would be tried until

@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod embedded;
+mod sharing;
 mod tamper;
 
 pub use embedded::{EmbeddedError, EmbeddedNetwork, EmbeddedOptions, THREAD_NAMES};
+pub use sharing::ShardLinks;
 pub use tamper::{DropOnions, OutgoingBatch, Tamper};

@@ -28,7 +28,7 @@ const LEAST_INTERVAL_S: f64 = 0.05;
 
 /// Proofs of possession that all shards together may have to check before the first round. Each shard
 /// checks those of every shard for every round, all on the cores of this machine: some 100 us each.
-const PROOFS_TO_START: u32 = 400_000;
+const PROOFS_TO_START: u32 = 260_000;
 
 /// Shards from which on the interval grows with their number: by then a round takes far longer than a
 /// second, and an epoch has to last for its longest round.
@@ -182,7 +182,7 @@ mod tests {
             let taken = options.rounds + options.warmup + LEAST_SPARE_ROUNDS / 2;
             assert!(epoch_rounds >= taken + prepare_ahead_rounds, "{shards}: {epoch_rounds}");
             let proofs = epoch_rounds * u32::from(shards).pow(2);
-            let most = if shards <= 100 { PROOFS_TO_START } else { 3 * PROOFS_TO_START };
+            let most = if shards <= 100 { PROOFS_TO_START } else { 4 * PROOFS_TO_START };
             assert!(proofs <= most, "{shards} shards: {epoch_rounds} rounds");
         }
     }

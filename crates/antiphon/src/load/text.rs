@@ -46,11 +46,20 @@ fn heading(report: &Report) -> String {
         report.clients,
         report.talking,
         report.shards,
-        if report.embedded { " in this process" } else { "" },
+        in_this_process(report),
         report.hops,
         report.noise_per_round,
     );
     text
+}
+
+/// Where the shards are, for behind them.
+fn in_this_process(report: &Report) -> &'static str {
+    match report.shard_links {
+        Some("memory") => " in this process, linked in its memory",
+        _ if report.embedded => " in this process",
+        _ => "",
+    }
 }
 
 /// A figure's name, or nothing where it goes on with the one above, and the figure.

@@ -264,6 +264,8 @@ impl<'a> Measured<'a> {
         let elsewhere = || "the network runs in other processes".to_owned();
         Report {
             embedded,
+            shard_links: None,
+            document_after_s: None,
             clients: options.clients,
             talking: self.shared.population.talkers(),
             shards: epoch.shards().len(),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use antiphon_mix::Input;
-use antiphon_transport::{Accept, BindError, Identity, Limits, PeerIdentity, PeerServer, Server};
+use antiphon_transport::{Accept, BindError, Identity, PeerIdentity, PeerServer, Server};
 use antiphon_wire::IdentityKey;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
