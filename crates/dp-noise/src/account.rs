@@ -2,6 +2,7 @@
 
 mod attempt_count;
 mod attempts;
+mod kept;
 mod left_out;
 
 use thiserror::Error;
@@ -11,10 +12,11 @@ use crate::budget::{Budget, BudgetError};
 use crate::composition::{Aim, ComposedLoss, Repeated, composed};
 use crate::distribution::{MAX_VOLUME, Sigma};
 use crate::mechanism::{MAX_LOST_NOISE, Mechanism};
-use crate::privacy_loss::{PrivacyLoss, Step};
+use crate::privacy_loss::Step;
 
 use attempt_count::attempts_behind;
 use attempts::Attempts;
+use kept::{Kept, Levels};
 pub use left_out::LeftOut;
 
 /// The account of the honest shards' noise over any number of disturbed rounds.
@@ -30,6 +32,7 @@ pub struct Account {
     left_out: Option<LeftOut>,
     attempts: Option<Attempts>,
     pairs: u8,
+    kept: Kept,
 }
 
 /// Reason why an account cannot be made.
@@ -97,7 +100,8 @@ impl Account {
         if mechanism.shards() == 0 {
             return Err(AccountError::NobodyHonest);
         }
-        Ok(Self { mechanism, lost_noise: 0, left_out: None, attempts: None, pairs: 1 })
+        let (left_out, attempts, kept) = (None, None, Kept::default());
+        Ok(Self { mechanism, lost_noise: 0, left_out, attempts, pairs: 1, kept })
     }
 
     /// Conversations have `pairs` pairs: the count moves by as many, and as many times more onions are
@@ -111,6 +115,7 @@ impl Account {
             return Err(AccountError::Pairs(pairs));
         }
         self.pairs = pairs;
+        self.kept = self.kept.with_other_extras();
         let users = self.users();
         self.left_out = self.left_out.map(|left_out| left_out.of_users(users)).transpose()?;
         self.attempts = self.attempts.map(|attempts| attempts.of_users(users)).transpose()?;
@@ -136,6 +141,7 @@ impl Account {
             self.of_documents()?;
         }
         self.lost_noise = deposits;
+        self.kept = self.kept.with_other_extras();
         Ok(self)
     }
 
@@ -170,6 +176,7 @@ impl Account {
         false_positive: f64,
     ) -> Result<Self, AccountError> {
         self.attempts = None;
+        self.kept = self.kept.with_other_extras();
         if attempts > 0 {
             self.of_documents()?;
             let onions = self.mechanism.volume() as u64;
@@ -262,16 +269,17 @@ impl Account {
         }
     }
 
-    fn round(&self, step: Step) -> Round {
+    fn round(&self, step: Step) -> Round<'_> {
         let by = step.pairs() * u32::from(self.pairs);
-        let levels = match self.attempts {
+        let levels = || match self.attempts {
             Some(_) => self.mechanism.losses(by),
             None => {
-                self.mechanism.loss(by, self.lost_noise).into_iter().map(|loss| (0, loss)).collect()
+                let loss = self.mechanism.loss(by, self.lost_noise, &self.kept.sum);
+                loss.into_iter().map(|loss| (0, loss)).collect()
             }
         };
         Round {
-            levels,
+            levels: self.kept.levels(step, levels),
             attempts: self.attempts,
             left_out: self.left_out.map(LeftOut::repeated),
             counts: if self.fixed_volume().is_ok() { 1.0 } else { 2.0 },
@@ -280,25 +288,44 @@ impl Account {
 }
 
 /// The losses of one round, ready to be composed.
-struct Round {
-    /// With up to so many deposits lost; empty if nothing is hidden.
-    levels: Vec<(u32, PrivacyLoss)>,
+struct Round<'a> {
+    levels: &'a Levels,
     attempts: Option<Attempts>,
     left_out: Option<Repeated>,
     /// Number of counts that are seen: each has a margin.
     counts: f64,
 }
 
-impl Round {
+impl Round<'_> {
     /// Composes with errors that are small beside what is asked for.
     fn compose(&self, aim: Aim, rounds: u32) -> ComposedLoss {
         let Some((_, first)) = self.levels.first() else { return ComposedLoss::nothing_hidden() };
         let rounds = rounds.max(1);
         let (mut parts, failing) = match self.attempts {
-            Some(attempts) => attempts.losses(&self.levels, rounds, aim.tail()),
+            Some(attempts) => attempts.losses(self.levels, rounds, aim.tail()),
             None => (vec![Repeated { loss: first.clone(), times: rounds }], 0.0),
         };
         parts.extend(self.left_out.clone());
         composed(parts, self.counts * margin(rounds), aim).failing(failing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distribution::PairDistribution;
+
+    #[test]
+    fn what_a_round_tells_is_computed_once_however_much_is_asked() {
+        let shard = PairDistribution::new(1616, Sigma::from_units(101 << 10).unwrap()).unwrap();
+        let account = Account::new(Mechanism::ConstantVolume(vec![shard; 4])).unwrap();
+        let first = account.epsilon(1e-6, 1000, Step::One);
+        let again = || -> Levels { unreachable!("it is there") };
+        assert_eq!(account.kept.levels(Step::One, again).len(), 1);
+        // With other extras the round tells something else, of the same sum.
+        let other = account.clone().with_pairs(2).unwrap();
+        assert!(other.kept.sum.get().is_some());
+        assert!(other.epsilon(1e-6, 1000, Step::One) > first);
+        assert_eq!(account.epsilon(1e-6, 1000, Step::One), first);
     }
 }

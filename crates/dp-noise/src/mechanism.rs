@@ -4,6 +4,8 @@ mod constant_volume;
 mod laplace;
 mod poisson;
 
+use std::sync::OnceLock;
+
 use thiserror::Error;
 
 use crate::composition::joined;
@@ -41,6 +43,9 @@ pub enum Mechanism {
         each: LaplaceNoise,
     },
 }
+
+/// The honest sum of a constant volume, once it is computed.
+pub(crate) type Computed = OnceLock<Option<HonestSum>>;
 
 /// Reason why a mechanism is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
@@ -87,9 +92,14 @@ impl Mechanism {
     }
 
     /// The loss of one round in which the count moves by so many pairs, with at most `lost` noise deposits
-    /// missing unnoticed from a constant volume. `None` without any honest shard.
-    pub(crate) fn loss(&self, by: u32, lost: u32) -> Option<PrivacyLoss> {
+    /// missing unnoticed from a constant volume. `None` without any honest shard. The honest sum of a constant
+    /// volume is taken from `sum`, or put there.
+    pub(crate) fn loss(&self, by: u32, lost: u32, sum: &Computed) -> Option<PrivacyLoss> {
         match self {
+            Self::ConstantVolume(shards) if lost == 0 => {
+                let sum = sum.get_or_init(|| HonestSum::of_shards(shards.iter().copied()));
+                sum.as_ref().map(|sum| PrivacyLoss::of_round(sum, by).coarsened())
+            }
             Self::ConstantVolume(shards) => constant_volume::loss(shards, by, lost),
             Self::Poisson { shards, each } => {
                 (*shards > 0).then(|| both_counts(&each.singles(*shards), &each.pairs(*shards), by))

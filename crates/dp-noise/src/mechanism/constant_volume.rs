@@ -19,10 +19,6 @@ const PARTS: [(u32, u32); 4] = [(9, 10), (3, 4), (1, 2), (1, 4)];
 /// The loss of a round, with up to `lost` noise deposits missing from whichever honest shards the
 /// adversary likes; `None` without any shard.
 pub(super) fn loss(shards: &[PairDistribution], by: u32, lost: u32) -> Option<PrivacyLoss> {
-    if lost == 0 {
-        let sum = HonestSum::of_shards(shards.iter().copied())?;
-        return Some(PrivacyLoss::of_round(&sum, by).coarsened());
-    }
     up_to_each(&counted(shards), by, lost).pop()
 }
 
