@@ -17,6 +17,9 @@ use crate::shard::patience::Patience;
 /// Rounds after which a client that hands in nothing is dropped: it takes the place of another.
 const IDLE_ROUNDS: u32 = 100;
 
+/// Rounds in a row that a client may miss and still be waited for, where most were missed with it.
+const MISSED_TOGETHER: u32 = 2;
+
 /// Rounds that a client which comes back may ask for.
 const MOST_QUESTIONS: u32 = MOST_KEPT as u32;
 
@@ -37,6 +40,8 @@ struct Linked {
     /// Rounds wait for its onions: from its hello on, until it misses a round, and again
     /// once it has handed in.
     awaited: bool,
+    /// Rounds that it has missed since it handed in; `None` if it never has.
+    missed: Option<u32>,
     /// The first round that it was told of at the opening.
     first_told: Option<Round>,
     /// Rounds opened since it has handed in onions.
@@ -46,11 +51,20 @@ struct Linked {
 }
 
 impl Clients {
-    /// Whom a round that opens now waits for, and for how many milliseconds of `window_ms`.
+    /// Whom a round that opens now waits for, and for how many milliseconds of `window_ms`. If more clients
+    /// are missing of late than took part, that is hardly their own doing, and they are waited for as
+    /// well: else nobody's onions would come before the round goes on.
     pub(super) fn expect(&mut self, window_ms: u64) -> (Vec<ClientId>, u64) {
         self.patience.fade();
-        let awaited = self.linked.iter().filter(|(_, client)| client.awaited);
-        (awaited.map(|(id, _)| *id).collect(), self.patience.wait_ms(window_ms))
+        let those = |which: fn(&Linked) -> bool| -> Vec<ClientId> {
+            let chosen = self.linked.iter().filter(|(_, client)| which(client));
+            chosen.map(|(id, _)| *id).collect()
+        };
+        let (mut awaited, missing) = (those(|client| client.awaited), those(Linked::is_missing));
+        if missing.len() > awaited.len() {
+            awaited.extend(missing);
+        }
+        (awaited, self.patience.wait_ms(window_ms))
     }
 
     /// A client has handed in onions for `round`, in time or not, `after_ms` after its opening.
@@ -59,6 +73,7 @@ impl Clients {
             unreachable!("only a client that is linked hands in");
         };
         linked.awaited = true;
+        linked.missed = Some(0);
         linked.idle = 0;
         if round > linked.counted && linked.first_told.is_some_and(|first| first <= round) {
             linked.counted = round;
@@ -70,7 +85,15 @@ impl Clients {
     pub(super) fn missed(&mut self, client: ClientId) {
         if let Some(linked) = self.linked.get_mut(&client) {
             linked.awaited = false;
+            linked.missed = linked.missed.map(|missed| missed.saturating_add(1));
         }
+    }
+}
+
+impl Linked {
+    /// It took part before, and has missed no more than a few rounds since.
+    fn is_missing(&self) -> bool {
+        !self.awaited && self.missed.is_some_and(|missed| missed <= MISSED_TOGETHER)
     }
 }
 

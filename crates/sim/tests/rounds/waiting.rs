@@ -75,6 +75,28 @@ fn a_client_that_was_away_takes_part_again() {
 }
 
 #[test]
+fn a_gateway_all_of_whose_clients_missed_a_round_waits_for_them_in_the_next() {
+    // The first has its gateway for itself.
+    for last in [8, 9] {
+        let network = run(silent(1, 8, last), |_| {});
+        let outcome = |round| network.record.outcome(1, Round(round));
+        assert!((8..=last).all(|round| outcome(round) == Some(Outcome::Disturbed)));
+        assert!((last + 1..ROUNDS).all(|round| outcome(round) == Some(Outcome::Undisturbed)));
+    }
+}
+
+#[test]
+fn a_client_that_dies_alone_at_its_gateway_slows_three_rounds_and_no_more() {
+    let network = run(silent(1, 8, u64::MAX), |_| {});
+    let quiet = longest(&run(Honest, |_| {}));
+    let slow: Vec<_> = took(&network)
+        .into_iter()
+        .filter(|(round, ms)| *round >= SETTLED && *ms > quiet + 200)
+        .collect();
+    assert!(slow.iter().all(|(round, ms)| (8..=10).contains(&round.0) && *ms < 1_500), "{slow:?}");
+}
+
+#[test]
 fn a_client_that_is_always_slower_than_the_others_is_waited_for() {
     // Half of its gateway's clients: what they need is what the gateway expects.
     let attack = MaliciousClient { client: 3, play: ClientPlay::Late(1_200) };
