@@ -3,7 +3,9 @@
 /// Upper bounds on what a shard takes from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Onions in one batch of one peer.
+    /// Onions in one batch of one peer. All of a round's may be in one: their senders chose the hops. So
+    /// no less will do than twice the pairs of all clients that there may be, and all noise; else clients
+    /// could have an honest shard's batch refused.
     pub onions_per_batch: u32,
     /// Clients whose onions are taken in a round.
     pub submissions: usize,
