@@ -101,6 +101,7 @@ impl Coordinator {
         let mut state = state;
         let notices = state.refresh(&network, now);
         let (planned, opened, suspensions) = state.parts();
+        // Clients are handed the saved documents again, the running epoch's first.
         let documents = [&opened.current, &opened.next].into_iter().flatten();
         let documents = documents.map(|signed| Output::Publish(Arc::clone(signed)));
         let outputs = notices.into_iter().map(Output::Notice).chain(documents).collect();
@@ -121,12 +122,14 @@ impl Coordinator {
     /// Takes an input at the time `now`. A time before that of an earlier input counts as that one.
     pub fn handle(&mut self, now: Timestamp, input: Input) {
         let late_ms = self.next_deadline().map_or(0, |due| now.ms_since(due));
+        // Time never runs backwards here, whatever the caller's clock does.
         self.now = self.now.max(now);
         if late_ms >= STOOD_STILL_MS {
             self.stood_still(late_ms);
         }
         match input {
             Input::Connected { identity } => {
+                // A new link of a shard that was here is a loss of the one before.
                 if let Some(member) = self.planner.connect(identity) {
                     self.lost(identity, &member);
                 }

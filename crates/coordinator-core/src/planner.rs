@@ -169,6 +169,7 @@ impl Planner {
         course: &Course<'_>,
         suspensions: &Suspensions,
     ) -> impl Iterator<Item = Timestamp> {
+        // An attempt whose work is being computed waits for that, and for no time.
         let attempt = self.attempt().filter(|_| !self.bench.is_busy());
         let ahead = course.current.map(|signed| self.ahead_at(course, &signed.document));
         [
@@ -210,6 +211,7 @@ impl Planner {
         if matches!(self.planning, Planning::Stopped) {
             return false;
         }
+        // A restored epoch goes on or is given up before any other is planned.
         if course.conduct == Conduct::Resuming {
             return self.resume(now, course);
         }
@@ -217,6 +219,7 @@ impl Planner {
             return false;
         }
         let Some(need) = self.need(now, course, suspensions) else { return false };
+        // Numbers that shards signed or served beyond the state are taken over first.
         if need.is_urgent() && self.catch_up(course) {
             return true;
         }
@@ -228,6 +231,7 @@ impl Planner {
             self.wait_for(selection.presence);
             return false;
         }
+        // The next lack of a quorum is news again.
         self.waiting = None;
         self.call(now, course, need, selection.shards);
         true

@@ -79,6 +79,7 @@ pub(crate) struct RoundClock {
 impl RoundClock {
     /// A clock that goes on above `marks`. Rounds of a restored epoch wait for its shards.
     pub(crate) fn new(rules: Arc<Rules>, marks: Marks, now: Timestamp) -> Self {
+        // A restored epoch waits until its shards are back, so that none is taken for lost.
         let is_restored = marks.current.is_some() || marks.next.is_some();
         Self {
             pace: Pace::new(rules.config.in_flight()),
@@ -205,6 +206,7 @@ impl RoundClock {
         let was_full = self.is_full();
         let over = self.open.values().find(|open| open.is_over(now)).map(|open| open.round);
         if let Some(open) = over.and_then(|round| self.open.remove(&round)) {
+            // No round could open until now, so the wait for the next counts from here.
             if was_full {
                 self.idle_since = now;
             }
@@ -298,10 +300,12 @@ impl RoundClock {
         let epoch = document.epoch;
         self.marks.last_round = round;
         self.marks.last_open = Some(now);
+        // Durable before any shard hears of it, so that no number is used twice after a crash.
         self.ticks.push(Tick::Persist);
         let expires_at = self.offsets.by_own_clock(document.expires_at);
         let mut open = OpenRound::new(document, &self.rules.network, round, (now, expires_at));
         open.alone = self.open.is_empty();
+        // Neither this round nor those beside it measure what one takes alone.
         self.open.values_mut().for_each(|beside| beside.alone = false);
         self.ticks.push(Tick::Open { epoch, round, shards: open.shards().to_vec() });
         self.ticks.push(Tick::Notice(Notice::RoundOpened { epoch, round, late }));

@@ -43,6 +43,7 @@ impl Voters {
             else {
                 continue;
             };
+            // An operator's weight counts once, however many of its shards say the same.
             if operators.insert(*operator) {
                 weight += u128::from(*of_it);
             }

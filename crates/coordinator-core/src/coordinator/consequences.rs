@@ -30,6 +30,7 @@ impl Coordinator {
                 Action::Raise(served) => self.clock.raise(self.now, served),
                 Action::Resume(served) => self.clock.resume(self.now, served),
                 Action::Abandon { reason } => {
+                    // If it is not the running epoch that cannot go on, it is the one that was to follow.
                     if !self.clock.break_epoch(&reason) {
                         self.clock.drop_next();
                     }

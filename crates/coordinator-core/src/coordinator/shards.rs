@@ -11,6 +11,7 @@ use crate::planner::Member;
 impl Coordinator {
     /// A message came over a shard's link. Before it has registered, nothing else counts.
     pub(super) fn message(&mut self, shard: IdentityKey, message: ToCoordinator) {
+        // Registration comes first: nothing else is heard from a shard that is not registered.
         if let ToCoordinator::Register { registration, standing } = message {
             return self.register(shard, registration, standing);
         }

@@ -223,6 +223,7 @@ fn leads_back(shard: usize, followers: &BTreeMap<usize, BTreeSet<usize>>) -> boo
         if followed == shard {
             return true;
         }
+        // A circle that `shard` leads to and is not part of.
         if !seen.insert(followed) {
             return false;
         }

@@ -40,10 +40,12 @@ impl Judgement {
 fn result(ended: &EndedRound, silent: &[IdentityKey], finding: &Finding) -> RoundResult {
     let outcomes = &ended.outcomes;
     let withheld = outcomes.iter().enumerate().any(|(position, outcome)| {
+        // Who says that it withheld a key without which others opened has not aborted the round.
         matches!(outcome, Some(RoundOutcome::Withheld { .. })) && !finding.liars.contains(&position)
     });
     let mut missing = ended.identities(&finding.named);
     if withheld || outcomes.iter().all(Option::is_none) {
+        // With nobody named, those who did not report are the likeliest cause.
         if missing.is_empty() {
             missing = silent.to_vec();
         }

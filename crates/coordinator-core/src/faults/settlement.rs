@@ -86,6 +86,7 @@ fn dispute(
     if ended.weight == Weight::Decided {
         return None;
     }
+    // A round that is explained, or went well, ends a row of disputes.
     if explained || (at_odds.is_empty() && !judgement.is_aborted()) {
         disputes.end();
         return None;

@@ -91,6 +91,7 @@ impl Planner {
         contributions: &BTreeMap<IdentityKey, Contribution>,
     ) -> Vec<Offer> {
         let lists = quorum::lists(&self.roster, call.epoch);
+        // With the list that holds for the epoch, which may not be the one that the shard registered with.
         let offer = |shard| {
             let (member, keys) = (self.roster.member(shard)?, contributions.get(shard)?);
             let mut registration = member.registration.clone();

@@ -27,6 +27,7 @@ impl Planner {
         let Some(newest) = course.newest() else { return false };
         let is_listed = |identity: &IdentityKey| lists(newest, identity);
         let leaves = |(identity, member): (&_, &Member)| member.is_leaving() && is_listed(identity);
+        // A shard that leaves is not kept waiting, as long as the others are a quorum.
         if self.roster.members().any(leaves) {
             return self.choose(suspensions).is_quorum;
         }

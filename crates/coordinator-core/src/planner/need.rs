@@ -38,6 +38,7 @@ impl Planner {
             return Some(Need::Successor);
         }
         let Some(signed) = course.current else {
+            // Without a running epoch one may still be on its way: it was published and has not begun.
             return course.next.is_none().then_some(Need::First);
         };
         let left = signed.document.last_round.0.saturating_sub(course.last_round.0);

@@ -69,6 +69,7 @@ impl Planner {
         call: Call,
         (document, contributions): Composed,
     ) {
+        // Composing took a while, and shards sign nothing for rounds that are past.
         if call.is_overtaken(course.last_round) {
             return self.overtaken(now, &call);
         }

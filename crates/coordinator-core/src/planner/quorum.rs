@@ -141,6 +141,7 @@ pub(super) fn choose(
     let (mut suspended, free): (Vec<_>, Vec<_>) =
         staying(roster).partition(|id| suspensions.is_suspended(id));
     let mut candidates: BTreeSet<_> = free.into_iter().collect();
+    // Suspended shards are taken in one by one, those with least left first, until a quorum stands.
     suspended.sort_by_key(|id| (suspensions.epochs_left(id), *id));
     let mut selection = select(roster, network, epoch, least_shards, &candidates);
     for id in suspended {

@@ -32,6 +32,7 @@ impl Planner {
             let reason = "shards were started again, and its keys went with that";
             self.start_over(now, course, reason);
         } else if shards.iter().all(|shard| here(shard).is_some()) {
+            // Rounds go on above what shards served, with some slack for what they did not say.
             let (_, served) = self.vouched(SLACK);
             self.actions.push(Action::Resume(served));
             if served > course.last_round {

@@ -127,12 +127,15 @@ impl Roster {
         (next, now): (Epoch, Timestamp),
     ) -> Result<(), RegistrationError> {
         check(&identity, &registration, network, next)?;
+        // Without a link there is nobody to register.
         if let Some(link) = self.links.get_mut(&identity) {
             let mut member = Member {
                 registration,
                 signed_epoch: standing.signed_epoch,
                 served_round: standing.served_round,
                 held: BTreeMap::new(),
+                // A shard that registers anew on the same link has been here since before, and still leaves
+                // if it was leaving.
                 since: link.as_ref().map_or(now, |before| before.since),
                 stay: match link {
                     Some(before) if before.is_leaving() => Stay::Leaving,
@@ -189,6 +192,7 @@ pub fn check(
     if registration.version != PROTOCOL_VERSION {
         return Err(RegistrationError::Version(registration.version));
     }
+    // Claims only until the signature is checked, which needs the operator that they name.
     let claimed = registration.list.claimed();
     let ours = network.id();
     if claimed.network != ours {

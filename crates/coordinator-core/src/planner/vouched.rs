@@ -30,6 +30,7 @@ pub(super) fn highest(
         1_000_000 * weight > malicious
     });
     let common = common.map_or(0, |(mark, _)| *mark);
+    // Marks fall, so this is the highest that lies near enough.
     let near = falling.iter().find(|(mark, _)| mark.saturating_sub(common) <= slack);
     near.map_or(0, |(mark, _)| *mark).max(common)
 }

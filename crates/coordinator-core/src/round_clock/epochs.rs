@@ -29,6 +29,7 @@ impl RoundClock {
         let Some(current) = &self.marks.current else { return false };
         let epoch = current.document.epoch;
         match self.conduct {
+            // Broken already; only what was to follow it may be new.
             Conduct::Broken => {}
             Conduct::Going | Conduct::Resuming => {
                 self.conduct = Conduct::Broken;
@@ -99,6 +100,7 @@ impl RoundClock {
             let document = &signed.document;
             round <= document.last_round && now < self.too_late(document)
         });
+        // The next epoch begins early if the running one cannot open a round any more.
         if goes_on && round < next.document.first_round {
             return false;
         }

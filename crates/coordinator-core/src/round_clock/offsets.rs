@@ -91,6 +91,7 @@ impl Offsets {
             return notices;
         };
         let behind_ms = if is_off(median) { median } else { 0 };
+        // Told when it changes, not with every reading.
         if (behind_ms == 0) != (self.behind_ms == 0) {
             notices.push(Notice::OwnClock { ahead_ms: behind_ms.saturating_neg() });
         }

@@ -50,6 +50,7 @@ impl OpenRound {
             shards: document.shards.iter().map(|shard| shard.identity).collect(),
             opened_at: now,
             last_report: now,
+            // It may end earlier, once a key was withheld.
             deadline: reports_due,
             reports_due,
             expires_at,

@@ -55,6 +55,7 @@ impl Pace {
             return;
         }
         self.last_ms = latency_ms;
+        // Measured again whenever a round is alone, as networks change.
         if alone {
             self.alone_ms = Some(latency_ms);
         }
