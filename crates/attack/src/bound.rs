@@ -32,6 +32,7 @@ impl Bound {
         } else if let Some(promised) = case.promised {
             promised
         } else {
+            // Honest noise alone: what malicious shards add, the adversary knows.
             Account::new(Mechanism::ConstantVolume(honest.clone()))?
                 .with_left_out_attempts(case.left_out_attempts)?
                 .delta(0.0, case.charged_rounds, against.step())
@@ -49,6 +50,7 @@ impl Bound {
             Against::Idle => 1.0,
             Against::Pattern => 2.0,
         };
+        // Every followed round may tell something anew, and a pattern has two conversations to tell it of.
         let mixing = once * f64::from(case.followed_rounds)
             + disturbed * f64::from(case.followed_after_drop);
         let mixing = (worlds * mixing).min(1.0);

@@ -108,6 +108,7 @@ impl Proposer {
         let mut agreed = Vec::new();
         let mut offers = Vec::new();
         for (number, candidate) in candidates.iter().enumerate() {
+            // New keys for each epoch; documents for the same epoch share theirs.
             if number == 0 || !one_epoch {
                 self.last_epoch += 1;
                 offers = self.shards.call(self.last_epoch, self.rounds());
@@ -125,6 +126,7 @@ impl Proposer {
                 }
             };
             if shown.is_none_or(|shown| self.is_accepted(shown, &offers)) {
+                // Users meet in the network of the document itself, whatever rules it had to pass.
                 let network = ideal(&document, &self.shards.file);
                 agreed.push(Agreed { document, network });
             }

@@ -49,6 +49,7 @@ fn left_by_maximal_sets(
     file: &NetworkFile,
 ) -> Vec<Vec<PairDistribution>> {
     let operators = operators(document, file);
+    // A set is a number, with a bit for each operator: there are few of them.
     let taken = |set: u32| {
         let in_set = operators.iter().enumerate().filter(move |(at, _)| set >> at & 1 == 1);
         in_set.map(|(_, operator)| u64::from(operator.1)).sum::<u64>()

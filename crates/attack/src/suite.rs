@@ -67,6 +67,7 @@ pub fn suite(
         }
     }
     plays.retain(|play| against.is_none_or(|against| play.options.against == against));
+    // All intervals of the suite hold together, for every seed.
     let comparisons = (plays.len() * seeds.len()) as u32;
     let seeded = |play: Play| {
         let options = move |seed| Options { seed, comparisons, ..play.options };

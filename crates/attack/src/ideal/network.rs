@@ -79,6 +79,7 @@ impl IdealNetwork {
             .iter()
             .zip(&rosters)
             .map(|(operator, shards)| {
+                // Drawn by shard, an operator weighs as much as it has shards.
                 let by_shard = broken == Some(Broken::WeightByShard);
                 let weight = if by_shard { u32::from(operator.shards) } else { operator.weight };
                 OperatorSlice { weight, shards }
@@ -136,6 +137,7 @@ impl IdealNetwork {
         rng: &mut impl CryptoRng,
     ) -> Gathered {
         let mut onions = Onions::new(self.setup.mixing_hops);
+        // All users are at one malicious gateway, if there is a malicious shard.
         let gateway = self.malicious.iter().position(|malicious| *malicious).unwrap_or(0);
         let enters = ShardIndex(gateway as u16);
         let in_question = partners.len() - self.setup.bystanders.min(partners.len());
@@ -143,6 +145,7 @@ impl IdealNetwork {
         for (user, partner) in partners.iter().enumerate() {
             let dead_drops = match partner {
                 None => [random_dead_drop(rng); 2],
+                // The second of two partners takes the dead drops that the first one drew.
                 Some(partner) => meeting[*partner]
                     .unwrap_or_else(|| [random_dead_drop(rng), random_dead_drop(rng)]),
             };
@@ -292,6 +295,7 @@ impl IdealNetwork {
         walk.step(self, onions, last, rng);
         let dead_drops: Vec<u128> = walk.order.iter().map(|&onion| dead_drop(onion)).collect();
         let at: Vec<bool> = walk.last().at.iter().map(|at| self.is_malicious(*at)).collect();
+        // Both have whole dead drops, since a dead drop has one shard.
         let at_malicious = count(dead_drops.iter().zip(&at).filter(|d| *d.1).map(|d| *d.0));
         let at_honest = count(dead_drops.iter().zip(&at).filter(|d| !*d.1).map(|d| *d.0));
         let counts = PairCounts {
