@@ -9,11 +9,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::driver::Documents;
 
-/// How long a client has to say hello.
+/// Time in which a client has to say hello.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
-/// How long a client may take to accept a document.
+/// Time in which a client has to accept a document.
 const SEND_WITHIN: Duration = Duration::from_secs(30);
-/// How long a client may stay after the first document: it follows its gateway from then on.
+/// Time for which a client may stay after the first document: it follows its gateway from then on.
 const STAY: Duration = Duration::from_secs(60);
 
 /// Takes links until told to stop, and closes them once the open rounds have ended.

@@ -10,7 +10,7 @@ use antiphon_transport::{Identity, Prefix};
 use antiphon_wire::{Geometry, MOST_ROUNDS_IN_FLIGHT, NetworkFile, Policy};
 use serde::Deserialize;
 
-/// What a coordinator's process needs to know.
+/// Settings of a coordinator's process.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// Where shards connect, UDP.
@@ -19,13 +19,13 @@ pub struct ServerConfig {
     pub listen_clients: SocketAddr,
     /// The coordinator's key, which shards and clients know it by.
     pub identity: Identity,
-    /// The network file.
+    /// The network file that its shards and clients have too.
     pub network: NetworkFile,
     /// Where the state is kept. Made when it is missing; its folder has to be there.
     pub state: PathBuf,
     /// Addresses from which any number of links may come.
     pub trusted: Vec<Prefix>,
-    /// Epochs and rounds.
+    /// Settings of epochs and rounds.
     pub coordinator: CoordinatorConfig,
 }
 
@@ -161,7 +161,7 @@ fn coordinator(
 }
 
 impl RawEpoch {
-    /// Whether the rounds of an epoch are as many and as far apart as the network file allows.
+    /// Checks that the rounds of an epoch are as many and as far apart as the network file allows.
     fn check_length(&self, source: &ConfigSource, policy: &Policy) -> Result<(), ConfigError> {
         let wrong = |key, found: u32, expected: String| Err(source.wrong(key, found, expected));
         if !(1..=65_536).contains(&self.rounds) {
@@ -192,7 +192,7 @@ impl RawEpoch {
         Ok(())
     }
 
-    /// Whether onions can be so long, so many and so well filtered.
+    /// Checks that onions can be so long, so many and so well filtered.
     fn check_onions(&self, source: &ConfigSource, policy: &Policy) -> Result<(), ConfigError> {
         let wrong = |key, found: u32, expected: String| Err(source.wrong(key, found, expected));
         if let Err(error) = Geometry::new(policy.least_mixing_hops + 1, self.body) {
@@ -215,7 +215,7 @@ impl RawEpoch {
 }
 
 impl RawDeadlines {
-    /// Whether none is nothing, and those of a round are no longer than the network file allows.
+    /// Checks that no deadline is 0, and that those of a round are no longer than the network file allows.
     fn check(&self, source: &ConfigSource, policy: &Policy) -> Result<(), ConfigError> {
         let of_rounds = [
             ("deadlines.submit_ms", self.submit_ms),
@@ -269,7 +269,7 @@ impl Raw {
     }
 }
 
-/// Whether an epoch outlasts its longest round.
+/// Checks that an epoch outlasts its longest round.
 fn check_longest_round(
     source: &ConfigSource,
     config: &CoordinatorConfig,
@@ -289,7 +289,7 @@ fn check_longest_round(
     Ok(())
 }
 
-/// Whether an epoch can be formed of what the operators have at least, a shard each.
+/// Checks that an epoch can be formed of what the operators have at least, a shard each.
 fn check_room(
     source: &ConfigSource,
     config: &CoordinatorConfig,

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// How long a shard has to show that it is there, when another link with its identity comes.
+/// Time in which a shard has to show that it is there, when another link with its identity comes.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// Messages of a link that waits to be taken; a shard registers, and says that it is leaving.
 const MOST_WAITING: usize = 4;
@@ -33,7 +33,7 @@ pub(crate) struct Rival {
 }
 
 impl Rival {
-    /// What it said, with clocks as if they were read now.
+    /// The link and the messages that came over it, with clocks as if they were read now.
     pub(crate) fn said_by(self, now: Instant) -> (ShardLink, Vec<ToCoordinator>) {
         let Self { link, mut said, until } = self;
         let waited = (now + ANSWER_WITHIN).saturating_duration_since(until);
@@ -51,10 +51,10 @@ impl Rival {
     }
 }
 
-/// What is to be done about an event on a link.
+/// Answer to an event on a link, for the driver to act on.
 #[derive(Debug)]
 pub(crate) enum Heed {
-    /// Nothing.
+    /// The event changes nothing.
     Nothing,
     /// A shard's link is up.
     Connected,
@@ -74,7 +74,7 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    /// How many shards are linked.
+    /// Number of shards that are linked.
     pub(crate) fn len(&self) -> usize {
         self.current.len()
     }

@@ -22,7 +22,7 @@ const ACCEPTED: &str = "antiphon_coordinator_endpoint_accepted_total";
 const REFUSED: &str = "antiphon_coordinator_endpoint_refused_total";
 const FAILED: &str = "antiphon_coordinator_endpoint_failed_total";
 
-/// How often the endpoints' counts are taken over.
+/// Interval in which the endpoints' counts are taken over.
 const COUNT_EVERY: Duration = Duration::from_secs(2);
 
 /// Says what each of them is, to whatever collects metrics.
@@ -67,7 +67,7 @@ pub(crate) fn record(notice: &Notice) {
     }
 }
 
-/// How many shards are linked and registered.
+/// Sets the number of shards that are linked and registered.
 pub(crate) fn shards(count: usize) {
     gauge!(SHARDS).set(count as f64);
 }

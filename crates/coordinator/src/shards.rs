@@ -1,4 +1,4 @@
-//! The shards' links.
+//! Links of the shards: taken, registered, served and closed.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -21,16 +21,16 @@ use crate::metrics;
 
 /// Frames on their way to one shard. A shard that lets more pile up is dropped.
 const FRAMES: usize = 64;
-/// How long a new link has to register.
+/// Time in which a new link has to register.
 const REGISTER_WITHIN: Duration = Duration::from_secs(10);
 /// Addresses of shards for which places are kept.
 const SOURCES: usize = 4096;
-/// How often it is said that links were closed.
+/// Interval in which it is said that links were closed.
 const TELL_EVERY: Duration = Duration::from_secs(60);
-/// How long the last frames of a link have to arrive.
+/// Time that the last frames of a link have to arrive.
 const FLUSH_WITHIN: Duration = Duration::from_secs(5);
 
-/// What all links share.
+/// State that all links share.
 struct Door {
     network: Arc<NetworkFile>,
     events: mpsc::Sender<LinkEvent>,

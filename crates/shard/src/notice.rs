@@ -59,16 +59,16 @@ pub enum ShardNotice {
     },
     /// A newer list of the operator was taken.
     ListTaken {
-        /// Its number.
+        /// Number of the list.
         number: u32,
         /// The first epoch that it holds for.
         first_epoch: Epoch,
-        /// Whether this shard is on it; it leaves if not.
+        /// True if this shard is on the list; otherwise it leaves.
         listed: bool,
     },
     /// A list of the operator was not taken.
     ListRefused {
-        /// Why.
+        /// Reason for which the list is not taken.
         why: String,
     },
     /// The coordinator's proposal was not signed.
