@@ -275,6 +275,7 @@ impl fmt::Display for RoundResult {
 }
 
 impl fmt::Display for Notice {
+    /// Long, because it is one table: a sentence for each notice.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ShardRegistered { shard, operator } => {

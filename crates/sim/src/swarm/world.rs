@@ -396,6 +396,8 @@ impl<'a> World<'a> {
         self.talks[talk].say(&mut self.network, end, message);
     }
 
+    /// Lets a fault strike, and what it sets off happen. Long, because it is one table: what each fault is
+    /// in terms of the network. One that means nothing at the time, such as a start of what runs, is none.
     fn fault(&mut self, fault: Fault) -> Result<(), Broken> {
         let network = &mut self.network;
         match fault {
