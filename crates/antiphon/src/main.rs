@@ -12,6 +12,7 @@ mod exit;
 mod keygen;
 mod load;
 mod logging;
+mod measurement;
 mod output;
 mod plan;
 mod serve;

@@ -12,6 +12,7 @@ mod hold;
 mod ledger;
 mod reliability;
 mod round;
+mod round_refusal;
 mod schedule;
 
 pub use antiphon_onion::EntropySource;
@@ -20,11 +21,12 @@ pub use client::{Client, ClientConfig};
 pub use clock::CLOCK_SLACK_MS;
 pub use conversation::{BareMeeting, CLOSING_ROUNDS, ConversationSecret, PartnerError, Role};
 pub use documents::DocumentRefusal;
-pub use event::{ConversationId, Event, Input, OpenError, Opening, Outcome, Output, RoundRefusal};
+pub use event::{ConversationId, Event, Input, OpenError, Opening, Outcome, Output};
 pub use gateways::{GatewayFault, GatewayPolicy};
 pub use hold::hold_ms;
 pub use ledger::{Budget, Ledger};
 pub use reliability::{MessageId, ReceiveError, SendError};
+pub use round_refusal::RoundRefusal;
 pub use schedule::{Level, Start};
 
 /// Returns `true` if a decrypted body's plaintext can be read: for the fuzz target alone.

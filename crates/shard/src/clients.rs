@@ -6,7 +6,7 @@ use antiphon_wire::{Decode as _, FromClient};
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
-use crate::server::Phase;
+use crate::phase::Phase;
 
 /// Event on a client's link.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::CoordinatorAddress;
-use crate::server::WAITS;
+use crate::redial::WAITS;
 
 /// Messages that wait for the coordinator at most.
 const QUEUE: usize = 64;

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::interval;
 
 use crate::metrics;
-use crate::server::Phase;
+use crate::phase::Phase;
 
 /// Interval at which counts are taken over into metrics.
 const COUNT_EVERY: Duration = Duration::from_secs(2);

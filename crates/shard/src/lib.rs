@@ -11,6 +11,8 @@ mod metrics;
 mod notice;
 mod outbound;
 mod peers;
+mod phase;
+mod redial;
 mod send_times;
 mod server;
 mod state_file;

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::server::WAITS;
+use crate::redial::WAITS;
 
 /// Control frames that wait for a peer at most.
 const FRAMES: usize = 256;

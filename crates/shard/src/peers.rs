@@ -10,7 +10,7 @@ use antiphon_transport::{CloseReason, Lane, Limits, PeerHandle, PeerReceiver, Pe
 use antiphon_wire::IdentityKey;
 use tokio::sync::{mpsc, watch};
 
-use crate::server::Phase;
+use crate::phase::Phase;
 
 /// Peers that may link to this shard, and the links of those that have.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! A shard server from start to stop.
 
-mod endpoints;
+pub(crate) mod endpoints;
 
 use std::convert::identity;
 use std::io;
@@ -9,10 +9,8 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::Duration;
 
 use antiphon_mix::{EntropySource, ListError, Output, Shard, ShardConfig, SignerState};
-use antiphon_process::backoff::Waits;
 use antiphon_process::entropy::entropy;
 use antiphon_process::kept_file::KeptFile;
 use antiphon_process::readiness::Readiness;
@@ -22,10 +20,10 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use self::endpoints::Endpoints;
-pub(crate) use self::endpoints::Served;
 use crate::coordinator::{self, CoordinatorEvent};
 use crate::event_loop::{AbortOnDrop, EventLoop, Hands, Sources};
 use crate::peers::PeerLinks;
+use crate::phase::Phase;
 use crate::workers::Workers;
 use crate::{
     Advertised, CoordinatorAddress, RunError, ShardNotice, ShardServerConfig, StateFileError,
@@ -36,23 +34,6 @@ use crate::{
 const NOTICES: usize = 256;
 /// Messages from the coordinator that wait for the machine.
 const COORDINATOR_EVENTS: usize = 16;
-
-/// Waits before a link to a peer or the coordinator is dialled again. The first is short: when an epoch
-/// begins, a peer may learn of this shard a moment after this shard dials it.
-pub(crate) const WAITS: Waits =
-    Waits { first: Duration::from_millis(50), longest: Duration::from_secs(5) };
-
-/// Phase of a server's life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// All doors are open.
-    Running,
-    /// The shard serves until it is needed no more, and finishes its last round; no new client comes
-    /// in.
-    Stopping,
-    /// The shard has said goodbye to all.
-    Closed,
-}
 
 /// Reason why a shard server does not start.
 #[derive(Debug, thiserror::Error)]

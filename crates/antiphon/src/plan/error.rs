@@ -12,8 +12,8 @@ use antiphon_wire::NetworkFileError;
 use super::possible::OutOfReach;
 use crate::cli::values::LONE_OPERATOR;
 use crate::exit::{Exit, Exits};
+use crate::measurement::MeasurementError;
 use crate::output::OutputError;
-use crate::speed::SpeedError;
 
 /// Reason for which there is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +72,7 @@ pub(crate) enum PlanError {
     Search(#[from] SearchError),
     /// This machine cannot be measured.
     #[error(transparent)]
-    Speed(#[from] Box<SpeedError>),
+    Speed(#[from] Box<MeasurementError>),
     /// The machine's figures cannot be read.
     #[error("cannot read the speed file {path}: {source}")]
     ReadSpeed {
@@ -124,7 +124,7 @@ impl Exits for PlanError {
             | Self::MixTarget(_)
             | Self::Search(SearchError::Unreachable { .. })
             | Self::Plot { .. } => Exit::Failed,
-            Self::Speed(error) => error.exit(),
+            Self::Speed(_) => Exit::Failed,
             Self::Output(error) => error.exit(),
         }
     }

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 
 use super::scale_arguments::ScaleArguments;
 use super::{Figures, PlanError};
-use crate::speed;
+use crate::measurement;
 
 /// The share of its cores' time that a machine is planned with.
 const MOST_LOAD: f64 = 0.8;
@@ -81,7 +81,7 @@ impl Machines {
     /// Those that the arguments describe; this one is measured if it is asked for.
     pub(super) fn of(arguments: &ScaleArguments) -> Result<Self, PlanError> {
         let (figures, machine, cores) = if arguments.this_machine {
-            let report = speed::measure(true).map_err(Box::new)?;
+            let report = measurement::measure(true).map_err(Box::new)?;
             (report.figures(), format!("this machine: {}", report.processor), report.cores as u32)
         } else if let Some(path) = &arguments.speed {
             let report = read(path)?;

@@ -7,7 +7,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{EventLoop, Sources};
-use crate::server::{Phase, Served};
+use crate::phase::Phase;
+use crate::server::endpoints::Served;
 
 /// Longest time that the others have to take the frames queued for them.
 const GOODBYE: Duration = Duration::from_secs(2);

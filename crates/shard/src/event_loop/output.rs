@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use super::{EventLoop, RunError};
-use crate::server::Phase;
+use crate::phase::Phase;
 use crate::{ShardNotice, StateFileError, state_file};
 
 /// Pause before another try to keep the state.

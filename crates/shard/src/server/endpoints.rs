@@ -9,10 +9,11 @@ use antiphon_wire::IdentityKey;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use super::{Phase, StartError};
+use super::StartError;
 use crate::clients::{self, ClientEvent};
 use crate::doors::Doors;
 use crate::peers::{self, PeerInputs, PeerLinks};
+use crate::phase::Phase;
 use crate::{ServerLimits, ShardServerConfig};
 
 /// Messages from peers that wait for the machine.

@@ -6,7 +6,7 @@ use antiphon_process::entropy::entropy;
 use antiphon_wire::Layer;
 use rand::Rng as _;
 
-use super::SpeedError;
+use super::MeasurementError;
 use super::fixture::{Fixture, ONIONS};
 use super::onions::micros;
 use super::stopwatch::Stopwatch;
@@ -15,7 +15,7 @@ use super::stopwatch::Stopwatch;
 pub(super) fn measure(
     stopwatch: &Stopwatch,
     fixture: &Fixture,
-) -> Result<Vec<KernelSpeed>, SpeedError> {
+) -> Result<Vec<KernelSpeed>, MeasurementError> {
     let usual = Kernel::selected();
     let measured =
         Kernel::ALL.iter().map(|&kernel| measure_one(stopwatch, fixture, kernel)).collect();
@@ -27,7 +27,7 @@ fn measure_one(
     stopwatch: &Stopwatch,
     fixture: &Fixture,
     kernel: Kernel,
-) -> Result<KernelSpeed, SpeedError> {
+) -> Result<KernelSpeed, MeasurementError> {
     let mut speed = KernelSpeed {
         name: kernel.name().to_owned(),
         available: kernel.is_available(),
@@ -45,13 +45,13 @@ fn measure_one(
 }
 
 /// That the kernel does what it is measured for.
-fn check(fixture: &Fixture, kernel: &'static str) -> Result<(), SpeedError> {
+fn check(fixture: &Fixture, kernel: &'static str) -> Result<(), MeasurementError> {
     let mut peeled = Peeled::with_capacity(ONIONS);
     let mut onions = fixture.onions.clone();
     peel_batch(&fixture.peel, fixture.context, Layer::FIRST, &mut onions, &mut peeled)?;
     match peeled.opened_count() {
         ONIONS => Ok(()),
-        opened => Err(SpeedError::Wrong { kernel, opened, onions: ONIONS }),
+        opened => Err(MeasurementError::Wrong { kernel, opened, onions: ONIONS }),
     }
 }
 

@@ -11,7 +11,7 @@ use rand::Rng as _;
 use tokio::runtime::Builder;
 use tokio::time::Instant;
 
-use super::SpeedError;
+use super::MeasurementError;
 use super::stopwatch::process_time;
 
 /// Bytes of a chunk, as batches are cut.
@@ -27,7 +27,7 @@ pub(super) struct LinkSpeed {
 }
 
 /// Sends batches over one link, and takes the best of several.
-pub(super) fn over_loopback(quick: bool) -> Result<LinkSpeed, SpeedError> {
+pub(super) fn over_loopback(quick: bool) -> Result<LinkSpeed, MeasurementError> {
     let (batches, megabytes) = if quick { (4, 32) } else { (10, 128) };
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
@@ -45,8 +45,8 @@ pub(super) fn over_loopback(quick: bool) -> Result<LinkSpeed, SpeedError> {
             });
             let mut bytes = 0;
             loop {
-                let frame = receiver.recv().await.map_err(|_| SpeedError::Link)?;
-                let chunk = frame.and_then(Chunk::from_frame).ok_or(SpeedError::Link)?;
+                let frame = receiver.recv().await.map_err(|_| MeasurementError::Link)?;
+                let chunk = frame.and_then(Chunk::from_frame).ok_or(MeasurementError::Link)?;
                 bytes += chunk.bytes.len();
                 if chunk.is_last {
                     break;
@@ -57,15 +57,15 @@ pub(super) fn over_loopback(quick: bool) -> Result<LinkSpeed, SpeedError> {
             // Both ends run in this process, so its time is that of both.
             let spent = process_time().saturating_sub(cpu).as_secs_f64();
             best.cpu_ns_per_byte = best.cpu_ns_per_byte.min(spent * 1e9 / bytes);
-            let sent = sending.await.map_err(|_| SpeedError::Panicked)?;
-            sender = sent.map_err(|_| SpeedError::Link)?;
+            let sent = sending.await.map_err(|_| MeasurementError::Panicked)?;
+            sender = sent.map_err(|_| MeasurementError::Link)?;
         }
         Ok(best)
     })
 }
 
 /// Both ends of a link for batches between two shards, and the server, which has to live as long.
-async fn pair() -> Result<(BatchSender, PeerReceiver, PeerServer), SpeedError> {
+async fn pair() -> Result<(BatchSender, PeerReceiver, PeerServer), MeasurementError> {
     let limits = Limits::shards();
     let (shard, other) = (identity(), identity());
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -73,7 +73,7 @@ async fn pair() -> Result<(BatchSender, PeerReceiver, PeerServer), SpeedError> {
     let dialer = PeerDialer::new(&other, limits);
     let dialled = dialer.dial(server.local_addr(), shard.public(), Lane::Batches);
     let (dialled, accepted) = tokio::join!(dialled, server.accept());
-    Ok((BatchSender::new(dialled?), accepted.ok_or(SpeedError::Link)?, server))
+    Ok((BatchSender::new(dialled?), accepted.ok_or(MeasurementError::Link)?, server))
 }
 
 fn identity() -> Identity {

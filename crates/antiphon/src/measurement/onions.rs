@@ -6,7 +6,7 @@ use antiphon_wire::Layer;
 use rand::Rng as _;
 use rand::seq::SliceRandom as _;
 
-use super::SpeedError;
+use super::MeasurementError;
 use super::fixture::{Fixture, ONIONS};
 use super::stopwatch::Stopwatch;
 
@@ -23,9 +23,12 @@ pub(super) struct OnionCosts {
 }
 
 /// Measures with the kernel that is selected.
-pub(super) fn costs(stopwatch: &Stopwatch, fixture: &Fixture) -> Result<OnionCosts, SpeedError> {
+pub(super) fn costs(
+    stopwatch: &Stopwatch,
+    fixture: &Fixture,
+) -> Result<OnionCosts, MeasurementError> {
     let hops = ONIONS * usize::from(fixture.context.geometry.layers());
-    let build = |with_tables| -> Result<f64, SpeedError> {
+    let build = |with_tables| -> Result<f64, MeasurementError> {
         let paths = fixture.paths(with_tables);
         // Whatever could fail has failed here.
         fixture.build(&paths)?;

@@ -8,7 +8,7 @@ use antiphon_process::entropy::entropy;
 use antiphon_wire::{Epoch, Geometry, Layer, Round, ShardIndex};
 use rand::Rng as _;
 
-use super::SpeedError;
+use super::MeasurementError;
 
 /// Layers of the default guarantee at f = 0.2.
 const LAYERS: u8 = 15;
@@ -33,7 +33,7 @@ pub(super) struct Fixture {
 }
 
 impl Fixture {
-    pub(super) fn new() -> Result<Self, SpeedError> {
+    pub(super) fn new() -> Result<Self, MeasurementError> {
         let rng = &mut entropy();
         // Within the bounds of a geometry.
         let geometry = Geometry::new(LAYERS, BODY).expect("15 layers, 256 bytes");
@@ -81,7 +81,7 @@ impl Fixture {
             .collect()
     }
 
-    pub(super) fn build(&self, paths: &[Hop<'_>]) -> Result<Vec<u8>, SpeedError> {
+    pub(super) fn build(&self, paths: &[Hop<'_>]) -> Result<Vec<u8>, MeasurementError> {
         let mut onions = vec![0; ONIONS * self.context.geometry.onion_bytes(Layer::FIRST)];
         let deposits = &self.deposits;
         build_batch(self.context, paths, deposits, Keep::ALL, &mut entropy(), &mut onions)?;
