@@ -27,19 +27,19 @@ use crate::window::Window;
 use crate::{Arrivals, DocumentsError, NetworkAddress, PrepareError, Progress, Report, Stage};
 use rounds::Measured;
 
-/// How long a network may take to publish an epoch.
+/// Time in which a network has to publish an epoch.
 const DOCUMENT_WITHIN: Duration = Duration::from_secs(120);
-/// How much longer for each shard, if all of them share the cores of this machine.
+/// Further time for each shard, if all of them share the cores of this machine.
 const DOCUMENT_EACH: Duration = Duration::from_secs(3);
-/// How long links may take to be opened, besides a share for each.
+/// Time in which links have to be opened, besides a share for each.
 const LINK_WITHIN: Duration = Duration::from_secs(30);
 const LINK_EACH: Duration = Duration::from_millis(20);
-/// How often progress is looked at.
+/// Interval in which progress is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 /// Rounds to come whose onions are in memory beside those that run, at least.
 const LEAST_AHEAD: u64 = 1;
 
-/// What to run.
+/// Clients and rounds to run.
 #[derive(Clone, Debug)]
 pub struct LoadOptions {
     /// Simulated clients, at least one.
@@ -63,16 +63,16 @@ pub struct LoadOptions {
     pub links_per_connection: u32,
 }
 
-/// Against what.
+/// Network that the clients are for.
 #[derive(Debug)]
 pub enum Target<'a> {
     /// A network in this process.
     Embedded(&'a EmbeddedNetwork),
-    /// A network elsewhere.
+    /// A network elsewhere, by its address.
     Real(&'a NetworkAddress),
 }
 
-/// Why a run ends without a report.
+/// Reason for which a run ends without a report.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// More clients than memory holds.
@@ -81,13 +81,13 @@ pub enum LoadError {
     /// The network's parameters make no onions.
     #[error(transparent)]
     Geometry(#[from] GeometryError),
-    /// No document.
+    /// The network's document cannot be had.
     #[error(transparent)]
     Documents(#[from] DocumentsError),
-    /// None in time.
+    /// No document came in time.
     #[error("no epoch document came within {seconds} seconds: has the network enough shards?")]
     NoDocument {
-        /// How long it was waited.
+        /// Seconds for which it was waited.
         seconds: u64,
     },
     /// Not a single client could link.
@@ -99,12 +99,12 @@ pub enum LoadError {
     /// Rounds do not go on.
     #[error("the network opened no round for {seconds} seconds; round {round} was next")]
     Stalled {
-        /// How long it was waited.
+        /// Seconds for which it was waited.
         seconds: u64,
         /// The round waited for.
         round: u64,
     },
-    /// Asked to stop.
+    /// The run was asked to stop too early.
     #[error("interrupted before the measured rounds were over")]
     Interrupted,
     /// The system refuses threads or files.
@@ -133,7 +133,7 @@ pub fn run<S: Future<Output = ()>>(
     result
 }
 
-/// Whether `clients` can be simulated at all, as far as can be told before the network says more.
+/// Checks that `clients` can be simulated at all, as far as can be told before the network says more.
 /// `embedded` is the number of shards, and of rounds that may run at the same time, if they run in this
 /// process.
 ///
@@ -312,7 +312,7 @@ impl Harness<'_> {
         }
     }
 
-    /// What the run needs, and how many rounds' onions are in memory at the same time.
+    /// Memory that the run needs, and the number of rounds whose onions are in it at the same time.
     fn ahead(&self, epoch: &VerifiedEpoch) -> Result<(MemoryNeeds, u64), LoadError> {
         let noise = noise_per_round(epoch);
         let shards = epoch.shards().len() as u64;
@@ -357,7 +357,7 @@ impl Harness<'_> {
         Ok(())
     }
 
-    /// How long the network may take to publish an epoch.
+    /// Time in which the network has to publish an epoch.
     fn document_within(&self) -> Duration {
         match self.target {
             Target::Embedded(network) => DOCUMENT_WITHIN + DOCUMENT_EACH * network.shards(),

@@ -1,4 +1,4 @@
-//! What a run found, named as the JSON names it.
+//! Report of a run, with names as the JSON has them.
 
 use serde::Serialize;
 
@@ -9,19 +9,19 @@ use crate::provenance::Provenance;
 /// Everything that a run found. Figures are those of the measured rounds, unless they say otherwise.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// Whether the network ran in this process.
+    /// True if the network ran in this process.
     pub embedded: bool,
-    /// Simulated clients.
+    /// Number of simulated clients.
     pub clients: u32,
-    /// How many of them talk.
+    /// Number of clients that talk.
     pub talking: u32,
     /// Shards of the epoch.
     pub shards: usize,
-    /// What links between them go over, if they are in this process: tcp or memory.
+    /// Medium of the links between them, if they are in this process: tcp or memory.
     pub shard_links: Option<&'static str>,
     /// Seconds from the start of the network in this process to its first document.
     pub document_after_s: Option<f64>,
-    /// Mixing hops.
+    /// Mixing hops of an onion.
     pub hops: u8,
     /// L: the mixing hops and the dead-drop shard.
     pub layers: u8,
@@ -33,22 +33,22 @@ pub struct Report {
     pub noise_per_round: u64,
     /// The nominal time between two rounds.
     pub interval_ms: u32,
-    /// How clients' onions are spread over a round's submission window.
+    /// Pattern in which clients' onions are spread over a round's submission window.
     pub arrivals: &'static str,
     /// The fraction of clients replaced before each round.
     pub churn: f64,
-    /// What built onions in this process, and peeled them if the network ran in it.
+    /// Kernel that built onions in this process, and peeled them if the network ran in it.
     pub kernel: &'static str,
     /// The seed that the clients followed from, in decimal digits: programs that read numbers as
     /// floating-point ones would change it.
     pub seed: String,
-    /// What made this report, when, and on what.
+    /// Program, time and machine that made this report.
     pub provenance: Provenance,
-    /// Whether the run was asked to stop before all rounds had been measured.
+    /// True if the run was asked to stop before all rounds had been measured.
     pub interrupted: bool,
     /// Rounds before the measured ones.
     pub warmup: u32,
-    /// The measured rounds.
+    /// The measured rounds, in order.
     pub rounds: Vec<Round>,
     /// Over the delivered rounds: from the opening to the last client's replies. As all latencies here,
     /// without the time for which clients hold their onions back.
@@ -70,7 +70,7 @@ pub struct Report {
     pub server_cpu_s: Option<f64>,
     /// Processor time of the harness's threads.
     pub client_cpu_s: Option<f64>,
-    /// Why one of the two is not known.
+    /// Reason for which one of the two is not known.
     pub cpu_unknown: Option<String>,
     /// Processor time that building the clients' onions took, all rounds together, before and beside
     /// the measured ones.
@@ -97,11 +97,11 @@ pub struct Report {
     pub late: u64,
     /// Those of them that were not linked.
     pub absent: u64,
-    /// Why the last link that was refused was refused.
+    /// Reason for which the last link was refused that was.
     pub link_refusal: Option<String>,
     /// Those of them whose onions a gateway did not take.
     pub refused: u64,
-    /// What a gateway said last when it took no onions.
+    /// Last words of a gateway that took no onions.
     pub refusal: Option<String>,
     /// Idle clients whose round was disturbed.
     pub idle_disturbed: u64,
@@ -110,14 +110,14 @@ pub struct Report {
     pub client_latencies: Latencies,
 }
 
-/// One measured round.
+/// Figures of one measured round.
 #[derive(Clone, Debug, Serialize)]
 pub struct Round {
-    /// Its number.
+    /// Number of the round in the network.
     pub round: u64,
-    /// How it ended.
+    /// End that it came to.
     pub outcome: Outcome,
-    /// Why, if it was not delivered and the network says.
+    /// Reason, if it was not delivered and the network says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When it was opened, from the opening of the first measured round.
@@ -144,9 +144,9 @@ pub struct Round {
     pub lost_messages: u64,
     /// Idle clients whose replies were not as they have to be.
     pub idle_disturbed: u64,
-    /// Onions of clients.
+    /// Onions that clients handed in.
     pub user_onions: u64,
-    /// Noise onions.
+    /// Onions that shards added as noise.
     pub noise_onions: u64,
     /// Onions that were peeled, over all layers.
     pub hop_operations: u64,
@@ -154,7 +154,7 @@ pub struct Round {
     pub phases: Option<Phases>,
 }
 
-/// How a round ended.
+/// End that a round came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {

@@ -29,30 +29,29 @@ use tokio::time::Instant;
 use crate::tamper::tampering;
 use crate::{ShardLinks, Tamper};
 
-/// What the names of all threads of an embedded network start with. The threads of a shard that peel
-/// are called `antiphon-work-...` wherever it runs.
+/// Beginning of the names of all threads of an embedded network. The threads of a shard that peel are called
+/// `antiphon-work-...` wherever it runs.
 pub const THREAD_NAMES: &str = "antiphon-";
 
-/// How long a datagram may take over loopback.
+/// Time in which a datagram has to come over loopback.
 const LOOPBACK_WITHIN: Duration = Duration::from_secs(1);
 
-/// What to start.
+/// Settings of an embedded network.
 #[derive(Clone, Debug)]
 pub struct EmbeddedOptions {
-    /// How many shards, and operators.
+    /// Number of shards, and of operators.
     pub shards: u16,
     /// The network file's policy.
     pub policy: Policy,
-    /// How epochs and rounds are planned.
+    /// Settings of epochs and rounds.
     pub coordinator: CoordinatorConfig,
-    /// What each shard takes from clients and peers.
+    /// Limits of each shard on clients and peers.
     pub limits: ServerLimits,
     /// Threads of each shard that peel and build noise; `None` for one per core.
     pub threads: Option<NonZeroUsize>,
     /// Sockets that the caller opens in this process besides.
     pub sockets: u32,
-    /// What links between shards go over; `None` for TCP if there are enough descriptors, and memory if
-    /// not.
+    /// Medium of the links between shards; `None` for TCP if there are enough descriptors, and memory if not.
     pub links: Option<ShardLinks>,
 }
 
@@ -64,13 +63,13 @@ impl EmbeddedOptions {
     }
 }
 
-/// Why a network does not start.
+/// Reason for which a network does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
-    /// No folder.
+    /// The folder for the coordinator's state cannot be made.
     #[error("cannot make a folder for the coordinator's state: {0}")]
     State(#[source] io::Error),
-    /// No threads.
+    /// The system gives no threads.
     #[error("cannot start the threads of a network: {0}")]
     Threads(#[source] io::Error),
     /// The process may not open the files and sockets that the network takes.
@@ -79,11 +78,11 @@ pub enum EmbeddedError {
          clients take some {needed}: raise the limit (ulimit -n)"
     )]
     Descriptors {
-        /// What is allowed.
+        /// Number of descriptors that are allowed.
         limit: u64,
-        /// Shards.
+        /// Number of shards asked for.
         shards: u16,
-        /// What they take.
+        /// Number of descriptors that they take.
         needed: u64,
     },
     /// The loopback interface carries nothing.
@@ -100,7 +99,7 @@ pub enum EmbeddedError {
     Shard {
         /// Its number, from 0.
         shard: u16,
-        /// Why.
+        /// Reason for which it does not start.
         source: StartError,
     },
 }
@@ -217,7 +216,7 @@ impl EmbeddedNetwork {
         })
     }
 
-    /// The network file.
+    /// The network file that its processes and clients have.
     pub fn file(&self) -> &NetworkFile {
         &self.file
     }
@@ -232,32 +231,32 @@ impl EmbeddedNetwork {
         self.coordinator.client_addr()
     }
 
-    /// How many shards there are.
+    /// Number of shards.
     pub fn shards(&self) -> u32 {
         self.shards.len() as u32
     }
 
-    /// How many rounds may run at the same time.
+    /// Number of rounds that may run at the same time.
     pub fn rounds_in_flight(&self) -> u8 {
         self.rounds_in_flight
     }
 
-    /// What links between its shards go over.
+    /// Medium of the links between its shards.
     pub fn shard_links(&self) -> ShardLinks {
         self.links
     }
 
-    /// How long ago it was started.
+    /// Time since it was started.
     pub fn up_for(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// What the coordinator reports from here on.
+    /// Reports of the coordinator from here on.
     pub fn subscribe(&self) -> broadcast::Receiver<Notice> {
         self.coordinator.subscribe()
     }
 
-    /// What each shard reports from here on.
+    /// Reports of each shard from here on.
     pub fn subscribe_shards(&self) -> Vec<broadcast::Receiver<ShardNotice>> {
         self.shards.iter().map(ShardServer::subscribe).collect()
     }

@@ -1,4 +1,4 @@
-//! What the shards of one process share, so that there may be many of them.
+//! Things that the shards of one process share, so that there may be many of them.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ const OF_A_SHARD: u64 = 16;
 /// Those of each ordered pair of shards: two lanes, with both ends in this process.
 const OF_A_PAIR: u64 = 4;
 
-/// What links between the shards go over.
+/// Medium of the links between the shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShardLinks {
     /// TCP over loopback, as in a network of separate processes. Each shard has threads of its own.
@@ -45,7 +45,8 @@ impl ShardLinks {
         OF_THE_PROCESS + OF_A_SHARD * shards + links + u64::from(sockets)
     }
 
-    /// What is asked for, or else TCP if the process may have that many descriptors. Raises its limit.
+    /// Takes the medium that is asked for, or else TCP if the process may have that many descriptors. Raises
+    /// its limit.
     pub(crate) fn chosen(options: &EmbeddedOptions) -> Result<Self, EmbeddedError> {
         descriptors::raise();
         Self::within(options, descriptors::limit())
@@ -61,7 +62,7 @@ impl ShardLinks {
         allowed.find(fits).ok_or(EmbeddedError::Descriptors { limit, shards, needed })
     }
 
-    /// What each shard is given.
+    /// Medium for the shards, and the workers that they share if they do.
     pub(crate) fn shared(
         self,
         threads: Option<NonZeroUsize>,

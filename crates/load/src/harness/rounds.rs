@@ -21,14 +21,14 @@ use crate::provenance::Provenance;
 use crate::report::{Outcome, Report, Round};
 use crate::round_book::{Book, Totals};
 
-/// How often a running round is looked at. It does not limit what is measured: times are noted as
+/// Interval in which a running round is looked at. It does not limit what is measured: times are noted as
 /// messages come.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long clients that have heard of a round when it closed may take to be heard of.
+/// Time in which clients that have heard of a round when it closed have to be heard of.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long the network has to report a round that has ended for its clients.
+/// Time in which the network has to report a round that has ended for its clients.
 const REPORT_WITHIN: Duration = Duration::from_secs(5);
-/// How long to wait for a round to open, besides what a round can take.
+/// Time in which a round has to open, besides what a round can take.
 const OPEN_WITHIN: Duration = Duration::from_secs(60);
 
 /// One core's time for the onions of all clients in one round.
@@ -45,7 +45,7 @@ pub(super) fn build_time(
     Ok(start.elapsed().mul_f64(f64::from(population.clients()) / f64::from(built.max(1))))
 }
 
-/// What has been measured so far.
+/// Figures of the rounds that were measured so far.
 pub(super) struct Measured<'a> {
     options: &'a LoadOptions,
     epoch: Arc<VerifiedEpoch>,
@@ -102,7 +102,7 @@ impl<'a> Measured<'a> {
         self.rounds.push(round);
     }
 
-    /// What became of a round that has ended for its clients.
+    /// Draws up a round that has ended for its clients.
     pub(super) async fn conclude(&mut self, number: RoundNumber, book: Option<Arc<Book>>) -> Round {
         let seen = match &self.observed {
             Some(observed) if book.as_ref().is_some_and(|book| book.opened().is_some()) => {
@@ -236,7 +236,7 @@ impl<'a> Measured<'a> {
         }
     }
 
-    /// Adds everything up.
+    /// Adds the measured rounds up to a report.
     pub(super) fn report(
         self,
         cpu: Result<CpuSeconds, NoCpuTimes>,

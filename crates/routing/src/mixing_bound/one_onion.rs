@@ -36,7 +36,7 @@ pub(super) fn phases(moments: Moments, hops: u8) -> (Vec<f64>, Vec<f64>) {
     (starts, ends)
 }
 
-/// The least product starts[s] * ends[m-s], over all splits of m layers.
+/// The least product `starts[s] * ends[m-s]`, over all splits of m layers.
 pub(super) fn least_product(starts: &[f64], ends: &[f64]) -> f64 {
     debug_assert_eq!(starts.len(), ends.len(), "a split gives each layer to one of two phases");
     starts.iter().zip(ends.iter().rev()).map(|(start, end)| start * end).fold(f64::MAX, f64::min)
