@@ -163,6 +163,10 @@ fn a_coordinator_is_ready_before_any_shard_and_shows_what_it_counts() {
     let port = server.admin("coordinator started");
     assert!(ask(port, "GET", "/live", "").starts_with("HTTP/1.1 200 "));
     assert!(ask(port, "GET", "/ready", "").starts_with("HTTP/1.1 200 "));
+    let status = ask(port, "GET", "/status", "");
+    for field in ["\"version\":", "\"epoch\":null", "\"shards\":[]", "\"conduct\":\"going\""] {
+        assert!(status.contains(field), "{field}: {status}");
+    }
     let metrics = until(port, "/metrics", "antiphon_coordinator_endpoint_links");
     for name in ["shards 0", "endpoint_links{endpoint=\"shards\"} 0"] {
         assert!(metrics.contains(&format!("antiphon_coordinator_{name}")), "{name}: {metrics}");

@@ -3,6 +3,7 @@
 
 mod consequences;
 mod shards;
+mod standing;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -78,6 +79,7 @@ pub enum Output {
 /// Plans epochs and opens rounds. Trusted for liveness only: shards and clients check every
 /// document themselves.
 pub struct Coordinator {
+    rules: Arc<Rules>,
     now: Timestamp,
     /// Until when nothing is decided, since what became of the links is still to be heard.
     settle_until: Timestamp,
@@ -111,7 +113,8 @@ impl Coordinator {
             settle_until: now,
             planner: Planner::new(Arc::clone(&rules), planned, now),
             clock: RoundClock::new(Arc::clone(&rules), opened, now),
-            faults: Faults::new(rules, suspensions),
+            faults: Faults::new(Arc::clone(&rules), suspensions),
+            rules,
             kept,
             outputs,
         };

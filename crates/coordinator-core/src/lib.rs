@@ -13,6 +13,7 @@ mod rules;
 mod samples;
 mod settings;
 mod state;
+mod status;
 mod voters;
 
 pub use coordinator::{Coordinator, Input, Output};
@@ -20,3 +21,6 @@ pub use notice::{Notice, RoundReport, RoundResult, RoundTotals};
 pub use planner::{Presence, RegistrationError, Work, WorkDone, check_registration};
 pub use settings::{CannotForm, CoordinatorConfig};
 pub use state::{Marks, State};
+pub use status::{
+    EpochStatus, GuaranteeStatus, PlannedStatus, QuorumStatus, RoundsStatus, ShardStatus, Status,
+};

@@ -117,6 +117,11 @@ impl RoundClock {
         self.conduct == Conduct::Going && self.marks.current.is_some()
     }
 
+    /// By how much a registered shard's clock is ahead of this machine's, in milliseconds.
+    pub(crate) fn ahead_ms(&self, shard: &IdentityKey) -> i64 {
+        self.offsets.ahead_ms(shard)
+    }
+
     /// Where the clock stands.
     pub(crate) fn course(&self) -> Course<'_> {
         let latency_ms = self.pace.latency_ms() / self.pace.allowed() as u64;

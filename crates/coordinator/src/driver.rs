@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_coordinator_core::{Coordinator, Input, Notice, Output, State, WorkDone};
+use antiphon_coordinator_core::{Coordinator, Input, Notice, Output, State, Status, WorkDone};
 use antiphon_process::clock::SystemClock;
 use antiphon_process::readiness::Readiness;
+use antiphon_process::status::StatusQuestions;
 use antiphon_wire::{Encode, Epoch, IdentityKey, SignedDocument, ToClient, ToCoordinator, ToShard};
 use bytes::Bytes;
+use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
@@ -77,6 +79,14 @@ impl Telling {
     }
 }
 
+/// What is answered to whoever asks how the coordinator stands.
+#[derive(Serialize)]
+struct Page {
+    version: &'static str,
+    #[serde(flatten)]
+    status: Status,
+}
+
 pub(crate) struct Driver {
     coordinator: Coordinator,
     store: Store,
@@ -107,6 +117,7 @@ impl Driver {
     pub(crate) async fn run(
         self,
         mut events: mpsc::Receiver<LinkEvent>,
+        mut questions: StatusQuestions,
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), ServerError> {
         let mut driver = on_thread(self, Self::carry_out).await?;
@@ -129,6 +140,10 @@ impl Driver {
                     driver.work = None;
                     on_thread(driver, |driver| driver.handle(Input::WorkDone(done))).await?
                 }
+                question = questions.next() => on_thread(driver, |driver| {
+                    question.answer(driver.status());
+                    Ok(())
+                }).await?,
                 () = until(answers) => on_thread(driver, Self::give_up_mute).await?,
                 () = sleep(wait) => {
                     on_thread(driver, |driver| driver.handle(Input::Tick)).await?
@@ -188,6 +203,12 @@ impl Driver {
             self.heed(identity, heed)?;
         }
         Ok(())
+    }
+
+    /// How the coordinator stands, as JSON.
+    fn status(&self) -> String {
+        let page = Page { version: env!("CARGO_PKG_VERSION"), status: self.coordinator.status() };
+        serde_json::to_string(&page).unwrap_or_else(|_| unreachable!("numbers and texts are JSON"))
     }
 
     fn handle(&mut self, input: Input) -> Result<(), StoreError> {

@@ -16,6 +16,7 @@ use std::time::Duration;
 use antiphon_coordinator_core::Coordinator;
 use antiphon_process::clock::SystemClock;
 use antiphon_process::readiness::Readiness;
+use antiphon_process::status::{self, StatusAsker};
 use antiphon_transport::{Accept, BindError, Limits, Server};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -25,7 +26,8 @@ use driver::{Driver, Telling};
 use store::Store;
 
 pub use antiphon_coordinator_core::{
-    CannotForm, CoordinatorConfig, Notice, Presence, RoundReport, RoundResult, RoundTotals,
+    CannotForm, CoordinatorConfig, EpochStatus, GuaranteeStatus, Notice, PlannedStatus, Presence,
+    QuorumStatus, RoundReport, RoundResult, RoundTotals, RoundsStatus, ShardStatus, Status,
 };
 pub use config::{ConfigError, ConfigFile, ServerConfig};
 pub use store::StoreError;
@@ -63,6 +65,7 @@ pub struct CoordinatorServer {
     notices: broadcast::Sender<Notice>,
     stop: watch::Sender<bool>,
     readiness: watch::Receiver<Readiness>,
+    status: StatusAsker,
     driver: Option<JoinHandle<Result<(), ServerError>>>,
     acceptors: [JoinHandle<()>; 2],
     counting: JoinHandle<()>,
@@ -104,6 +107,7 @@ impl CoordinatorServer {
         let ready = Readiness::Ready("shards can register".to_owned());
         let (tell_readiness, readiness) = watch::channel(ready);
         let tell = Telling { notices: notices.clone(), readiness: tell_readiness };
+        let (status, questions) = status::channel();
         let driver = Driver::new(coordinator, store, documents, tell, stopped.clone());
         let counting = metrics::count_links(shards.endpoint(), clients.endpoint());
         Ok(Self {
@@ -112,7 +116,8 @@ impl CoordinatorServer {
             notices,
             stop,
             readiness,
-            driver: Some(tokio::spawn(driver.run(input_queue, stopped.clone()))),
+            status,
+            driver: Some(tokio::spawn(driver.run(input_queue, questions, stopped.clone()))),
             acceptors: [
                 tokio::spawn(shards::serve(shards, network, inputs, stopped.clone())),
                 tokio::spawn(clients::serve(clients, newest, stopped)),
@@ -135,6 +140,12 @@ impl CoordinatorServer {
     /// ready without shards: they can register only with one that is reached.
     pub fn readiness(&self) -> watch::Receiver<Readiness> {
         self.readiness.clone()
+    }
+
+    /// Asks how the coordinator stands. The answer is a [`Status`] as JSON, with the `version` of the
+    /// program beside its fields.
+    pub fn status(&self) -> StatusAsker {
+        self.status.clone()
     }
 
     /// Notices from now on. A watcher that lags behind by too many loses the oldest.

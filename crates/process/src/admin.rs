@@ -1,4 +1,5 @@
-//! The HTTP server by which a process is looked after: `/live`, `/ready`, `/metrics`, `/log-level`.
+//! The HTTP server by which a process is looked after: `/live`, `/ready`, `/metrics`,
+//! `/log-level`, and `/status` where there is one.
 //!
 //! It shows aggregates that anyone who watches the network could count, and nothing about users. Whoever
 //! reaches it can change how much is logged: it belongs on loopback or on a network of the operator's own.

@@ -15,3 +15,4 @@ pub mod readiness;
 pub mod redial;
 #[cfg(unix)]
 pub mod signals;
+pub mod status;

@@ -59,6 +59,18 @@ pub(super) struct Proposal {
     answers: BTreeMap<IdentityKey, Result<Signature, String>>,
 }
 
+impl Phase {
+    /// Its name, in a word.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Calling { .. } => "calling",
+            Self::Composing { .. } => "composing",
+            Self::Proposing { .. } => "proposing",
+            Self::Verifying { .. } => "verifying",
+        }
+    }
+}
+
 impl Call {
     /// Returns `true` if rounds went on past where the epoch was to begin: shards cannot sign it any more.
     pub(super) fn is_overtaken(&self, last_round: Round) -> bool {

@@ -8,10 +8,12 @@ use antiphon_wire::{
 use super::Planner;
 use super::attempt::Attempt;
 use super::gathering::Gathering;
+use super::quorum::{self, Presence};
 use super::retry::Again;
 use super::roster::{Member, Stay};
 use crate::faults::Suspensions;
 use crate::notice::Notice;
+use crate::status::{PlannedStatus, QuorumStatus};
 
 /// The longest text of a shard that is passed on, in characters.
 const LONGEST_TEXT: usize = 200;
@@ -35,6 +37,26 @@ impl Planner {
     /// The operator of a registered shard.
     pub(crate) fn operator_of(&self, identity: &IdentityKey) -> Option<OperatorIndex> {
         self.roster.member(identity).map(Member::operator)
+    }
+
+    /// The registered shards, by identity.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&IdentityKey, &Member)> {
+        self.roster.members()
+    }
+
+    /// What an epoch planned now would have.
+    pub(crate) fn quorum(&self, suspensions: &Suspensions) -> QuorumStatus {
+        let Presence { present_weight, total_weight, absent, .. } =
+            self.choose(suspensions).presence;
+        let needed_weight = quorum::least_weight(&self.rules.network);
+        QuorumStatus { present_weight, needed_weight, total_weight, absent }
+    }
+
+    /// The epoch on its way, if one is.
+    pub(crate) fn planned(&self) -> Option<PlannedStatus> {
+        let attempt = self.attempt()?;
+        let (phase, shards) = (attempt.phase.name().to_owned(), attempt.members.len());
+        Some(PlannedStatus { epoch: attempt.call.epoch.0, phase, shards })
     }
 
     /// Takes a registration, or tells the shard why not. Returns whether it was taken.

@@ -161,8 +161,14 @@ fn staying(roster: &Roster) -> impl Iterator<Item = IdentityKey> {
 
 /// Returns `true` if `present` is more than (1+f)/2 of the network's weight.
 fn holds(network: &NetworkFile, present: u64) -> bool {
+    present >= least_weight(network)
+}
+
+/// The least weight that is more than (1+f)/2 of the network's.
+pub(super) fn least_weight(network: &NetworkFile) -> u64 {
     let f = u128::from(network.policy.malicious_ppm);
-    2_000_000 * u128::from(present) > (1_000_000 + f) * u128::from(network.total_weight())
+    let half = (1_000_000 + f) * u128::from(network.total_weight()) / 2_000_000;
+    u64::try_from(half).map_or(u64::MAX, |half| half.saturating_add(1))
 }
 
 #[cfg(test)]

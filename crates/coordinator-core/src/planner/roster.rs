@@ -85,6 +85,15 @@ impl Member {
         self.held.get(&signed.document.epoch) == Some(&signed.document.digest())
     }
 
+    /// How far it is with leaving, in a word; `None` if it stays.
+    pub(crate) fn departure(&self) -> Option<&'static str> {
+        match self.stay {
+            Stay::Staying => None,
+            Stay::Leaving => Some("leaving"),
+            Stay::Released => Some("released"),
+        }
+    }
+
     /// Returns `true` if it is going to stop.
     pub(crate) fn is_leaving(&self) -> bool {
         self.stay != Stay::Staying

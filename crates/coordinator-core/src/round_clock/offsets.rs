@@ -72,6 +72,12 @@ impl Offsets {
         self.clocks.remove(shard);
     }
 
+    /// By how much a shard's clock is ahead of this machine's, in milliseconds; 0 for one that is not
+    /// here.
+    pub(super) fn ahead_ms(&self, shard: &IdentityKey) -> i64 {
+        self.clocks.get(shard).map_or(0, Clock::ahead_ms)
+    }
+
     /// By how much this machine's clock is behind those of most shards, in milliseconds; 0 if that is
     /// not worth a word.
     pub(super) const fn behind_ms(&self) -> i64 {

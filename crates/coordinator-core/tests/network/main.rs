@@ -8,4 +8,5 @@ mod planning;
 mod restarts;
 mod rounds;
 mod shard;
+mod status;
 mod world;

@@ -15,11 +15,14 @@ use tokio::time::timeout;
 use super::MetricsPage;
 use crate::logging::LogLevel;
 use crate::readiness::Readiness;
+use crate::status::StatusAsker;
 
 /// The longest filter for logs, in bytes.
 const MOST_FILTER_BYTES: usize = 2 << 10;
 /// Longest time until a request's body has to be there.
 const BODY_WITHIN: Duration = Duration::from_secs(1);
+/// How long a process may take to say how it stands.
+const STATUS_WITHIN: Duration = Duration::from_secs(3);
 
 /// State that the pages show and change.
 #[derive(Clone)]
@@ -27,6 +30,7 @@ pub(super) struct Pages {
     pub(super) metrics: MetricsPage,
     pub(super) readiness: watch::Receiver<Readiness>,
     pub(super) log_level: LogLevel,
+    pub(super) status: Option<StatusAsker>,
 }
 
 /// The pages by their paths.
@@ -35,6 +39,7 @@ pub(super) fn router(pages: Pages) -> Router {
         .route("/live", get(live))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
+        .route("/status", get(status))
         .route("/log-level", get(log_level).put(set_log_level))
         .fallback(unknown)
         .method_not_allowed_fallback(other_method)
@@ -59,6 +64,17 @@ async fn metrics(State(pages): State<Pages>) -> Response {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], pages.metrics.render()).into_response()
 }
 
+async fn status(State(pages): State<Pages>) -> Response {
+    let Some(asker) = &pages.status else { return unknown().await };
+    match timeout(STATUS_WITHIN, asker.ask()).await {
+        Ok(Some(json)) => {
+            let head = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
+            (head, json).into_response()
+        }
+        _ => text(StatusCode::SERVICE_UNAVAILABLE, "it is too busy to say: see /ready"),
+    }
+}
+
 async fn log_level(State(pages): State<Pages>) -> Response {
     text(StatusCode::OK, &pages.log_level.filter())
 }
@@ -79,7 +95,7 @@ async fn set_log_level(State(pages): State<Pages>, body: Body) -> Response {
 }
 
 async fn unknown() -> Response {
-    let pages = "there are /live, /ready, /metrics and /log-level";
+    let pages = "there are /live, /ready, /metrics and /log-level, and /status of a coordinator";
     text(StatusCode::NOT_FOUND, pages)
 }
 

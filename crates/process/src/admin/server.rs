@@ -17,6 +17,7 @@ use super::pages::{Pages, router};
 use super::{AdminError, MetricsPage};
 use crate::logging::LogLevel;
 use crate::readiness::Readiness;
+use crate::status::StatusAsker;
 
 /// The longest head of a request, in bytes: the least that the HTTP server allows.
 const MOST_HEAD_BYTES: usize = 8 << 10;
@@ -63,14 +64,15 @@ impl AdminServer {
         self.address
     }
 
-    /// Answers until the returned task is aborted.
+    /// Answers until the returned task is aborted. Without a `status` there is no page of it.
     pub fn serve(
         self,
         readiness: watch::Receiver<Readiness>,
         log_level: LogLevel,
+        status: Option<StatusAsker>,
     ) -> JoinHandle<()> {
         let Self { listener, metrics, .. } = self;
-        let pages = Pages { metrics: metrics.clone(), readiness, log_level };
+        let pages = Pages { metrics: metrics.clone(), readiness, log_level, status };
         tokio::spawn(answer_all(listener, metrics, router(pages)))
     }
 }

@@ -2,6 +2,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 
 use super::*;
+use crate::status::StatusQuestions;
 
 const FILTERS: [&str; 1] = ["antiphon_mix"];
 
@@ -9,6 +10,7 @@ struct Running {
     address: SocketAddr,
     readiness: watch::Sender<Readiness>,
     task: JoinHandle<()>,
+    questions: StatusQuestions,
 }
 
 impl Running {
@@ -18,8 +20,9 @@ impl Running {
         let address = server.address();
         let starts = Readiness::NotReady("no epoch yet".to_owned());
         let (readiness, watched) = watch::channel(starts);
-        let task = server.serve(watched, LogLevel::unheard("info", &FILTERS));
-        Self { address, readiness, task }
+        let (asker, questions) = crate::status::channel();
+        let task = server.serve(watched, LogLevel::unheard("info", &FILTERS), Some(asker));
+        Self { address, readiness, task, questions }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -53,6 +56,18 @@ impl Drop for Running {
 
 fn has_status(answer: &str, status: u16) -> bool {
     answer.starts_with(&format!("HTTP/1.1 {status} "))
+}
+
+#[tokio::test]
+async fn the_status_is_what_the_process_answers_when_it_is_asked() {
+    let mut server = Running::start().await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    server.questions.next().await.answer("{\"epoch\":7}".to_owned());
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(has_status(&answer, 200) && answer.contains("application/json"), "{answer}");
+    assert!(answer.ends_with("{\"epoch\":7}"), "{answer}");
 }
 
 #[tokio::test]

@@ -1,0 +1,115 @@
+//! How a coordinator stands, for those who look after a network. Every shard knows all of it, or anybody
+//! could count it from outside: there is nothing about clients.
+
+use serde::{Deserialize, Serialize};
+
+/// How a coordinator stands. Times are milliseconds since 1970 by the coordinator's clock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The network file's id, in hexadecimal.
+    pub network: String,
+    /// The coordinator's clock.
+    pub now_ms: u64,
+    /// Whether rounds open, and for what they wait otherwise.
+    pub rounds: RoundsStatus,
+    /// The epoch that runs.
+    pub epoch: Option<EpochStatus>,
+    /// The epoch that is to follow it.
+    pub next_epoch: Option<EpochStatus>,
+    /// The epoch that is being planned.
+    pub planned: Option<PlannedStatus>,
+    /// The shards that are registered, by identity.
+    pub shards: Vec<ShardStatus>,
+    /// What an epoch planned now would have.
+    pub quorum: QuorumStatus,
+    /// What the network file asks of every epoch.
+    pub guarantee: GuaranteeStatus,
+}
+
+/// How rounds go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundsStatus {
+    /// Whether they open: `going`, `resuming` (not before the epoch's shards are back), `broken` (not
+    /// before the next epoch) or `stopped`.
+    pub conduct: String,
+    /// The highest number that was opened or skipped.
+    pub last: u64,
+    /// The rounds that are open.
+    pub open: Vec<u64>,
+    /// By how much the coordinator's clock is behind those of most shards, in milliseconds; 0 if it is
+    /// within two seconds of them.
+    pub clock_behind_ms: i64,
+}
+
+/// An epoch that all its shards have signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochStatus {
+    /// Its number.
+    pub epoch: u64,
+    /// Its first round.
+    pub first_round: u64,
+    /// Its last round.
+    pub last_round: u64,
+    /// When its keys are erased, by the shards' clocks.
+    pub expires_at_ms: u64,
+    /// L, the number of layers.
+    pub layers: u8,
+    /// How many shards it has.
+    pub shards: usize,
+}
+
+/// An epoch on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedStatus {
+    /// Its number.
+    pub epoch: u64,
+    /// How far it is: `calling`, `composing`, `proposing` or `verifying`.
+    pub phase: String,
+    /// How many shards are still in it.
+    pub shards: usize,
+}
+
+/// A registered shard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardStatus {
+    /// Its identity, in hexadecimal.
+    pub shard: String,
+    /// Its operator's name.
+    pub operator: String,
+    /// `leaving`, `released`, `suspended`, `in_epoch` (that runs or follows) or `waiting` for one.
+    pub standing: String,
+    /// Epochs that it still sits out, unless a quorum needs it.
+    pub sits_out: u32,
+    /// By how much its clock is ahead of the coordinator's, in milliseconds.
+    pub clock_ahead_ms: i64,
+}
+
+/// The operators whose shards could form an epoch now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuorumStatus {
+    /// The weight of the operators present.
+    pub present_weight: u64,
+    /// The least weight that an epoch takes.
+    pub needed_weight: u64,
+    /// The weight of all operators.
+    pub total_weight: u64,
+    /// The names of the operators that are not present.
+    pub absent: Vec<String>,
+}
+
+/// What the network file asks of every epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GuaranteeStatus {
+    /// The largest share of the operators' weight that may be malicious.
+    pub malicious: f64,
+    /// epsilon over all disturbed rounds.
+    pub epsilon: f64,
+    /// delta of the noise over them.
+    pub delta: f64,
+    /// The disturbed rounds that the guarantee covers.
+    pub disturbed_rounds: u32,
+    /// What everything together may add to delta.
+    pub total_delta: f64,
+    /// The days that `total_delta` is over.
+    pub total_over_days: u32,
+}
