@@ -24,7 +24,7 @@
 {{- if and $list $v.operators.configMap }}
 {{- fail (printf "The list of the operator %s is given twice: leave out operators.lists or operators.configMap." $name) }}
 {{- end }}
-{{- if and $list (not (regexMatch "^(\\s*#[^\\n]*\\n)*[0-9a-fA-F\\s]+$" $list)) }}
+{{- if and $list (not (regexMatch "^(([ \\t]*#[^\\n]*|[0-9a-fA-F \\t\\r]*)(\\n|$))*$" $list)) }}
 {{- fail (printf "operators.lists.%s is no operator's list: `antiphon keygen operator-list` writes one; give it with --set-file." $name) }}
 {{- end }}
 {{- end }}
