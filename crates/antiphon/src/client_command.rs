@@ -2,7 +2,7 @@
 
 mod arrivals;
 pub(crate) mod commands;
-mod durations;
+pub(crate) mod durations;
 mod file_name;
 mod jobs;
 mod outgoing;

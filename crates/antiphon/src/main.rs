@@ -13,6 +13,7 @@ mod keygen;
 mod load;
 mod logging;
 mod measurement;
+mod network_status;
 mod output;
 mod plan;
 mod serve;
@@ -42,7 +43,10 @@ fn run(command: Command, log_level: LogLevel) -> Result<(), Failure> {
         Command::Client(arguments) => Ok(client_command::run(&arguments)?),
         Command::Send(arguments) => Ok(commands::send(&arguments)?),
         Command::Receive(arguments) => Ok(commands::receive(&arguments)?),
-        Command::Status(arguments) => Ok(commands::status(&arguments)?),
+        Command::Status(arguments) => match arguments.network() {
+            Some(url) => Ok(network_status::run(url, arguments.json())?),
+            None => Ok(commands::status(&arguments)?),
+        },
         Command::Load(arguments) => Ok(load::run(&arguments)?),
         Command::Plan(arguments) => Ok(plan::run(&arguments)?),
         Command::Account(arguments) => Ok(account::run(&arguments)?),

@@ -16,6 +16,7 @@ use super::progress::Progress;
 use super::{durations, status_text};
 use crate::cli::json::JsonArguments;
 use crate::exit::{EXIT_CODES, Exit, Exits};
+use crate::network_status::AdminUrl;
 use crate::output::OutputError;
 
 /// Send a file to the partner of a running client
@@ -62,13 +63,25 @@ pub(crate) struct ReceiveArguments {
     job: JobArguments,
 }
 
-/// Say how a running client stands: rounds, ledger, conversation, files
+/// Say how a running client stands, or a network: rounds, ledger, files; epochs, shards, operators
 #[derive(Debug, Args)]
-#[command(after_long_help = EXIT_CODES)]
+#[command(
+    after_long_help = EXIT_CODES,
+    long_about = "\
+Say how a running client stands: its rounds, ledger, conversation and files. With the address of a \
+coordinator's admin server, say how a network stands: the epoch that runs, the shards that are \
+registered, which operators are present, and what the network guarantees.
+
+  antiphon status --config client.toml
+  antiphon status http://127.0.0.1:9101"
+)]
 pub(crate) struct StatusArguments {
+    /// The admin server of a coordinator, to say how a network stands
+    #[arg(value_name = "URL", conflicts_with_all = ["config", "allow", "allow_aborts"])]
+    network: Option<AdminUrl>,
     /// The configuration file of the client
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "network")]
+    config: Option<PathBuf>,
     /// Allow so many disturbed rounds beyond what the network's guarantee covers, so that a resting
     /// conversation meets again: each unit adds to what an attacker may have learnt
     #[arg(long, value_name = "UNITS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -190,7 +203,8 @@ pub(crate) fn receive(arguments: &ReceiveArguments) -> Result<(), JobError> {
 /// Says how the client stands.
 pub(crate) fn status(arguments: &StatusArguments) -> Result<(), JobError> {
     arguments.json.check()?;
-    let socket = config::socket_of(&arguments.config)?;
+    let Some(config) = &arguments.config else { unreachable!("asked for a network or a client") };
+    let socket = config::socket_of(config)?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(async {
         // The allowance first, so that the status printed counts it.
@@ -205,6 +219,18 @@ pub(crate) fn status(arguments: &StatusArguments) -> Result<(), JobError> {
         }
     })?;
     Ok(arguments.json.deliver(&report, &status_text::text(&report))?)
+}
+
+impl StatusArguments {
+    /// The coordinator to ask, if it is a network's status that is wanted.
+    pub(crate) const fn network(&self) -> Option<&AdminUrl> {
+        self.network.as_ref()
+    }
+
+    /// Where the result goes as JSON.
+    pub(crate) const fn json(&self) -> &JsonArguments {
+        &self.json
+    }
 }
 
 impl JobArguments {
