@@ -1,12 +1,17 @@
-"""A real control plane, without nodes."""
+"""A real control plane and a node with real containers, on one machine. There is no proxy: nothing here dials a Service's
+address."""
 
 import json
 import secrets
+import ssl
+import subprocess
 
+import names
 from engine import NODE, Engine
 from machine import wait_for
 
 SERVICES = "10.0.0.0/24"
+PODS = "10.244.0.0/24"
 
 
 class Cluster(Engine):
@@ -16,10 +21,15 @@ class Cluster(Engine):
         self.kubeconfig = self.folder / "kubeconfig"
         machine.environment["KUBECONFIG"] = str(self.kubeconfig)
 
-    def start(self):
+    def start_without_nodes(self):
         self.machine.set_up(NODE)
         self.write_files()
         self.start_control_plane()
+
+    def start(self):
+        self.start_without_nodes()
+        self.start_names()
+        self.start_node()
 
     def write_files(self):
         for command in (("openssl", "genrsa", "-out", "sa.key", "2048"),
@@ -33,6 +43,16 @@ class Cluster(Engine):
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
         }))
         self.kubeconfig.chmod(0o600)
+        (self.folder / "resolv.conf").write_text(f"nameserver {NODE}\n")
+        (self.folder / "cni").mkdir()
+        plugins = [
+            {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": False, "hairpinMode": True,
+             "ipam": {"type": "host-local", "dataDir": str(self.folder / "addresses"), "ranges": [[{"subnet": PODS}]],
+                      "routes": [{"dst": "0.0.0.0/0"}]}},
+            {"type": "portmap", "capabilities": {"portMappings": True}},
+        ]
+        (self.folder / "cni" / "10-bridge.conflist").write_text(
+            json.dumps({"cniVersion": "0.4.0", "name": "pods", "plugins": plugins}))
 
     def start_control_plane(self):
         start = self.machine.start
@@ -50,6 +70,37 @@ class Cluster(Engine):
               "--service-account-private-key-file=sa.key", "--leader-elect=false", "--port=0", "--secure-port=0")
         start("scheduler", self.bin / "kube-scheduler", "--kubeconfig=kubeconfig", "--leader-elect=false", "--port=0",
               "--secure-port=0")
+
+    def start_names(self):
+        insecure = ssl.create_default_context()
+        insecure.check_hostname, insecure.verify_mode = False, ssl.CERT_NONE
+        names.serve(NODE, names.Names(f"https://{NODE}:6443", self.token, insecure))
+        # The test itself asks the same server.
+        subprocess.run(["mount", "--bind", self.folder / "resolv.conf", "/etc/resolv.conf"], check=True)
+
+    def start_node(self):
+        start = self.machine.start
+        self.start_containerd()
+        self.import_pause()
+        (self.folder / "plugins").mkdir()
+        start("kubelet", self.bin / "kubelet", "--kubeconfig=kubeconfig", "--container-runtime=remote",
+              f"--container-runtime-endpoint=unix://{self.folder}/containerd.sock", f"--root-dir={self.folder}/kubelet",
+              f"--cert-dir={self.folder}/kubelet-certs", "--cgroup-driver=cgroupfs", "--cgroups-per-qos=false",
+              f"--cgroup-root=/{self.folder.name}", "--enforce-node-allocatable=", "--fail-swap-on=false",
+              "--hostname-override=node", f"--node-ip={NODE}", f"--resolv-conf={self.folder}/resolv.conf",
+              f"--cluster-dns={NODE}", f"--cluster-domain={names.DOMAIN}", "--anonymous-auth=true",
+              "--authorization-mode=AlwaysAllow", "--eviction-hard=", "--image-gc-high-threshold=100", "--healthz-port=0",
+              f"--volume-plugin-dir={self.folder}/plugins")
+        wait_for("the node", 60, lambda: "True" in self.kubectl(
+            "get", "nodes", "-o", "jsonpath={.items[*].status.conditions[?(@.type=='Ready')].status}").stdout)
+
+    def import_pause(self):
+        """The image that holds a pod's namespaces, made of one program."""
+        import archive
+        build = archive.builder()
+        tar, _ = build.image_of((self.bin / "pause").read_bytes(), "localhost/pause", "1", program_name="pause")
+        (self.folder / "pause.tar").write_bytes(tar)
+        self.ctr("images", "import", "pause.tar")
 
     def kubectl(self, *arguments, **more):
         return self.machine.run("kubectl", *arguments, **more)
