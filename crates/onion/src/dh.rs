@@ -17,6 +17,7 @@ mod ifma;
 mod kernel;
 mod multiplier;
 mod portable;
+mod processor;
 
 use curve25519_dalek::scalar::clamp_integer;
 use zeroize::Zeroizing;

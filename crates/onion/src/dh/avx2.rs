@@ -1,5 +1,6 @@
 //! The Diffie-Hellman of four lanes at a time, with the 32-bit multipliers of AVX2.
 
+use super::processor::has_avx2 as is_available;
 use super::{Kernel, KeyTable};
 
 /// Compiles functions for the processors that [`is_available`] finds; only such may call them.
@@ -20,11 +21,6 @@ mod x25519;
 pub(super) use x25519::{Table, one_secret, pairs, public_keys, send};
 
 const KERNEL: Kernel = Kernel::Avx2;
-
-/// Returns `true` if this processor can run the kernel.
-pub(super) fn is_available() -> bool {
-    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2")
-}
 
 fn table_of(table: &KeyTable) -> Option<&Table> {
     match table {

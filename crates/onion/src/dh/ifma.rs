@@ -1,5 +1,6 @@
 //! The Diffie-Hellman of eight lanes at a time, with the 52-bit multipliers of AVX-512 IFMA.
 
+use super::processor::has_ifma as is_available;
 use super::{Kernel, KeyTable};
 
 /// Compiles functions for the processors that [`is_available`] finds; only such may call them.
@@ -20,16 +21,6 @@ mod x25519;
 pub(super) use x25519::{Table, one_secret, pairs, public_keys, send};
 
 const KERNEL: Kernel = Kernel::Ifma;
-
-/// Returns `true` if this processor can run the kernel.
-pub(super) fn is_available() -> bool {
-    is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512ifma")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("bmi2")
-}
 
 fn table_of(table: &KeyTable) -> Option<&Table> {
     match table {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use super::{avx2, ifma};
+use super::processor;
 
 /// An implementation of the Diffie-Hellman. All give the same results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +37,8 @@ impl Kernel {
     /// Returns `true` if this machine can run the kernel.
     pub fn is_available(self) -> bool {
         match self {
-            Self::Ifma => ifma::is_available(),
-            Self::Avx2 => avx2::is_available(),
+            Self::Ifma => processor::has_ifma(),
+            Self::Avx2 => processor::has_avx2(),
             Self::Portable => true,
         }
     }

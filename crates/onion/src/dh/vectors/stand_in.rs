@@ -15,10 +15,6 @@ impl Table {
     }
 }
 
-pub(super) fn is_available() -> bool {
-    false
-}
-
 pub(super) fn one_secret(_: &[u8; 32], _: &[[u8; 32]], _: &mut [[u8; 32]]) {
     unreachable!("{ABSENT}")
 }
