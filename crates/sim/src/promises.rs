@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_wire::{
-    Digest, Epoch, Finding, FromClient, PeerMessage, Round, SealAct, SealStatement, ShardIndex,
-    ToCoordinator, ToShard,
+    Digest, Epoch, Finding, FromClient, IdentityKey, PeerMessage, Round, SealAct, SealStatement,
+    ShardIndex, ToCoordinator, ToShard,
 };
 
 use crate::party::{Party, Payload, Sent};
@@ -21,8 +21,10 @@ pub struct Promises {
     acts: BTreeMap<(Epoch, Round, ShardIndex), (bool, bool)>,
     /// Under which epochs each shard signed statements about a round.
     served: BTreeMap<(usize, Round), BTreeSet<Epoch>>,
-    /// The documents published, and how many shards each lists.
-    published: BTreeMap<Epoch, (Digest, usize)>,
+    /// The documents published, and the shards that each lists.
+    published: BTreeMap<Epoch, (Digest, Vec<IdentityKey>)>,
+    /// The shard that each identity belongs to.
+    identities: BTreeMap<IdentityKey, usize>,
     /// The first verdict of each other shard that came to a shard.
     verdicts: BTreeMap<(usize, Epoch, Round), BTreeMap<ShardIndex, Finding>>,
     /// The first promise that was broken, in words.
@@ -51,10 +53,18 @@ impl Promises {
                 endorsed.push((*epoch, *document));
                 self.see(rising, || format!("shard {shard} signed epoch {epoch} after others"));
             }
+            (
+                Party::Shard(shard),
+                Payload::ToCoordinator(ToCoordinator::Contribute { contribution }),
+            ) => {
+                self.identities.insert(contribution.identity, shard);
+            }
             (Party::Coordinator, Payload::ToShard(ToShard::Publish { document })) => {
                 let document = &document.document;
                 let (epoch, digest) = (document.epoch, document.digest());
-                let first = self.published.entry(epoch).or_insert((digest, document.shards.len()));
+                let first = self.published.entry(epoch).or_insert_with(|| {
+                    (digest, document.shards.iter().map(|shard| shard.identity).collect())
+                });
                 let same = first.0 == digest;
                 self.see(same, || format!("two documents of epoch {epoch} are published"));
             }
@@ -86,6 +96,10 @@ impl Promises {
     }
 
     fn statement(&mut self, sender: usize, said: &SealStatement) {
+        // What others pass on says what its owner told them, who need not be honest.
+        if self.owner(said).is_some_and(|owner| owner != sender) {
+            return;
+        }
         let place = (said.epoch, said.round, said.shard);
         let acts = self.acts.entry(place).or_default();
         let first = *acts == (false, false);
@@ -105,12 +119,19 @@ impl Promises {
         }
     }
 
+    /// The shard whose statement it is, if its epoch is known.
+    fn owner(&self, said: &SealStatement) -> Option<usize> {
+        let (_, shards) = self.published.get(&said.epoch)?;
+        let identity = shards.get(usize::from(said.shard.0))?;
+        self.identities.get(identity).copied()
+    }
+
     /// First thing that a shard lacks which has released its key: a verdict of every other shard that it is
     /// satisfied, with the same filters as everybody.
     fn lacking(&self, owner: usize, said: &SealStatement) -> Option<String> {
         let (_, shards) = self.published.get(&said.epoch)?;
         let heard = self.verdicts.get(&(owner, said.epoch, said.round));
-        let others = (0..*shards).map(|position| ShardIndex(position as u16));
+        let others = (0..shards.len()).map(|position| ShardIndex(position as u16));
         let findings: Vec<_> = others
             .filter(|other| *other != said.shard)
             .map(|other| (other, heard.and_then(|heard| heard.get(&other))))
@@ -160,7 +181,7 @@ impl Promises {
 
 #[cfg(test)]
 mod tests {
-    use antiphon_wire::{SealSecret, Signed, Verdict};
+    use antiphon_wire::{Reason, SealSecret, Signed, Verdict};
     use ed25519_dalek::SigningKey;
 
     use super::*;
@@ -182,17 +203,29 @@ mod tests {
 
     /// Shard 1 shows its key.
     fn released() -> Sent {
+        said_of_shard_1(1, SealAct::Released { secret: SealSecret([1; 32]) })
+    }
+
+    /// What `from` says that shard 1 has done.
+    fn said_of_shard_1(from: usize, act: SealAct) -> Sent {
         let (epoch, round) = PLACE;
-        let act = SealAct::Released { secret: SealSecret([1; 32]) };
         let network = Digest::default();
         let claims = SealStatement { network, epoch, round, shard: ShardIndex(1), act };
         let statements = vec![Signed::new(claims, &SigningKey::from_bytes(&[1; 32]))];
-        sent(1, 0, PeerMessage::Statements { statements })
+        sent(from, 0, PeerMessage::Statements { statements })
+    }
+
+    /// An epoch of three shards.
+    fn three_shards() -> Promises {
+        let mut promises = Promises::default();
+        let shards = [0u8, 1, 2].map(|shard| IdentityKey([shard; 32]));
+        promises.published.insert(PLACE.0, (Digest::default(), shards.to_vec()));
+        promises.identities.extend(shards.map(|identity| (identity, usize::from(identity.0[0]))));
+        promises
     }
 
     fn broken(verdicts: &[Sent]) -> bool {
-        let mut promises = Promises::default();
-        promises.published.insert(PLACE.0, (Digest::default(), 3));
+        let mut promises = three_shards();
         verdicts.iter().for_each(|sent| promises.arrived(sent));
         promises.observe(&released());
         promises.broken().is_some()
@@ -206,5 +239,20 @@ mod tests {
         assert!(broken(&[verdict(0, satisfied(1))]));
         assert!(broken(&[verdict(0, satisfied(1)), verdict(2, satisfied(2))]));
         assert!(broken(&[verdict(0, satisfied(1)), verdict(2, complaint)]));
+    }
+
+    #[test]
+    fn what_a_shard_does_both_ways_is_held_against_it_and_not_against_those_who_pass_it_on() {
+        let withheld = SealAct::Withheld { reason: Reason::NotPrepared };
+        let satisfied = || Finding::Satisfied { filters: Digest([1; 32]) };
+        for (sender, broken) in [(1, true), (2, false)] {
+            let mut promises = three_shards();
+            for other in [0, 2] {
+                promises.arrived(&verdict(other, satisfied()));
+            }
+            promises.observe(&released());
+            promises.observe(&said_of_shard_1(sender, withheld.clone()));
+            assert_eq!(promises.broken().is_some(), broken);
+        }
     }
 }
