@@ -6,7 +6,8 @@ use crate::ListError;
 use crate::io::{Notice, Output};
 use crate::shard::Shard;
 
-/// The list that a shard registers with, and a newer one until its first epoch is next.
+/// The list that a shard registers with, and a newer one: until its first epoch is next, or, if it is the end of
+/// the one in use, until the list after it comes.
 #[derive(Clone, Debug)]
 pub(super) struct Lists {
     in_use: Signed<OperatorList>,
@@ -29,7 +30,10 @@ impl Lists {
 
     /// Puts the newer list to use if it holds for epoch `next`. Returns true if it does.
     fn advance(&mut self, next: Epoch) -> bool {
-        let due = self.upcoming.take_if(|list| list.claimed().first_epoch <= next);
+        let due = self.upcoming.take_if(|list| {
+            let OperatorList { first_epoch, ref shards, .. } = *list.claimed();
+            first_epoch <= next && !shards.is_empty()
+        });
         let Some(list) = due else { return false };
         self.in_use = list;
         true
@@ -49,13 +53,13 @@ impl Shard {
         let shards = &list.claimed().shards;
         let (ends, listed) = (shards.is_empty(), shards.contains(&self.me));
         self.notice(Notice::ListTaken { number, first_epoch, listed: ends || listed });
-        if ends {
-            return;
-        }
-        if !listed {
+        if !(ends || listed) {
             return self.leave();
         }
         self.lists.upcoming = Some(list);
+        if ends {
+            return;
+        }
         self.lists.advance(self.state.next_epoch());
         self.register(now);
     }

@@ -69,8 +69,10 @@ fn the_end_of_a_list_and_the_list_after_it_begin_together() {
     let mut shards = three_shards();
     let (end, after) = (shards.next_list(0, (2, 3), &[]), shards.next_list(0, (3, 3), &[0, 1, 2]));
     let other = shards.next_list(0, (3, 4), &[0, 1, 2]);
+    let same_number = shards.next_list(0, (2, 3), &[0, 1, 2]);
     for i in 0..3 {
         assert!(shards.give_list(i, &end).unwrap().is_empty(), "nothing changes yet");
+        assert!(shards.give_list(i, &same_number).unwrap_err().contains("another list"));
         assert!(shards.give_list(i, &other).unwrap_err().contains("still to come"));
         shards.give_list(i, &after).unwrap();
     }
