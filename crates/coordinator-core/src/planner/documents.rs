@@ -9,8 +9,8 @@ use antiphon_wire::{
     Contribution, Digest, Encode, EpochDocument, IdentityKey, NetworkFile, ShardIndex,
     SignedDocument,
 };
+use chacha20::ChaCha20Rng;
 use rand::SeedableRng;
-use rand_chacha::ChaCha20Rng;
 
 /// Something to compute that takes long. It holds all that it needs, and runs on any thread.
 #[derive(Clone, Debug)]
