@@ -11,7 +11,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, sleep, timeout};
 
 use super::pages::{Pages, router};
 use super::{AdminError, MetricsPage};
@@ -29,6 +29,8 @@ const CONNECTION_WITHIN: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 16;
 /// Pause when the system gives no more sockets.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Interval at which old values of metrics are folded together.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// A bound admin server that does not answer yet.
 pub struct AdminServer {
@@ -70,25 +72,30 @@ impl AdminServer {
         status: Option<StatusAsker>,
     ) -> JoinHandle<()> {
         let Self { listener, metrics, .. } = self;
-        let pages = Pages { metrics, readiness, log_level, status };
-        tokio::spawn(answer_all(listener, router(pages)))
+        let pages = Pages { metrics: metrics.clone(), readiness, log_level, status };
+        tokio::spawn(answer_all(listener, metrics, router(pages)))
     }
 }
 
-async fn answer_all(listener: TcpListener, router: Router) {
+async fn answer_all(listener: TcpListener, metrics: MetricsPage, router: Router) {
+    let mut upkeep = interval(UPKEEP);
     let mut connections: VecDeque<AbortOnDrop> = VecDeque::new();
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            // No descriptors are left: others will give theirs back.
-            sleep(PAUSE).await;
-            continue;
-        };
-        connections.retain(|task| !task.0.is_finished());
-        // The oldest has said nothing for longest.
-        if connections.len() >= AT_ONCE {
-            connections.pop_front();
+        tokio::select! {
+            _ = upkeep.tick() => metrics.keep_up(),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.retain(|task| !task.0.is_finished());
+                    // The oldest has said nothing for longest.
+                    if connections.len() >= AT_ONCE {
+                        connections.pop_front();
+                    }
+                    connections.push_back(AbortOnDrop(tokio::spawn(answer(stream, router.clone()))));
+                }
+                // No descriptors are left: others will give theirs back.
+                Err(_) => sleep(PAUSE).await,
+            },
         }
-        connections.push_back(AbortOnDrop(tokio::spawn(answer(stream, router.clone()))));
     }
 }
 

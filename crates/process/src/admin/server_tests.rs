@@ -16,7 +16,7 @@ struct Running {
 impl Running {
     async fn start() -> Self {
         let address = "127.0.0.1:0".parse().unwrap();
-        let server = AdminServer::bind(address, MetricsPage::of(&[])).await.unwrap();
+        let server = AdminServer::bind(address, MetricsPage::empty()).await.unwrap();
         let address = server.address();
         let starts = Readiness::NotReady("no epoch yet".to_owned());
         let (readiness, watched) = watch::channel(starts);
