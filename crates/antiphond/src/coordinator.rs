@@ -52,10 +52,7 @@ async fn serve(config: ConfigFile, log_level: LogLevel) -> Result<(), ServeError
         None => None,
     };
     let mut server = CoordinatorServer::start(config.coordinator)?;
-    let _admin = admin.map(|admin| {
-        let status = Some(server.status());
-        admin.serve(server.readiness(), log_level, status)
-    });
+    let _admin = admin.map(|admin| admin.serve(server.readiness(), log_level, server.asker()));
     tracing::info!(
         shards = %server.shard_addr(),
         clients = %server.client_addr(),

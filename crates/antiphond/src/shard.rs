@@ -63,7 +63,7 @@ async fn serve(
     let mut lists = OperatorLists::watch(config.operator_list)?;
     let mut server = ShardServer::start(config.shard)
         .map_err(|source| ServeError::ShardStart { config: arguments.config.clone(), source })?;
-    let _admin = admin.map(|admin| admin.serve(server.readiness(), log_level, None));
+    let _admin = admin.map(|admin| admin.serve(server.readiness(), log_level, server.asker()));
     loop {
         tokio::select! {
             failed = server.failed() => return Ok(failed?),

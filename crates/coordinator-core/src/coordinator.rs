@@ -182,7 +182,8 @@ impl Coordinator {
     fn finish(&mut self) {
         while self.now >= self.settle_until && self.step() {}
         let Self { planner, clock, faults, .. } = self;
-        planner.release(faults.suspensions(), |shard| clock.needs(shard));
+        let conduct = clock.conduct();
+        planner.release(faults.suspensions(), conduct, |shard| clock.needs(shard));
         self.follow_planner();
         if self.state() != self.kept {
             self.persist();

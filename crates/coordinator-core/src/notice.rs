@@ -28,8 +28,13 @@ pub enum Notice {
         /// Identity of the shard.
         shard: IdentityKey,
     },
-    /// A shard is going to stop. It is in no epoch that is planned from now on.
+    /// A shard is leaving. It is in no epoch that is planned from now on.
     ShardLeaving {
+        /// Identity of the shard.
+        shard: IdentityKey,
+    },
+    /// A shard that was leaving stays.
+    ShardStaying {
         /// Identity of the shard.
         shard: IdentityKey,
     },
@@ -284,6 +289,7 @@ impl fmt::Display for Notice {
             Self::ShardRejected { shard, reason } => write!(f, "shard {shard} rejected: {reason}"),
             Self::ShardLost { shard } => write!(f, "shard {shard} is gone"),
             Self::ShardLeaving { shard } => write!(f, "shard {shard} is leaving"),
+            Self::ShardStaying { shard } => write!(f, "shard {shard} stays after all"),
             Self::WasAway { links } => write!(
                 f,
                 "{links} links were lost together: this coordinator was away, and nobody sits out"

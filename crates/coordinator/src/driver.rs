@@ -7,7 +7,7 @@ use std::time::Duration;
 use antiphon_coordinator_core::{Coordinator, Input, Notice, Output, State, Status, WorkDone};
 use antiphon_process::clock::SystemClock;
 use antiphon_process::readiness::Readiness;
-use antiphon_process::status::StatusQuestions;
+use antiphon_process::requests::{Answer, Requests, Wanted};
 use antiphon_wire::{Encode, Epoch, IdentityKey, SignedDocument, ToClient, ToCoordinator, ToShard};
 use bytes::Bytes;
 use serde::Serialize;
@@ -117,7 +117,7 @@ impl Driver {
     pub(crate) async fn run(
         self,
         mut events: mpsc::Receiver<LinkEvent>,
-        mut questions: StatusQuestions,
+        mut requests: Requests,
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), ServerError> {
         let mut driver = on_thread(self, Self::carry_out).await?;
@@ -140,8 +140,9 @@ impl Driver {
                     driver.work = None;
                     on_thread(driver, |driver| driver.handle(Input::WorkDone(done))).await?
                 }
-                question = questions.next() => on_thread(driver, |driver| {
-                    question.answer(driver.status());
+                request = requests.next() => on_thread(driver, |driver| {
+                    let answer = driver.answer(request.wanted);
+                    request.answer(answer);
                     Ok(())
                 }).await?,
                 () = until(answers) => on_thread(driver, Self::give_up_mute).await?,
@@ -203,6 +204,15 @@ impl Driver {
             self.heed(identity, heed)?;
         }
         Ok(())
+    }
+
+    fn answer(&self, wanted: Wanted) -> Answer {
+        match wanted {
+            Wanted::Status => Ok(self.status()),
+            Wanted::Drain | Wanted::Undo => {
+                Err("this is a coordinator, which is in no epoch: drain a shard".to_owned())
+            }
+        }
     }
 
     /// How the coordinator stands, as JSON.

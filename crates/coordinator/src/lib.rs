@@ -16,7 +16,7 @@ use std::time::Duration;
 use antiphon_coordinator_core::Coordinator;
 use antiphon_process::clock::SystemClock;
 use antiphon_process::readiness::Readiness;
-use antiphon_process::status::{self, StatusAsker};
+use antiphon_process::requests::{self, Asker};
 use antiphon_transport::{Accept, BindError, Limits, Server};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -65,7 +65,7 @@ pub struct CoordinatorServer {
     notices: broadcast::Sender<Notice>,
     stop: watch::Sender<bool>,
     readiness: watch::Receiver<Readiness>,
-    status: StatusAsker,
+    asker: Asker,
     driver: Option<JoinHandle<Result<(), ServerError>>>,
     acceptors: [JoinHandle<()>; 2],
     counting: JoinHandle<()>,
@@ -107,7 +107,7 @@ impl CoordinatorServer {
         let ready = Readiness::Ready("shards can register".to_owned());
         let (tell_readiness, readiness) = watch::channel(ready);
         let tell = Telling { notices: notices.clone(), readiness: tell_readiness };
-        let (status, questions) = status::channel();
+        let (asker, requests) = requests::channel();
         let driver = Driver::new(coordinator, store, documents, tell, stopped.clone());
         let counting = metrics::count_links(shards.endpoint(), clients.endpoint());
         Ok(Self {
@@ -116,8 +116,8 @@ impl CoordinatorServer {
             notices,
             stop,
             readiness,
-            status,
-            driver: Some(tokio::spawn(driver.run(input_queue, questions, stopped.clone()))),
+            asker,
+            driver: Some(tokio::spawn(driver.run(input_queue, requests, stopped.clone()))),
             acceptors: [
                 tokio::spawn(shards::serve(shards, network, inputs, stopped.clone())),
                 tokio::spawn(clients::serve(clients, newest, stopped)),
@@ -144,8 +144,8 @@ impl CoordinatorServer {
 
     /// Asks how the coordinator stands. The answer is a [`Status`] as JSON, with the `version` of the
     /// program beside its fields.
-    pub fn status(&self) -> StatusAsker {
-        self.status.clone()
+    pub fn asker(&self) -> Asker {
+        self.asker.clone()
     }
 
     /// Notices from now on. A watcher that lags behind by too many loses the oldest.

@@ -72,9 +72,10 @@ pub enum Input {
     ClientLeft(ClientId),
     /// Work that was handed out is done.
     WorkDone(WorkDone),
-    /// The process is going to stop: the shard serves until it is released, and is in no epoch after
-    /// that.
+    /// The shard is to serve until it is released, and to be in no epoch after that.
     Leave,
+    /// The shard that was to leave is to stay. Nothing comes of it if its operator's list does not have it.
+    Stay,
     /// The operator has signed a new list; the signature is checked.
     List(Signed<OperatorList>),
     /// Time has passed; nothing else is new.

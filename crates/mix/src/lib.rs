@@ -23,7 +23,7 @@ pub use layer::{LeavingLayer, answer_layer, close_layer};
 pub use limits::Limits;
 pub use noise::noise_deposits;
 pub use service::{DeadDrops, PairCounts, Service};
-pub use shard::{Membership, Shard, ShardConfig};
+pub use shard::{Departure, Membership, Shard, ShardConfig};
 pub use shuffle::shuffle;
 pub use signer::{ListError, ListMark, SignerError, SignerState};
 pub use trace::{LayerTrace, RoundTrace};

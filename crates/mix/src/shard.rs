@@ -31,7 +31,7 @@ use clients::Clients;
 use kept::Kept;
 use lists::Lists;
 
-pub use membership::Membership;
+pub use membership::{Departure, Membership};
 
 /// Identity, network and limits of a shard.
 #[derive(Clone, Debug)]
@@ -58,10 +58,9 @@ pub struct Shard {
     me: IdentityKey,
     entropy: EntropySource,
     state: SignerState,
-    /// It is going to stop, and wants to be in no epoch that is still to come.
-    leaving: bool,
-    /// It is leaving, and the coordinator needs it no more.
-    released: bool,
+    departure: Departure,
+    /// The operator's newest list has it.
+    is_on_list: bool,
     /// The last round that the coordinator opened.
     opened: Round,
     /// Keys offered for epochs to come; few, and replaced by newer ones.
@@ -91,8 +90,8 @@ impl Shard {
             lists: Lists::new(config.list.clone()),
             me: IdentityKey::of(&config.identity),
             entropy,
-            leaving: false,
-            released: false,
+            departure: Departure::Staying,
+            is_on_list: true,
             opened: state.served_round,
             state,
             offered: BTreeMap::new(),
@@ -139,6 +138,7 @@ impl Shard {
             Input::ClientLeft(client) => self.client_left(now, client),
             Input::WorkDone(done) => self.work_done(now, done),
             Input::Leave => self.leave(),
+            Input::Stay => self.stay(),
             Input::List(list) => self.take_list(now, list),
             Input::Tick => {}
         }
@@ -168,11 +168,6 @@ impl Shard {
         self.rounds.values().any(|round| round.is_open() && !round.has_ended())
     }
 
-    /// Returns true once a shard that is leaving has been told that nothing more is wanted of it.
-    pub const fn is_released(&self) -> bool {
-        self.released
-    }
-
     fn say(&mut self, message: ToCoordinator) {
         self.outputs.push_back(Output::Coordinator(message));
     }
@@ -196,7 +191,8 @@ impl Shard {
                 let why = String::from_utf8_lossy(&reason.0).into_owned();
                 self.notice(Notice::Rejected { why });
             }
-            ToShard::Release => self.released = self.leaving,
+            ToShard::Release => self.depart(Departure::Released),
+            ToShard::Needed { reason } => self.depart(Self::needed(&reason)),
             ToShard::AskClock => self.say(ToCoordinator::Clock { now }),
         }
     }

@@ -1,8 +1,9 @@
-//! The HTTP server by which a process is looked after: `/live`, `/ready`, `/metrics`,
-//! `/log-level`, and `/status` where there is one.
+//! The HTTP server by which a process is looked after: `/live`, `/ready`, `/metrics`, `/status`, `/log-level`
+//! and `/drain`.
 //!
 //! It shows aggregates that anyone who watches the network could count, and nothing about users. Whoever
-//! reaches it can change how much is logged: it belongs on loopback or on a network of the operator's own.
+//! reaches it can change how much is logged and take a shard out of epochs: it belongs on loopback or on a
+//! network of the operator's own. Pages that a browser shows can change nothing.
 
 mod metrics_page;
 mod pages;

@@ -13,6 +13,6 @@ pub mod keyfile;
 pub mod logging;
 pub mod readiness;
 pub mod redial;
+pub mod requests;
 #[cfg(unix)]
 pub mod signals;
-pub mod status;

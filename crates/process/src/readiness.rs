@@ -11,6 +11,13 @@ pub enum Readiness {
     NotReady(String),
 }
 
+impl Readiness {
+    /// Returns `true` if it is ready.
+    pub const fn is_ready(&self) -> bool {
+        matches!(self, Self::Ready(_))
+    }
+}
+
 impl fmt::Display for Readiness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

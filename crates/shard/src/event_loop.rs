@@ -3,6 +3,7 @@
 mod closing;
 mod output;
 mod readiness;
+mod requests;
 mod rosters;
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,6 +14,7 @@ use antiphon_mix::{ClientId, Input, Output, Shard, SignerState, WorkDone};
 use antiphon_process::clock::SystemClock;
 use antiphon_process::kept_file::KeptFile;
 use antiphon_process::readiness::Readiness;
+use antiphon_process::requests::Requests;
 use antiphon_transport::PeerDialer;
 use antiphon_wire::{IdentityKey, OperatorList, Round, Signed, ToClient, ToShard};
 use bytes::Bytes;
@@ -28,6 +30,7 @@ use crate::peers::PeerLinks;
 use crate::phase::Phase;
 use crate::send_times::SendTimes;
 use crate::server::endpoints::Served;
+use crate::status::Drain;
 use crate::workers::Workers;
 use crate::{ShardNotice, StateFileError};
 use readiness::Part;
@@ -60,6 +63,8 @@ pub(crate) struct Sources {
     pub(crate) phase: watch::Receiver<Phase>,
     /// New lists of the operator.
     pub(crate) lists: watch::Receiver<Option<Signed<OperatorList>>>,
+    /// What those who look after the shard ask.
+    pub(crate) requests: Requests,
     pub(crate) coordinator_task: AbortOnDrop,
 }
 
@@ -100,7 +105,9 @@ pub(crate) struct EventLoop<T> {
     /// The last message encoded for clients, since many get the same.
     encoded: Option<(Arc<ToClient>, Bytes)>,
     send_times: SendTimes,
-    /// Time until which a shard that leaves goes on as before.
+    /// Whether it is to leave and stay up.
+    drain: Drain,
+    /// Time until which a shard that leaves to stop goes on as before.
     leaving_until: Option<Instant>,
     stopping: bool,
     /// Moment that traces are measured from.
@@ -128,6 +135,7 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
             gone: Vec::new(),
             encoded: None,
             send_times: SendTimes::default(),
+            drain: Drain::No,
             leaving_until: None,
             stopping: false,
             started: Instant::now(),
@@ -169,6 +177,10 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
                 Ok(()) = sources.lists.changed() => {
                     sources.lists.borrow_and_update().clone().map(Input::List)
                 }
+                request = sources.requests.next() => {
+                    self.answer(request).await?;
+                    None
+                }
                 () = sleep(wait) => Some(Input::Tick),
                 () = sleep_until(give_up), if self.stopping => None,
                 () = sleep_until(leave_by), if self.leaving_until.is_some() && !self.stopping => None,
@@ -182,6 +194,7 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
             }
             // Results and peers' inputs come in crowds, and `select!` looks at every source for each.
             self.catch_up(sources).await?;
+            self.follow_drain().await?;
             self.tell_part();
         }
         Ok(())
@@ -190,7 +203,9 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
     /// Returns `true` if a shard that leaves is needed no more, or has waited long enough.
     fn has_left(&self) -> bool {
         self.leaving_until.is_some_and(|until| {
-            self.coordinator.is_none() || self.machine.is_released() || Instant::now() >= until
+            self.coordinator.is_none()
+                || self.machine.departure().may_stop()
+                || Instant::now() >= until
         })
     }
 

@@ -16,6 +16,7 @@ mod redial;
 mod send_times;
 mod server;
 mod state_file;
+mod status;
 #[cfg(test)]
 mod test_header;
 mod workers;
@@ -28,4 +29,5 @@ pub use metrics::BUCKETS as METRIC_BUCKETS;
 pub use notice::ShardNotice;
 pub use server::{ShardServer, StartError};
 pub use state_file::StateFileError;
+pub use status::{Drain, ListStatus, Status};
 pub use workers::Workers;

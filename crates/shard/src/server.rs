@@ -14,6 +14,7 @@ use antiphon_mix::{EntropySource, ListError, Output, Shard, ShardConfig, SignerS
 use antiphon_process::entropy::entropy;
 use antiphon_process::kept_file::KeptFile;
 use antiphon_process::readiness::Readiness;
+use antiphon_process::requests::{self, Asker};
 use antiphon_transport::{BindError, Dialer, Identity, Limits, PeerDialer};
 use antiphon_wire::{IdentityKey, NetworkFile, OperatorIndex, OperatorList, Signed};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -119,6 +120,7 @@ pub struct ShardServer {
     phase: watch::Sender<Phase>,
     lists: watch::Sender<Option<Signed<OperatorList>>>,
     readiness: watch::Receiver<Readiness>,
+    asker: Asker,
     expected: Expected,
     task: Option<JoinHandle<Result<(), RunError>>>,
 }
@@ -161,6 +163,7 @@ impl ShardServer {
         let (phase_in, phase) = watch::channel(Phase::Running);
         let (lists_in, lists) = watch::channel(None);
         let (notices, _) = broadcast::channel(NOTICES);
+        let (asker, requests) = requests::channel();
         let doors = endpoints.doors();
         let medium = config.medium;
         let served = endpoints.serve(&config.limits, &links, &phase);
@@ -175,13 +178,14 @@ impl ShardServer {
             doors,
             notices: notices.clone(),
         };
-        let sources = Sources { results, coordinator, served, phase, lists, coordinator_task };
+        let sources =
+            Sources { results, coordinator, served, phase, lists, requests, coordinator_task };
         let (tell_readiness, readiness) = watch::channel(starting());
         let expected = Expected { network, operator };
         let event_loop = EventLoop::new(machine, through, state, hands, tell_readiness);
         let task = Some(tokio::spawn(event_loop.run(sources, phase_in.clone())));
         let (phase, lists) = (phase_in, lists_in);
-        Ok(Self { identity, addresses, notices, phase, lists, readiness, expected, task })
+        Ok(Self { identity, addresses, notices, phase, lists, readiness, asker, expected, task })
     }
 
     /// Identity by which others know the shard.
@@ -202,6 +206,12 @@ impl ShardServer {
     /// Readiness of the shard for its part in the network, or what it lacks, as it changes.
     pub fn readiness(&self) -> watch::Receiver<Readiness> {
         self.readiness.clone()
+    }
+
+    /// Hands in requests to the shard: how it stands, to leave at the next hand-over and stay up, and to take
+    /// part again. Answers are a [`Status`](crate::Status) as JSON.
+    pub fn asker(&self) -> Asker {
+        self.asker.clone()
     }
 
     /// Notices from now on. A subscriber that falls far behind misses the oldest.

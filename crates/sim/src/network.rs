@@ -243,14 +243,19 @@ impl Network {
         }
     }
 
-    /// Asks a shard to leave. Its process ends once it is [released](Self::is_released).
+    /// Asks a shard to leave. Its process may end once it is [released](Self::is_released).
     pub fn ask_to_leave(&mut self, i: usize) {
         self.tell_shard(i, ShardInput::Leave);
     }
 
-    /// Returns `true` once a shard that was asked to leave is needed no more.
+    /// Asks a shard that was to leave to stay.
+    pub fn ask_to_stay(&mut self, i: usize) {
+        self.tell_shard(i, ShardInput::Stay);
+    }
+
+    /// Returns `true` once a shard that was asked to leave need not wait any longer.
     pub fn is_released(&self, i: usize) -> bool {
-        self.shards[i].running.as_ref().is_some_and(Shard::is_released)
+        self.shards[i].running.as_ref().is_some_and(|shard| shard.departure().may_stop())
     }
 
     /// State that the coordinator has persisted, from which it would start again.

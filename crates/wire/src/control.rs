@@ -144,13 +144,15 @@ choice! {
             counts: RoundCounts,
         },
         /// The shard is going to stop, and wants to be in no epoch after this one. It serves until
-        /// it is [released](ToShard::Release).
+        /// it is [released](ToShard::Release), or told that it is [needed](ToShard::Needed).
         6 = Leaving,
         /// The time by the shard's clock, as a sign of life and to find clocks that are wrong.
         7 = Clock {
             /// Time by the shard's clock.
             now: Timestamp,
         },
+        /// The shard said that it is leaving, and stays after all.
+        8 = Staying,
     }
 }
 
@@ -195,5 +197,11 @@ choice! {
         5 = Release,
         /// Wants the time by the shard's clock, as a sign that it is there.
         6 = AskClock,
+        /// No epoch could come about without a shard that is leaving. It may go all the same, and is asked
+        /// for epochs again until it has gone.
+        7 = Needed {
+            /// Who is missing for a quorum, in words.
+            reason: crate::Blob,
+        },
     }
 }

@@ -34,6 +34,7 @@ impl Coordinator {
                 self.faults.reported(shard, round);
             }
             ToCoordinator::Leaving => self.planner.leaving(now, shard),
+            ToCoordinator::Staying => self.planner.staying(shard),
             ToCoordinator::Clock { now: theirs } => {
                 self.clock.clock_read(now, shard, theirs);
             }
@@ -80,7 +81,7 @@ impl Coordinator {
             return self.follow_planner();
         }
         let lineup = self.lineup();
-        if member.is_leaving() {
+        if member.may_go() {
             self.faults.left(shard, &lineup);
         } else {
             let next = self.clock.marks().next.clone();

@@ -11,6 +11,7 @@ use super::gathering::Gathering;
 use super::quorum::{self, Presence};
 use super::retry::Again;
 use super::roster::{Member, Stay};
+use crate::course::Conduct;
 use crate::faults::Suspensions;
 use crate::notice::Notice;
 use crate::status::{PlannedStatus, QuorumStatus};
@@ -112,39 +113,78 @@ impl Planner {
         }
     }
 
-    /// A shard is going to stop.
+    /// A shard wants to be in no epoch that is still to come.
     pub(crate) fn leaving(&mut self, now: Timestamp, identity: IdentityKey) {
         let Some(member) = self.roster.member_mut(&identity) else { return };
         match member.stay {
-            Stay::Staying => {
-                member.stay = Stay::Leaving;
+            Stay::Staying | Stay::Needed => {
+                member.stay = Stay::Leaving(now);
                 self.tell(Notice::ShardLeaving { shard: identity });
                 self.leave_out(now, &identity, "is leaving");
             }
-            Stay::Leaving | Stay::Released => {}
+            Stay::Leaving(_) | Stay::Released => {}
         }
     }
 
-    /// Lets go shards that are leaving and of which nothing more is wanted, or without which no epoch
-    /// could come about anyway. `is_needed` tells in which epochs and rounds they are.
+    /// A shard stays after all.
+    pub(crate) fn staying(&mut self, identity: IdentityKey) {
+        let member = self.roster.member_mut(&identity).filter(|member| member.may_go());
+        if let Some(member) = member {
+            member.stay = Stay::Staying;
+            self.tell(Notice::ShardStaying { shard: identity });
+        }
+    }
+
+    /// Answers shards that are leaving: those of which nothing more is wanted are let go, and those without
+    /// which no epoch could come about are told so. `is_needed` tells in which epochs and rounds they are.
+    ///
+    /// Whoever asked last is told first, so that the others may still leave. While a restored epoch waits for
+    /// its shards, it is too early to say who is missing.
     pub(crate) fn release(
         &mut self,
         suspensions: &Suspensions,
+        conduct: Conduct,
         is_needed: impl Fn(&IdentityKey) -> bool,
     ) {
-        let leaving = self.roster.members().filter(|(_, member)| member.stay == Stay::Leaving);
-        let leaving: Vec<_> = leaving.map(|(identity, _)| *identity).collect();
-        for identity in leaving {
+        let since = |(identity, member): (&IdentityKey, &Member)| match member.stay {
+            Stay::Leaving(since) => Some((since, *identity)),
+            _ => None,
+        };
+        let mut leaving: Vec<_> = self.roster.members().filter_map(since).collect();
+        leaving.sort_unstable();
+        for (_, identity) in leaving.into_iter().rev() {
             let is_called =
                 self.attempt().is_some_and(|attempt| attempt.members.contains(&identity));
-            if (is_called || is_needed(&identity)) && self.choose(suspensions).is_quorum {
+            let (stay, message) = if !(is_called || is_needed(&identity)) {
+                (Stay::Released, ToShard::Release)
+            } else if conduct != Conduct::Resuming
+                && let Some(reason) = self.lack(suspensions)
+            {
+                (Stay::Needed, ToShard::Needed { reason: Blob(reason.into_bytes()) })
+            } else {
                 continue;
-            }
+            };
             if let Some(member) = self.roster.member_mut(&identity) {
-                member.stay = Stay::Released;
+                member.stay = stay;
             }
-            self.send(vec![identity], ToShard::Release);
+            self.send(vec![identity], message);
         }
+    }
+
+    /// What an epoch without the shards that are leaving would lack, in words; `None` if it can come about.
+    fn lack(&self, suspensions: &Suspensions) -> Option<String> {
+        let selection = self.choose(suspensions);
+        if selection.is_quorum {
+            return None;
+        }
+        let Presence { present_weight, total_weight, shards, absent } = selection.presence;
+        let least = quorum::least_weight(&self.rules.network);
+        let least_shards = self.rules.config.least_shards;
+        Some(format!(
+            "without it there are {shards} shards, of operators with weight {present_weight} of {total_weight}; \
+             an epoch takes {least_shards} shards and weight {least}; absent would be: {}",
+            absent.join(", ")
+        ))
     }
 
     /// Takes a shard out of the epoch on its way, if it is in it.

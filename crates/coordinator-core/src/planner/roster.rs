@@ -65,9 +65,11 @@ pub(crate) struct Member {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stay {
     Staying,
-    /// It is going to stop.
-    Leaving,
-    /// It was told that it may.
+    /// It wants to be in no epoch that is still to come, since then.
+    Leaving(Timestamp),
+    /// It was told that no epoch could come about without it. It stays after all, or goes.
+    Needed,
+    /// It was told that nothing more is wanted of it.
     Released,
 }
 
@@ -88,14 +90,19 @@ impl Member {
     /// How far it is with leaving, in a word; `None` if it stays.
     pub(crate) fn departure(&self) -> Option<&'static str> {
         match self.stay {
-            Stay::Staying => None,
-            Stay::Leaving => Some("leaving"),
+            Stay::Staying | Stay::Needed => None,
+            Stay::Leaving(_) => Some("leaving"),
             Stay::Released => Some("released"),
         }
     }
 
-    /// Returns `true` if it is going to stop.
-    pub(crate) fn is_leaving(&self) -> bool {
+    /// Returns `true` if it is to be in no epoch that is still to come.
+    pub(crate) const fn is_leaving(&self) -> bool {
+        matches!(self.stay, Stay::Leaving(_) | Stay::Released)
+    }
+
+    /// Returns `true` if it has said that it may be gone soon.
+    pub(crate) fn may_go(&self) -> bool {
         self.stay != Stay::Staying
     }
 
@@ -146,10 +153,7 @@ impl Roster {
                 // A shard that registers anew on the same link has been here since before, and still leaves
                 // if it was leaving.
                 since: link.as_ref().map_or(now, |before| before.since),
-                stay: match link {
-                    Some(before) if before.is_leaving() => Stay::Leaving,
-                    _ => Stay::Staying,
-                },
+                stay: link.as_ref().map_or(Stay::Staying, |before| before.stay),
             };
             standing.held.into_iter().for_each(|held| member.hold(held));
             *link = Some(member);

@@ -288,7 +288,7 @@ fn a_shard_that_leaves_is_let_go_once_nothing_needs_it() {
     let mut world = World::new(5, 0..5);
     world.planner.leaving(world.now, shard(1));
     let released = |world: &mut World, needed: bool| {
-        world.planner.release(&world.suspensions, |_| needed);
+        world.planner.release(&world.suspensions, Conduct::Going, |_| needed);
         let actions = world.planner.drain();
         let release =
             |action: &&Action| matches!(action, Action::Send { message: ToShard::Release, .. });
@@ -299,6 +299,35 @@ fn a_shard_that_leaves_is_let_go_once_nothing_needs_it() {
     assert_eq!(released(&mut world, false), 0, "once");
     world.run_ms(5000);
     assert_eq!(world.called(), [(1, 4)]);
+}
+
+#[test]
+fn whoever_wants_to_leave_last_is_needed_and_the_others_may_still_leave() {
+    let mut world = World::new(5, 0..5);
+    let answers = |world: &mut World, conduct| {
+        world.planner.release(&world.suspensions, conduct, |_| true);
+        let said = |action| match action {
+            Action::Send { to, message: ToShard::Needed { reason } } => {
+                Some((to[0], String::from_utf8(reason.0).unwrap()))
+            }
+            _ => None,
+        };
+        world.planner.drain().into_iter().filter_map(said).collect::<Vec<_>>()
+    };
+    for number in 1..4 {
+        world.planner.leaving(world.now.plus_ms(number), shard(number as u8));
+    }
+    assert_eq!(answers(&mut world, Conduct::Resuming), [], "the others may be on their way");
+    let told = answers(&mut world, Conduct::Going);
+    assert!(told.iter().map(|(to, _)| *to).eq([shard(3), shard(2)]), "{told:?}");
+    assert!(told[0].1.contains("weight 2 of 5; an epoch takes"), "{told:?}");
+    assert_eq!(answers(&mut world, Conduct::Going), [], "once");
+    // Asked again, it is told again; and one that stays is no lack any more.
+    world.planner.leaving(world.now.plus_ms(9), shard(3));
+    assert_eq!(answers(&mut world, Conduct::Going).len(), 1);
+    world.planner.staying(shard(1));
+    world.planner.leaving(world.now.plus_ms(10), shard(3));
+    assert_eq!(answers(&mut world, Conduct::Going), []);
 }
 
 #[test]

@@ -291,13 +291,44 @@ fn a_rolling_restart_costs_no_round_and_nobody_a_suspension() {
 }
 
 #[test]
-fn a_shard_without_which_there_is_no_quorum_may_go_at_once() {
+fn a_shard_without_which_there_is_no_quorum_is_told_so_and_takes_part_as_long_as_it_is_there() {
     let mut world = World::new(3);
     world.run_ms(2500);
     world.crash(0);
     world.run_ms(2000);
+    let since = world.now;
     leave(&mut world, 1);
-    assert!(world.shards[1].released);
+    let why = world.shards[1].needed.clone().expect("it is told at once");
+    assert!(!world.shards[1].released && why.contains("absent would be"), "{why}");
+    world.run_ms(3000);
+    assert!(world.is_in(1) && delivered(&world, since) >= 2, "{}", log(&world));
+    world.crash(1);
+    world.run_ms(1000);
+    let identity = world.shards[1].identity();
+    let blamed = |notice: &Notice| matches!(notice, Notice::ShardSuspended { shard, .. } if *shard == identity);
+    assert_eq!(world.told(blamed), 0, "it had said that it may go: {}", log(&world));
+}
+
+#[test]
+fn a_shard_that_stays_after_all_is_in_the_next_epoch() {
+    let mut world = running(1000);
+    let before = world.newest().document.epoch;
+    leave(&mut world, 2);
+    let identity = world.shards[2].identity();
+    world.message(identity, ToCoordinator::Staying);
+    world.run_ms(20_000);
+    assert!(world.newest().document.epoch > before && world.is_in(2), "{}", log(&world));
+    nobody_suspended(&world);
+    // The same when it has been let go.
+    leave(&mut world, 2);
+    world.run_ms(9000);
+    assert!(world.shards[2].released && !world.is_in(2));
+    world.message(identity, ToCoordinator::Staying);
+    world.run_ms(20_000);
+    assert!(world.is_in(2), "{}", log(&world));
+    nobody_suspended(&world);
+    let aborted = world.reports().iter().filter(|r| r.result != RoundResult::Delivered).count();
+    assert_eq!(aborted, 0);
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub(crate) struct FakeShard {
     pub(crate) ahead_ms: i64,
     /// Whether it was told that it may leave.
     pub(crate) released: bool,
+    /// Why it was told that it is needed.
+    pub(crate) needed: Option<String>,
     pub(crate) documents: BTreeMap<Epoch, EpochDocument>,
 }
 
@@ -56,6 +58,7 @@ impl FakeShard {
             held: BTreeMap::new(),
             ahead_ms: 0,
             released: false,
+            needed: None,
             documents: BTreeMap::new(),
         }
     }
@@ -153,6 +156,10 @@ impl FakeShard {
             }
             ToShard::Release => {
                 self.released = true;
+                None
+            }
+            ToShard::Needed { reason } => {
+                self.needed = Some(String::from_utf8(reason.0).unwrap());
                 None
             }
             _ => None,

@@ -59,6 +59,7 @@ pub(crate) fn copy(input: &Input) -> Option<Input> {
         Input::Client { from, message } => Input::Client { from: *from, message: message.clone() },
         Input::ClientLeft(client) => Input::ClientLeft(*client),
         Input::Leave => Input::Leave,
+        Input::Stay => Input::Stay,
         Input::List(list) => Input::List(list.clone()),
         Input::Tick => Input::Tick,
     })

@@ -12,7 +12,7 @@ use antiphon_wire::{
 use crate::epoch_keys::{KeyRequest, OfferedKeys};
 use crate::io::{Notice, Output};
 use crate::round::RoundMachine;
-use crate::shard::Shard;
+use crate::shard::{Departure, Shard};
 use crate::work::{Job, ProposalJob, Work};
 
 /// Epochs for which a shard keeps offered keys at most.
@@ -32,7 +32,7 @@ impl Shard {
         };
         let standing = self.standing(now);
         self.say(ToCoordinator::Register { registration, standing });
-        if self.leaving {
+        if *self.departure() != Departure::Staying {
             self.say(ToCoordinator::Leaving);
         }
     }
@@ -53,14 +53,6 @@ impl Shard {
 
     fn operator(&self) -> OperatorIndex {
         self.lists.in_use().claimed().operator
-    }
-
-    /// Asks to be in no epoch that is still to come.
-    pub(super) fn leave(&mut self) {
-        if !self.leaving {
-            self.leaving = true;
-            self.say(ToCoordinator::Leaving);
-        }
     }
 
     /// Offers keys for an epoch, or says why not. Asked again, it offers the same keys.

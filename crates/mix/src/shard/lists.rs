@@ -52,8 +52,9 @@ impl Shard {
         let OperatorList { number, first_epoch, .. } = *list.claimed();
         let shards = &list.claimed().shards;
         let (ends, listed) = (shards.is_empty(), shards.contains(&self.me));
-        self.notice(Notice::ListTaken { number, first_epoch, listed: ends || listed });
-        if !(ends || listed) {
+        self.is_on_list = ends || listed;
+        self.notice(Notice::ListTaken { number, first_epoch, listed: self.is_on_list });
+        if !self.is_on_list {
             return self.leave();
         }
         self.lists.upcoming = Some(list);

@@ -5,24 +5,24 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ORIGIN};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::MetricsPage;
 use crate::logging::LogLevel;
 use crate::readiness::Readiness;
-use crate::status::StatusAsker;
+use crate::requests::{Asker, Wanted};
 
 /// The longest filter for logs, in bytes.
 const MOST_FILTER_BYTES: usize = 2 << 10;
 /// Longest time until a request's body has to be there.
 const BODY_WITHIN: Duration = Duration::from_secs(1);
-/// How long a process may take to say how it stands.
-const STATUS_WITHIN: Duration = Duration::from_secs(3);
+/// How long a process may take to answer a request.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
 /// State that the pages show and change.
 #[derive(Clone)]
@@ -30,7 +30,7 @@ pub(super) struct Pages {
     pub(super) metrics: MetricsPage,
     pub(super) readiness: watch::Receiver<Readiness>,
     pub(super) log_level: LogLevel,
-    pub(super) status: Option<StatusAsker>,
+    pub(super) asker: Asker,
 }
 
 /// The pages by their paths.
@@ -41,6 +41,7 @@ pub(super) fn router(pages: Pages) -> Router {
         .route("/metrics", get(metrics))
         .route("/status", get(status))
         .route("/log-level", get(log_level).put(set_log_level))
+        .route("/drain", post(drain).delete(undo))
         .fallback(unknown)
         .method_not_allowed_fallback(other_method)
         .with_state(pages)
@@ -53,10 +54,8 @@ async fn live() -> Response {
 
 async fn ready(State(pages): State<Pages>) -> Response {
     let readiness = pages.readiness.borrow().clone();
-    let status = match readiness {
-        Readiness::Ready(_) => StatusCode::OK,
-        Readiness::NotReady(_) => StatusCode::SERVICE_UNAVAILABLE,
-    };
+    let status =
+        if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     text(status, &readiness.to_string())
 }
 
@@ -65,21 +64,48 @@ async fn metrics(State(pages): State<Pages>) -> Response {
 }
 
 async fn status(State(pages): State<Pages>) -> Response {
-    let Some(asker) = &pages.status else { return unknown().await };
-    match timeout(STATUS_WITHIN, asker.ask()).await {
-        Ok(Some(json)) => {
-            let head = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
-            (head, json).into_response()
+    pages.ask(Wanted::Status).await
+}
+
+async fn drain(State(pages): State<Pages>, headers: HeaderMap) -> Response {
+    if of_a_browser(&headers) { not_from_pages() } else { pages.ask(Wanted::Drain).await }
+}
+
+async fn undo(State(pages): State<Pages>, headers: HeaderMap) -> Response {
+    if of_a_browser(&headers) { not_from_pages() } else { pages.ask(Wanted::Undo).await }
+}
+
+impl Pages {
+    async fn ask(&self, wanted: Wanted) -> Response {
+        match timeout(ANSWER_WITHIN, self.asker.ask(wanted)).await {
+            Ok(Some(Ok(json))) => {
+                let head = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
+                (head, json).into_response()
+            }
+            Ok(Some(Err(why))) => text(StatusCode::CONFLICT, &why),
+            _ => text(StatusCode::SERVICE_UNAVAILABLE, "it is too busy to say: see /ready"),
         }
-        _ => text(StatusCode::SERVICE_UNAVAILABLE, "it is too busy to say: see /ready"),
     }
+}
+
+/// Browsers say on whose page's behalf they change something, and any page on the web may have them ask
+/// servers on this machine.
+fn of_a_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(ORIGIN)
+}
+
+fn not_from_pages() -> Response {
+    text(StatusCode::FORBIDDEN, "a browser's page changes nothing here: use `antiphon` or curl")
 }
 
 async fn log_level(State(pages): State<Pages>) -> Response {
     text(StatusCode::OK, &pages.log_level.filter())
 }
 
-async fn set_log_level(State(pages): State<Pages>, body: Body) -> Response {
+async fn set_log_level(State(pages): State<Pages>, headers: HeaderMap, body: Body) -> Response {
+    if of_a_browser(&headers) {
+        return not_from_pages();
+    }
     let Ok(read) = timeout(BODY_WITHIN, to_bytes(body, MOST_FILTER_BYTES)).await else {
         return text(StatusCode::REQUEST_TIMEOUT, "the filter did not come within a second");
     };
@@ -95,12 +121,15 @@ async fn set_log_level(State(pages): State<Pages>, body: Body) -> Response {
 }
 
 async fn unknown() -> Response {
-    let pages = "there are /live, /ready, /metrics and /log-level, and /status of a coordinator";
+    let pages = "there are /live, /ready, /metrics, /status, /log-level and /drain";
     text(StatusCode::NOT_FOUND, pages)
 }
 
 async fn other_method() -> Response {
-    text(StatusCode::METHOD_NOT_ALLOWED, "GET only; /log-level takes PUT as well")
+    text(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "GET only; /log-level takes PUT as well, and /drain POST and DELETE",
+    )
 }
 
 fn text(status: StatusCode, line: &str) -> Response {

@@ -17,7 +17,7 @@ use super::pages::{Pages, router};
 use super::{AdminError, MetricsPage};
 use crate::logging::LogLevel;
 use crate::readiness::Readiness;
-use crate::status::StatusAsker;
+use crate::requests::Asker;
 
 /// The longest head of a request, in bytes: the least that the HTTP server allows.
 const MOST_HEAD_BYTES: usize = 8 << 10;
@@ -52,8 +52,8 @@ impl AdminServer {
         if !address.ip().to_canonical().is_loopback() {
             tracing::warn!(
                 %address,
-                "whoever reaches `admin.listen` sees this process's metrics and sets what it logs: let a \
-                 firewall admit those alone who look after it, or listen on loopback"
+                "whoever reaches `admin.listen` sees this process's metrics, sets what it logs and takes a shard \
+                 out of epochs: let a firewall admit those alone who look after it, or listen on loopback"
             );
         }
         Ok(Self { listener, address, metrics })
@@ -64,15 +64,15 @@ impl AdminServer {
         self.address
     }
 
-    /// Answers until the returned task is aborted. Without a `status` there is no page of it.
+    /// Answers until the returned task is aborted. Requests that the process itself answers go to `asker`.
     pub fn serve(
         self,
         readiness: watch::Receiver<Readiness>,
         log_level: LogLevel,
-        status: Option<StatusAsker>,
+        asker: Asker,
     ) -> JoinHandle<()> {
         let Self { listener, metrics, .. } = self;
-        let pages = Pages { metrics: metrics.clone(), readiness, log_level, status };
+        let pages = Pages { metrics: metrics.clone(), readiness, log_level, asker };
         tokio::spawn(answer_all(listener, metrics, router(pages)))
     }
 }

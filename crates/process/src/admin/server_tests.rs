@@ -2,7 +2,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::Instant;
 
 use super::*;
-use crate::status::StatusQuestions;
+use crate::requests::{Requests, Wanted};
 
 const FILTERS: [&str; 1] = ["antiphon_mix"];
 
@@ -10,7 +10,7 @@ struct Running {
     address: SocketAddr,
     readiness: watch::Sender<Readiness>,
     task: JoinHandle<()>,
-    questions: StatusQuestions,
+    requests: Requests,
 }
 
 impl Running {
@@ -20,9 +20,9 @@ impl Running {
         let address = server.address();
         let starts = Readiness::NotReady("no epoch yet".to_owned());
         let (readiness, watched) = watch::channel(starts);
-        let (asker, questions) = crate::status::channel();
-        let task = server.serve(watched, LogLevel::unheard("info", &FILTERS), Some(asker));
-        Self { address, readiness, task, questions }
+        let (asker, requests) = crate::requests::channel();
+        let task = server.serve(watched, LogLevel::unheard("info", &FILTERS), asker);
+        Self { address, readiness, task, requests }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -59,15 +59,41 @@ fn has_status(answer: &str, status: u16) -> bool {
 }
 
 #[tokio::test]
-async fn the_status_is_what_the_process_answers_when_it_is_asked() {
+async fn requests_are_answered_by_the_process_itself_and_refused_in_its_words() {
     let mut server = Running::start().await;
-    let mut stream = server.connect().await;
-    stream.write_all(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    server.questions.next().await.answer("{\"epoch\":7}".to_owned());
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(has_status(&answer, 200) && answer.contains("application/json"), "{answer}");
-    assert!(answer.ends_with("{\"epoch\":7}"), "{answer}");
+    for (asked, wanted) in [
+        ("GET /status", Wanted::Status),
+        ("POST /drain", Wanted::Drain),
+        ("DELETE /drain", Wanted::Undo),
+    ] {
+        for said in [Ok("{\"epoch\":7}"), Err("it stops")] {
+            let mut stream = server.connect().await;
+            let request = format!("{asked} HTTP/1.1\r\nHost: x\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let request = server.requests.next().await;
+            assert_eq!(request.wanted, wanted);
+            request.answer(said.map(str::to_owned).map_err(str::to_owned));
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            match said {
+                Ok(json) => assert!(has_status(&answer, 200) && answer.ends_with(json), "{answer}"),
+                Err(why) => assert!(has_status(&answer, 409) && answer.contains(why), "{answer}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_in_a_browser_changes_nothing() {
+    let mut server = Running::start().await;
+    for asked in ["POST /drain", "DELETE /drain", "PUT /log-level"] {
+        let head = format!("{asked} HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\n");
+        let answer = server.ask(&format!("{head}Content-Length: 3\r\n\r\noff")).await;
+        assert!(has_status(&answer, 403), "{asked}: {answer}");
+    }
+    assert!(server.get("/log-level").await.ends_with("\r\ninfo\n"));
+    let nothing = timeout(Duration::from_millis(10), server.requests.next()).await;
+    assert!(nothing.is_err(), "{nothing:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The shard's part in the network, in words for those who look after it.
 
-use antiphon_mix::Membership;
+use antiphon_mix::{Departure, Membership};
 use antiphon_process::clock::SystemClock;
 use antiphon_process::readiness::Readiness;
 use antiphon_wire::Epoch;
@@ -22,8 +22,12 @@ pub(super) struct Part {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Standing {
     Starting,
-    Leaving,
+    Stopping,
+    Drained,
     Member(Epoch),
+    /// A member that is in no epoch after this one.
+    LastEpoch(Epoch),
+    Announced(Epoch),
     Rejected(String),
     Unlinked(String),
     LeftOut(Epoch),
@@ -37,15 +41,25 @@ impl Part {
 
     /// An epoch that lists the shard counts for more than a link that is lost at the moment: clients and
     /// peers are served all the same.
-    fn standing(&self, membership: Membership, leaving: bool) -> Standing {
+    fn standing(&self, membership: Membership, stopping: bool, departure: &Departure) -> Standing {
         match (membership, &self.rejected, &self.unlinked) {
-            _ if leaving => Standing::Leaving,
+            _ if stopping => Standing::Stopping,
+            _ if *departure == Departure::Released => Standing::Drained,
+            (Membership::Member(epoch), ..) if *departure == Departure::Leaving => {
+                Standing::LastEpoch(epoch)
+            }
             (Membership::Member(epoch), ..) => Standing::Member(epoch),
+            (Membership::Announced(epoch), ..) => Standing::Announced(epoch),
             (_, Some(why), _) => Standing::Rejected(why.clone()),
             (_, _, Some(why)) => Standing::Unlinked(why.clone()),
             (Membership::LeftOut(epoch), ..) => Standing::LeftOut(epoch),
             (Membership::Nowhere, ..) => Standing::Nowhere,
         }
+    }
+
+    /// The words that were told last.
+    pub(super) fn readiness(&self) -> Readiness {
+        in_words(&self.told)
     }
 
     fn tell(&mut self, standing: Standing) {
@@ -58,10 +72,23 @@ impl Part {
 
 fn in_words(standing: &Standing) -> Readiness {
     let why = match standing {
-        Standing::Member(epoch) => return Readiness::Ready(format!("in epoch {epoch}")),
+        Standing::Member(epoch) => {
+            return Readiness::Ready(format!("in epoch {epoch}, which is in force"));
+        }
+        Standing::LastEpoch(epoch) => {
+            let words = format!("in epoch {epoch}, and leaves when the next takes over");
+            return Readiness::Ready(words);
+        }
+        Standing::Announced(epoch) => {
+            return Readiness::Ready(format!("in epoch {epoch}, which is announced"));
+        }
         Standing::Starting => "it is starting".to_owned(),
-        Standing::Leaving => {
-            "it is leaving, and serves until an epoch without it takes over".to_owned()
+        Standing::Stopping => {
+            "it is stopping, and serves until an epoch without it takes over".to_owned()
+        }
+        Standing::Drained => {
+            "it has left: it is in no epoch until it is asked to take part again, or started again"
+                .to_owned()
         }
         Standing::Rejected(why) => format!("the coordinator rejects this shard: {why}"),
         Standing::Unlinked(why) => format!("no link to the coordinator: {why}"),
@@ -79,7 +106,8 @@ impl<T> EventLoop<T> {
     /// Tells whether the shard takes part, if that has changed.
     pub(super) fn tell_part(&mut self) {
         let membership = self.machine.membership(SystemClock::now());
-        let standing = self.part.standing(membership, self.leaving_until.is_some());
+        let stopping = self.leaving_until.is_some();
+        let standing = self.part.standing(membership, stopping, self.machine.departure());
         self.part.tell(standing);
     }
 }
@@ -92,25 +120,33 @@ mod tests {
     fn a_shard_is_ready_in_an_epoch_and_otherwise_says_why_not() {
         let (readiness, told) = watch::channel(in_words(&Standing::Starting));
         let mut part = Part::new(readiness);
-        let said = |part: &mut Part, membership, leaving| {
-            let standing = part.standing(membership, leaving);
+        let said = |part: &mut Part, membership, stopping, departure| {
+            let standing = part.standing(membership, stopping, &departure);
             part.tell(standing);
             let told = told.borrow().clone();
-            (matches!(told, Readiness::Ready(_)), told.to_string())
+            (told.is_ready(), told.to_string())
         };
+        let stays = || Departure::Staying;
         let member = Membership::Member(Epoch(3));
         part.unlinked = Some("refused".to_owned());
-        let (ready, words) = said(&mut part, Membership::Nowhere, false);
+        let (ready, words) = said(&mut part, Membership::Nowhere, false, stays());
         assert!(!ready && words.contains("coordinator: refused"), "{words}");
         // Served all the same while the coordinator is away.
-        assert!(said(&mut part, member, false).0);
+        assert!(said(&mut part, member, false, stays()).0);
         part.unlinked = None;
-        let (ready, words) = said(&mut part, Membership::LeftOut(Epoch(4)), false);
+        let (ready, words) = said(&mut part, Membership::LeftOut(Epoch(4)), false, stays());
         assert!(!ready && words.contains("epoch 4"), "{words}");
         part.rejected = Some("another version".to_owned());
-        let (ready, words) = said(&mut part, Membership::Nowhere, false);
+        let (ready, words) = said(&mut part, Membership::Nowhere, false, stays());
         assert!(!ready && words.contains("rejects this shard: another version"), "{words}");
-        let (ready, words) = said(&mut part, member, true);
-        assert!(!ready && words.contains("leaving"), "{words}");
+        let (ready, words) = said(&mut part, Membership::Announced(Epoch(5)), false, stays());
+        assert!(ready && words.contains("epoch 5, which is announced"), "{words}");
+        // A shard that is drained serves to the hand-over, and one that stops wants no new links.
+        let (ready, words) = said(&mut part, member, false, Departure::Leaving);
+        assert!(ready && words.contains("leaves when the next takes over"), "{words}");
+        let (ready, words) = said(&mut part, member, false, Departure::Released);
+        assert!(!ready && words.contains("has left"), "{words}");
+        let (ready, words) = said(&mut part, member, true, Departure::Leaving);
+        assert!(!ready && words.contains("stopping"), "{words}");
     }
 }

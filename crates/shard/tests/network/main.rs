@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod client;
+mod drain;
 mod lists;
 mod misbehaving;
 mod rounds;

@@ -84,3 +84,27 @@ fn a_shard_that_leaves_disturbs_no_round() {
         assert_eq!(report.result, RoundResult::Delivered, "{}", log(&network));
     }
 }
+
+#[test]
+fn a_shard_that_was_let_go_and_stays_is_taken_back_and_disturbs_no_round() {
+    let mut network = running();
+    network.ask_to_leave(2);
+    assert!(network.run_until(60_000, |network| network.is_released(2)), "{}", log(&network));
+    let shards = |network: &Network, since: Timestamp| {
+        let published = network.record.coordinator.iter().filter(|(at, _)| *at >= since);
+        let shards = |(_, notice): &(Timestamp, Notice)| match notice {
+            Notice::EpochPublished { presence, .. } => Some(presence.shards),
+            _ => None,
+        };
+        published.filter_map(shards).next_back()
+    };
+    assert_eq!(shards(&network, Timestamp(0)), Some(4), "{}", log(&network));
+    network.ask_to_stay(2);
+    let since = network.now();
+    let back = |network: &Network| shards(network, since) == Some(5);
+    assert!(network.run_until(120_000, back), "{}", log(&network));
+    recovers(&mut network, 15_000);
+    for report in network.record.rounds() {
+        assert_eq!(report.result, RoundResult::Delivered, "{}", log(&network));
+    }
+}

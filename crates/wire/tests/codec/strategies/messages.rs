@@ -60,6 +60,7 @@ pub(crate) fn to_coordinator() -> impl Strategy<Value = ToCoordinator> {
             ToCoordinator::Register { registration, standing }
         }),
         Just(ToCoordinator::Leaving),
+        Just(ToCoordinator::Staying),
         any::<u64>().prop_map(|now| ToCoordinator::Clock { now: Timestamp(now) }),
         contribution().prop_map(|contribution| ToCoordinator::Contribute { contribution }),
         (epoch(), digest(), signature()).prop_map(|(epoch, document, signature)| {
@@ -89,6 +90,7 @@ pub(crate) fn to_shard() -> impl Strategy<Value = ToShard> {
         blob().prop_map(|reason| ToShard::Reject { reason }),
         Just(ToShard::Release),
         Just(ToShard::AskClock),
+        blob().prop_map(|reason| ToShard::Needed { reason }),
     ]
 }
 
