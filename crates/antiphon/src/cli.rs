@@ -17,6 +17,7 @@ use crate::check::CheckArguments;
 use crate::client_command::ClientArguments;
 use crate::client_command::commands::{ReceiveArguments, SendArguments, StatusArguments};
 use crate::demo::DemoArguments;
+use crate::drain::DrainArguments;
 use crate::exit::EXIT_CODES;
 use crate::keygen::KeygenArguments;
 use crate::load::LoadArguments;
@@ -67,6 +68,7 @@ pub(crate) enum Command {
     Send(SendArguments),
     Receive(ReceiveArguments),
     Status(StatusArguments),
+    Drain(DrainArguments),
     Load(LoadArguments),
     Plan(PlanArguments),
     Account(AccountArguments),

@@ -11,7 +11,7 @@ Exit codes:
   0  done
   1  the job itself failed: no noise is enough, a file cannot be written, a link is lost
   2  the command line, a configuration file or a key file is wrong; nothing has been done
-  3  interrupted by SIGTERM or SIGINT before the job was done (send, receive, load)
+  3  interrupted by SIGTERM or SIGINT before the job was done (send, receive, drain, load)
   4  the trials show nothing either way (attack)";
 
 /// The exit codes other than success.

@@ -8,6 +8,7 @@ mod check;
 mod cli;
 mod client_command;
 mod demo;
+mod drain;
 mod exit;
 mod keygen;
 mod load;
@@ -47,6 +48,7 @@ fn run(command: Command, log_level: LogLevel) -> Result<(), Failure> {
             Some(url) => Ok(network_status::run(url, arguments.json())?),
             None => Ok(commands::status(&arguments)?),
         },
+        Command::Drain(arguments) => Ok(drain::run(&arguments)?),
         Command::Load(arguments) => Ok(load::run(&arguments)?),
         Command::Plan(arguments) => Ok(plan::run(&arguments)?),
         Command::Account(arguments) => Ok(account::run(&arguments)?),

@@ -1,6 +1,7 @@
-//! `antiphon status http://...`: how a network's coordinator stands.
+//! `antiphon status http://...`: how a network stands by its coordinator, or a shard.
 
 mod http;
+mod shard_text;
 mod text;
 
 use antiphon_coordinator::Status;
@@ -10,9 +11,9 @@ use crate::cli::json::JsonArguments;
 use crate::exit::{Exit, Exits};
 use crate::output::OutputError;
 
-pub(crate) use http::{AdminUrl, FetchError};
+pub(crate) use http::{AdminUrl, FetchError, Method, fetch};
 
-/// What `/status` answers.
+/// What `/status` of a coordinator answers.
 #[derive(Debug, Deserialize, Serialize)]
 struct Page {
     version: String,
@@ -25,7 +26,7 @@ struct Page {
 pub(crate) enum NetworkStatusError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    #[error("what {url} answers is no coordinator's status: {source}")]
+    #[error("what {url} answers is no status of this version: {source}")]
     Nonsense { url: String, source: serde_json::Error },
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -40,7 +41,10 @@ impl Exits for NetworkStatusError {
 /// Fetches the status and shows it.
 pub(crate) fn run(url: &AdminUrl, json: &JsonArguments) -> Result<(), NetworkStatusError> {
     json.check()?;
-    let body = http::get(url, "/status")?;
+    let body = fetch(url, Method::Get, "/status")?;
+    if let Ok(shard) = serde_json::from_str::<antiphon_shard::Status>(&body) {
+        return Ok(json.deliver(&shard, &shard_text::text(&shard))?);
+    }
     let page: Page = serde_json::from_str(&body)
         .map_err(|source| NetworkStatusError::Nonsense { url: url.to_string(), source })?;
     Ok(json.deliver(&page, &text::text(&page))?)

@@ -63,20 +63,21 @@ pub(crate) struct ReceiveArguments {
     job: JobArguments,
 }
 
-/// Say how a running client stands, or a network: rounds, ledger, files; epochs, shards, operators
+/// Say how a running client stands, or a network or a shard: rounds, ledger, files; epochs, operators
 #[derive(Debug, Args)]
 #[command(
     after_long_help = EXIT_CODES,
     long_about = "\
 Say how a running client stands: its rounds, ledger, conversation and files. With the address of a \
 coordinator's admin server, say how a network stands: the epoch that runs, the shards that are \
-registered, which operators are present, and what the network guarantees.
+registered, which operators are present, and what the network guarantees. With that of a shard, say \
+whether it takes part, and why not if it does not.
 
   antiphon status --config client.toml
   antiphon status http://127.0.0.1:9101"
 )]
 pub(crate) struct StatusArguments {
-    /// The admin server of a coordinator, to say how a network stands
+    /// The admin server of a coordinator or a shard, to say how a network or that shard stands
     #[arg(value_name = "URL", conflicts_with_all = ["config", "allow", "allow_aborts"])]
     network: Option<AdminUrl>,
     /// The configuration file of the client

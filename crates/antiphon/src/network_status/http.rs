@@ -55,9 +55,29 @@ impl fmt::Display for AdminUrl {
     }
 }
 
-/// The body of the answer to a GET.
-pub(super) fn get(url: &AdminUrl, path: &str) -> Result<String, FetchError> {
-    let answer = ask(url, path).map_err(|source| FetchError::Link { url: url.clone(), source })?;
+/// What a request does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Get,
+    Post,
+    Delete,
+}
+
+impl Method {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// The body of the answer to a request.
+pub(crate) fn fetch(url: &AdminUrl, method: Method, path: &str) -> Result<String, FetchError> {
+    let asked = format!("{} {path}", method.name());
+    let answer =
+        ask(url, &asked).map_err(|source| FetchError::Link { url: url.clone(), source })?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1);
     if status == Some("200") {
@@ -68,22 +88,23 @@ pub(super) fn get(url: &AdminUrl, path: &str) -> Result<String, FetchError> {
     Err(FetchError::Refused { url: url.clone(), answer: answer.take(200).collect() })
 }
 
-fn ask(url: &AdminUrl, path: &str) -> io::Result<String> {
+fn ask(url: &AdminUrl, asked: &str) -> io::Result<String> {
     let mut last = io::Error::other("the name has no address");
     for address in (url.host.as_str(), url.port).to_socket_addrs()? {
         match TcpStream::connect_timeout(&address, WITHIN) {
-            Ok(stream) => return exchange(stream, &url.host, path),
+            Ok(stream) => return exchange(stream, &url.host, asked),
             Err(error) => last = error,
         }
     }
     Err(last)
 }
 
-fn exchange(mut stream: TcpStream, host: &str, path: &str) -> io::Result<String> {
+fn exchange(mut stream: TcpStream, host: &str, asked: &str) -> io::Result<String> {
     stream.set_read_timeout(Some(WITHIN))?;
     stream.set_write_timeout(Some(WITHIN))?;
-    let asked = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    stream.write_all(asked.as_bytes())?;
+    let head = "Content-Length: 0\r\nConnection: close";
+    let request = format!("{asked} HTTP/1.1\r\nHost: {host}\r\n{head}\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.take(MOST_BYTES).read_to_string(&mut answer)?;
     Ok(answer)
@@ -127,11 +148,13 @@ mod tests {
     #[test]
     fn the_body_of_an_answer_comes_back_and_a_refusal_in_its_own_words() {
         let url = answering("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"a\":1}");
-        assert_eq!(get(&url, "/status").unwrap(), "{\"a\":1}");
+        assert_eq!(fetch(&url, Method::Get, "/status").unwrap(), "{\"a\":1}");
         let url = answering("HTTP/1.1 503 Service Unavailable\r\n\r\nit is too busy\nto say\n");
-        let error = get(&url, "/status").unwrap_err().to_string();
+        let error = fetch(&url, Method::Get, "/status").unwrap_err().to_string();
         assert!(error.ends_with("answers: it is too busy"), "{error}");
         let nobody = AdminUrl { host: "127.0.0.1".to_owned(), port: 1 };
-        assert!(get(&nobody, "/status").unwrap_err().to_string().contains("[admin]"));
+        assert!(
+            fetch(&nobody, Method::Get, "/status").unwrap_err().to_string().contains("[admin]")
+        );
     }
 }

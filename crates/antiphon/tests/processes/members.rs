@@ -1,7 +1,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::network::{Network, SHARDS, delivered_after, epochs};
+use crate::done;
+use crate::network::{Network, RoundLine, SHARDS, delivered_after, epochs, rounds};
 use crate::process::Process;
 
 /// Far less than a round's deadlines take, which is what everybody waited for once.
@@ -99,4 +100,43 @@ fn a_second_process_with_a_state_file_or_an_identity_is_refused() {
     let (still, _) = delivered_after(&mut coordinator, round + 3);
     assert_eq!(still, epoch, "{}", coordinator.log());
     assert!(!coordinator.log().contains("is gone"));
+}
+
+#[test]
+fn a_drained_shard_is_in_no_epoch_until_it_is_wanted_again_and_costs_no_round() {
+    let network = Network::new();
+    let admin = network.look_after("alpha.toml");
+    let mut coordinator = network.start_coordinator("coordinator");
+    let mut shards = network.start_shards();
+    delivered_after(&mut coordinator, 3);
+    let drain = |arguments: &str, report: &str| -> serde_json::Value {
+        let command = format!("drain {admin} {arguments} --timeout 60s --json {report}");
+        done(network.folder(), &command);
+        serde_json::from_str(&fs::read_to_string(network.folder().join(report)).unwrap()).unwrap()
+    };
+    for report in ["first.json", "again.json"] {
+        let status = drain("", report);
+        assert_eq!(
+            (&status["drain"]["state"], &status["ready"]),
+            (&"drained".into(), &false.into())
+        );
+    }
+    let without = *epochs(&coordinator.log()).last().unwrap();
+    assert_eq!(without.1, SHARDS - 1, "{}", coordinator.log());
+    assert!(
+        done(network.folder(), &format!("status {admin}")).contains("drained: it may be stopped")
+    );
+    drain("--undo", "undone.json");
+    coordinator.wait_for("an epoch with the shard again", |log| {
+        epochs(log).into_iter().find(|(epoch, shards)| *epoch > without.0 && *shards == SHARDS)
+    });
+
+    drain("", "last.json");
+    let (code, took) = shards[0].terminate();
+    assert_eq!(code, 0);
+    assert!(took < Duration::from_secs(5), "nothing is waited for: {took:?}");
+    let log = coordinator.log();
+    assert!(!log.contains("sits out") && !log.contains("cannot go on"), "{log}");
+    let good = |line: &RoundLine| ["opened", "delivered"].iter().any(|w| line.what.starts_with(w));
+    assert_eq!(rounds(&log).into_iter().find(|line| !good(line)), None, "{log}");
 }

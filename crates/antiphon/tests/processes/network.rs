@@ -129,6 +129,14 @@ impl Network {
         serde_json::from_str(&text).unwrap()
     }
 
+    /// Gives the process of a configuration an admin server, and returns its URL.
+    pub(crate) fn look_after(&self, configuration: &str) -> String {
+        let port = free_ports(1)[0];
+        let section = format!("[admin]\nlisten = \"127.0.0.1:{port}\"\n[coordinator]");
+        self.change(configuration, "[coordinator]", &section);
+        format!("http://127.0.0.1:{port}")
+    }
+
     /// Replaces `old` in a file.
     pub(crate) fn change(&self, name: &str, old: &str, new: &str) {
         let path = self.folder().join(name);
