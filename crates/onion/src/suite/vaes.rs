@@ -18,6 +18,7 @@ macro_rules! vectorised {
 }
 
 mod aes;
+mod field;
 mod ghash;
 mod lanes;
 

@@ -1,16 +1,12 @@
 //! GHASH (NIST SP 800-38D, section 6.4) of four texts a vector, each under a key of its own.
 //!
 //! Blocks read from their last byte to their first are elements of POLYVAL's field (RFC 8452, appendix
-//! A), whose product is a b x^-128; multiplying the key by x once makes up for the difference.
+//! A); multiplying the key by x once makes up for the difference.
 
 use core::arch::x86_64::*;
 
-use zeroize::Zeroizing;
-
+use super::field::{MODULUS, combined, powers_of};
 use super::lanes::{BYTES, LANES, Vector, load, load_part, transpose, xor, zero};
-
-/// The upper half of x^128 = x^127 + x^126 + x^121 + 1.
-const MODULUS: i64 = 0xc2_u64.cast_signed() << 56;
 
 vectorised! {
     /// Every lane read from its last byte to its first.
@@ -33,53 +29,13 @@ vectorised! {
         xor(doubled, _mm512_and_si512(top, modulus))
     }
 
-    /// x^-128 times the sum of the products of up to four `blocks` with falling powers of a key, the
-    /// last with the first. Reduction comes once, after all: it adds what clears the low half, 64 bits
-    /// at a time, multiples of the modulus, whose low 64 bits are 1.
-    fn combined(blocks: &[Vector], powers: &[Vector; LANES]) -> Vector {
-        let modulus = _mm512_set1_epi64(MODULUS);
-        let [mut low, mut middle, mut high] = [zero(); 3];
-        // Four products of halves: one more than Karatsuba's way takes, which needs more additions.
-        for (block, power) in blocks.iter().zip(powers[..blocks.len()].iter().rev()) {
-            low = xor(low, _mm512_clmulepi64_epi128::<0x00>(*block, *power));
-            high = xor(high, _mm512_clmulepi64_epi128::<0x11>(*block, *power));
-            middle = xor(middle, xor(
-                _mm512_clmulepi64_epi128::<0x01>(*block, *power),
-                _mm512_clmulepi64_epi128::<0x10>(*block, *power),
-            ));
-        }
-        let low = xor(low, _mm512_bslli_epi128::<8>(middle));
-        let high = xor(high, _mm512_bsrli_epi128::<8>(middle));
-        let low = xor(
-            _mm512_shuffle_epi32::<0b01_00_11_10>(low),
-            _mm512_clmulepi64_epi128::<0x00>(low, modulus),
-        );
-        let low = xor(
-            _mm512_shuffle_epi32::<0b01_00_11_10>(low),
-            _mm512_clmulepi64_epi128::<0x00>(low, modulus),
-        );
-        xor(high, low)
-    }
-
-    /// The first four powers of keys, as products want them.
-    fn powers_of<const V: usize>(keys: &[Vector; V]) -> Zeroizing<[[Vector; LANES]; V]> {
-        let mut powers = Zeroizing::new([[zero(); LANES]; V]);
-        for (key, powers) in keys.iter().zip(powers.iter_mut()) {
-            powers[0] = prepared(*key);
-            for i in 1..LANES {
-                powers[i] = combined(&[powers[i - 1]], powers);
-            }
-        }
-        powers
-    }
-
     /// The hashes of texts of one length and of their lengths, without associated data; `keys` are
     /// encryptions of zero.
     pub(super) fn hashes<const V: usize>(
         keys: &[Vector; V],
         texts: &[[&[u8]; LANES]; V],
     ) -> [Vector; V] {
-        let powers = powers_of(keys);
+        let powers = powers_of(&keys.map(|key| prepared(key)));
         let mut vectors: [[&[[u8; BYTES]]; LANES]; V] = [[&[]; LANES]; V];
         let mut rests: [[&[u8]; LANES]; V] = [[&[]; LANES]; V];
         for v in 0..V {
