@@ -62,7 +62,7 @@ fn noise(c: &mut Criterion) {
     group.bench_function(BenchmarkId::new("build", NOISE_ONIONS), |b| {
         b.iter(|| {
             rng.fill_bytes(&mut deposits);
-            let keep = Keep { sealed: true, ephemerals: false };
+            let keep = Keep::NOISE;
             keys.build(&deposits, keep, &mut rng, &mut onions)
         });
     });

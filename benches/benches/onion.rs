@@ -4,9 +4,10 @@
 use antiphon_benches::network::{Network, Towards};
 use antiphon_onion::suite::{HopKdf, open_batch, seal_batch};
 use antiphon_onion::{
-    Keep, Kernel, OnionSecretKey, PeelKey, Peeled, ReplyKey, apply_reply_streams, dh, peel_batch,
+    BeatContext, CellBytes, CircuitKey, Keep, Kernel, OnionSecretKey, PeelKey, Peeled, ReplyKey,
+    apply_reply_streams, backward_cells, dh, forward_cells, peel_batch,
 };
-use antiphon_wire::{Layer, TAG_BYTES};
+use antiphon_wire::{Epoch, Layer, Round, TAG_BYTES};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
@@ -161,5 +162,27 @@ fn replies(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, diffie_hellman, suite, peel, build, replies);
+/// A hop's part in a beat, key expansion included.
+fn cells(c: &mut Criterion) {
+    let keys: Vec<_> = (0..ONIONS).map(|i| CircuitKey::from_bytes([i as u8; 32])).collect();
+    let mut group = c.benchmark_group("cells");
+    group.throughput(Throughput::Elements(ONIONS as u64));
+    for kernel in kernels() {
+        select(kernel);
+        for bytes in [256, 1024] {
+            let cell = CellBytes::new(bytes).expect("cells may have this size");
+            let context = BeatContext { epoch: Epoch(1), round: Round(1), beat: 1, cell };
+            let mut cells = vec![0; ONIONS * cell.bytes()];
+            group.bench_function(BenchmarkId::new(format!("{kernel}/forward"), bytes), |b| {
+                b.iter(|| forward_cells(&keys, context, Layer::FIRST, &mut cells));
+            });
+            group.bench_function(BenchmarkId::new(format!("{kernel}/back"), bytes), |b| {
+                b.iter(|| backward_cells(&keys, context, Layer::FIRST, &mut cells));
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, diffie_hellman, suite, peel, build, replies, cells);
 criterion_main!(benches);

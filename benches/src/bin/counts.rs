@@ -9,7 +9,10 @@ use std::process::ExitCode;
 use antiphon_benches::network::{Network, SetupError, Towards};
 use antiphon_dp_noise::{Budget, OperatorShare, PairSampler, solve};
 use antiphon_mix::{DeadDrops, LeavingLayer, Service as _, answer_layer, close_layer};
-use antiphon_onion::{Keep, Kernel, Peeled, ReplyKey, apply_reply_streams, peel_batch};
+use antiphon_onion::{
+    BeatContext, CellBytes, CircuitKey, Keep, Kernel, Peeled, ReplyKey, apply_reply_streams,
+    backward_cells, forward_cells, peel_batch,
+};
 use antiphon_verify::{FilterKey, FilterPrecision, SealFilter};
 use antiphon_wire::{Epoch, FilterSalt, Layer, Policy, Round, ShardIndex};
 use rand::{Rng as _, SeedableRng as _};
@@ -31,6 +34,8 @@ const STEPS: &[Step] = &[
     ("filter_test", filter_test, 256),
     ("exchange", exchange, 512),
     ("replies", replies, 128),
+    ("cells_forward", cells_forward, 128),
+    ("cells_back", cells_back, 128),
     ("noise_sample", noise_sample, 16),
 ];
 
@@ -114,7 +119,7 @@ fn build(onions: usize) -> Result<(), Failure> {
     let (network, mut rng) = network()?;
     let paths = network.paths(onions, Towards::AllShards, &mut rng);
     let deposits = network.deposits(onions, &mut rng);
-    let keep = Keep { sealed: true, ephemerals: false };
+    let keep = Keep::NOISE;
     let mut out = Vec::new();
     network.build(&paths, &deposits, keep, &mut rng, &mut out)?;
     let mut result = Ok(());
@@ -211,6 +216,26 @@ fn replies(replies: usize) -> Result<(), Failure> {
     let mut bodies = vec![0; replies * body_bytes];
     twice(|| apply_reply_streams(&keys, &mut bodies, body_bytes));
     Ok(())
+}
+
+fn cells_forward(cells: usize) -> Result<(), Failure> {
+    let (keys, context, mut bytes) = circuits(cells);
+    twice(|| forward_cells(&keys, context, Layer::FIRST, &mut bytes));
+    Ok(())
+}
+
+fn cells_back(cells: usize) -> Result<(), Failure> {
+    let (keys, context, mut bytes) = circuits(cells);
+    twice(|| backward_cells(&keys, context, Layer::FIRST, &mut bytes));
+    Ok(())
+}
+
+/// The keys of a layer's circuits, a beat, and a cell for each.
+fn circuits(cells: usize) -> (Vec<CircuitKey>, BeatContext, Vec<u8>) {
+    let keys = (0..cells).map(|i| CircuitKey::from_bytes([i as u8; 32])).collect();
+    let cell = CellBytes::DEFAULT;
+    let context = BeatContext { epoch: Epoch(1), round: Round(1), beat: 1, cell };
+    (keys, context, vec![0; cells * cell.bytes()])
 }
 
 fn noise_sample(draws: usize) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 //! Prints, for every kernel this machine has, microseconds of processor time per Diffie-Hellman, per
-//! built hop, per peeled onion and per round of a client (the sealed keys of all shards, two onions
-//! built, two replies opened) on one core: the least of several rounds, in each of which all
-//! kernels take their turn. x25519-dalek, which knows of no batches, is there for comparison.
+//! built hop, per peeled onion, per round of a client (the sealed keys of all shards, two onions
+//! built, two replies opened) and per cell of 256 bytes on one core: the least of several rounds, in each of
+//! which all kernels take their turn. x25519-dalek, which knows of no batches, is there for comparison.
 //!
 //! `cargo run --release -p antiphon-onion --example speed [-- ROUNDS]`
 
@@ -10,8 +10,9 @@ use std::process::ExitCode;
 
 use antiphon_onion::dh::{self, Kernel};
 use antiphon_onion::{
-    Hop, HopKey, JointSealKey, Keep, OnionSecretKey, PeelKey, Peeled, ReplyKey, RoundContext,
-    SealSecretKey, apply_reply_streams, build_batch, peel_batch,
+    BeatContext, CellBytes, CircuitKey, CircuitKeys, Hop, HopKey, JointSealKey, Keep,
+    OnionSecretKey, PeelKey, Peeled, ReplyKey, RoundContext, SealSecretKey, apply_reply_streams,
+    backward_cells, build_batch, forward_cells, peel_batch,
 };
 use antiphon_wire::{Epoch, Geometry, Layer, Round, ShardIndex};
 use rand::{CryptoRng, Rng, SeedableRng};
@@ -52,17 +53,23 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     println!("{:>13}", "x25519-dalek");
     for row in 0..best.first().map_or(0, |figures| figures.0.len()) {
         print!("{:<40}", best[0].0[row].0);
-        best.iter().for_each(|figures| print!("{:>13.2}", figures.0[row].1));
-        println!("{}", if row == 0 { format!("{dalek:>13.2}") } else { String::new() });
+        best.iter().for_each(|figures| print!("{:>13.3}", figures.0[row].1));
+        println!("{}", if row == 0 { format!("{dalek:>13.3}") } else { String::new() });
     }
     print!("{:<40}", "peeling / bare Diffie-Hellman");
     best.iter().for_each(|figures| print!("{:>13.2}", figures.of(PEEL) / figures.of(ONE_SECRET)));
+    println!();
+    print!("{:<40}", "peeling / a cell's hop forward");
+    best.iter().for_each(|figures| print!("{:>13.1}", figures.of(PEEL) / figures.of(CELL)));
     println!();
     Ok(ExitCode::SUCCESS)
 }
 
 const ONE_SECRET: &str = "Diffie-Hellman, one secret, many keys";
 const PEEL: &str = "peeling, an onion";
+const CELL: &str = "a cell and hop, forward";
+/// Cells of a layer: more than the nearest cache holds, as in a beat.
+const CELLS: usize = 4096;
 
 /// The least time of each thing measured, in the order of the first round.
 #[derive(Clone)]
@@ -164,7 +171,7 @@ fn measure(
     {
         let paths = fixture.paths(ONIONS, plain, &sealed);
         best.time(name, paths.len(), || {
-            build_batch(*context, &paths, &deposits, Keep::ALL, rng, out)
+            build_batch(*context, &paths, &deposits, Keep::NOISE, rng, out)
         })?;
     }
 
@@ -195,7 +202,26 @@ fn measure(
     best.time("reply stream, a reply", ONIONS, || {
         apply_reply_streams(&keys, bodies, geometry.body_bytes());
     });
+    measure_cells(best, rng);
     Ok(())
+}
+
+fn measure_cells(best: &mut Figures, rng: &mut ChaCha20Rng) {
+    let cell = CellBytes::DEFAULT;
+    let context = BeatContext { epoch: Epoch(1), round: Round(1), beat: 1, cell };
+    let keys: Vec<_> = bytes(CELLS, rng).into_iter().map(CircuitKey::from_bytes).collect();
+    let cells = &mut vec![0; CELLS * cell.bytes()];
+    best.time(CELL, CELLS, || forward_cells(&keys, context, Layer::FIRST, cells));
+    best.time("a cell and hop, back", CELLS, || {
+        backward_cells(&keys, context, Layer::FIRST, cells);
+    });
+    // A client's part of a beat: 15 layers around two cells, and 15 off them.
+    let client = CircuitKeys::of_circuits(15, keys.into_iter().take(15 * CLIENT_ONIONS).collect());
+    let cells = &mut cells[..CLIENT_ONIONS * cell.bytes()];
+    best.time("a client's beat", 1, || {
+        client.wrap(context, cells);
+        client.unwrap(context, cells);
+    });
 }
 
 fn bytes(count: usize, rng: &mut impl CryptoRng) -> Vec<[u8; 32]> {

@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 
 use crate::dh::{self, Kernel};
 use crate::layout::{CIPHERTEXT, EPHEMERAL, NEXT_HOP, TAG, layer_offset};
-use crate::suite::{self, AT_ONCE, HopKdf, HopKeys};
-use crate::{EphemeralSecrets, HopKey, ReplyKeys, RoundContext};
+use crate::suite::{self, AT_ONCE, CircuitKdf, HopKdf, HopKeys};
+use crate::{CircuitKeys, EphemeralSecrets, HopKey, ReplyKeys, RoundContext};
 
 /// Hops that go into one Diffie-Hellman: enough that most vectors of eight hops go to one shard, few enough
 /// that they stay in the cache.
@@ -29,13 +29,19 @@ pub struct Keep {
     pub sealed: bool,
     /// The ephemeral secrets: what a noise maker reveals to name whoever lost its onion.
     pub ephemerals: bool,
+    /// The circuit keys: what a client wraps the cells of the round's beats with.
+    pub circuits: bool,
 }
 
 impl Keep {
     /// A client's choice: it needs the reply keys alone.
-    pub const NOTHING: Self = Self { sealed: false, ephemerals: false };
-    /// A noise maker's choice: it tests filters, and may have to prove what it sent.
-    pub const ALL: Self = Self { sealed: true, ephemerals: true };
+    pub const NOTHING: Self = Self { sealed: false, ephemerals: false, circuits: false };
+    /// A client's choice in a round that sets circuits up.
+    pub const CIRCUITS: Self = Self { circuits: true, ..Self::NOTHING };
+    /// A noise maker's choice: it tests filters.
+    pub const NOISE: Self = Self { sealed: true, ..Self::NOTHING };
+    /// Everything: what vectors and tests look at.
+    pub const ALL: Self = Self { sealed: true, ephemerals: true, circuits: true };
 }
 
 /// The maker's part of a batch of onions, which is never sent.
@@ -47,6 +53,8 @@ pub struct Built {
     pub sealed: Option<Vec<u8>>,
     /// If asked for, L ephemeral secrets for each onion.
     pub ephemerals: Option<EphemeralSecrets>,
+    /// If asked for, L circuit keys for each onion.
+    pub circuits: Option<CircuitKeys>,
 }
 
 /// Reason why no onions were built.
@@ -104,8 +112,15 @@ pub fn build_batch<R: CryptoRng + ?Sized>(
     let mut replies = ReplyKeys::empty(layers, batch.onions);
     let mut sealed =
         keep.sealed.then(|| vec![0; batch.onions * geometry.onion_bytes(geometry.seal_layer())]);
-    batch.build(context, &ephemerals, out, Some(&mut replies), sealed.as_deref_mut())?;
-    Ok(Built { replies, sealed, ephemerals: keep.ephemerals.then_some(ephemerals) })
+    let mut circuits = keep.circuits.then(|| CircuitKeys::empty(layers, batch.onions));
+    let kept = Kept {
+        replies: Some(&mut replies),
+        sealed: sealed.as_deref_mut(),
+        circuits: circuits.as_mut(),
+    };
+    batch.build(context, &ephemerals, out, kept)?;
+    let ephemerals = keep.ephemerals.then_some(ephemerals);
+    Ok(Built { replies, sealed, ephemerals, circuits })
 }
 
 /// Builds onions again from their ephemeral secrets, as they enter layer `first`: what blame compares
@@ -132,7 +147,15 @@ pub fn rebuild_batch(
             expected: paths.len(),
         });
     }
-    batch.build(context, ephemerals, out, None, None)
+    batch.build(context, ephemerals, out, Kept::default())
+}
+
+/// Where parts of built onions go that are kept.
+#[derive(Default)]
+struct Kept<'a> {
+    replies: Option<&'a mut ReplyKeys>,
+    sealed: Option<&'a mut [u8]>,
+    circuits: Option<&'a mut CircuitKeys>,
 }
 
 /// A batch whose lengths have been found to fit.
@@ -188,9 +211,9 @@ impl<'a> Batch<'a> {
         context: RoundContext,
         secrets: &EphemeralSecrets,
         out: &mut [u8],
-        mut replies: Option<&mut ReplyKeys>,
-        mut sealed: Option<&mut [u8]>,
+        kept: Kept<'_>,
     ) -> Result<(), BuildError> {
+        let Kept { mut replies, mut sealed, mut circuits } = kept;
         let geometry = context.geometry;
         let onion_bytes = geometry.onion_bytes(self.first);
         let mut wrapper = Wrapper::new(self, context);
@@ -198,6 +221,9 @@ impl<'a> Batch<'a> {
         for start in (0..self.onions).step_by(at_once) {
             let count = at_once.min(self.onions - start);
             wrapper.agree(secrets, start, count);
+            if let Some(circuits) = circuits.as_deref_mut() {
+                wrapper.set_circuits(context, start, count, circuits);
+            }
             let out = &mut out[start * onion_bytes..][..count * onion_bytes];
             // The cipher's kernel takes up to AT_ONCE texts of one length side by side.
             for (group, slots) in (0..).step_by(AT_ONCE).zip(out.chunks_mut(AT_ONCE * onion_bytes))
@@ -288,6 +314,25 @@ impl<'a> Wrapper<'a> {
             &mut self.ephemerals[..hops],
             &mut self.shared[..hops],
         );
+    }
+
+    /// Derives the circuit keys of all hops of the onions that went into the last [`Wrapper::agree`].
+    fn set_circuits(
+        &self,
+        context: RoundContext,
+        start: usize,
+        count: usize,
+        circuits: &mut CircuitKeys,
+    ) {
+        let mut kdf = CircuitKdf::new(context);
+        for onion in 0..count {
+            for (layer, hop) in self.batch.path(start + onion).iter().enumerate() {
+                let i = onion * self.depth + layer;
+                let (shared, ephemeral) = (&self.shared[i], &self.ephemerals[i]);
+                let key = circuits.at(start + onion, layer);
+                kdf.derive_into(shared, Layer(layer as u8 + 1), hop.key.u(), ephemeral, key);
+            }
+        }
     }
 
     /// Puts each deposit at the end of its slot, where the innermost layer finds it.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod build;
+mod cell;
 mod context;
 pub mod dh;
 mod entropy_source;
@@ -15,6 +16,9 @@ mod reply;
 pub mod suite;
 
 pub use build::{BuildError, Built, Hop, Keep, build_batch, rebuild_batch};
+pub use cell::{
+    BeatContext, CellBytes, CellBytesError, CircuitKey, CircuitKeys, backward_cells, forward_cells,
+};
 pub use context::RoundContext;
 pub use dh::Kernel;
 pub use entropy_source::EntropySource;

@@ -5,8 +5,8 @@ use zeroize::{Zeroizing, optimization_barrier};
 
 use crate::dh::{self, Kernel, ONIONS_AT_ONCE};
 use crate::layout::{CIPHERTEXT, TAG, ephemeral_of};
-use crate::suite::{self, AT_ONCE, HopKdf, HopKeys};
-use crate::{PeelKey, ReplyKey, RoundContext};
+use crate::suite::{self, AT_ONCE, CircuitKdf, HopKdf, HopKeys};
+use crate::{CircuitKey, PeelKey, ReplyKey, RoundContext};
 
 /// Results of peeling for each onion. Reused from block to block, it does not allocate.
 #[derive(Default)]
@@ -14,6 +14,9 @@ pub struct Peeled {
     opened: Vec<bool>,
     next_hops: Vec<ShardIndex>,
     reply_keys: Vec<ReplyKey>,
+    /// One an onion in a round that sets circuits up, else none.
+    circuit_keys: Vec<CircuitKey>,
+    circuits: bool,
     last_layer: bool,
 }
 
@@ -24,8 +27,17 @@ impl Peeled {
             opened: Vec::with_capacity(onions),
             next_hops: Vec::with_capacity(onions),
             reply_keys: Vec::with_capacity(onions),
+            circuit_keys: Vec::new(),
+            circuits: false,
             last_layer: false,
         }
+    }
+
+    /// The same, for a round that sets circuits up: it will have a circuit key for each onion that opens.
+    #[must_use]
+    pub fn with_circuits(mut self) -> Self {
+        self.circuits = true;
+        self
     }
 
     /// Number of onions that were peeled, opened or not.
@@ -68,13 +80,23 @@ impl Peeled {
         self.opened[onion].then(|| &self.reply_keys[onion])
     }
 
-    /// Forgets all onions, and erases their next hops and reply keys; keeps the room.
+    /// The key of the circuit that onion `onion` leaves behind. `None` if it did not open, or the round sets
+    /// no circuits up.
+    ///
+    /// # Panics
+    /// If there are not that many onions.
+    pub fn circuit_key(&self, onion: usize) -> Option<&CircuitKey> {
+        (self.opened[onion] && self.circuits).then(|| &self.circuit_keys[onion])
+    }
+
+    /// Forgets all onions, and erases their next hops and keys; keeps the room.
     pub fn clear(&mut self) {
         self.opened.clear();
         self.next_hops.fill(ShardIndex(0));
         optimization_barrier(&self.next_hops[..]);
         self.next_hops.clear();
         self.reply_keys.clear();
+        self.circuit_keys.clear();
     }
 
     fn restart(&mut self, onions: usize, last_layer: bool) {
@@ -83,6 +105,9 @@ impl Peeled {
         self.opened.resize(onions, false);
         self.next_hops.resize(onions, ShardIndex(0));
         self.reply_keys.resize_with(onions, ReplyKey::default);
+        if self.circuits {
+            self.circuit_keys.resize_with(onions, CircuitKey::default);
+        }
     }
 }
 
@@ -136,6 +161,7 @@ pub fn peel_batch(
     out.restart(onions.len() / onion_bytes, layer == geometry.last_layer());
 
     let mut opener = Opener::new(key, context, layer, onion_bytes);
+    let mut circuits = out.circuits.then(|| CircuitKdf::new(context));
     let mut ephemerals = [[0; 32]; ONIONS_AT_ONCE];
     let mut shared = Zeroizing::new([[0; 32]; ONIONS_AT_ONCE]);
     for (part, onions) in onions.chunks_mut(ONIONS_AT_ONCE * onion_bytes).enumerate() {
@@ -155,6 +181,12 @@ pub fn peel_batch(
         for (start, onions) in (0..).step_by(AT_ONCE).zip(groups) {
             let first = part * ONIONS_AT_ONCE + start;
             opener.open(&ephemerals[start..], &shared[start..], onions, first, out);
+        }
+        if let Some(kdf) = &mut circuits {
+            for i in 0..count {
+                let circuit = &mut out.circuit_keys[part * ONIONS_AT_ONCE + i];
+                kdf.derive_into(&shared[i], layer, key.u(), &ephemerals[i], circuit);
+            }
         }
     }
     Ok(())

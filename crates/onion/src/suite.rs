@@ -3,10 +3,11 @@
 //! These are the inner steps of [`build_batch`](crate::build_batch) and
 //! [`peel_batch`](crate::peel_batch), a few hops at a time, for measuring and checking. A hop's keys
 //! come of an ephemeral key that is used once, and so are good for one onion: nonces derive like keys
-//! and are not counted.
+//! and are not counted. Cells, which one key carries many of, take a permutation with a tweak instead.
 
 mod cipher;
 mod gcm;
+mod hctr2;
 mod stream;
 // The VAES kernel calls what is compiled for particular processors; each call has its reason.
 #[allow(unsafe_code)]
@@ -18,14 +19,22 @@ use std::sync::LazyLock;
 use antiphon_wire::{Layer, TAG_BYTES};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-pub(crate) use self::cipher::{AT_ONCE, Cipher, KEY_BYTES, NONCE_BYTES, apply};
-use crate::{Kernel, RoundContext};
+pub(crate) use self::cipher::{
+    AT_ONCE, Cipher, KEY_BYTES, NONCE_BYTES, TWEAK_BYTES, Way, apply, permute,
+};
+use crate::{CircuitKey, Kernel, RoundContext};
 
 /// The BLAKE3 context string of a hop's keys.
 const HOP_CONTEXT: &str = "Antiphon 2026 onion suite 1 hop";
 
+/// The BLAKE3 context string of a hop's circuit key.
+const CIRCUIT_CONTEXT: &str = "Antiphon 2026 onion suite 1 circuit";
+
 static HOP_HASHER: LazyLock<blake3::Hasher> =
     LazyLock::new(|| blake3::Hasher::new_derive_key(HOP_CONTEXT));
+
+static CIRCUIT_HASHER: LazyLock<blake3::Hasher> =
+    LazyLock::new(|| blake3::Hasher::new_derive_key(CIRCUIT_CONTEXT));
 
 /// The keys of one hop of one onion: seal or open one ciphertext with them.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -100,20 +109,13 @@ fn ciphers_of(keys: &[HopKeys]) -> [Cipher<'_>; AT_ONCE] {
 }
 
 /// Derives the keys of many hops of one round.
-pub struct HopKdf {
-    hasher: blake3::Hasher,
-    context: RoundContext,
-    input: [u8; 113],
-    output: Option<blake3::OutputReader>,
-}
+#[derive(Debug)]
+pub struct HopKdf(Derivation);
 
 impl HopKdf {
     /// Keys of hops in this round.
     pub fn new(context: RoundContext) -> Self {
-        let mut input = [0; 113];
-        input[32..40].copy_from_slice(&context.epoch.0.to_be_bytes());
-        input[40..48].copy_from_slice(&context.round.0.to_be_bytes());
-        Self { hasher: HOP_HASHER.clone(), context, input, output: None }
+        Self(Derivation::new(&HOP_HASHER, context))
     }
 
     /// BLAKE3 over shared secret, epoch, round, layer, the hop's key and the ephemeral key as sent.
@@ -139,6 +141,56 @@ impl HopKdf {
         ephemeral: &[u8; 32],
         keys: &mut HopKeys,
     ) {
+        self.0.fill(shared, layer, hop_u, ephemeral, &mut keys.material);
+    }
+}
+
+/// Derives the circuit keys of many hops of one round: what [`HopKdf`] hashes, under a label of their own.
+pub(crate) struct CircuitKdf(Derivation);
+
+impl CircuitKdf {
+    /// Keys of circuits that this round sets up.
+    pub(crate) fn new(context: RoundContext) -> Self {
+        Self(Derivation::new(&CIRCUIT_HASHER, context))
+    }
+
+    /// Sets a hop's circuit key.
+    pub(crate) fn derive_into(
+        &mut self,
+        shared: &[u8; 32],
+        layer: Layer,
+        hop_u: &[u8; 32],
+        ephemeral: &[u8; 32],
+        key: &mut CircuitKey,
+    ) {
+        self.0.fill(shared, layer, hop_u, ephemeral, key.bytes_mut());
+    }
+}
+
+/// BLAKE3 over what binds a shared secret to one hop of one onion.
+struct Derivation {
+    hasher: blake3::Hasher,
+    context: RoundContext,
+    input: [u8; 113],
+    output: Option<blake3::OutputReader>,
+}
+
+impl Derivation {
+    fn new(hasher: &blake3::Hasher, context: RoundContext) -> Self {
+        let mut input = [0; 113];
+        input[32..40].copy_from_slice(&context.epoch.0.to_be_bytes());
+        input[40..48].copy_from_slice(&context.round.0.to_be_bytes());
+        Self { hasher: hasher.clone(), context, input, output: None }
+    }
+
+    fn fill(
+        &mut self,
+        shared: &[u8; 32],
+        layer: Layer,
+        hop_u: &[u8; 32],
+        ephemeral: &[u8; 32],
+        out: &mut [u8],
+    ) {
         self.input[..32].copy_from_slice(shared);
         self.input[48] = layer.0;
         self.input[49..81].copy_from_slice(hop_u);
@@ -146,11 +198,11 @@ impl HopKdf {
         self.hasher.reset();
         self.hasher.update(&self.input);
         // Here one output overwrites the other; the last is erased with the rest.
-        self.output.insert(self.hasher.finalize_xof()).fill(&mut keys.material);
+        self.output.insert(self.hasher.finalize_xof()).fill(out);
     }
 }
 
-impl Drop for HopKdf {
+impl Drop for Derivation {
     fn drop(&mut self) {
         self.hasher.zeroize();
         self.input.zeroize();
@@ -158,14 +210,14 @@ impl Drop for HopKdf {
     }
 }
 
-impl std::fmt::Debug for HopKeys {
+impl std::fmt::Debug for Derivation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("HopKeys(..)")
+        f.debug_struct("Derivation").field("context", &self.context).finish_non_exhaustive()
     }
 }
 
-impl std::fmt::Debug for HopKdf {
+impl std::fmt::Debug for HopKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HopKdf").field("context", &self.context).finish_non_exhaustive()
+        f.write_str("HopKeys(..)")
     }
 }

@@ -84,7 +84,7 @@ impl Fixture {
     pub(super) fn build(&self, paths: &[Hop<'_>]) -> Result<Vec<u8>, MeasurementError> {
         let mut onions = vec![0; ONIONS * self.context.geometry.onion_bytes(Layer::FIRST)];
         let deposits = &self.deposits;
-        build_batch(self.context, paths, deposits, Keep::ALL, &mut entropy(), &mut onions)?;
+        build_batch(self.context, paths, deposits, Keep::NOISE, &mut entropy(), &mut onions)?;
         Ok(onions)
     }
 }

@@ -116,7 +116,7 @@ impl Building {
         let start = batch.onions.len();
         batch.onions.resize(start + count * geometry.onion_bytes(Layer::FIRST), 0);
         // Filters are tested for the sealed bytes. Nothing in a round asks for the ephemeral secrets.
-        let keep = Keep { sealed: true, ephemerals: false };
+        let keep = Keep::NOISE;
         let onions = &mut batch.onions[start..];
         let (paths, built) = keys.build(deposits, keep, rng, onions).ok()?;
 

@@ -1,13 +1,14 @@
-//! AES-256-GCM and AES-256 in counter mode of many texts, each under a key of its own: side by side where the
-//! processor has VAES, else one by one.
+//! AES-256-GCM, AES-256 in counter mode and HCTR2 of many texts, each under a key of its own: side by side
+//! where the processor has VAES, else one by one.
 
 use antiphon_wire::TAG_BYTES;
 
-use super::{gcm, stream, vaes};
+use super::{gcm, hctr2, stream, vaes};
 use crate::dh::Kernel;
 
 pub(crate) const KEY_BYTES: usize = 32;
 pub(crate) const NONCE_BYTES: usize = 12;
+pub(crate) const TWEAK_BYTES: usize = 32;
 
 /// Texts that are worked on side by side, at most.
 pub(crate) const AT_ONCE: usize = vaes::TEXTS;
@@ -17,6 +18,13 @@ pub(crate) const AT_ONCE: usize = vaes::TEXTS;
 pub(crate) struct Cipher<'a> {
     pub(crate) key: &'a [u8; KEY_BYTES],
     pub(crate) nonce: &'a [u8; NONCE_BYTES],
+}
+
+/// The two ways through a permutation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Encipher,
+    Decipher,
 }
 
 /// Encrypts each text in place, AES-256-GCM, and sets its tag. Texts are equally long, and at most
@@ -66,6 +74,27 @@ pub(crate) fn apply(kernel: Kernel, ciphers: &[Cipher<'_>], texts: &mut [&mut [u
     for (cipher, text) in ciphers.iter().zip(texts) {
         stream::apply(&stream::cipher(cipher), cipher.nonce, 0, text);
     }
+}
+
+/// Takes each cell through HCTR2, in place, all under one tweak. Cells are equally long, in whole blocks.
+pub(crate) fn permute(
+    kernel: Kernel,
+    way: Way,
+    keys: &[&[u8; KEY_BYTES]],
+    tweak: &[u8; TWEAK_BYTES],
+    cells: &mut [&mut [u8]],
+) {
+    assert_eq!(keys.len(), cells.len(), "one cell a key");
+    assert_alike(cells);
+    let whole = |cell: &&mut [u8]| !cell.is_empty() && cell.len().is_multiple_of(16);
+    assert!(cells.iter().all(whole), "cells have whole blocks");
+    if has_vaes(kernel) {
+        for (keys, cells) in keys.chunks(AT_ONCE).zip(cells.chunks_mut(AT_ONCE)) {
+            vaes::permute(way, keys, tweak, cells);
+        }
+        return;
+    }
+    hctr2::permute(way, keys, tweak, cells);
 }
 
 fn assert_alike(texts: &[&mut [u8]]) {

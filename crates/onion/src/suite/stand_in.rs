@@ -2,7 +2,7 @@
 
 use antiphon_wire::TAG_BYTES;
 
-use super::Cipher;
+use super::{Cipher, KEY_BYTES, TWEAK_BYTES, Way};
 
 pub(super) const TEXTS: usize = 16;
 
@@ -21,5 +21,9 @@ pub(super) fn open(_: &[Cipher<'_>], _: &[[u8; TAG_BYTES]], _: &mut [&mut [u8]],
 }
 
 pub(super) fn apply(_: &[Cipher<'_>], _: &mut [&mut [u8]]) {
+    unreachable!("{ABSENT}")
+}
+
+pub(super) fn permute(_: Way, _: &[&[u8; KEY_BYTES]], _: &[u8; TWEAK_BYTES], _: &mut [&mut [u8]]) {
     unreachable!("{ABSENT}")
 }

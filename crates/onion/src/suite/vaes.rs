@@ -1,5 +1,5 @@
-//! AES-256-GCM and AES-256 in counter mode of up to sixteen texts of one length, each under a key of its own,
-//! with the 512-bit units of VAES and VPCLMULQDQ.
+//! AES-256-GCM, AES-256 in counter mode and HCTR2 of up to sixteen texts of one length, each under a key of
+//! its own, with the 512-bit units of VAES and VPCLMULQDQ.
 //!
 //! A vector holds four blocks of 16 bytes, its lanes. Where a text has one key and many blocks, as in its
 //! stream, the lanes are four blocks of it. Where many texts take the same steps one after the other, as in
@@ -20,6 +20,7 @@ macro_rules! vectorised {
 mod aes;
 mod field;
 mod ghash;
+mod hctr2;
 mod lanes;
 
 use antiphon_wire::TAG_BYTES;
@@ -27,7 +28,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use self::aes::Keys;
 use self::lanes::{LANES, Vector, gather, scatter, unequal, xor, zero};
-use super::Cipher;
+use super::{Cipher, KEY_BYTES, TWEAK_BYTES, Way};
 
 /// Texts that one call takes at most.
 pub(super) const TEXTS: usize = 16;
@@ -79,6 +80,17 @@ pub(super) fn apply(ciphers: &[Cipher<'_>], texts: &mut [&mut [u8]]) {
     run!(apply_streams(ciphers, texts));
 }
 
+/// Takes each cell through HCTR2, in place. Cells are equally long, in whole blocks.
+pub(super) fn permute(
+    way: Way,
+    keys: &[&[u8; KEY_BYTES]],
+    tweak: &[u8; TWEAK_BYTES],
+    cells: &mut [&mut [u8]],
+) {
+    use self::hctr2::permute_cells;
+    run!(permute_cells(keys, way, tweak, cells));
+}
+
 vectorised! {
     fn seal_texts<const V: usize>(
         ciphers: &[Cipher<'_>],
@@ -86,7 +98,7 @@ vectorised! {
         tags: &mut [[u8; TAG_BYTES]],
     ) {
         // Counter 0 is not used, and counter 1 masks the tag (NIST SP 800-38D): data begin at 2.
-        let keys = expanded::<V>(ciphers);
+        let keys = expanded::<V>(ciphers.len(), |i| ciphers[i].key);
         xor_streams(&keys, ciphers, 2, texts, |_| true);
         for (vector, tags) in tags_of(&keys, ciphers, texts).into_iter().zip(tags.chunks_mut(LANES)) {
             for (tag, lane) in tags.iter_mut().zip(scatter(vector)) {
@@ -101,7 +113,7 @@ vectorised! {
         texts: &mut [&mut [u8]],
         opened: &mut [bool],
     ) {
-        let keys = expanded::<V>(ciphers);
+        let keys = expanded::<V>(ciphers.len(), |i| ciphers[i].key);
         let mut found = tags_of(&keys, ciphers, texts);
         for (v, (found, opened)) in found.iter_mut().zip(opened.chunks_mut(LANES)).enumerate() {
             let wrong = unequal(*found, gather(lanes_of(v, tags.len()).map(|i| &tags[i])));
@@ -115,14 +127,18 @@ vectorised! {
     }
 
     fn apply_streams<const V: usize>(ciphers: &[Cipher<'_>], texts: &mut [&mut [u8]]) {
-        let keys = expanded::<V>(ciphers);
+        let keys = expanded::<V>(ciphers.len(), |i| ciphers[i].key);
         xor_streams(&keys, ciphers, 0, texts, |_| true);
     }
 
-    fn expanded<const V: usize>(ciphers: &[Cipher<'_>]) -> Zeroizing<[Keys; V]> {
+    /// The round keys of `texts` keys.
+    fn expanded<'a, const V: usize>(
+        texts: usize,
+        key: impl Fn(usize) -> &'a [u8; KEY_BYTES],
+    ) -> Zeroizing<[Keys; V]> {
         let mut keys = Zeroizing::new([[zero(); 15]; V]);
         for (v, keys) in keys.iter_mut().enumerate() {
-            aes::expand(lanes_of(v, ciphers.len()).map(|i| ciphers[i].key), keys);
+            aes::expand(lanes_of(v, texts).map(&key), keys);
         }
         keys
     }

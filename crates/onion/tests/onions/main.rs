@@ -1,6 +1,7 @@
 //! What the crate promises to those above it.
 #![allow(clippy::unwrap_used)] // Helpers of tests are outside of #[test] functions.
 
+mod cells;
 mod keys;
 mod possession;
 mod refusals;

@@ -145,3 +145,80 @@ fn streams_are_aes_in_counter_mode_at_every_length_and_count() {
     lengths().for_each(|length| check(AT_ONCE, length));
     (0..AT_ONCE).for_each(|count| check(count, 272));
 }
+
+/// What stands in the published file: HCTR2 with AES-256, tweaks of 32 bytes, whole blocks.
+#[test]
+fn cells_are_as_the_published_vectors_say() {
+    let file = include_str!("../../../vectors/hctr2.json");
+    let file: serde_json::Value = serde_json::from_str(file).unwrap();
+    let vectors = file["vectors"].as_array().unwrap();
+    assert!(vectors.len() > 10);
+    for vector in vectors {
+        let bytes = |name: &str| hex::decode(vector[name].as_str().unwrap()).unwrap();
+        let key: [u8; KEY_BYTES] = bytes("key").try_into().unwrap();
+        let tweak: [u8; TWEAK_BYTES] = bytes("tweak").try_into().unwrap();
+        let (plain, cipher) = (bytes("plaintext"), bytes("ciphertext"));
+        for kernel in kernels() {
+            let mut cell = plain.clone();
+            permute(kernel, Way::Encipher, &[&key], &tweak, &mut [&mut cell]);
+            assert_eq!(cell, cipher, "{kernel}, {} bytes", plain.len());
+            permute(kernel, Way::Decipher, &[&key], &tweak, &mut [&mut cell]);
+            assert_eq!(cell, plain, "{kernel}, {} bytes", plain.len());
+        }
+    }
+}
+
+/// The portable implementation, which the vectors hold for, says what the others have to give.
+#[test]
+fn every_kernel_gives_the_same_cells_at_every_length_and_count() {
+    let check = |count, length| {
+        let texts = Texts::new(count, length);
+        let keys: Vec<_> = texts.keys.iter().collect();
+        let tweak = [length as u8; TWEAK_BYTES];
+        for way in [Way::Encipher, Way::Decipher] {
+            let mut expected = texts.plain.clone();
+            permute(Kernel::Portable, way, &keys, &tweak, &mut slices(&mut expected));
+            for kernel in kernels() {
+                let mut data = texts.plain.clone();
+                permute(kernel, way, &keys, &tweak, &mut slices(&mut data));
+                assert_eq!(data, expected, "{kernel}, {way:?}, {count} of {length}");
+            }
+        }
+    };
+    (16..=1024).step_by(16).for_each(|length| check(AT_ONCE, length));
+    [4096, 16384].into_iter().for_each(|length| check(AT_ONCE, length));
+    (0..3 * AT_ONCE).for_each(|count| check(count, 256));
+}
+
+/// One bit anywhere, of cell, key or tweak, and every part of what comes out is another.
+#[test]
+fn one_bit_changes_all_of_a_cell_both_ways() {
+    let texts = Texts::new(1, 256);
+    let tweak = [7; TWEAK_BYTES];
+    for kernel in kernels() {
+        for way in [Way::Encipher, Way::Decipher] {
+            let run = |key: &[u8; KEY_BYTES], tweak: &[u8; TWEAK_BYTES], cell: &[u8]| {
+                let mut cell = cell.to_vec();
+                permute(kernel, way, &[key], tweak, &mut [&mut cell]);
+                cell
+            };
+            let (key, cell) = (&texts.keys[0], &texts.plain[0]);
+            let usual = run(key, &tweak, cell);
+            for bit in 0..8 * 256 {
+                let flipped = |bytes: &mut [u8]| bytes[bit / 8 % bytes.len()] ^= 1 << (bit % 8);
+                let (mut other_key, mut other_tweak, mut other) = (*key, tweak, cell.clone());
+                flipped(&mut other_key);
+                flipped(&mut other_tweak);
+                flipped(&mut other);
+                for changed in [
+                    run(&other_key, &tweak, cell),
+                    run(key, &other_tweak, cell),
+                    run(key, &tweak, &other),
+                ] {
+                    let parts = usual.as_chunks::<8>().0.iter().zip(changed.as_chunks::<8>().0);
+                    assert!(parts.into_iter().all(|(a, b)| a != b), "{kernel}, {way:?}, bit {bit}");
+                }
+            }
+        }
+    }
+}

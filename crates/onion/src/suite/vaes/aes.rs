@@ -72,6 +72,28 @@ vectorised! {
         }
     }
 
+    /// The round keys that [`decrypt`] takes, for those of [`encrypt`].
+    ///
+    /// The equivalent inverse cipher (FIPS 197, section 5.3.5) wants columns of most of them unmixed. A last
+    /// round substitutes and shifts, and an inverse round undoes that before it unmixes.
+    pub(super) fn inverted(keys: &Keys, inverse: &mut Keys) {
+        for (inverse, key) in inverse.iter_mut().zip(keys.iter().rev()) {
+            *inverse = *key;
+        }
+        for key in &mut inverse[1..14] {
+            *key = _mm512_aesdec_epi128(_mm512_aesenclast_epi128(*key, zero()), zero());
+        }
+    }
+
+    /// Decrypts each lane with its key; `keys` are [`inverted`].
+    pub(super) fn decrypt(keys: &Keys, block: Vector) -> Vector {
+        let mut block = xor(block, keys[0]);
+        for key in &keys[1..14] {
+            block = _mm512_aesdec_epi128(block, *key);
+        }
+        _mm512_aesdeclast_epi128(block, keys[14])
+    }
+
     /// A nonce and a counter, 32 bits, little-endian.
     fn counter_block(nonce: &[u8; NONCE_BYTES], counter: u32) -> __m128i {
         let (words, _) = nonce.as_chunks();
