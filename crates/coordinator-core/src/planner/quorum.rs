@@ -37,27 +37,25 @@ pub(super) fn lists(
     roster: &Roster,
     epoch: Epoch,
 ) -> BTreeMap<OperatorIndex, &Signed<OperatorList>> {
-    let mut lists: BTreeMap<OperatorIndex, &Signed<OperatorList>> = BTreeMap::new();
+    // The lists in use, and how many shards have registered with each: all of them are on it.
+    let mut in_use: BTreeMap<_, (&Signed<OperatorList>, usize)> = BTreeMap::new();
     for (_, member) in roster.members() {
         let list = member.list().claimed();
-        if !(list.first_epoch..=list.last_epoch).contains(&epoch) {
-            continue;
-        }
-        let kept = lists.entry(member.operator()).or_insert_with(|| member.list());
-        if kept.claimed().number != list.number && rank(roster, member.list()) > rank(roster, kept)
-        {
-            *kept = member.list();
+        if (list.first_epoch..=list.last_epoch).contains(&epoch) {
+            let key = (member.operator(), list.number);
+            in_use.entry(key).or_insert_with(|| (member.list(), 0)).1 += 1;
         }
     }
-    lists
-}
-
-/// Rank of a list among its operator's: `true` if more than half of its shards have registered with it, then
-/// its number.
-fn rank(roster: &Roster, list: &Signed<OperatorList>) -> (bool, u32) {
-    let OperatorList { operator, number, ref shards, .. } = *list.claimed();
-    let has = |id: &&IdentityKey| registered(roster, id) == Some((operator, number));
-    (2 * shards.iter().filter(has).count() > shards.len(), number)
+    let mut lists = BTreeMap::new();
+    let has_most = |list: &Signed<OperatorList>, has| 2 * has > list.claimed().shards.len();
+    // By rising numbers: a newer one with fewer gives way to one that more than half have.
+    for ((operator, _), (list, has)) in in_use {
+        let kept = lists.entry(operator).or_insert((list, has));
+        if has_most(list, has) || !has_most(kept.0, kept.1) {
+            *kept = (list, has);
+        }
+    }
+    lists.into_iter().map(|(operator, (list, _))| (operator, list)).collect()
 }
 
 /// The operator and the number of the list that a shard has registered with.
