@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use antiphon_onion::{OnionSecretKey, PeelKey, SealPublicKey};
-use antiphon_routing::VerifiedEpoch;
+use antiphon_routing::{PublishedKeys, VerifiedEpoch};
 use antiphon_wire::{IdentityKey, Round, ShardIndex};
 use ed25519_dalek::{SigningKey, VerifyingKey};
 
@@ -21,8 +21,8 @@ pub(crate) struct EpochContext {
     pub(crate) onion: OnionSecretKey,
     pub(crate) peel: Arc<PeelKey>,
     pub(crate) noise: Arc<NoiseMaker>,
-    /// For each shard, one seal key per round.
-    pub(crate) published: Vec<Vec<SealPublicKey>>,
+    /// The seal keys of all shards and rounds.
+    pub(crate) published: PublishedKeys,
 }
 
 impl EpochContext {
@@ -33,7 +33,6 @@ impl EpochContext {
     /// The published seal keys of `round`, in the order of the shards.
     pub(crate) fn published(&self, round: Round) -> Option<Vec<SealPublicKey>> {
         let offset = round.0.checked_sub(self.epoch.document().first_round.0)?;
-        let position = usize::try_from(offset).ok()?;
-        self.published.iter().map(|of_shard| of_shard.get(position).cloned()).collect()
+        self.published.of_round(usize::try_from(offset).ok()?)
     }
 }

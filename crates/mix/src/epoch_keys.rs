@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use antiphon_onion::{OnionSecretKey, PeelKey, SealPublicKey, SealSecretKey};
-use antiphon_routing::VerifiedEpoch;
+use antiphon_onion::{KeySet, OnionSecretKey, PeelKey, SealPublicKey, SealSecretKey};
+use antiphon_routing::{PublishedKeys, VerifiedEpoch};
 use antiphon_wire::{
-    Contribution, Digest, Epoch, EpochDocument, IdentityKey, KeyRole, OperatorIndex, Round,
-    possession_context,
+    Contribution, Digest, Epoch, EpochDocument, IdentityKey, OperatorIndex, Round,
 };
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use rand::CryptoRng;
@@ -37,7 +36,7 @@ pub(crate) struct OfferedKeys {
     /// Drawn independently: a kept seed would make erasing them pointless.
     seals: BTreeMap<Round, SealSecretKey>,
     /// Digest of the document that was signed, with all shards' seal keys. `None` until then.
-    pub(crate) signed: Option<(Digest, Vec<Vec<SealPublicKey>>)>,
+    pub(crate) signed: Option<(Digest, PublishedKeys)>,
 }
 
 /// The keys of an epoch that is published and not over.
@@ -54,25 +53,23 @@ impl OfferedKeys {
         if !(1..=MAX_ROUNDS).contains(&last.0.checked_sub(first.0)?.checked_add(1)?) {
             return None;
         }
-        let context = |role| possession_context(&network, operator, &identity, epoch, role);
         let onion = OnionSecretKey::generate(rng);
-        let mut seals = BTreeMap::new();
+        // Each drawn apart from all others: erasing it erases all that it follows from.
+        let seals: BTreeMap<_, _> =
+            (first.0..=last.0).map(|round| (Round(round), SealSecretKey::generate(rng))).collect();
+        let onion_key = onion.public_key();
+        let seal_keys: Vec<_> = seals.values().map(SealSecretKey::public_key).collect();
         let mut contribution = Contribution {
             epoch,
             first_round: first,
             identity,
-            onion_key: onion.public_key().to_bytes(),
-            onion_proof: onion.prove(&context(KeyRole::Onion), rng).0,
-            seal_keys: Vec::new(),
-            seal_proofs: Vec::new(),
+            onion_key: onion_key.to_bytes(),
+            seal_keys: seal_keys.iter().map(SealPublicKey::to_bytes).collect(),
+            proof: [0; 64],
         };
-        for round in (first.0..=last.0).map(Round) {
-            // Drawn apart from all others: erasing it erases all that it follows from.
-            let seal = SealSecretKey::generate(rng);
-            contribution.seal_keys.push(seal.public_key().to_bytes());
-            contribution.seal_proofs.push(seal.prove(&context(KeyRole::Seal(round)), rng).0);
-            seals.insert(round, seal);
-        }
+        let context = contribution.possession_context(&network, operator);
+        let set = KeySet { onion: &onion_key, seals: &seal_keys };
+        contribution.proof = set.prove(&onion, seals.values(), &context, rng).0;
         Some(Self { contribution, onion, seals, signed: None })
     }
 

@@ -73,7 +73,6 @@ pub(crate) struct ProposalJob {
     pub(crate) document: EpochDocument,
     pub(crate) contributions: Vec<Contribution>,
     pub(crate) network: Arc<NetworkFile>,
-    pub(crate) rng: ErasingRng,
 }
 
 /// The result of a piece of work.
@@ -185,9 +184,9 @@ impl Step {
 
 impl ProposalJob {
     fn run(self) -> Done {
-        let Self { document, contributions, network, mut rng } = self;
+        let Self { document, contributions, network } = self;
         let epoch = document.epoch;
-        let checked = check_proposal(document, &contributions, &network, &mut rng);
+        let checked = check_proposal(document, contributions, &network);
         Done::Proposal(epoch, checked.map(Box::new))
     }
 }

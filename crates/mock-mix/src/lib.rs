@@ -5,7 +5,7 @@ mod exchange;
 mod plan;
 
 use antiphon_onion::{OnionSecretKey, SealSecretKey};
-use antiphon_routing::{Draft, Offer, VerifiedEpoch, assemble};
+use antiphon_routing::{Draft, Offer, VerifiedEpoch, assemble_unproven};
 use antiphon_wire::{
     Contribution, Digest, Epoch, IdentityKey, NetworkFile, Operator, OperatorIndex, OperatorList,
     PROTOCOL_VERSION, Parameters, Reason, Registration, Round, SUITE_1, SealAct, SealStatement,
@@ -70,7 +70,7 @@ impl Mix {
         let places = plan.shards.iter().zip(&shards);
         let offers: Vec<_> =
             places.map(|(place, shard)| offer(plan, &network, place, shard)).collect();
-        let document = assemble(draft(plan), &offers, &network).unwrap();
+        let document = assemble_unproven(draft(plan), &offers, &network).unwrap();
         let position = |shard: &Shard| {
             let identity = IdentityKey::of(&shard.identity);
             document.shards.iter().position(|entry| entry.identity == identity)
@@ -133,10 +133,9 @@ fn offer(plan: &Plan, network: &NetworkFile, place: &Place, shard: &Shard) -> Of
             first_round: plan.first_round,
             identity: IdentityKey::of(&shard.identity),
             onion_key: shard.onion.public_key().to_bytes(),
-            // Clients do not see proofs.
-            onion_proof: [0; 64],
             seal_keys: shard.seals.iter().map(|seal| seal.public_key().to_bytes()).collect(),
-            seal_proofs: Vec::new(),
+            // Clients do not see proofs.
+            proof: [0; 64],
         },
     }
 }

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::path::Path;
 
 use antiphon_onion::{
-    Claim, EphemeralSecrets, Hop, HopKey, JointSealKey, Keep, OnionSecretKey, ReplyKeys,
+    EphemeralSecrets, Hop, HopKey, JointSealKey, Keep, KeySet, OnionSecretKey, ReplyKeys,
     RoundContext, SealSecretKey, apply_reply_stream, build_batch, rebuild_batch,
 };
 use antiphon_wire::{Epoch, Geometry, Layer, Round, ShardIndex};
@@ -55,8 +55,9 @@ impl Sample {
         let seals: Vec<_> = (0..3).map(|_| SealSecretKey::generate(rng)).collect();
         let seal_keys: Vec<_> = seals.iter().map(SealSecretKey::public_key).collect();
         let joint = JointSealKey::sum(&seal_keys)?;
-        let proof = seals[0].prove(PROOF_CONTEXT, rng);
-        assert!(Claim::seal(&seal_keys[0], PROOF_CONTEXT, proof).holds());
+        let set = KeySet { onion: &secrets[0].public_key(), seals: &seal_keys };
+        let proof = set.prove(&secrets[0], &seals, PROOF_CONTEXT, rng);
+        assert!(set.are_possessed(PROOF_CONTEXT, &proof));
 
         let keys: Vec<_> = geometry
             .all_layers()
@@ -149,7 +150,7 @@ impl Sample {
             "shards": shards,
             "joint_seal_key": hex::encode(self.joint.to_bytes()),
             "possession": {
-                "key": "seal key of shard 0",
+                "keys": "onion key of shard 0, seal keys of shards 0, 1 and 2",
                 "context": hex::encode(PROOF_CONTEXT),
                 "proof": self.proof,
             },
@@ -207,6 +208,7 @@ impl Sample {
             no_point[0] += 1;
         }
         let keys = [
+            // Of a seal key it is an eighth that is read: this one is refused as an onion key alone.
             ("torsion component", (point + EIGHT_TORSION[1]).compress().0),
             ("small order", EIGHT_TORSION[4].compress().0),
             ("identity", EIGHT_TORSION[0].compress().0),
@@ -220,11 +222,11 @@ impl Sample {
             |secret: [u8; 32]| hex::encode((-Scalar::from_bytes_mod_order(secret)).to_bytes());
         Ok(json!({
             "onions_that_do_not_open": onions,
-            "public_keys_that_are_refused": keys,
+            "onion_keys_that_are_refused": keys,
             "seal_secrets_that_are_refused": [hex::encode([0; 32]), hex::encode([0xff; 32])],
             "onion_secret_that_cancels_the_seal_key_of_shard_0": opposite(self.seals[0].to_bytes()),
             "possession_proof_that_fails": {
-                "key": "seal key of shard 1",
+                "keys": "onion key of shard 0, seal keys of shards 1, 0 and 2",
                 "context": hex::encode(PROOF_CONTEXT),
                 "proof": self.proof,
             },

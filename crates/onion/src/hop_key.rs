@@ -31,7 +31,7 @@ impl HopKey {
     /// # Errors
     /// If the two keys cancel each other.
     pub fn sealed(key: &OnionPublicKey, joint: &JointSealKey) -> Result<Self, KeyError> {
-        let sum = key.group_point().point() + joint.group_point().point();
+        let sum = key.group_point().point() + joint.point();
         Ok(Self::new(&GroupPoint::from_torsion_free(sum)?, true))
     }
 
@@ -44,7 +44,7 @@ impl HopKey {
         keys: &[OnionPublicKey],
         joint: &JointSealKey,
     ) -> Result<Vec<Self>, KeyError> {
-        let joint = joint.group_point().point();
+        let joint = joint.point();
         let sums: Vec<_> = keys.iter().map(|key| key.group_point().point() + joint).collect();
         if sums.iter().any(EdwardsPoint::is_identity) {
             return Err(KeyError::Identity);

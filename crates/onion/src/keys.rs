@@ -1,12 +1,14 @@
 //! The keys of an epoch: one onion key per shard, one seal key per shard and round.
 
+mod eighth;
 mod onion;
 mod point;
 mod seal;
 
+pub(crate) use eighth::eighth;
 pub use onion::{OnionPublicKey, OnionSecretKey};
 pub(crate) use point::GroupPoint;
-pub use seal::{JointSealKey, SealPublicKey, SealSecretKey};
+pub use seal::{JointSealKey, SealKeySum, SealPublicKey, SealSecretKey};
 
 /// Reason why bytes are no key, or a sum of keys is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

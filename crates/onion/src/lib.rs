@@ -26,9 +26,10 @@ pub use ephemeral::EphemeralSecrets;
 pub use erasing_rng::ErasingRng;
 pub use hop_key::{HopKey, PeelKey};
 pub use keys::{
-    JointSealKey, KeyError, OnionPublicKey, OnionSecretKey, SealPublicKey, SealSecretKey,
+    JointSealKey, KeyError, OnionPublicKey, OnionSecretKey, SealKeySum, SealPublicKey,
+    SealSecretKey,
 };
 pub use layout::{ephemeral_of, inner_of, inner_offset};
 pub use peel::{PeelError, Peeled, peel_batch};
-pub use possession::{Claim, ClaimError, ProofOfPossession, verify_claims};
+pub use possession::{KeySet, ProofOfPossession};
 pub use reply::{ReplyKey, ReplyKeys, apply_reply_stream, apply_reply_streams};

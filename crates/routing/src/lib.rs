@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod contribution;
 mod document;
 mod drawn_paths;
 mod honest;
@@ -7,12 +8,14 @@ mod mixing_bound;
 mod path_length;
 mod ppm;
 mod proposal;
+mod proposal_check;
 mod proposal_size;
 mod round_keys;
 mod rules;
 mod sampler;
 mod total_delta;
 
+pub use contribution::ContributionError;
 pub use document::{DocumentError, MAX_ROUNDS, MAX_SHARDS, VerifiedEpoch, bounds};
 pub use drawn_paths::DrawnPaths;
 pub use honest::Honest;
@@ -21,8 +24,9 @@ pub use path_length::{
     FEW_HONEST_TARGET, MOST_MIXING_HOPS, PathLengthError, mixing_hops, p_fewer_than_two_honest,
 };
 pub use ppm::Ppm;
-pub use proposal::{
-    AssembleError, CheckedProposal, Draft, Offer, ProposalError, assemble, check_proposal,
+pub use proposal::{AssembleError, Draft, Offer, assemble, assemble_unproven};
+pub use proposal_check::{
+    CheckedProposal, ProposalCheck, ProposalError, PublishedKeys, check_proposal,
 };
 pub use proposal_size::{MOST_PROPOSAL_BYTES, most_rounds, proposal_bytes};
 pub use round_keys::RoundKeys;

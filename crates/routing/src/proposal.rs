@@ -1,20 +1,17 @@
-//! Proposals of epoch documents: a coordinator puts one together, and a shard checks it before it signs.
+//! Epoch documents from what shards offer: a coordinator puts one together.
 
 use std::collections::BTreeMap;
 
 use antiphon_dp_noise::{NoiseAllocation, SolveError, solve};
-use antiphon_onion::{
-    Claim, JointSealKey, KeyError, OnionPublicKey, ProofOfPossession, SealPublicKey, verify_claims,
-};
+use antiphon_onion::{KeyError, SealKeySum};
 use antiphon_wire::{
-    Contribution, Digest, Epoch, EpochDocument, IdentityKey, KeyRole, NetworkFile, OperatorIndex,
-    PROTOCOL_VERSION, Parameters, Registration, Round, ShardEntry, ShardIndex, Timestamp,
-    possession_context,
+    Contribution, Digest, Epoch, EpochDocument, IdentityKey, NetworkFile, OperatorIndex,
+    PROTOCOL_VERSION, Parameters, Registration, Round, ShardEntry, Timestamp,
 };
-use rand::CryptoRng;
 
-use crate::document::{DocumentError, shares};
-use crate::{EpochRules, Honest, Horizon, PathLengthError, RulesError, TotalDelta, document};
+use crate::contribution::{ContributionError, ReadKeys};
+use crate::document::shares;
+use crate::{EpochRules, Honest, Horizon, PathLengthError, RulesError, TotalDelta};
 
 /// The coordinator's decisions about an epoch; the rest follows from who takes part.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +35,7 @@ pub struct Draft {
 pub struct Offer {
     /// Identity and addresses.
     pub registration: Registration,
-    /// Keys for the epoch, with their proofs.
+    /// Keys for the epoch, with their proof.
     pub contribution: Contribution,
 }
 
@@ -54,13 +51,13 @@ pub enum AssembleError {
     /// No path keeps the policy's total.
     #[error("the policy's total delta cannot be kept: {0}")]
     Total(#[from] PathLengthError),
-    /// A shard's seal key is no key.
-    #[error("shard {shard} offered a seal key that cannot be used: {error}")]
-    SealKey {
-        /// Shard that offered the key.
+    /// A shard's keys are of no use.
+    #[error("shard {shard}: {error}")]
+    Keys {
+        /// Shard that offered the keys.
         shard: IdentityKey,
-        /// Reason why it is no key.
-        error: KeyError,
+        /// Reason why they are of no use.
+        error: ContributionError,
     },
     /// A shard offered another number of seal keys than the epoch has rounds.
     #[error("shard {shard} offered keys for other rounds")]
@@ -78,72 +75,42 @@ pub enum AssembleError {
     },
 }
 
-/// Reason why a shard does not sign a proposal.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum ProposalError {
-    /// The document itself breaks a rule.
-    #[error(transparent)]
-    Document(#[from] DocumentError),
-    /// The contributions are not those of the listed shards.
-    #[error("the contribution for shard {shard} does not belong to the document")]
-    Contribution {
-        /// Shard that the contribution should be from.
-        shard: ShardIndex,
-    },
-    /// A seal key is no key.
-    #[error("shard {shard}: {error}")]
-    Key {
-        /// Shard whose key it is.
-        shard: ShardIndex,
-        /// Reason why it is no key.
-        error: KeyError,
-    },
-    /// A shard has not proven that it holds the secret of a key.
-    #[error("shard {shard} has no valid proof of possession for one of its keys")]
-    Possession {
-        /// Shard whose proof fails.
-        shard: ShardIndex,
-    },
-    /// A joint seal key is not the sum of the shards' seal keys.
-    #[error("the joint seal key of round {round} is not the sum of the shards' seal keys")]
-    Sum {
-        /// Round whose key it is.
-        round: Round,
-    },
-}
-
-/// A document that this shard may sign, with every shard's published seal keys.
-#[derive(Debug)]
-pub struct CheckedProposal {
-    document: EpochDocument,
-    /// For each shard, one key for each round of the epoch.
-    seal_keys: Vec<Vec<SealPublicKey>>,
-}
-
-impl CheckedProposal {
-    /// The document to sign.
-    pub fn document(&self) -> &EpochDocument {
-        &self.document
-    }
-
-    /// The shards' seal keys: for each shard, one per round of the epoch.
-    pub fn into_seal_keys(self) -> Vec<Vec<SealPublicKey>> {
-        self.seal_keys
-    }
-}
-
 /// Puts a document together from the offers of shards, each checked to be by the shard it names.
 ///
 /// Operators with no more than half of their listed shards among the offers are left out. Hops and
 /// noise are the least that the network file's policy allows for those present.
 ///
 /// # Errors
-/// If they miss the quorum, no noise suffices, or keys cannot be summed; the error names the shard
-/// to leave out where it is one shard's fault.
+/// If they miss the quorum, no noise suffices, a shard's keys are not proven, or keys cannot be summed; the
+/// error names the shard to leave out where it is one shard's fault.
 pub fn assemble(
     draft: Draft,
     offers: &[Offer],
     network: &NetworkFile,
+) -> Result<EpochDocument, AssembleError> {
+    let id = network.id();
+    put_together(draft, offers, network, |offer, operator| {
+        ReadKeys::proven(&offer.contribution, &id, operator)
+    })
+}
+
+/// The same without a look at the proofs of possession, as a coordinator may do that means no good.
+///
+/// # Errors
+/// As for [`assemble`], but for the proofs.
+pub fn assemble_unproven(
+    draft: Draft,
+    offers: &[Offer],
+    network: &NetworkFile,
+) -> Result<EpochDocument, AssembleError> {
+    put_together(draft, offers, network, |offer, _| Ok(ReadKeys::of(&offer.contribution)?))
+}
+
+fn put_together(
+    draft: Draft,
+    offers: &[Offer],
+    network: &NetworkFile,
+    read: impl Fn(&Offer, OperatorIndex) -> Result<ReadKeys, ContributionError>,
 ) -> Result<EpochDocument, AssembleError> {
     let by_operator = quorate(offers);
     let (noise, hops) = least_noise_and_hops(&by_operator, &draft.parameters, network)?;
@@ -151,8 +118,6 @@ pub fn assemble(
     parameters.layers = parameters.layers.max(hops + 1);
     let rounds = draft.last_round.0.saturating_add(1).saturating_sub(draft.first_round.0);
     let nominal = rounds.saturating_mul(parameters.interval_ms.into());
-    let all: Vec<&Contribution> =
-        by_operator.values().flatten().map(|offer| &offer.contribution).collect();
     Ok(EpochDocument {
         version: PROTOCOL_VERSION,
         network: network.id(),
@@ -166,7 +131,7 @@ pub fn assemble(
         parameters,
         operators: by_operator.values().map(|offers| offers[0].registration.list.clone()).collect(),
         shards: entries(&by_operator, &noise),
-        joint_seal_keys: joint_seal_keys(draft.first_round, rounds, &all)?,
+        joint_seal_keys: joint_seal_keys(draft.first_round, rounds, &by_operator, read)?,
     })
 }
 
@@ -230,99 +195,28 @@ fn entries(by_operator: &ByOperator<'_>, noise: &NoiseAllocation) -> Vec<ShardEn
     shards
 }
 
+/// The sums of the seal keys of each round. Shards' keys are read one after the other, and not kept.
 fn joint_seal_keys(
     first: Round,
     rounds: u64,
-    contributions: &[&Contribution],
+    by_operator: &ByOperator<'_>,
+    read: impl Fn(&Offer, OperatorIndex) -> Result<ReadKeys, ContributionError>,
 ) -> Result<Vec<[u8; 32]>, AssembleError> {
-    let mut keys = Vec::with_capacity(contributions.len());
-    for contribution in contributions {
-        let shard = contribution.identity;
-        if contribution.seal_keys.len() as u64 != rounds {
-            return Err(AssembleError::Rounds { shard });
-        }
-        let of_shard: Result<Vec<_>, _> =
-            contribution.seal_keys.iter().map(|&key| SealPublicKey::from_bytes(key)).collect();
-        keys.push(of_shard.map_err(|error| AssembleError::SealKey { shard, error })?);
-    }
-    (0..rounds)
-        .map(|offset| {
-            JointSealKey::sum(keys.iter().map(|of_shard| &of_shard[offset as usize]))
-                .map(|sum| sum.to_bytes())
-                .map_err(|error| AssembleError::Sum { round: Round(first.0 + offset), error })
-        })
-        .collect()
-}
-
-/// Checks everything that a shard has to check before it signs `document`, except that its own keys
-/// are in it unchanged, which only it can know. `contributions` are in the order of the shards.
-///
-/// # Errors
-/// Names the rule that is broken.
-pub fn check_proposal(
-    document: EpochDocument,
-    contributions: &[Contribution],
-    network: &NetworkFile,
-    rng: &mut impl CryptoRng,
-) -> Result<CheckedProposal, ProposalError> {
-    document::content(&document, network)?;
-    let mut seal_keys = Vec::with_capacity(document.shards.len());
-    if contributions.len() != document.shards.len() {
-        let shard = ShardIndex(contributions.len().min(document.shards.len()) as u16);
-        return Err(ProposalError::Contribution { shard });
-    }
-    for (position, (shard, offered)) in document.shards.iter().zip(contributions).enumerate() {
-        let index = ShardIndex(position as u16);
-        if offered.identity != shard.identity
-            || offered.epoch != document.epoch
-            || offered.first_round != document.first_round
-            || offered.onion_key != shard.onion_key
-            || offered.seal_keys.len() as u64 != document.rounds()
-            || offered.seal_proofs.len() != offered.seal_keys.len()
-        {
-            return Err(ProposalError::Contribution { shard: index });
-        }
-        seal_keys.push(possessed_keys(&document, index, offered, rng)?);
-    }
-    // A joint key that was made up would let its maker open a seal alone.
-    for (position, expected) in document.joint_seal_keys.iter().enumerate() {
-        let sum = JointSealKey::sum(seal_keys.iter().map(|of_shard| &of_shard[position]));
-        if sum.map(|sum| sum.to_bytes()).as_ref() != Ok(expected) {
-            let round = Round(document.first_round.0 + position as u64);
-            return Err(ProposalError::Sum { round });
+    let mut sums = vec![SealKeySum::default(); usize::try_from(rounds).unwrap_or(0)];
+    for (operator, offers) in by_operator {
+        for offer in offers {
+            let Contribution { identity: shard, ref seal_keys, .. } = offer.contribution;
+            if seal_keys.len() != sums.len() {
+                return Err(AssembleError::Rounds { shard });
+            }
+            let keys =
+                read(offer, *operator).map_err(|error| AssembleError::Keys { shard, error })?;
+            sums.iter_mut().zip(&keys.seals).for_each(|(sum, key)| sum.add(key));
         }
     }
-    Ok(CheckedProposal { document, seal_keys })
-}
-
-/// A shard's seal keys, once it has proven to hold the secrets of all its keys.
-fn possessed_keys(
-    document: &EpochDocument,
-    index: ShardIndex,
-    offered: &Contribution,
-    rng: &mut impl CryptoRng,
-) -> Result<Vec<SealPublicKey>, ProposalError> {
-    let operator = document.shards[index.position()].operator;
-    let context = |role| {
-        possession_context(&document.network, operator, &offered.identity, document.epoch, role)
+    let key = |(offset, sum): (usize, &SealKeySum)| {
+        let round = Round(first.0 + offset as u64);
+        sum.key().map(|key| key.to_bytes()).map_err(|error| AssembleError::Sum { round, error })
     };
-    let key_error = |error| ProposalError::Key { shard: index, error };
-    let onion = OnionPublicKey::from_bytes(offered.onion_key).map_err(key_error)?;
-    let onion_context = context(KeyRole::Onion);
-    let seal_keys = offered
-        .seal_keys
-        .iter()
-        .map(|&key| SealPublicKey::from_bytes(key).map_err(key_error))
-        .collect::<Result<Vec<_>, _>>()?;
-    let seal_contexts: Vec<_> = (document.first_round.0..=document.last_round.0)
-        .map(|round| context(KeyRole::Seal(Round(round))))
-        .collect();
-    // All of a shard's proofs are verified at once, so that an error names the shard and not the key.
-    let mut claims =
-        vec![Claim::onion(&onion, &onion_context, ProofOfPossession(offered.onion_proof))];
-    for ((key, context), proof) in seal_keys.iter().zip(&seal_contexts).zip(&offered.seal_proofs) {
-        claims.push(Claim::seal(key, context, ProofOfPossession(*proof)));
-    }
-    verify_claims(&claims, rng).map_err(|_| ProposalError::Possession { shard: index })?;
-    Ok(seal_keys)
+    sums.iter().enumerate().map(key).collect()
 }

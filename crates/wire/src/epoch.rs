@@ -174,7 +174,7 @@ impl Decode for SignedDocument {
 }
 
 record! {
-    /// A shard's keys for an epoch, with proofs that it holds their secrets.
+    /// A shard's keys for an epoch, with the proof that it holds their secrets.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Contribution {
         /// The epoch the keys are for.
@@ -185,44 +185,28 @@ record! {
         pub identity: IdentityKey,
         /// The onion key, a compressed Edwards point.
         pub onion_key: [u8; 32],
-        /// Proof of possession for the onion key.
-        pub onion_proof: [u8; 64],
-        /// One seal key per round, compressed Edwards points.
+        /// One seal key per round: compressed Edwards points, of which the keys are the eightfold.
         pub seal_keys: Vec<[u8; 32]>,
-        /// One proof of possession for each seal key.
-        pub seal_proofs: Vec<[u8; 64]>,
+        /// One proof that the shard knows the secrets of all these keys.
+        pub proof: [u8; 64],
     }
 }
 
-/// Purpose of a key, as its proof of possession names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyRole {
-    /// The onion key of the epoch.
-    Onion,
-    /// The seal key of one round.
-    Seal(Round),
-}
-
-/// The bytes over which a proof of possession is made: bound to network, operator, shard, epoch,
-/// role and round.
-pub fn possession_context(
-    network: &Digest,
-    operator: OperatorIndex,
-    identity: &IdentityKey,
-    epoch: Epoch,
-    role: KeyRole,
-) -> Vec<u8> {
-    let mut bytes = b"antiphon v1 proof of possession\0".to_vec();
-    network.encode(&mut bytes);
-    operator.encode(&mut bytes);
-    identity.encode(&mut bytes);
-    epoch.encode(&mut bytes);
-    match role {
-        KeyRole::Onion => bytes.push(0),
-        KeyRole::Seal(round) => {
-            bytes.push(1);
-            round.encode(&mut bytes);
-        }
+impl Contribution {
+    /// The hash by which a proposal names it.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.to_bytes())
     }
-    bytes
+
+    /// The bytes that its proof of possession is bound to, beside the keys themselves: network, operator,
+    /// shard, epoch and rounds.
+    pub fn possession_context(&self, network: &Digest, operator: OperatorIndex) -> Vec<u8> {
+        let mut bytes = b"antiphon v2 proof of possession\0".to_vec();
+        network.encode(&mut bytes);
+        operator.encode(&mut bytes);
+        self.identity.encode(&mut bytes);
+        self.epoch.encode(&mut bytes);
+        self.first_round.encode(&mut bytes);
+        bytes
+    }
 }

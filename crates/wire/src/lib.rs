@@ -23,8 +23,8 @@ pub use control::{
 };
 pub use entry::Entry;
 pub use epoch::{
-    Contribution, EpochDocument, KeyRole, OperatorList, PROTOCOL_VERSION, Parameters,
-    SERVICE_CONVERSATION, SUITE_1, ShardEntry, SignedDocument, possession_context,
+    Contribution, EpochDocument, OperatorList, PROTOCOL_VERSION, Parameters, SERVICE_CONVERSATION,
+    SUITE_1, ShardEntry, SignedDocument,
 };
 pub use geometry::{
     DEAD_DROP_BYTES, EPHEMERAL_BYTES, Geometry, GeometryError, HOP_BYTES, NEXT_HOP_BYTES, TAG_BYTES,

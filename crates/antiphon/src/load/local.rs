@@ -26,9 +26,9 @@ const LEAST_EPOCH_MS: u32 = 30_000;
 /// The shortest interval, in seconds: no network opens rounds faster.
 const LEAST_INTERVAL_S: f64 = 0.05;
 
-/// Proofs of possession that all shards together may have to check before the first round. Each shard
-/// checks those of every shard for every round, all on the cores of this machine: some 100 us each.
-const PROOFS_TO_START: u32 = 260_000;
+/// Seal keys that all shards together may have to check before the first round. Each shard checks those of
+/// every shard for every round, all on the cores of this machine: some 10 us each.
+const KEYS_TO_START: u32 = 2_600_000;
 
 /// Shards from which on the interval grows with their number: by then a round takes far longer than a
 /// second, and an epoch has to last for its longest round.
@@ -96,7 +96,7 @@ impl LocalArguments {
         });
         // Shards share the cores, so that a step of one waits for those of all others.
         let patience_ms = clients.saturating_add(20_000 + 50 * u32::from(shards));
-        // Each of them checks every proof, and one that is late costs the epoch.
+        // Each of them checks every key, and one that is late costs the epoch.
         let checks_ms = patience_ms.saturating_add(60_000 + 2000 * u32::from(shards));
         let epoch_rounds = epoch_rounds(shards, options.rounds + options.warmup, interval_ms);
         let usual = CoordinatorConfig::default();
@@ -133,7 +133,7 @@ impl LocalArguments {
 /// else as few as it takes for a large network to start soon.
 fn epoch_rounds(shards: u16, measured: u32, interval_ms: u32) -> u32 {
     let least = measured.saturating_add(LEAST_SPARE_ROUNDS);
-    let soon = PROOFS_TO_START / (u32::from(shards) * u32::from(shards)).max(1);
+    let soon = KEYS_TO_START / (u32::from(shards) * u32::from(shards)).max(1);
     let rounds = SPARE_ROUNDS.saturating_add(measured.saturating_mul(4)).min(least.max(soon));
     rounds.max(LEAST_EPOCH_MS.div_ceil(interval_ms))
 }
@@ -181,9 +181,8 @@ mod tests {
             // The test's rounds, and those that go by while clients join.
             let taken = options.rounds + options.warmup + LEAST_SPARE_ROUNDS / 2;
             assert!(epoch_rounds >= taken + prepare_ahead_rounds, "{shards}: {epoch_rounds}");
-            let proofs = epoch_rounds * u32::from(shards).pow(2);
-            let most = if shards <= 100 { PROOFS_TO_START } else { 4 * PROOFS_TO_START };
-            assert!(proofs <= most, "{shards} shards: {epoch_rounds} rounds");
+            let keys = epoch_rounds * u32::from(shards).pow(2);
+            assert!(keys <= KEYS_TO_START, "{shards} shards: {epoch_rounds} rounds");
         }
     }
 

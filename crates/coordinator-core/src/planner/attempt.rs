@@ -84,7 +84,6 @@ impl Call {
             && contribution.first_round == self.first_round
             && contribution.identity == *identity
             && contribution.seal_keys.len() as u64 == rounds
-            && contribution.seal_proofs.len() as u64 == rounds
     }
 }
 

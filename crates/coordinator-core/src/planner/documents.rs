@@ -1,16 +1,10 @@
 //! Making and checking epoch documents: seconds of computing with a hundred shards, and so work
 //! that is done beside the deciding.
 
-use antiphon_routing::{
-    AssembleError, DocumentError, Draft, Offer, ProposalError, VerifiedEpoch, assemble,
-    check_proposal,
-};
-use antiphon_wire::{
-    Contribution, Digest, Encode, EpochDocument, IdentityKey, NetworkFile, ShardIndex,
-    SignedDocument,
-};
-use chacha20::ChaCha20Rng;
-use rand::SeedableRng;
+use std::collections::BTreeMap;
+
+use antiphon_routing::{AssembleError, Draft, Offer, ProposalCheck, VerifiedEpoch, assemble};
+use antiphon_wire::{Contribution, EpochDocument, IdentityKey, NetworkFile, SignedDocument};
 
 /// Something to compute that takes long. It holds all that it needs, and runs on any thread.
 #[derive(Clone, Debug)]
@@ -70,40 +64,25 @@ impl Work {
 fn compose(draft: Draft, offers: &[Offer], network: &NetworkFile) -> Result<Composed, Fault> {
     let document = assemble(draft, offers, network).map_err(|error| {
         let shard = match &error {
-            AssembleError::SealKey { shard, .. } | AssembleError::Rounds { shard } => Some(*shard),
+            AssembleError::Keys { shard, .. } | AssembleError::Rounds { shard } => Some(*shard),
             _ => None,
         };
         Fault { shard, reason: error.to_string() }
     })?;
-    let contributions: Vec<_> = document
+    // What shards will find wrong with it is found before it costs a proposal.
+    ProposalCheck::new(document.clone(), network)
+        .map_err(|error| Fault { shard: None, reason: error.to_string() })?;
+    let offers: BTreeMap<_, _> =
+        offers.iter().map(|offer| (offer.contribution.identity, offer)).collect();
+    let contributions = document
         .shards
         .iter()
-        .filter_map(|shard| offers.iter().find(|o| o.contribution.identity == shard.identity))
-        .map(|offer| offer.contribution.clone())
+        .filter_map(|shard| Some(offers.get(&shard.identity)?.contribution.clone()))
         .collect();
-    // The same check that every shard makes finds a bad proof before it costs a proposal. It
-    // weighs proofs with factors that nobody knows before the proofs are fixed.
-    let mut rng = ChaCha20Rng::from_seed(Digest::of(&contributions.to_bytes()).0);
-    if let Err(error) = check_proposal(document.clone(), &contributions, network, &mut rng) {
-        let shard = culprit(&error)
-            .and_then(|shard| document.shards.get(shard.position()))
-            .map(|shard| shard.identity);
-        return Err(Fault { shard, reason: error.to_string() });
-    }
     Ok((document, contributions))
 }
 
 /// Checks a document that everybody has signed.
 pub(crate) fn verify(signed: &SignedDocument, network: &NetworkFile) -> Result<(), String> {
     VerifiedEpoch::verify(signed.clone(), network).map(|_| ()).map_err(|error| error.to_string())
-}
-
-fn culprit(error: &ProposalError) -> Option<ShardIndex> {
-    match error {
-        ProposalError::Contribution { shard }
-        | ProposalError::Key { shard, .. }
-        | ProposalError::Possession { shard }
-        | ProposalError::Document(DocumentError::OnionKey { shard, .. }) => Some(*shard),
-        _ => None,
-    }
 }

@@ -65,9 +65,8 @@ impl World {
             first_round,
             identity: shard(number),
             onion_key: [0; 32],
-            onion_proof: [0; 64],
             seal_keys: vec![[0; 32]; rounds],
-            seal_proofs: vec![[0; 64]; rounds],
+            proof: [0; 64],
         };
         self.planner.contribute(shard(number), contribution);
     }

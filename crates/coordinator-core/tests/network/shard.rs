@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use antiphon_onion::{OnionSecretKey, SealSecretKey};
+use antiphon_onion::{KeySet, OnionSecretKey, SealPublicKey, SealSecretKey};
 use antiphon_wire::{
-    Blob, Contribution, Digest, Epoch, EpochDocument, HeldEpoch, IdentityKey, KeyRole,
-    OperatorIndex, OperatorList, PROTOCOL_VERSION, Reason, Registration, Round, RoundCounts,
-    RoundOutcome, ShardIndex, Signed, Standing, Timestamp, ToCoordinator, ToShard,
-    possession_context,
+    Blob, Contribution, Digest, Epoch, EpochDocument, HeldEpoch, IdentityKey, OperatorIndex,
+    OperatorList, PROTOCOL_VERSION, Reason, Registration, Round, RoundCounts, RoundOutcome,
+    ShardIndex, Signed, Standing, Timestamp, ToCoordinator, ToShard,
 };
 use ed25519_dalek::SigningKey;
 use rand_chacha::ChaCha20Rng;
@@ -201,26 +200,24 @@ impl FakeShard {
     ) -> Contribution {
         let OperatorList { network, operator, .. } = *self.list.claimed();
         let identity = self.identity();
-        let context = |operator: OperatorIndex, role| {
-            possession_context(&network, operator, &identity, epoch, role)
-        };
-        let onion = OnionSecretKey::generate(rng);
-        let onion_proof = onion.prove(&context(operator, KeyRole::Onion), rng).0;
-        let (mut seal_keys, mut seal_proofs) = (Vec::new(), Vec::new());
-        for round in first_round.0..=last_round.0 {
-            let key = SealSecretKey::generate(rng);
-            let role = KeyRole::Seal(Round(round + u64::from(self.faults.forges_proofs)));
-            seal_keys.push(key.public_key().to_bytes());
-            seal_proofs.push(key.prove(&context(operator, role), rng).0);
-        }
-        Contribution {
+        let (onion, seals): (_, Vec<_>) = (
+            OnionSecretKey::generate(rng),
+            (first_round.0..=last_round.0).map(|_| SealSecretKey::generate(rng)).collect(),
+        );
+        let onion_key = onion.public_key();
+        let seal_keys: Vec<_> = seals.iter().map(SealSecretKey::public_key).collect();
+        let mut contribution = Contribution {
             epoch,
             first_round,
             identity,
-            onion_key: onion.public_key().to_bytes(),
-            onion_proof,
-            seal_keys,
-            seal_proofs,
-        }
+            onion_key: onion_key.to_bytes(),
+            seal_keys: seal_keys.iter().map(SealPublicKey::to_bytes).collect(),
+            proof: [0; 64],
+        };
+        let operator = OperatorIndex(operator.0 + u16::from(self.faults.forges_proofs));
+        let context = contribution.possession_context(&network, operator);
+        let set = KeySet { onion: &onion_key, seals: &seal_keys };
+        contribution.proof = set.prove(&onion, &seals, &context, rng).0;
+        contribution
     }
 }

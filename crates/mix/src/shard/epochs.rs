@@ -102,12 +102,8 @@ impl Shard {
         if let Err(why) = self.consider(now, &document, &contributions) {
             return self.refuse(document.epoch, why.to_owned());
         }
-        let job = ProposalJob {
-            document,
-            contributions,
-            network: Arc::clone(&self.config.network),
-            rng: self.entropy.generator(),
-        };
+        let job =
+            ProposalJob { document, contributions, network: Arc::clone(&self.config.network) };
         self.outputs.push_back(Output::Work(Work(Job::Proposal(Box::new(job)))));
     }
 
@@ -165,7 +161,7 @@ impl Shard {
         let state = self.state.sign(document, operator).map_err(|error| error.to_string())?;
         let digest = document.digest();
         let signature = document.endorse(&self.config.identity);
-        keys.signed = Some((digest, checked.into_seal_keys()));
+        keys.signed = Some((digest, checked.into_keys()));
         self.state = state;
         // In this order: the state is on disk before the signature leaves.
         self.outputs.push_back(Output::Persist(state));

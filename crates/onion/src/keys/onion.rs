@@ -46,3 +46,17 @@ impl std::fmt::Debug for OnionSecretKey {
 pub struct OnionPublicKey(GroupPoint);
 
 public_key!(OnionPublicKey);
+
+impl OnionPublicKey {
+    /// The key of a compressed Edwards point.
+    ///
+    /// # Errors
+    /// If the bytes are not the canonical encoding of a torsion-free point other than the identity.
+    pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, KeyError> {
+        GroupPoint::from_bytes(bytes).map(Self)
+    }
+
+    pub(crate) fn group_point(&self) -> &GroupPoint {
+        &self.0
+    }
+}

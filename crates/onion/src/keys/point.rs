@@ -1,4 +1,4 @@
-//! Points of the prime-order group, as keys that are summed travel.
+//! Points of the prime-order group, as onion keys travel.
 
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
@@ -71,26 +71,13 @@ pub(super) fn parse_scalar(bytes: [u8; 32]) -> Result<Scalar, KeyError> {
     }
 }
 
-/// Methods that every public key type shares: identity by encoding, printing in hexadecimal.
+/// Traits that every public key type shares: identity by encoding, printing in hexadecimal.
 macro_rules! public_key {
     ($name:ident) => {
         impl $name {
-            /// The key of a compressed Edwards point.
-            ///
-            /// # Errors
-            /// If the bytes are not the canonical encoding of a torsion-free point other than the
-            /// identity.
-            pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, KeyError> {
-                GroupPoint::from_bytes(bytes).map(Self)
-            }
-
-            /// The compressed Edwards point, 32 bytes.
+            /// The encoding, 32 bytes.
             pub fn to_bytes(&self) -> [u8; 32] {
                 *self.0.bytes()
-            }
-
-            pub(crate) fn group_point(&self) -> &GroupPoint {
-                &self.0
             }
         }
 

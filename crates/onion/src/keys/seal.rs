@@ -1,13 +1,14 @@
-//! Seal keys: one per shard and round, whose sum locks the seal layer.
+//! Seal keys: one per shard and round, whose sum locks the seal layer. Public halves and their sums travel
+//! as an [eighth](super::eighth) of themselves.
 
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::scalar::Scalar;
-use curve25519_dalek::traits::Identity;
 use rand::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::KeyError;
-use super::point::{GroupPoint, parse_scalar, public_key, random_scalar};
+use super::eighth::Eighth;
+use super::point::{parse_scalar, public_key, random_scalar};
 
 /// The secret half of a shard's seal key of one round. Drawn independently of every other, so that
 /// erasing it erases it; released when the round is approved.
@@ -33,9 +34,9 @@ impl SealSecretKey {
         self.0.to_bytes()
     }
 
-    /// Computes the public half, a torsion-free point.
+    /// Computes the public half.
     pub fn public_key(&self) -> SealPublicKey {
-        SealPublicKey(GroupPoint::of_secret(&self.0))
+        SealPublicKey(Eighth::of_secret(&self.0))
     }
 
     pub(crate) fn scalar(&self) -> &Scalar {
@@ -51,30 +52,76 @@ impl std::fmt::Debug for SealSecretKey {
 
 /// The public half of a shard's seal key of one round.
 #[derive(Clone, Copy)]
-pub struct SealPublicKey(GroupPoint);
+pub struct SealPublicKey(Eighth);
 
 public_key!(SealPublicKey);
 
 impl SealPublicKey {
+    /// The key of which the bytes encode an eighth.
+    ///
+    /// # Errors
+    /// If the bytes are not the canonical encoding of a point, or the key is the identity.
+    pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, KeyError> {
+        Eighth::from_bytes(bytes).map(Self)
+    }
+
     /// Returns `true` if `released` is the secret half of this key.
     pub fn matches(&self, released: &SealSecretKey) -> bool {
-        released.public_key() == *self
+        EdwardsPoint::mul_base(&released.0) == self.0.whole()
+    }
+
+    /// A point whose eightfold is the key.
+    pub(crate) fn eighth(&self) -> &EdwardsPoint {
+        self.0.point()
     }
 }
 
 /// The group sum of all shards' seal keys of one round.
 #[derive(Clone, Copy)]
-pub struct JointSealKey(GroupPoint);
+pub struct JointSealKey(Eighth);
 
 public_key!(JointSealKey);
 
 impl JointSealKey {
+    /// The key of which the bytes encode an eighth.
+    ///
+    /// # Errors
+    /// If the bytes are not the canonical encoding of a point, or the key is the identity.
+    pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, KeyError> {
+        Eighth::from_bytes(bytes).map(Self)
+    }
+
     /// The sum of the shards' seal keys.
     ///
     /// # Errors
     /// If the sum is the identity, as that of no keys is.
     pub fn sum<'a>(keys: impl IntoIterator<Item = &'a SealPublicKey>) -> Result<Self, KeyError> {
-        let sum = keys.into_iter().fold(EdwardsPoint::identity(), |sum, key| sum + key.0.point());
-        GroupPoint::from_torsion_free(sum).map(Self)
+        let mut sum = SealKeySum::default();
+        keys.into_iter().for_each(|key| sum.add(key));
+        sum.key()
+    }
+
+    /// The key itself, a torsion-free point.
+    pub(crate) fn point(&self) -> EdwardsPoint {
+        self.0.whole()
+    }
+}
+
+/// A sum of seal keys that come one after the other.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SealKeySum(EdwardsPoint);
+
+impl SealKeySum {
+    /// Adds a shard's seal key.
+    pub fn add(&mut self, key: &SealPublicKey) {
+        self.0 += key.eighth();
+    }
+
+    /// The sum of the keys added so far.
+    ///
+    /// # Errors
+    /// If it is the identity, as that of no keys is.
+    pub fn key(&self) -> Result<JointSealKey, KeyError> {
+        Eighth::from_point(self.0).map(JointSealKey)
     }
 }

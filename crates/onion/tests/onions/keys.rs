@@ -12,16 +12,20 @@ use proptest::prelude::*;
 use crate::support::rng;
 
 #[test]
-fn points_with_a_small_order_component_are_refused() {
+fn no_key_has_a_small_order_component() {
     let key = OnionSecretKey::generate(&mut rng(1)).public_key();
     let point = CompressedEdwardsY(key.to_bytes()).decompress().unwrap();
     for torsion in &EIGHT_TORSION[1..] {
         let mixed = (point + torsion).compress().0;
         assert_eq!(OnionPublicKey::from_bytes(mixed), Err(KeyError::Torsion));
-        assert_eq!(SealPublicKey::from_bytes(mixed), Err(KeyError::Torsion));
-        assert_eq!(JointSealKey::from_bytes(mixed), Err(KeyError::Torsion));
+        // Of seal keys it is an eighth that travels: the key has no such component.
+        assert!(
+            SealPublicKey::from_bytes(mixed).is_ok() && JointSealKey::from_bytes(mixed).is_ok()
+        );
         let pure = torsion.compress().0;
         assert_eq!(OnionPublicKey::from_bytes(pure), Err(KeyError::Torsion));
+        assert_eq!(SealPublicKey::from_bytes(pure), Err(KeyError::Identity));
+        assert_eq!(JointSealKey::from_bytes(pure), Err(KeyError::Identity));
     }
     let identity = EIGHT_TORSION[0].compress().0;
     assert_eq!(OnionPublicKey::from_bytes(identity), Err(KeyError::Identity));
@@ -38,6 +42,17 @@ fn second_encodings_are_refused() {
     signed[31] = 0x80;
     for bytes in [unreduced, signed] {
         assert_eq!(OnionPublicKey::from_bytes(bytes), Err(KeyError::Encoding));
+        assert!(SealPublicKey::from_bytes(bytes).is_err());
+    }
+    // All nineteen numbers from p on, with either sign, and the one below them.
+    let mut top = [0xff; 32];
+    for lowest in 0xec..=0xff {
+        (top[0], top[31]) = (lowest, 0x7f);
+        let error = SealPublicKey::from_bytes(top).unwrap_err();
+        // p - 1 is the y of the point of order 2.
+        assert_eq!(error, if lowest == 0xec { KeyError::Identity } else { KeyError::Encoding });
+        top[31] = 0xff;
+        assert!(SealPublicKey::from_bytes(top).is_err());
     }
     assert_eq!(SealSecretKey::from_bytes([0; 32]).unwrap_err(), KeyError::Scalar);
     assert_eq!(SealSecretKey::from_bytes([0xff; 32]).unwrap_err(), KeyError::Scalar);
@@ -94,6 +109,9 @@ proptest! {
     #[test]
     fn what_parses_encodes_to_the_same_bytes(bytes: [u8; 32]) {
         if let Ok(key) = OnionPublicKey::from_bytes(bytes) {
+            prop_assert_eq!(key.to_bytes(), bytes);
+        }
+        if let Ok(key) = SealPublicKey::from_bytes(bytes) {
             prop_assert_eq!(key.to_bytes(), bytes);
         }
         if let Ok(key) = SealSecretKey::from_bytes(bytes) {

@@ -26,7 +26,7 @@ fn a_key_chosen_after_the_others_cannot_be_proven() {
     let rogue = offers[0].contribution.identity;
     // The last-comer cancels everybody else's keys, so that the sum is its own.
     let own = offers[0].contribution.seal_keys.clone();
-    let honest_proofs = offers[0].contribution.seal_proofs.clone();
+    let honest = offers[0].contribution.proof;
     for (round, key) in own.iter().enumerate() {
         let others: EdwardsPoint =
             offers[1..].iter().map(|offer| point(offer.contribution.seal_keys[round])).sum();
@@ -34,9 +34,9 @@ fn a_key_chosen_after_the_others_cannot_be_proven() {
     }
     let document = shards.assemble(1, ROUNDS, &offers);
     assert_eq!(document.joint_seal_keys, own, "the attack is worth its name");
-    let borrowed = offers[1].contribution.seal_proofs.clone();
-    for proofs in [honest_proofs, borrowed, vec![[0; 64]; own.len()]] {
-        offers[0].contribution.seal_proofs = proofs;
+    let borrowed = offers[1].contribution.proof;
+    for proof in [honest, borrowed, [0; 64]] {
+        offers[0].contribution.proof = proof;
         let contributions = Scripted::in_order(&document, &offers);
         shards.all_refuse(&document, &contributions, "proof of possession", &[rogue]);
     }
@@ -65,6 +65,7 @@ fn keys_of_small_order_or_with_torsion_are_refused() {
     for (key, honest) in
         [(contributions[0].seal_keys[0], true), (contributions[0].onion_key, false)]
     {
+        // An onion key with a torsion component is none; the eighth of a seal key is not that of the proof.
         let mixed = (point(key) + torsion).compress().to_bytes();
         for key in bad.iter().copied().chain([mixed]) {
             let mut document = document.clone();
@@ -94,4 +95,24 @@ fn contributions_of_another_epoch_are_refused() {
     offers[0].contribution.epoch = Epoch(2);
     let contributions = Scripted::in_order(&document, &offers);
     shards.all_refuse(&document, &contributions, "proof of possession", &[replayed]);
+}
+
+#[test]
+fn one_key_of_somebody_else_and_two_that_changed_places_spoil_a_contribution() {
+    let mut shards = Scripted::of_five_operators();
+    let honest = shards.call(1, ROUNDS);
+    let evil = honest[0].contribution.identity;
+    let other = honest[1].contribution.seal_keys[2];
+    let spoil: [fn(&mut Contribution, [u8; 32]); 3] = [
+        |keys, other| keys.seal_keys[2] = other,
+        |keys, _| keys.seal_keys.swap(0, 2),
+        |keys, _| keys.proof[40] ^= 1,
+    ];
+    for spoil in spoil {
+        let mut offers = honest.clone();
+        spoil(&mut offers[0].contribution, other);
+        let document = shards.assemble(1, ROUNDS, &offers);
+        let contributions = Scripted::in_order(&document, &offers);
+        shards.all_refuse(&document, &contributions, "proof of possession", &[evil]);
+    }
 }

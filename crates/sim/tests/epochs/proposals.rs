@@ -142,11 +142,11 @@ fn a_shard_signs_its_own_keys_and_addresses_only() {
     // The keys that others are shown as its own.
     let mut shown = contributions.clone();
     shown[0].seal_keys = contributions[1].seal_keys.clone();
-    shown[0].seal_proofs = contributions[1].seal_proofs.clone();
+    shown[0].proof = contributions[1].proof;
     let why = shards.propose(owner, &document, &shown).unwrap_err();
     assert!(why.contains("keys are not in the document as they were offered"), "{why}");
     let why = shards.propose(other, &document, &shown).unwrap_err();
-    assert!(why.contains("shard 0 has no valid proof of possession"), "{why}");
+    assert!(why.contains("shard 0: it has no valid proof of possession"), "{why}");
 }
 
 /// The network file as somebody would like it who is content with less.

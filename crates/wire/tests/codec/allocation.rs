@@ -95,8 +95,7 @@ fn list_items_take_little_more_memory_than_bytes() {
         first_round: Round(0),
         identity: IdentityKey([0; 32]),
         onion_key: [0; 32],
-        onion_proof: [0; 64],
         seal_keys: Vec::new(),
-        seal_proofs: Vec::new(),
+        proof: [0; 64],
     });
 }

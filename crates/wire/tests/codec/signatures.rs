@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use antiphon_wire::{
-    BatchHeader, Blob, Digest, Direction, Encode as _, Epoch, EpochDocument, FilterSalt,
-    FilterStatement, Finding, HeaderList, IdentityKey, KeyRole, Layer, OperatorIndex, OperatorList,
-    PROTOCOL_VERSION, Parameters, Reason, Round, SUITE_1, SealAct, SealStatement, ShardEntry,
-    ShardIndex, Signable, Signed, SignedHeader, Timestamp, Verdict, possession_context,
+    BatchHeader, Blob, Contribution, Digest, Direction, Encode as _, Epoch, EpochDocument,
+    FilterSalt, FilterStatement, Finding, HeaderList, IdentityKey, Layer, OperatorIndex,
+    OperatorList, PROTOCOL_VERSION, Parameters, Reason, Round, SUITE_1, SealAct, SealStatement,
+    ShardEntry, ShardIndex, Signable, Signed, SignedHeader, Timestamp, Verdict,
 };
 use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
@@ -34,13 +34,7 @@ fn every_kind_signs_under_a_context_of_its_own() {
         // A zero byte ends the context, so that none is the beginning of another.
         assert!(!context.contains('\0'), "{context}");
     }
-    let proof = possession_context(
-        &Digest::default(),
-        OperatorIndex(0),
-        &IdentityKey([0; 32]),
-        Epoch(0),
-        KeyRole::Onion,
-    );
+    let proof = keys().possession_context(&Digest::default(), OperatorIndex(0));
     let proof = proof.split(|byte| *byte == 0).next().unwrap();
     assert!(CONTEXTS.iter().all(|context| context.as_bytes() != proof));
 }
@@ -66,20 +60,29 @@ fn the_contexts_in_the_sources_are_those_listed() {
     assert_eq!(found, CONTEXTS.map(str::to_owned).into());
 }
 
+fn keys() -> Contribution {
+    Contribution {
+        epoch: Epoch(4),
+        first_round: Round(5),
+        identity: IdentityKey([3; 32]),
+        onion_key: [0; 32],
+        seal_keys: Vec::new(),
+        proof: [0; 64],
+    }
+}
+
+/// To the keys themselves it is bound by its challenge.
 #[test]
 fn a_key_proof_is_bound_to_everything_it_is_about() {
-    let base = (Digest([1; 32]), OperatorIndex(2), IdentityKey([3; 32]), Epoch(4));
-    let context = |(network, operator, identity, epoch): &(Digest, _, IdentityKey, _), role| {
-        possession_context(network, *operator, identity, *epoch, role)
-    };
+    let (network, operator, base) = (Digest([1; 32]), OperatorIndex(2), keys());
     let all = [
-        context(&base, KeyRole::Onion),
-        context(&base, KeyRole::Seal(Round(0))),
-        context(&base, KeyRole::Seal(Round(1))),
-        context(&(Digest([9; 32]), base.1, base.2, base.3), KeyRole::Onion),
-        context(&(base.0, OperatorIndex(9), base.2, base.3), KeyRole::Onion),
-        context(&(base.0, base.1, IdentityKey([9; 32]), base.3), KeyRole::Onion),
-        context(&(base.0, base.1, base.2, Epoch(9)), KeyRole::Onion),
+        base.possession_context(&network, operator),
+        base.possession_context(&Digest([9; 32]), operator),
+        base.possession_context(&network, OperatorIndex(9)),
+        Contribution { identity: IdentityKey([9; 32]), ..base.clone() }
+            .possession_context(&network, operator),
+        Contribution { epoch: Epoch(9), ..base.clone() }.possession_context(&network, operator),
+        Contribution { first_round: Round(9), ..base }.possession_context(&network, operator),
     ];
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
 }

@@ -79,16 +79,15 @@ pub(crate) fn signed_document() -> impl Strategy<Value = SignedDocument> {
 }
 
 pub(crate) fn contribution() -> impl Strategy<Value = Contribution> {
-    let seals = (vec(bytes_32(), 0..4), vec(bytes_64(), 0..4));
-    (epoch(), round(), identity(), bytes_32(), bytes_64(), seals).prop_map(
-        |(epoch, first_round, identity, onion_key, onion_proof, seals)| Contribution {
+    let keys = (bytes_32(), vec(bytes_32(), 0..4));
+    (epoch(), round(), identity(), keys, bytes_64()).prop_map(
+        |(epoch, first_round, identity, (onion_key, seal_keys), proof)| Contribution {
             epoch,
             first_round,
             identity,
             onion_key,
-            onion_proof,
-            seal_keys: seals.0,
-            seal_proofs: seals.1,
+            seal_keys,
+            proof,
         },
     )
 }
