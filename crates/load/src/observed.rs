@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use antiphon_coordinator::{Notice, RoundReport};
-use antiphon_mix::RoundTrace;
+use antiphon_coordinator::{Notice as CoordinatorNotice, RoundReport};
+use antiphon_mix::{Notice, RoundTrace};
 use antiphon_shard::ShardNotice;
 use antiphon_testnet::EmbeddedNetwork;
 use antiphon_wire::Round;
@@ -74,13 +74,16 @@ impl Observed {
     }
 }
 
-async fn coordinator(mut notices: broadcast::Receiver<Notice>, known: Arc<Mutex<Known>>) {
+async fn coordinator(
+    mut notices: broadcast::Receiver<CoordinatorNotice>,
+    known: Arc<Mutex<Known>>,
+) {
     loop {
         match notices.recv().await {
-            Ok(Notice::RoundOpened { round, .. }) => {
+            Ok(CoordinatorNotice::RoundOpened { round, .. }) => {
                 lock(&known).opened.insert(round, Instant::now());
             }
-            Ok(Notice::RoundEnded(report)) => {
+            Ok(CoordinatorNotice::RoundEnded(report)) => {
                 lock(&known).ended.insert(report.round, report);
             }
             Ok(notice) => tracing::info!("{notice}"),
@@ -93,7 +96,7 @@ async fn coordinator(mut notices: broadcast::Receiver<Notice>, known: Arc<Mutex<
 async fn shard(mut notices: broadcast::Receiver<ShardNotice>, known: Arc<Mutex<Known>>) {
     loop {
         match notices.recv().await {
-            Ok(ShardNotice::RoundTraced(trace)) => {
+            Ok(ShardNotice::Machine(Notice::RoundTraced(trace))) => {
                 lock(&known).traces.entry(trace.round).or_default().push(trace);
             }
             Ok(_) => {}

@@ -130,7 +130,7 @@ pub enum Output {
 }
 
 /// News for an operator. Nothing about single users.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// The coordinator's call for keys was not answered with keys.
     CallRefused {

@@ -221,7 +221,8 @@ impl ShardServer {
 
     /// Goes on with a new list of the operator, from the first epoch that it is for. A shard that is not
     /// on it serves the epochs that have it, and is in none after them. What becomes of the list is told as
-    /// [`ShardNotice::ListTaken`] or [`ShardNotice::ListRefused`].
+    /// [`Notice::ListTaken`](antiphon_mix::Notice::ListTaken) or
+    /// [`Notice::ListRefused`](antiphon_mix::Notice::ListRefused).
     ///
     /// # Errors
     /// If the list is not of this shard's operator. The one before stays.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use antiphon_coordinator::CoordinatorConfig;
+use antiphon_mix::Notice;
 use antiphon_shard::ShardNotice;
 use antiphon_testnet::{DropOnions, EmbeddedNetwork, EmbeddedOptions, Tamper};
 use antiphon_wire::{Layer, Policy, RoundOutcome};
@@ -52,7 +53,9 @@ async fn a_shard_that_drops_onions_keeps_rounds_from_opening() {
     let withheld = async {
         loop {
             let notice = notices.recv().await.unwrap();
-            if let ShardNotice::RoundEnded { outcome: RoundOutcome::Withheld { .. }, .. } = notice {
+            if let ShardNotice::Machine(Notice::RoundEnded { outcome, .. }) = notice
+                && matches!(outcome, RoundOutcome::Withheld { .. })
+            {
                 return;
             }
         }

@@ -80,7 +80,7 @@ impl<T> EventLoop<T> {
             Notice::Rejected { why } => self.part.rejected = Some(why.clone()),
             _ => {}
         }
-        self.notify(notice.into());
+        self.notify(ShardNotice::Machine(notice));
     }
 
     pub(super) fn notify(&self, notice: ShardNotice) {

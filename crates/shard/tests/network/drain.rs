@@ -1,5 +1,6 @@
 //! Shards that leave at the wish of those who look after them, and stay up.
 
+use antiphon_mix::Notice;
 use antiphon_process::requests::{Answer, Wanted};
 use antiphon_shard::{Drain, ShardNotice, ShardServer, Status};
 use antiphon_wire::RoundOutcome;
@@ -24,7 +25,8 @@ async fn until(
 ) -> Status {
     let waited = timeout(PATIENCE, async {
         loop {
-            if let ShardNotice::RoundEnded { round, outcome, .. } = notices.recv().await.unwrap() {
+            let notice = notices.recv().await.unwrap();
+            if let ShardNotice::Machine(Notice::RoundEnded { round, outcome, .. }) = notice {
                 assert_eq!(outcome, RoundOutcome::Delivered, "round {round}");
                 let status = status(shard).await;
                 if is_so(&status) {

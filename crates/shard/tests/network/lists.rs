@@ -1,5 +1,6 @@
 //! Shards that join and leave by new lists of their operator, while rounds go on.
 
+use antiphon_mix::Notice;
 use antiphon_shard::{ShardNotice, ShardServer, StartError};
 use antiphon_wire::{Epoch, RoundOutcome};
 use tokio::sync::broadcast::Receiver;
@@ -15,7 +16,7 @@ async fn until<T>(
     timeout(PATIENCE, async {
         loop {
             let notice = notices.recv().await.unwrap();
-            if let ShardNotice::RoundEnded { round, outcome, .. } = &notice {
+            if let ShardNotice::Machine(Notice::RoundEnded { round, outcome, .. }) = &notice {
                 assert_eq!(*outcome, RoundOutcome::Delivered, "round {round}");
             }
             if let Some(found) = found(&notice) {
@@ -39,8 +40,10 @@ async fn epoch_of(notices: &mut Receiver<ShardNotice>, expected: usize) -> Epoch
 
 async fn taken(notices: &mut Receiver<ShardNotice>, expected: u32) {
     until(notices, |notice| match notice {
-        ShardNotice::ListTaken { number, .. } => (*number == expected).then_some(()),
-        ShardNotice::ListRefused { why } => panic!("{why}"),
+        ShardNotice::Machine(Notice::ListTaken { number, .. }) => {
+            (*number == expected).then_some(())
+        }
+        ShardNotice::Machine(Notice::ListRefused { why }) => panic!("{why}"),
         _ => None,
     })
     .await;
@@ -86,7 +89,9 @@ async fn a_shard_joins_and_another_leaves_by_new_lists_and_no_round_is_lost() {
     .await;
     for notices in [&mut seen, &mut new] {
         until(notices, |notice| match notice {
-            ShardNotice::RoundEnded { round, .. } => (*round > first_round).then_some(()),
+            ShardNotice::Machine(Notice::RoundEnded { round, .. }) => {
+                (*round > first_round).then_some(())
+            }
             _ => None,
         })
         .await;

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use antiphon_coordinator::{CoordinatorConfig, CoordinatorServer, ServerConfig};
+use antiphon_mix::Notice;
 use antiphon_shard::{
     CoordinatorAddress, ServerLimits, ShardNotice, ShardServer, ShardServerConfig,
 };
@@ -145,7 +146,7 @@ pub(crate) async fn round_end(
     timeout(PATIENCE, async {
         loop {
             let notice = notices.recv().await.unwrap();
-            if let ShardNotice::RoundEnded { round, outcome, .. } = notice {
+            if let ShardNotice::Machine(Notice::RoundEnded { round, outcome, .. }) = notice {
                 return (round, outcome);
             }
         }
