@@ -61,67 +61,53 @@ struct RawLimits {
     trusted: Vec<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawEpoch {
-    rounds: u32,
-    interval_ms: u32,
-    rounds_in_flight: u8,
-    prepare_ahead_rounds: u32,
-    body: u16,
-    pairs_per_client: u8,
-    filter_bits: u8,
-    least_shards: u16,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawDeadlines {
-    submit_ms: u32,
-    layer_ms: u32,
-    verify_ms: u32,
-    reply_ms: u32,
-    contribute_ms: u32,
-    endorse_ms: u32,
-    ready_ms: u32,
-    gather_ms: u32,
-    retry_ms: u32,
-    hand_over_ms: u32,
-}
-
-impl Default for RawEpoch {
-    fn default() -> Self {
-        let c = CoordinatorConfig::default();
-        Self {
-            rounds: c.epoch_rounds,
-            interval_ms: c.interval_ms,
-            rounds_in_flight: c.rounds_in_flight,
-            prepare_ahead_rounds: c.prepare_ahead_rounds,
-            body: c.body,
-            pairs_per_client: c.pairs_per_client,
-            filter_bits: c.filter_bits,
-            least_shards: c.least_shards,
+/// Declares a table of the file: each key, its type, and the setting that it is.
+macro_rules! table {
+    ($table:ident { $($key:ident: $type:ty = $setting:ident,)* }) => {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        struct $table {
+            $($key: $type,)*
         }
-    }
+
+        impl Default for $table {
+            fn default() -> Self {
+                let usual = CoordinatorConfig::default();
+                Self { $($key: usual.$setting,)* }
+            }
+        }
+
+        impl $table {
+            fn apply(&self, config: &mut CoordinatorConfig) {
+                $(config.$setting = self.$key;)*
+            }
+        }
+    };
 }
 
-impl Default for RawDeadlines {
-    fn default() -> Self {
-        let c = CoordinatorConfig::default();
-        Self {
-            submit_ms: c.submit_ms,
-            layer_ms: c.layer_ms,
-            verify_ms: c.verify_ms,
-            reply_ms: c.reply_ms,
-            contribute_ms: c.contribute_ms,
-            endorse_ms: c.endorse_ms,
-            ready_ms: c.ready_ms,
-            gather_ms: c.gather_ms,
-            retry_ms: c.retry_ms,
-            hand_over_ms: c.hand_over_ms,
-        }
-    }
-}
+table!(RawEpoch {
+    rounds: u32 = epoch_rounds,
+    interval_ms: u32 = interval_ms,
+    rounds_in_flight: u8 = rounds_in_flight,
+    prepare_ahead_rounds: u32 = prepare_ahead_rounds,
+    body: u16 = body,
+    pairs_per_client: u8 = pairs_per_client,
+    filter_bits: u8 = filter_bits,
+    least_shards: u16 = least_shards,
+});
+
+table!(RawDeadlines {
+    submit_ms: u32 = submit_ms,
+    layer_ms: u32 = layer_ms,
+    verify_ms: u32 = verify_ms,
+    reply_ms: u32 = reply_ms,
+    contribute_ms: u32 = contribute_ms,
+    endorse_ms: u32 = endorse_ms,
+    ready_ms: u32 = ready_ms,
+    gather_ms: u32 = gather_ms,
+    retry_ms: u32 = retry_ms,
+    hand_over_ms: u32 = hand_over_ms,
+});
 
 impl ConfigFile {
     /// Reads a configuration file and the files that it names; relative paths start at its folder.
@@ -154,7 +140,9 @@ fn coordinator(
     raw.epoch.check_length(source, policy)?;
     raw.epoch.check_onions(source, policy)?;
     raw.deadlines.check(source, policy)?;
-    let config = raw.settings();
+    let mut config = CoordinatorConfig::default();
+    raw.epoch.apply(&mut config);
+    raw.deadlines.apply(&mut config);
     check_longest_round(source, &config, policy)?;
     check_room(source, &config, network)?;
     Ok(config)
@@ -239,33 +227,6 @@ impl RawDeadlines {
             return Err(source.wrong(key, ms, expected));
         }
         Ok(())
-    }
-}
-
-impl Raw {
-    fn settings(&self) -> CoordinatorConfig {
-        let Self { epoch, deadlines, .. } = self;
-        CoordinatorConfig {
-            epoch_rounds: epoch.rounds,
-            interval_ms: epoch.interval_ms,
-            rounds_in_flight: epoch.rounds_in_flight,
-            prepare_ahead_rounds: epoch.prepare_ahead_rounds,
-            body: epoch.body,
-            pairs_per_client: epoch.pairs_per_client,
-            filter_bits: epoch.filter_bits,
-            service: CoordinatorConfig::default().service,
-            submit_ms: deadlines.submit_ms,
-            layer_ms: deadlines.layer_ms,
-            verify_ms: deadlines.verify_ms,
-            reply_ms: deadlines.reply_ms,
-            contribute_ms: deadlines.contribute_ms,
-            endorse_ms: deadlines.endorse_ms,
-            ready_ms: deadlines.ready_ms,
-            gather_ms: deadlines.gather_ms,
-            retry_ms: deadlines.retry_ms,
-            hand_over_ms: deadlines.hand_over_ms,
-            least_shards: epoch.least_shards,
-        }
     }
 }
 

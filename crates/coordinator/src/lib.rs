@@ -197,18 +197,3 @@ impl Drop for CoordinatorServer {
         self.counting.abort();
     }
 }
-
-/// Runs a coordinator until `shutdown` completes, then lets the open rounds end.
-///
-/// # Errors
-/// If it cannot start, or cannot keep its state.
-pub async fn run(
-    config: ServerConfig,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), ServerError> {
-    let mut server = CoordinatorServer::start(config)?;
-    tokio::select! {
-        result = server.failed() => result,
-        () = shutdown => server.shut_down().await,
-    }
-}
