@@ -1,11 +1,13 @@
 //! Outcome of the model: times, loads and volumes of one round.
 
+use serde::Serialize;
+
 use super::step_costs::{Part, Step};
 use super::volumes::Volumes;
 use super::{MachineFigures, Placement, Scenario};
 
 /// Where a round's time goes. Milliseconds; they add up to the latency.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Phases {
     /// From the coordinator's opening to the batches for layer 1.
     pub submit: f64,
@@ -88,9 +90,10 @@ pub(super) struct StepTime {
 }
 
 /// Figures that the model gives for one round.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Prediction {
     /// From the coordinator's opening of a round until the last client has its replies.
+    #[serde(rename = "predicted_latency_ms")]
     pub latency_ms: f64,
     /// Split of the latency into phases.
     pub phases: Phases,

@@ -5,10 +5,10 @@ mod plot;
 use std::fs;
 use std::path::Path;
 
-use antiphon_model::predict;
+use antiphon_model::{Prediction, predict};
 use serde::Serialize;
 
-use super::scale::{Assumptions, Machines, RoundFigures};
+use super::scale::{Assumptions, Machines};
 use super::scale_arguments::CurveOver;
 use super::{Figures, PlanArguments, PlanError};
 
@@ -46,7 +46,7 @@ struct Point {
     layers: u8,
     noise_per_shard: u32,
     #[serde(flatten)]
-    round: RoundFigures,
+    round: Prediction,
 }
 
 /// Latency that other work has published.
@@ -68,7 +68,7 @@ impl Curve {
                 shards: plan.shards,
                 layers: plan.layers,
                 noise_per_shard: plan.noise_per_shard,
-                round: round.into(),
+                round,
             })
         };
         let plan = |network: &antiphon_wire::NetworkFile| {
@@ -112,7 +112,7 @@ impl Curve {
             let published = self.karaoke.iter().find(|p| p.users == *users && p.shards == *shards);
             text += &format!(
                 "{users:>11} {shards:>7} {:>12.2} {:>10} {:>7.1}% {:>8.2} {:>8.2}\n",
-                round.predicted_latency_ms * 1e-3,
+                round.latency_ms * 1e-3,
                 published.map_or_else(String::new, |p| format!("{:.1}", p.latency_ms * 1e-3)),
                 100.0 * round.load,
                 round.bandwidth_per_shard_gbps,

@@ -7,7 +7,7 @@ use antiphon_model::{
     largest_users, predict, users_of_machine,
 };
 use antiphon_process::config_file::read_bounded;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::scale_arguments::ScaleArguments;
 use super::{Figures, PlanError};
@@ -22,34 +22,11 @@ pub(crate) struct ScaleFigures {
     /// Whose round it is, unless a target is given alone.
     pub(crate) users: Option<u64>,
     #[serde(flatten)]
-    pub(crate) round: Option<RoundFigures>,
+    pub(crate) round: Option<Prediction>,
     pub(crate) target_latency_s: Option<f64>,
     /// The most users whose round takes no longer.
     pub(crate) largest_users_for_target: Option<u64>,
     pub(crate) assumptions: Assumptions,
-}
-
-/// Prediction of one round, as programs read it.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct RoundFigures {
-    /// From the coordinator's opening until the last client has its replies.
-    pub(crate) predicted_latency_ms: f64,
-    /// Where it goes, in milliseconds.
-    #[serde(serialize_with = "as_map")]
-    pub(crate) phases: Vec<(&'static str, f64)>,
-    /// Onions in a layer, noise included.
-    pub(crate) onions: f64,
-    /// For one round, noise included.
-    pub(crate) cpu_s_per_shard: f64,
-    pub(crate) noise_cpu_s_per_shard: f64,
-    /// Of the cores' time, at the interval.
-    pub(crate) load: f64,
-    pub(crate) bandwidth_per_shard_gbps: f64,
-    pub(crate) bytes_sent_per_shard: f64,
-    pub(crate) bytes_received_per_shard: f64,
-    pub(crate) memory_per_shard_bytes: f64,
-    pub(crate) bytes_per_client_up: f64,
-    pub(crate) bytes_per_client_down: f64,
 }
 
 /// Assumptions that a prediction rests on.
@@ -139,36 +116,12 @@ impl ScaleFigures {
             .transpose()?;
         Ok(Self {
             users: arguments.users,
-            round: round.map(RoundFigures::from),
+            round,
             target_latency_s: arguments.target_latency_s,
             largest_users_for_target: largest,
             assumptions: machines.assumptions,
         })
     }
-}
-
-impl From<Prediction> for RoundFigures {
-    fn from(round: Prediction) -> Self {
-        Self {
-            predicted_latency_ms: round.latency_ms,
-            phases: round.phases.named().to_vec(),
-            onions: round.onions,
-            cpu_s_per_shard: round.cpu_s_per_shard,
-            noise_cpu_s_per_shard: round.noise_cpu_s_per_shard,
-            load: round.load,
-            bandwidth_per_shard_gbps: round.bandwidth_per_shard_gbps,
-            bytes_sent_per_shard: round.bytes_sent_per_shard,
-            bytes_received_per_shard: round.bytes_received_per_shard,
-            memory_per_shard_bytes: round.memory_per_shard_bytes,
-            bytes_per_client_up: round.bytes_per_client_up,
-            bytes_per_client_down: round.bytes_per_client_down,
-        }
-    }
-}
-
-/// In the order of the round.
-fn as_map<S: Serializer>(phases: &[(&'static str, f64)], to: S) -> Result<S::Ok, S::Error> {
-    to.collect_map(phases.iter().copied())
 }
 
 /// The users that a machine of `report` serves as a shard of the network of `plan`, with a link that

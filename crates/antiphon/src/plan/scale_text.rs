@@ -1,6 +1,8 @@
 //! A prediction for people.
 
-use super::scale::{RoundFigures, ScaleFigures};
+use antiphon_model::Prediction;
+
+use super::scale::ScaleFigures;
 use super::text::Table;
 
 /// The figures with a line of explanation each.
@@ -19,12 +21,12 @@ pub(super) fn render(figures: &ScaleFigures) -> String {
     table.render()
 }
 
-fn predicted(users: u64, round: &RoundFigures, link_gbps: Option<f64>, table: &mut Table) {
-    let latency = round.predicted_latency_ms;
+fn predicted(users: u64, round: &Prediction, link_gbps: Option<f64>, table: &mut Table) {
+    let latency = round.latency_ms;
     table.section(&format!("A round of {users} users, predicted"));
     table.row("latency", &ms(latency), "until the last client has its replies");
-    for (name, part) in &round.phases {
-        table.row(&format!("  {name}"), &ms(*part), explained(name, part / latency));
+    for (name, part) in round.phases.named() {
+        table.row(&format!("  {name}"), &ms(part), explained(name, part / latency));
     }
     table.row("onions", &round.onions.round(), "in each layer, noise included");
     let noise =

@@ -15,9 +15,7 @@ pub(super) fn draw(curve: &Curve) -> String {
     let ours: Vec<_> = curve
         .points
         .iter()
-        .map(|Point { users, shards, round, .. }| {
-            (along(*users, *shards), round.predicted_latency_ms * 1e-3)
-        })
+        .map(|Point { users, shards, round, .. }| (along(*users, *shards), round.latency_ms * 1e-3))
         .collect();
     let karaoke: Vec<_> = curve
         .karaoke
