@@ -19,11 +19,11 @@ use std::time::Duration;
 use antiphon_client::config::{self, ConfigError};
 use antiphon_client::{Client, StateError};
 use antiphon_process::signals::stop_requested;
+use antiphon_process::until;
 use antiphond::announce::announce;
 use clap::Args;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
 
 use crate::exit::{EXIT_CODES, Exit, Exits};
 
@@ -118,7 +118,7 @@ pub(crate) fn run(arguments: &ClientArguments) -> Result<(), ClientError> {
         tokio::select! {
             () = talk.run() => {}
             () = stop => {}
-            () = at(stay.map(Stay::ends_at)) => tracing::info!("the time that was fixed at the start is up"),
+            () = until(stay.map(Stay::ends_at)) => tracing::info!("the time that was fixed at the start is up"),
         }
         drop(talk);
         drop(socket);
@@ -127,12 +127,4 @@ pub(crate) fn run(arguments: &ClientArguments) -> Result<(), ClientError> {
         tracing::info!("stopped");
         Ok(())
     })
-}
-
-/// Waits until then; for ever if there is no then.
-async fn at(when: Option<Instant>) {
-    match when {
-        Some(when) => sleep_until(when).await,
-        None => std::future::pending().await,
-    }
 }

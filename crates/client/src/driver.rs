@@ -17,11 +17,12 @@ use antiphon_client_core::{
 };
 use antiphon_process::clock::SystemClock;
 use antiphon_process::entropy::{SystemRng, entropy};
+use antiphon_process::until;
 use antiphon_wire::{Blob, Encode as _, Epoch, FromClient, IdentityKey, Round, Timestamp};
 use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use crate::event::{Event, Status};
 use crate::pace::Pace;
@@ -151,15 +152,15 @@ impl Driver {
                 event = Line::next_of(self.before.as_mut().map(|before| &mut before.line)) => {
                     self.before_event(event).await;
                 }
-                () = at(self.turn_at), if self.turn_at.is_some() => self.turn(),
-                () = at(self.turn_by), if self.turn_by.is_some() => self.turn_away(),
+                () = until(self.turn_at) => self.turn(),
+                () = until(self.turn_by) => self.turn_away(),
                 Some(command) = self.inbound.recv() => self.command(command).await,
-                () = at(submission), if submission.is_some() => self.submit(),
+                () = until(submission) => self.submit(),
                 () = sleep(tick.unwrap_or_default()), if tick.is_some() => {
                     self.handle(Input::Tick).await;
                 }
-                () = at(quiet), if quiet.is_some() => {}
-                () = at(connecting), if connecting.is_some() => {
+                () = until(quiet) => {}
+                () = until(connecting) => {
                     let last = std::mem::take(&mut self.last_failure);
                     let within = self.config.connect_within;
                     self.give_up(ConnectError::TimedOut { within, last });
@@ -325,12 +326,5 @@ impl Moment {
     /// The runtime's moment at which it is `time`. Nothing that was done since this moment enters it.
     fn instant_of(self, time: Timestamp) -> Instant {
         self.instant + Duration::from_millis(time.ms_since(self.time))
-    }
-}
-
-/// Waits until then, if there is a then; never ends otherwise.
-async fn at(when: Option<Instant>) {
-    if let Some(when) = when {
-        sleep_until(when).await;
     }
 }

@@ -8,13 +8,14 @@ use antiphon_coordinator_core::{Coordinator, Input, Notice, Output, State, Statu
 use antiphon_process::clock::SystemClock;
 use antiphon_process::readiness::Readiness;
 use antiphon_process::requests::{Answer, Requests, Wanted};
+use antiphon_process::until;
 use antiphon_wire::{Encode, Epoch, IdentityKey, SignedDocument, ToClient, ToCoordinator, ToShard};
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::links::{Heed, Links, ShardLink};
 use crate::metrics;
@@ -303,14 +304,6 @@ impl Driver {
 async fn finished(work: &mut Option<JoinHandle<WorkDone>>) -> Result<WorkDone, JoinError> {
     match work {
         Some(work) => work.await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits for a moment; for ever if there is none.
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
         None => std::future::pending().await,
     }
 }

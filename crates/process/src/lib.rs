@@ -16,3 +16,6 @@ pub mod redial;
 pub mod requests;
 #[cfg(unix)]
 pub mod signals;
+mod until;
+
+pub use until::until;

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use antiphon_client::config::{self, ConfigError};
 use antiphon_process::signals::stop_requested;
+use antiphon_process::until;
 use clap::Args;
 use serde::Serialize;
 use tokio::runtime;
+use tokio::time::Instant;
 
 use super::jobs::{JobLine, ReceivedFile, Reply, Request, SocketError, StatusReport};
 use super::progress::Progress;
@@ -256,12 +258,14 @@ impl JobArguments {
                     }
                 }
             };
+            let nothing = String::new();
             tokio::select! {
-                answered = answered => Ended::Answered(answered),
-                () = stop => Ended::Stopped,
-                () = after(self.timeout) => Ended::TimedOut(self.timeout.unwrap_or_default()),
+                answered = answered => answered,
+                () = stop => Err(JobError::Interrupted(nothing)),
+                () = until(self.timeout.map(|time| Instant::now() + time)) => {
+                    Err(JobError::TimedOut { time: self.timeout.unwrap_or_default(), left: nothing })
+                }
             }
-            .into_result()
         });
         progress.clear();
         // Where these errors were made, the progress was not at hand.
@@ -270,30 +274,6 @@ impl JobArguments {
             JobError::TimedOut { time, .. } => JobError::TimedOut { time, left: progress.left() },
             error => error,
         })
-    }
-}
-
-/// End of the waiting.
-enum Ended {
-    Answered(Result<Reply, JobError>),
-    Stopped,
-    TimedOut(Duration),
-}
-
-impl Ended {
-    fn into_result(self) -> Result<Reply, JobError> {
-        match self {
-            Self::Answered(answered) => answered,
-            Self::Stopped => Err(JobError::Interrupted(String::new())),
-            Self::TimedOut(time) => Err(JobError::TimedOut { time, left: String::new() }),
-        }
-    }
-}
-
-async fn after(time: Option<Duration>) {
-    match time {
-        Some(time) => tokio::time::sleep(time).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use antiphon_client_core::{GatewayPolicy, hold_ms};
 use antiphon_process::clock::SystemClock;
+use antiphon_process::until;
 use antiphon_transport::{LinkReceiver, LinkSender};
 use antiphon_wire::{
     Decode as _, Encode as _, Epoch, FromClient, IdentityKey, PROTOCOL_VERSION, Round, ToClient,
 };
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 use super::{AGAIN, Shared, lock};
 use crate::round_book::{Book, Fate, Opening};
@@ -92,7 +93,7 @@ impl Session<'_> {
             let next = self.due.front().map(|(at, _)| *at);
             let left = tokio::select! {
                 biased;
-                () = at(next), if next.is_some() => self.submit().await,
+                () = until(next) => self.submit().await,
                 incoming = self.receiver.recv() => match incoming {
                     Ok(Some(frame)) => match ToClient::from_bytes(&frame) {
                         Ok(message) => self.message(message),
@@ -178,12 +179,5 @@ impl Session<'_> {
         let free = self.flying.is_empty() && self.due.is_empty();
         let leaves = self.shared.population.leaves_before(self.client, round.next());
         (free && leaves).then_some(Left::Replaced)
-    }
-}
-
-async fn at(when: Option<Instant>) {
-    match when {
-        Some(when) => sleep_until(when).await,
-        None => std::future::pending().await,
     }
 }
