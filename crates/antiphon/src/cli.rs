@@ -3,6 +3,7 @@
 pub(crate) mod guarantee;
 pub(crate) mod json;
 pub(crate) mod network;
+pub(crate) mod network_file;
 pub(crate) mod values;
 
 use antiphon_process::logging::LogFilter;

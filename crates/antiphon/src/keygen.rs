@@ -5,13 +5,13 @@ mod operator_list;
 mod secret;
 mod show;
 
-use std::io;
 use std::path::PathBuf;
 
 use antiphon_process::keyfile::{KeyFileError, SecretKind};
 use antiphon_wire::{BadSignature, IdentityKey, NetworkFileError};
 use clap::{Args, Subcommand};
 
+use crate::cli::network_file::ReadNetworkError;
 use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::output::OutputError;
 use crate::plan::PlanError;
@@ -80,22 +80,9 @@ pub(crate) enum KeygenError {
     /// A key file or list.
     #[error(transparent)]
     KeyFile(#[from] KeyFileError),
-    /// The network file cannot be read.
-    #[error("cannot read the network file {path}: {source}")]
-    ReadNetwork {
-        /// Path of the file.
-        path: PathBuf,
-        /// Error of the system.
-        source: io::Error,
-    },
-    /// The network file makes no sense.
-    #[error("network file {path}: {source}")]
-    Network {
-        /// Path of the file.
-        path: PathBuf,
-        /// Error in the network file.
-        source: NetworkFileError,
-    },
+    /// The network file cannot be used.
+    #[error(transparent)]
+    Network(#[from] ReadNetworkError),
     /// The values on the command line make no network.
     #[error(transparent)]
     Policy(#[from] NetworkFileError),

@@ -3,7 +3,6 @@
 mod curve;
 mod error;
 mod figures;
-mod network;
 mod outlook;
 mod possible;
 mod scale;
@@ -21,6 +20,7 @@ use serde::Serialize;
 
 use crate::cli::json::JsonArguments;
 use crate::cli::network::NetworkArguments;
+use crate::cli::network_file;
 use crate::cli::values;
 use crate::exit::EXIT_CODES;
 
@@ -163,7 +163,7 @@ impl PlanArguments {
 
     fn network_file(&self) -> Result<NetworkFile, PlanError> {
         match &self.network {
-            Some(path) => network::read(path),
+            Some(path) => Ok(network_file::read(path)?),
             None => Ok(self.equals.file()?),
         }
     }

@@ -1,8 +1,7 @@
 //! The command `keygen network`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use antiphon_process::config_file::read_bounded;
 use antiphon_process::keyfile::write_public;
 use antiphon_routing::{FEW_HONEST_TARGET, Ppm, mixing_hops};
 use antiphon_wire::{NetworkFile, Operator, Policy};
@@ -63,14 +62,6 @@ pub(super) struct NetworkArguments {
     /// The file to make; never overwritten
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-}
-
-/// Reads a network file.
-pub(super) fn read(path: &Path) -> Result<NetworkFile, KeygenError> {
-    let text = read_bounded(path)
-        .map_err(|source| KeygenError::ReadNetwork { path: path.to_owned(), source })?;
-    NetworkFile::parse(&text)
-        .map_err(|source| KeygenError::Network { path: path.to_owned(), source })
 }
 
 /// Writes a network file that reads back as it is meant.

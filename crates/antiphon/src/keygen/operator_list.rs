@@ -8,8 +8,8 @@ use antiphon_wire::{Epoch, IdentityKey, NetworkFile, OperatorIndex, OperatorList
 use clap::Args;
 use ed25519_dalek::SigningKey;
 
-use super::{KeygenError, ListProblem, network, show};
-use crate::cli::values;
+use super::{KeygenError, ListProblem, show};
+use crate::cli::{network_file, values};
 use crate::output;
 
 #[derive(Debug, Args)]
@@ -74,7 +74,7 @@ pub(super) struct OperatorListArguments {
 
 /// Signs a list, and what ends the one before it, and writes them.
 pub(super) fn make(arguments: &OperatorListArguments) -> Result<(), KeygenError> {
-    let network = network::read(&arguments.network)?;
+    let network = network_file::read(&arguments.network)?;
     let key = read_signing_key(&arguments.operator_key)?;
     let public = IdentityKey::of(&key);
     // A list of someone who is not in the network would be worth nothing to anyone.

@@ -7,7 +7,8 @@ use antiphon_wire::{IdentityKey, NetworkFile, Operator, OperatorList, Signed};
 use clap::Args;
 use ed25519_dalek::SigningKey;
 
-use super::{KeygenError, ListProblem, network};
+use super::{KeygenError, ListProblem};
+use crate::cli::network_file;
 use crate::output;
 
 #[derive(Debug, Args)]
@@ -46,13 +47,8 @@ pub(super) fn show(arguments: &ShowArguments) -> Result<(), KeygenError> {
 fn whole_network(path: &Path, content: &[u8]) -> Result<NetworkFile, KeygenError> {
     let unknown = || KeygenError::Unknown(path.to_owned());
     let text = str::from_utf8(content).map_err(|_| unknown())?;
-    NetworkFile::parse(text).map_err(|source| {
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            KeygenError::Network { path: path.to_owned(), source }
-        } else {
-            unknown()
-        }
-    })
+    let toml = path.extension().is_some_and(|extension| extension == "toml");
+    network_file::parse(path, text).map_err(|error| if toml { error.into() } else { unknown() })
 }
 
 fn secret_in_words(kind: Option<SecretKind>, secret: &[u8; 32]) -> Vec<String> {
@@ -90,7 +86,7 @@ fn checked_list(
         lines.push("signature not checked: give --network FILE".to_owned());
         return Ok(lines);
     };
-    let network = network::read(network_path)?;
+    let network = network_file::read(network_path)?;
     let invalid = |problem| KeygenError::ListInvalid {
         path: path.to_owned(),
         network: network_path.to_owned(),

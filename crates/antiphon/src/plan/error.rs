@@ -10,6 +10,7 @@ use antiphon_routing::{PathLengthError, RulesError};
 use antiphon_wire::NetworkFileError;
 
 use super::possible::OutOfReach;
+use crate::cli::network_file::ReadNetworkError;
 use crate::cli::values::LONE_OPERATOR;
 use crate::exit::{Exit, Exits};
 use crate::measurement::MeasurementError;
@@ -21,22 +22,9 @@ pub(crate) enum PlanError {
     /// Options that say nothing together.
     #[error("{0}")]
     Arguments(&'static str),
-    /// The network file cannot be read.
-    #[error("cannot read the network file {path}: {source}")]
-    Read {
-        /// Path of the network file.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// The network file makes no sense.
-    #[error("network file {path}: {source}")]
-    File {
-        /// Path of the network file.
-        path: PathBuf,
-        /// Flaw of its content.
-        source: NetworkFileError,
-    },
+    /// The network file cannot be used.
+    #[error(transparent)]
+    File(#[from] ReadNetworkError),
     /// The values on the command line make no network.
     #[error(transparent)]
     Policy(#[from] NetworkFileError),
@@ -105,8 +93,7 @@ pub(crate) enum PlanError {
 impl Exits for PlanError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Read { .. }
-            | Self::File { .. }
+            Self::File(_)
             | Self::Policy(_)
             | Self::Scenario(_)
             | Self::Search(SearchError::Scenario(_))

@@ -1,47 +1,50 @@
 //! The client's events: rounds, links and the partner.
 
-use antiphon_client::{Event, Outcome, PartnerError};
+use antiphon_client::{CoreEvent, Event, Outcome, PartnerError};
 
 use super::{Conversation, Talk};
 
 impl Talk<'_> {
     pub(super) fn event(&mut self, event: Event) {
         match event {
-            Event::RoundEnded { outcome, .. } => self.count(outcome),
             Event::Connected { .. } => self.last_failure.clear(),
             // Said again only if it is another one: attempts go on for as long as the client runs.
             Event::AttemptFailed { reason } if reason != self.last_failure => {
                 tracing::warn!("{reason}; trying again");
                 self.last_failure = reason;
             }
-            Event::Resting { charged } => {
-                tracing::warn!(
-                    charged,
-                    "the ledger is used up: conversations rest, and the client stays as it is"
-                );
+            Event::StateNotWritten { reason, .. } => {
+                tracing::error!(%reason, "the state file cannot be written: nothing is submitted");
             }
-            Event::RestingAfterAborts { aborted } => {
-                tracing::warn!(
-                    aborted,
-                    "as many rounds were aborted as the guarantee allows for: conversations rest, and \
-                     the client stays as it is"
-                );
-            }
-            Event::Met { .. } => {
+            Event::Core(event) => self.core_event(&event),
+            _ => {}
+        }
+    }
+
+    fn core_event(&mut self, event: &CoreEvent) {
+        match event {
+            CoreEvent::RoundEnded { outcome, .. } => self.count(*outcome),
+            CoreEvent::Resting { charged } => tracing::warn!(
+                charged,
+                "the ledger is used up: conversations rest, and the client stays as it is"
+            ),
+            CoreEvent::RestingAfterAborts { aborted } => tracing::warn!(
+                aborted,
+                "as many rounds were aborted as the guarantee allows for: conversations rest, and \
+                 the client stays as it is"
+            ),
+            CoreEvent::Met { .. } => {
                 if let Conversation::Open { met, .. } = &mut self.conversation {
                     *met = true;
                 }
             }
-            Event::Rhythm { level: now, .. } => {
+            CoreEvent::Rhythm { level: now, .. } => {
                 if let Conversation::Open { level, .. } = &mut self.conversation {
-                    *level = now;
+                    *level = *now;
                 }
             }
-            Event::Restarted { .. } => self.restarted(),
-            Event::PartnerFailed { error, .. } => self.partner_failed(&error),
-            Event::StateNotWritten { reason, .. } => {
-                tracing::error!(%reason, "the state file cannot be written: nothing is submitted");
-            }
+            CoreEvent::Restarted { .. } => self.restarted(),
+            CoreEvent::PartnerFailed { error, .. } => self.partner_failed(error),
             _ => {}
         }
     }
