@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use antiphon_client_core::{Budget, Ledger, OpenError, Opening};
+use antiphon_client_core::{OpenError, Opening};
 use antiphon_process::clock::SystemClock;
 use antiphon_process::entropy::entropy;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -137,17 +137,6 @@ impl Client {
         Events(receiver)
     }
 
-    /// Rounds that conversations have been charged.
-    pub fn ledger(&self) -> Ledger {
-        self.status.borrow().ledger
-    }
-
-    /// Budget of the guarantee: rounds spent, reserved and left. Conversations rest when nothing is left, and
-    /// [`Event::Resting`] says so.
-    pub fn budget(&self) -> Budget {
-        self.status.borrow().budget
-    }
-
     /// State that the client started from. Tell its user of a restored one.
     pub fn origin(&self) -> StateOrigin {
         self.origin
@@ -166,12 +155,6 @@ impl Client {
     /// If the client is gone.
     pub async fn continue_at_a_price(&self, units: u32) -> Result<(), ClientGone> {
         self.commands.send(Command::Continue { units }).await.map_err(|_| ClientGone)
-    }
-
-    /// Aborted rounds in which conversations would have met: spent, reserved and left. Conversations rest
-    /// when none is left, and [`Event::RestingAfterAborts`] says so.
-    pub fn attempts(&self) -> Budget {
-        self.status.borrow().attempts
     }
 
     /// Allows `rounds` aborted rounds beyond those that the network's guarantee allows for. A decision

@@ -14,6 +14,7 @@ mod state_file;
 mod used_secrets;
 mod witness;
 
+pub use antiphon_client_core::Event as CoreEvent;
 pub use antiphon_client_core::file_message;
 pub use antiphon_client_core::{
     Budget, ConversationId, ConversationSecret, DocumentRefusal, Ledger, Level, MessageId,

@@ -5,7 +5,7 @@ use std::mem::discriminant;
 use std::sync::{Arc, Weak};
 
 use antiphon_client_core::{
-    ConversationId, DocumentRefusal, Event as CoreEvent, MessageId, Opening, Outcome, RoundRefusal,
+    ConversationId, DocumentRefusal, Event as CoreEvent, MessageId, Opening, RoundRefusal,
     SendError,
 };
 use antiphon_wire::{Epoch, Round};
@@ -114,42 +114,42 @@ impl Driver {
         let _ = answer.send(conversation);
     }
 
-    /// Acts on an event of the state machine, and passes it on to the application.
+    /// Acts on an event of the state machine, and passes on to the application what is its business.
     pub(super) fn core_event(&mut self, event: CoreEvent) {
         self.gateways.heed(&event);
+        match &event {
+            CoreEvent::DocumentRefused { error } => document_refused(error),
+            CoreEvent::RoundRefused { epoch, round, error } => {
+                self.round_refused(*epoch, *round, error);
+            }
+            CoreEvent::Met { conversation } => self.met(conversation),
+            CoreEvent::Closed { conversation } => drop(self.conversations.remove(conversation)),
+            _ => {}
+        }
         match event {
             CoreEvent::Received { conversation, message } => self.received(conversation, message),
             CoreEvent::Acknowledged { conversation, message } => {
                 self.acknowledged(conversation, message);
             }
-            CoreEvent::Closed { conversation } => self.closed(conversation),
-            CoreEvent::RoundEnded { round, outcome } => self.round_ended(round, outcome),
-            CoreEvent::EpochAdopted { epoch, first_round, last_round } => {
-                self.epoch_adopted(epoch, first_round, last_round);
+            CoreEvent::RoundsLate { rounds } => {
+                tracing::warn!(
+                    rounds,
+                    "rounds arrived late, in a burst: nothing was submitted for them"
+                );
             }
-            CoreEvent::DocumentRefused { error } => self.document_refused(error),
-            CoreEvent::RoundRefused { epoch, round, error } => {
-                self.round_refused(epoch, round, error);
-            }
-            CoreEvent::RoundsLate { rounds } => rounds_late(rounds),
-            CoreEvent::Met { conversation } => self.met(conversation),
             // The gateway's part only.
             CoreEvent::Unanswered { .. } => {}
-            CoreEvent::Resting { charged } => self.emit(Event::Resting { charged }),
-            CoreEvent::RestingAfterAborts { aborted } => {
-                self.emit(Event::RestingAfterAborts { aborted });
+            CoreEvent::RoundEnded { .. } => {
+                self.told_refusal = None;
+                self.emit(Event::Core(event));
+                self.close_dropped();
             }
-            CoreEvent::PartnerFailed { conversation, error } => {
-                self.emit(Event::PartnerFailed { conversation, error });
+            CoreEvent::EpochAdopted { epoch, first_round, last_round } => {
+                tracing::info!(%epoch, %first_round, %last_round, "new epoch");
+                self.emit(Event::Core(event));
+                self.plan_turn();
             }
-            CoreEvent::Restarted { conversation } => self.emit(Event::Restarted { conversation }),
-            CoreEvent::Rhythm { conversation, level } => {
-                self.emit(Event::Rhythm { conversation, level });
-            }
-            CoreEvent::NoRoom { conversation } => self.emit(Event::NoRoom { conversation }),
-            CoreEvent::Closing { conversation, at } => {
-                self.emit(Event::Closing { conversation, at });
-            }
+            _ => self.emit(Event::Core(event)),
         }
     }
 
@@ -168,47 +168,18 @@ impl Driver {
         }
     }
 
-    fn closed(&mut self, conversation: ConversationId) {
-        self.conversations.remove(&conversation);
-        self.emit(Event::Closed { conversation });
-    }
-
-    fn epoch_adopted(&mut self, epoch: Epoch, first_round: Round, last_round: Round) {
-        tracing::info!(%epoch, %first_round, %last_round, "new epoch");
-        self.emit(Event::EpochAdopted { epoch, first_round, last_round });
-        self.plan_turn();
-    }
-
-    fn round_ended(&mut self, round: Round, outcome: Outcome) {
-        self.told_refusal = None;
-        let ledger = *self.core().ledger();
-        self.emit(Event::RoundEnded { round, outcome, ledger });
-        self.close_dropped();
-    }
-
-    fn document_refused(&self, error: DocumentRefusal) {
-        match error {
-            // Gateways send every document that they hold.
-            DocumentRefusal::Older { .. } => tracing::debug!(%error, "an old document"),
-            _ => tracing::warn!(%error, "an epoch document is refused"),
-        }
-        self.emit(Event::DocumentRefused { error });
-    }
-
-    fn round_refused(&mut self, epoch: Epoch, round: Round, error: RoundRefusal) {
+    fn round_refused(&mut self, epoch: Epoch, round: Round, error: &RoundRefusal) {
         // Of an epoch that is refused for one reason, every round is.
-        let kind = Some((epoch, discriminant(&error)));
+        let kind = Some((epoch, discriminant(error)));
         if std::mem::replace(&mut self.told_refusal, kind) != kind {
             tracing::warn!(%epoch, %round, %error, "rounds are refused from here on");
         }
-        self.emit(Event::RoundRefused { epoch, round, error });
     }
 
-    fn met(&mut self, conversation: ConversationId) {
-        if let Some(open) = self.conversations.get(&conversation) {
+    fn met(&mut self, conversation: &ConversationId) {
+        if let Some(open) = self.conversations.get(conversation) {
             self.used_secrets.remember(open.secret);
         }
-        self.emit(Event::Met { conversation });
     }
 
     /// Closes the conversations that the application has dropped.
@@ -226,6 +197,10 @@ impl Driver {
     }
 }
 
-fn rounds_late(rounds: u64) {
-    tracing::warn!(rounds, "rounds arrived late, in a burst: nothing was submitted for them");
+fn document_refused(error: &DocumentRefusal) {
+    match error {
+        // Gateways send every document that they hold.
+        DocumentRefusal::Older { .. } => tracing::debug!(%error, "an old document"),
+        _ => tracing::warn!(%error, "an epoch document is refused"),
+    }
 }

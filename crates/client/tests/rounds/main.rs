@@ -7,8 +7,9 @@ mod traffic;
 mod world;
 
 use antiphon_client::{
-    Client, ConnectError, ConversationOptions, ConversationSecret, DocumentRefusal, Epoch, Event,
-    Outcome, ReceiveError, Role, Round, RoundRefusal, SendError, Start, StateError, StateOrigin,
+    Client, ConnectError, ConversationOptions, ConversationSecret, CoreEvent, DocumentRefusal,
+    Epoch, Event, Outcome, ReceiveError, Role, Round, RoundRefusal, SendError, Start, StateError,
+    StateOrigin,
 };
 use antiphon_mock_mix::Mix;
 use antiphon_wire::{Blob, ToClient};
@@ -20,7 +21,7 @@ fn options(role: Role) -> ConversationOptions {
 
 fn ended(event: &Event) -> Option<(Round, Outcome)> {
     match event {
-        Event::RoundEnded { round, outcome, .. } => Some((*round, *outcome)),
+        Event::Core(CoreEvent::RoundEnded { round, outcome }) => Some((*round, *outcome)),
         _ => None,
     }
 }
@@ -157,7 +158,7 @@ async fn a_lost_link_is_opened_again_at_once_and_its_rounds_cost_nothing() {
             assert_eq!(served.resumed(1, round).await.digest(), *ticket);
         }
         // Nothing is disturbed yet, and the answers may come now.
-        assert_eq!(client.budget().spent, 0);
+        assert_eq!(client.status().budget.spent, 0);
         for (round, (_, onions)) in (10..13).zip(handed_in) {
             let replies = world.mix.exchange(Round(round), &[onions]).remove(0);
             served.reply(1, round, replies).await;
@@ -200,7 +201,7 @@ async fn a_gateway_that_brings_nothing_is_left_and_one_that_brings_wrong_replies
             served.reply(1, round, vec![round as u8; 512]).await;
             assert_eq!(event(&mut events, ended).await, (Round(round), Outcome::Disturbed));
         }
-        assert_eq!(client.budget().left < 8, talking);
+        assert_eq!(client.status().budget.left < 8, talking);
         for round in 20..23 {
             served.open(1, round).await;
             served.onions(1, round).await;
@@ -236,11 +237,11 @@ async fn a_restored_backup_waits_for_the_next_epoch_with_its_ledger_used_up() {
     drop(client);
     std::fs::rename(&backup, &state).unwrap();
     let (client, _, served) = world.connect(config).await;
-    assert_eq!((client.origin(), client.budget().left), (StateOrigin::Restored, 0));
+    assert_eq!((client.origin(), client.status().budget.left), (StateOrigin::Restored, 0));
     let mut events = client.events();
     served.open(1, 12).await;
     let refused = |e: &Event| match e {
-        Event::RoundRefused { error, .. } => Some(*error),
+        Event::Core(CoreEvent::RoundRefused { error, .. }) => Some(*error),
         _ => None,
     };
     assert_eq!(event(&mut events, refused).await, RoundRefusal::AfterRestore);
@@ -304,7 +305,7 @@ async fn a_refused_document_is_told_of_and_changes_nothing() {
     forged.document.joint_seal_keys.swap(0, 1);
     served.document(forged.clone()).await;
     let refused = |e: &Event| match e {
-        Event::DocumentRefused { error } => Some(error.clone()),
+        Event::Core(CoreEvent::DocumentRefused { error }) => Some(error.clone()),
         _ => None,
     };
     assert!(matches!(event(&mut events, refused).await, DocumentRefusal::Invalid(_)));

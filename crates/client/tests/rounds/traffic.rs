@@ -163,7 +163,7 @@ async fn a_captured_link_looks_the_same_idle_and_talking() {
     let begun = play(&world, &mut served, 110, lose).await;
     let seen = capture.clients();
     assert_eq!(seen.len(), 4);
-    assert!(clients.iter().all(|client| client.budget().left > 0), "they talk to the end");
+    assert!(clients.iter().all(|client| client.status().budget.left > 0), "they talk to the end");
     let idle = measure(&capture, &seen[..2], &begun);
     let talking = measure(&capture, &seen[2..], &begun);
     assert!(idle[5].len() > 150 && idle[5].iter().filter(|ms| **ms > 0.0).count() > 150);
