@@ -28,8 +28,17 @@ pub struct Honest {
     pub most_shards: u32,
     /// Least number of honest noise onions in a round.
     pub least_noise: u64,
+    /// Least number of noise onions of any one shard in a round.
+    pub least_volume: u64,
     /// Greatest standard deviation of the number of pairs that honest shards draw together.
     pub most_deviation: f64,
+}
+
+impl Contributor {
+    /// Noise onions of each of its shards; all have as many.
+    fn volume(&self) -> Option<u64> {
+        self.noise.checked_div(self.shards.into())
+    }
 }
 
 impl Honest {
@@ -75,6 +84,7 @@ impl Honest {
             most_operators,
             most_shards: shards.iter().rev().take(most_operators).sum(),
             least_noise: total - taken.min(total),
+            least_volume: operators.iter().filter_map(Contributor::volume).min().unwrap_or(0),
             most_deviation: libm::sqrt(variances.iter().rev().take(most_operators).sum()),
         }
     }
@@ -139,6 +149,7 @@ mod tests {
                 most_operators: 8,
                 most_shards: 16,
                 least_noise: 8000,
+                least_volume: 500,
                 most_deviation: libm::sqrt(8000.0),
             };
             assert_eq!(honest, expected);

@@ -12,11 +12,13 @@ mod halfway;
 mod joint;
 mod moments;
 mod one_onion;
+mod squares;
 
 use std::time::Duration;
 
 use self::halfway::Losses;
 use self::moments::Moments;
+use self::squares::Hidden;
 use crate::path_length::{MOST_MIXING_HOPS, PathLengthError};
 use crate::{Horizon, Ppm};
 
@@ -210,6 +212,22 @@ impl MixingPopulation {
     pub fn peek(&self, hops: u8) -> f64 {
         let followed = libm::pow(self.f.as_f64(), f64::from(hops));
         (f64::from(ONIONS_PER_CONVERSATION) * followed).min(1.0)
+    }
+
+    /// The part that mixing adds over `rounds` of which the adversary disturbs any it likes at the gateway,
+    /// each after it saw all of that round's routes: Theorem 5, a total variation, beside the [`peek`] of each
+    /// round. `volume` is the least that an honest shard adds, and the only noise that hides anything here.
+    ///
+    /// Proven for users' onions dropped where they enter, while the noise arrives.
+    ///
+    /// [`peek`]: Self::peek
+    pub fn chosen(&self, volume: u64, hops: u8, rounds: u64) -> f64 {
+        if volume < joint::LEAST_ALIKE || self.honest_shards == 0 {
+            return 1.0;
+        }
+        let (f, honest_shards) = (self.f.as_f64(), f64::from(self.honest_shards));
+        let hidden = Hidden { f, honest_shards, volume: volume as f64 };
+        hidden.round(hops).over(rounds as f64)
     }
 
     /// The total variation between two patterns of conversations among four users, say A with B

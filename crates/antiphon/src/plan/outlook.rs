@@ -20,8 +20,8 @@ const FALSE_POSITIVES: f64 = 1.0 / (1 << 20) as f64;
 pub(super) struct Outlook {
     /// The least mixing hops for smaller totals, with the same noise.
     pub(super) hops_by_total: Vec<HopsForTotal>,
-    /// Mixing's part in the budget's disturbed rounds if these are chosen, among all rounds of the policy's
-    /// time, by how many first hops of an onion are malicious. Not in the total; 1: nothing is proven.
+    /// Mixing's part in disturbed rounds that are chosen among all rounds of the policy's time, each after a
+    /// look at all of its routes, users' onions dropped where they enter. Proven, at most 1. Not in the total.
     pub(super) delta_mix_chosen_budget: f64,
     /// Attempts at dropping noise, or at leaving onions out of filters, behind the attempts that the policy allows:
     /// those are counted where somebody notices. Null if there is too little noise to say.

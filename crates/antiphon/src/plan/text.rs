@@ -226,10 +226,10 @@ fn mixing_when_disturbed(figures: &Figures, outlook: &Outlook, in_all: u32, tabl
         format!("over {} of them; not in the total", in_all - figures.attempts_budget),
     );
     table.row(
-        "  chosen by first hops",
+        "  chosen after a look",
         &short(outlook.delta_mix_chosen_budget),
         format!(
-            "{proven}; if they are those of all with most malicious first hops; not in the total"
+            "{proven}; any of all rounds, dropped where they enter; not in the total, and beside the peek"
         ),
     );
 }

@@ -1,5 +1,6 @@
 mod exact;
 mod halfway;
+mod squares;
 
 use super::*;
 
