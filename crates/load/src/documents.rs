@@ -10,6 +10,7 @@ use antiphon_transport::{DialError, Dialer, Limits, Link, LinkReceiver, LinkSend
 use antiphon_wire::{
     Decode as _, Encode as _, Epoch, FromClient, NetworkFile, PROTOCOL_VERSION, ToClient,
 };
+use bytes::Bytes;
 use tokio::task::spawn_blocking;
 
 /// Pause before a coordinator is dialled again.
@@ -81,28 +82,35 @@ impl Documents {
         Ok(())
     }
 
+    /// The next frame; `None` if there was none, and the link has to be tried again. Without any document so
+    /// far, nobody waits for that.
+    async fn frame(&mut self) -> Result<Option<Bytes>, DocumentsError> {
+        let Some((_, receiver)) = &mut self.link else {
+            return match self.link().await {
+                Err(error) if self.newest.is_none() => Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, "no link to the coordinator");
+                    tokio::time::sleep(AGAIN).await;
+                    Ok(None)
+                }
+                Ok(()) => Ok(None),
+            };
+        };
+        if let Ok(Some(frame)) = receiver.recv().await {
+            return Ok(Some(frame));
+        }
+        self.link = None;
+        if self.newest.is_some() {
+            return Ok(None);
+        }
+        Err(DocumentsError::Broken { address: self.address.coordinator.address.clone() })
+    }
+
     /// The next document newer than those before, checked as clients check it. Links up again if the
     /// link is gone.
     pub(crate) async fn next(&mut self) -> Result<Arc<VerifiedEpoch>, DocumentsError> {
         loop {
-            let Some((_, receiver)) = &mut self.link else {
-                if let Err(error) = self.link().await {
-                    if self.newest.is_none() {
-                        return Err(error);
-                    }
-                    tracing::warn!(%error, "no link to the coordinator");
-                    tokio::time::sleep(AGAIN).await;
-                }
-                continue;
-            };
-            let Ok(Some(frame)) = receiver.recv().await else {
-                self.link = None;
-                if self.newest.is_none() {
-                    let address = self.address.coordinator.address.clone();
-                    return Err(DocumentsError::Broken { address });
-                }
-                continue;
-            };
+            let Some(frame) = self.frame().await? else { continue };
             let Ok(ToClient::Document { document }) = ToClient::from_bytes(&frame) else {
                 self.link = None;
                 continue;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use antiphon_routing::VerifiedEpoch;
 use antiphon_transport::{Connection, DialError, Dialer, Limits, Link};
-use antiphon_wire::{IdentityKey, Round};
+use antiphon_wire::{IdentityKey, Round, Timestamp};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -42,13 +42,16 @@ pub(crate) struct Shared {
     pub(crate) builder: Builder,
     arrivals: Arrivals,
     pub(crate) window: Window,
-    /// The epoch whose gateways clients have.
-    epoch: Arc<VerifiedEpoch>,
-    gateways: BTreeMap<IdentityKey, Gateway>,
+    /// The two newest epochs, the older first.
+    epochs: watch::Sender<Vec<Arc<VerifiedEpoch>>>,
+    limits: Limits,
+    /// Gateways of all epochs so far, by where they are.
+    gateways: Mutex<BTreeMap<(IdentityKey, SocketAddr), Arc<Gateway>>>,
     opening: Semaphore,
     opened: watch::Sender<Option<Open>>,
     linked: AtomicUsize,
     links_lost: AtomicU64,
+    turns: AtomicU64,
     /// Reason for which the link that failed last could not be opened.
     failure: Mutex<Option<DialError>>,
     /// Last words of a gateway that took no onions.
@@ -120,28 +123,18 @@ impl Fleet {
             links_per_connection,
             ..Limits::clients()
         };
-        let gateways = epoch.shards().iter().map(|shard| {
-            let gateway = Gateway {
-                address: shard.client_address,
-                identity: shard.identity,
-                // Clients stay anonymous.
-                dialer: Dialer::new(None, limits.clone()),
-                links_per_connection,
-                current: tokio::sync::Mutex::new(None),
-                connections: Mutex::default(),
-            };
-            (shard.identity, gateway)
-        });
         let shared = Arc::new(Shared {
             builder,
             window,
             arrivals,
-            epoch: Arc::clone(epoch),
-            gateways: gateways.collect(),
+            epochs: watch::Sender::new(vec![Arc::clone(epoch)]),
+            limits,
+            gateways: Mutex::default(),
             opening: Semaphore::new(OPENING_AT_ONCE),
             opened: watch::Sender::new(None),
             linked: AtomicUsize::new(0),
             links_lost: AtomicU64::new(0),
+            turns: AtomicU64::new(0),
             failure: Mutex::default(),
             refusal: Mutex::default(),
             population,
@@ -161,8 +154,42 @@ impl Fleet {
 }
 
 impl Shared {
-    async fn open_link(&self, gateway: &IdentityKey) -> Option<Link> {
-        let gateway = self.gateways.get(gateway)?;
+    /// Takes a newer document: for onions that are not built yet, and for clients, which turn to its gateways.
+    pub(crate) fn add_epoch(&self, epoch: Arc<VerifiedEpoch>) {
+        self.builder.add_epoch(Arc::clone(&epoch));
+        self.epochs.send_modify(|epochs| {
+            // The one before may run for a while.
+            epochs.drain(..epochs.len() - 1);
+            epochs.push(epoch);
+        });
+    }
+
+    /// The epoch whose gateways clients use at the moment.
+    fn epoch_at(&self, now: Timestamp) -> Arc<VerifiedEpoch> {
+        let epochs = self.epochs.borrow();
+        let begun = epochs.iter().rfind(|epoch| epoch.document().starts_at <= now);
+        Arc::clone(begun.unwrap_or(&epochs[0]))
+    }
+
+    fn gateway(&self, epoch: &VerifiedEpoch, identity: &IdentityKey) -> Option<Arc<Gateway>> {
+        let address = epoch.shards()[epoch.index_of(identity)?.position()].client_address;
+        let mut gateways = lock(&self.gateways);
+        let gateway = gateways.entry((*identity, address)).or_insert_with(|| {
+            Arc::new(Gateway {
+                address,
+                identity: *identity,
+                // Clients stay anonymous.
+                dialer: Dialer::new(None, self.limits.clone()),
+                links_per_connection: self.limits.links_per_connection,
+                current: tokio::sync::Mutex::new(None),
+                connections: Mutex::default(),
+            })
+        });
+        Some(Arc::clone(gateway))
+    }
+
+    async fn open_link(&self, epoch: &VerifiedEpoch, gateway: &IdentityKey) -> Option<Link> {
+        let gateway = self.gateway(epoch, gateway)?;
         // Never closed.
         let _permit = self.opening.acquire().await.ok()?;
         match gateway.open().await {
@@ -203,9 +230,15 @@ impl Shared {
         self.links_lost.load(Ordering::Relaxed)
     }
 
+    /// Number of times that a client turned to the gateway of a new epoch.
+    pub(crate) fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
     /// Number of connections so far.
     pub(crate) fn connections(&self) -> usize {
-        self.gateways.values().map(|gateway| lock(&gateway.connections).len()).sum()
+        let gateways = lock(&self.gateways);
+        gateways.values().map(|gateway| lock(&gateway.connections).len()).sum()
     }
 
     /// Reason for which the link that failed last could not be opened, in words.
@@ -226,7 +259,7 @@ impl Shared {
     /// Bytes that have gone over all connections so far.
     fn wire_bytes(&self) -> WireBytes {
         let mut sum = WireBytes::default();
-        for gateway in self.gateways.values() {
+        for gateway in lock(&self.gateways).values() {
             for connection in lock(&gateway.connections).iter() {
                 let (up, down) = connection.wire_bytes();
                 sum.up += up;

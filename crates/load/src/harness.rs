@@ -383,6 +383,7 @@ impl Harness<'_> {
         let Some(open) = heard.ok().and_then(|open| open.ok().and_then(|open| *open)) else {
             return Err(LoadError::Stalled { seconds: within.as_secs(), round: next });
         };
+        // What one core takes, over all threads, with some to spare.
         let takes = rounds::build_time(epoch, &shared.population)?
             .mul_f64(1.3 * ahead as f64 / self.options.threads.get() as f64);
         let left = open.closes.saturating_duration_since(Instant::now());
@@ -404,6 +405,7 @@ impl Harness<'_> {
             if let Some(error) = shared.builder.failed() {
                 return Err(error.into());
             }
+            // Whoever is not ready by then is late, and counted as that.
             let begun = opened.borrow().is_some_and(|open| open.round >= first);
             if built.runs >= built.room || begun {
                 return Ok((built.runs / runs_each.max(1)) as u64);
@@ -428,7 +430,7 @@ impl Following {
             loop {
                 match documents.next().await {
                     Ok(epoch) => match shared.upgrade() {
-                        Some(shared) => shared.builder.add_epoch(epoch),
+                        Some(shared) => shared.add_epoch(epoch),
                         None => return,
                     },
                     Err(error) => tracing::warn!(%error, "a document is not taken"),

@@ -89,6 +89,8 @@ pub struct Report {
     pub connections: usize,
     /// Links that broke, over the whole run.
     pub links_lost: u64,
+    /// Times that a client turned to the gateway of a new epoch, over the whole run.
+    pub turns: u64,
     /// Bodies between partners who both took part, in rounds that were not aborted.
     pub messages: u64,
     /// Those of them that did not arrive exactly as they were sent.
@@ -290,6 +292,7 @@ pub(crate) fn sample() -> Report {
         bytes_per_client_down: 640.0,
         connections: 40,
         links_lost: 0,
+        turns: 0,
         messages: 110_000,
         lost_messages: 0,
         late: 0,

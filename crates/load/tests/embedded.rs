@@ -16,6 +16,14 @@ fn network(
     rounds_in_flight: u8,
     tamper: impl FnMut(u16) -> Option<Box<dyn Tamper>>,
 ) -> EmbeddedNetwork {
+    network_of_epochs(100, rounds_in_flight, tamper)
+}
+
+fn network_of_epochs(
+    epoch_rounds: u32,
+    rounds_in_flight: u8,
+    tamper: impl FnMut(u16) -> Option<Box<dyn Tamper>>,
+) -> EmbeddedNetwork {
     let policy = Policy {
         malicious_ppm: 0,
         epsilon: 4.0,
@@ -28,7 +36,8 @@ fn network(
         ..Policy::DEFAULT
     };
     let coordinator = CoordinatorConfig {
-        epoch_rounds: 100,
+        epoch_rounds,
+        prepare_ahead_rounds: 6.min(epoch_rounds / 2),
         interval_ms: if rounds_in_flight > 1 { 100 } else { 300 },
         submit_ms: 1500,
         rounds_in_flight,
@@ -162,4 +171,15 @@ fn bodies_that_a_shard_garbles_are_counted_as_lost() {
     assert!((3..=37).contains(&round.lost_messages), "{}", round.lost_messages);
     assert!(round.idle_disturbed > 0 && round.idle_disturbed <= 30);
     assert_eq!(report.lost_messages, round.lost_messages);
+}
+
+#[test]
+fn clients_turn_to_the_gateways_of_a_new_epoch_and_no_message_is_lost() {
+    let network = network_of_epochs(14, 1, |_| None);
+    let options = LoadOptions { rounds: 36, ..options(30) };
+    let report = run(&options, &Target::Embedded(&network), &Silent, || Ok(pending())).unwrap();
+    // Each of 30 clients draws one of three gateways anew, twice at least.
+    assert!(report.turns >= 20, "{}", report.turns);
+    assert_eq!((report.links_lost, report.lost_messages, report.idle_disturbed), (0, 0, 0));
+    assert_eq!(report.delivered(), 36);
 }

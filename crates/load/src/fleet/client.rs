@@ -9,10 +9,13 @@ use std::time::Duration;
 use antiphon_client_core::{GatewayPolicy, hold_ms};
 use antiphon_process::clock::SystemClock;
 use antiphon_process::until;
+use antiphon_routing::VerifiedEpoch;
 use antiphon_transport::{LinkReceiver, LinkSender};
 use antiphon_wire::{
     Decode as _, Encode as _, Epoch, FromClient, IdentityKey, PROTOCOL_VERSION, Round, ToClient,
 };
+use rand_chacha::ChaCha20Rng;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::{AGAIN, Shared, lock};
@@ -23,30 +26,41 @@ use crate::round_book::{Book, Fate, Opening};
 enum Left {
     /// It made room for another one.
     Replaced,
+    /// A new epoch has another gateway for it.
+    Turned,
     /// The link broke by itself.
     Lost,
 }
 
 /// Takes part for as long as it is let.
 pub(super) async fn live(shared: Arc<Shared>, client: u32) {
-    let epoch = Arc::clone(&shared.epoch);
-    let interval_ms = epoch.parameters().interval_ms;
     let mut policy = GatewayPolicy::default();
+    let mut epochs = shared.epochs.subscribe();
     for number in 0.. {
         let mut rng = shared.population.gateway(client, number);
+        let epoch = shared.epoch_at(SystemClock::now());
+        // One that has not begun is still to be turned to.
+        if epochs.borrow_and_update().last().is_some_and(|it| it.epoch() > epoch.epoch()) {
+            epochs.mark_changed();
+        }
         // Nobody is pinned, so that there is one.
         let Some(gateway) = policy.gateway(&epoch, &mut rng) else { return };
-        let Some((sender, receiver)) = link(&shared, &gateway).await else {
+        let Some((sender, receiver)) = link(&shared, &epoch, &gateway).await else {
             policy.lost();
             sleep(AGAIN).await;
             continue;
         };
-        policy.linked(gateway, SystemClock::now(), interval_ms);
+        policy.linked(gateway, SystemClock::now(), epoch.parameters().interval_ms);
         shared.linked.fetch_add(1, Ordering::Relaxed);
         let mut session = Session {
             shared: &shared,
             client,
             policy: &mut policy,
+            gateway,
+            epoch,
+            epochs: &mut epochs,
+            turn_at: None,
+            rng,
             sender,
             receiver,
             due: VecDeque::new(),
@@ -55,21 +69,31 @@ pub(super) async fn live(shared: Arc<Shared>, client: u32) {
         let left = session.run().await;
         drop(session);
         shared.linked.fetch_sub(1, Ordering::Relaxed);
-        match left {
-            // Whoever takes the number is somebody else.
-            Left::Replaced => policy = GatewayPolicy::default(),
-            Left::Lost => {
-                shared.links_lost.fetch_add(1, Ordering::Relaxed);
-                policy.link_broke();
-                sleep(AGAIN).await;
-            }
+        after(left, &shared, &mut policy).await;
+    }
+}
+
+/// What a client does once it has left its link, before it has another.
+async fn after(left: Left, shared: &Shared, policy: &mut GatewayPolicy) {
+    match left {
+        // Whoever takes the number is somebody else.
+        Left::Replaced => *policy = GatewayPolicy::default(),
+        Left::Turned => drop(shared.turns.fetch_add(1, Ordering::Relaxed)),
+        Left::Lost => {
+            shared.links_lost.fetch_add(1, Ordering::Relaxed);
+            policy.link_broke();
+            sleep(AGAIN).await;
         }
     }
 }
 
 /// Links to a gateway and greets it.
-async fn link(shared: &Shared, gateway: &IdentityKey) -> Option<(LinkSender, LinkReceiver)> {
-    let (sender, receiver) = shared.open_link(gateway).await?.split();
+async fn link(
+    shared: &Shared,
+    epoch: &VerifiedEpoch,
+    gateway: &IdentityKey,
+) -> Option<(LinkSender, LinkReceiver)> {
+    let (sender, receiver) = shared.open_link(epoch, gateway).await?.split();
     let hello = FromClient::Hello { version: PROTOCOL_VERSION };
     sender.send(hello.to_bytes().into()).await.ok()?;
     Some((sender, receiver))
@@ -79,6 +103,14 @@ struct Session<'a> {
     shared: &'a Shared,
     client: u32,
     policy: &'a mut GatewayPolicy,
+    gateway: IdentityKey,
+    /// The epoch for which the gateway was drawn.
+    epoch: Arc<VerifiedEpoch>,
+    /// Told of when there is a newer one.
+    epochs: &'a mut watch::Receiver<Vec<Arc<VerifiedEpoch>>>,
+    /// When to turn to the gateway of that.
+    turn_at: Option<Instant>,
+    rng: ChaCha20Rng,
     sender: LinkSender,
     receiver: LinkReceiver,
     /// Rounds for which onions are to be handed in, and when.
@@ -91,8 +123,13 @@ impl Session<'_> {
     async fn run(&mut self) -> Left {
         loop {
             let next = self.due.front().map(|(at, _)| *at);
+            // A client of its own keeps the link before until its rounds are over; this one waits for that.
+            let turn_at = self.turn_at.filter(|_| self.is_free());
             let left = tokio::select! {
                 biased;
+                // The fleet outlives its clients.
+                _ = self.epochs.changed() => self.plan_turn(),
+                () = until(turn_at) => self.turn(),
                 () = until(next) => self.submit().await,
                 incoming = self.receiver.recv() => match incoming {
                     Ok(Some(frame)) => match ToClient::from_bytes(&frame) {
@@ -135,8 +172,25 @@ impl Session<'_> {
         }
     }
 
+    /// Plans to turn to the gateway of the newest epoch, at a time of this client's own.
+    fn plan_turn(&mut self) -> Option<Left> {
+        let newest = self.epochs.borrow_and_update().last().map(Arc::clone)?;
+        let now = SystemClock::now();
+        let at = GatewayPolicy::turns_at(&newest, Some(self.gateway), now, &mut self.rng);
+        self.turn_at = Some(Instant::now() + Duration::from_millis(at.ms_since(now)));
+        None
+    }
+
+    /// The time to turn has come: the link stays if the epoch's gateway is the one that it leads to.
+    fn turn(&mut self) -> Option<Left> {
+        self.turn_at = None;
+        self.epoch = self.shared.epoch_at(SystemClock::now());
+        let gateway = self.policy.gateway(&self.epoch, &mut self.rng)?;
+        (gateway != self.gateway).then_some(Left::Turned)
+    }
+
     fn opened(&mut self, epoch: Epoch, round: Round, closes_in_ms: u32) {
-        let interval_ms = self.shared.epoch.parameters().interval_ms;
+        let interval_ms = self.epoch.parameters().interval_ms;
         self.policy.opened(SystemClock::now(), interval_ms);
         let now = Instant::now();
         let open = Duration::from_millis(closes_in_ms.into());
@@ -176,8 +230,12 @@ impl Session<'_> {
     }
 
     fn leaves_after(&self, round: Round) -> Option<Left> {
-        let free = self.flying.is_empty() && self.due.is_empty();
         let leaves = self.shared.population.leaves_before(self.client, round.next());
-        (free && leaves).then_some(Left::Replaced)
+        (self.is_free() && leaves).then_some(Left::Replaced)
+    }
+
+    /// Returns `true` if no round waits for this client's onions or has them.
+    fn is_free(&self) -> bool {
+        self.flying.is_empty() && self.due.is_empty()
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_coordinator::RoundResult;
+use antiphon_coordinator::{RoundReport, RoundResult};
 use antiphon_onion::Kernel;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::Round as RoundNumber;
@@ -159,28 +159,27 @@ impl<'a> Measured<'a> {
         }
     }
 
+    /// Takes the latencies of all clients that were answered, each from `before_us` before its own clock began.
+    /// Returns the longest.
+    fn note_latencies(&mut self, book: Option<&Book>, before_us: u64) -> Option<u64> {
+        self.last_latencies = Latencies::default();
+        let mut last_us = None;
+        for micros in book.iter().flat_map(|book| book.answered_us()) {
+            let micros = micros + before_us;
+            self.last_latencies.record_us(micros);
+            last_us = last_us.max(Some(micros));
+        }
+        last_us
+    }
+
+    /// Draws up one round. Long, as every figure is a line, and most of them need those before.
     fn sum(&mut self, number: RoundNumber, book: Option<&Book>, seen: Option<&Seen>) -> Round {
         let clients = self.shared.population.clients().into();
         let all_late = Totals { late: clients, absent: clients, ..Totals::default() };
         let totals = book.map_or(all_late, |book| book.totals(&self.shared.population));
         let report = seen.and_then(|seen| seen.report.as_ref());
         let opening = book.and_then(Book::opened);
-        let (outcome, reason) = match report.map(|report| &report.result) {
-            Some(RoundResult::Delivered) => (Outcome::Delivered, None),
-            Some(partial @ RoundResult::Partial { .. }) => {
-                (Outcome::Partial, Some(partial.to_string()))
-            }
-            Some(RoundResult::Aborted { reason: Some(reason), .. }) => {
-                (Outcome::Aborted, Some(reason.to_string()))
-            }
-            Some(aborted @ RoundResult::Aborted { .. }) => {
-                (Outcome::Aborted, Some(aborted.to_string()))
-            }
-            None if opening.is_none() => (Outcome::NotOpened, None),
-            None if totals.answered == 0 => (Outcome::Aborted, None),
-            None if totals.answered == totals.submitted => (Outcome::Delivered, None),
-            None => (Outcome::Partial, None),
-        };
+        let (outcome, reason) = outcome(report, opening.is_some(), &totals);
 
         // Clients count from when the first of them heard; the coordinator's own word came before.
         let opened = seen.and_then(|seen| seen.opened).or(opening.map(|opening| opening.at));
@@ -191,13 +190,7 @@ impl<'a> Measured<'a> {
         let opened_ms = opened
             .zip(self.start)
             .map(|(opened, start)| opened.saturating_duration_since(start).as_secs_f64() * 1e3);
-        self.last_latencies = Latencies::default();
-        let mut last_us = None;
-        for micros in book.iter().flat_map(|book| book.answered_us()) {
-            let micros = micros + before_us.unwrap_or(0);
-            self.last_latencies.record_us(micros);
-            last_us = last_us.max(Some(micros));
-        }
+        let last_us = self.note_latencies(book, before_us.unwrap_or(0));
 
         let pairs = self.epoch.parameters().pairs_per_client;
         let user_onions = report
@@ -236,7 +229,7 @@ impl<'a> Measured<'a> {
         }
     }
 
-    /// Adds the measured rounds up to a report.
+    /// Adds the measured rounds up to a report. Long, as every figure of it is a line.
     pub(super) fn report(
         self,
         cpu: Result<CpuSeconds, NoCpuTimes>,
@@ -302,6 +295,7 @@ impl<'a> Measured<'a> {
             bytes_per_client_down: bytes.down as f64 / client_rounds,
             connections: self.shared.connections(),
             links_lost: self.shared.links_lost(),
+            turns: self.shared.turns(),
             messages: sum(|round| round.messages),
             lost_messages: sum(|round| round.lost_messages),
             late: sum(|round| round.late),
@@ -313,6 +307,30 @@ impl<'a> Measured<'a> {
             client_latencies: self.client_latencies,
             rounds,
         }
+    }
+}
+
+/// How a round ended, and why if that is known: by the coordinator's report, or else by what clients heard.
+fn outcome(
+    report: Option<&RoundReport>,
+    was_opened: bool,
+    totals: &Totals,
+) -> (Outcome, Option<String>) {
+    match report.map(|report| &report.result) {
+        Some(RoundResult::Delivered) => (Outcome::Delivered, None),
+        Some(partial @ RoundResult::Partial { .. }) => {
+            (Outcome::Partial, Some(partial.to_string()))
+        }
+        Some(RoundResult::Aborted { reason: Some(reason), .. }) => {
+            (Outcome::Aborted, Some(reason.to_string()))
+        }
+        Some(aborted @ RoundResult::Aborted { .. }) => {
+            (Outcome::Aborted, Some(aborted.to_string()))
+        }
+        None if !was_opened => (Outcome::NotOpened, None),
+        None if totals.answered == 0 => (Outcome::Aborted, None),
+        None if totals.answered == totals.submitted => (Outcome::Delivered, None),
+        None => (Outcome::Partial, None),
     }
 }
 

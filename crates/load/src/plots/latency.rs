@@ -12,7 +12,7 @@ const DOTTED: usize = 120;
 
 const AREA: Area = Area { left: 70.0, right: WIDTH - 24.0, top: 62.0, bottom: 310.0 };
 
-/// Latency by round.
+/// Latency by round. Long, as a drawing is read in the order in which it is drawn.
 pub(super) fn rounds(report: &Report) -> Option<Plot> {
     let rounds = &report.rounds;
     let clients = |round: &Round| round.latency_ms.map(|ms| ms / 1000.0);
