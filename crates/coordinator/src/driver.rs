@@ -115,6 +115,9 @@ impl Driver {
     }
 
     /// Runs until told to stop and no round is open any more, or the state cannot be kept.
+    ///
+    /// Long, as it is one loop over everything that can happen: each event is a line, and the loop decides
+    /// nothing.
     pub(crate) async fn run(
         self,
         mut events: mpsc::Receiver<LinkEvent>,

@@ -83,19 +83,7 @@ impl CoordinatorServer {
         let state = store.load()?;
         // Proves that the state can be kept before anybody relies on it.
         store.save(&state)?;
-        let trusted = &config.trusted;
-        let shards = Server::bind(
-            config.listen_shards,
-            &config.identity,
-            Accept::AnyIdentity,
-            Limits { trusted: trusted.clone(), ..Limits::coordinator() },
-        )?;
-        let clients = Server::bind(
-            config.listen_clients,
-            &config.identity,
-            Accept::Anonymous,
-            Limits { trusted: trusted.clone(), ..Limits::documents() },
-        )?;
+        let [shards, clients] = bind(&config)?;
         let (shard_addr, client_addr) = (shards.local_addr()?, clients.local_addr()?);
         let network = Arc::new(config.network.clone());
         let (inputs, input_queue) = mpsc::channel(INPUTS);
@@ -186,6 +174,18 @@ impl CoordinatorServer {
         let _ = timeout(FAREWELL_WITHIN, told).await;
         result
     }
+}
+
+/// The endpoints for shards and for clients.
+fn bind(config: &ServerConfig) -> Result<[Server; 2], BindError> {
+    let endpoint = |address, accept, limits| {
+        let limits = Limits { trusted: config.trusted.clone(), ..limits };
+        Server::bind(address, &config.identity, accept, limits)
+    };
+    Ok([
+        endpoint(config.listen_shards, Accept::AnyIdentity, Limits::coordinator())?,
+        endpoint(config.listen_clients, Accept::Anonymous, Limits::documents())?,
+    ])
 }
 
 impl Drop for CoordinatorServer {

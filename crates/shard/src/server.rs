@@ -138,6 +138,8 @@ impl ShardServer {
     /// Networks for tests watch or change there what a shard does; any other shard has no need of it.
     /// Must be called within a tokio runtime.
     ///
+    /// Long, as it is one order: what may fail comes first, then the channels between tasks, then the tasks.
+    ///
     /// # Errors
     /// As [`start`](Self::start).
     pub fn start_through(

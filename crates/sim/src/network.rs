@@ -102,6 +102,8 @@ impl Network {
 
     /// A network with an adversary, whose shards, and then whose clients, take their secrets from what
     /// `entropy` returns one after the other. Those that are restarted do not.
+    ///
+    /// Long, as it is one list of all that a network has.
     pub fn with_entropy(
         setup: Setup,
         adversary: impl Adversary + 'static,

@@ -33,6 +33,8 @@ pub struct Promises {
 
 impl Promises {
     /// Takes note of a message as it is sent, and of a rule that it breaks.
+    ///
+    /// Long, as it is one table: what each kind of message promises.
     pub(crate) fn observe(&mut self, sent: &Sent) {
         match (sent.from, &sent.payload) {
             (

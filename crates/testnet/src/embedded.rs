@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::time::Duration;
 
 use antiphon_coordinator::{
@@ -159,49 +160,21 @@ impl EmbeddedNetwork {
             .enable_all()
             .build()
             .map_err(EmbeddedError::Threads)?;
+        // Servers spawn their tasks on the runtime that they are started within.
         let _inside = runtime.enter();
         let started = Instant::now();
         let mut rng = entropy();
         let operators: Vec<_> = (0..options.shards).map(|_| signing_key(&mut rng)).collect();
-        let named = operators.iter().enumerate().map(|(position, key)| Operator {
-            name: format!("operator-{position}"),
-            key: IdentityKey::of(key),
-            weight: 1,
-        });
-        let file = NetworkFile::new(named.collect(), options.fitting_policy())?;
-
+        let file = network_file(options, &operators)?;
         let state = tempfile::tempdir().map_err(EmbeddedError::State)?;
         let identity = signing_key(&mut rng);
         let coordinator_identity = IdentityKey::of(&identity);
-        let coordinator = CoordinatorServer::start(ServerConfig {
-            listen_shards: any_port(),
-            listen_clients: any_port(),
-            identity: Identity::new(identity),
-            trusted: Vec::new(),
-            network: file.clone(),
-            state: state.path().join("coordinator.json"),
-            coordinator: options.coordinator.clone(),
-        })?;
-        let (medium, workers) = links.shared(options.threads)?;
-        let mut shards = Vec::new();
-        let address = coordinator.shard_addr().to_string();
-        for (shard, operator) in (0..options.shards).zip(&operators) {
-            let to =
-                CoordinatorAddress { address: address.clone(), identity: coordinator_identity };
-            let config = ShardServerConfig {
-                medium: medium.clone(),
-                workers: workers.clone(),
-                ..shard_config(&file, options, (shard, operator), to, &mut rng)
-            };
-            let started = match tamper(shard) {
-                None => ShardServer::start(config),
-                Some(tamper) => {
-                    let through = tampering(config.identity.clone(), tamper);
-                    ShardServer::start_through(config, through)
-                }
-            };
-            shards.push(started.map_err(|source| EmbeddedError::Shard { shard, source })?);
-        }
+        let coordinator = start_coordinator(options, &file, state.path(), identity)?;
+        let to = CoordinatorAddress {
+            address: coordinator.shard_addr().to_string(),
+            identity: coordinator_identity,
+        };
+        let shards = start_shards(options, links, &file, &operators, &to, &mut tamper, &mut rng)?;
         drop(_inside);
         Ok(Self {
             file,
@@ -277,6 +250,69 @@ impl Drop for EmbeddedNetwork {
             runtime.shutdown_background();
         }
     }
+}
+
+/// The file of a network in which each operator has the same weight.
+fn network_file(
+    options: &EmbeddedOptions,
+    operators: &[SigningKey],
+) -> Result<NetworkFile, NetworkFileError> {
+    let named = operators.iter().enumerate().map(|(position, key)| Operator {
+        name: format!("operator-{position}"),
+        key: IdentityKey::of(key),
+        weight: 1,
+    });
+    NetworkFile::new(named.collect(), options.fitting_policy())
+}
+
+/// Starts the coordinator, which keeps its state in the folder `state`.
+fn start_coordinator(
+    options: &EmbeddedOptions,
+    file: &NetworkFile,
+    state: &Path,
+    identity: SigningKey,
+) -> Result<CoordinatorServer, ServerError> {
+    CoordinatorServer::start(ServerConfig {
+        listen_shards: any_port(),
+        listen_clients: any_port(),
+        identity: Identity::new(identity),
+        trusted: Vec::new(),
+        network: file.clone(),
+        state: state.join("coordinator.json"),
+        coordinator: options.coordinator.clone(),
+    })
+}
+
+/// Starts the shards, each with an operator of its own.
+fn start_shards(
+    options: &EmbeddedOptions,
+    links: ShardLinks,
+    file: &NetworkFile,
+    operators: &[SigningKey],
+    coordinator: &CoordinatorAddress,
+    tamper: &mut impl FnMut(u16) -> Option<Box<dyn Tamper>>,
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<ShardServer>, EmbeddedError> {
+    let (medium, workers) = links.shared(options.threads)?;
+    let start = |(shard, operator)| {
+        let config = ShardServerConfig {
+            medium: medium.clone(),
+            workers: workers.clone(),
+            ..shard_config(file, options, (shard, operator), coordinator.clone(), rng)
+        };
+        start_shard(config, tamper(shard)).map_err(|source| EmbeddedError::Shard { shard, source })
+    };
+    (0..options.shards).zip(operators).map(start).collect()
+}
+
+/// Starts a shard, with what makes it misbehave between its machine and its links.
+fn start_shard(
+    config: ShardServerConfig,
+    tamper: Option<Box<dyn Tamper>>,
+) -> Result<ShardServer, StartError> {
+    let Some(tamper) = tamper else { return ShardServer::start(config) };
+    let through = tampering(config.identity.clone(), tamper);
+    ShardServer::start_through(config, through)
 }
 
 fn shard_config(

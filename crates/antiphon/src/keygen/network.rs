@@ -108,8 +108,8 @@ const TRUSTS_HEAVY: &str = "\
 operators_above_malicious = \"are trusted\"
 ";
 
-/// The network as TOML with comments. One text, as long as the file: cut into parts, nobody could read it
-/// as its readers will.
+/// The network as TOML with comments. Long, as it is one text: cut into parts, nobody could read it as its
+/// readers will.
 fn render(network: &NetworkFile) -> String {
     let Policy {
         malicious_ppm,

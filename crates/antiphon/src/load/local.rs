@@ -83,24 +83,39 @@ impl LocalArguments {
         guarantee: &GuaranteeArguments,
         options: &LoadOptions,
     ) -> EmbeddedOptions {
-        let clients = options.clients;
-        let many = u32::from(shards).saturating_sub(MANY_SHARDS);
-        let interval_ms = self.interval.map_or(1000 + clients / 3 + 250 * many, ms);
-        let least = self.hops.unwrap_or(2);
+        let coordinator = self.coordinator(shards, options);
         let policy = guarantee.policy(Policy {
-            least_mixing_hops: least,
-            least_round_interval_ms: interval_ms.min(1000),
+            least_mixing_hops: self.hops.unwrap_or(2),
+            least_round_interval_ms: coordinator.interval_ms.min(1000),
             // A test lasts for minutes. Longer paths only if they are asked for.
             total_delta: 1.0,
             ..Policy::default()
         });
+        let mut network = EmbeddedOptions::new(shards, policy, coordinator);
+        // Every client comes from the same address.
+        let room = options.clients as usize + 64;
+        network.limits = ServerLimits {
+            clients: room,
+            clients_per_address: room,
+            links_per_connection: options.links_per_connection,
+            ..network.limits
+        };
+        network.limits.rounds.submissions = room;
+        network
+    }
+
+    /// Epochs and deadlines that fit the load.
+    fn coordinator(&self, shards: u16, options: &LoadOptions) -> CoordinatorConfig {
+        let clients = options.clients;
+        let many = u32::from(shards).saturating_sub(MANY_SHARDS);
+        let interval_ms = self.interval.map_or(1000 + clients / 3 + 250 * many, ms);
         // Shards share the cores, so that a step of one waits for those of all others.
         let patience_ms = clients.saturating_add(20_000 + 50 * u32::from(shards));
         // Each of them checks every key, and one that is late costs the epoch.
         let checks_ms = patience_ms.saturating_add(60_000 + 2000 * u32::from(shards));
         let epoch_rounds = epoch_rounds(shards, options.rounds + options.warmup, interval_ms);
         let usual = CoordinatorConfig::default();
-        let coordinator = CoordinatorConfig {
+        CoordinatorConfig {
             epoch_rounds,
             // Checking another epoch takes cores from the rounds that are measured.
             prepare_ahead_rounds: usual.prepare_ahead_rounds.min(epoch_rounds / PREPARED_PART),
@@ -114,18 +129,7 @@ impl LocalArguments {
             contribute_ms: checks_ms,
             endorse_ms: checks_ms,
             ..usual
-        };
-        let mut network = EmbeddedOptions::new(shards, policy, coordinator);
-        // Every client comes from the same address.
-        let room = clients as usize + 64;
-        network.limits = ServerLimits {
-            clients: room,
-            clients_per_address: room,
-            links_per_connection: options.links_per_connection,
-            ..network.limits
-        };
-        network.limits.rounds.submissions = room;
-        network
+        }
     }
 }
 

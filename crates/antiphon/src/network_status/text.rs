@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use antiphon_coordinator::{EpochStatus, Status};
+use antiphon_coordinator::{EpochStatus, ShardStatus, Status};
 
 use super::Page;
 use crate::client_command::durations::about;
@@ -42,16 +42,20 @@ pub(super) fn text(page: &Page) -> String {
     );
     line("shards", format!("{} registered", status.shards.len()));
     for shard in &status.shards {
-        let name = shard.shard.get(..12).unwrap_or(&shard.shard);
-        let sits_out = match shard.sits_out {
-            0 => String::new(),
-            epochs => format!(", sits out {epochs} epochs"),
-        };
-        let standing = shard.standing.replace('_', " ");
-        let (operator, clock) = (&shard.operator, shard.clock_ahead_ms);
-        line("", format!("{name} of {operator}: {standing}{sits_out}, clock {clock:+} ms"));
+        line("", of_shard(shard));
     }
     text
+}
+
+fn of_shard(shard: &ShardStatus) -> String {
+    let name = shard.shard.get(..12).unwrap_or(&shard.shard);
+    let sits_out = match shard.sits_out {
+        0 => String::new(),
+        epochs => format!(", sits out {epochs} epochs"),
+    };
+    let standing = shard.standing.replace('_', " ");
+    let (operator, clock) = (&shard.operator, shard.clock_ahead_ms);
+    format!("{name} of {operator}: {standing}{sits_out}, clock {clock:+} ms")
 }
 
 fn rounds(status: &Status) -> String {

@@ -64,6 +64,8 @@ fn registered(roster: &Roster, shard: &IdentityKey) -> Option<(OperatorIndex, u3
 }
 
 /// The shards among `candidates` whose operators are present in `epoch`.
+///
+/// Long, as weight, shards and the words on who is absent come of one walk over the operators.
 pub(super) fn select(
     roster: &Roster,
     network: &NetworkFile,

@@ -88,6 +88,8 @@ pub(crate) struct Arrived<'a> {
 /// Admits what opened, once for each ephemeral key: a garbled copy, which does not open, must not
 /// shadow the real onion. Returns for each slot the key of its reply, of no use where the onion was
 /// dropped, and the onions that go on; their sources are those of `arrived`, in order.
+///
+/// Deep, as it walks batches, runs and slots together, once over all that arrived.
 pub(crate) fn admit(
     geometry: Geometry,
     layer: Layer,

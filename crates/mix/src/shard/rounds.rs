@@ -96,6 +96,9 @@ impl Shard {
     }
 
     /// The coordinator opens a round.
+    ///
+    /// Long, as its steps hold in this order alone: what is kept, what is on disk, and then what others are
+    /// told.
     pub(super) fn open(&mut self, now: Timestamp, epoch: Epoch, round: Round) {
         let expired = self
             .epochs

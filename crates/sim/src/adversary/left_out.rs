@@ -82,6 +82,8 @@ impl LeftOut {
 }
 
 impl Adversary for LeftOut {
+    /// Long and deep, as it is one lie: what is kept of batches and filters is what verdicts have to agree
+    /// with.
     fn on_message(&mut self, _: Timestamp, mut sent: Sent, keys: &Keys) -> Vec<(u64, Sent)> {
         // Each round starts afresh.
         if let Some(round) = round_of(&sent.payload)

@@ -70,6 +70,7 @@ impl SealSpoiler {
 }
 
 impl Adversary for SealSpoiler {
+    /// Long and deep, as it is one table: what becomes of each kind of message.
     fn on_message(&mut self, _: Timestamp, mut sent: Sent, keys: &Keys) -> Vec<(u64, Sent)> {
         let statements = Target::all(self.shard, Kind::Statements).takes(&sent);
         let verdict = Target::all(self.shard, Kind::Verdict).takes(&sent);

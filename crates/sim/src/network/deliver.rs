@@ -60,6 +60,7 @@ impl Network {
         (life, link)
     }
 
+    /// Hands a message to whom it is for. Long, as it is one table of kinds.
     pub(super) fn deliver(&mut self, sent: Sent, life: (u64, u64)) {
         if self.life(&sent) != life {
             return;
@@ -190,6 +191,7 @@ impl Network {
         (0..self.setup.shards).find(|&i| self.identity(i) == *identity)
     }
 
+    /// Tells a shard something, and carries out what it says. Long and deep, as it is one table of outputs.
     pub(super) fn tell_shard(&mut self, i: usize, input: ShardInput) {
         let from = Party::Shard(i);
         let now = self.clock(from);

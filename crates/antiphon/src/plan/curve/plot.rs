@@ -6,7 +6,7 @@ use super::{Curve, Point, Published};
 
 const AREA: Area = Area { left: 70.0, right: WIDTH - 24.0, top: 62.0, bottom: 380.0 };
 
-/// An SVG document.
+/// An SVG document. Long, as a drawing is read in the order in which it is drawn.
 pub(super) fn draw(curve: &Curve) -> String {
     let along = |users: u64, shards: usize| match curve.over {
         "users" => users as f64,
