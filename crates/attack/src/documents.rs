@@ -119,6 +119,7 @@ impl Proposer {
                 Looks::AtAll => Some(document.clone()),
                 Looks::Formerly(rule) => {
                     let honest = self.document(&HONEST, &offers);
+                    // What the former rule refuses itself is not put to the rules of today.
                     match rule(&document, &honest, &self.shards.file) {
                         Some(shown) => Some(shown),
                         None => continue,
@@ -167,6 +168,7 @@ impl Proposer {
         lax.malicious_ppm = 0;
         let lax = NetworkFile::new(operators, lax).expect("f = 0 is in range");
         let mut document = self.shards.assemble_for(&lax, epoch, rounds, &listed);
+        // The change is to what the true file asks for, and not to what the lax one does.
         document.network = file.id();
         document.parameters = all.parameters;
         for shard in &mut document.shards {
@@ -183,6 +185,7 @@ impl Proposer {
         let mut signatures = Vec::new();
         for shard in &document.shards {
             let at = self.shards.position(&shard.identity);
+            // Its key is at hand, and nothing is asked of it.
             if shard.operator == MALICIOUS {
                 signatures.push(document.endorse(&Setup::shard_key(at)));
             } else {

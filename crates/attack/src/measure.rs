@@ -216,6 +216,8 @@ pub fn measure(strategy: &dyn Strategy, options: &Options) -> Result<Measurement
 
 /// The same, telling `watcher` which trial is done, of how many.
 ///
+/// Long, as half of it is the list of what was measured.
+///
 /// # Errors
 /// If the options are out of range for it.
 pub fn measure_watched(
@@ -225,6 +227,7 @@ pub fn measure_watched(
 ) -> Result<Measurement, AttackError> {
     let prepared = Prepared::new(strategy, options)?;
     let trials = prepared.trials;
+    // Every trial has randomness of its own, so that it does not matter which thread plays it.
     let next = AtomicU64::new(0);
     let play = || {
         let mut sum = Outcome::default();

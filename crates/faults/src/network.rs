@@ -85,6 +85,7 @@ impl Program {
         let shards = shards.collect::<Result<_, _>>()?;
         let (program, ports) = (self.path.clone(), self.ports);
         let mut network = Network { program, ports, folder, coordinator, shards };
+        // The first round may still be short of somebody; from the second on they follow each other.
         let started = network.delivered(0, 2, START_WITHIN);
         if started.is_none() {
             let why = network.failure("no round was delivered after the start");
@@ -97,6 +98,7 @@ impl Program {
     /// Ends a network whose row failed, and says where its logs are if they are kept.
     pub(crate) fn keep(&self, network: Network) {
         let Network { folder, coordinator, shards, .. } = network;
+        // They write to the folder until they are gone.
         drop((coordinator, shards));
         if self.keep {
             println!("    logs are in {}", folder.keep().display());
@@ -197,6 +199,7 @@ impl Network {
 
     /// Asks a shard to stop, and waits until it has.
     pub(crate) fn stop_shard(&mut self, shard: usize) -> Result<(), BenchError> {
+        // It serves until an epoch without it has taken over, which takes some rounds.
         self.shards[shard].signal(Signal::TERM);
         match self.shards[shard].exit_code(Duration::from_secs(90)) {
             Some(0) => Ok(()),
@@ -252,6 +255,7 @@ impl Network {
     /// The median duration of the next `count` delivered rounds.
     pub(crate) fn median_of(&mut self, count: usize) -> Result<Duration, BenchError> {
         let mark = self.mark();
+        // Slow rounds are what is measured: only a network that stands still is a failure.
         let within = Duration::from_secs(30) + 5 * INTERVAL * count as u32;
         if self.delivered(mark, count, within).is_none() {
             return Err(self.failure("rounds do not go on"));

@@ -155,6 +155,7 @@ impl Shared {
 
     fn work(&self) {
         while let Some((book, run)) = self.next() {
+            // Without the lock: this is what takes the time.
             let prepared = Prepared::build(&book, &self.population, run);
             let mut state = self.lock();
             match prepared {
@@ -206,6 +207,7 @@ impl State {
         let Some(epoch) = covering.max_by_key(|epoch| epoch.epoch()).cloned() else {
             return false;
         };
+        // Books begin in the order of rounds, so that each leaving is seen once.
         for (client, born) in (0..).zip(&mut self.born) {
             if population.leaves_before(client, round) {
                 *born = round.0;

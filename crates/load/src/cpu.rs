@@ -100,6 +100,7 @@ impl CpuMeter {
             let mut counts = false;
             loop {
                 let mark = marked.recv_timeout(EVERY);
+                // Also at the end, so that what ran since the last look counts.
                 if counts || mark == Ok(Mark::Begin) {
                     tally.look(threads()?);
                 }

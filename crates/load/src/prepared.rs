@@ -53,6 +53,7 @@ impl Prepared {
             .map(|(client, deposits)| deposit(book, population, client, geometry, deposits))
             .collect();
 
+        // Of its own for each run, so that onions do not depend on which thread builds them.
         let mut rng = population.onions(first, book.round);
         let (entries, replies) = keys.entries(&deposits, &mut rng)?;
         let (epoch, round) = (book.epoch.epoch(), book.round);
@@ -82,6 +83,7 @@ impl Prepared {
         if replies.len() != onions_each * geometry.body_bytes() {
             return onions_each;
         }
+        // All of them: the pairs that are compared below are in the clear then.
         for (onion, body) in replies.chunks_exact_mut(geometry.body_bytes()).enumerate() {
             self.replies.open(position * onions_each + onion, body);
         }

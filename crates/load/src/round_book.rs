@@ -188,6 +188,7 @@ impl Book {
         at: Instant,
     ) {
         let Some((chunk, position)) = self.chunk_of(client) else { return };
+        // Replies that come twice, or after the round was given up, change nothing.
         if self.fate(client) != Fate::Submitted {
             return;
         }

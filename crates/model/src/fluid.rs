@@ -24,6 +24,7 @@ impl Arrivals {
         let each = 1.0 / flows.len().max(1) as f64;
         let mut changes = Vec::with_capacity(2 * flows.len());
         for flow in flows {
+            // A flow is a rate that comes and goes; one that takes no time is a jump.
             if flow.lasts > 0.0 {
                 let rate = each / flow.lasts;
                 changes.push((flow.start, rate, 0.0));
@@ -36,6 +37,7 @@ impl Arrivals {
         let mut points = Vec::with_capacity(changes.len() + 1);
         let (mut at, mut rate, mut share) = (f64::NEG_INFINITY, 0.0, 1.0_f64);
         for (moment, change, jump) in changes {
+            // Several flows may change at one moment, and before the first there is no rate.
             if moment > at && rate > 0.0 {
                 share = (share - rate * (moment - at)).max(0.0);
             }
@@ -45,6 +47,7 @@ impl Arrivals {
             share = (share - jump).max(0.0);
         }
         if let Some(last) = points.last().copied() {
+            // Rounding must not leave something that never comes.
             points.push((last.0, 0.0));
         }
         let envelope = envelope(&points);

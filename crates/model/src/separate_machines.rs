@@ -48,6 +48,8 @@ impl Round<'_> {
         latest(&self.ready)
     }
 
+    /// Lets all shards take one step, each from when it is ready. Long, as the time of each shard needs those
+    /// of all: when they send, and what of it arrives when.
     fn step(&mut self, step: &Step) -> StepTime {
         let before = self.latest();
         let bytes_per_s = self.scenario.link_gbps * 1e9 / 8.0;
@@ -62,6 +64,7 @@ impl Round<'_> {
             Arrivals::new(&self.ready.iter().map(flow).collect::<Vec<_>>())
         });
         let cores = self.cores * self.figures.core_scaling;
+        // A step's parts are told apart by the last shard to come to the end of each.
         let (mut arrived, mut taken) = (before, before);
         for shard in 0..self.ready.len() {
             let (speed, size) = self.draw(step, shard);
@@ -98,6 +101,7 @@ impl Round<'_> {
 
     /// The speed of a shard in a step, and how much it is sent.
     fn draw(&mut self, step: &Step, shard: usize) -> (f64, f64) {
+        // Without spread nothing is drawn, so that predictions are the same to the last digit.
         if !self.scenario.is_uneven() {
             return (self.speeds[shard], 1.0);
         }

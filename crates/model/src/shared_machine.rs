@@ -76,6 +76,7 @@ impl PartialOrd for Event {
 
 impl Ord for Event {
     fn cmp(&self, other: &Self) -> Ordering {
+        // The heap gives the greatest first, which has to be the earliest. Numbers keep the order of ties.
         other.at.total_cmp(&self.at).then(other.number.cmp(&self.number))
     }
 }
@@ -154,6 +155,7 @@ impl<'a> Machine<'a> {
                     self.queue.push_back(Task { shard, step, kind: Kind::Close, seconds });
                 }
                 What::Done(task) => {
+                    // Its core is free before what the task sets off is queued.
                     self.free += 1;
                     self.done(task);
                 }
@@ -203,6 +205,7 @@ impl<'a> Machine<'a> {
             }
             Kind::Close => {
                 self.closed[step] = self.now;
+                // Shards do not wait for each other here: who is ready goes on, and receivers wait.
                 if step + 1 < self.steps.len() {
                     self.start(shard, step + 1);
                 }
@@ -223,6 +226,7 @@ impl<'a> Machine<'a> {
         if whole.crosses {
             let group = shard % self.groups;
             self.to_send[step][group] -= 1;
+            // A group's batches count as one, which is there when its last shard has sent.
             if self.to_send[step][group] == 0 {
                 let receivers = 0..self.scenario.shards as usize;
                 let parts = self.groups * self.pieces;
@@ -230,6 +234,7 @@ impl<'a> Machine<'a> {
                 self.queue.extend(tasks);
             }
         } else {
+            // More parts than cores, so that other shards' work comes in between, as on a real machine.
             let parts = 2 * self.cores;
             self.queue.extend(iter::repeat_n(task(shard, parts), parts));
         }

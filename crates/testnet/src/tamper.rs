@@ -79,6 +79,7 @@ impl<R: Rng + Send> Tamper for DropOnions<R> {
         if header.direction != Direction::Forward || header.layer != self.layer {
             return;
         }
+        // A layer's batches come one by one, and share what there is to drop in a round.
         if self.round != Some(header.round) {
             self.round = Some(header.round);
             self.left = self.per_round;

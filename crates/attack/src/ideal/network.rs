@@ -187,6 +187,7 @@ impl IdealNetwork {
         self.run(number, gathered, attacker, rng)
     }
 
+    /// Plays a round to its end. Long, as each broken variant leaves out one step of this one sequence.
     fn run(
         &self,
         number: u64,
@@ -229,6 +230,7 @@ impl IdealNetwork {
             opened: None,
             replies: vec![[true; 2]; users],
         };
+        // Whoever opens early shows what was opened to those who may still complain.
         let early = self.broken == Some(Broken::EarlyOpen);
         if early {
             view.opened = Some(self.open(&mut walk, &onions, &mut view.replies, attacker, rng));

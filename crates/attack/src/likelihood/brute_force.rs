@@ -78,6 +78,7 @@ fn orders(items: &[u32]) -> Vec<Vec<u32>> {
     orders(rest).into_iter().flat_map(inserted).collect()
 }
 
+/// Long and deep, as it tries every order of every layer inside each other: nothing clever may be in it.
 #[test]
 fn four_onions_are_weighed_as_if_every_shuffle_were_tried() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);

@@ -145,6 +145,9 @@ fn leaving(
 }
 
 /// One layer: onion after onion is drawn from what its shard sends, less what was drawn already.
+///
+/// Long and deep, as it is one formula: the sum over states, onions and the cells that each may have come
+/// from.
 fn step(
     now: &[([usize; ONIONS], f64)],
     layer: &TraceLayer,
@@ -169,6 +172,7 @@ fn step(
                 }
                 Ok(None) => {}
                 Err(shard) => {
+                    // Those drawn before took places that this one cannot come from any more.
                     let drawn = &key[..onion];
                     let gone = drawn.iter().filter(|c| cells.list[**c].from == Some(shard)).count();
                     let left = cells.sent[shard] - gone as f64;
@@ -206,6 +210,8 @@ fn nonzero(sums: &[f64], base: usize) -> Vec<([usize; ONIONS], f64)> {
 }
 
 /// The last layer: the probability of every way to the four ends.
+///
+/// Deep, as it is one formula: the sum over ways, states and onions.
 fn arrive(
     now: &[([usize; ONIONS], f64)],
     layer: &TraceLayer,

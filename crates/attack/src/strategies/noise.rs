@@ -53,6 +53,7 @@ impl Strategy for DropNoise {
         Case::charged(two_of_five(128, 2).with_users(against.users(), 0), rounds, 2000)
     }
 
+    /// Deep, as it is one formula: for each round and world, the product over all users.
     fn play(&self, game: &mut Game<'_>) -> f64 {
         let setup = game.setup();
         let hops = setup.mixing_hops;

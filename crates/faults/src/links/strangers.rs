@@ -99,6 +99,7 @@ impl Strangers {
             let mut dialling = JoinSet::new();
             let mut held = Vec::new();
             for config in configs {
+                // Few at a time: this process has its own half of each to carry out before the server gives up.
                 while dialling.len() >= AT_ONCE {
                     held.extend(dialling.join_next().await.and_then(Result::ok).flatten());
                 }
@@ -132,6 +133,7 @@ impl Strangers {
         let links = &mut self.links;
         self.runtime.block_on(async {
             for held in links {
+                // A server that closes the link, or takes no more, has done what it should.
                 let _ = timeout(CONNECT_WITHIN, held.send.write_all(bytes)).await;
             }
         });

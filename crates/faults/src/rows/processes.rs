@@ -111,6 +111,7 @@ fn shard_killed(network: &mut Network) -> Outcome {
 fn shard_back(network: &mut Network) -> Outcome {
     network.shards[2].kill();
     sleep(Duration::from_secs(10));
+    // An epoch from before would be one that the shard was killed in.
     let mark = network.mark();
     network.start_shard(2)?;
     let back = network.complete(mark, Duration::from_secs(90))?;
@@ -124,6 +125,7 @@ fn shard_back(network: &mut Network) -> Outcome {
 
 fn shard_paused(network: &mut Network) -> Outcome {
     network.shards[3].signal(Signal::STOP);
+    // The shard goes on whether or not the others did: a stopped process would outlive the row.
     let took = network.recovered(Duration::from_secs(10));
     sleep(Duration::from_secs(20).saturating_sub(*took.as_ref().unwrap_or(&Duration::ZERO)));
     let mark = network.mark();
