@@ -7,14 +7,15 @@
 
 use std::hint::black_box;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use antiphon_onion::dh::{self, Kernel};
 use antiphon_onion::{
-    BeatContext, CellBytes, CircuitKey, CircuitKeys, Hop, HopKey, JointSealKey, Keep,
+    BeatContext, CellBytes, CircuitKey, CircuitKeys, Hop, HopKey, JointSealKey, Keep, KemSecretKey,
     OnionSecretKey, PeelKey, Peeled, ReplyKey, RoundContext, SealSecretKey, apply_reply_streams,
     backward_cells, build_batch, forward_cells, peel_batch,
 };
-use antiphon_wire::{Epoch, Geometry, Layer, Round, ShardIndex};
+use antiphon_wire::{Epoch, Geometry, Layer, Round, ShardIndex, Suite};
 use rand::{CryptoRng, Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use rustix::time::{ClockId, clock_gettime};
@@ -203,6 +204,38 @@ fn measure(
         apply_reply_streams(&keys, bodies, geometry.body_bytes());
     });
     measure_cells(best, rng);
+    measure_hybrid(fixture, best, rng)
+}
+
+/// Suite 2: fewer onions, which are larger and take longer.
+fn measure_hybrid(
+    fixture: &Fixture,
+    best: &mut Figures,
+    rng: &mut ChaCha20Rng,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let onions = ONIONS / 8;
+    let geometry = fixture.context.geometry.with_suite(Suite::Hybrid);
+    let context = RoundContext { geometry, ..fixture.context };
+    let kems: Vec<_> = (0..SHARDS).map(|_| Arc::new(KemSecretKey::generate(rng))).collect();
+    let publics: Vec<_> = fixture.shards.iter().map(OnionSecretKey::public_key).collect();
+    let with_kem =
+        |(key, kem): (HopKey, &Arc<KemSecretKey>)| key.with_kem(Arc::new(kem.public_key().clone()));
+    let plain = publics.iter().map(|key| HopKey::plain(key).with_table());
+    let plain: Vec<_> = plain.zip(&kems).map(with_kem).collect();
+    let sealed = HopKey::sealed_each(&publics, &fixture.joint)?.into_iter();
+    let sealed: Vec<_> = sealed.zip(&kems).map(with_kem).collect();
+    let paths = fixture.paths(onions, &plain, &sealed);
+    let deposits = vec![0; onions * geometry.deposit_bytes()];
+    let out = &mut vec![0; onions * geometry.onion_bytes(Layer::FIRST)];
+    best.time("suite 2: building, a hop, with tables", paths.len(), || {
+        build_batch(context, &paths, &deposits, Keep::NOISE, rng, out)
+    })?;
+    let key = PeelKey::plain(&fixture.shards[0]).with_kem(Arc::clone(&kems[0]));
+    let mut peeled = Peeled::with_capacity(onions);
+    best.time("suite 2: peeling, an onion", onions, || {
+        peel_batch(&key, context, Layer::FIRST, out, &mut peeled)
+    })?;
+    assert_eq!(peeled.opened_count(), onions, "every onion opens");
     Ok(())
 }
 

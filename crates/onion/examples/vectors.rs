@@ -1,14 +1,15 @@
-//! Writes `vectors/good.json` and `vectors/bad.json`. The seed is fixed: the files never change
-//! unless the suite does.
+//! Writes `vectors/good.json`, `vectors/bad.json` and `vectors/hybrid.json`. The seed is fixed: the files never
+//! change unless a suite does.
 
 use std::error::Error;
 use std::path::Path;
+use std::sync::Arc;
 
 use antiphon_onion::{
-    EphemeralSecrets, Hop, HopKey, JointSealKey, Keep, KeySet, OnionSecretKey, ReplyKeys,
-    RoundContext, SealSecretKey, apply_reply_stream, build_batch, rebuild_batch,
+    EphemeralSecrets, Hop, HopKey, JointSealKey, Keep, KemSecretKey, KeySet, OnionSecretKey,
+    ReplyKeys, RoundContext, SealSecretKey, apply_reply_stream, build_batch, rebuild_batch,
 };
-use antiphon_wire::{Epoch, Geometry, Layer, Round, ShardIndex};
+use antiphon_wire::{Epoch, Geometry, Layer, Round, ShardIndex, Suite};
 use curve25519_dalek::constants::EIGHT_TORSION;
 use curve25519_dalek::edwards::CompressedEdwardsY;
 use curve25519_dalek::scalar::Scalar;
@@ -22,7 +23,11 @@ const PROOF_CONTEXT: &[u8] = b"Antiphon test vector";
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("vectors");
     let sample = Sample::new()?;
-    for (name, value) in [("good.json", sample.good()?), ("bad.json", sample.bad()?)] {
+    for (name, value) in [
+        ("good.json", sample.good()?),
+        ("bad.json", sample.bad()?),
+        ("hybrid.json", sample.hybrid()?),
+    ] {
         std::fs::write(folder.join(name), serde_json::to_string_pretty(&value)? + "\n")?;
     }
     Ok(())
@@ -230,6 +235,69 @@ impl Sample {
                 "context": hex::encode(PROOF_CONTEXT),
                 "proof": self.proof,
             },
+        }))
+    }
+
+    /// An onion of suite 2 on the path and with the X25519 keys of `good.json`. Onions are long, so that most of
+    /// them are hashed.
+    fn hybrid(&self) -> Result<Value, Box<dyn Error>> {
+        let rng = &mut ChaCha20Rng::seed_from_u64(203);
+        let geometry = self.context.geometry.with_suite(Suite::Hybrid);
+        let context = RoundContext { geometry, ..self.context };
+        let mut seeds = [[0; 64]; 3];
+        seeds.iter_mut().for_each(|seed| rng.fill_bytes(seed));
+        let kems = seeds.each_ref().map(KemSecretKey::from_seed);
+        let publics = kems.each_ref().map(|kem| Arc::new(kem.public_key().clone()));
+        let mut keys = Vec::new();
+        for (layer, shard) in geometry.all_layers().zip(PATH) {
+            let public = self.secrets[shard].public_key();
+            let key = if layer == geometry.seal_layer() {
+                HopKey::sealed(&public, &self.joint)?
+            } else {
+                HopKey::plain(&public)
+            };
+            keys.push(key.with_kem(Arc::clone(&publics[shard])));
+        }
+        let hops = keys.iter().zip(PATH);
+        let path: Vec<_> =
+            hops.map(|(key, shard)| Hop { shard: ShardIndex(shard as u16), key }).collect();
+        let mut onion = vec![0; geometry.onion_bytes(Layer::FIRST)];
+        let built = build_batch(context, &path, &self.deposit, Keep::ALL, rng, &mut onion)?;
+        let ephemerals = built.ephemerals.ok_or("the ephemeral secrets were asked for")?;
+        let circuits = built.circuits.ok_or("the circuit keys were asked for")?;
+        let mut layers = Vec::new();
+        for (i, layer) in geometry.all_layers().enumerate() {
+            let mut onion = vec![0; geometry.onion_bytes(layer)];
+            rebuild_batch(context, layer, &path, &self.deposit, &ephemerals, &mut onion)?;
+            let header = geometry.header_bytes();
+            layers.push(json!({
+                "layer": layer.0,
+                "shard": PATH[i],
+                "ephemeral_secret": hex::encode(ephemerals.of(0)[i]),
+                "reply_key": hex::encode(built.replies.of(0)[i].as_bytes()),
+                "circuit_key": hex::encode(circuits.of(0)[i].as_bytes()),
+                "ephemeral_key": hex::encode(&onion[..32]),
+                "kem_ciphertext_blake3": blake3::hash(&onion[32..header - 16]).to_hex().as_str(),
+                "tag": hex::encode(&onion[header - 16..header]),
+                "onion_blake3": blake3::hash(&onion).to_hex().as_str(),
+            }));
+        }
+        let kems: Vec<_> = seeds
+            .iter()
+            .zip(&publics)
+            .map(|(seed, public)| {
+                json!({
+                    "kem_seed": hex::encode(seed),
+                    "kem_public_blake3": blake3::hash(&public.to_bytes()).to_hex().as_str(),
+                })
+            })
+            .collect();
+        Ok(json!({
+            "suite": 2,
+            "about": "keys, round, deposit and path as in good.json; ML-KEM keys beside",
+            "shards": kems,
+            "path": layers,
+            "onion": hex::encode(&onion),
         }))
     }
 }

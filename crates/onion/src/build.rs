@@ -1,12 +1,13 @@
 //! Building onions, by the batch: two for a client, thousands for a shard's noise.
 
-use antiphon_wire::{Geometry, Layer, ShardIndex, TAG_BYTES};
+use antiphon_wire::{Geometry, Layer, ShardIndex, Suite, TAG_BYTES};
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::dh::{self, Kernel};
-use crate::layout::{CIPHERTEXT, EPHEMERAL, NEXT_HOP, TAG, layer_offset};
-use crate::suite::{self, AT_ONCE, CircuitKdf, HopKdf, HopKeys};
+use crate::ephemeral::expand;
+use crate::layout::{EPHEMERAL, Places};
+use crate::suite::{self, AT_ONCE, Agreed, CircuitKdf, Encapsulated, HopKdf, HopKeys};
 use crate::{CircuitKeys, EphemeralSecrets, HopKey, ReplyKeys, RoundContext};
 
 /// Hops that go into one Diffie-Hellman: enough that most vectors of eight hops go to one shard, few enough
@@ -81,6 +82,9 @@ pub enum BuildError {
     /// A plain key at the seal layer, or a sealed key elsewhere.
     #[error("layer {0} has a key of the wrong kind; layer L-1 and only it takes a sealed key")]
     KeyKind(Layer),
+    /// A key with one half, where the suite needs two.
+    #[error("the key of layer {0} has no ML-KEM half, which onions of suite 2 need")]
+    NoKem(Layer),
     /// The layer to build down to is not in 1..=L.
     #[error("there is no layer {0}")]
     Layer(Layer),
@@ -116,7 +120,7 @@ pub fn build_batch<R: CryptoRng + ?Sized>(
     let kept = Kept {
         replies: Some(&mut replies),
         sealed: sealed.as_deref_mut(),
-        circuits: circuits.as_mut(),
+        circuits: circuits.as_mut().map(|circuits| (CircuitKdf::new(context), circuits)),
     };
     batch.build(context, &ephemerals, out, kept)?;
     let ephemerals = keep.ephemerals.then_some(ephemerals);
@@ -155,7 +159,7 @@ pub fn rebuild_batch(
 struct Kept<'a> {
     replies: Option<&'a mut ReplyKeys>,
     sealed: Option<&'a mut [u8]>,
-    circuits: Option<&'a mut CircuitKeys>,
+    circuits: Option<(CircuitKdf, &'a mut CircuitKeys)>,
 }
 
 /// A batch whose lengths have been found to fit.
@@ -196,6 +200,9 @@ impl<'a> Batch<'a> {
                 if hop.key.is_sealed() != (layer == geometry.seal_layer()) {
                     return Err(BuildError::KeyKind(layer));
                 }
+                if geometry.suite() == Suite::Hybrid && hop.key.kem().is_none() {
+                    return Err(BuildError::NoKem(layer));
+                }
             }
         }
         Ok(Self { onions, layers, first, paths, deposits })
@@ -211,9 +218,8 @@ impl<'a> Batch<'a> {
         context: RoundContext,
         secrets: &EphemeralSecrets,
         out: &mut [u8],
-        kept: Kept<'_>,
+        mut kept: Kept<'_>,
     ) -> Result<(), BuildError> {
-        let Kept { mut replies, mut sealed, mut circuits } = kept;
         let geometry = context.geometry;
         let onion_bytes = geometry.onion_bytes(self.first);
         let mut wrapper = Wrapper::new(self, context);
@@ -221,9 +227,6 @@ impl<'a> Batch<'a> {
         for start in (0..self.onions).step_by(at_once) {
             let count = at_once.min(self.onions - start);
             wrapper.agree(secrets, start, count);
-            if let Some(circuits) = circuits.as_deref_mut() {
-                wrapper.set_circuits(context, start, count, circuits);
-            }
             let out = &mut out[start * onion_bytes..][..count * onion_bytes];
             // The cipher's kernel takes up to AT_ONCE texts of one length side by side.
             for (group, slots) in (0..).step_by(AT_ONCE).zip(out.chunks_mut(AT_ONCE * onion_bytes))
@@ -232,8 +235,8 @@ impl<'a> Batch<'a> {
                 wrapper.lay_deposits(group, slots);
                 // An onion is made from the inside out: each layer encrypts all that the layers below left.
                 for layer in geometry.all_layers().rev().take(wrapper.depth) {
-                    wrapper.wrap(group, layer, slots, replies.as_deref_mut())?;
-                    if let Some(sealed) = sealed.as_deref_mut()
+                    wrapper.wrap(group, layer, slots, &mut kept)?;
+                    if let Some(sealed) = kept.sealed.as_deref_mut()
                         && layer == geometry.seal_layer()
                     {
                         wrapper.keep_sealed(group, slots, sealed);
@@ -269,6 +272,11 @@ struct Wrapper<'a> {
     secrets: Zeroizing<Vec<[u8; 32]>>,
     ephemerals: Vec<[u8; 32]>,
     shared: Zeroizing<Vec<[u8; 32]>>,
+    /// Of the same hops, what ML-KEM draws from. Empty in suite 1.
+    coins: Zeroizing<Vec<[u8; 32]>>,
+    /// What ML-KEM gave for the last of them.
+    kem_shared: Zeroizing<[u8; 32]>,
+    places: Places,
 }
 
 impl<'a> Wrapper<'a> {
@@ -285,12 +293,18 @@ impl<'a> Wrapper<'a> {
             secrets: Zeroizing::default(),
             ephemerals: Vec::new(),
             shared: Zeroizing::default(),
+            coins: Zeroizing::default(),
+            kem_shared: Zeroizing::default(),
+            places: Places::of(context.geometry),
         };
         // Sized once: a vector that grew would leave secrets behind where it was before.
         let room = wrapper.onions_at_once().min(batch.onions) * wrapper.depth;
         wrapper.secrets = Zeroizing::new(vec![[0; 32]; room]);
         wrapper.ephemerals = vec![[0; 32]; room];
         wrapper.shared = Zeroizing::new(vec![[0; 32]; room]);
+        if context.geometry.suite() == Suite::Hybrid {
+            wrapper.coins = Zeroizing::new(vec![[0; 32]; room]);
+        }
         wrapper
     }
 
@@ -305,6 +319,9 @@ impl<'a> Wrapper<'a> {
         for (i, own) in self.secrets.chunks_exact_mut(self.depth).take(count).enumerate() {
             own.copy_from_slice(&secrets.of(start + i)[self.skipped..]);
         }
+        for (own, coins) in self.secrets[..hops].iter_mut().zip(self.coins.iter_mut()) {
+            [*own, *coins] = *expand(own);
+        }
         let (batch, skipped) = (self.batch, self.skipped);
         let paths = (start..start + count).map(|onion| &batch.path(onion)[skipped..]);
         dh::send_batch(
@@ -314,25 +331,6 @@ impl<'a> Wrapper<'a> {
             &mut self.ephemerals[..hops],
             &mut self.shared[..hops],
         );
-    }
-
-    /// Derives the circuit keys of all hops of the onions that went into the last [`Wrapper::agree`].
-    fn set_circuits(
-        &self,
-        context: RoundContext,
-        start: usize,
-        count: usize,
-        circuits: &mut CircuitKeys,
-    ) {
-        let mut kdf = CircuitKdf::new(context);
-        for onion in 0..count {
-            for (layer, hop) in self.batch.path(start + onion).iter().enumerate() {
-                let i = onion * self.depth + layer;
-                let (shared, ephemeral) = (&self.shared[i], &self.ephemerals[i]);
-                let key = circuits.at(start + onion, layer);
-                kdf.derive_into(shared, Layer(layer as u8 + 1), hop.key.u(), ephemeral, key);
-            }
-        }
     }
 
     /// Puts each deposit at the end of its slot, where the innermost layer finds it.
@@ -346,47 +344,73 @@ impl<'a> Wrapper<'a> {
         }
     }
 
-    /// Wraps one layer around each onion of a group: next hop and ephemeral key before what is inside,
-    /// then encryption in place.
+    /// Wraps one layer around each onion of a group: header and next hop before what is inside, then encryption
+    /// in place.
     fn wrap(
         &mut self,
         group: Group,
         layer: Layer,
         slots: &mut [u8],
-        mut replies: Option<&mut ReplyKeys>,
+        kept: &mut Kept<'_>,
     ) -> Result<(), BuildError> {
         let onion_bytes = self.geometry.onion_bytes(self.batch.first);
         let count = slots.len() / onion_bytes;
-        let position = usize::from(layer.0 - 1);
-        let offset = layer_offset(self.batch.first, layer);
+        let places = self.places;
+        let offset = places.of_layer(self.batch.first, layer);
         let mut texts: [&mut [u8]; AT_ONCE] = Default::default();
         for (i, slot) in slots.chunks_exact_mut(onion_bytes).enumerate() {
-            let hop = group.hop + i * self.depth + position - self.skipped;
-            let (shared, ephemeral) = (&self.shared[hop], &self.ephemerals[hop]);
-            // Comes of a key of small order: anybody could open the layer.
-            if *shared == [0; 32] {
-                return Err(BuildError::ZeroSecret(layer));
-            }
-            let path = self.batch.path(group.onion + i);
             let bytes = &mut slot[offset..];
-            // At layer L a deposit is inside, and no hop follows.
-            if let Some(next) = path.get(position + 1) {
-                bytes[NEXT_HOP].copy_from_slice(&next.shard.0.to_be_bytes());
-            }
-            bytes[EPHEMERAL].copy_from_slice(ephemeral);
-            let u = path[position].key.u();
-            self.kdf.derive_into(shared, layer, u, ephemeral, &mut self.keys[i]);
-            if let Some(replies) = replies.as_deref_mut() {
-                replies.set(group.onion + i, position, self.keys[i].reply_key());
-            }
-            texts[i] = &mut bytes[CIPHERTEXT..];
+            self.prepare(group, i, layer, bytes, kept)?;
+            texts[i] = &mut bytes[places.ciphertext..];
         }
         let mut tags = [[0; TAG_BYTES]; AT_ONCE];
         let tags = &mut tags[..count];
         suite::seal_batch(self.kernel, &self.keys[..count], &mut texts[..count], tags);
         // Only now: `texts` borrowed the slots.
         for (slot, tag) in slots.chunks_exact_mut(onion_bytes).zip(tags) {
-            slot[offset..][TAG].copy_from_slice(tag);
+            slot[offset..][places.tag()].copy_from_slice(tag);
+        }
+        Ok(())
+    }
+
+    /// Lays all of a layer's header but the tag before onion `i` of a group, and derives the layer's keys.
+    #[inline]
+    fn prepare(
+        &mut self,
+        group: Group,
+        i: usize,
+        layer: Layer,
+        bytes: &mut [u8],
+        kept: &mut Kept<'_>,
+    ) -> Result<(), BuildError> {
+        let position = usize::from(layer.0 - 1);
+        let hop = group.hop + i * self.depth + position - self.skipped;
+        let (shared, ephemeral) = (&self.shared[hop], &self.ephemerals[hop]);
+        // Comes of a key of small order: anybody could open the layer.
+        if *shared == [0; 32] {
+            return Err(BuildError::ZeroSecret(layer));
+        }
+        let path = self.batch.path(group.onion + i);
+        // At layer L a deposit is inside, and no hop follows.
+        if let Some(next) = path.get(position + 1) {
+            bytes[self.places.next_hop()].copy_from_slice(&next.shard.0.to_be_bytes());
+        }
+        bytes[EPHEMERAL].copy_from_slice(ephemeral);
+        let key = path[position].key;
+        let mut agreed = Agreed { shared, layer, hop_u: key.u(), ephemeral, kem: None };
+        // Only suite 2 has coins, and its keys were found to have this half.
+        if let (Some(coins), Some(kem)) = (self.coins.get(hop), key.kem()) {
+            let ciphertext = &mut bytes[self.places.kem()];
+            *self.kem_shared = kem.encapsulate(coins, ciphertext);
+            agreed.kem =
+                Some(Encapsulated { shared: &self.kem_shared, key: kem.hash(), ciphertext });
+        }
+        self.kdf.derive_into(agreed, &mut self.keys[i]);
+        if let Some((kdf, circuits)) = &mut kept.circuits {
+            kdf.derive_into(agreed, circuits.at(group.onion + i, position));
+        }
+        if let Some(replies) = kept.replies.as_deref_mut() {
+            replies.set(group.onion + i, position, self.keys[i].reply_key());
         }
         Ok(())
     }
@@ -394,7 +418,7 @@ impl<'a> Wrapper<'a> {
     /// Copies the onions of a group as they enter the seal layer: filters are tested for these bytes.
     fn keep_sealed(&self, group: Group, slots: &[u8], sealed: &mut [u8]) {
         let sealed_bytes = self.geometry.onion_bytes(self.geometry.seal_layer());
-        let offset = layer_offset(self.batch.first, self.geometry.seal_layer());
+        let offset = self.places.of_layer(self.batch.first, self.geometry.seal_layer());
         let slots = slots.chunks_exact(self.geometry.onion_bytes(self.batch.first));
         let kept = sealed[group.onion * sealed_bytes..].chunks_exact_mut(sealed_bytes);
         for (slot, kept) in slots.zip(kept) {

@@ -1,5 +1,7 @@
 //! The two keys of a hop: a sender encrypts to one, and the receiver opens with the other.
 
+use std::sync::Arc;
+
 use curve25519_dalek::edwards::EdwardsPoint;
 use curve25519_dalek::montgomery::MontgomeryPoint;
 use curve25519_dalek::scalar::Scalar;
@@ -8,7 +10,10 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::dh::{Kernel, KeyTable, Multiplier};
 use crate::keys::GroupPoint;
-use crate::{JointSealKey, KeyError, OnionPublicKey, OnionSecretKey, SealSecretKey};
+use crate::{
+    JointSealKey, KemPublicKey, KemSecretKey, KeyError, OnionPublicKey, OnionSecretKey,
+    SealSecretKey,
+};
 
 /// The key that a sender encrypts one hop to: a shard's onion key, or at the seal layer its sum with the
 /// round's joint seal key.
@@ -18,6 +23,7 @@ pub struct HopKey {
     u: [u8; 32],
     sealed: bool,
     table: Option<KeyTable>,
+    kem: Option<Arc<KemPublicKey>>,
 }
 
 impl HopKey {
@@ -55,13 +61,24 @@ impl HopKey {
             u: u.to_bytes(),
             sealed: true,
             table: None,
+            kem: None,
         };
         Ok(sums.into_iter().zip(us).map(key).collect())
     }
 
     fn new(key: &GroupPoint, sealed: bool) -> Self {
         let point = *key.point();
-        Self { point, u: point.to_montgomery().to_bytes(), sealed, table: None }
+        Self { point, u: point.to_montgomery().to_bytes(), sealed, table: None, kem: None }
+    }
+
+    /// The same key with the shard's ML-KEM key beside it, which suite 2 encrypts to as well.
+    #[must_use]
+    pub fn with_kem(self, key: Arc<KemPublicKey>) -> Self {
+        Self { kem: Some(key), ..self }
+    }
+
+    pub(crate) fn kem(&self) -> Option<&KemPublicKey> {
+        self.kem.as_deref()
     }
 
     /// The same key with a table of its multiples (30 KiB), which makes building several times
@@ -103,6 +120,9 @@ impl std::fmt::Debug for HopKey {
 pub struct PeelKey {
     multiplier: Multiplier,
     u: [u8; 32],
+    /// Erases itself with the last key that has it.
+    #[zeroize(skip)]
+    kem: Option<Arc<KemSecretKey>>,
 }
 
 impl PeelKey {
@@ -131,7 +151,18 @@ impl PeelKey {
 
     fn new(secret: &Scalar) -> Self {
         let u = EdwardsPoint::mul_base(secret).to_montgomery().to_bytes();
-        Self { multiplier: Multiplier::new(secret), u }
+        Self { multiplier: Multiplier::new(secret), u, kem: None }
+    }
+
+    /// The same key with the shard's ML-KEM key beside it, which suite 2 needs as well.
+    #[must_use]
+    pub fn with_kem(mut self, key: Arc<KemSecretKey>) -> Self {
+        self.kem = Some(key);
+        self
+    }
+
+    pub(crate) fn kem(&self) -> Option<&KemSecretKey> {
+        self.kem.as_deref()
     }
 
     /// The u-coordinate that senders and receivers agree on, 32 bytes.

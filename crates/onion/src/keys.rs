@@ -1,11 +1,14 @@
-//! The keys of an epoch: one onion key per shard, one seal key per shard and round.
+//! The keys of an epoch: one onion key per shard, with a second half for suite 2, and one seal key per shard and
+//! round.
 
 mod eighth;
+mod kem;
 mod onion;
 mod point;
 mod seal;
 
 pub(crate) use eighth::eighth;
+pub use kem::{KEM_KEY_BYTES, KemPublicKey, KemSecretKey};
 pub use onion::{OnionPublicKey, OnionSecretKey};
 pub(crate) use point::GroupPoint;
 pub use seal::{JointSealKey, SealKeySum, SealPublicKey, SealSecretKey};
@@ -25,4 +28,7 @@ pub enum KeyError {
     /// The bytes are no scalar between 1 and the group order.
     #[error("not a canonical, non-zero secret scalar")]
     Scalar,
+    /// The bytes fail the checks of FIPS 203, section 7.2.
+    #[error("not an ML-KEM-768 key: those have 1184 bytes, and numbers below 3329")]
+    Kem,
 }

@@ -1,12 +1,12 @@
 //! Peeling: a shard opens its layer of onions, in place.
 
-use antiphon_wire::{Geometry, Layer, NEXT_HOP_BYTES, ShardIndex, TAG_BYTES};
+use antiphon_wire::{Geometry, Layer, NEXT_HOP_BYTES, ShardIndex, Suite, TAG_BYTES};
 use zeroize::{Zeroizing, optimization_barrier};
 
 use crate::dh::{self, Kernel, ONIONS_AT_ONCE};
-use crate::layout::{CIPHERTEXT, TAG, ephemeral_of};
-use crate::suite::{self, AT_ONCE, CircuitKdf, HopKdf, HopKeys};
-use crate::{CircuitKey, PeelKey, ReplyKey, RoundContext};
+use crate::layout::{Places, ephemeral_of};
+use crate::suite::{self, AT_ONCE, Agreed, CircuitKdf, Encapsulated, HopKdf, HopKeys};
+use crate::{CircuitKey, KemSecretKey, PeelKey, ReplyKey, RoundContext};
 
 /// Results of peeling for each onion. Reused from block to block, it does not allocate.
 #[derive(Default)]
@@ -137,6 +137,9 @@ pub enum PeelError {
         /// Bytes of one onion.
         onion: usize,
     },
+    /// The onions are of suite 2, and the key has one half.
+    #[error("onions of suite 2 need a key with an ML-KEM half")]
+    NoKem,
 }
 
 /// Opens the onions of `layer` that lie behind each other in `onions`, in place, and writes to `out` what
@@ -147,7 +150,8 @@ pub enum PeelError {
 /// open keeps its bytes.
 ///
 /// # Errors
-/// If there is no such layer, or the buffer is not a whole number of onions.
+/// If there is no such layer, the buffer is not a whole number of onions, or the key lacks the half that the
+/// suite adds.
 pub fn peel_batch(
     key: &PeelKey,
     context: RoundContext,
@@ -158,10 +162,10 @@ pub fn peel_batch(
     let geometry = context.geometry;
     out.clear();
     let onion_bytes = size_of_each(geometry, layer, onions)?;
+    let receiver = Receiver::new(key, geometry, layer)?;
     out.restart(onions.len() / onion_bytes, layer == geometry.last_layer());
 
-    let mut opener = Opener::new(key, context, layer, onion_bytes);
-    let mut circuits = out.circuits.then(|| CircuitKdf::new(context));
+    let mut opener = Opener::new(receiver, context, out.circuits);
     let mut ephemerals = [[0; 32]; ONIONS_AT_ONCE];
     let mut shared = Zeroizing::new([[0; 32]; ONIONS_AT_ONCE]);
     for (part, onions) in onions.chunks_mut(ONIONS_AT_ONCE * onion_bytes).enumerate() {
@@ -180,16 +184,63 @@ pub fn peel_batch(
         let groups = onions.chunks_mut(AT_ONCE * onion_bytes);
         for (start, onions) in (0..).step_by(AT_ONCE).zip(groups) {
             let first = part * ONIONS_AT_ONCE + start;
-            opener.open(&ephemerals[start..], &shared[start..], onions, first, out);
-        }
-        if let Some(kdf) = &mut circuits {
-            for i in 0..count {
-                let circuit = &mut out.circuit_keys[part * ONIONS_AT_ONCE + i];
-                kdf.derive_into(&shared[i], layer, key.u(), &ephemerals[i], circuit);
-            }
+            opener.open(&ephemerals[start..], &mut shared[start..], onions, first, out);
         }
     }
     Ok(())
+}
+
+/// The receiver's side of the hops of one layer.
+struct Receiver<'a> {
+    key: &'a PeelKey,
+    layer: Layer,
+    places: Places,
+    /// In suite 2, and in no other.
+    kems: Option<Kems<'a>>,
+}
+
+/// What a shard has of ML-KEM for up to [`AT_ONCE`] onions.
+struct Kems<'a> {
+    key: &'a KemSecretKey,
+    shared: Zeroizing<[[u8; 32]; AT_ONCE]>,
+}
+
+impl<'a> Receiver<'a> {
+    fn new(key: &'a PeelKey, geometry: Geometry, layer: Layer) -> Result<Self, PeelError> {
+        let kems = match geometry.suite() {
+            Suite::Classic => None,
+            Suite::Hybrid => {
+                let key = key.kem().ok_or(PeelError::NoKem)?;
+                Some(Kems { key, shared: Zeroizing::new([[0; 32]; AT_ONCE]) })
+            }
+        };
+        Ok(Self { key, layer, places: Places::of(geometry), kems })
+    }
+
+    /// Finishes what X25519 began: in suite 2, gets the ML-KEM half of each onion's secret.
+    fn decapsulate<'b>(&mut self, shared: &mut [[u8; 32]], onions: impl Iterator<Item = &'b [u8]>) {
+        let Some(kems) = &mut self.kems else { return };
+        for ((onion, shared), kem) in onions.zip(shared).zip(kems.shared.iter_mut()) {
+            kems.key.replace_zeros(shared);
+            *kem = kems.key.decapsulate(&onion[self.places.kem()]);
+        }
+    }
+
+    /// What is shared with the maker of onion `i` of those that were decapsulated last.
+    fn agreed<'b>(
+        &'b self,
+        i: usize,
+        ephemeral: &'b [u8; 32],
+        shared: &'b [u8; 32],
+        onion: &'b [u8],
+    ) -> Agreed<'b> {
+        let kem = self.kems.as_ref().map(|kems| Encapsulated {
+            shared: &kems.shared[i],
+            key: kems.key.public_key().hash(),
+            ciphertext: &onion[self.places.kem()],
+        });
+        Agreed { shared, layer: self.layer, hop_u: self.key.u(), ephemeral, kem }
+    }
 }
 
 /// Bytes of one of the onions in a buffer, once it is found to hold whole ones.
@@ -208,17 +259,23 @@ fn size_of_each(geometry: Geometry, layer: Layer, onions: &[u8]) -> Result<usize
 struct Opener<'a> {
     kernel: Kernel,
     kdf: HopKdf,
+    /// In a round that sets circuits up.
+    circuits: Option<CircuitKdf>,
     keys: [HopKeys; AT_ONCE],
-    key: &'a PeelKey,
-    layer: Layer,
+    receiver: Receiver<'a>,
     onion_bytes: usize,
 }
 
 impl<'a> Opener<'a> {
-    fn new(key: &'a PeelKey, context: RoundContext, layer: Layer, onion_bytes: usize) -> Self {
-        let keys = std::array::from_fn(|_| HopKeys::empty());
-        let (kernel, kdf) = (Kernel::selected(), HopKdf::new(context));
-        Self { kernel, kdf, keys, key, layer, onion_bytes }
+    fn new(receiver: Receiver<'a>, context: RoundContext, circuits: bool) -> Self {
+        Self {
+            kernel: Kernel::selected(),
+            kdf: HopKdf::new(context),
+            circuits: circuits.then(|| CircuitKdf::new(context)),
+            keys: std::array::from_fn(|_| HopKeys::empty()),
+            onion_bytes: context.geometry.onion_bytes(receiver.layer),
+            receiver,
+        }
     }
 
     /// Opens `onions`, the first of which is number `first` of `out`. `ephemerals` and `shared` begin with
@@ -226,22 +283,27 @@ impl<'a> Opener<'a> {
     fn open(
         &mut self,
         ephemerals: &[[u8; 32]],
-        shared: &[[u8; 32]],
+        shared: &mut [[u8; 32]],
         onions: &mut [u8],
         first: usize,
         out: &mut Peeled,
     ) {
         let count = onions.len() / self.onion_bytes;
+        self.receiver.decapsulate(shared, onions.chunks_exact(self.onion_bytes));
         let opened = &mut out.opened[first..][..count];
+        let places = self.receiver.places;
         let mut tags = [[0; TAG_BYTES]; AT_ONCE];
         let mut texts: [&mut [u8]; AT_ONCE] = Default::default();
         for (i, onion) in onions.chunks_exact_mut(self.onion_bytes).enumerate() {
-            let (ephemeral, shared) = (&ephemerals[i], &shared[i]);
-            self.kdf.derive_into(shared, self.layer, self.key.u(), ephemeral, &mut self.keys[i]);
+            let agreed = self.receiver.agreed(i, &ephemerals[i], &shared[i], onion);
+            self.kdf.derive_into(agreed, &mut self.keys[i]);
+            if let Some(kdf) = &mut self.circuits {
+                kdf.derive_into(agreed, &mut out.circuit_keys[first + i]);
+            }
             // A shared secret of zeros comes of a key of small order, which anybody could have sent.
-            opened[i] = *shared != [0; 32];
-            tags[i].copy_from_slice(&onion[TAG]);
-            texts[i] = &mut onion[CIPHERTEXT..];
+            opened[i] = shared[i] != [0; 32];
+            tags[i].copy_from_slice(&onion[places.tag()]);
+            texts[i] = &mut onion[places.ciphertext..];
         }
         let (keys, tags) = (&self.keys[..count], &tags[..count]);
         suite::open_batch(self.kernel, keys, tags, &mut texts[..count], opened);

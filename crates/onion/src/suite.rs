@@ -1,4 +1,4 @@
-//! Suite 1: how a shared secret becomes keys, and what is done with them.
+//! How a shared secret becomes keys, and what is done with them. The suites differ in what is hashed alone.
 //!
 //! These are the inner steps of [`build_batch`](crate::build_batch) and
 //! [`peel_batch`](crate::peel_batch), a few hops at a time, for measuring and checking. A hop's keys
@@ -16,7 +16,7 @@ mod vaes;
 
 use std::sync::LazyLock;
 
-use antiphon_wire::{Layer, TAG_BYTES};
+use antiphon_wire::{Layer, Suite, TAG_BYTES};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 pub(crate) use self::cipher::{
@@ -24,17 +24,19 @@ pub(crate) use self::cipher::{
 };
 use crate::{CircuitKey, Kernel, RoundContext};
 
-/// The BLAKE3 context string of a hop's keys.
-const HOP_CONTEXT: &str = "Antiphon 2026 onion suite 1 hop";
+/// The BLAKE3 context strings of a hop's keys, suite by suite.
+static HOP_HASHERS: Hashers = LazyLock::new(|| {
+    ["Antiphon 2026 onion suite 1 hop", "Antiphon 2026 onion suite 2 hop"]
+        .map(blake3::Hasher::new_derive_key)
+});
 
-/// The BLAKE3 context string of a hop's circuit key.
-const CIRCUIT_CONTEXT: &str = "Antiphon 2026 onion suite 1 circuit";
+/// The BLAKE3 context strings of a hop's circuit key, suite by suite.
+static CIRCUIT_HASHERS: Hashers = LazyLock::new(|| {
+    ["Antiphon 2026 onion suite 1 circuit", "Antiphon 2026 onion suite 2 circuit"]
+        .map(blake3::Hasher::new_derive_key)
+});
 
-static HOP_HASHER: LazyLock<blake3::Hasher> =
-    LazyLock::new(|| blake3::Hasher::new_derive_key(HOP_CONTEXT));
-
-static CIRCUIT_HASHER: LazyLock<blake3::Hasher> =
-    LazyLock::new(|| blake3::Hasher::new_derive_key(CIRCUIT_CONTEXT));
+type Hashers = LazyLock<[blake3::Hasher; Suite::ALL.len()]>;
 
 /// The keys of one hop of one onion: seal or open one ciphertext with them.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -108,6 +110,29 @@ fn ciphers_of(keys: &[HopKeys]) -> [Cipher<'_>; AT_ONCE] {
     std::array::from_fn(|i| keys[i.min(keys.len() - 1)].cipher())
 }
 
+/// What two ends of a hop have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Agreed<'a> {
+    /// The result of X25519. Not all zeros, which both sides refuse.
+    pub(crate) shared: &'a [u8; 32],
+    pub(crate) layer: Layer,
+    /// The hop's key.
+    pub(crate) hop_u: &'a [u8; 32],
+    /// The ephemeral key as it was sent.
+    pub(crate) ephemeral: &'a [u8; 32],
+    /// In suite 2, and in no other.
+    pub(crate) kem: Option<Encapsulated<'a>>,
+}
+
+/// What ML-KEM adds to it in suite 2.
+#[derive(Clone, Copy)]
+pub(crate) struct Encapsulated<'a> {
+    pub(crate) shared: &'a [u8; 32],
+    /// The hash of the shard's key.
+    pub(crate) key: &'a [u8; 32],
+    pub(crate) ciphertext: &'a [u8],
+}
+
 /// Derives the keys of many hops of one round.
 #[derive(Debug)]
 pub struct HopKdf(Derivation);
@@ -115,10 +140,10 @@ pub struct HopKdf(Derivation);
 impl HopKdf {
     /// Keys of hops in this round.
     pub fn new(context: RoundContext) -> Self {
-        Self(Derivation::new(&HOP_HASHER, context))
+        Self(Derivation::new(&HOP_HASHERS, context))
     }
 
-    /// BLAKE3 over shared secret, epoch, round, layer, the hop's key and the ephemeral key as sent.
+    /// BLAKE3 over shared secret, epoch, round, layer, the hop's key and the ephemeral key as sent: suite 1.
     /// `shared` must not be all zeros, which both sides refuse.
     pub fn derive(
         &mut self,
@@ -128,20 +153,13 @@ impl HopKdf {
         ephemeral: &[u8; 32],
     ) -> HopKeys {
         let mut keys = HopKeys::empty();
-        self.derive_into(shared, layer, hop_u, ephemeral, &mut keys);
+        self.derive_into(Agreed { shared, layer, hop_u, ephemeral, kem: None }, &mut keys);
         keys
     }
 
-    /// [`HopKdf::derive`] to where other keys were.
-    pub(crate) fn derive_into(
-        &mut self,
-        shared: &[u8; 32],
-        layer: Layer,
-        hop_u: &[u8; 32],
-        ephemeral: &[u8; 32],
-        keys: &mut HopKeys,
-    ) {
-        self.0.fill(shared, layer, hop_u, ephemeral, &mut keys.material);
+    /// The keys of one hop, to where other keys were.
+    pub(crate) fn derive_into(&mut self, agreed: Agreed<'_>, keys: &mut HopKeys) {
+        self.0.fill(agreed, &mut keys.material);
     }
 }
 
@@ -151,19 +169,12 @@ pub(crate) struct CircuitKdf(Derivation);
 impl CircuitKdf {
     /// Keys of circuits that this round sets up.
     pub(crate) fn new(context: RoundContext) -> Self {
-        Self(Derivation::new(&CIRCUIT_HASHER, context))
+        Self(Derivation::new(&CIRCUIT_HASHERS, context))
     }
 
     /// Sets a hop's circuit key.
-    pub(crate) fn derive_into(
-        &mut self,
-        shared: &[u8; 32],
-        layer: Layer,
-        hop_u: &[u8; 32],
-        ephemeral: &[u8; 32],
-        key: &mut CircuitKey,
-    ) {
-        self.0.fill(shared, layer, hop_u, ephemeral, key.bytes_mut());
+    pub(crate) fn derive_into(&mut self, agreed: Agreed<'_>, key: &mut CircuitKey) {
+        self.0.fill(agreed, key.bytes_mut());
     }
 }
 
@@ -176,27 +187,25 @@ struct Derivation {
 }
 
 impl Derivation {
-    fn new(hasher: &blake3::Hasher, context: RoundContext) -> Self {
+    fn new(hashers: &[blake3::Hasher; Suite::ALL.len()], context: RoundContext) -> Self {
         let mut input = [0; 113];
         input[32..40].copy_from_slice(&context.epoch.0.to_be_bytes());
         input[40..48].copy_from_slice(&context.round.0.to_be_bytes());
-        Self { hasher: hasher.clone(), context, input, output: None }
+        let suite = usize::from(context.geometry.suite().number() - 1);
+        Self { hasher: hashers[suite].clone(), context, input, output: None }
     }
 
-    fn fill(
-        &mut self,
-        shared: &[u8; 32],
-        layer: Layer,
-        hop_u: &[u8; 32],
-        ephemeral: &[u8; 32],
-        out: &mut [u8],
-    ) {
+    fn fill(&mut self, agreed: Agreed<'_>, out: &mut [u8]) {
+        let Agreed { shared, layer, hop_u, ephemeral, kem } = agreed;
         self.input[..32].copy_from_slice(shared);
         self.input[48] = layer.0;
         self.input[49..81].copy_from_slice(hop_u);
         self.input[81..].copy_from_slice(ephemeral);
         self.hasher.reset();
         self.hasher.update(&self.input);
+        if let Some(Encapsulated { shared, key, ciphertext }) = kem {
+            self.hasher.update(shared).update(key).update(ciphertext);
+        }
         // Here one output overwrites the other; the last is erased with the rest.
         self.output.insert(self.hasher.finalize_xof()).fill(out);
     }

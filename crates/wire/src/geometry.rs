@@ -1,6 +1,6 @@
 //! The sizes of onions, all in bytes. They depend on the epoch's parameters alone.
 
-use crate::Layer;
+use crate::{Layer, Suite};
 
 /// Bytes of a dead-drop id.
 pub const DEAD_DROP_BYTES: usize = 16;
@@ -10,14 +10,13 @@ pub const EPHEMERAL_BYTES: usize = 32;
 pub const TAG_BYTES: usize = 16;
 /// Bytes of the next hop's index inside a layer.
 pub const NEXT_HOP_BYTES: usize = 2;
-/// Bytes by which peeling one of the layers 1 to L-1 shrinks an onion.
-pub const HOP_BYTES: usize = EPHEMERAL_BYTES + TAG_BYTES + NEXT_HOP_BYTES;
 
-/// The shape of an epoch's onions: how many layers, how large a body.
+/// The shape of an epoch's onions: how many layers, how large a body, which suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     layers: u8,
     body: u16,
+    suite: Suite,
 }
 
 /// Reason why two numbers are no geometry.
@@ -32,7 +31,7 @@ pub enum GeometryError {
 }
 
 impl Geometry {
-    /// A geometry of `layers` = L layers and bodies of `body` bytes.
+    /// A geometry of `layers` = L layers and bodies of `body` bytes, in suite 1.
     ///
     /// # Errors
     /// If L is not in 3..=100, or the body is not a multiple of 16 in 64..=16384.
@@ -43,7 +42,18 @@ impl Geometry {
         if body < 64 || body > 16384 || !body.is_multiple_of(16) {
             return Err(GeometryError::Body(body));
         }
-        Ok(Self { layers, body })
+        Ok(Self { layers, body, suite: Suite::Classic })
+    }
+
+    /// The same layers and bodies in another suite.
+    #[must_use]
+    pub const fn with_suite(self, suite: Suite) -> Self {
+        Self { suite, ..self }
+    }
+
+    /// The suite that onions are built in.
+    pub const fn suite(self) -> Suite {
+        self.suite
     }
 
     /// L, the number of layers.
@@ -86,15 +96,25 @@ impl Geometry {
         NEXT_HOP_BYTES + self.onion_bytes(Layer::FIRST)
     }
 
-    /// Bytes of an onion as it enters `layer`: 16 + body + 48 (L-l+1) + 2 (L-l).
+    /// Bytes before a layer's ciphertext: ephemeral key, in suite 2 an ML-KEM ciphertext, and tag.
+    pub const fn header_bytes(self) -> usize {
+        EPHEMERAL_BYTES + self.suite.kem_bytes() + TAG_BYTES
+    }
+
+    /// Bytes by which peeling one of the layers 1 to L-1 shrinks an onion.
+    pub const fn hop_bytes(self) -> usize {
+        self.header_bytes() + NEXT_HOP_BYTES
+    }
+
+    /// Bytes of an onion as it enters `layer`: 16 + body + 48 (L-l+1) + 2 (L-l), and in suite 2
+    /// 1088 (L-l+1) more.
     ///
     /// `layer` must be in 1..=L.
     pub const fn onion_bytes(self, layer: Layer) -> usize {
         debug_assert!(layer.0 >= 1 && layer.0 <= self.layers);
         self.deposit_bytes()
-            + EPHEMERAL_BYTES
-            + TAG_BYTES
-            + HOP_BYTES * (self.layers - layer.0) as usize
+            + self.header_bytes()
+            + self.hop_bytes() * (self.layers - layer.0) as usize
     }
 }
 
@@ -110,6 +130,12 @@ mod tests {
             assert_eq!(geometry.onion_bytes(layer), 16 + 256 + 48 * (rest + 1) + 2 * rest);
         }
         assert_eq!(geometry.onion_bytes(Layer::FIRST), 1020);
+        let hybrid = geometry.with_suite(Suite::Hybrid);
+        for layer in geometry.all_layers() {
+            let more = 1088 * usize::from(15 - layer.0 + 1);
+            assert_eq!(hybrid.onion_bytes(layer), geometry.onion_bytes(layer) + more);
+        }
+        assert_eq!(hybrid.onion_bytes(Layer::FIRST), 17_340);
     }
 
     #[test]

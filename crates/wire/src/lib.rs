@@ -13,6 +13,7 @@ mod network;
 mod round;
 mod signed;
 mod signed_header;
+mod suite;
 
 pub use batch_verification::verify_together;
 pub use client::{FromClient, Ticket, ToClient};
@@ -27,7 +28,7 @@ pub use epoch::{
     SUITE_1, ShardEntry, SignedDocument,
 };
 pub use geometry::{
-    DEAD_DROP_BYTES, EPHEMERAL_BYTES, Geometry, GeometryError, HOP_BYTES, NEXT_HOP_BYTES, TAG_BYTES,
+    DEAD_DROP_BYTES, EPHEMERAL_BYTES, Geometry, GeometryError, NEXT_HOP_BYTES, TAG_BYTES,
 };
 pub use ids::{Epoch, Layer, OperatorIndex, Round, ShardIndex, Timestamp};
 pub use network::{KeyTextError, NetworkFile, NetworkFileError, Operator, Policy};
@@ -37,3 +38,4 @@ pub use round::{
 };
 pub use signed::{BadSignature, Digest, IdentityKey, Signable, Signature, Signed};
 pub use signed_header::{HeaderList, SignedHeader};
+pub use suite::{Suite, UnknownSuite};

@@ -1,21 +1,20 @@
 //! Circuits and their cells, from a client through every hop and back.
 
 use antiphon_onion::{
-    BeatContext, CellBytes, CircuitKey, CircuitKeys, Keep, Peeled, backward_cells, build_batch,
-    forward_cells, inner_of, peel_batch,
+    BeatContext, CellBytes, CircuitKey, CircuitKeys, Keep, Peeled, RoundContext, backward_cells,
+    build_batch, forward_cells, inner_of, peel_batch,
 };
 use antiphon_wire::{Epoch, Layer, Round, ShardIndex};
 use rand::Rng;
 
-use crate::support::{Network, context, deposits, rng};
+use crate::support::{Network, context, deposits, hybrid, rng};
 
 const ONIONS: usize = 21;
 
 /// The keys that the hops of some circuits keep, layer by layer, and those of their maker. There is one
 /// shard, so that it has every circuit at every layer.
-fn circuits(seed: u64) -> (Vec<Vec<CircuitKey>>, CircuitKeys) {
+fn circuits(context: RoundContext, seed: u64) -> (Vec<Vec<CircuitKey>>, CircuitKeys) {
     let rng = &mut rng(seed);
-    let context = context(5, 64);
     let geometry = context.geometry;
     let network = Network::new(1, rng);
     let paths: Vec<_> = (0..ONIONS).flat_map(|_| network.path(geometry, rng)).collect();
@@ -42,19 +41,21 @@ fn beat(number: u64) -> BeatContext {
 
 #[test]
 fn both_ends_of_a_hop_derive_one_circuit_key_that_is_no_other_key() {
-    let (hops, client) = circuits(1);
     let mut seen = std::collections::BTreeSet::new();
-    for circuit in 0..ONIONS {
-        for (key, hop) in client.of(circuit).iter().zip(&hops) {
-            assert_eq!(key.as_bytes(), hop[circuit].as_bytes());
-            assert!(seen.insert(*key.as_bytes()));
+    for context in [context(5, 64), hybrid(5, 64)] {
+        let (hops, client) = circuits(context, 1);
+        for circuit in 0..ONIONS {
+            for (key, hop) in client.of(circuit).iter().zip(&hops) {
+                assert_eq!(key.as_bytes(), hop[circuit].as_bytes());
+                assert!(seen.insert(*key.as_bytes()));
+            }
         }
     }
 }
 
 #[test]
 fn a_cell_passes_every_hop_there_and_back() {
-    let (hops, client) = circuits(2);
+    let (hops, client) = circuits(context(5, 64), 2);
     let rng = &mut rng(2);
     for context in [beat(0), beat(1), beat(u64::MAX)] {
         let mut sent = vec![0; ONIONS * context.cell.bytes()];

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // Helpers of tests are outside of #[test] functions.
 
 mod cells;
+mod hybrid;
 mod keys;
 mod possession;
 mod refusals;

@@ -8,7 +8,7 @@ use antiphon_wire::Layer;
 use proptest::prelude::*;
 use rand::Rng;
 
-use crate::support::{Network, context, deposits, rng};
+use crate::support::{Network, context, deposits, hybrid, rng};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
@@ -19,9 +19,10 @@ proptest! {
         body in (4u16..40).prop_map(|blocks| blocks * 16),
         onions in 0usize..5,
         seed: u64,
+        suite_2: bool,
     ) {
         let rng = &mut rng(seed);
-        let context = context(layers, body);
+        let context = if suite_2 { hybrid(layers, body) } else { context(layers, body) };
         let geometry = context.geometry;
         let network = Network::new(3, rng);
         let paths: Vec<_> = (0..onions).flat_map(|_| network.path(geometry, rng)).collect();

@@ -1,9 +1,11 @@
 //! A small network with fixed seeds.
 
+use std::sync::Arc;
+
 use antiphon_onion::{
-    Hop, HopKey, JointSealKey, OnionSecretKey, PeelKey, RoundContext, SealSecretKey,
+    Hop, HopKey, JointSealKey, KemSecretKey, OnionSecretKey, PeelKey, RoundContext, SealSecretKey,
 };
-use antiphon_wire::{Epoch, Geometry, Layer, Round, ShardIndex};
+use antiphon_wire::{Epoch, Geometry, Layer, Round, ShardIndex, Suite};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 
@@ -19,8 +21,16 @@ pub(crate) fn context(layers: u8, body: u16) -> RoundContext {
     }
 }
 
+/// The same round in suite 2.
+pub(crate) fn hybrid(layers: u8, body: u16) -> RoundContext {
+    let classic = context(layers, body);
+    RoundContext { geometry: classic.geometry.with_suite(Suite::Hybrid), ..classic }
+}
+
+/// Shards whose keys have both halves.
 pub(crate) struct Network {
     pub(crate) secrets: Vec<OnionSecretKey>,
+    pub(crate) kems: Vec<Arc<KemSecretKey>>,
     pub(crate) seals: Vec<SealSecretKey>,
     pub(crate) plain: Vec<HopKey>,
     pub(crate) sealed: Vec<HopKey>,
@@ -32,12 +42,16 @@ impl Network {
         let seals: Vec<_> = (0..shards).map(|_| SealSecretKey::generate(rng)).collect();
         let seal_keys: Vec<_> = seals.iter().map(SealSecretKey::public_key).collect();
         let joint = JointSealKey::sum(&seal_keys).unwrap();
-        let plain = secrets.iter().map(|secret| HopKey::plain(&secret.public_key())).collect();
-        let sealed = secrets
-            .iter()
-            .map(|secret| HopKey::sealed(&secret.public_key(), &joint).unwrap())
-            .collect();
-        Self { secrets, seals, plain, sealed }
+        let kems: Vec<_> = (0..shards).map(|_| Arc::new(KemSecretKey::generate(rng))).collect();
+        let with_kem = |(key, kem): (HopKey, &Arc<KemSecretKey>)| {
+            key.with_kem(Arc::new(kem.public_key().clone()))
+        };
+        let plain = secrets.iter().map(|secret| HopKey::plain(&secret.public_key()));
+        let sealed =
+            secrets.iter().map(|secret| HopKey::sealed(&secret.public_key(), &joint).unwrap());
+        let plain = plain.zip(&kems).map(with_kem).collect();
+        let sealed = sealed.zip(&kems).map(with_kem).collect();
+        Self { secrets, kems, seals, plain, sealed }
     }
 
     pub(crate) fn path(&self, geometry: Geometry, rng: &mut ChaCha20Rng) -> Vec<Hop<'_>> {
@@ -53,11 +67,12 @@ impl Network {
 
     pub(crate) fn peel_key(&self, geometry: Geometry, layer: Layer, shard: ShardIndex) -> PeelKey {
         let secret = &self.secrets[shard.position()];
-        if layer == geometry.seal_layer() {
+        let key = if layer == geometry.seal_layer() {
             PeelKey::sealed(secret, &self.seals).unwrap()
         } else {
             PeelKey::plain(secret)
-        }
+        };
+        key.with_kem(Arc::clone(&self.kems[shard.position()]))
     }
 }
 

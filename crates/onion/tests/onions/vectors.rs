@@ -1,14 +1,18 @@
 //! The published vectors hold for this implementation.
 
+use std::sync::Arc;
+
 use antiphon_onion::{
-    EphemeralSecrets, Hop, HopKey, JointSealKey, KeyError, KeySet, OnionPublicKey, OnionSecretKey,
-    PeelKey, Peeled, ProofOfPossession, ReplyKey, ReplyKeys, RoundContext, SealPublicKey,
-    SealSecretKey, apply_reply_stream, ephemeral_of, inner_of, peel_batch, rebuild_batch,
+    EphemeralSecrets, Hop, HopKey, JointSealKey, KemSecretKey, KeyError, KeySet, OnionPublicKey,
+    OnionSecretKey, PeelKey, Peeled, ProofOfPossession, ReplyKey, ReplyKeys, RoundContext,
+    SealPublicKey, SealSecretKey, apply_reply_stream, ephemeral_of, inner_of, peel_batch,
+    rebuild_batch,
 };
-use antiphon_wire::{Epoch, Geometry, Layer, Round, ShardIndex};
+use antiphon_wire::{Epoch, Geometry, Layer, Round, ShardIndex, Suite};
 use serde_json::Value;
 
 const GOOD: &str = include_str!("../../vectors/good.json");
+const HYBRID: &str = include_str!("../../vectors/hybrid.json");
 const BAD: &str = include_str!("../../vectors/bad.json");
 
 fn bytes(value: &Value) -> Vec<u8> {
@@ -155,6 +159,58 @@ fn onions_are_peeled_and_answered_as_published() {
     }
     ReplyKeys::of_one_onion(reply_keys).open(0, &mut reply);
     assert_eq!(reply, bytes(&good.json["reply"]));
+}
+
+#[test]
+fn onions_of_suite_2_are_built_and_peeled_as_published() {
+    let good = Good::read();
+    let json: Value = serde_json::from_str(HYBRID).unwrap();
+    let geometry = good.context.geometry.with_suite(Suite::Hybrid);
+    let context = RoundContext { geometry, ..good.context };
+    let shards = json["shards"].as_array().unwrap();
+    let kems: Vec<_> = shards
+        .iter()
+        .map(|shard| Arc::new(KemSecretKey::from_seed(&array(&shard["kem_seed"]))))
+        .collect();
+    for (shard, kem) in shards.iter().zip(&kems) {
+        let hash = blake3::hash(&kem.public_key().to_bytes());
+        assert_eq!(*hash.as_bytes(), array(&shard["kem_public_blake3"]));
+    }
+    let keys: Vec<_> = geometry
+        .all_layers()
+        .map(|layer| {
+            let public = good.secrets[good.shard(layer)].public_key();
+            let key = if layer == geometry.seal_layer() {
+                HopKey::sealed(&public, &good.joint).unwrap()
+            } else {
+                HopKey::plain(&public)
+            };
+            key.with_kem(Arc::new(kems[good.shard(layer)].public_key().clone()))
+        })
+        .collect();
+    let hops: Vec<_> = geometry
+        .all_layers()
+        .zip(&keys)
+        .map(|(layer, key)| Hop { shard: ShardIndex(good.shard(layer) as u16), key })
+        .collect();
+    let path = json["path"].as_array().unwrap();
+    let secrets: Vec<_> = path.iter().map(|layer| array(&layer["ephemeral_secret"])).collect();
+    let ephemerals = EphemeralSecrets::revealed(&secrets);
+    let deposit = bytes(&good.json["deposit"]);
+    let mut onion = bytes(&json["onion"]);
+    for (layer, published) in geometry.all_layers().zip(path) {
+        assert_eq!(*blake3::hash(&onion).as_bytes(), array(&published["onion_blake3"]));
+        let mut built = vec![0; geometry.onion_bytes(layer)];
+        rebuild_batch(context, layer, &hops, &deposit, &ephemerals, &mut built).unwrap();
+        assert_eq!(onion, built);
+        let mut peeled = Peeled::default().with_circuits();
+        let key = good.peel_key(layer).with_kem(Arc::clone(&kems[good.shard(layer)]));
+        peel_batch(&key, context, layer, &mut onion, &mut peeled).unwrap();
+        assert_eq!(peeled.reply_key(0).unwrap().as_bytes(), &array(&published["reply_key"]));
+        assert_eq!(peeled.circuit_key(0).unwrap().as_bytes(), &array(&published["circuit_key"]));
+        onion = inner_of(geometry, layer, &onion).to_vec();
+    }
+    assert_eq!(onion, deposit);
 }
 
 #[test]
