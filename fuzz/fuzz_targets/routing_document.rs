@@ -66,8 +66,8 @@ fn document(keys: &[SigningKey], network: &NetworkFile) -> EpochDocument {
     let shard = |(i, key): (usize, &SigningKey)| ShardEntry {
         operator: OperatorIndex(i as u16),
         identity: IdentityKey::of(key),
-        peer_address: ([127, 0, 0, 1], 1).into(),
-        client_address: ([127, 0, 0, 1], 2).into(),
+        peer_addresses: std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into(),
+        client_addresses: std::net::SocketAddr::from(([127, 0, 0, 1], 2)).into(),
         onion_key: POINT,
         noise_volume: 4000,
         noise_sigma: 200 << 10,

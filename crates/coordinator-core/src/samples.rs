@@ -1,5 +1,6 @@
 //! Networks, shards and documents for the tests of single machines.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use antiphon_wire::{
@@ -70,8 +71,8 @@ pub(crate) fn registration(rules: &Rules, number: u8) -> Registration {
     Registration {
         version: PROTOCOL_VERSION,
         list: Signed::new(list, &operator_key(number)),
-        peer_address: "127.0.0.1:1".parse().unwrap(),
-        client_address: "127.0.0.1:2".parse().unwrap(),
+        peer_addresses: SocketAddr::from(([127, 0, 0, 1], 1)).into(),
+        client_addresses: SocketAddr::from(([127, 0, 0, 1], 2)).into(),
     }
 }
 
@@ -91,8 +92,8 @@ pub(crate) fn document(
     let entry = |(position, identity): (usize, &IdentityKey)| ShardEntry {
         operator: OperatorIndex(position as u16),
         identity: *identity,
-        peer_address: "127.0.0.1:1".parse().unwrap(),
-        client_address: "127.0.0.1:2".parse().unwrap(),
+        peer_addresses: SocketAddr::from(([127, 0, 0, 1], 1)).into(),
+        client_addresses: SocketAddr::from(([127, 0, 0, 1], 2)).into(),
         onion_key: [0; 32],
         noise_volume: 1,
         noise_sigma: 1,

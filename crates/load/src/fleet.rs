@@ -172,7 +172,7 @@ impl Shared {
     }
 
     fn gateway(&self, epoch: &VerifiedEpoch, identity: &IdentityKey) -> Option<Arc<Gateway>> {
-        let address = epoch.shards()[epoch.index_of(identity)?.position()].client_address;
+        let address = epoch.shards()[epoch.index_of(identity)?.position()].client_addresses.first();
         let mut gateways = lock(&self.gateways);
         let gateway = gateways.entry((*identity, address)).or_insert_with(|| {
             Arc::new(Gateway {

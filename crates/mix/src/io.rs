@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{
-    BatchHeader, Direction, Epoch, FromClient, IdentityKey, Layer, OperatorList, PeerMessage,
-    Round, RoundCounts, RoundOutcome, Signed, SignedHeader, ToClient, ToCoordinator, ToShard,
+    Addresses, BatchHeader, Direction, Epoch, FromClient, IdentityKey, Layer, OperatorList,
+    PeerMessage, Round, RoundCounts, RoundOutcome, Signed, SignedHeader, ToClient, ToCoordinator,
+    ToShard,
 };
 
 use crate::SignerState;
@@ -78,6 +79,13 @@ pub enum Input {
     Stay,
     /// The operator has signed a new list; the signature is checked.
     List(Signed<OperatorList>),
+    /// The shard is reached at these addresses from now on. Epochs that are planned list them.
+    Addresses {
+        /// For other shards.
+        peers: Addresses,
+        /// For clients.
+        clients: Addresses,
+    },
     /// Time has passed; nothing else is new.
     Tick,
 }

@@ -9,14 +9,14 @@ mod patience;
 mod rounds;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_onion::EntropySource;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{
-    Epoch, IdentityKey, NetworkFile, OperatorList, Round, Signed, Timestamp, ToCoordinator, ToShard,
+    Addresses, Epoch, IdentityKey, NetworkFile, OperatorList, Round, Signed, Timestamp,
+    ToCoordinator, ToShard,
 };
 use ed25519_dalek::SigningKey;
 
@@ -42,10 +42,10 @@ pub struct ShardConfig {
     pub identity: SigningKey,
     /// Its operator's newest list, which it is on, with a valid signature.
     pub list: Signed<OperatorList>,
-    /// Address at which other shards reach it.
-    pub peer_address: SocketAddr,
-    /// Address at which clients reach it.
-    pub client_address: SocketAddr,
+    /// Addresses at which other shards reach it.
+    pub peer_addresses: Addresses,
+    /// Addresses at which clients reach it.
+    pub client_addresses: Addresses,
     /// Upper bounds on what it takes from others.
     pub limits: Limits,
 }
@@ -54,6 +54,8 @@ pub struct ShardConfig {
 #[derive(Debug)]
 pub struct Shard {
     config: ShardConfig,
+    /// Addresses for shards and for clients that it registered before those it has.
+    former: Option<(Addresses, Addresses)>,
     lists: Lists,
     me: IdentityKey,
     entropy: EntropySource,
@@ -87,6 +89,7 @@ impl Shard {
     /// round come from what `entropy` gives for it.
     pub fn new(config: ShardConfig, state: SignerState, entropy: EntropySource) -> Self {
         let mut shard = Self {
+            former: None,
             lists: Lists::new(config.list.clone()),
             me: IdentityKey::of(&config.identity),
             entropy,
@@ -140,6 +143,7 @@ impl Shard {
             Input::Leave => self.leave(),
             Input::Stay => self.stay(),
             Input::List(list) => self.take_list(now, list),
+            Input::Addresses { peers, clients } => self.move_to(now, peers, clients),
             Input::Tick => {}
         }
         // Every input tells the time as well.

@@ -125,8 +125,8 @@ fn offer(plan: &Plan, network: &NetworkFile, place: &Place, shard: &Shard) -> Of
         registration: Registration {
             version: PROTOCOL_VERSION,
             list: Signed::new(list, &operator_key(place.operator)),
-            peer_address: place.address,
-            client_address: place.address,
+            peer_addresses: place.address.into(),
+            client_addresses: place.address.into(),
         },
         contribution: Contribution {
             epoch: plan.epoch,

@@ -185,8 +185,8 @@ fn entries(by_operator: &ByOperator<'_>, noise: &NoiseAllocation) -> Vec<ShardEn
         shards.extend(offers.iter().map(|offer| ShardEntry {
             operator: *operator,
             identity: offer.contribution.identity,
-            peer_address: offer.registration.peer_address,
-            client_address: offer.registration.client_address,
+            peer_addresses: offer.registration.peer_addresses.clone(),
+            client_addresses: offer.registration.client_addresses.clone(),
             onion_key: offer.contribution.onion_key,
             noise_volume: noise.volume(),
             noise_sigma: noise.sigma().units(),

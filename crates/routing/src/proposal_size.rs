@@ -3,6 +3,8 @@
 //! Every shard contributes a seal key and a proof for each round, so a proposal grows with the product of
 //! both numbers: at 720 rounds, 16 MiB hold some 240 shards.
 
+use antiphon_wire::MOST_ADDRESSES;
+
 /// The largest message between the coordinator and a shard, in bytes.
 pub const MOST_PROPOSAL_BYTES: usize = 16 << 20;
 
@@ -10,8 +12,12 @@ pub const MOST_PROPOSAL_BYTES: usize = 16 << 20;
 const KEY_AND_PROOF: u64 = 32 + 64;
 /// Bytes of a round's joint seal key.
 const JOINT_KEY: u64 = 32;
+/// The longest address as text, an IPv6 one with a scope, behind its length.
+const ADDRESS: u64 = 2 + 58;
+/// A shard's addresses for others of one kind, behind their count, at most.
+const ADDRESSES: u64 = 1 + MOST_ADDRESSES as u64 * ADDRESS;
 /// A shard's entry, its place in its operator's list, and the rest of its contribution, at most.
-const SHARD: u64 = 112 + 32 + 152;
+const SHARD: u64 = 74 + 2 * ADDRESSES + 32 + 152;
 /// An operator's signed list without its shards.
 const OPERATOR: u64 = 160;
 /// Bytes of the fields that are there once.

@@ -24,10 +24,11 @@ pub struct ShardServerConfig {
     pub listen_peers: SocketAddr,
     /// Address to listen on for clients. With port 0 the system chooses one.
     pub listen_clients: SocketAddr,
-    /// Address for other shards, if that is not the one listened on.
-    pub advertise_peers: Option<Advertised>,
-    /// Address for clients, if that is not the one listened on.
-    pub advertise_clients: Option<Advertised>,
+    /// Addresses for other shards, if that is not the one listened on; at most
+    /// [`MOST_ADDRESSES`](antiphon_wire::MOST_ADDRESSES).
+    pub advertise_peers: Vec<Advertised>,
+    /// Addresses for clients, likewise.
+    pub advertise_clients: Vec<Advertised>,
     /// Address and identity of the coordinator.
     pub coordinator: CoordinatorAddress,
     /// The file that keeps the shard from signing twice. `None` keeps that in memory only, which is

@@ -2,22 +2,32 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use antiphon_process::redial::{self, Peer};
 use antiphon_transport::{CloseReason, DialError, Dialer, Link, LinkReceiver, PeerIdentity};
-use antiphon_wire::{Decode as _, ToShard};
+use antiphon_wire::{Addresses, Decode as _, ToShard};
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
 
 use crate::CoordinatorAddress;
+use crate::advertised::Advertising;
 use crate::redial::WAITS;
 
+/// Interval at which names are looked up again while there is a link.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(60);
+/// Longest time that looking names up may take.
+const LOOK_UP_WITHIN: Duration = Duration::from_secs(3);
 /// Messages that wait for the coordinator at most.
 const QUEUE: usize = 64;
 
 /// Event on the link to the coordinator.
 #[derive(Debug)]
 pub(crate) enum CoordinatorEvent {
+    /// The shard is reached at these addresses by now, by shards and by clients.
+    Reached(Addresses, Addresses),
     /// There is a link. Messages queued here go over this link or are lost with it, so that nothing ever goes
     /// ahead of the registration. Dropping the queue closes the link, when all is sent.
     Linked(mpsc::Sender<Bytes>),
@@ -31,14 +41,18 @@ pub(crate) enum CoordinatorEvent {
 pub(crate) async fn keep_linked(
     dialer: Arc<Dialer>,
     coordinator: CoordinatorAddress,
+    advertising: Advertising,
     events: mpsc::Sender<CoordinatorEvent>,
 ) {
-    redial::keep_linked(Coordinator { dialer, address: coordinator, events }, WAITS).await;
+    let advertising = Arc::new(advertising);
+    let coordinator = Coordinator { dialer, address: coordinator, advertising, events };
+    redial::keep_linked(coordinator, WAITS).await;
 }
 
 struct Coordinator {
     dialer: Arc<Dialer>,
     address: CoordinatorAddress,
+    advertising: Arc<Advertising>,
     events: mpsc::Sender<CoordinatorEvent>,
 }
 
@@ -52,7 +66,9 @@ impl Peer for Coordinator {
     }
 
     async fn carry(&mut self, link: Link) -> ControlFlow<()> {
-        match carry(link, &self.events).await {
+        // The shard registers with what it is reached at by now.
+        look_up(&self.advertising, &self.events).await;
+        match carry(link, &self.advertising, &self.events).await {
             Some(why) => self.lost(why).await,
             None => ControlFlow::Break(()),
         }
@@ -73,7 +89,11 @@ impl Coordinator {
 }
 
 /// Carries messages both ways until the link is gone, and returns why; `None` if it was ended here.
-async fn carry(link: Link, events: &mpsc::Sender<CoordinatorEvent>) -> Option<String> {
+async fn carry(
+    link: Link,
+    advertising: &Arc<Advertising>,
+    events: &mpsc::Sender<CoordinatorEvent>,
+) -> Option<String> {
     let (sender, mut receiver) = link.split();
     let (queue, mut queued) = mpsc::channel(QUEUE);
     events.send(CoordinatorEvent::Linked(queue)).await.ok()?;
@@ -90,9 +110,40 @@ async fn carry(link: Link, events: &mpsc::Sender<CoordinatorEvent>) -> Option<St
     };
     tokio::select! {
         ended = send_all => ended,
+        why = look_up_again(advertising, events) => why,
         why = listen(&mut receiver, events) => {
             sender.close(CloseReason::Protocol);
             Some(why)
+        }
+    }
+}
+
+/// Looks names up again and again. Never ends.
+async fn look_up_again(
+    advertising: &Arc<Advertising>,
+    events: &mpsc::Sender<CoordinatorEvent>,
+) -> Option<String> {
+    loop {
+        sleep(LOOK_UP_EVERY).await;
+        look_up(advertising, events).await;
+    }
+}
+
+/// Looks up where the shard is reached, and tells. Where that fails it goes on with what it has.
+async fn look_up(advertising: &Arc<Advertising>, events: &mpsc::Sender<CoordinatorEvent>) {
+    if advertising.is_fixed() {
+        return;
+    }
+    let advertising = Arc::clone(advertising);
+    let looking = spawn_blocking(move || advertising.resolve());
+    match timeout(LOOK_UP_WITHIN, looking).await {
+        Ok(Ok(Ok((peers, clients)))) => {
+            // Fails only if the shard is stopping.
+            let _ = events.send(CoordinatorEvent::Reached(peers, clients)).await;
+        }
+        Ok(Ok(Err(error))) => tracing::warn!(%error, "advertising the addresses of before"),
+        Ok(Err(_)) | Err(_) => {
+            tracing::warn!("names cannot be looked up: advertising the addresses of before");
         }
     }
 }

@@ -257,6 +257,7 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
 
     fn coordinator_event(&mut self, event: CoordinatorEvent) -> Option<Input> {
         match event {
+            CoordinatorEvent::Reached(peers, clients) => Some(Input::Addresses { peers, clients }),
             CoordinatorEvent::Linked(queue) => {
                 self.coordinator = Some(queue);
                 self.part.unlinked = None;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 pub use antiphon_process::config_file::ConfigError;
 use antiphon_process::config_file::{AdminSection, ConfigSource};
 use antiphon_transport::Medium;
+use antiphon_wire::MOST_ADDRESSES;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -28,8 +29,8 @@ pub struct ConfigFile {
 struct Raw {
     listen_peers: SocketAddr,
     listen_clients: SocketAddr,
-    advertise_peers: Option<String>,
-    advertise_clients: Option<String>,
+    advertise_peers: Option<OneOrMore>,
+    advertise_clients: Option<OneOrMore>,
     identity: PathBuf,
     network: PathBuf,
     operator_list: PathBuf,
@@ -41,6 +42,13 @@ struct Raw {
     admin: Option<AdminSection>,
     /// Former name of `admin`, to be told of.
     metrics: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a text, or a list of texts")]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
 }
 
 #[derive(Deserialize)]
@@ -134,11 +142,20 @@ impl Raw {
 fn advertised(
     source: &ConfigSource,
     key: &'static str,
-    text: Option<String>,
-) -> Result<Option<Advertised>, ConfigError> {
-    let expected = "an address or a host, with a port that others can dial";
+    texts: Option<OneOrMore>,
+) -> Result<Vec<Advertised>, ConfigError> {
+    let texts = match texts {
+        None => return Ok(Vec::new()),
+        Some(OneOrMore::One(text)) => vec![text],
+        Some(OneOrMore::More(texts)) => texts,
+    };
+    if !(1..=MOST_ADDRESSES).contains(&texts.len()) {
+        let found = format!("a list of {}", texts.len());
+        return Err(source.wrong(key, found, "from one to four, or left out"));
+    }
+    let expected = "an address or a host, with a port that others can dial, or `auto`";
     let parse = |text: String| text.parse().map_err(|_| source.wrong(key, text, expected));
-    text.map(parse).transpose()
+    texts.into_iter().map(parse).collect()
 }
 
 impl RawCoordinator {

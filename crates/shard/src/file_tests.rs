@@ -48,7 +48,7 @@ fn a_good_file_is_read_with_paths_relative_to_it() {
     assert_eq!(shard.state.as_deref(), Some(directory.path().join("state.toml").as_path()));
     assert_eq!(shard.identity.to_bytes(), [2; 32]);
     assert_eq!(shard.coordinator.identity, IdentityKey([0xab; 32]));
-    assert_eq!(shard.advertise_peers, None);
+    assert_eq!(shard.advertise_peers, []);
     assert_eq!(shard.limits, ServerLimits { client_queue: 32, ..ServerLimits::default() });
     assert_eq!(config.admin, Some("127.0.0.1:9100".parse().unwrap()));
 }
@@ -58,7 +58,22 @@ fn a_shard_can_be_advertised_by_name() {
     let directory = directory();
     let text = GOOD.replacen("192.0.2.1:4402", "shard-0.mix.svc:4402", 1);
     let shard = read_text(&directory, &text).unwrap().shard;
-    assert_eq!(shard.advertise_clients, Some(Advertised::Name("shard-0.mix.svc:4402".to_owned())));
+    assert_eq!(shard.advertise_clients, [Advertised::Name("shard-0.mix.svc:4402".to_owned())]);
+}
+
+#[test]
+fn a_shard_has_up_to_four_addresses_in_the_order_in_which_they_are_tried() {
+    let directory = directory();
+    let with = |list: &str| read_text(&directory, &GOOD.replacen("\"192.0.2.1:4402\"", list, 1));
+    let shard = with("[\"auto\", \"192.0.2.1:1\", \"mix.example:2\"]").unwrap().shard;
+    let texts: Vec<_> = shard.advertise_clients.iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["auto", "192.0.2.1:1", "mix.example:2"]);
+    let five = format!("[{}]", "\"auto\",".repeat(5));
+    for (list, says) in [("[]", "a list of 0"), (&five, "a list of 5"), ("[7]", "a list of texts")]
+    {
+        let error = with(list).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
 }
 
 #[test]

@@ -1,14 +1,13 @@
 //! The two links that this shard dials to another shard, to send over: one for messages and one for
 //! batches. Each is dialled again when lost.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_process::backoff::Backoff;
 use antiphon_process::entropy::entropy;
 use antiphon_transport::{BatchSender, Lane, PeerDialer, PeerIdentity, PeerSender};
-use antiphon_wire::IdentityKey;
+use antiphon_wire::{Addresses, IdentityKey};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -31,7 +30,7 @@ const CHUNK_BYTES: usize = 128 << 10;
 /// The links to one peer. Nothing here ever waits for the peer.
 #[derive(Debug)]
 pub(crate) struct Outbound {
-    pub(crate) address: SocketAddr,
+    pub(crate) addresses: Addresses,
     frames: mpsc::Sender<Bytes>,
     batches: mpsc::Sender<Vec<Bytes>>,
     tasks: [JoinHandle<()>; 2],
@@ -42,17 +41,17 @@ pub(crate) struct Outbound {
 pub(crate) struct QueueFull;
 
 impl Outbound {
-    /// Starts dialling the shard `identity` at `address`.
+    /// Starts dialling the shard `identity` at `addresses`.
     pub(crate) fn start(
         dialer: &Arc<PeerDialer>,
         identity: IdentityKey,
-        address: SocketAddr,
+        addresses: Addresses,
     ) -> Self {
         let (frames, frames_out) = mpsc::channel(FRAMES);
         let (batches, batches_out) = mpsc::channel(BATCHES);
         let tasks = [Queue::Frames(frames_out), Queue::Batches(batches_out)]
-            .map(|queue| tokio::spawn(run(Arc::clone(dialer), identity, address, queue)));
-        Self { address, frames, batches, tasks }
+            .map(|queue| tokio::spawn(run(Arc::clone(dialer), identity, addresses.clone(), queue)));
+        Self { addresses, frames, batches, tasks }
     }
 
     /// Queues a control frame.
@@ -139,14 +138,14 @@ impl Queue {
 async fn run(
     dialer: Arc<PeerDialer>,
     identity: IdentityKey,
-    address: SocketAddr,
+    addresses: Addresses,
     mut queue: Queue,
 ) {
     let mut rng = entropy();
     let mut backoff = Backoff::new(WAITS);
     let lane = queue.lane();
     loop {
-        match dialer.dial(address, PeerIdentity(identity.0), lane).await {
+        match dialer.dial_first(addresses.all(), PeerIdentity(identity.0), lane).await {
             Ok(link) => {
                 let since = Instant::now();
                 tracing::debug!(peer = %identity, ?lane, "linked to a peer");

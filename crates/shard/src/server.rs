@@ -16,19 +16,22 @@ use antiphon_process::kept_file::KeptFile;
 use antiphon_process::readiness::Readiness;
 use antiphon_process::requests::{self, Asker};
 use antiphon_transport::{BindError, Dialer, Identity, Limits, PeerDialer};
-use antiphon_wire::{IdentityKey, NetworkFile, OperatorIndex, OperatorList, Signed};
+use antiphon_wire::{
+    AddressesError, IdentityKey, NetworkFile, OperatorIndex, OperatorList, Signed,
+};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use self::endpoints::Endpoints;
+use crate::advertised::Advertising;
 use crate::coordinator::{self, CoordinatorEvent};
 use crate::event_loop::{AbortOnDrop, EventLoop, Hands, Sources};
 use crate::peers::PeerLinks;
 use crate::phase::Phase;
 use crate::workers::Workers;
 use crate::{
-    Advertised, CoordinatorAddress, RunError, ShardNotice, ShardServerConfig, StateFileError,
-    metrics, state_file,
+    CoordinatorAddress, RunError, ShardNotice, ShardServerConfig, StateFileError, metrics,
+    state_file,
 };
 
 /// Notices kept for a subscriber that is slow to take them.
@@ -67,6 +70,14 @@ pub enum StartError {
         name: String,
         /// Error of the lookup.
         source: io::Error,
+    },
+    /// The addresses that are advertised are none that a shard can have.
+    #[error("`advertise_{whom}`: {source}")]
+    Addresses {
+        /// `peers` or `clients`.
+        whom: &'static str,
+        /// What is wrong with them.
+        source: AddressesError,
     },
     /// The operator's list is for another network.
     #[error("the operator list is for another network file than the one given")]
@@ -156,7 +167,8 @@ impl ShardServer {
         let endpoints = Endpoints::bind(&config, &credentials, &links)?;
         let addresses = (endpoints.peer_address, endpoints.client_address);
         let network = Arc::new(config.network.clone());
-        let machine = machine(&config, &network, &endpoints, state)?;
+        let advertising = advertising(&config, addresses);
+        let machine = machine(&config, &network, &advertising, state)?;
         let workers = workers(&config)?;
         let (results_in, results) = mpsc::unbounded_channel();
         let identity = machine.identity();
@@ -169,7 +181,7 @@ impl ShardServer {
         let doors = endpoints.doors();
         let medium = config.medium;
         let served = endpoints.serve(&config.limits, &links, &phase);
-        let (coordinator, coordinator_task) = linked(&credentials, config.coordinator);
+        let (coordinator, coordinator_task) = linked(&credentials, config.coordinator, advertising);
         let hands = Hands {
             state_file,
             phase: phase.clone(),
@@ -284,16 +296,16 @@ fn kept_state(
 fn machine(
     config: &ShardServerConfig,
     network: &Arc<NetworkFile>,
-    endpoints: &Endpoints,
+    advertising: &Advertising,
     state: SignerState,
 ) -> Result<Shard, StartError> {
-    let (peers, clients) = (config.advertise_peers.as_ref(), config.advertise_clients.as_ref());
+    let (peer_addresses, client_addresses) = advertising.resolve()?;
     let config = ShardConfig {
         network: Arc::clone(network),
         identity: config.identity.clone(),
         list: config.list.clone(),
-        peer_address: advertised("peers", peers, endpoints.peer_address)?,
-        client_address: advertised("clients", clients, endpoints.client_address)?,
+        peer_addresses,
+        client_addresses,
         limits: config.limits.rounds,
     };
     Ok(Shard::new(config, state, EntropySource::new(entropy())))
@@ -313,28 +325,22 @@ fn workers(config: &ShardServerConfig) -> Result<Arc<Workers>, StartError> {
 fn linked(
     identity: &Identity,
     coordinator: CoordinatorAddress,
+    advertising: Advertising,
 ) -> (mpsc::Receiver<CoordinatorEvent>, AbortOnDrop) {
     let (events, events_out) = mpsc::channel(COORDINATOR_EVENTS);
     let dialer = Arc::new(Dialer::new(Some(identity), Limits::coordinator()));
-    let task = tokio::spawn(coordinator::keep_linked(dialer, coordinator, events));
+    let task = tokio::spawn(coordinator::keep_linked(dialer, coordinator, advertising, events));
     (events_out, AbortOnDrop(task))
 }
 
-/// Address to register, which others have to be able to dial.
-fn advertised(
-    whom: &'static str,
-    advertised: Option<&Advertised>,
-    bound: SocketAddr,
-) -> Result<SocketAddr, StartError> {
-    let resolve = |advertised: &Advertised| {
-        let name = advertised.to_string();
-        advertised.resolve(bound).map_err(|source| StartError::Unresolved { whom, name, source })
-    };
-    let address = advertised.map_or(Ok(bound), resolve)?;
-    if address.ip().is_unspecified() || address.port() == 0 {
-        return Err(StartError::NoAddress { whom, address });
+/// Everything that the addresses to register come from, of a shard that listens at `listened`.
+fn advertising(config: &ShardServerConfig, listened: (SocketAddr, SocketAddr)) -> Advertising {
+    Advertising {
+        peers: config.advertise_peers.clone(),
+        clients: config.advertise_clients.clone(),
+        listened,
+        coordinator: config.coordinator.address.clone(),
     }
-    Ok(address)
 }
 
 impl ShardServerConfig {
@@ -356,7 +362,7 @@ impl ShardServerConfig {
             ("clients", &self.advertise_clients, self.listen_clients),
         ] {
             // What is advertised was checked when it was read, and names are looked up at the start.
-            if advertised.is_none() && listen.ip().is_unspecified() {
+            if advertised.is_empty() && listen.ip().is_unspecified() {
                 return Err(StartError::NoAddress { whom, address: listen });
             }
         }

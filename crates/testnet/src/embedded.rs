@@ -337,8 +337,8 @@ fn shard_config(
         list: Signed::new(list, operator),
         listen_peers: any_port(),
         listen_clients: any_port(),
-        advertise_peers: None,
-        advertise_clients: None,
+        advertise_peers: Vec::new(),
+        advertise_clients: Vec::new(),
         coordinator,
         // Nothing of this network outlives the process.
         state: None,

@@ -4,6 +4,7 @@ mod batches;
 mod bind_error;
 mod close;
 mod dial_error;
+mod dial_first;
 mod door;
 mod frame;
 mod identity;

@@ -81,8 +81,8 @@ mod tests {
         let shard = |i| ShardEntry {
             operator: OperatorIndex(i as u16),
             identity: IdentityKey::of(&key(i)),
-            peer_address: ([127, 0, 0, 1], 1).into(),
-            client_address: ([127, 0, 0, 1], 2).into(),
+            peer_addresses: std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into(),
+            client_addresses: std::net::SocketAddr::from(([127, 0, 0, 1], 2)).into(),
             onion_key: [0; 32],
             noise_volume: 4,
             noise_sigma: 64,

@@ -1,11 +1,9 @@
 //! Messages between the coordinator and the shards.
 
-use std::net::SocketAddr;
-
 use crate::codec::{choice, record};
 use crate::{
-    Contribution, Digest, Epoch, EpochDocument, OperatorList, Reason, Round, ShardIndex, Signature,
-    Signed, SignedDocument, Timestamp,
+    Addresses, Contribution, Digest, Epoch, EpochDocument, OperatorList, Reason, Round, ShardIndex,
+    Signature, Signed, SignedDocument, Timestamp,
 };
 
 /// The most rounds that a coordinator has open at once. It bounds the memory that shards and clients keep for
@@ -20,10 +18,10 @@ record! {
         pub version: u16,
         /// Signed list of the operator, on which the shard is.
         pub list: Signed<OperatorList>,
-        /// Address for other shards.
-        pub peer_address: SocketAddr,
-        /// Address for clients.
-        pub client_address: SocketAddr,
+        /// Addresses for other shards.
+        pub peer_addresses: Addresses,
+        /// Addresses for clients.
+        pub client_addresses: Addresses,
     }
 }
 

@@ -1,16 +1,15 @@
 //! Epoch documents and what goes into them.
 
-use std::net::SocketAddr;
-
 use ed25519_dalek::SigningKey;
 
 use crate::codec::{Decode, DecodeError, Encode, Reader, record};
 use crate::{
-    Digest, Epoch, IdentityKey, OperatorIndex, Round, Signable, Signature, Signed, Timestamp,
+    Addresses, Digest, Epoch, IdentityKey, OperatorIndex, Round, Signable, Signature, Signed,
+    Timestamp,
 };
 
 /// The version of every format in this crate.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 
 /// X25519, BLAKE3, AES-256-GCM forward and AES-256-CTR back.
 pub const SUITE_1: u8 = 1;
@@ -78,10 +77,10 @@ record! {
         pub operator: OperatorIndex,
         /// Long-term identity, which signs for the shard.
         pub identity: IdentityKey,
-        /// Address for other shards.
-        pub peer_address: SocketAddr,
-        /// Address for clients.
-        pub client_address: SocketAddr,
+        /// Addresses for other shards.
+        pub peer_addresses: Addresses,
+        /// Addresses for clients.
+        pub client_addresses: Addresses,
         /// Onion key for this epoch, a compressed Edwards point.
         pub onion_key: [u8; 32],
         /// V: noise deposits that the shard adds in every round.

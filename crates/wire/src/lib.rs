@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod addresses;
 mod batch_verification;
 mod client;
 mod codec;
@@ -15,6 +16,7 @@ mod signed;
 mod signed_header;
 mod suite;
 
+pub use addresses::{Addresses, AddressesError, MOST_ADDRESSES};
 pub use batch_verification::verify_together;
 pub use client::{FromClient, Ticket, ToClient};
 pub use codec::{Blob, Decode, DecodeError, Encode, Reader};

@@ -209,7 +209,7 @@ fn is_outdated(epoch: &VerifiedEpoch, now: Timestamp) -> bool {
 pub(super) fn named(epoch: &VerifiedEpoch, identity: &IdentityKey) -> Option<Target> {
     let index = epoch.index_of(identity)?;
     let shard = &epoch.shards()[index.position()];
-    Some(Target::Gateway { address: shard.client_address, identity: shard.identity })
+    Some(Target::Gateway { addresses: shard.client_addresses.clone(), identity: shard.identity })
 }
 
 /// Round of a gateway's message.

@@ -1,13 +1,12 @@
 //! The one link that a client has: to a gateway, or briefly to the coordinator.
 
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_transport::{CloseReason, DialError, Dialer, Limits, Link, LinkReceiver, LinkSender};
 use antiphon_wire::{
-    Decode as _, Encode as _, FromClient, IdentityKey, PROTOCOL_VERSION, ToClient,
+    Addresses, Decode as _, Encode as _, FromClient, IdentityKey, PROTOCOL_VERSION, ToClient,
 };
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -32,7 +31,7 @@ const DOCUMENT_WITHIN: Duration = Duration::from_secs(15);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     Coordinator { address: String, identity: IdentityKey },
-    Gateway { address: SocketAddr, identity: IdentityKey },
+    Gateway { addresses: Addresses, identity: IdentityKey },
 }
 
 /// Event on the line.
@@ -119,7 +118,9 @@ impl Line {
                 Target::Coordinator { address, identity } => {
                     documents.dial_host(&address, identity.0).await
                 }
-                Target::Gateway { address, identity } => gateways.dial(address, identity.0).await,
+                Target::Gateway { addresses, identity } => {
+                    gateways.dial_first(addresses.all(), identity.0).await
+                }
             }
         });
         self.state = State::Dialling(target, dialling);

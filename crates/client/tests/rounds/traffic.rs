@@ -224,7 +224,8 @@ async fn the_same_measures_catch_clients_that_leak() {
     let capture = Capture::default();
     let mut world = World::behind(|address| capture.relay(address));
     let mut shards = world.mix.signed.document.shards.iter();
-    let gateway = shards.find(|shard| shard.identity == World::identity(0)).unwrap().client_address;
+    let gateway =
+        shards.find(|shard| shard.identity == World::identity(0)).unwrap().client_addresses.first();
     let leaks = [Leak::None, Leak::None, Leak::None, Leak::None, Leak::Extra, Leak::Extra];
     let leaks = [&leaks[..], &[Leak::Late, Leak::Late]].concat();
     let mut served = Vec::new();

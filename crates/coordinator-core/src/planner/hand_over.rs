@@ -1,6 +1,6 @@
-//! Epochs that take over from a running one before its end: a shard leaves, or is back.
+//! Epochs that take over from a running one before its end: a shard leaves, is back, or is reached elsewhere.
 
-use antiphon_wire::{IdentityKey, Round, SignedDocument, Timestamp};
+use antiphon_wire::{IdentityKey, Registration, Round, SignedDocument, Timestamp};
 
 use super::Planner;
 use super::roster::Member;
@@ -17,7 +17,7 @@ const SPARE_MS: u64 = 2000;
 
 impl Planner {
     /// Returns `true` if the newest epoch has a shard that is leaving, or lacks one that has been back for a
-    /// while.
+    /// while, or where one is reached by now.
     pub(super) fn wants_hand_over(
         &self,
         now: Timestamp,
@@ -35,10 +35,14 @@ impl Planner {
             return false;
         }
         let chosen = self.choose(suspensions);
-        chosen.is_quorum && chosen.shards.iter().any(|identity| !is_listed(identity))
+        let news = |identity: &IdentityKey| {
+            let member = self.roster.member(identity);
+            member.is_some_and(|member| !lists_as_registered(newest, identity, member))
+        };
+        chosen.is_quorum && chosen.shards.iter().any(news)
     }
 
-    /// When an epoch with the shards that are back may take over, if any are.
+    /// When an epoch with the shards that are back, or elsewhere, may take over, if any are.
     pub(super) fn hand_over_at(
         &self,
         course: &Course<'_>,
@@ -46,7 +50,9 @@ impl Planner {
     ) -> Option<Timestamp> {
         let newest = course.newest()?;
         let waits = |(identity, member): &(&_, &Member)| {
-            !member.is_leaving() && !suspensions.is_suspended(identity) && !lists(newest, identity)
+            !member.is_leaving()
+                && !suspensions.is_suspended(identity)
+                && !lists_as_registered(newest, identity, member)
         };
         let newcomers = self.roster.members().filter(waits);
         let first = newcomers.map(|(_, member)| member.since).min()?;
@@ -65,4 +71,13 @@ impl Planner {
         let follows = course.next.map(|signed| signed.document.first_round.0);
         Round(first.min(follows.unwrap_or(first))).max(next)
     }
+}
+
+/// Returns `true` if the document lists the shard, at the addresses that it registered.
+fn lists_as_registered(signed: &SignedDocument, shard: &IdentityKey, member: &Member) -> bool {
+    let entry = signed.document.shards.iter().find(|entry| entry.identity == *shard);
+    let Registration { peer_addresses, client_addresses, .. } = &member.registration;
+    entry.is_some_and(|entry| {
+        (&entry.peer_addresses, &entry.client_addresses) == (peer_addresses, client_addresses)
+    })
 }

@@ -173,6 +173,8 @@ pub(super) fn least_weight(network: &NetworkFile) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use antiphon_wire::{Operator, PROTOCOL_VERSION, Policy, Registration, Standing, Timestamp};
     use ed25519_dalek::SigningKey;
 
@@ -213,8 +215,8 @@ mod tests {
             let registration = Registration {
                 version: PROTOCOL_VERSION,
                 list: Signed::new(list, &key(99)),
-                peer_address: "127.0.0.1:1".parse().unwrap(),
-                client_address: "127.0.0.1:2".parse().unwrap(),
+                peer_addresses: SocketAddr::from(([127, 0, 0, 1], 1)).into(),
+                client_addresses: SocketAddr::from(([127, 0, 0, 1], 2)).into(),
             };
             let [identity] = shards(&[seed])[..] else { unreachable!("one seed, one shard") };
             self.roster.connect(identity);

@@ -389,3 +389,23 @@ fn a_coordinator_whose_clock_is_off_goes_by_those_of_the_shards() {
         }
     }
 }
+
+#[test]
+fn a_shard_that_is_reached_elsewhere_is_listed_there_at_the_next_hand_over_and_costs_no_round() {
+    let mut world = running(1000);
+    let since = world.now;
+    world.shards[2].peer_port = 4711;
+    let (identity, shard) = (world.shards[2].identity(), &world.shards[2]);
+    let (registration, standing) = (shard.registration(), shard.standing(world.now));
+    world.message(identity, ToCoordinator::Register { registration, standing });
+    world.run_ms(10_000);
+    let document = &world.newest().document;
+    let entry = document.shards.iter().find(|shard| shard.identity == identity).unwrap();
+    assert_eq!(entry.peer_addresses.first().port(), 4711, "{}", log(&world));
+    nobody_suspended(&world);
+    let rounds: Vec<_> = world.opened.iter().filter(|(.., at)| *at >= since).collect();
+    assert!(rounds.len() > 5 && rounds.iter().any(|(epoch, ..)| *epoch == document.epoch));
+    for pair in rounds.windows(2) {
+        assert!(pair[1].2.ms_since(pair[0].2) <= 1100, "{pair:?}");
+    }
+}

@@ -1,6 +1,7 @@
 //! A stand-in for a shard: real keys, proofs and signatures, no onions.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use antiphon_onion::{KeySet, OnionSecretKey, SealPublicKey, SealSecretKey};
 use antiphon_wire::{
@@ -36,6 +37,8 @@ pub(crate) struct FakeShard {
     held: BTreeMap<Epoch, Digest>,
     /// By how much its clock is ahead, in milliseconds.
     pub(crate) ahead_ms: i64,
+    /// Port at which other shards reach it.
+    pub(crate) peer_port: u16,
     /// Whether it was told that it may leave.
     pub(crate) released: bool,
     /// Why it was told that it is needed.
@@ -56,6 +59,7 @@ impl FakeShard {
             served_round: Round(0),
             held: BTreeMap::new(),
             ahead_ms: 0,
+            peer_port: 1,
             released: false,
             needed: None,
             documents: BTreeMap::new(),
@@ -70,8 +74,8 @@ impl FakeShard {
         Registration {
             version: PROTOCOL_VERSION,
             list: self.list.clone(),
-            peer_address: "127.0.0.1:1".parse().unwrap(),
-            client_address: "127.0.0.1:2".parse().unwrap(),
+            peer_addresses: SocketAddr::from(([127, 0, 0, 1], self.peer_port)).into(),
+            client_addresses: SocketAddr::from(([127, 0, 0, 1], 2)).into(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! States that are kept, lost and found again.
 
 use std::fs;
+use std::net::SocketAddr;
 
 use antiphon_process::kept_file::FailingDisk;
 use antiphon_wire::{
@@ -23,8 +24,8 @@ fn document(epoch: u64, shards: u8) -> Arc<SignedDocument> {
     let entry = |number: u8| ShardEntry {
         operator: OperatorIndex(number.into()),
         identity: IdentityKey([number; 32]),
-        peer_address: "127.0.0.1:1".parse().unwrap(),
-        client_address: "127.0.0.1:2".parse().unwrap(),
+        peer_addresses: SocketAddr::from(([127, 0, 0, 1], 1)).into(),
+        client_addresses: SocketAddr::from(([127, 0, 0, 1], 2)).into(),
         onion_key: [number; 32],
         noise_volume: 1,
         noise_sigma: 1,

@@ -61,6 +61,9 @@ pub(crate) fn copy(input: &Input) -> Option<Input> {
         Input::Leave => Input::Leave,
         Input::Stay => Input::Stay,
         Input::List(list) => Input::List(list.clone()),
+        Input::Addresses { peers, clients } => {
+            Input::Addresses { peers: peers.clone(), clients: clients.clone() }
+        }
         Input::Tick => Input::Tick,
     })
 }
@@ -340,8 +343,8 @@ fn shard(i: usize, file: &Arc<NetworkFile>, rng: &mut ChaCha20Rng) -> Shard {
         network: Arc::clone(file),
         identity: key(2, i),
         list: Signed::new(list, &key(1, i)),
-        peer_address: address(1),
-        client_address: address(2),
+        peer_addresses: address(1).into(),
+        client_addresses: address(2).into(),
         limits: Limits::default(),
     };
     let entropy = EntropySource::new(ChaCha20Rng::from_rng(rng));

@@ -1,10 +1,11 @@
 //! The epochs of a shard: keys offered, documents checked and signed, secrets erased.
 
+use std::mem::replace;
 use std::sync::Arc;
 
 use antiphon_routing::{CheckedProposal, DocumentError, ProposalError, VerifiedEpoch};
 use antiphon_wire::{
-    Blob, Contribution, Epoch, EpochDocument, HeldEpoch, OperatorIndex, OperatorList,
+    Addresses, Blob, Contribution, Epoch, EpochDocument, HeldEpoch, OperatorIndex, OperatorList,
     PROTOCOL_VERSION, Registration, Round, ShardEntry, SignedDocument, Standing, Timestamp,
     ToCoordinator,
 };
@@ -27,14 +28,24 @@ impl Shard {
         let registration = Registration {
             version: PROTOCOL_VERSION,
             list: self.lists.in_use().clone(),
-            peer_address: self.config.peer_address,
-            client_address: self.config.client_address,
+            peer_addresses: self.config.peer_addresses.clone(),
+            client_addresses: self.config.client_addresses.clone(),
         };
         let standing = self.standing(now);
         self.say(ToCoordinator::Register { registration, standing });
         if *self.departure() != Departure::Staying {
             self.say(ToCoordinator::Leaving);
         }
+    }
+
+    /// Registers with new addresses, if they are new.
+    pub(super) fn move_to(&mut self, now: Timestamp, peers: Addresses, clients: Addresses) {
+        let own = (&mut self.config.peer_addresses, &mut self.config.client_addresses);
+        if (&peers, &clients) == (&*own.0, &*own.1) {
+            return;
+        }
+        self.former = Some((replace(own.0, peers), replace(own.1, clients)));
+        self.register(now);
     }
 
     /// The facts that a coordinator without a state needs in order to go on.
@@ -123,9 +134,12 @@ impl Shard {
             return Err("this shard's keys are not in the document as they were offered");
         }
         let own = document.shards.iter().find(|shard| shard.identity == self.me);
+        // The coordinator may have composed it before it heard of newer addresses.
         let registered = |shard: &ShardEntry| {
-            shard.peer_address == self.config.peer_address
-                && shard.client_address == self.config.client_address
+            let found = (&shard.peer_addresses, &shard.client_addresses);
+            let former = self.former.as_ref().map(|(peers, clients)| (peers, clients));
+            found == (&self.config.peer_addresses, &self.config.client_addresses)
+                || Some(found) == former
         };
         if !own.is_some_and(registered) {
             return Err("this shard's addresses are not in the document as registered");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use antiphon_routing::VerifiedEpoch;
-use antiphon_wire::{Epoch, IdentityKey, Round};
+use antiphon_wire::{Addresses, Epoch, IdentityKey, Round};
 
 use super::EventLoop;
 use crate::outbound::Outbound;
@@ -21,7 +21,7 @@ pub(super) struct Rosters {
 #[derive(Debug)]
 struct Roster {
     first_round: Round,
-    peers: Vec<(IdentityKey, SocketAddr)>,
+    peers: Vec<(IdentityKey, Addresses)>,
     /// The longest message of a client in this epoch.
     submission_bytes: usize,
 }
@@ -33,7 +33,7 @@ impl Rosters {
     /// Takes in an epoch; `me` is no peer of its own.
     pub(super) fn add(&mut self, epoch: &VerifiedEpoch, me: &IdentityKey) {
         let peers = epoch.shards().iter().filter(|shard| shard.identity != *me);
-        let peers = peers.map(|shard| (shard.identity, shard.peer_address)).collect();
+        let peers = peers.map(|shard| (shard.identity, shard.peer_addresses.clone())).collect();
         let onions = 2 * usize::from(epoch.parameters().pairs_per_client);
         let submission_bytes = SUBMISSION_HEAD_BYTES + onions * epoch.geometry().entry_bytes();
         let first_round = epoch.document().first_round;
@@ -57,9 +57,9 @@ impl Rosters {
         self.epochs.len() < before
     }
 
-    /// Every peer, at its newest address.
-    fn peers(&self) -> BTreeMap<IdentityKey, SocketAddr> {
-        self.epochs.values().flat_map(|roster| roster.peers.iter().copied()).collect()
+    /// Every peer, at its newest addresses.
+    fn peers(&self) -> BTreeMap<IdentityKey, Addresses> {
+        self.epochs.values().flat_map(|roster| roster.peers.iter().cloned()).collect()
     }
 
     /// The longest message that a client may send in any of the epochs.
@@ -73,13 +73,14 @@ impl<T> EventLoop<T> {
     pub(super) fn relink(&mut self) {
         let peers = self.rosters.peers();
         self.hands.links.list(peers.keys().copied().collect());
-        self.hands.doors.expect_peers(peers.values().map(SocketAddr::ip).collect());
+        let addresses = peers.values().flat_map(Addresses::all);
+        self.hands.doors.expect_peers(addresses.map(SocketAddr::ip).collect());
         self.hands.doors.expect_submissions(self.rosters.submission_bytes());
         // Dropping a link lets it send what is queued first.
-        self.outbound.retain(|peer, link| peers.get(peer) == Some(&link.address));
-        for (peer, address) in peers {
+        self.outbound.retain(|peer, link| peers.get(peer) == Some(&link.addresses));
+        for (peer, addresses) in peers {
             let dialer = &self.hands.dialer;
-            self.outbound.entry(peer).or_insert_with(|| Outbound::start(dialer, peer, address));
+            self.outbound.entry(peer).or_insert_with(|| Outbound::start(dialer, peer, addresses));
         }
     }
 }
@@ -88,11 +89,12 @@ impl<T> EventLoop<T> {
 mod tests {
     use super::*;
 
-    fn peer(number: u8) -> (IdentityKey, SocketAddr) {
-        (IdentityKey([number; 32]), SocketAddr::from(([127, 0, 0, 1], u16::from(number))))
+    fn peer(number: u8) -> (IdentityKey, Addresses) {
+        let address = SocketAddr::from(([127, 0, 0, 1], u16::from(number)));
+        (IdentityKey([number; 32]), address.into())
     }
 
-    fn roster(first_round: u64, peers: Vec<(IdentityKey, SocketAddr)>) -> Roster {
+    fn roster(first_round: u64, peers: Vec<(IdentityKey, Addresses)>) -> Roster {
         Roster { first_round: Round(first_round), peers, submission_bytes: 1000 }
     }
 
@@ -114,7 +116,7 @@ mod tests {
         let mut rosters = Rosters::default();
         let moved = (peer(1).0, peer(9).1);
         rosters.insert(Epoch(1), roster(1, vec![peer(1)]));
-        rosters.insert(Epoch(2), roster(8, vec![moved]));
+        rosters.insert(Epoch(2), roster(8, vec![moved.clone()]));
         assert_eq!(rosters.peers().into_iter().collect::<Vec<_>>(), [moved]);
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod addresses;
 mod client;
 mod drain;
 mod lists;

@@ -102,8 +102,8 @@ impl World {
             network: self.network.clone(),
             listen_peers: local(),
             listen_clients: local(),
-            advertise_peers: None,
-            advertise_clients: None,
+            advertise_peers: Vec::new(),
+            advertise_clients: Vec::new(),
             coordinator: CoordinatorAddress {
                 address: self.coordinator.shard_addr().to_string(),
                 identity: IdentityKey::of(&SigningKey::from_bytes(&COORDINATOR)),

@@ -3,7 +3,7 @@
 use antiphon_fixture::Scripted;
 use antiphon_routing::Offer;
 use antiphon_sim::Setup;
-use antiphon_wire::{Epoch, EpochDocument, NetworkFile, OperatorIndex, Policy};
+use antiphon_wire::{Epoch, EpochDocument, NetworkFile, OperatorIndex, Policy, ToCoordinator};
 
 const ROUNDS: (u64, u64) = (1, 3);
 
@@ -135,8 +135,19 @@ fn a_shard_signs_its_own_keys_and_addresses_only() {
     assert!(why.contains("contribution for shard 0"), "{why}");
 
     let mut moved = document.clone();
-    moved.shards[0].client_address = document.shards[1].client_address;
+    moved.shards[0].client_addresses = document.shards[1].client_addresses.clone();
     let why = shards.propose(owner, &moved, &contributions).unwrap_err();
+    assert!(why.contains("addresses"), "{why}");
+
+    // A document that was composed before the coordinator heard of new addresses is as good as any.
+    let address = std::net::SocketAddr::from(([192, 0, 2, 7], 7));
+    let said = shards.move_to(owner, address);
+    assert!(matches!(said[..], [ToCoordinator::Register { .. }]), "{said:?}");
+    assert_eq!(shards.move_to(owner, address), [], "they are not new");
+    let mut elsewhere = document.clone();
+    elsewhere.shards[0].peer_addresses = address.into();
+    elsewhere.shards[0].client_addresses = document.shards[1].client_addresses.clone();
+    let why = shards.propose(owner, &elsewhere, &contributions).unwrap_err();
     assert!(why.contains("addresses"), "{why}");
 
     // The keys that others are shown as its own.

@@ -1,21 +1,18 @@
 //! The side that opens links over QUIC.
 
 use std::fmt;
-use std::future::poll_fn;
-use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ConnectionError, Endpoint, ReadExactError, RecvStream};
 use tokio::net::lookup_host;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::close::{CloseReason, LinkLost};
 use crate::dial_error::DialError;
+use crate::dial_first::dial_first;
 use crate::identity::{Identity, PeerIdentity};
 use crate::limits::Limits;
 use crate::quic::link::{Connected, Link};
@@ -24,9 +21,6 @@ use crate::quic::stream::{Receiving, Sending};
 use crate::rules::Rules;
 use crate::tls::SERVER_NAME;
 use crate::{socket, tls};
-
-/// Time for which the first address of a host is tried before the next is tried beside it.
-const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Opens links. One UDP socket per address family serves all of them.
 pub struct Dialer {
@@ -145,40 +139,27 @@ impl Dialer {
         self.dial_any(host, addresses, expected).await
     }
 
+    /// Like [`Dialer::dial`], for a process with several addresses, which are tried as those of a host.
+    ///
+    /// # Errors
+    ///
+    /// See [`DialError`]; [`DialError::Host`] if there are several addresses and none works.
+    pub async fn dial_first(
+        &self,
+        addresses: &[SocketAddr],
+        expected: impl Into<PeerIdentity>,
+    ) -> Result<Link, DialError> {
+        self.dial_any("the server", addresses.iter().copied(), expected.into()).await
+    }
+
     /// Dials one address after the other until one works.
     pub(crate) async fn dial_any(
         &self,
         host: &str,
-        mut addresses: impl Iterator<Item = SocketAddr>,
+        addresses: impl Iterator<Item = SocketAddr>,
         expected: PeerIdentity,
     ) -> Result<Link, DialError> {
-        let mut attempts = Vec::new();
-        let mut failures = Vec::new();
-        loop {
-            let next = addresses.next();
-            let last = next.is_none();
-            attempts.extend(next.map(|addr| Box::pin(self.dial(addr, expected))));
-            if attempts.is_empty() {
-                break;
-            }
-            tokio::select! {
-                ended = first(&mut attempts) => match ended {
-                    Ok(link) => return Ok(link),
-                    Err(error) => failures.push(error),
-                },
-                () = sleep(HEAD_START), if !last => {}
-            }
-        }
-        Err(match (failures.pop(), failures.is_empty()) {
-            (None, _) => {
-                DialError::Lookup { host: host.to_owned(), source: io::ErrorKind::NotFound.into() }
-            }
-            (Some(only), true) => only,
-            (Some(last), false) => {
-                failures.push(last);
-                DialError::Host { host: host.to_owned(), failures }
-            }
-        })
+        dial_first(host, addresses, |addr| self.dial(addr, expected)).await
     }
 
     fn endpoint(&self, addr: SocketAddr) -> Result<Endpoint, DialError> {
@@ -260,20 +241,6 @@ impl fmt::Debug for Connection {
             .field("remote", &self.connected.identity)
             .finish_non_exhaustive()
     }
-}
-
-/// The first of several futures to end, which is taken out.
-async fn first<F: Future + Unpin>(futures: &mut Vec<F>) -> F::Output {
-    poll_fn(|cx| {
-        for at in 0..futures.len() {
-            if let Poll::Ready(output) = Pin::new(&mut futures[at]).poll(cx) {
-                drop(futures.swap_remove(at));
-                return Poll::Ready(output);
-            }
-        }
-        Poll::Pending
-    })
-    .await
 }
 
 /// The error of a dial that led to the expected server, or to none.

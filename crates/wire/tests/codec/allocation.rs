@@ -1,11 +1,12 @@
 //! A claimed count costs nothing: memory follows the bytes that really came.
 
 use std::fmt::Debug;
+use std::net::SocketAddr;
 
 use antiphon_wire::{
-    Blob, Contribution, Decode, DecodeError, Encode, Epoch, HeldEpoch, IdentityKey, OperatorIndex,
-    OperatorList, Reason, Round, SealAct, SealStatement, ShardEntry, ShardIndex, Signature, Signed,
-    ToClient,
+    Addresses, Blob, Contribution, Decode, DecodeError, Encode, Epoch, HeldEpoch, IdentityKey,
+    OperatorIndex, OperatorList, Reason, Round, SealAct, SealStatement, ShardEntry, ShardIndex,
+    Signature, Signed, ToClient,
 };
 use ed25519_dalek::SigningKey;
 
@@ -79,12 +80,12 @@ fn list_items_take_little_more_memory_than_bytes() {
         act: SealAct::Withheld { reason: Reason::NotPrepared },
     };
     is_dense::<Signed<SealStatement>>(&Signed::new(statement, &key));
-    let address = "0.0.0.0:0".parse().unwrap();
+    let address = Addresses::from(SocketAddr::from(([0, 0, 0, 0], 0)));
     is_dense::<ShardEntry>(&ShardEntry {
         operator: OperatorIndex(0),
         identity: IdentityKey([0; 32]),
-        peer_address: address,
-        client_address: address,
+        peer_addresses: address.clone(),
+        client_addresses: address,
         onion_key: [0; 32],
         noise_volume: 0,
         noise_sigma: 0,

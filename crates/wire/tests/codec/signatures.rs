@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use antiphon_wire::{
-    BatchHeader, Blob, Contribution, Digest, Direction, Encode as _, Epoch, EpochDocument,
-    FilterSalt, FilterStatement, Finding, HeaderList, IdentityKey, Layer, OperatorIndex,
-    OperatorList, PROTOCOL_VERSION, Parameters, Reason, Round, SUITE_1, SealAct, SealStatement,
-    ShardEntry, ShardIndex, Signable, Signed, SignedHeader, Timestamp, Verdict,
+    Addresses, BatchHeader, Blob, Contribution, Digest, Direction, Encode as _, Epoch,
+    EpochDocument, FilterSalt, FilterStatement, Finding, HeaderList, IdentityKey, Layer,
+    OperatorIndex, OperatorList, PROTOCOL_VERSION, Parameters, Reason, Round, SUITE_1, SealAct,
+    SealStatement, ShardEntry, ShardIndex, Signable, Signed, SignedHeader, Timestamp, Verdict,
 };
 use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
@@ -175,8 +175,12 @@ fn document() -> EpochDocument {
         shards: vec![ShardEntry {
             operator: OperatorIndex(0),
             identity: IdentityKey([1; 32]),
-            peer_address: SocketAddr::from(([192, 0, 2, 1], 7000)),
-            client_address: SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 7001)),
+            peer_addresses: SocketAddr::from(([192, 0, 2, 1], 7000)).into(),
+            client_addresses: Addresses::new(vec![
+                SocketAddr::from(([192, 0, 2, 1], 7001)),
+                SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 7001)),
+            ])
+            .expect("they differ"),
             onion_key: [2; 32],
             noise_volume: 304,
             noise_sigma: 19302,
@@ -189,7 +193,7 @@ fn document() -> EpochDocument {
 #[test]
 fn a_batch_header_is_signed_as_described() {
     let mut expected = Vec::new();
-    for field in [&[0, 2][..], &[0, 0, 0, 0, 0, 0, 0, 2], &[0, 0, 0, 0, 0, 0, 0, 3], &[4], &[1]] {
+    for field in [&[0, 3][..], &[0, 0, 0, 0, 0, 0, 0, 2], &[0, 0, 0, 0, 0, 0, 0, 3], &[4], &[1]] {
         expected.extend_from_slice(field);
     }
     for field in [&[0, 5][..], &[0, 6], &[0, 0, 0, 7], &[8; 32]] {
@@ -245,12 +249,12 @@ fn signed_bytes_stay_what_they_are() {
 }
 
 const VECTORS: [&str; 7] = [
-    "42d4dd1bc25a9222bba938fbd2a2eb068492caabc27d16d6becd9c68322718cb",
+    "e8a183802d0f2bd440afa5d89430c01964547b41883415e1415b7450ed4e701c",
     "bba16505e0823e5aa81c2c2c1eec4fd5c5f59b29fedd950e4379929e1b8fa8af",
     "964cbe7c4ba304c94d6ae6778db0b47719a8032ac27519549fd7b619b7590d5c",
     "ac7d65d1e35324efd9381d33c3c9064beffbd5f342ed40422bcd4f36a66ab517",
     "6c2c23ac68ab26004c77114795663e7f7e147272eb146884c6048a6621790bd3",
     "22202f79115f73f38284b66c40e7b2c42dc2124fc7d651222325a0ae0ebc8398",
-    "bb51c67579efea83405e6b4cdef70cd9cbdcd80355f1e9466559eeb37752e304",
+    "be7f49da03ba6e008fd020734ee648d4c865e205033d2d78916d99e748692da0",
 ];
-const HEADER_SIGNATURE: &str = "18b62dcc9d35bf9bc1a89d880e48868764cd75e450cc0d8579a56650e9b5ae6da8446bb3b5c75b56ea484d5d080f78ac8bce74188a9eb62af7421d28c7bc6f0c";
+const HEADER_SIGNATURE: &str = "7ac9ef6f2cc57e5f5a4711fb0a2602324c7e38c1581b3a2a0f769ca83f6954f3d0b004284b5f5fc194544134573b72eccad88d1fd5de04a67ce22a49b44e4809";

@@ -7,8 +7,8 @@ mod rounds;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use antiphon_wire::{
-    Blob, Digest, Epoch, IdentityKey, Layer, OperatorIndex, Round, ShardIndex, Signable, Signature,
-    Signed, Timestamp,
+    Addresses, Blob, Digest, Epoch, IdentityKey, Layer, MOST_ADDRESSES, OperatorIndex, Round,
+    ShardIndex, Signable, Signature, Signed, Timestamp,
 };
 use ed25519_dalek::SigningKey;
 use proptest::array::uniform32;
@@ -72,6 +72,12 @@ pub(crate) fn address() -> impl Strategy<Value = SocketAddr> {
         SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::from(ip), port, 0, scope))
     });
     prop_oneof![v4, v6]
+}
+
+pub(crate) fn addresses() -> impl Strategy<Value = Addresses> {
+    let different = "different addresses";
+    vec(address(), 1..=MOST_ADDRESSES)
+        .prop_filter_map(different, |addresses| Addresses::new(addresses).ok())
 }
 
 pub(crate) fn signed<T: Signable + std::fmt::Debug>(

@@ -38,12 +38,12 @@ pub(crate) fn parameters() -> impl Strategy<Value = Parameters> {
 }
 
 pub(crate) fn shard_entry() -> impl Strategy<Value = ShardEntry> {
-    (operator(), identity(), address(), address(), bytes_32(), any::<[u32; 2]>()).prop_map(
-        |(operator, identity, peer_address, client_address, onion_key, noise)| ShardEntry {
+    (operator(), identity(), addresses(), addresses(), bytes_32(), any::<[u32; 2]>()).prop_map(
+        |(operator, identity, peer_addresses, client_addresses, onion_key, noise)| ShardEntry {
             operator,
             identity,
-            peer_address,
-            client_address,
+            peer_addresses,
+            client_addresses,
             onion_key,
             noise_volume: noise[0],
             noise_sigma: noise[1],

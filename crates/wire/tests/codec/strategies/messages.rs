@@ -10,12 +10,12 @@ use proptest::prelude::*;
 use super::*;
 
 pub(crate) fn registration() -> impl Strategy<Value = Registration> {
-    (any::<u16>(), signed(operator_list()), address(), address()).prop_map(
-        |(version, list, peer_address, client_address)| Registration {
+    (any::<u16>(), signed(operator_list()), addresses(), addresses()).prop_map(
+        |(version, list, peer_addresses, client_addresses)| Registration {
             version,
             list,
-            peer_address,
-            client_address,
+            peer_addresses,
+            client_addresses,
         },
     )
 }
