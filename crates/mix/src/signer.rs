@@ -157,6 +157,17 @@ impl SignerState {
         Ok(())
     }
 
+    /// The state of a shard that knows of `epoch`, which was formed without it. Where its newest list has begun by
+    /// then, it gives up the epochs before that list, and need not wait for them.
+    pub(crate) fn passed(self, epoch: Epoch) -> Self {
+        let begins = self.list.first_epoch;
+        if begins > epoch {
+            return self;
+        }
+        let before = Epoch(begins.0.saturating_sub(1));
+        Self { signed_epoch: self.signed_epoch.max(before), ..self }
+    }
+
     /// The state after taking a list of the shard's operator.
     ///
     /// Documents for epochs that the new list holds for must not have been signed with an older one. So the
@@ -178,7 +189,13 @@ impl SignerState {
         let begins = self.list.first_epoch;
         let pending = taken > 0 && begins > self.next_epoch();
         if pending && first != begins {
-            return Err(ListError::OneAtATime { number, taken, begins });
+            // One that has signed nothing gives up the epochs until then, so that it need not know whose they are.
+            if self.signed_epoch > Epoch(0) || first < begins {
+                return Err(ListError::OneAtATime { number, taken, begins });
+            }
+            let signed_epoch = Epoch(first.0 - 1);
+            let list = ListMark { number, first_epoch: first, before: taken };
+            return Ok(Self { signed_epoch, list, ..self });
         }
         let before = if pending { self.list.before } else { taken };
         Ok(Self { list: ListMark { number, first_epoch: first, before }, ..self })

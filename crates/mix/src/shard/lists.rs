@@ -41,6 +41,11 @@ impl Lists {
 }
 
 impl Shard {
+    /// The number of the newest list of the operator that the shard has taken; 0 before the first.
+    pub fn list_number(&self) -> u32 {
+        self.state.list.number
+    }
+
     /// Takes a list that the operator has signed.
     ///
     /// An empty one ends the list before it, and another one follows. A shard that is not on a list serves the
@@ -66,7 +71,8 @@ impl Shard {
     }
 
     pub(super) fn remember(&mut self, list: &Signed<OperatorList>) -> Result<(), ListError> {
-        let state = self.state.take(list.claimed())?;
+        let elsewhere = self.elsewhere.as_ref().map(|epoch| epoch.epoch()).unwrap_or_default();
+        let state = self.state.passed(elsewhere).take(list.claimed())?;
         let (number, newest) = (list.claimed().number, self.lists.newest());
         if number == newest.claimed().number && list != newest {
             return Err(ListError::NumberTwice { number });

@@ -91,12 +91,14 @@ impl Operator {
             }
             return;
         };
-        let mut asked = *state;
+        // It may know of an epoch without it, whether or not there is one.
+        let mut asked = state.passed(Epoch(self.rng.next_u64() % 8));
         if self.broken == Broken::Beginning {
             asked.signed_epoch = Epoch(0);
         }
-        if let Ok(SignerState { list, .. }) = asked.take(&list) {
+        if let Ok(SignerState { list, signed_epoch, .. }) = asked.take(&list) {
             state.list = list;
+            state.signed_epoch = state.signed_epoch.max(signed_epoch);
         }
     }
 
