@@ -188,6 +188,11 @@ pub fn read_once(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
 /// # Errors
 /// If there is such a file, or it cannot be written.
 pub fn write_secret(path: &Path, kind: SecretKind, secret: &[u8; 32]) -> Result<(), KeyFileError> {
+    text::create(path, &secret_file(kind, secret), 0o600)
+}
+
+/// The bytes of a secret file.
+pub fn secret_file(kind: SecretKind, secret: &[u8; 32]) -> Zeroizing<Vec<u8>> {
     let mut digits = Zeroizing::new([0; 64]);
     hex::encode_to_slice(secret, &mut digits[..])
         // Invariant: 32 bytes are 64 digits.
@@ -198,7 +203,7 @@ pub fn write_secret(path: &Path, kind: SecretKind, secret: &[u8; 32]) -> Result<
     content.extend_from_slice(b": keep it secret, keep it safe from loss\n");
     content.extend_from_slice(&digits[..]);
     content.push(b'\n');
-    text::create(path, &content, 0o600)
+    content
 }
 
 /// Reads an operator's signed list of its shards. The signature is not checked here.
@@ -223,6 +228,11 @@ pub fn write_operator_list(
     list: &Signed<OperatorList>,
     comments: &[String],
 ) -> Result<(), KeyFileError> {
+    text::create(path, operator_list_file(list, comments).as_bytes(), 0o644)
+}
+
+/// The text of a file with an operator's signed list, with `comments` at its head.
+pub fn operator_list_file(list: &Signed<OperatorList>, comments: &[String]) -> String {
     let mut content = format!("{LIST_TITLE}: public\n");
     for comment in comments.iter().flat_map(|comment| comment.lines()) {
         content += &format!("# {comment}\n");
@@ -231,7 +241,7 @@ pub fn write_operator_list(
         content.extend(chunk.iter().map(|&digit| char::from(digit)));
         content.push('\n');
     }
-    text::create(path, content.as_bytes(), 0o644)
+    content
 }
 
 /// Writes a new public text file, such as a network file.

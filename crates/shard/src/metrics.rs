@@ -23,6 +23,7 @@ const FAILED: &str = "antiphon_shard_endpoint_failed_total";
 const CLIENTS: &str = "antiphon_shard_clients";
 const CLIENTS_DROPPED: &str = "antiphon_shard_clients_dropped_total";
 const PEER_LINKS: &str = "antiphon_shard_peer_links";
+const LIST_NUMBER: &str = "antiphon_shard_list_number";
 const WORK_QUEUED: &str = "antiphon_shard_work_queued";
 const MESSAGES_LOST: &str = "antiphon_shard_messages_lost_total";
 
@@ -56,6 +57,7 @@ pub(crate) fn describe() {
     describe_gauge!(CLIENTS, "Clients linked");
     describe_counter!(CLIENTS_DROPPED, "Clients whose link was closed here, by why");
     describe_gauge!(PEER_LINKS, "Other shards linked to this one");
+    describe_gauge!(LIST_NUMBER, "The newest list of the operator that the shard has taken");
     describe_gauge!(WORK_QUEUED, "Pieces of work that wait for a thread, by urgency");
     describe_counter!(MESSAGES_LOST, "Messages to other shards lost with a link or a full queue");
 }
@@ -113,6 +115,10 @@ pub(crate) fn clients(linked: usize) {
 
 pub(crate) fn client_dropped(why: &'static str) {
     counter!(CLIENTS_DROPPED, "why" => why).increment(1);
+}
+
+pub(crate) fn list_number(number: u32) {
+    gauge!(LIST_NUMBER).set(f64::from(number));
 }
 
 pub(crate) fn peer_links(links: usize) {

@@ -103,8 +103,9 @@ fn in_words(standing: &Standing) -> Readiness {
 }
 
 impl<T> EventLoop<T> {
-    /// Tells whether the shard takes part, if that has changed.
+    /// Tells whether the shard takes part, if that has changed, and which list of its operator it goes by.
     pub(super) fn tell_part(&mut self) {
+        crate::metrics::list_number(self.machine.list_number());
         let membership = self.machine.membership(SystemClock::now());
         let stopping = self.leaving_until.is_some();
         let standing = self.part.standing(membership, stopping, self.machine.departure());
