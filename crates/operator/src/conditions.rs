@@ -1,0 +1,212 @@
+//! How a resource stands, in words for people.
+
+use antiphon_wire::NetworkFile;
+
+use crate::decide::Decision;
+use crate::observed::{Observed, Ordinal, Standing};
+use crate::resource::{Condition, ListTold, ShardTold};
+use crate::step::{Replaceable, Step, named};
+
+/// Epochs before a list's end at which people are told.
+const ENDS_SOON: u64 = 100;
+
+/// What is known of the network beside what decisions go by.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Told<'a> {
+    /// Weight of operators present beyond the least that an epoch takes.
+    pub(crate) quorum_margin: Option<i64>,
+    /// The operators that are not present.
+    pub(crate) absent: &'a [String],
+    /// The weight of all operators of the network that this controller looks after.
+    pub(crate) weight_here: u64,
+}
+
+/// What holds and what does not.
+pub(crate) fn conditions(
+    seen: &Observed,
+    decision: &Decision,
+    network: &NetworkFile,
+    told: &Told<'_>,
+) -> Vec<Condition> {
+    vec![
+        ready(seen),
+        progressing(decision),
+        degraded(seen, decision),
+        quorum(told),
+        guarantee(network),
+        list(seen),
+        any_trust(network, told),
+        up_to_date(seen),
+    ]
+}
+
+/// What is told of a specification that is refused: nothing was touched for it.
+pub(crate) fn refused(words: &str) -> Vec<Condition> {
+    vec![
+        condition("Progressing", false, "Refused", words),
+        condition("Degraded", true, "Refused", words),
+    ]
+}
+
+fn ready(seen: &Observed) -> Condition {
+    let idle: Vec<Ordinal> = seen.wanted().filter(|shard| !seen.serves(*shard)).collect();
+    if idle.is_empty() {
+        let words = format!("all {} shards are in an epoch", seen.wanted);
+        return condition("Ready", true, "AllServe", &words);
+    }
+    condition("Ready", false, "ShardsMissing", &format!("{} not in an epoch", is_or_are(&idle)))
+}
+
+fn progressing(decision: &Decision) -> Condition {
+    let does = decision.steps.iter().find(|step| !matches!(step, Step::Apply(_)));
+    match (does, &decision.waits) {
+        (Some(step), _) => condition("Progressing", true, step.name(), &step.to_string()),
+        (None, Some(waits)) => condition("Progressing", true, "Waits", waits),
+        (None, None) => condition("Progressing", false, "Settled", "all is as it was asked for"),
+    }
+}
+
+fn degraded(seen: &Observed, decision: &Decision) -> Condition {
+    if let Some(words) = &decision.blocked {
+        return condition("Degraded", true, "Blocked", words);
+    }
+    if seen.network.is_none() && seen.replicas.is_some() {
+        let words = "the coordinator does not answer: ask its /ready, and see its log";
+        return condition("Degraded", true, "NoCoordinator", words);
+    }
+    let is_stuck = |shard: &Ordinal| {
+        let pod = seen.pods.get(shard);
+        pod.is_some_and(|pod| !pod.outdated && !pod.running && !pod.stopping)
+    };
+    let stuck: Vec<Ordinal> = seen.wanted().filter(is_stuck).collect();
+    if stuck.is_empty() {
+        return condition("Degraded", false, "Runs", "every pod runs, or is being replaced");
+    }
+    let words = format!(
+        "{} not running: `kubectl describe pod` says why. No other pod is replaced meanwhile; if it is the \
+         image, put the former one into the specification",
+        is_or_are(&stuck)
+    );
+    condition("Degraded", true, "PodsDoNotRun", &words)
+}
+
+fn quorum(told: &Told<'_>) -> Condition {
+    let absent = told.absent.join(", ");
+    match told.quorum_margin {
+        None => unknown("QuorumAtRisk", "the coordinator does not answer"),
+        Some(margin) if margin > 0 => {
+            let words = format!("operators present weigh {margin} more than an epoch takes");
+            condition("QuorumAtRisk", false, "Margin", &words)
+        }
+        Some(0) => {
+            let words =
+                "an epoch takes every operator that is present: without one more, rounds stop";
+            condition("QuorumAtRisk", true, "NoMargin", words)
+        }
+        Some(margin) => {
+            let words = format!(
+                "operators present weigh {} too little for an epoch: absent are {absent}",
+                -margin
+            );
+            condition("QuorumAtRisk", true, "NoQuorum", &words)
+        }
+    }
+}
+
+fn guarantee(network: &NetworkFile) -> Condition {
+    let policy = &network.policy;
+    let words = format!(
+        "the network file promises epsilon {:.3} at delta {:e} over {} disturbed rounds, with {} operators, which is \
+         all that was asked for",
+        policy.epsilon,
+        policy.delta,
+        policy.disturbed_rounds,
+        network.operators.len()
+    );
+    condition("GuaranteeMet", true, "Promised", &words)
+}
+
+fn list(seen: &Observed) -> Condition {
+    let (Some(lists), Some(network)) = (&seen.lists, &seen.network) else {
+        return unknown("ListExpiring", "there is no list yet, or the coordinator does not answer");
+    };
+    let left = lists.newest.last_epoch.saturating_sub(network.newest_epoch);
+    let words = format!("list {} holds for {left} more epochs", lists.newest.number);
+    condition(
+        "ListExpiring",
+        left < ENDS_SOON,
+        if left < ENDS_SOON { "Soon" } else { "Far" },
+        &words,
+    )
+}
+
+/// Who administers the cluster is all the operators in it.
+fn any_trust(network: &NetworkFile, told: &Told<'_>) -> Condition {
+    let (here, most) = (told.weight_here, network.malicious_weight());
+    if here <= most {
+        let words = format!("this cluster holds weight {here}, and {most} may be malicious");
+        return condition("AnyTrust", true, "OneOfMany", &words);
+    }
+    let words = format!(
+        "this cluster holds weight {here} of {}, and {most} may be malicious: whoever administers it can link all users",
+        network.total_weight()
+    );
+    condition("AnyTrust", false, "OneParty", &words)
+}
+
+fn up_to_date(seen: &Observed) -> Condition {
+    let outdated: Vec<Ordinal> = Replaceable::outdated(seen).collect();
+    if outdated.is_empty() {
+        return condition("UpToDate", true, "AllNew", "every pod is of the newest template");
+    }
+    condition(
+        "UpToDate",
+        false,
+        "Outdated",
+        &format!("{} of an older template", is_or_are(&outdated)),
+    )
+}
+
+fn is_or_are(shards: &[Ordinal]) -> String {
+    format!("{} {}", named(shards), if shards.len() == 1 { "is" } else { "are" })
+}
+
+fn condition(kind: &str, holds: bool, reason: &str, message: &str) -> Condition {
+    told(kind, if holds { "True" } else { "False" }, reason, message)
+}
+
+fn unknown(kind: &str, message: &str) -> Condition {
+    told(kind, "Unknown", "NotKnown", message)
+}
+
+fn told(kind: &str, status: &str, reason: &str, message: &str) -> Condition {
+    let [kind, status, reason, message] = [kind, status, reason, message].map(str::to_owned);
+    Condition { kind, status, reason, message, last_transition_time: String::new() }
+}
+
+/// The shards one by one.
+pub(crate) fn shards(seen: &Observed, pod_name: impl Fn(Ordinal) -> String) -> Vec<ShardTold> {
+    let told = seen.keys.iter().map(|(shard, identity)| ShardTold {
+        name: pod_name(*shard),
+        identity: identity.to_hex(),
+        state: state(seen, *shard).to_owned(),
+    });
+    told.collect()
+}
+
+fn state(seen: &Observed, shard: Ordinal) -> &'static str {
+    let stays = shard.0 < seen.wanted && seen.pods.get(&shard).is_none_or(|pod| !pod.stopping);
+    match (seen.standing(shard), stays) {
+        (Some(Standing::InEpoch), true) => "Serving",
+        (Some(Standing::InEpoch | Standing::Leaving), _) => "Leaving",
+        (_, true) => "Joining",
+        (_, false) => "Drained",
+    }
+}
+
+/// The newest list.
+pub(crate) fn newest_list(seen: &Observed) -> Option<ListTold> {
+    let list = &seen.lists.as_ref()?.newest;
+    let (number, first_epoch, last_epoch) = (list.number, list.first_epoch, list.last_epoch);
+    Some(ListTold { number, first_epoch, last_epoch })
+}

@@ -1,0 +1,352 @@
+//! The loop: look at every resource, decide, do it, tell how it stands.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
+
+use antiphon_process::clock::SystemClock;
+use antiphon_wire::Timestamp;
+use kube::api::{Api, ListParams};
+use kube::{Client, ResourceExt as _};
+use tokio::time::{sleep, timeout};
+
+use crate::cluster::{Cluster, ClusterError};
+use crate::conditions::{self, Told};
+use crate::decide::{Decision, decide};
+use crate::found::{self, BadKey, COORDINATOR_KEY, Found};
+use crate::lease::Claim;
+use crate::lists::{ListsError, Signer};
+use crate::objects::{self, Plan};
+use crate::observed::Observed;
+use crate::refusal::{Accepted, Given, Refusal, accept};
+use crate::resource::{Condition, MixNetwork, MixNetworkStatus};
+use crate::step::{Replicas, Step};
+
+/// Pause after something was done, while something is waited for, and otherwise.
+const AGAIN: Duration = Duration::from_millis(300);
+const WAITING: Duration = Duration::from_secs(2);
+const RESTING: Duration = Duration::from_secs(5);
+/// Time that one look at all resources may take: then the process ends, and whoever runs it starts it again.
+const PASS_WITHIN: Duration = Duration::from_secs(300);
+/// Objects that have not changed are applied again after so long, in milliseconds, in case somebody else changed them.
+const APPLIED_AGAIN_MS: u64 = 30_000;
+/// Rounds beside those of the preparation of an epoch that have to be left for shards to change.
+const SPARE_ROUNDS: u32 = 20;
+
+/// Why nothing is done for a resource.
+#[derive(Debug, thiserror::Error)]
+enum Hindrance {
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(transparent)]
+    Refusal(#[from] Refusal),
+    #[error(transparent)]
+    Lists(#[from] ListsError),
+    #[error(transparent)]
+    Key(#[from] BadKey),
+    #[error("another controller acts now")]
+    Deposed,
+}
+
+/// Looks after resources until it is dropped.
+pub(crate) struct Control {
+    client: Client,
+    namespace: Option<String>,
+    claim: Claim,
+    /// When which objects were last applied: saves requests, and is gone with the process.
+    applied: HashMap<String, (u64, Timestamp)>,
+}
+
+impl Control {
+    /// Looks after the resources of `namespace`, or of all.
+    pub(crate) fn new(client: Client, namespace: Option<String>, me: String) -> Self {
+        let claim = Claim::new(&client, me);
+        Self { client, namespace, claim, applied: HashMap::new() }
+    }
+
+    /// Looks again and again. Returns if one look takes too long.
+    pub(crate) async fn run(&mut self) {
+        loop {
+            match timeout(PASS_WITHIN, self.pass()).await {
+                Ok(pause) => sleep(pause).await,
+                Err(_) => return tracing::error!("one look at all resources took too long"),
+            }
+        }
+    }
+
+    /// Gives up the right to act.
+    pub(crate) async fn stop(mut self) {
+        self.claim.give_back().await;
+    }
+
+    async fn pass(&mut self) -> Duration {
+        if let Err(error) = self.claim.renew().await {
+            tracing::warn!(%error, "cannot renew the Lease");
+        }
+        if !self.claim.may_act() {
+            return WAITING;
+        }
+        let mixes: Api<MixNetwork> = match &self.namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        };
+        let mixes = match mixes.list(&ListParams::default()).await {
+            Ok(list) => list.items,
+            Err(error) => {
+                tracing::warn!(%error, "cannot read the resources");
+                return RESTING;
+            }
+        };
+        let mut pause = RESTING;
+        for mix in &mixes {
+            let next = self.look_after(mix, &mixes).await.unwrap_or_else(|error| {
+                let name = mix.name_any();
+                tracing::warn!(%name, %error, "nothing is done for now");
+                WAITING
+            });
+            pause = pause.min(next);
+        }
+        pause
+    }
+
+    /// One resource. Returns when to look again.
+    async fn look_after(
+        &mut self,
+        mix: &MixNetwork,
+        all: &[MixNetwork],
+    ) -> Result<Duration, Hindrance> {
+        let client = self.client.clone();
+        let cluster = Cluster::of(&client, mix);
+        let found = cluster.read().await?;
+        if mix.metadata.deletion_timestamp.is_some() {
+            return self.let_go(&cluster, mix, &found).await;
+        }
+        let (accepted, seen) = match accept_and_see(mix, &found) {
+            Ok(accepted_and_seen) => accepted_and_seen,
+            Err(hindrance) => {
+                let conditions = conditions::refused(&hindrance.to_string());
+                cluster.tell_status(status_of(mix, conditions)).await?;
+                return Ok(RESTING);
+            }
+        };
+        cluster.hold(true).await?;
+        let decision = decide(&seen);
+        for step in &decision.steps {
+            self.act(&cluster, mix, (&found, &accepted), step).await?;
+        }
+        cluster.tell_status(status(mix, all, (&found, &accepted), (&seen, &decision))).await?;
+        Ok(pause_after(&decision))
+    }
+
+    async fn let_go(
+        &mut self,
+        cluster: &Cluster<'_>,
+        mix: &MixNetwork,
+        found: &Found,
+    ) -> Result<Duration, Hindrance> {
+        let name = mix.name_any();
+        let (replicas, pods) = (found.replicas(), found.shard_pods(&name));
+        let seen = Observed { deleted: true, replicas, pods, ..Observed::default() };
+        let decision = decide(&seen);
+        for step in &decision.steps {
+            self.tell(cluster, mix, step).await;
+            match step {
+                Step::Stop => cluster.stop().await?,
+                Step::LetGo => cluster.hold(false).await?,
+                other => unreachable!("a resource that is deleted is only let go: {other:?}"),
+            }
+        }
+        Ok(WAITING)
+    }
+
+    async fn act(
+        &mut self,
+        cluster: &Cluster<'_>,
+        mix: &MixNetwork,
+        (found, accepted): (&Found, &Accepted),
+        step: &Step,
+    ) -> Result<(), Hindrance> {
+        if !self.claim.may_act() {
+            return Err(Hindrance::Deposed);
+        }
+        self.tell(cluster, mix, step).await;
+        match step {
+            Step::MakeCoordinatorKey => cluster.make_coordinator_key().await?,
+            Step::MakeKeys(shards) => cluster.make_keys(found, shards).await?,
+            Step::Sign { list, ended } => {
+                cluster.put_list(found, &signer(accepted), list, ended.is_some()).await?;
+            }
+            Step::Apply(replicas) => self.apply(cluster, mix, found, *replicas).await?,
+            Step::Tell { shard, list } => cluster.tell(*shard, *list).await?,
+            Step::Replace(pod) => cluster.replace(found, pod.shard()).await?,
+            Step::ReplaceCoordinator => cluster.replace_coordinator(found).await?,
+            Step::Forget(departed) => cluster.forget(found, departed.shard()).await?,
+            Step::Stop | Step::LetGo => unreachable!("the resource is not deleted"),
+        }
+        Ok(())
+    }
+
+    /// Says what is done, in the log and in an event.
+    async fn tell(&self, cluster: &Cluster<'_>, mix: &MixNetwork, step: &Step) {
+        if matches!(step, Step::Apply(_) | Step::Tell { .. }) {
+            return;
+        }
+        let (name, what) = (mix.name_any(), step.to_string());
+        tracing::info!(%name, "{what}");
+        if let Err(error) = cluster.tell_event(step.name(), &what).await {
+            tracing::debug!(%error, "cannot tell an event");
+        }
+    }
+
+    /// Applies all objects, if they are others than the last time, or that was a while ago.
+    async fn apply(
+        &mut self,
+        cluster: &Cluster<'_>,
+        mix: &MixNetwork,
+        found: &Found,
+        replicas: Replicas,
+    ) -> Result<(), Hindrance> {
+        let (name, now) = (mix.name_any(), SystemClock::now());
+        let coordinator = coordinator_identity(mix, found)?;
+        let plan = Plan {
+            name: &name,
+            spec: &mix.spec,
+            coordinator: &coordinator,
+            replicas: replicas.get(),
+        };
+        let objects = objects::objects(&plan);
+        let mut hasher = DefaultHasher::new();
+        serde_json::to_string(&objects).unwrap_or_default().hash(&mut hasher);
+        let (hash, uid) = (hasher.finish(), mix.uid().unwrap_or_default());
+        let is_new =
+            |(known, at): &(u64, Timestamp)| *known != hash || now >= at.plus_ms(APPLIED_AGAIN_MS);
+        if !self.applied.get(&uid).is_none_or(is_new) {
+            return Ok(());
+        }
+        for object in objects {
+            cluster.apply(object).await?;
+        }
+        self.applied.insert(uid, (hash, now));
+        Ok(())
+    }
+}
+
+fn pause_after(decision: &Decision) -> Duration {
+    if decision.steps.iter().any(|step| !matches!(step, Step::Apply(_))) {
+        return AGAIN;
+    }
+    if decision.waits.is_some() { WAITING } else { RESTING }
+}
+
+const fn signer(accepted: &Accepted) -> Signer<'_> {
+    Signer { network: &accepted.network, operator: accepted.operator, key: &accepted.key }
+}
+
+/// The coordinator's public key, in hexadecimal; empty until it has one.
+fn coordinator_identity(mix: &MixNetwork, found: &Found) -> Result<String, BadKey> {
+    if let Some(joined) = &mix.spec.coordinator.join {
+        return Ok(joined.identity.clone());
+    }
+    let Some(secret) = &found.coordinator_key else { return Ok(String::new()) };
+    let public = found::public_key(secret, COORDINATOR_KEY)?;
+    Ok(public.map(|public| public.to_hex()).unwrap_or_default())
+}
+
+fn accept_and_see(mix: &MixNetwork, found: &Found) -> Result<(Accepted, Observed), Hindrance> {
+    let (name, spec) = (mix.name_any(), &mix.spec);
+    let network = found.network.as_ref().and_then(|map| map.data.as_ref()?.get("network.toml"));
+    let key =
+        found.operator_key.as_ref().and_then(|secret| secret.data.as_ref()?.get("operator.key"));
+    let given = Given {
+        network: network.map(String::as_str),
+        operator_key: key.map(|bytes| bytes.0.as_slice()),
+    };
+    let accepted = accept(spec, &given)?;
+    let lists = match found.lists.as_ref().and_then(|map| map.data.as_ref()) {
+        Some(data) => signer(&accepted).read(&spec.operator, data)?,
+        None => None,
+    };
+    let own = spec.coordinator.run.as_ref();
+    let epoch = own.map(|own| own.epoch).unwrap_or_default();
+    let seen = Observed {
+        wanted: spec.shards,
+        paused: spec.update.paused,
+        deleted: false,
+        // An epoch that is over in no time has no room for both.
+        room: u64::from((epoch.prepare_ahead_rounds + SPARE_ROUNDS).min(epoch.rounds / 2)),
+        keys: found.public_keys(&name)?,
+        lists,
+        replicas: found.replicas(),
+        pods: found.shard_pods(&name),
+        claims: found.claimed(&name),
+        coordinator_key: own.map(|_| {
+            let kept = found
+                .coordinator_key
+                .as_ref()
+                .map(|secret| found::public_key(secret, COORDINATOR_KEY));
+            matches!(kept, Some(Ok(Some(_))))
+        }),
+        coordinator: found.coordinator().filter(|_| own.is_some()),
+        network: found.status.as_ref().map(found::network),
+    };
+    Ok((accepted, seen))
+}
+
+fn status_of(mix: &MixNetwork, conditions: Vec<Condition>) -> MixNetworkStatus {
+    MixNetworkStatus {
+        observed_generation: mix.metadata.generation.unwrap_or_default(),
+        selector: selector_text(&mix.name_any()),
+        conditions,
+        ..MixNetworkStatus::default()
+    }
+}
+
+fn selector_text(name: &str) -> String {
+    let labels = objects::selector(name, "shard");
+    let labels = labels.as_object().into_iter().flatten();
+    let texts: Vec<String> = labels
+        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
+        .collect();
+    texts.join(",")
+}
+
+fn status(
+    mix: &MixNetwork,
+    all: &[MixNetwork],
+    (found, accepted): (&Found, &Accepted),
+    (seen, decision): (&Observed, &Decision),
+) -> MixNetworkStatus {
+    let quorum = found.status.as_ref().map(|status| &status.quorum);
+    let margin = |quorum: &antiphon_coordinator_core::QuorumStatus| {
+        let signed = |weight: u64| i64::try_from(weight).unwrap_or(i64::MAX);
+        signed(quorum.present_weight) - signed(quorum.needed_weight)
+    };
+    let same = all.iter().filter(|other| other.spec.network.id == mix.spec.network.id);
+    let mut names: Vec<&str> = same.map(|other| other.spec.operator.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let here = accepted
+        .network
+        .operators
+        .iter()
+        .filter(|operator| names.contains(&operator.name.as_str()));
+    let told = Told {
+        quorum_margin: quorum.map(margin),
+        absent: quorum.map_or(&[], |quorum| &quorum.absent),
+        weight_here: here.map(|operator| u64::from(operator.weight)).sum(),
+    };
+    let name = mix.name_any();
+    let serving = seen.wanted().filter(|shard| seen.serves(*shard)).count();
+    let epoch = found.status.as_ref().and_then(|status| status.epoch.as_ref());
+    MixNetworkStatus {
+        shards: u16::try_from(serving).unwrap_or(u16::MAX),
+        epoch: epoch.map(|epoch| epoch.epoch),
+        layers: epoch.map(|epoch| epoch.layers),
+        quorum_margin: told.quorum_margin,
+        list: conditions::newest_list(seen),
+        shard_states: conditions::shards(seen, |shard| {
+            format!("{}-{}", objects::set(&name), shard.0)
+        }),
+        ..status_of(mix, conditions::conditions(seen, decision, &accepted.network, &told))
+    }
+}

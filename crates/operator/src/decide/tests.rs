@@ -1,0 +1,229 @@
+//! The decisions, held to what must not happen, in a world that does as it likes between any two of them.
+
+mod world;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::observed::{Lists, Network, Pod, Standing};
+use world::{Happening, World};
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        6 => any::<u8>().prop_map(Happening::Time),
+        8 => (0..6_u8).prop_map(Happening::Controller),
+        1 => (1..7_u16).prop_map(Happening::Scale),
+        1 => Just(Happening::Upgrade),
+        1 => Just(Happening::BadImage),
+        1 => any::<bool>().prop_map(Happening::Pause),
+        1 => (0..6_u16).prop_map(Happening::Kill),
+        1 => any::<bool>().prop_map(Happening::CoordinatorAway),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// Every `Controller(n)` is a controller that is killed after n steps, and another one that starts.
+    #[test]
+    fn a_controller_that_is_killed_anywhere_hurts_nobody_and_comes_to_the_same_end(
+        shards in 1..6_u16,
+        happenings in proptest::collection::vec(happening(), 0..120),
+    ) {
+        let mut world = World::new(shards);
+        for happening in happenings {
+            world.happen(happening);
+        }
+        world.come_to_rest();
+        prop_assert_eq!(world.what_is_wrong(), None);
+    }
+}
+
+#[test]
+fn an_install_makes_keys_then_a_list_then_pods() {
+    let mut world = World::new(3);
+    let mut done = Vec::new();
+    for _ in 0..4 {
+        let decision = decide(&world.observe());
+        done.extend(decision.steps.iter().map(Step::name));
+        world.happen(Happening::Controller(9));
+    }
+    done.dedup();
+    assert_eq!(done[..3], ["MakesKeys", "SignsList", "Applies"]);
+}
+
+/// A settled world of so many shards.
+fn settled(shards: u16) -> Observed {
+    let mut world = World::new(shards);
+    world.come_to_rest();
+    assert_eq!(world.what_is_wrong(), None);
+    world.observe()
+}
+
+fn names(decision: &Decision) -> Vec<&'static str> {
+    decision.steps.iter().map(Step::name).collect()
+}
+
+#[test]
+fn what_is_settled_stays_as_it_is() {
+    assert_eq!(names(&decide(&settled(3))), ["Applies"]);
+}
+
+#[test]
+fn a_pod_that_died_is_no_reason_for_fewer_pods() {
+    let mut seen = settled(3);
+    seen.pods.remove(&Ordinal(2));
+    seen.network.as_mut().unwrap().shards.remove(&seen.keys[&Ordinal(2)]);
+    let decision = decide(&seen);
+    assert_eq!(decision.steps, [Step::Apply(Replicas::at_least(&seen))]);
+    assert_eq!(Replicas::at_least(&seen).get(), 3);
+    assert!(decision.waits.unwrap().contains("shard 2 to be in an epoch"));
+}
+
+#[test]
+fn without_the_coordinator_no_shard_goes_and_none_is_replaced() {
+    let mut seen = settled(3);
+    seen.wanted = 2;
+    seen.network = None;
+    for pod in seen.pods.values_mut() {
+        pod.outdated = true;
+    }
+    let decision = decide(&seen);
+    assert_eq!(names(&decision), ["Applies"]);
+    assert_eq!(Replicas::at_least(&seen).get(), 3);
+    assert!(decision.waits.unwrap().contains("coordinator"));
+}
+
+#[test]
+fn shards_change_only_where_the_epoch_has_room_for_it() {
+    let mut seen = settled(3);
+    seen.wanted = 2;
+    seen.room = 10;
+    seen.network.as_mut().unwrap().rounds_left = 9;
+    assert_eq!(names(&decide(&seen)), ["Applies"]);
+    seen.network.as_mut().unwrap().rounds_left = 10;
+    assert_eq!(names(&decide(&seen)), ["Applies", "SignsList"]);
+    seen.network.as_mut().unwrap().planning = true;
+    assert_eq!(names(&decide(&seen)), ["Applies"]);
+}
+
+#[test]
+fn a_shard_is_on_a_list_once_it_runs() {
+    let mut seen = settled(2);
+    seen.wanted = 3;
+    seen.keys.insert(Ordinal(2), world::identity(77));
+    seen.replicas = Some(3);
+    seen.pods.insert(Ordinal(2), Pod { told_list: Some(1), ..Pod::default() });
+    assert!(decide(&seen).waits.unwrap().contains("shard 2 to run"));
+    seen.pods.get_mut(&Ordinal(2)).unwrap().running = true;
+    assert_eq!(names(&decide(&seen)), ["Applies", "SignsList"]);
+}
+
+#[test]
+fn a_list_is_renewed_before_it_ends_with_the_same_shards_and_no_end() {
+    let mut seen = settled(3);
+    let lists = seen.lists.clone().unwrap();
+    seen.network.as_mut().unwrap().newest_epoch = lists.newest.last_epoch - 100;
+    let decision = decide(&seen);
+    let [_, Step::Sign { list, ended: None }] = &decision.steps[..] else { panic!("{decision:?}") };
+    assert_eq!(list.shards, lists.newest.shards);
+    assert!(list.number > lists.newest.number && list.last_epoch > lists.newest.last_epoch);
+}
+
+#[test]
+fn a_list_that_shards_cannot_take_is_signed_anew() {
+    let mut seen = settled(3);
+    let number = seen.lists.as_ref().unwrap().newest.number;
+    seen.lists.as_mut().unwrap().newest.number += 1;
+    for pod in seen.pods.values_mut() {
+        pod.told_list = Some(number + 1);
+    }
+    let decision = decide(&seen);
+    let [_, Step::Sign { list, ended: None }] = &decision.steps[..] else { panic!("{decision:?}") };
+    assert!(list.first_epoch > seen.network.as_ref().unwrap().newest_epoch);
+    for pod in seen.pods.values_mut() {
+        pod.took_list = Some(number + 1);
+    }
+    assert_eq!(names(&decide(&seen)), ["Applies"]);
+}
+
+#[test]
+fn a_bad_image_stops_at_the_first_pod_and_the_former_one_replaces_that_pod_at_once() {
+    let mut seen = settled(3);
+    let me = seen.keys[&Ordinal(2)];
+    // Pod 2 was replaced by one that does not run; the two others are of the former image.
+    *seen.pods.get_mut(&Ordinal(2)).unwrap() = Pod { told_list: Some(1), ..Pod::default() };
+    seen.network.as_mut().unwrap().shards.remove(&me);
+    for shard in [0, 1] {
+        seen.pods.get_mut(&Ordinal(shard)).unwrap().outdated = true;
+    }
+    let decision = decide(&seen);
+    assert_eq!(names(&decision), ["Applies"]);
+    assert!(decision.waits.unwrap().contains("shard 2 to be in an epoch before"));
+    // The former image is asked for again: now pod 2 is the outdated one.
+    for (shard, pod) in &mut seen.pods {
+        pod.outdated = shard.0 == 2;
+    }
+    let decision = decide(&seen);
+    let [_, Step::Replace(pod)] = &decision.steps[..] else { panic!("{decision:?}") };
+    assert_eq!(pod.shard(), Ordinal(2));
+}
+
+#[test]
+fn keys_and_lists_that_are_gone_while_pods_run_are_not_made_anew() {
+    let mut seen = settled(3);
+    seen.keys.remove(&Ordinal(1));
+    let decision = decide(&seen);
+    assert!(
+        decision.steps.is_empty()
+            && decision.blocked.unwrap().contains("shard 1 are not in the Secret")
+    );
+    let mut seen = settled(3);
+    seen.lists = None;
+    let decision = decide(&seen);
+    assert!(decision.steps.is_empty() && decision.blocked.unwrap().contains("from a backup"));
+    let mut seen = settled(3);
+    (seen.coordinator_key, seen.coordinator) = (Some(false), Some(Pod::default()));
+    assert!(decide(&seen).blocked.unwrap().contains("coordinator's Secret is gone"));
+}
+
+#[test]
+fn a_shard_that_is_to_leave_stays_until_an_epoch_of_the_new_list_runs_without_it() {
+    let mut seen = settled(3);
+    let leaver = seen.keys[&Ordinal(2)];
+    seen.wanted = 2;
+    let Lists { newest, .. } = seen.lists.as_mut().unwrap();
+    newest.number += 2;
+    newest.first_epoch = 8;
+    newest.shards.remove(&leaver);
+    let network = seen.network.as_mut().unwrap();
+    (network.epoch, network.newest_epoch) = (Some(7), 7);
+    network.shards.insert(leaver, Standing::Leaving);
+    assert_eq!(Drained::beyond_wanted(&seen), None);
+    let network = seen.network.as_mut().unwrap();
+    (network.epoch, network.newest_epoch) = (Some(8), 8);
+    assert_eq!(Drained::beyond_wanted(&seen), None, "it is in a round still");
+    seen.network.as_mut().unwrap().shards.insert(leaver, Standing::Released);
+    assert!(Drained::beyond_wanted(&seen).is_some());
+    // Its key and claim stay until the set keeps fewer pods and its pod is gone.
+    assert!(Departed::of(&seen).is_empty());
+    seen.replicas = Some(2);
+    assert!(Departed::of(&seen).is_empty());
+    seen.pods.remove(&Ordinal(2));
+    assert_eq!(
+        Departed::of(&seen).iter().map(|gone| gone.shard()).collect::<Vec<_>>(),
+        [Ordinal(2)]
+    );
+}
+
+#[test]
+fn a_resource_is_let_go_when_its_last_shard_has_left() {
+    let mut seen = settled(2);
+    seen.deleted = true;
+    assert_eq!(names(&decide(&seen)), ["Stops"]);
+    seen.replicas = Some(0);
+    assert_eq!(names(&decide(&seen)), [""; 0]);
+    seen.pods.clear();
+    assert_eq!(names(&decide(&seen)), ["LetsGo"]);
+    assert_eq!(seen.network.map(|network: Network| network.planning), Some(false));
+}

@@ -1,0 +1,139 @@
+#![doc = include_str!("../README.md")]
+
+mod admin;
+mod cluster;
+mod conditions;
+mod control;
+mod decide;
+mod found;
+mod lease;
+mod lists;
+mod objects;
+mod observed;
+mod refusal;
+mod resource;
+mod step;
+
+use std::error::Error;
+use std::io::{self, Read as _, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use antiphon_process::logging::{self, Crates, LogFilter};
+use antiphon_process::signals::stop_requested;
+use clap::{Args, Parser, Subcommand};
+use kube::{Client, Config, CustomResourceExt as _};
+
+use crate::control::Control;
+use crate::objects::Plan;
+use crate::resource::{MixNetwork, MixNetworkSpec};
+
+/// How long the API server may take to link, and to answer.
+const LINK_WITHIN: Duration = Duration::from_secs(5);
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+
+/// Crates that a filter for logs may name.
+const CRATES: Crates = &["antiphon_operator", "antiphon_process", "kube_client"];
+
+/// Look after MixNetwork resources in Kubernetes: install, scale and upgrade an operator's shards.
+#[derive(Debug, Parser)]
+#[command(
+    name = "antiphon-operator",
+    version,
+    long_about = "\
+Look after MixNetwork resources in Kubernetes: install, scale and upgrade an operator's shards.
+
+It goes by the configuration that kubectl would go by, or by its pod's account. docs/src/kubernetes.md says \
+how to use it.
+
+  antiphon-operator run --namespace antiphon
+  antiphon-operator definition | kubectl apply --filename -"
+)]
+struct Cli {
+    /// What to log to standard error: a level, or levels by module such as antiphon_operator=debug,info
+    #[arg(long, global = true, value_name = "FILTER", default_value = "info", value_parser = filter)]
+    log: LogFilter,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Look after resources until SIGTERM or SIGINT
+    Run(RunArguments),
+    /// Print the definition of the resource, as JSON
+    Definition,
+    /// Print the objects for a specification, which is read as JSON from standard input
+    Render(RenderArguments),
+}
+
+#[derive(Debug, Args)]
+struct RunArguments {
+    /// The namespace whose resources are looked after; all without it
+    #[arg(long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+    /// The name by which this controller holds the Lease: its pod's
+    #[arg(long, value_name = "NAME", default_value = "antiphon-operator")]
+    name: String,
+}
+
+#[derive(Debug, Args)]
+struct RenderArguments {
+    /// The resource's name
+    #[arg(long, value_name = "NAME", default_value = "mix")]
+    name: String,
+    /// The coordinator's public key
+    #[arg(long, value_name = "PUBKEY", default_value = "")]
+    coordinator: String,
+}
+
+fn filter(text: &str) -> Result<LogFilter, String> {
+    LogFilter::parse(text, CRATES)
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::init(cli.log.clone(), CRATES, false);
+    let outcome = match &cli.command {
+        Command::Run(arguments) => run(arguments),
+        Command::Definition => print(&MixNetwork::crd()),
+        Command::Render(arguments) => render(arguments),
+    };
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    // Whether anybody reads it makes no difference.
+    let _ = writeln!(io::stderr(), "error: {error}");
+    ExitCode::FAILURE
+}
+
+fn run(arguments: &RunArguments) -> Result<(), Box<dyn Error>> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let mut stop = std::pin::pin!(stop_requested()?);
+        let mut config = Config::infer().await?;
+        config.connect_timeout = Some(LINK_WITHIN);
+        config.read_timeout = Some(ANSWER_WITHIN);
+        let client = Client::try_from(config)?;
+        let mut control = Control::new(client, arguments.namespace.clone(), arguments.name.clone());
+        tokio::select! {
+            () = control.run() => Err("the controller stood still".into()),
+            () = &mut stop => {
+                control.stop().await;
+                Ok(())
+            }
+        }
+    })
+}
+
+fn render(arguments: &RenderArguments) -> Result<(), Box<dyn Error>> {
+    let mut text = String::new();
+    io::stdin().read_to_string(&mut text)?;
+    let spec: MixNetworkSpec = serde_json::from_str(&text)?;
+    let RenderArguments { name, coordinator } = arguments;
+    print(&objects::objects(&Plan { name, spec: &spec, coordinator, replicas: spec.shards }))
+}
+
+fn print(value: &impl serde::Serialize) -> Result<(), Box<dyn Error>> {
+    let mut out = io::stdout();
+    serde_json::to_writer_pretty(&mut out, value)?;
+    out.write_all(b"\n")?;
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! The objects of a network, as the chart renders them for the same settings: `k8s/check` compares both.
+
+mod coordinator;
+mod pod;
+mod policies;
+mod services;
+mod shards;
+
+use serde_json::{Value, json};
+
+use crate::resource::{Coordinator, Exposure, ExposureType, MixNetworkSpec};
+
+/// What the objects are made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan<'a> {
+    /// The resource's name, with which every object's name begins.
+    pub(crate) name: &'a str,
+    /// The resource's specification.
+    pub(crate) spec: &'a MixNetworkSpec,
+    /// The coordinator's public key, in hexadecimal.
+    pub(crate) coordinator: &'a str,
+    /// The number of pods.
+    pub(crate) replicas: u16,
+}
+
+/// Names of objects that are not made from a template.
+pub(crate) fn keys_secret(name: &str) -> String {
+    format!("{name}-shard-keys")
+}
+
+pub(crate) fn coordinator_secret(name: &str) -> String {
+    format!("{name}-coordinator-keys")
+}
+
+pub(crate) fn lists_map(name: &str) -> String {
+    format!("{name}-operator-lists")
+}
+
+pub(crate) fn set(name: &str) -> String {
+    format!("{name}-shard")
+}
+
+pub(crate) fn coordinator(name: &str) -> String {
+    format!("{name}-coordinator")
+}
+
+/// The labels of the pods of one component, which Services and policies go by.
+pub(crate) fn selector(name: &str, component: &str) -> Value {
+    json!({
+        "app.kubernetes.io/name": "antiphon",
+        "app.kubernetes.io/instance": name,
+        "app.kubernetes.io/component": component,
+    })
+}
+
+/// All objects, in the order in which they are applied.
+pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Value> {
+    let mut objects = Vec::new();
+    if let Some(own) = &plan.spec.coordinator.run {
+        objects.extend(coordinator::objects(plan, own));
+    }
+    objects.extend(services::objects(plan));
+    objects.extend(policies::objects(plan));
+    objects.extend(shards::objects(plan));
+    objects
+}
+
+impl Plan<'_> {
+    fn metadata(&self, name: &str) -> Value {
+        json!({
+            "name": name,
+            "labels": {
+                "app.kubernetes.io/name": "antiphon",
+                "app.kubernetes.io/instance": self.name,
+                "app.kubernetes.io/managed-by": "antiphon-operator",
+            },
+        })
+    }
+
+    fn set(&self) -> String {
+        set(self.name)
+    }
+
+    fn coordinator_set(&self) -> String {
+        coordinator(self.name)
+    }
+
+    fn exposure(&self) -> &Exposure {
+        &self.spec.exposure
+    }
+
+    fn has_host_ports(&self) -> bool {
+        self.exposure().kind == ExposureType::HostPort
+    }
+
+    /// Host and port of the coordinator's endpoint for shards.
+    fn coordinator_address(&self) -> String {
+        let Coordinator { join, .. } = &self.spec.coordinator;
+        match join {
+            Some(joined) => joined.address.clone(),
+            None => format!("{}:7000", self.coordinator_set()),
+        }
+    }
+
+    /// Shards for which there are files and Services: those that run, and those that are to.
+    fn ordinals(&self) -> std::ops::Range<u16> {
+        0..self.replicas.max(self.spec.shards)
+    }
+}

@@ -1,0 +1,167 @@
+//! Specifications that are refused, in words that say what would do. Nothing is touched for them.
+
+use antiphon_process::keyfile;
+use antiphon_routing::most_rounds;
+use antiphon_wire::{IdentityKey, NetworkFile, NetworkFileError, OperatorIndex};
+use ed25519_dalek::SigningKey;
+
+use crate::resource::{Exposure, ExposureType, MixNetworkSpec, Requirements};
+
+/// Why nothing is done for a specification.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("coordinator needs either run, to have it here, or join, to name it")]
+    Coordinator,
+    #[error(
+        "image {0} has no digest: a tag can be moved to another program. Give repository@sha256:..., as \
+         `k8s/image/build` prints it, or set allowTags"
+    )]
+    Tag(String),
+    #[error("there is no ConfigMap {0} with `network.toml`: make it from the network file")]
+    NoNetworkFile(String),
+    #[error("network.toml in the ConfigMap {map}: {source}")]
+    NetworkFile { map: String, source: NetworkFileError },
+    #[error(
+        "the network file has the id {found}, and network.id says {expected}: somebody has another file, which is \
+         another network. Compare files with the other operators"
+    )]
+    OtherNetwork { found: String, expected: String },
+    #[error("the network file names no operator {name}: it has {known}")]
+    NoSuchOperator { name: String, known: String },
+    #[error("there is no Secret {0} with `operator.key`: put the operator's key there")]
+    NoOperatorKey(String),
+    #[error(
+        "`operator.key` in the Secret {0} is no operator's key: `antiphon keygen operator` makes one"
+    )]
+    NoKey(String),
+    #[error(
+        "the Secret {secret} holds another key than operator {name} has in the network file: its public half is \
+         {found}, and the file has {expected}"
+    )]
+    OtherKey { secret: String, name: String, found: String, expected: String },
+    #[error(
+        "requires.operators is {required}, and the network file has {found}: nothing is started for less"
+    )]
+    TooFewOperators { required: u16, found: usize },
+    #[error(
+        "requires.{what} is {required} at most, and the network file promises {found}: nothing is started for less"
+    )]
+    Weaker { what: &'static str, required: f64, found: f64 },
+    #[error(
+        "{shards} shards are more than an epoch of {rounds} rounds carries: set coordinator.run.epoch.rounds to \
+         {most} at most, or have fewer shards"
+    )]
+    TooManyShards { shards: u16, rounds: u32, most: u64 },
+    #[error("exposure: {shards} ports from {peers} on run into those from {clients} on")]
+    Ports { shards: u16, peers: u16, clients: u16 },
+}
+
+/// What the cluster has beside the specification.
+#[derive(Debug, Default)]
+pub(crate) struct Given<'a> {
+    /// The network file's text.
+    pub(crate) network: Option<&'a str>,
+    /// The bytes of the operator's key file.
+    pub(crate) operator_key: Option<&'a [u8]>,
+}
+
+/// A specification that can be acted on.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) network: NetworkFile,
+    pub(crate) operator: OperatorIndex,
+    pub(crate) key: SigningKey,
+}
+
+/// Looks for a reason to do nothing.
+pub(crate) fn accept(spec: &MixNetworkSpec, given: &Given<'_>) -> Result<Accepted, Refusal> {
+    if spec.coordinator.run.is_some() == spec.coordinator.join.is_some() {
+        return Err(Refusal::Coordinator);
+    }
+    if !spec.allow_tags && !spec.image.contains("@sha256:") {
+        return Err(Refusal::Tag(spec.image.clone()));
+    }
+    check_ports(spec.shards, &spec.exposure)?;
+    let network = network(spec, given)?;
+    check_requirements(&spec.requires, &network)?;
+    check_size(spec, &network)?;
+    let (operator, key) = operator(spec, given, &network)?;
+    Ok(Accepted { network, operator, key })
+}
+
+fn network(spec: &MixNetworkSpec, given: &Given<'_>) -> Result<NetworkFile, Refusal> {
+    let map = &spec.network.config_map;
+    let text = given.network.ok_or_else(|| Refusal::NoNetworkFile(map.clone()))?;
+    let network = NetworkFile::parse(text)
+        .map_err(|source| Refusal::NetworkFile { map: map.clone(), source })?;
+    let found = hex::encode(network.id().0);
+    if found == spec.network.id {
+        return Ok(network);
+    }
+    Err(Refusal::OtherNetwork { found, expected: spec.network.id.clone() })
+}
+
+fn operator(
+    spec: &MixNetworkSpec,
+    given: &Given<'_>,
+    network: &NetworkFile,
+) -> Result<(OperatorIndex, SigningKey), Refusal> {
+    let (name, secret) = (spec.operator.clone(), spec.operator_key.secret.clone());
+    let Some(operator) = network.operators.iter().find(|operator| operator.name == name) else {
+        let known: Vec<&str> =
+            network.operators.iter().map(|operator| operator.name.as_str()).collect();
+        return Err(Refusal::NoSuchOperator { name, known: known.join(", ") });
+    };
+    let bytes = given.operator_key.ok_or_else(|| Refusal::NoOperatorKey(secret.clone()))?;
+    let (_, seed) = keyfile::secret_in(bytes).ok_or_else(|| Refusal::NoKey(secret.clone()))?;
+    let key = SigningKey::from_bytes(&seed);
+    let public = IdentityKey::of(&key);
+    match network.index_of(&public) {
+        Some(index) if public == operator.key => Ok((index, key)),
+        _ => {
+            let (found, expected) = (public.to_hex(), operator.key.to_hex());
+            Err(Refusal::OtherKey { secret, name, found, expected })
+        }
+    }
+}
+
+fn check_requirements(requires: &Requirements, network: &NetworkFile) -> Result<(), Refusal> {
+    let found = network.operators.len();
+    if let Some(required) = requires.operators.filter(|required| usize::from(*required) > found) {
+        return Err(Refusal::TooFewOperators { required, found });
+    }
+    let policy = &network.policy;
+    for (what, required, found) in
+        [("epsilon", requires.epsilon, policy.epsilon), ("delta", requires.delta, policy.delta)]
+    {
+        if let Some(required) = required.filter(|required| found > *required) {
+            return Err(Refusal::Weaker { what, required, found });
+        }
+    }
+    Ok(())
+}
+
+/// Every other operator has a shard at least.
+fn check_size(spec: &MixNetworkSpec, network: &NetworkFile) -> Result<(), Refusal> {
+    let Some(own) = &spec.coordinator.run else { return Ok(()) };
+    let operators = network.operators.len() as u64;
+    let most = most_rounds(u64::from(spec.shards) + operators - 1, operators);
+    let (shards, rounds) = (spec.shards, own.epoch.rounds);
+    if u64::from(rounds) > most {
+        Err(Refusal::TooManyShards { shards, rounds, most })
+    } else {
+        Ok(())
+    }
+}
+
+fn check_ports(shards: u16, exposure: &Exposure) -> Result<(), Refusal> {
+    let Exposure { kind, peers, clients, .. } = *exposure;
+    let (low, high) = (peers.min(clients), peers.max(clients));
+    if kind == ExposureType::NodePort && high - low < shards {
+        return Err(Refusal::Ports { shards, peers, clients });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

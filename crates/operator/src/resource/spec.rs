@@ -1,0 +1,274 @@
+//! What an operator asks for.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::MixNetworkStatus;
+
+/// An operator's shards in one mix network, and the network's coordinator where it runs here.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "antiphon.dev",
+    version = "v1alpha1",
+    kind = "MixNetwork",
+    namespaced,
+    shortname = "mix",
+    status = "MixNetworkStatus",
+    derive = "PartialEq",
+    doc = "An operator's shards in one mix network, and the network's coordinator where it runs here.",
+    annotation("helm.sh/resource-policy", "keep"),
+    scale(
+        spec_replicas_path = ".spec.shards",
+        status_replicas_path = ".status.shards",
+        label_selector_path = ".status.selector"
+    ),
+    printcolumn = r#"{"name":"Shards","type":"integer","jsonPath":".spec.shards"}"#,
+    printcolumn = r#"{"name":"Serving","type":"integer","jsonPath":".status.shards"}"#,
+    printcolumn = r#"{"name":"Epoch","type":"integer","jsonPath":".status.epoch"}"#,
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status"}"#,
+    printcolumn = r#"{"name":"What happens","type":"string","jsonPath":".status.conditions[?(@.type=='Progressing')].message"}"#
+)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct MixNetworkSpec {
+    /// The operator's name in the network file. It is on every list, so it never changes.
+    #[x_kube(validation = Rule::new("self == oldSelf").message(
+        "operator cannot be changed: it is in every list; make another MixNetwork"
+    ))]
+    pub(crate) operator: String,
+    /// How many shards the operator has in the network.
+    #[schemars(range(min = 1, max = 300))]
+    pub(crate) shards: u16,
+    /// The network file.
+    pub(crate) network: NetworkReference,
+    /// The key that signs the operator's lists of its shards.
+    pub(crate) operator_key: OperatorKey,
+    /// The network's coordinator.
+    pub(crate) coordinator: Coordinator,
+    /// The image with a digest: `repository@sha256:...`.
+    pub(crate) image: String,
+    /// Take an image by a tag, which can be moved to another program.
+    #[serde(default)]
+    pub(crate) allow_tags: bool,
+    /// When the node pulls the image: IfNotPresent, Always or Never.
+    #[serde(default = "if_not_present")]
+    pub(crate) image_pull_policy: String,
+    /// How clients and other operators' shards reach the pods.
+    #[serde(default)]
+    pub(crate) exposure: Exposure,
+    /// Processors and memory of each shard: limits and requests alike.
+    #[serde(default)]
+    pub(crate) resources: Resources,
+    /// The claims for what keeps a shard from signing twice.
+    #[serde(default)]
+    pub(crate) state: State,
+    /// How new images reach the shards.
+    #[serde(default)]
+    pub(crate) update: Update,
+    /// What the network file has to promise: nothing is started for less.
+    #[serde(default)]
+    pub(crate) requires: Requirements,
+    /// What is logged: a level, or levels by module.
+    #[serde(default = "info")]
+    pub(crate) log: String,
+}
+
+/// The network file, and the id that everybody compared.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct NetworkReference {
+    /// The ConfigMap that holds the file as `network.toml`.
+    pub(crate) config_map: String,
+    /// The file's id, in hexadecimal.
+    #[x_kube(validation = Rule::new("self == oldSelf").message(
+        "network.id cannot be changed: another id is another network; make another MixNetwork"
+    ))]
+    #[schemars(regex(pattern = r"^[0-9a-f]{64}$"))]
+    pub(crate) id: String,
+}
+
+/// The key that signs the operator's lists.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OperatorKey {
+    /// The Secret that holds it as `operator.key`.
+    pub(crate) secret: String,
+}
+
+/// The network's coordinator: here, or elsewhere.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.run) != has(self.join)").message(
+    "coordinator needs either run, to have it here, or join, to name it"
+))]
+pub(crate) struct Coordinator {
+    /// It runs here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) run: Option<OwnCoordinator>,
+    /// It runs elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) join: Option<JoinedCoordinator>,
+}
+
+/// A coordinator that runs here.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OwnCoordinator {
+    /// The epochs' lengths.
+    #[serde(default)]
+    pub(crate) epoch: EpochSettings,
+    /// Deadlines of rounds as in docs/samples/coordinator.toml, in milliseconds.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schemars(with = "std::collections::BTreeMap<String, u32>")]
+    pub(crate) deadlines: Map<String, Value>,
+    /// Its processors and memory.
+    #[serde(default)]
+    pub(crate) resources: Resources,
+}
+
+/// The length of epochs.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct EpochSettings {
+    /// Rounds in an epoch.
+    #[schemars(range(min = 1, max = 65536))]
+    pub(crate) rounds: u32,
+    /// The time between the openings of two rounds, in milliseconds.
+    #[schemars(range(min = 100))]
+    pub(crate) interval_ms: u32,
+    /// How many rounds before the end of an epoch the next one is prepared.
+    pub(crate) prepare_ahead_rounds: u32,
+}
+
+impl Default for EpochSettings {
+    fn default() -> Self {
+        Self { rounds: 720, interval_ms: 5000, prepare_ahead_rounds: 60 }
+    }
+}
+
+/// A coordinator that runs elsewhere.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct JoinedCoordinator {
+    /// Host and port of its endpoint for shards.
+    pub(crate) address: String,
+    /// Its public key, in hexadecimal.
+    #[schemars(regex(pattern = r"^[0-9a-f]{64}$"))]
+    pub(crate) identity: String,
+    /// Its admin server, `http://HOST:PORT`: whether a shard is in an epoch is read there.
+    #[schemars(regex(pattern = r"^http://"))]
+    pub(crate) status: String,
+}
+
+/// How the pods are reached.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Exposure {
+    /// Whose addresses others dial.
+    #[serde(rename = "type")]
+    pub(crate) kind: ExposureType,
+    /// For nodePort: shard n has this port and n for other shards.
+    #[schemars(range(min = 30000, max = 32767))]
+    pub(crate) peers: u16,
+    /// For nodePort: shard n has this port and n for clients.
+    #[schemars(range(min = 30000, max = 32767))]
+    pub(crate) clients: u16,
+    /// For nodePort: the coordinator has this port for shards.
+    #[schemars(range(min = 30000, max = 32767))]
+    pub(crate) coordinator_shards: u16,
+    /// For nodePort: the coordinator has this port for clients.
+    #[schemars(range(min = 30000, max = 32767))]
+    pub(crate) coordinator_clients: u16,
+}
+
+impl Default for Exposure {
+    fn default() -> Self {
+        Self {
+            kind: ExposureType::Cluster,
+            peers: 30100,
+            clients: 30400,
+            coordinator_shards: 30700,
+            coordinator_clients: 30701,
+        }
+    }
+}
+
+/// Whose addresses others dial.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum ExposureType {
+    /// The pods': from within the cluster alone.
+    Cluster,
+    /// The nodes', with ports 7100 and 7101: one shard a node.
+    HostPort,
+    /// The nodes', with ports of their own.
+    NodePort,
+}
+
+/// Processors and memory.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Resources {
+    /// Processors: whole ones, since a shard that is throttled costs everybody the round.
+    pub(crate) cpu: String,
+    /// Memory.
+    pub(crate) memory: String,
+    /// Processors that are set aside, where they are not as many as may be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cpu_request: Option<String>,
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        Self { cpu: "1".to_owned(), memory: "1Gi".to_owned(), cpu_request: None }
+    }
+}
+
+/// The claims for state.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct State {
+    /// The size of each.
+    pub(crate) size: String,
+    /// Their storage class; the cluster's default without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) storage_class: Option<String>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { size: "64Mi".to_owned(), storage_class: None }
+    }
+}
+
+/// How new images reach the shards.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Update {
+    /// Replace no pod for now.
+    pub(crate) paused: bool,
+}
+
+/// The least that the network file has to promise.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Requirements {
+    /// The least number of operators.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) operators: Option<u16>,
+    /// The largest epsilon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) epsilon: Option<f64>,
+    /// The largest delta.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) delta: Option<f64>,
+}
+
+fn if_not_present() -> String {
+    "IfNotPresent".to_owned()
+}
+
+fn info() -> String {
+    "info".to_owned()
+}
