@@ -1,5 +1,5 @@
-"""The bill of materials of `antiphond` in CycloneDX JSON: the crates that are compiled into it, from cargo's
-own account of them."""
+"""The bill of materials of a program in CycloneDX JSON: the crates that are compiled into it, from cargo's own account
+of them."""
 
 import json
 import subprocess
@@ -10,9 +10,9 @@ def cargo(root, *arguments):
     return subprocess.run(["cargo", *arguments], cwd=root, check=True, capture_output=True, text=True).stdout
 
 
-def compiled(root, target):
+def compiled(root, target, program):
     """(name, version) of every crate that is linked into the program."""
-    tree = cargo(root, "tree", "--locked", "-p", "antiphond", "--target", target,
+    tree = cargo(root, "tree", "--locked", "-p", program, "--target", target,
                  "--edges", "normal,no-proc-macro", "--prefix", "none", "--format", "{p}")
     return {(name, version.removeprefix("v")) for name, version, *_ in map(str.split, tree.splitlines())}
 
@@ -38,10 +38,10 @@ def component(package, checksums):
     return found
 
 
-def of_antiphond(root, target):
+def of_program(root, target, name):
     """The bill, as a value to be written as JSON. Nothing in it says when or where it was made."""
     metadata = json.loads(cargo(root, "metadata", "--locked", "--format-version", "1", "--filter-platform", target))
-    wanted = compiled(root, target)
+    wanted = compiled(root, target, name)
     packages = {p["id"]: p for p in metadata["packages"] if (p["name"], p["version"]) in wanted}
     lock = tomllib.loads((root / "Cargo.lock").read_text())
     checksums = {(p["name"], p["version"]): p.get("checksum") for p in lock["package"]}
@@ -58,7 +58,7 @@ def of_antiphond(root, target):
         for at, node in nodes.items()
     ]
     components = sorted((component(p, checksums) for p in packages.values()), key=lambda c: c["bom-ref"])
-    [program] = [c for c in components if c["name"] == "antiphond"]
+    [program] = [c for c in components if c["name"] == name]
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
