@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod beats;
 mod bound;
 mod cases;
 mod count;

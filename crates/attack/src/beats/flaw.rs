@@ -1,0 +1,42 @@
+//! Beats that break one of the rules that the theorem rests on.
+
+/// A rule that is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Flaw {
+    /// The cipher is a stream, and a batch that comes again is processed again.
+    StreamTwice,
+    /// A batch that comes again is processed again.
+    Twice,
+    /// A cell that is missing is left out of the next batch.
+    NoFill,
+    /// A gateway leaves out the cells of clients that sent none.
+    SizesFollowPresence,
+    /// A client links anew when a reply was not what it had to be.
+    RelinksOnLoss,
+    /// A client that sleeps links when a message came for it.
+    WakesOnMessage,
+    /// A batch that came too late for the round has circuits all the same.
+    LateCircuits,
+    /// A client that left a cell for a beat sends another one in it.
+    LiveAndLeft,
+    /// Layer L returns nothing to a circuit that was swapped with nobody.
+    NothingForSingles,
+    /// The partner of a client tells the adversary which cells arrived. No rule forbids that.
+    PartnerTells,
+}
+
+impl Flaw {
+    /// Every flaw, in the order of declaration.
+    pub const ALL: [Self; 10] = [
+        Self::StreamTwice,
+        Self::Twice,
+        Self::NoFill,
+        Self::SizesFollowPresence,
+        Self::RelinksOnLoss,
+        Self::WakesOnMessage,
+        Self::LateCircuits,
+        Self::LiveAndLeft,
+        Self::NothingForSingles,
+        Self::PartnerTells,
+    ];
+}
