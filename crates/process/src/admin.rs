@@ -1,4 +1,4 @@
-//! The HTTP server by which a process is looked after: `/live`, `/ready`, `/metrics`, `/status`, `/log-level`
+//! The HTTP server by which a process is looked after: a page for people, `/live`, `/ready`, `/metrics`, `/status`, `/log-level`
 //! and `/drain`.
 //!
 //! It shows aggregates that anyone who watches the network could count, and nothing about users. Whoever

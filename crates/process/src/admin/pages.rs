@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ORIGIN};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ORIGIN};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -24,6 +24,12 @@ const BODY_WITHIN: Duration = Duration::from_secs(1);
 /// How long a process may take to answer a request.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
+/// The page that shows `/status`: one file, with all that it needs.
+const STATUS_PAGE: &str = include_str!("status_page.html");
+/// What a browser may do for that page: run its own script, and ask this server.
+const PAGE_MAY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
+                        connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
 /// State that the pages show and change.
 #[derive(Clone)]
 pub(super) struct Pages {
@@ -36,6 +42,7 @@ pub(super) struct Pages {
 /// The pages by their paths.
 pub(super) fn router(pages: Pages) -> Router {
     Router::new()
+        .route("/", get(status_page))
         .route("/live", get(live))
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
@@ -50,6 +57,12 @@ pub(super) fn router(pages: Pages) -> Router {
 /// Always says `live`. That it is answered at all is the answer: the runtime that serves rounds serves this.
 async fn live() -> Response {
     text(StatusCode::OK, "live")
+}
+
+/// The status for people with a browser. It asks for `/status` again and again, and for nothing else.
+async fn status_page() -> Response {
+    let head = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, PAGE_MAY)];
+    (head, STATUS_PAGE).into_response()
 }
 
 async fn ready(State(pages): State<Pages>) -> Response {
@@ -121,7 +134,7 @@ async fn set_log_level(State(pages): State<Pages>, headers: HeaderMap, body: Bod
 }
 
 async fn unknown() -> Response {
-    let pages = "there are /live, /ready, /metrics, /status, /log-level and /drain";
+    let pages = "there are /, /live, /ready, /metrics, /status, /log-level and /drain";
     text(StatusCode::NOT_FOUND, pages)
 }
 

@@ -84,6 +84,21 @@ async fn requests_are_answered_by_the_process_itself_and_refused_in_its_words() 
 }
 
 #[tokio::test]
+async fn the_page_for_people_takes_nothing_from_elsewhere_and_puts_no_markup_together() {
+    let server = Running::start().await;
+    let answer = server.get("/").await;
+    assert!(has_status(&answer, 200) && answer.contains("text/html"), "{answer}");
+    assert!(answer.contains("default-src 'none'") && answer.contains("connect-src 'self'"));
+    let (_, page) = answer.split_once("\r\n\r\n").unwrap();
+    for foreign in
+        ["://", " src=", "<link", "url(", "@import", "innerHTML", "document.write", "eval("]
+    {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+    assert_eq!(page.matches("fetch(").count(), 1);
+}
+
+#[tokio::test]
 async fn a_page_in_a_browser_changes_nothing() {
     let mut server = Running::start().await;
     for asked in ["POST /drain", "DELETE /drain", "PUT /log-level"] {
@@ -127,7 +142,7 @@ async fn the_log_filter_is_shown_and_set_and_a_bad_one_refused_by_its_wrong_part
 async fn unknown_paths_and_methods_are_refused() {
     let server = Running::start().await;
     for (request, status) in [
-        ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 404),
+        ("GET /status/ HTTP/1.1\r\nHost: x\r\n\r\n", 404),
         ("GET /metrics/ HTTP/1.1\r\nHost: x\r\n\r\n", 404),
         ("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", 200),
         ("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", 405),
