@@ -1,5 +1,6 @@
 //! Configuration files of the processes: TOML that names other files, by paths beside it.
 
+mod several;
 mod variables;
 
 use std::fmt::Display;
@@ -16,6 +17,8 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::keyfile::{self, KeyFileError};
+
+pub use several::Several;
 
 /// Error in a configuration file or a file that it names. Never shows a secret.
 #[derive(Debug, thiserror::Error)]
