@@ -122,6 +122,18 @@ impl Coordinator {
         coordinator
     }
 
+    /// A coordinator that leads from `now` on in the place of another, and continues from what shards say.
+    pub(crate) fn take_over(
+        config: CoordinatorConfig,
+        network: NetworkFile,
+        state: State,
+        now: Timestamp,
+    ) -> Self {
+        let mut coordinator = Self::new(config, network, state, now);
+        coordinator.planner.await_followers(now);
+        coordinator
+    }
+
     /// Takes an input at the time `now`. A time before that of an earlier input counts as that one.
     pub fn handle(&mut self, now: Timestamp, input: Input) {
         let late_ms = self.next_deadline().map_or(0, |due| now.ms_since(due));

@@ -7,6 +7,7 @@ mod faults;
 mod hex_serde;
 mod notice;
 mod planner;
+mod replica;
 mod round_clock;
 mod rules;
 #[cfg(test)]
@@ -19,8 +20,10 @@ mod voters;
 pub use coordinator::{Coordinator, Input, Output};
 pub use notice::{Notice, RoundReport, RoundResult, RoundTotals};
 pub use planner::{Presence, RegistrationError, Work, WorkDone, check_registration};
+pub use replica::Replica;
 pub use settings::{CannotForm, CoordinatorConfig};
 pub use state::{Marks, State};
 pub use status::{
-    EpochStatus, GuaranteeStatus, PlannedStatus, QuorumStatus, RoundsStatus, ShardStatus, Status,
+    EpochStatus, GuaranteeStatus, LeadershipStatus, PlannedStatus, QuorumStatus, RoundsStatus,
+    ShardStatus, Status,
 };

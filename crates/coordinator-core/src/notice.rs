@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use antiphon_wire::{Epoch, IdentityKey, Reason, Round, RoundCounts};
+use antiphon_wire::{Epoch, IdentityKey, Reason, Round, RoundCounts, Term};
 
 use super::planner::Presence;
 
@@ -22,6 +22,25 @@ pub enum Notice {
         shard: IdentityKey,
         /// Reason, in words for the shard's operator.
         reason: String,
+    },
+    /// Shards have elected this coordinator.
+    Elected {
+        /// Term in which it leads.
+        term: Term,
+        /// Number of shards that let it lead so far.
+        shards: usize,
+    },
+    /// This coordinator leads no more.
+    Deposed {
+        /// Term in which it led.
+        term: Term,
+        /// Reason for which it does not, in words.
+        reason: String,
+    },
+    /// Too few shards let this coordinator lead; it tries again.
+    NotElected {
+        /// Term in which it wanted to lead.
+        term: Term,
     },
     /// The link of a registered shard went away.
     ShardLost {
@@ -287,6 +306,15 @@ impl fmt::Display for Notice {
                 write!(f, "shard {shard} of {operator} registered")
             }
             Self::ShardRejected { shard, reason } => write!(f, "shard {shard} rejected: {reason}"),
+            Self::Elected { term, shards } => {
+                write!(f, "this coordinator leads in term {term}: {shards} shards let it so far")
+            }
+            Self::Deposed { term, reason } => {
+                write!(f, "this coordinator, which led in term {term}, stands by: {reason}")
+            }
+            Self::NotElected { term } => {
+                write!(f, "too few shards let this coordinator lead in term {term}: trying again")
+            }
             Self::ShardLost { shard } => write!(f, "shard {shard} is gone"),
             Self::ShardLeaving { shard } => write!(f, "shard {shard} is leaving"),
             Self::ShardStaying { shard } => write!(f, "shard {shard} stays after all"),

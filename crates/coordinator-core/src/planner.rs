@@ -14,11 +14,11 @@ mod members;
 mod need;
 mod proposing;
 mod publishing;
-mod quorum;
+pub(crate) mod quorum;
 mod restored;
 mod retry;
 mod roster;
-mod vouched;
+pub(crate) mod vouched;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -34,12 +34,12 @@ use bench::Bench;
 use gathering::Gathering;
 use quorum::Selection;
 use retry::{Again, Retry};
-use roster::Roster;
 
 pub(crate) use documents::verify;
 pub use documents::{Work, WorkDone};
 pub use quorum::Presence;
-pub(crate) use roster::Member;
+pub(crate) use restored::SLACK;
+pub(crate) use roster::{Member, Roster};
 pub use roster::{RegistrationError, check as check_registration};
 
 /// Time that planning is taken to need before it was measured, in milliseconds.

@@ -51,6 +51,8 @@ pub struct CoordinatorConfig {
     pub hand_over_ms: u32,
     /// No epoch is planned with fewer shards than this.
     pub least_shards: u16,
+    /// Coordinators that the shards have, with this one. With more than one, they elect the one that leads.
+    pub replicas: u16,
 }
 
 impl Default for CoordinatorConfig {
@@ -76,6 +78,7 @@ impl Default for CoordinatorConfig {
             retry_ms: 1000,
             hand_over_ms: 30_000,
             least_shards: 2,
+            replicas: 1,
         }
     }
 }

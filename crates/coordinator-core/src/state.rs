@@ -67,6 +67,26 @@ impl State {
         self.next.as_ref()
     }
 
+    /// The state of a coordinator that leads above these numbers, which shards say, with these documents.
+    /// Of what it knew before, it keeps who sits out, and what is above what it hears.
+    pub(crate) fn taken_over(
+        self,
+        (last_epoch, last_round): (Epoch, Round),
+        last_open: Option<Timestamp>,
+        (current, next): (Option<Arc<SignedDocument>>, Option<Arc<SignedDocument>>),
+    ) -> Self {
+        let newest = next.as_ref().or(current.as_ref());
+        let previous = newest.map_or(self.marks.previous, |signed| signed.document.digest());
+        let marks = Marks {
+            last_epoch: last_epoch.0.max(self.marks.last_epoch),
+            last_round: last_round.0.max(self.marks.last_round),
+            last_open_ms: last_open.map_or(self.marks.last_open_ms, |at| at.0),
+            previous,
+            suspensions: self.marks.suspensions,
+        };
+        Self { marks, current, next }
+    }
+
     /// Puts together what each machine has to remember.
     pub(crate) fn of(
         planned: planner::Marks,

@@ -1,6 +1,7 @@
 //! How a coordinator stands, for those who look after a network. Every shard knows all of it, or anybody
 //! could count it from outside: there is nothing about clients.
 
+use antiphon_wire::{Policy, SignedDocument};
 use serde::{Deserialize, Serialize};
 
 /// How a coordinator stands. Times are milliseconds since 1970 by the coordinator's clock.
@@ -10,6 +11,9 @@ pub struct Status {
     pub network: String,
     /// The coordinator's clock.
     pub now_ms: u64,
+    /// Whether this coordinator leads.
+    #[serde(default)]
+    pub leadership: LeadershipStatus,
     /// Whether rounds open, and for what they wait otherwise.
     pub rounds: RoundsStatus,
     /// The epoch that runs.
@@ -26,10 +30,27 @@ pub struct Status {
     pub guarantee: GuaranteeStatus,
 }
 
+/// Whether a coordinator leads, of those that the shards have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeadershipStatus {
+    /// `alone` (it is the only one), `leader`, `candidate`, `standby` or `stopped`.
+    pub role: String,
+    /// The term in which it leads or campaigns; for others the highest that shards speak of.
+    pub term: u64,
+    /// Shards that let it lead; for others those that are linked.
+    pub shards: usize,
+}
+
+impl Default for LeadershipStatus {
+    fn default() -> Self {
+        Self { role: "alone".to_owned(), term: 0, shards: 0 }
+    }
+}
+
 /// How rounds go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoundsStatus {
-    /// Whether they open: `going`, `resuming` (not before the epoch's shards are back), `broken` (not
+    /// Whether they open: `standby` (another coordinator opens them), `going`, `resuming` (not before the epoch's shards are back), `broken` (not
     /// before the next epoch) or `stopped`.
     pub conduct: String,
     /// The highest number that was opened or skipped.
@@ -112,4 +133,31 @@ pub struct GuaranteeStatus {
     pub total_delta: f64,
     /// The days that `total_delta` is over.
     pub total_over_days: u32,
+}
+
+impl EpochStatus {
+    pub(crate) fn of(signed: &SignedDocument) -> Self {
+        let document = &signed.document;
+        Self {
+            epoch: document.epoch.0,
+            first_round: document.first_round.0,
+            last_round: document.last_round.0,
+            expires_at_ms: document.expires_at.0,
+            layers: document.parameters.layers,
+            shards: document.shards.len(),
+        }
+    }
+}
+
+impl GuaranteeStatus {
+    pub(crate) fn of(policy: &Policy) -> Self {
+        Self {
+            malicious: f64::from(policy.malicious_ppm) / 1e6,
+            epsilon: policy.epsilon,
+            delta: policy.delta,
+            disturbed_rounds: policy.disturbed_rounds,
+            total_delta: policy.total_delta,
+            total_over_days: policy.total_over_days,
+        }
+    }
 }

@@ -46,6 +46,8 @@ struct Raw {
     identity: PathBuf,
     network: PathBuf,
     state: PathBuf,
+    #[serde(default = "one")]
+    replicas: u16,
     admin: Option<AdminSection>,
     #[serde(default)]
     limits: RawLimits,
@@ -53,6 +55,13 @@ struct Raw {
     epoch: RawEpoch,
     #[serde(default)]
     deadlines: RawDeadlines,
+}
+
+/// The most coordinators of a network.
+const MOST_REPLICAS: u16 = 16;
+
+const fn one() -> u16 {
+    1
 }
 
 #[derive(Default, Deserialize)]
@@ -140,9 +149,16 @@ fn coordinator(
     raw.epoch.check_length(source, policy)?;
     raw.epoch.check_onions(source, policy)?;
     raw.deadlines.check(source, policy)?;
+    if !(1..=MOST_REPLICAS).contains(&raw.replicas) {
+        let expected = format!(
+            "the number of coordinators that the shards' configurations name, from 1 to {MOST_REPLICAS}"
+        );
+        return Err(source.wrong("replicas", raw.replicas, expected));
+    }
     let mut config = CoordinatorConfig::default();
     raw.epoch.apply(&mut config);
     raw.deadlines.apply(&mut config);
+    config.replicas = raw.replicas;
     check_longest_round(source, &config, policy)?;
     check_room(source, &config, network)?;
     Ok(config)
@@ -318,6 +334,7 @@ mod tests {
     fn errors_name_the_file_the_key_and_what_would_be_right() {
         let said = |rest: &str| load(rest).unwrap_err().to_string();
         for (rest, words) in [
+            ("replicas = 0\n", ["coordinator.toml", "replicas", "from 1 to 16"]),
             ("[epoch]\nrounds = 0\n", ["coordinator.toml", "epoch.rounds", "65536"]),
             ("[epoch]\ninterval_ms = 10\n", ["coordinator.toml", "epoch.interval_ms", "1000"]),
             (

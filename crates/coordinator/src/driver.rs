@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_coordinator_core::{Coordinator, Input, Notice, Output, State, Status, WorkDone};
+use antiphon_coordinator_core::{Input, Notice, Output, Replica, State, Status, WorkDone};
 use antiphon_process::clock::SystemClock;
 use antiphon_process::readiness::Readiness;
 use antiphon_process::requests::{Answer, Requests, Wanted};
@@ -64,6 +64,8 @@ impl Telling {
             Notice::EpochBroken { epoch, .. } => {
                 self.ready(format!("epoch {epoch} is broken, and the next is planned"));
             }
+            Notice::Elected { term, .. } => self.ready(format!("it leads in term {term}")),
+            Notice::Deposed { .. } => self.ready("it stands by: another may lead".to_owned()),
             Notice::WaitingForQuorum(_) => self.ready("waiting for a quorum of shards".to_owned()),
             _ => {}
         }
@@ -89,7 +91,7 @@ struct Page {
 }
 
 pub(crate) struct Driver {
-    coordinator: Coordinator,
+    coordinator: Replica,
     store: Store,
     links: Links,
     documents: watch::Sender<Documents>,
@@ -104,7 +106,7 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new(
-        coordinator: Coordinator,
+        coordinator: Replica,
         store: Store,
         documents: watch::Sender<Documents>,
         tell: Telling,
@@ -243,6 +245,7 @@ impl Driver {
         }
         self.encoded = None;
         metrics::shards(self.links.len());
+        metrics::leads(self.coordinator.leads_in());
         Ok(())
     }
 

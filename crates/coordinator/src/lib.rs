@@ -13,11 +13,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_coordinator_core::Coordinator;
+use antiphon_coordinator_core::Replica;
 use antiphon_process::clock::SystemClock;
 use antiphon_process::readiness::Readiness;
 use antiphon_process::requests::{self, Asker};
 use antiphon_transport::{Accept, BindError, Limits, Server};
+use antiphon_wire::IdentityKey;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -26,8 +27,9 @@ use driver::{Driver, Telling};
 use store::Store;
 
 pub use antiphon_coordinator_core::{
-    CannotForm, CoordinatorConfig, EpochStatus, GuaranteeStatus, Notice, PlannedStatus, Presence,
-    QuorumStatus, RoundReport, RoundResult, RoundTotals, RoundsStatus, ShardStatus, Status,
+    CannotForm, CoordinatorConfig, EpochStatus, GuaranteeStatus, LeadershipStatus, Notice,
+    PlannedStatus, Presence, QuorumStatus, RoundReport, RoundResult, RoundTotals, RoundsStatus,
+    ShardStatus, Status,
 };
 pub use config::{ConfigError, ConfigFile, ServerConfig};
 pub use store::StoreError;
@@ -90,9 +92,14 @@ impl CoordinatorServer {
         let (documents, newest) = watch::channel(Vec::new());
         let (stop, stopped) = watch::channel(false);
         let notices = broadcast::Sender::new(NOTICES);
-        let coordinator =
-            Coordinator::new(config.coordinator, config.network, state, SystemClock::now());
-        let ready = Readiness::Ready("shards can register".to_owned());
+        let me = IdentityKey(config.identity.public().0);
+        let ready = match config.coordinator.replicas {
+            0 | 1 => "shards can register",
+            _ => "it stands by: shards elect the coordinator that leads",
+        };
+        let ready = Readiness::Ready(ready.to_owned());
+        let (settings, network_file) = (config.coordinator, config.network);
+        let coordinator = Replica::new(settings, network_file, me, state, SystemClock::now());
         let (tell_readiness, readiness) = watch::channel(ready);
         let tell = Telling { notices: notices.clone(), readiness: tell_readiness };
         let (asker, requests) = requests::channel();

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use antiphon_transport::{Endpoint, ServerStats};
+use antiphon_wire::Term;
 use metrics::{counter, describe_counter, describe_gauge, gauge};
 use tokio::time::interval;
 
@@ -14,6 +15,8 @@ const ROUNDS: &str = "antiphon_coordinator_rounds_total";
 const EPOCHS: &str = "antiphon_coordinator_epochs_total";
 const EPOCH: &str = "antiphon_coordinator_epoch";
 const SHARDS: &str = "antiphon_coordinator_shards";
+const LEADS: &str = "antiphon_coordinator_leads";
+const TERM: &str = "antiphon_coordinator_term";
 const SUSPENSIONS: &str = "antiphon_coordinator_suspensions_total";
 const REGISTRATIONS_REFUSED: &str = "antiphon_coordinator_registrations_refused_total";
 const LINKS: &str = "antiphon_coordinator_endpoint_links";
@@ -32,6 +35,8 @@ pub(crate) fn describe() {
     describe_counter!(EPOCHS, "Epochs called, published, failed before and broken after that");
     describe_gauge!(EPOCH, "The newest published epoch");
     describe_gauge!(SHARDS, "Shards that are linked and registered");
+    describe_gauge!(LEADS, "1 while shards let this coordinator lead, of several; 0 otherwise");
+    describe_gauge!(TERM, "The last term in which this coordinator led, of several");
     describe_counter!(SUSPENSIONS, "Suspensions of shards");
     describe_counter!(REGISTRATIONS_REFUSED, "Registrations not accepted, by why");
     describe_gauge!(LINKS, "Links held, by endpoint");
@@ -72,6 +77,14 @@ pub(crate) fn shards(count: usize) {
     gauge!(SHARDS).set(count as f64);
 }
 
+/// Sets whether this coordinator leads, of several, and in which term.
+pub(crate) fn leads(term: Option<Term>) {
+    gauge!(LEADS).set(f64::from(u8::from(term.is_some())));
+    if let Some(term) = term {
+        gauge!(TERM).set(term.0 as f64);
+    }
+}
+
 /// A link was closed instead of being taken for a shard's.
 pub(crate) fn registration_refused(why: &'static str) {
     counter!(REGISTRATIONS_REFUSED, "why" => why).increment(1);
@@ -105,7 +118,7 @@ fn endpoint(endpoint: &'static str, stats: &ServerStats) {
 #[cfg(test)]
 mod tests {
     use antiphon_process::admin::MetricsPage;
-    use antiphon_wire::{Epoch, IdentityKey, Round};
+    use antiphon_wire::{Epoch, IdentityKey, Round, Term};
 
     use super::*;
 
@@ -124,6 +137,7 @@ mod tests {
             record(&notice);
         }
         shards(5);
+        leads(Some(Term(3)));
         registration_refused("unlisted");
         let shown = page.render();
         for line in [
@@ -132,6 +146,8 @@ mod tests {
             "antiphon_coordinator_epochs_total{what=\"failed\"} 1",
             "antiphon_coordinator_suspensions_total 1",
             "antiphon_coordinator_shards 5",
+            "antiphon_coordinator_leads 1",
+            "antiphon_coordinator_term 3",
             "antiphon_coordinator_registrations_refused_total{why=\"rejected\"} 1",
             "antiphon_coordinator_registrations_refused_total{why=\"unlisted\"} 1",
         ] {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{
     Addresses, BatchHeader, Direction, Epoch, FromClient, IdentityKey, Layer, OperatorList,
-    PeerMessage, Round, RoundCounts, RoundOutcome, Signed, SignedHeader, ToClient, ToCoordinator,
-    ToShard,
+    PeerMessage, Round, RoundCounts, RoundOutcome, Signed, SignedHeader, Term, ToClient,
+    ToCoordinator, ToShard,
 };
 
 use crate::SignerState;
@@ -40,10 +40,17 @@ impl BatchKey {
 /// Event that the shard is told of.
 #[derive(Debug)]
 pub enum Input {
-    /// The link to the coordinator is there.
-    CoordinatorLinked,
-    /// The coordinator says something.
-    Coordinator(ToShard),
+    /// The link to a coordinator is there.
+    CoordinatorLinked(IdentityKey),
+    /// A coordinator says something, over a link that proves its identity.
+    Coordinator {
+        /// Coordinator that sent the message.
+        from: IdentityKey,
+        /// Its message.
+        message: ToShard,
+    },
+    /// The link to a coordinator is gone.
+    CoordinatorLost(IdentityKey),
     /// Another shard says something, over a link that proves its identity.
     Peer {
         /// Shard that sent the message.
@@ -95,8 +102,13 @@ pub enum Input {
 pub enum Output {
     /// Make this durable before doing anything that comes after.
     Persist(SignerState),
-    /// Send a message to the coordinator.
-    Coordinator(ToCoordinator),
+    /// Send a message to a coordinator.
+    Coordinator {
+        /// Coordinator that the message is for.
+        to: IdentityKey,
+        /// Message to send.
+        message: ToCoordinator,
+    },
     /// Tell another shard.
     Peer {
         /// Shard that the message is for.
@@ -144,6 +156,13 @@ pub enum Notice {
     CallRefused {
         /// Reason, in words.
         why: String,
+    },
+    /// Another coordinator leads, or none does.
+    Led {
+        /// The term in which it leads, or the last one.
+        term: Term,
+        /// The coordinator, if one is heard.
+        by: Option<IdentityKey>,
     },
     /// An epoch goes on of which this shard has no keys, since it was started again.
     KeysGone {

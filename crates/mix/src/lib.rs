@@ -25,6 +25,6 @@ pub use noise::noise_deposits;
 pub use service::{DeadDrops, PairCounts, Service};
 pub use shard::{Departure, Membership, Shard, ShardConfig};
 pub use shuffle::shuffle;
-pub use signer::{ListError, ListMark, SignerError, SignerState};
+pub use signer::{Grant, ListError, ListMark, SignerError, SignerState};
 pub use trace::{LayerTrace, RoundTrace};
 pub use work::{Priority, Work, WorkDone};

@@ -1,5 +1,6 @@
 //! The shard: epochs come and go, rounds run, clients and peers are served.
 
+mod allegiance;
 mod clients;
 mod epochs;
 mod kept;
@@ -27,6 +28,7 @@ use crate::noise::NoiseBatch;
 use crate::round::RoundMachine;
 use crate::work::{Done, StepResult, WorkDone};
 use crate::{Limits, SignerState};
+use allegiance::Allegiance;
 use clients::Clients;
 use kept::Kept;
 use lists::Lists;
@@ -46,6 +48,8 @@ pub struct ShardConfig {
     pub peer_addresses: Addresses,
     /// Addresses at which clients reach it.
     pub client_addresses: Addresses,
+    /// The coordinators that may lead it. One alone leads without being elected.
+    pub coordinators: Vec<IdentityKey>,
     /// Upper bounds on what it takes from others.
     pub limits: Limits,
 }
@@ -57,6 +61,7 @@ pub struct Shard {
     /// Addresses for shards and for clients that it registered before those it has.
     former: Option<(Addresses, Addresses)>,
     lists: Lists,
+    allegiance: Allegiance,
     me: IdentityKey,
     entropy: EntropySource,
     state: SignerState,
@@ -65,6 +70,8 @@ pub struct Shard {
     is_on_list: bool,
     /// The last round that the coordinator opened.
     opened: Round,
+    /// When it was opened, if this process has opened one.
+    opened_at: Option<Timestamp>,
     /// Keys offered for epochs to come; few, and replaced by newer ones.
     offered: BTreeMap<Epoch, OfferedKeys>,
     epochs: BTreeMap<Epoch, EpochKeys>,
@@ -91,11 +98,13 @@ impl Shard {
         let mut shard = Self {
             former: None,
             lists: Lists::new(config.list.clone()),
+            allegiance: Allegiance::new(&config.coordinators),
             me: IdentityKey::of(&config.identity),
             entropy,
             departure: Departure::Staying,
             is_on_list: true,
             opened: state.served_round,
+            opened_at: None,
             state,
             offered: BTreeMap::new(),
             epochs: BTreeMap::new(),
@@ -132,8 +141,9 @@ impl Shard {
     pub fn handle_at(&mut self, now: Timestamp, clock: Duration, input: Input) {
         self.clock = clock;
         match input {
-            Input::CoordinatorLinked => self.register(now),
-            Input::Coordinator(message) => self.coordinator(now, message),
+            Input::CoordinatorLinked(coordinator) => self.coordinator_linked(now, coordinator),
+            Input::Coordinator { from, message } => self.hear(now, from, message),
+            Input::CoordinatorLost(coordinator) => self.coordinator_lost(now, coordinator),
             Input::Peer { from, message } => self.peer(now, from, message),
             Input::PeerChunk { from, batch, bytes } => self.chunk(now, from, batch, &bytes),
             Input::ClientJoined(client) => self.client_joined(now, client),
@@ -159,7 +169,7 @@ impl Shard {
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let rounds = self.rounds.values().filter_map(RoundMachine::next_deadline);
         let expiries = self.epochs.values().map(|keys| keys.context.epoch.document().expires_at);
-        rounds.chain(expiries).min()
+        rounds.chain(expiries).chain(self.allegiance.deadline()).min()
     }
 
     /// Bytes of the buffers that hold onions and replies, in use or to be used again.
@@ -172,8 +182,20 @@ impl Shard {
         self.rounds.values().any(|round| round.is_open() && !round.has_ended())
     }
 
+    /// Returns true while a coordinator leads this shard.
+    pub fn is_led(&self) -> bool {
+        self.allegiance.leader().is_some()
+    }
+
+    /// Tells the coordinator that leads. Without one it is told when one does, as far as it has to know.
     fn say(&mut self, message: ToCoordinator) {
-        self.outputs.push_back(Output::Coordinator(message));
+        if let Some(leader) = self.allegiance.leader() {
+            self.say_to(leader, message);
+        }
+    }
+
+    fn say_to(&mut self, to: IdentityKey, message: ToCoordinator) {
+        self.outputs.push_back(Output::Coordinator { to, message });
     }
 
     fn notice(&mut self, notice: Notice) {
@@ -197,11 +219,18 @@ impl Shard {
             }
             ToShard::Release => self.depart(Departure::Released),
             ToShard::Needed { reason } => self.depart(Self::needed(&reason)),
-            ToShard::AskClock => self.say(ToCoordinator::Clock { now }),
+            ToShard::Beat { number } => self.say(ToCoordinator::Beat { number }),
+            ToShard::AskClock
+            | ToShard::Campaign { .. }
+            | ToShard::Resign
+            | ToShard::Show { .. } => {
+                unreachable!("heard from any coordinator")
+            }
         }
     }
 
     fn tick(&mut self, now: Timestamp) {
+        self.miss_leader(now);
         self.expire(now);
         for round in self.running() {
             self.with_round(now, round, |machine, outputs| machine.on_time(now, outputs));

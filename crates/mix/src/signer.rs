@@ -4,7 +4,9 @@
 #[cfg(test)]
 mod forks;
 
-use antiphon_wire::{Epoch, EpochDocument, OperatorIndex, OperatorList, Round, Signed};
+use antiphon_wire::{
+    Epoch, EpochDocument, IdentityKey, OperatorIndex, OperatorList, Round, Signed, Term,
+};
 
 /// The state that a shard must not forget. It is made durable before anything is signed or served.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +17,32 @@ pub struct SignerState {
     pub served_round: Round,
     /// The newest list of the shard's operator that it has taken.
     pub list: ListMark,
+    /// The coordinator that it let lead last, if it has a choice of them.
+    pub grant: Grant,
+}
+
+/// The highest term for which a shard let a coordinator lead, and whom. Another one cannot lead in that term any
+/// more, nor anyone in a lower one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grant {
+    /// The term; 0 before the first.
+    pub term: Term,
+    /// The coordinator that leads in it.
+    pub leader: Option<IdentityKey>,
+}
+
+/// The farthest that a campaign's term may lie above the last one. Without a bound, one campaign could use up
+/// all terms that there are.
+const MOST_TERMS_AHEAD: u64 = 1 << 20;
+
+impl Grant {
+    /// The grant after a campaign of `coordinator` for `term`, or `None` if it has to be refused.
+    pub fn next(self, coordinator: IdentityKey, term: Term) -> Option<Self> {
+        let again = term == self.term && self.leader == Some(coordinator);
+        let ahead = term.0.checked_sub(self.term.0)?;
+        let is_next = (1..=MOST_TERMS_AHEAD).contains(&ahead);
+        (again || is_next).then_some(Self { term, leader: Some(coordinator) })
+    }
 }
 
 /// What a shard remembers of its operator's lists: from the first epoch of the newest one on that one holds, and

@@ -29,8 +29,8 @@ pub struct ShardServerConfig {
     pub advertise_peers: Vec<Advertised>,
     /// Addresses for clients, likewise.
     pub advertise_clients: Vec<Advertised>,
-    /// Address and identity of the coordinator.
-    pub coordinator: CoordinatorAddress,
+    /// Addresses and identities of the coordinators; the shards elect one of several.
+    pub coordinators: Vec<CoordinatorAddress>,
     /// The file that keeps the shard from signing twice. `None` keeps that in memory only, which is
     /// good for demonstrations and nothing else.
     pub state: Option<PathBuf>,
@@ -50,7 +50,7 @@ impl fmt::Debug for ShardServerConfig {
             .field("identity", &IdentityKey::of(&self.identity))
             .field("listen_peers", &self.listen_peers)
             .field("listen_clients", &self.listen_clients)
-            .field("coordinator", &self.coordinator)
+            .field("coordinators", &self.coordinators)
             .field("state", &self.state)
             .finish_non_exhaustive()
     }

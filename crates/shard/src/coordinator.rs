@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use antiphon_process::redial::{self, Peer};
 use antiphon_transport::{CloseReason, DialError, Dialer, Link, LinkReceiver, PeerIdentity};
-use antiphon_wire::{Addresses, Decode as _, ToShard};
+use antiphon_wire::{Addresses, Decode as _, IdentityKey, ToShard};
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::SendError;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
@@ -23,7 +24,23 @@ const LOOK_UP_WITHIN: Duration = Duration::from_secs(3);
 /// Messages that wait for the coordinator at most.
 const QUEUE: usize = 64;
 
-/// Event on the link to the coordinator.
+/// Event on the link to a coordinator, with its identity.
+pub(crate) type Event = (IdentityKey, CoordinatorEvent);
+
+/// Events on the link to one coordinator.
+struct Events {
+    of: IdentityKey,
+    queue: mpsc::Sender<Event>,
+}
+
+impl Events {
+    /// Tells of an event. Fails if nobody listens any more.
+    async fn send(&self, event: CoordinatorEvent) -> Result<(), SendError<Event>> {
+        self.queue.send((self.of, event)).await
+    }
+}
+
+/// Event on the link to a coordinator.
 #[derive(Debug)]
 pub(crate) enum CoordinatorEvent {
     /// The shard is reached at these addresses by now, by shards and by clients.
@@ -41,10 +58,10 @@ pub(crate) enum CoordinatorEvent {
 pub(crate) async fn keep_linked(
     dialer: Arc<Dialer>,
     coordinator: CoordinatorAddress,
-    advertising: Advertising,
-    events: mpsc::Sender<CoordinatorEvent>,
+    advertising: Arc<Advertising>,
+    events: mpsc::Sender<Event>,
 ) {
-    let advertising = Arc::new(advertising);
+    let events = Events { of: coordinator.identity, queue: events };
     let coordinator = Coordinator { dialer, address: coordinator, advertising, events };
     redial::keep_linked(coordinator, WAITS).await;
 }
@@ -53,7 +70,7 @@ struct Coordinator {
     dialer: Arc<Dialer>,
     address: CoordinatorAddress,
     advertising: Arc<Advertising>,
-    events: mpsc::Sender<CoordinatorEvent>,
+    events: Events,
 }
 
 impl Peer for Coordinator {
@@ -89,11 +106,7 @@ impl Coordinator {
 }
 
 /// Carries messages both ways until the link is gone, and returns why; `None` if it was ended here.
-async fn carry(
-    link: Link,
-    advertising: &Arc<Advertising>,
-    events: &mpsc::Sender<CoordinatorEvent>,
-) -> Option<String> {
+async fn carry(link: Link, advertising: &Arc<Advertising>, events: &Events) -> Option<String> {
     let (sender, mut receiver) = link.split();
     let (queue, mut queued) = mpsc::channel(QUEUE);
     events.send(CoordinatorEvent::Linked(queue)).await.ok()?;
@@ -119,10 +132,7 @@ async fn carry(
 }
 
 /// Looks names up again and again. Never ends.
-async fn look_up_again(
-    advertising: &Arc<Advertising>,
-    events: &mpsc::Sender<CoordinatorEvent>,
-) -> Option<String> {
+async fn look_up_again(advertising: &Arc<Advertising>, events: &Events) -> Option<String> {
     loop {
         sleep(LOOK_UP_EVERY).await;
         look_up(advertising, events).await;
@@ -130,7 +140,7 @@ async fn look_up_again(
 }
 
 /// Looks up where the shard is reached, and tells. Where that fails it goes on with what it has.
-async fn look_up(advertising: &Arc<Advertising>, events: &mpsc::Sender<CoordinatorEvent>) {
+async fn look_up(advertising: &Arc<Advertising>, events: &Events) {
     if advertising.is_fixed() {
         return;
     }
@@ -148,7 +158,7 @@ async fn look_up(advertising: &Arc<Advertising>, events: &mpsc::Sender<Coordinat
     }
 }
 
-async fn listen(receiver: &mut LinkReceiver, events: &mpsc::Sender<CoordinatorEvent>) -> String {
+async fn listen(receiver: &mut LinkReceiver, events: &Events) -> String {
     loop {
         let frame = match receiver.recv().await {
             Ok(Some(frame)) => frame,

@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clients::{ClientEvent, ClientLink};
-use crate::coordinator::CoordinatorEvent;
+use crate::coordinator::{self, CoordinatorEvent};
 use crate::doors::Doors;
 use crate::outbound::Outbound;
 use crate::peers::PeerLinks;
@@ -58,14 +58,14 @@ pub enum RunError {
 /// Receivers of every event that the loop handles.
 pub(crate) struct Sources {
     pub(crate) results: mpsc::UnboundedReceiver<WorkDone>,
-    pub(crate) coordinator: mpsc::Receiver<CoordinatorEvent>,
+    pub(crate) coordinators: mpsc::Receiver<coordinator::Event>,
     pub(crate) served: Served,
     pub(crate) phase: watch::Receiver<Phase>,
     /// New lists of the operator.
     pub(crate) lists: watch::Receiver<Option<Signed<OperatorList>>>,
     /// What those who look after the shard ask.
     pub(crate) requests: Requests,
-    pub(crate) coordinator_task: AbortOnDrop,
+    pub(crate) coordinator_tasks: Vec<AbortOnDrop>,
 }
 
 /// A task that ends with whoever holds this.
@@ -98,7 +98,8 @@ pub(crate) struct EventLoop<T> {
     served: Round,
     rosters: Rosters,
     outbound: BTreeMap<IdentityKey, Outbound>,
-    coordinator: Option<mpsc::Sender<Bytes>>,
+    /// Queues of the coordinators that are linked.
+    coordinators: HashMap<IdentityKey, mpsc::Sender<Bytes>>,
     clients: HashMap<ClientId, ClientLink>,
     /// Clients found gone while outputs were carried out: the machine is told afterwards.
     gone: Vec<ClientId>,
@@ -130,7 +131,7 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
             served: state.served_round,
             rosters: Rosters::default(),
             outbound: BTreeMap::new(),
-            coordinator: None,
+            coordinators: HashMap::new(),
             clients: HashMap::new(),
             gone: Vec::new(),
             encoded: None,
@@ -170,7 +171,7 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
             let input = tokio::select! {
                 // The task that serves an endpoint ends after this one: `None` never comes.
                 Some(done) = sources.results.recv() => Some(Input::WorkDone(done)),
-                Some(event) = sources.coordinator.recv() => self.coordinator_event(event),
+                Some((from, event)) = sources.coordinators.recv() => self.coordinator_event(from, event),
                 Some(input) = sources.served.peer_messages.recv() => self.peer_input(input),
                 Some(input) = sources.served.peer_chunks.recv() => self.peer_input(input),
                 Some(event) = sources.served.clients.recv() => self.client_event(event),
@@ -203,7 +204,7 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
     /// Returns `true` if a shard that leaves is needed no more, or has waited long enough.
     fn has_left(&self) -> bool {
         self.leaving_until.is_some_and(|until| {
-            self.coordinator.is_none()
+            self.coordinators.is_empty()
                 || self.machine.departure().may_stop()
                 || Instant::now() >= until
         })
@@ -255,31 +256,33 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
         Duration::from_millis(wait.unwrap_or(60_000).clamp(1, 60_000))
     }
 
-    fn coordinator_event(&mut self, event: CoordinatorEvent) -> Option<Input> {
+    fn coordinator_event(&mut self, from: IdentityKey, event: CoordinatorEvent) -> Option<Input> {
         match event {
             CoordinatorEvent::Reached(peers, clients) => Some(Input::Addresses { peers, clients }),
             CoordinatorEvent::Linked(queue) => {
-                self.coordinator = Some(queue);
+                self.coordinators.insert(from, queue);
                 self.part.unlinked = None;
                 self.notify(ShardNotice::CoordinatorLinked);
-                Some(Input::CoordinatorLinked)
+                Some(Input::CoordinatorLinked(from))
             }
             CoordinatorEvent::Lost(why) => {
-                self.coordinator = None;
-                self.part.unlinked = Some(why.clone());
+                self.coordinators.remove(&from);
+                if self.coordinators.is_empty() {
+                    self.part.unlinked = Some(why.clone());
+                }
                 self.notify(ShardNotice::CoordinatorLost { why });
-                None
+                Some(Input::CoordinatorLost(from))
             }
             // A shard that stops begins nothing new.
             CoordinatorEvent::Said(message) if self.stopping => {
                 let goes_on = matches!(*message, ToShard::Reject { .. });
-                goes_on.then_some(Input::Coordinator(*message))
+                goes_on.then_some(Input::Coordinator { from, message: *message })
             }
             CoordinatorEvent::Said(message) => {
                 if !matches!(*message, ToShard::Reject { .. }) {
                     self.part.rejected = None;
                 }
-                Some(Input::Coordinator(*message))
+                Some(Input::Coordinator { from, message: *message })
             }
         }
     }

@@ -1,11 +1,12 @@
 //! The configuration file of a shard.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 pub use antiphon_process::config_file::ConfigError;
-use antiphon_process::config_file::{AdminSection, ConfigSource};
+use antiphon_process::config_file::{AdminSection, ConfigSource, Several};
 use antiphon_transport::Medium;
 use antiphon_wire::MOST_ADDRESSES;
 use serde::Deserialize;
@@ -36,7 +37,7 @@ struct Raw {
     operator_list: PathBuf,
     state: PathBuf,
     threads: Option<usize>,
-    coordinator: RawCoordinator,
+    coordinator: Several<RawCoordinator>,
     #[serde(default)]
     limits: RawLimits,
     admin: Option<AdminSection>,
@@ -113,7 +114,7 @@ impl Raw {
             listen_clients: self.listen_clients,
             advertise_peers: advertised(source, "advertise_peers", self.advertise_peers)?,
             advertise_clients: advertised(source, "advertise_clients", self.advertise_clients)?,
-            coordinator: self.coordinator.parse(source)?,
+            coordinators: coordinators(source, self.coordinator)?,
             state: Some(source.beside(&self.state)),
             limits: self.limits.parse(source)?,
             threads: self.threads.and_then(NonZeroUsize::new),
@@ -156,6 +157,22 @@ fn advertised(
     let expected = "an address or a host, with a port that others can dial, or `auto`";
     let parse = |text: String| text.parse().map_err(|_| source.wrong(key, text, expected));
     texts.into_iter().map(parse).collect()
+}
+
+fn coordinators(
+    source: &ConfigSource,
+    sections: Several<RawCoordinator>,
+) -> Result<Vec<CoordinatorAddress>, ConfigError> {
+    let all = sections.0.into_iter().map(|section| section.parse(source));
+    let all: Vec<CoordinatorAddress> = all.collect::<Result<_, _>>()?;
+    let mut seen = BTreeSet::new();
+    match all.iter().find(|coordinator| !seen.insert(coordinator.identity)) {
+        Some(twice) => {
+            let expected = "another one in each section: every coordinator has a key of its own";
+            Err(source.wrong("coordinator.identity", twice.identity.to_hex(), expected))
+        }
+        None => Ok(all),
+    }
 }
 
 impl RawCoordinator {

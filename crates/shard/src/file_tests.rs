@@ -47,7 +47,8 @@ fn a_good_file_is_read_with_paths_relative_to_it() {
     let shard = config.shard;
     assert_eq!(shard.state.as_deref(), Some(directory.path().join("state.toml").as_path()));
     assert_eq!(shard.identity.to_bytes(), [2; 32]);
-    assert_eq!(shard.coordinator.identity, IdentityKey([0xab; 32]));
+    let [coordinator] = &shard.coordinators[..] else { panic!("{:?}", shard.coordinators) };
+    assert_eq!(coordinator.identity, IdentityKey([0xab; 32]));
     assert_eq!(shard.advertise_peers, []);
     assert_eq!(shard.limits, ServerLimits { client_queue: 32, ..ServerLimits::default() });
     assert_eq!(config.admin, Some("127.0.0.1:9100".parse().unwrap()));
@@ -74,6 +75,23 @@ fn a_shard_has_up_to_four_addresses_in_the_order_in_which_they_are_tried() {
         let error = with(list).unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
     }
+}
+
+#[test]
+fn a_shard_may_have_several_coordinators_with_a_key_each() {
+    let directory = directory();
+    let start = GOOD.find("[coordinator]").unwrap();
+    let (before, section) = GOOD.split_at(start);
+    let section = &section[..section[1..].find("\n[").map_or(section.len(), |at| at + 1)];
+    let one = section.replacen("[coordinator]", "[[coordinator]]", 1);
+    let other = one.replacen("COORDINATOR", &"cd".repeat(32), 1);
+    let rest = &GOOD[start + section.len()..];
+    let text = |second: &str| format!("{before}{one}\n{second}\n{rest}");
+    let shard = read_text(&directory, &text(&other)).unwrap().shard;
+    let identities: Vec<_> = shard.coordinators.iter().map(|c| c.identity).collect();
+    assert_eq!(identities, [IdentityKey([0xab; 32]), IdentityKey([0xcd; 32])]);
+    let error = read_text(&directory, &text(&one)).unwrap_err().to_string();
+    assert!(error.contains("`coordinator.identity` is abab"), "{error}");
 }
 
 #[test]

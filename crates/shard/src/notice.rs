@@ -59,6 +59,10 @@ fn record(notice: &Notice) {
             tracing::warn!(%why, "offered no keys for an epoch: if this goes on, compare what the \
                 coordinator's log says");
         }
+        Notice::Led { term, by: Some(coordinator) } => {
+            tracing::info!(%term, %coordinator, "a coordinator leads");
+        }
+        Notice::Led { term, by: None } => tracing::warn!(%term, "no coordinator leads"),
         Notice::KeysGone { epoch } => tracing::info!(
             %epoch, "this epoch's keys were in memory only: waiting for the next epoch"
         ),

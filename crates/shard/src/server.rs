@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 
 use self::endpoints::Endpoints;
 use crate::advertised::Advertising;
-use crate::coordinator::{self, CoordinatorEvent};
+use crate::coordinator;
 use crate::event_loop::{AbortOnDrop, EventLoop, Hands, Sources};
 use crate::peers::PeerLinks;
 use crate::phase::Phase;
@@ -181,7 +181,8 @@ impl ShardServer {
         let doors = endpoints.doors();
         let medium = config.medium;
         let served = endpoints.serve(&config.limits, &links, &phase);
-        let (coordinator, coordinator_task) = linked(&credentials, config.coordinator, advertising);
+        let (coordinators, coordinator_tasks) =
+            linked(&credentials, config.coordinators, advertising);
         let hands = Hands {
             state_file,
             phase: phase.clone(),
@@ -193,7 +194,7 @@ impl ShardServer {
             notices: notices.clone(),
         };
         let sources =
-            Sources { results, coordinator, served, phase, lists, requests, coordinator_task };
+            Sources { results, coordinators, served, phase, lists, requests, coordinator_tasks };
         let (tell_readiness, readiness) = watch::channel(starting());
         let expected = Expected { network, operator };
         let event_loop = EventLoop::new(machine, through, state, hands, tell_readiness);
@@ -306,6 +307,7 @@ fn machine(
         list: config.list.clone(),
         peer_addresses,
         client_addresses,
+        coordinators: config.coordinators.iter().map(|coordinator| coordinator.identity).collect(),
         limits: config.limits.rounds,
     };
     Ok(Shard::new(config, state, EntropySource::new(entropy())))
@@ -321,16 +323,22 @@ fn workers(config: &ShardServerConfig) -> Result<Arc<Workers>, StartError> {
     Ok(Arc::new(workers.map_err(StartError::Threads)?))
 }
 
-/// Starts the task that keeps the coordinator linked, and returns its events with it.
+/// Starts the tasks that keep the coordinators linked, and returns their events with them.
 fn linked(
     identity: &Identity,
-    coordinator: CoordinatorAddress,
+    coordinators: Vec<CoordinatorAddress>,
     advertising: Advertising,
-) -> (mpsc::Receiver<CoordinatorEvent>, AbortOnDrop) {
+) -> (mpsc::Receiver<coordinator::Event>, Vec<AbortOnDrop>) {
     let (events, events_out) = mpsc::channel(COORDINATOR_EVENTS);
     let dialer = Arc::new(Dialer::new(Some(identity), Limits::coordinator()));
-    let task = tokio::spawn(coordinator::keep_linked(dialer, coordinator, advertising, events));
-    (events_out, AbortOnDrop(task))
+    let advertising = Arc::new(advertising);
+    let start = |address| {
+        let (dialer, advertising) = (Arc::clone(&dialer), Arc::clone(&advertising));
+        let link = coordinator::keep_linked(dialer, address, advertising, events.clone());
+        AbortOnDrop(tokio::spawn(link))
+    };
+    let tasks = coordinators.into_iter().map(start).collect();
+    (events_out, tasks)
 }
 
 /// Everything that the addresses to register come from, of a shard that listens at `listened`.
@@ -339,7 +347,7 @@ fn advertising(config: &ShardServerConfig, listened: (SocketAddr, SocketAddr)) -
         peers: config.advertise_peers.clone(),
         clients: config.advertise_clients.clone(),
         listened,
-        coordinator: config.coordinator.address.clone(),
+        coordinator: config.coordinators.first().map(|c| c.address.clone()).unwrap_or_default(),
     }
 }
 

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use antiphon_mix::{ListMark, SignerState};
+use antiphon_mix::{Grant, ListMark, SignerState};
 use antiphon_process::kept_file::{Disk, KeptFile, LockError};
-use antiphon_wire::{Epoch, Round};
+use antiphon_wire::{Epoch, Round, Term};
 use serde::Deserialize;
 
 /// Error of a state file.
@@ -60,9 +60,14 @@ struct Content {
     list_first_epoch: u64,
     #[serde(default)]
     list_before: u32,
+    /// Files of before there were several coordinators have none.
+    #[serde(default)]
+    term: u64,
+    #[serde(default)]
+    leader: String,
 }
 
-/// The longest file that is read, in bytes: five numbers and a comment.
+/// The longest file that is read, in bytes: a few numbers, a key and a comment.
 const MOST_BYTES: u64 = 4 << 10;
 
 /// Takes the file for this process alone and reads the state; the default if there is no file, as
@@ -89,6 +94,12 @@ fn load<D: Disk>(file: &KeptFile<D>) -> Result<SignerState, StateFileError> {
     if numbers.contains(&u64::MAX) {
         return Err(damaged("it has the last number there is, which nobody gets to".to_owned()));
     }
+    let leader = match content.leader.as_str() {
+        "" => None,
+        text => {
+            Some(text.parse().map_err(|_| damaged("`leader` is no coordinator's key".to_owned()))?)
+        }
+    };
     Ok(SignerState {
         signed_epoch: Epoch(content.signed_epoch),
         served_round: Round(content.served_round),
@@ -97,18 +108,21 @@ fn load<D: Disk>(file: &KeptFile<D>) -> Result<SignerState, StateFileError> {
             first_epoch: Epoch(content.list_first_epoch),
             before: content.list_before,
         },
+        grant: Grant { term: Term(content.term), leader },
     })
 }
 
 /// Makes `state` durable: after this returns, [`take`] gives it or a later one, even after a power
 /// cut.
 pub(crate) fn store<D: Disk>(file: &KeptFile<D>, state: SignerState) -> Result<(), StateFileError> {
-    let SignerState { signed_epoch, served_round, list } = state;
+    let SignerState { signed_epoch, served_round, list, grant: Grant { term, leader } } = state;
+    let leader = leader.map(|leader| leader.to_hex()).unwrap_or_default();
     let ListMark { number, first_epoch, before } = list;
     let text = format!(
         "# Keeps this shard from signing or serving twice. Never edit, copy or restore it.\n\
          signed_epoch = {signed_epoch}\nserved_round = {served_round}\n\
-         list_number = {number}\nlist_first_epoch = {first_epoch}\nlist_before = {before}\n"
+         list_number = {number}\nlist_first_epoch = {first_epoch}\nlist_before = {before}\n\
+         term = {term}\nleader = \"{leader}\"\n"
     );
     file.replace(text.as_bytes())
         .map_err(|source| StateFileError::Write { path: file.path().to_owned(), source })
@@ -119,6 +133,7 @@ mod tests {
     use std::fs;
 
     use antiphon_process::kept_file::FailingDisk;
+    use antiphon_wire::IdentityKey;
 
     use super::*;
 
@@ -129,7 +144,9 @@ mod tests {
         assert_eq!(take(&path).unwrap().1, SignerState::default());
         for number in [1, 7] {
             let list = ListMark { number: 3, first_epoch: Epoch(number), before: 2 };
-            let state = SignerState { signed_epoch: Epoch(number), served_round: Round(99), list };
+            let grant = Grant { term: Term(number), leader: Some(IdentityKey([number as u8; 32])) };
+            let (signed_epoch, served_round) = (Epoch(number), Round(99));
+            let state = SignerState { signed_epoch, served_round, list, grant };
             store(&take(&path).unwrap().0, state).unwrap();
             assert_eq!(take(&path).unwrap().1, state);
         }
@@ -141,7 +158,8 @@ mod tests {
         let path = directory.path().join("state.toml");
         fs::write(&path, "signed_epoch = 3\nserved_round = 5\n").unwrap();
         let (signed_epoch, served_round, list) = (Epoch(3), Round(5), ListMark::default());
-        assert_eq!(take(&path).unwrap().1, SignerState { signed_epoch, served_round, list });
+        let grant = Grant::default();
+        assert_eq!(take(&path).unwrap().1, SignerState { signed_epoch, served_round, list, grant });
     }
 
     #[test]

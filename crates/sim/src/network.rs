@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use antiphon_client_core::{Checkpoint, Client, ClientConfig, GatewayPolicy, Input as ClientInput};
-use antiphon_coordinator_core::{Coordinator, Input as CoordinatorInput, State};
+use antiphon_coordinator_core::{Input as CoordinatorInput, Replica, State};
 use antiphon_fixture::{Gateways, START, Setup, entropy, new_shard};
 use antiphon_mix::{ClientId, EntropySource, Input as ShardInput, Shard, SignerState};
 use antiphon_wire::{FromClient, IdentityKey, NetworkFile, PROTOCOL_VERSION, Timestamp};
@@ -37,8 +37,10 @@ pub struct Network {
     keys: Keys,
     /// When the last message of each link arrives: links keep their order.
     arrivals: BTreeMap<(Party, Party), Timestamp>,
-    coordinator: Process<Coordinator>,
-    saved_coordinator: State,
+    coordinators: Vec<Process<Replica>>,
+    saved_coordinators: Vec<State>,
+    /// Coordinators that were asked to stop.
+    stopping: BTreeSet<usize>,
     shards: Vec<Process<Shard>>,
     saved_signers: Vec<SignerState>,
     clients: Vec<Process<Client>>,
@@ -47,9 +49,9 @@ pub struct Network {
     gateways: Vec<usize>,
     /// By how many milliseconds the clocks of processes are ahead of `now`, of those that are.
     clocks: BTreeMap<Party, i64>,
-    /// Shards without a link to the coordinator, and how often each lost or got one on its own.
-    unlinked: BTreeSet<usize>,
-    links: Vec<u64>,
+    /// Coordinators and shards without a link to each other, and how often each two lost or got one on its own.
+    unlinked: BTreeSet<(usize, usize)>,
+    links: BTreeMap<(usize, usize), u64>,
     /// Messages under way.
     under_way: usize,
     /// Messages delivered and processes woken so far.
@@ -110,8 +112,11 @@ impl Network {
         mut entropy: impl FnMut() -> EntropySource,
     ) -> Self {
         let file = Arc::new(setup.network());
-        let coordinator =
-            Coordinator::new(setup.coordinator.clone(), (*file).clone(), State::default(), START);
+        let mut setup = setup;
+        setup.coordinator.replicas = setup.coordinators as u16;
+        let coordinators = (0..setup.coordinators)
+            .map(|i| Process::new(new_coordinator(&setup, &file, i, State::default(), START)))
+            .collect();
         let shards = (0..setup.shards)
             .map(|i| Process::new(new_shard(&setup, &file, i, SignerState::default(), entropy())))
             .collect();
@@ -127,8 +132,9 @@ impl Network {
                 network: file.id(),
             },
             arrivals: BTreeMap::new(),
-            coordinator: Process::new(coordinator),
-            saved_coordinator: State::default(),
+            coordinators,
+            saved_coordinators: vec![State::default(); setup.coordinators],
+            stopping: BTreeSet::new(),
             shards,
             saved_signers: vec![SignerState::default(); setup.shards],
             clients,
@@ -136,7 +142,7 @@ impl Network {
             gateways: (0..setup.clients).map(|i| i % setup.shards).collect(),
             clocks: BTreeMap::new(),
             unlinked: BTreeSet::new(),
-            links: vec![0; setup.shards],
+            links: BTreeMap::new(),
             under_way: 0,
             steps: 0,
             policies: vec![GatewayPolicy::default(); setup.clients],
@@ -148,7 +154,7 @@ impl Network {
             setup,
         };
         for i in 0..network.setup.shards {
-            network.link_to_coordinator(i);
+            network.link_to_coordinators(i);
         }
         for i in 0..network.setup.clients {
             if network.setup.gateways == Gateways::Pinned {
@@ -235,7 +241,9 @@ impl Network {
         }
         self.shards[i].life += 1;
         let identity = self.identity(i);
-        self.tell_coordinator(CoordinatorInput::Disconnected { identity });
+        for coordinator in 0..self.setup.coordinators {
+            self.tell_coordinator(coordinator, CoordinatorInput::Disconnected { identity });
+        }
         for client in 0..self.setup.clients {
             if self.gateways[client] == i {
                 self.leave(client);
@@ -260,14 +268,14 @@ impl Network {
         self.shards[i].running.as_ref().is_some_and(|shard| shard.departure().may_stop())
     }
 
-    /// State that the coordinator has persisted, from which it would start again.
-    pub fn coordinator_state(&self) -> State {
-        self.saved_coordinator.clone()
+    /// State that a coordinator has persisted, from which it would start again.
+    pub fn coordinator_state(&self, coordinator: usize) -> State {
+        self.saved_coordinators[coordinator].clone()
     }
 
-    /// Puts another state in the place of what the coordinator has persisted: for its next start.
-    pub fn replace_coordinator_state(&mut self, state: State) {
-        self.saved_coordinator = state;
+    /// Puts another state in the place of what a coordinator has persisted: for its next start.
+    pub fn replace_coordinator_state(&mut self, coordinator: usize, state: State) {
+        self.saved_coordinators[coordinator] = state;
     }
 
     /// Starts a shard again with what it had persisted.
@@ -276,7 +284,7 @@ impl Network {
         let shard = new_shard(&self.setup, &self.file, i, state, entropy(&mut self.rng));
         self.shards[i].running = Some(shard);
         self.shards[i].wake = None;
-        self.link_to_coordinator(i);
+        self.link_to_coordinators(i);
         for client in 0..self.setup.clients {
             if self.gateways[client] == i && self.clients[client].running.is_some() {
                 self.join(client, i);
@@ -284,28 +292,29 @@ impl Network {
         }
     }
 
-    /// Stops the coordinator without warning and starts it again with what it had persisted.
-    pub fn restart_coordinator(&mut self) {
-        let (config, file) = (self.setup.coordinator.clone(), (*self.file).clone());
-        let state = self.saved_coordinator.clone();
-        let coordinator = Coordinator::new(config, file, state, self.clock(Party::Coordinator));
-        let life = self.coordinator.life + 1;
-        self.coordinator = Process { running: Some(coordinator), wake: None, life };
+    /// Stops a coordinator without warning and starts it again with what it had persisted.
+    pub fn restart_coordinator(&mut self, coordinator: usize) {
+        let state = self.saved_coordinators[coordinator].clone();
+        let now = self.clock(Party::Coordinator(coordinator));
+        let replica = new_coordinator(&self.setup, &self.file, coordinator, state, now);
+        self.stopping.remove(&coordinator);
+        let life = self.coordinators[coordinator].life + 1;
+        self.coordinators[coordinator] = Process { running: Some(replica), wake: None, life };
         for i in 0..self.setup.shards {
             if self.shards[i].running.is_some() {
-                self.link_to_coordinator(i);
+                self.link(coordinator, i);
             }
         }
     }
 
-    /// Stops the coordinator and all shards at once without warning, and starts them again with what
+    /// Stops the coordinators and all shards at once without warning, and starts them again with what
     /// they had persisted.
     pub fn cut_power(&mut self) {
         for shard in &mut self.shards {
             shard.running = None;
             shard.life += 1;
         }
-        self.restart_coordinator();
+        (0..self.setup.coordinators).for_each(|i| self.restart_coordinator(i));
         (0..self.setup.shards).for_each(|i| self.restart(i));
     }
 
@@ -345,13 +354,18 @@ impl Network {
         IdentityKey::of(&self.keys.shards[shard])
     }
 
-    fn link_to_coordinator(&mut self, i: usize) {
-        if self.unlinked.contains(&i) {
+    fn link_to_coordinators(&mut self, i: usize) {
+        (0..self.setup.coordinators).for_each(|coordinator| self.link(coordinator, i));
+    }
+
+    fn link(&mut self, coordinator: usize, i: usize) {
+        let is_up = self.coordinators[coordinator].running.is_some();
+        if !is_up || self.unlinked.contains(&(coordinator, i)) {
             return;
         }
         let identity = self.identity(i);
-        self.tell_coordinator(CoordinatorInput::Connected { identity });
-        self.tell_shard(i, ShardInput::CoordinatorLinked);
+        self.tell_coordinator(coordinator, CoordinatorInput::Connected { identity });
+        self.tell_shard(i, ShardInput::CoordinatorLinked(Setup::coordinator_identity(coordinator)));
     }
 
     fn join(&mut self, client: usize, gateway: usize) {
@@ -372,6 +386,17 @@ impl Network {
         self.tell_shard(gateway, ShardInput::ClientLeft(ClientId(client as u64)));
         self.tell_client(client, ClientInput::LinkLost);
     }
+}
+
+fn new_coordinator(
+    setup: &Setup,
+    file: &NetworkFile,
+    i: usize,
+    state: State,
+    now: Timestamp,
+) -> Replica {
+    let me = Setup::coordinator_identity(i);
+    Replica::new(setup.coordinator.clone(), file.clone(), me, state, now)
 }
 
 fn new_client(

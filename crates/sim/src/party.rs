@@ -5,8 +5,8 @@ use antiphon_wire::{FromClient, PeerMessage, SignedHeader, ToClient, ToCoordinat
 /// A process of the simulated network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Party {
-    /// The one coordinator of a network.
-    Coordinator,
+    /// A coordinator, by its position in the setup.
+    Coordinator(usize),
     /// A shard, by its position in the setup.
     Shard(usize),
     /// A client, by its position in the setup.

@@ -27,6 +27,9 @@ pub struct Promises {
     identities: BTreeMap<IdentityKey, usize>,
     /// The first verdict of each other shard that came to a shard.
     verdicts: BTreeMap<(usize, Epoch, Round), BTreeMap<ShardIndex, Finding>>,
+    /// The coordinator by whose word each round was opened, and the last one opened at each shard.
+    openers: BTreeMap<Round, usize>,
+    last_opened: BTreeMap<usize, Round>,
     /// The first promise that was broken, in words.
     broken: Option<String>,
 }
@@ -61,7 +64,7 @@ impl Promises {
             ) => {
                 self.identities.insert(contribution.identity, shard);
             }
-            (Party::Coordinator, Payload::ToShard(ToShard::Publish { document })) => {
+            (Party::Coordinator(_), Payload::ToShard(ToShard::Publish { document })) => {
                 let document = &document.document;
                 let (epoch, digest) = (document.epoch, document.digest());
                 let first = self.published.entry(epoch).or_insert_with(|| {
@@ -84,6 +87,18 @@ impl Promises {
             }
             _ => {}
         }
+    }
+
+    /// Takes note that a shard begins to serve a round by a coordinator's word.
+    pub(crate) fn opened(&mut self, coordinator: usize, shard: usize, round: Round) {
+        let first = *self.openers.entry(round).or_insert(coordinator);
+        self.see(first == coordinator, || {
+            format!("shard {shard} opened round {round} of coordinator {coordinator}, and others that of {first}")
+        });
+        let last = self.last_opened.insert(shard, round);
+        self.see(last.is_none_or(|last| last < round), || {
+            format!("shard {shard} opened round {round} after {last:?}")
+        });
     }
 
     /// Takes note of a message as it arrives, since a shard can only act on verdicts that it has.

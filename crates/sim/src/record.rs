@@ -32,6 +32,8 @@ pub struct Record {
     pub observed: Vec<Vec<Observed>>,
     /// Reports of each shard on others and on itself, as text.
     pub shards: Vec<Vec<(Timestamp, String)>>,
+    /// Rounds that shards began to serve by a coordinator's word: when, which shard, which round.
+    pub opened: Vec<(Timestamp, usize, Round)>,
     /// Ends of rounds at each shard: time, shard, round, outcome, and the shard's counts.
     pub ended: Vec<(Timestamp, usize, Round, RoundOutcome, RoundCounts)>,
     /// Sizes of onions on the links between shards: round, layer, bytes, each seen at least once.

@@ -339,7 +339,7 @@ fn shard_config(
         listen_clients: any_port(),
         advertise_peers: Vec::new(),
         advertise_clients: Vec::new(),
-        coordinator,
+        coordinators: vec![coordinator],
         // Nothing of this network outlives the process.
         state: None,
         limits: options.limits.clone(),

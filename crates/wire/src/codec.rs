@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use crate::{Epoch, Layer, OperatorIndex, Round, ShardIndex, Timestamp};
+use crate::{Epoch, Layer, OperatorIndex, Round, ShardIndex, Term, Timestamp};
 
 /// Room for most messages, in bytes: a batch header among a hundred.
 const USUAL_BYTES: usize = 400;
@@ -134,7 +134,7 @@ macro_rules! newtype {
         }
     )*};
 }
-newtype!(Epoch, Layer, OperatorIndex, Round, ShardIndex, Timestamp);
+newtype!(Epoch, Layer, OperatorIndex, Round, ShardIndex, Term, Timestamp);
 pub(crate) use newtype;
 
 impl<const N: usize> Encode for [u8; N] {

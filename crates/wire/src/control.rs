@@ -3,7 +3,7 @@
 use crate::codec::{choice, record};
 use crate::{
     Addresses, Contribution, Digest, Epoch, EpochDocument, OperatorList, Reason, Round, ShardIndex,
-    Signature, Signed, SignedDocument, Timestamp,
+    Signature, Signed, SignedDocument, Term, Timestamp,
 };
 
 /// The most rounds that a coordinator has open at once. It bounds the memory that shards and clients keep for
@@ -151,6 +151,40 @@ choice! {
         },
         /// The shard said that it is leaving, and stays after all.
         8 = Staying,
+        /// The sender of a [campaign](ToShard::Campaign) leads this shard from now on.
+        9 = Granted {
+            /// Term of the campaign.
+            term: Term,
+            /// Epochs and rounds that the shard has behind it.
+            standing: Standing,
+            /// Milliseconds since it opened its last round, by its own clock; 2^64 - 1 if it has opened none.
+            since_opened_ms: u64,
+        },
+        /// Another coordinator leads this shard. Said to those that do not lead: when they are linked, whenever
+        /// something of it changes, and as the answer to a campaign that has no success.
+        10 = Follows {
+            /// The highest term that this shard granted.
+            term: Term,
+            /// Epochs and rounds that the shard has behind it.
+            standing: Standing,
+        },
+        /// This shard hears no coordinator that leads; otherwise as [`Follows`](Self::Follows).
+        11 = Leaderless {
+            /// The highest term that this shard granted.
+            term: Term,
+            /// Epochs and rounds that the shard has behind it.
+            standing: Standing,
+        },
+        /// The answer to [`ToShard::Show`].
+        12 = Document {
+            /// A document that this shard holds keys of.
+            document: SignedDocument,
+        },
+        /// The answer to [`ToShard::Beat`] of the coordinator that leads.
+        13 = Beat {
+            /// Number of the beat.
+            number: u64,
+        },
     }
 }
 
@@ -200,6 +234,23 @@ choice! {
         7 = Needed {
             /// Who is missing for a quorum, in words.
             reason: crate::Blob,
+        },
+        /// The sender wants to lead. Shards that have several coordinators heed nothing of one that does not.
+        8 = Campaign {
+            /// Term for which it wants to lead.
+            term: Term,
+        },
+        /// The sender leads no more: another may, at once.
+        9 = Resign,
+        /// The sender wants the document of an epoch that the shard holds.
+        10 = Show {
+            /// Number of the epoch.
+            epoch: Epoch,
+        },
+        /// The sender still leads.
+        11 = Beat {
+            /// Number of the beat.
+            number: u64,
         },
     }
 }

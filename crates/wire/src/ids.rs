@@ -27,6 +27,12 @@ number! {
 }
 
 number! {
+    /// Number of an election of a coordinator. Shards let one coordinator lead per term, with terms only
+    /// rising; 0 is before the first.
+    Term(u64)
+}
+
+number! {
     /// A position in a path, from 1 to L. Layers 1 to L-1 mix, layer L-1 is the seal layer and
     /// layer L the dead-drop shard.
     Layer(u8)

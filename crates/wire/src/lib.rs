@@ -32,7 +32,7 @@ pub use epoch::{
 pub use geometry::{
     DEAD_DROP_BYTES, EPHEMERAL_BYTES, Geometry, GeometryError, NEXT_HOP_BYTES, TAG_BYTES,
 };
-pub use ids::{Epoch, Layer, OperatorIndex, Round, ShardIndex, Timestamp};
+pub use ids::{Epoch, Layer, OperatorIndex, Round, ShardIndex, Term, Timestamp};
 pub use network::{KeyTextError, NetworkFile, NetworkFileError, Operator, Policy};
 pub use round::{
     BatchHeader, Direction, FilterSalt, FilterStatement, Finding, PeerMessage, Reason, SealAct,

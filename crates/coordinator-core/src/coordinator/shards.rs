@@ -1,6 +1,8 @@
 //! Messages of shards, and what follows when their links are lost.
 
-use antiphon_wire::{IdentityKey, Registration, SignedDocument, Standing, ToCoordinator, ToShard};
+use antiphon_wire::{
+    Blob, IdentityKey, Registration, SignedDocument, Standing, ToCoordinator, ToShard,
+};
 
 use super::Coordinator;
 use crate::course::Conduct;
@@ -38,9 +40,26 @@ impl Coordinator {
             ToCoordinator::Clock { now: theirs } => {
                 self.clock.clock_read(now, shard, theirs);
             }
+            ToCoordinator::Follows { .. } | ToCoordinator::Leaderless { .. } => {
+                self.reject_elector(shard);
+            }
+            // Answers to what only a coordinator that is elected asks.
+            ToCoordinator::Granted { .. }
+            | ToCoordinator::Document { .. }
+            | ToCoordinator::Beat { .. } => {}
         }
         self.follow_planner();
         self.follow_clock();
+    }
+
+    /// Tells a shard that has several coordinators that this one does not know of any other.
+    fn reject_elector(&mut self, shard: IdentityKey) {
+        let reason = "this shard has several coordinators, and this one is set up to be the only one: set \
+                      `replicas` in its configuration";
+        let message = ToShard::Reject { reason: Blob(reason.as_bytes().to_vec()) };
+        self.send(&[shard], message);
+        let reason = reason.to_owned();
+        self.notice(Notice::ShardRejected { shard, reason });
     }
 
     fn register(&mut self, shard: IdentityKey, registration: Registration, standing: Standing) {

@@ -1,40 +1,38 @@
 //! How the coordinator stands.
 
-use antiphon_wire::{IdentityKey, SignedDocument};
+use antiphon_wire::IdentityKey;
 
 use super::Coordinator;
 use crate::course::{Conduct, lists};
 use crate::planner::Member;
-use crate::status::{EpochStatus, GuaranteeStatus, RoundsStatus, ShardStatus, Status};
+use crate::status::{
+    EpochStatus, GuaranteeStatus, LeadershipStatus, RoundsStatus, ShardStatus, Status,
+};
 
 impl Coordinator {
     /// How it stands, as of the last input.
     pub fn status(&self) -> Status {
         let course = self.clock.course();
         let network = &self.rules.network;
-        let policy = &network.policy;
         Status {
             network: hex::encode(network.id().0),
             now_ms: self.now.0,
+            leadership: LeadershipStatus {
+                shards: self.planner.members().count(),
+                ..LeadershipStatus::default()
+            },
             rounds: RoundsStatus {
                 conduct: name(course.conduct).to_owned(),
                 last: course.last_round.0,
                 open: self.open_rounds().map(|round| round.0).collect(),
                 clock_behind_ms: course.behind_ms,
             },
-            epoch: course.current.map(|signed| epoch(signed)),
-            next_epoch: course.next.map(|signed| epoch(signed)),
+            epoch: course.current.map(|signed| EpochStatus::of(signed)),
+            next_epoch: course.next.map(|signed| EpochStatus::of(signed)),
             planned: self.planner.planned(),
             shards: self.shards(),
             quorum: self.planner.quorum(self.faults.suspensions()),
-            guarantee: GuaranteeStatus {
-                malicious: f64::from(policy.malicious_ppm) / 1e6,
-                epsilon: policy.epsilon,
-                delta: policy.delta,
-                disturbed_rounds: policy.disturbed_rounds,
-                total_delta: policy.total_delta,
-                total_over_days: policy.total_over_days,
-            },
+            guarantee: GuaranteeStatus::of(&network.policy),
         }
     }
 
@@ -67,17 +65,5 @@ const fn name(conduct: Conduct) -> &'static str {
         Conduct::Resuming => "resuming",
         Conduct::Broken => "broken",
         Conduct::Stopped => "stopped",
-    }
-}
-
-fn epoch(signed: &SignedDocument) -> EpochStatus {
-    let document = &signed.document;
-    EpochStatus {
-        epoch: document.epoch.0,
-        first_round: document.first_round.0,
-        last_round: document.last_round.0,
-        expires_at_ms: document.expires_at.0,
-        layers: document.parameters.layers,
-        shards: document.shards.len(),
     }
 }

@@ -23,12 +23,12 @@ pub struct Presence {
 
 /// The shards for an epoch, and what they amount to.
 #[derive(Clone, Debug)]
-pub(super) struct Selection {
+pub(crate) struct Selection {
     pub(super) shards: Vec<IdentityKey>,
-    pub(super) presence: Presence,
+    pub(crate) presence: Presence,
     /// True if every shard on the lists of all operators is among them.
     pub(super) complete: bool,
-    pub(super) is_quorum: bool,
+    pub(crate) is_quorum: bool,
 }
 
 /// The list of each operator that holds for `epoch`: the newest that more than half of its shards have
@@ -66,7 +66,7 @@ fn registered(roster: &Roster, shard: &IdentityKey) -> Option<(OperatorIndex, u3
 /// The shards among `candidates` whose operators are present in `epoch`.
 ///
 /// Long, as weight, shards and the words on who is absent come of one walk over the operators.
-pub(super) fn select(
+pub(crate) fn select(
     roster: &Roster,
     network: &NetworkFile,
     epoch: Epoch,
@@ -165,7 +165,7 @@ fn holds(network: &NetworkFile, present: u64) -> bool {
 }
 
 /// The least weight that is more than (1+f)/2 of the network's.
-pub(super) fn least_weight(network: &NetworkFile) -> u64 {
+pub(crate) fn least_weight(network: &NetworkFile) -> u64 {
     let f = u128::from(network.policy.malicious_ppm);
     let half = (1_000_000 + f) * u128::from(network.total_weight()) / 2_000_000;
     u64::try_from(half).map_or(u64::MAX, |half| half.saturating_add(1))

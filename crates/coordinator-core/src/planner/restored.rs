@@ -9,12 +9,18 @@ use crate::notice::Notice;
 
 /// By how many epochs and rounds a coordinator that starts goes beyond what operators of more than
 /// f of the weight say: as far as one of them may have seen more than the others.
-const SLACK: (u64, u64) = (4, 2 * MOST_ROUNDS_IN_FLIGHT as u64);
+pub(crate) const SLACK: (u64, u64) = (4, 2 * MOST_ROUNDS_IN_FLIGHT as u64);
 
 impl Planner {
     /// Waits for the shards of the epochs, which may have gone on while this side was away.
     pub(crate) fn await_shards(&mut self, now: Timestamp) {
         self.gathering = Gathering::after_absence(now, self.rules.config.gather_ms.into());
+    }
+
+    /// Waits for shards that let this coordinator lead in the place of another: those that are there link
+    /// within moments.
+    pub(crate) fn await_followers(&mut self, now: Timestamp) {
+        self.gathering = Gathering::again(now, self.rules.config.gather_ms.into());
     }
 
     /// Goes on with a restored epoch once all its shards are back with its keys, and gives it up if
@@ -50,6 +56,8 @@ impl Planner {
     /// Gives up a restored epoch. It is nobody's fault.
     fn start_over(&mut self, now: Timestamp, course: &Course<'_>, reason: &str) {
         self.actions.push(Action::Abandon { reason: reason.to_owned() });
+        // Shards that are not here may have served rounds that nobody here knows of.
+        self.actions.push(Action::Raise(Round(course.last_round.0.saturating_add(SLACK.1))));
         if course.current.is_some() {
             self.make_way(now);
         }

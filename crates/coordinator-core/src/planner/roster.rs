@@ -116,13 +116,13 @@ impl Member {
 
 /// All links, and the registered shards among them.
 #[derive(Debug, Default)]
-pub(super) struct Roster {
+pub(crate) struct Roster {
     links: BTreeMap<IdentityKey, Option<Member>>,
 }
 
 impl Roster {
     /// Adds a link. Returns the registered shard whose link it replaces, if it does.
-    pub(super) fn connect(&mut self, identity: IdentityKey) -> Option<Member> {
+    pub(crate) fn connect(&mut self, identity: IdentityKey) -> Option<Member> {
         if self.links.len() >= MOST_MEMBERS && !self.links.contains_key(&identity) {
             return None;
         }
@@ -130,12 +130,12 @@ impl Roster {
     }
 
     /// Forgets a link. Returns the registered shard whose link it was, if it was one.
-    pub(super) fn disconnect(&mut self, identity: &IdentityKey) -> Option<Member> {
+    pub(crate) fn disconnect(&mut self, identity: &IdentityKey) -> Option<Member> {
         self.links.remove(identity).flatten()
     }
 
     /// Checks and takes a registration that came over the link of `identity`.
-    pub(super) fn register(
+    pub(crate) fn register(
         &mut self,
         identity: IdentityKey,
         (registration, standing): (Registration, Standing),
@@ -161,7 +161,7 @@ impl Roster {
         Ok(())
     }
 
-    pub(super) fn member(&self, identity: &IdentityKey) -> Option<&Member> {
+    pub(crate) fn member(&self, identity: &IdentityKey) -> Option<&Member> {
         self.links.get(identity)?.as_ref()
     }
 

@@ -10,7 +10,7 @@ use antiphon_wire::{NetworkFile, OperatorIndex};
 /// With a `slack`, a number that only a few claim counts too, if it lies no more than this above:
 /// shards do not all see the last epoch or round before a coordinator goes, and passing over a few
 /// numbers costs nothing.
-pub(super) fn highest(
+pub(crate) fn highest(
     network: &NetworkFile,
     marks: impl IntoIterator<Item = (OperatorIndex, u64)>,
     slack: u64,

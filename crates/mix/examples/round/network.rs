@@ -48,8 +48,11 @@ pub(crate) struct Network {
 pub(crate) fn copy(input: &Input) -> Option<Input> {
     Some(match input {
         Input::WorkDone(_) => return None,
-        Input::CoordinatorLinked => Input::CoordinatorLinked,
-        Input::Coordinator(message) => Input::Coordinator(message.clone()),
+        Input::CoordinatorLinked(coordinator) => Input::CoordinatorLinked(*coordinator),
+        Input::CoordinatorLost(coordinator) => Input::CoordinatorLost(*coordinator),
+        Input::Coordinator { from, message } => {
+            Input::Coordinator { from: *from, message: message.clone() }
+        }
         Input::Peer { from, message } => Input::Peer { from: *from, message: message.clone() },
         Input::PeerChunk { from, batch, bytes } => {
             let bytes = Bytes::copy_from_slice(bytes);
@@ -93,13 +96,13 @@ impl Network {
         let (first_round, last_round) = (Round(1), Round(rounds as u64));
         let mut offers = Vec::new();
         for i in 0..shards {
-            let said = network.tell(i, Input::CoordinatorLinked);
+            let said = network.tell(i, Input::CoordinatorLinked(coordinator()));
             let registration = said.into_iter().find_map(|said| match said {
                 ToCoordinator::Register { registration, .. } => Some(registration),
                 _ => None,
             });
             let call = ToShard::Call { epoch: EPOCH, first_round, last_round };
-            let said = network.tell(i, Input::Coordinator(call));
+            let said = network.tell(i, of_coordinator(call));
             let contribution = said.into_iter().find_map(|said| match said {
                 ToCoordinator::Contribute { contribution } => Some(contribution),
                 _ => None,
@@ -145,7 +148,7 @@ impl Network {
             let proposed = document.document.clone();
             let contributions = contributions.clone();
             let propose = ToShard::Propose { document: proposed, contributions };
-            for said in network.tell(position.unwrap_or(0), Input::Coordinator(propose)) {
+            for said in network.tell(position.unwrap_or(0), of_coordinator(propose)) {
                 if let ToCoordinator::Endorse { signature, .. } = said {
                     document.signatures.push(signature);
                 }
@@ -166,7 +169,7 @@ impl Network {
         };
         for i in 0..shards {
             let publish = ToShard::Publish { document: document.clone() };
-            network.inputs.push_back((i, Input::Coordinator(publish)));
+            network.inputs.push_back((i, of_coordinator(publish)));
         }
         for client in 0..clients {
             let joined = Input::ClientJoined(ClientId(client as u64));
@@ -219,7 +222,7 @@ impl Network {
         let (epoch, round) = (EPOCH, Round(round as u64));
         let shards = self.shards.len();
         for i in 0..shards {
-            self.inputs.push_back((i, Input::Coordinator(ToShard::Open { epoch, round })));
+            self.inputs.push_back((i, of_coordinator(ToShard::Open { epoch, round })));
         }
         self.answered = 0;
         for (client, onions) in entries.into_iter().enumerate() {
@@ -320,13 +323,21 @@ impl Starting {
             while let Some(output) = self.shards[i].poll() {
                 match output {
                     Output::Work(work) => self.inputs.push_back(Input::WorkDone(work.run())),
-                    Output::Coordinator(message) => said.push(message),
+                    Output::Coordinator { message, .. } => said.push(message),
                     _ => {}
                 }
             }
         }
         said
     }
+}
+
+fn coordinator() -> IdentityKey {
+    IdentityKey::of(&key(3, 0))
+}
+
+fn of_coordinator(message: ToShard) -> Input {
+    Input::Coordinator { from: coordinator(), message }
 }
 
 fn shard(i: usize, file: &Arc<NetworkFile>, rng: &mut ChaCha20Rng) -> Shard {
@@ -345,6 +356,7 @@ fn shard(i: usize, file: &Arc<NetworkFile>, rng: &mut ChaCha20Rng) -> Shard {
         list: Signed::new(list, &key(1, i)),
         peer_addresses: address(1).into(),
         client_addresses: address(2).into(),
+        coordinators: vec![coordinator()],
         limits: Limits::default(),
     };
     let entropy = EntropySource::new(ChaCha20Rng::from_rng(rng));

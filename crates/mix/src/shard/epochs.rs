@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use antiphon_routing::{CheckedProposal, DocumentError, ProposalError, VerifiedEpoch};
 use antiphon_wire::{
-    Addresses, Blob, Contribution, Epoch, EpochDocument, HeldEpoch, OperatorIndex, OperatorList,
-    PROTOCOL_VERSION, Registration, Round, ShardEntry, SignedDocument, Standing, Timestamp,
-    ToCoordinator,
+    Addresses, Blob, Contribution, Epoch, EpochDocument, HeldEpoch, IdentityKey, OperatorIndex,
+    OperatorList, PROTOCOL_VERSION, Registration, Round, ShardEntry, SignedDocument, Standing,
+    Timestamp, ToCoordinator,
 };
 
 use crate::epoch_keys::{KeyRequest, OfferedKeys};
@@ -24,7 +24,8 @@ const OFFERS: usize = 2;
 const LATEST_START_MS: u64 = 24 * 3600 * 1000;
 
 impl Shard {
-    pub(super) fn register(&mut self, now: Timestamp) {
+    /// Registers with a coordinator.
+    pub(super) fn register(&mut self, now: Timestamp, coordinator: IdentityKey) {
         let registration = Registration {
             version: PROTOCOL_VERSION,
             list: self.lists.in_use().clone(),
@@ -32,9 +33,15 @@ impl Shard {
             client_addresses: self.config.client_addresses.clone(),
         };
         let standing = self.standing(now);
-        self.say(ToCoordinator::Register { registration, standing });
-        if *self.departure() != Departure::Staying {
-            self.say(ToCoordinator::Leaving);
+        self.say_to(coordinator, ToCoordinator::Register { registration, standing });
+        self.repeat_leaving(coordinator);
+    }
+
+    /// Tells a coordinator that leads that this shard leaves, if it does.
+    pub(super) fn repeat_leaving(&mut self, coordinator: IdentityKey) {
+        if *self.departure() != Departure::Staying && self.allegiance.leader() == Some(coordinator)
+        {
+            self.say_to(coordinator, ToCoordinator::Leaving);
         }
     }
 
@@ -45,11 +52,11 @@ impl Shard {
             return;
         }
         self.former = Some((replace(own.0, peers), replace(own.1, clients)));
-        self.register(now);
+        self.register_with_all(now);
     }
 
     /// The facts that a coordinator without a state needs in order to go on.
-    fn standing(&self, now: Timestamp) -> Standing {
+    pub(super) fn standing(&self, now: Timestamp) -> Standing {
         let held = self.epochs.iter().map(|(&epoch, keys)| {
             let document = keys.context.epoch.digest();
             HeldEpoch { epoch, document }
@@ -233,6 +240,7 @@ impl Shard {
             offered.and_then(|keys| keys.publish(Arc::clone(&verified), &self.config.identity));
         let Some(keys) = keys else { return self.not_the_one_signed(epoch) };
         self.epochs.insert(epoch, keys);
+        self.tell_others(now);
         self.drop_taken_over();
         self.outputs.push_back(Output::Roster(Arc::clone(&verified)));
         self.pass_on_document(&verified);

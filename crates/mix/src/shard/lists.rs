@@ -67,7 +67,7 @@ impl Shard {
             return;
         }
         self.lists.advance(self.state.next_epoch());
-        self.register(now);
+        self.register_with_all(now);
     }
 
     pub(super) fn remember(&mut self, list: &Signed<OperatorList>) -> Result<(), ListError> {
@@ -88,7 +88,7 @@ impl Shard {
     /// Registers with a newer list once it holds for the next epoch, which may be `epoch`.
     pub(super) fn advance_lists(&mut self, now: Timestamp, epoch: Epoch) {
         if self.lists.advance(epoch) {
-            self.register(now);
+            self.register_with_all(now);
         }
     }
 }

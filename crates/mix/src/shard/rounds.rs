@@ -113,6 +113,7 @@ impl Shard {
             return;
         }
         self.opened = round;
+        self.opened_at = Some(now);
         // Only now: a peer's word must not keep this shard from signing for the round again.
         if let Some(state) = self.state.serve(round) {
             self.state = state;

@@ -15,10 +15,10 @@ const GOODBYE: Duration = Duration::from_secs(2);
 
 impl<T> EventLoop<T> {
     pub(super) async fn leave(self, sources: Sources, phase: &watch::Sender<Phase>) {
-        let Self { coordinator, clients, outbound, .. } = self;
-        let Sources { served, mut coordinator_task, results, .. } = sources;
+        let Self { coordinators, clients, outbound, .. } = self;
+        let Sources { served, mut coordinator_tasks, results, .. } = sources;
         let Served { peer_messages, peer_chunks, mut writing, tasks, .. } = served;
-        let coordinator_events = sources.coordinator;
+        let coordinator_events = sources.coordinators;
         let client_events = served.clients;
         // Nobody new comes in, and nothing that comes is taken any more.
         phase.send_replace(Phase::Stopping);
@@ -29,11 +29,13 @@ impl<T> EventLoop<T> {
             goodbyes.spawn(link.finish(GOODBYE));
         }
         // Without its queue, each of these ends when all is sent.
-        drop((coordinator, clients));
+        drop((coordinators, clients));
         let _ = timeout(GOODBYE, async {
             // Nothing is ever sent on it: this waits for the last writer.
             let _ = writing.recv().await;
-            let _ = (&mut coordinator_task.0).await;
+            for task in &mut coordinator_tasks {
+                let _ = (&mut task.0).await;
+            }
         })
         .await;
         drop(coordinator_events);

@@ -24,10 +24,10 @@ impl<T> EventLoop<T> {
     pub(super) async fn carry_out(&mut self, output: Output) -> Result<(), RunError> {
         match output {
             Output::Persist(state) => self.persist(state).await?,
-            Output::Coordinator(message) => {
+            Output::Coordinator { to, message } => {
                 let lost = self
-                    .coordinator
-                    .as_ref()
+                    .coordinators
+                    .get(&to)
                     .is_none_or(|queue| queue.try_send(message.to_bytes().into()).is_err());
                 if lost {
                     tracing::debug!("no link to the coordinator for a message");

@@ -31,6 +31,7 @@ enum Standing {
     Rejected(String),
     Unlinked(String),
     LeftOut(Epoch),
+    Unled,
     Nowhere,
 }
 
@@ -41,7 +42,13 @@ impl Part {
 
     /// An epoch that lists the shard counts for more than a link that is lost at the moment: clients and
     /// peers are served all the same.
-    fn standing(&self, membership: Membership, stopping: bool, departure: &Departure) -> Standing {
+    fn standing(
+        &self,
+        membership: Membership,
+        stopping: bool,
+        departure: &Departure,
+        led: bool,
+    ) -> Standing {
         match (membership, &self.rejected, &self.unlinked) {
             _ if stopping => Standing::Stopping,
             _ if *departure == Departure::Released => Standing::Drained,
@@ -53,6 +60,7 @@ impl Part {
             (_, Some(why), _) => Standing::Rejected(why.clone()),
             (_, _, Some(why)) => Standing::Unlinked(why.clone()),
             (Membership::LeftOut(epoch), ..) => Standing::LeftOut(epoch),
+            (Membership::Nowhere, ..) if !led => Standing::Unled,
             (Membership::Nowhere, ..) => Standing::Nowhere,
         }
     }
@@ -95,6 +103,10 @@ fn in_words(standing: &Standing) -> Readiness {
         Standing::LeftOut(epoch) => {
             format!("epoch {epoch} goes on without it; it waits for the next")
         }
+        Standing::Unled => {
+            "no coordinator leads: one is elected when a quorum of shards is linked to it"
+                .to_owned()
+        }
         Standing::Nowhere => {
             "in no epoch yet: the coordinator plans one when a quorum of shards is there".to_owned()
         }
@@ -107,8 +119,8 @@ impl<T> EventLoop<T> {
     pub(super) fn tell_part(&mut self) {
         crate::metrics::list_number(self.machine.list_number());
         let membership = self.machine.membership(SystemClock::now());
-        let stopping = self.leaving_until.is_some();
-        let standing = self.part.standing(membership, stopping, self.machine.departure());
+        let (stopping, led) = (self.leaving_until.is_some(), self.machine.is_led());
+        let standing = self.part.standing(membership, stopping, self.machine.departure(), led);
         self.part.tell(standing);
     }
 }
@@ -122,7 +134,7 @@ mod tests {
         let (readiness, told) = watch::channel(in_words(&Standing::Starting));
         let mut part = Part::new(readiness);
         let said = |part: &mut Part, membership, stopping, departure| {
-            let standing = part.standing(membership, stopping, &departure);
+            let standing = part.standing(membership, stopping, &departure, true);
             part.tell(standing);
             let told = told.borrow().clone();
             (told.is_ready(), told.to_string())
@@ -137,6 +149,8 @@ mod tests {
         part.unlinked = None;
         let (ready, words) = said(&mut part, Membership::LeftOut(Epoch(4)), false, stays());
         assert!(!ready && words.contains("epoch 4"), "{words}");
+        let standing = part.standing(Membership::Nowhere, false, &stays(), false);
+        assert!(in_words(&standing).to_string().contains("no coordinator leads"));
         part.rejected = Some("another version".to_owned());
         let (ready, words) = said(&mut part, Membership::Nowhere, false, stays());
         assert!(!ready && words.contains("rejects this shard: another version"), "{words}");

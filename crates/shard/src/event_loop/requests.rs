@@ -26,7 +26,7 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
         if is_leaving || self.leaving_until.is_some() {
             return Ok(Ok(()));
         }
-        if self.coordinator.is_none() {
+        if self.coordinators.is_empty() {
             let why = self.part.unlinked.as_deref().unwrap_or("it is starting");
             return Ok(Err(format!(
                 "no link to the coordinator, so that nobody can plan an epoch without this shard: {why}"

@@ -76,7 +76,7 @@ async fn a_shard_is_drained_stays_up_and_takes_part_again_and_no_round_is_lost()
 async fn what_cannot_be_drained_says_why() {
     let world = World::start(150);
     let mut config = world.config(0);
-    config.coordinator.address = "127.0.0.1:9".to_owned();
+    config.coordinators[0].address = "127.0.0.1:9".to_owned();
     let alone = ShardServer::start(config).unwrap();
     let why = ask(&alone, Wanted::Drain).await.unwrap_err();
     assert!(why.contains("no link to the coordinator"), "{why}");

@@ -104,10 +104,10 @@ impl World {
             listen_clients: local(),
             advertise_peers: Vec::new(),
             advertise_clients: Vec::new(),
-            coordinator: CoordinatorAddress {
+            coordinators: vec![CoordinatorAddress {
                 address: self.coordinator.shard_addr().to_string(),
                 identity: IdentityKey::of(&SigningKey::from_bytes(&COORDINATOR)),
-            },
+            }],
             state: None,
             limits: ServerLimits::default(),
             threads: NonZeroUsize::new(1),

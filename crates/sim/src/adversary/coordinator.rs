@@ -48,7 +48,7 @@ impl LyingCoordinator {
 
 impl Adversary for LyingCoordinator {
     fn on_message(&mut self, _: Timestamp, sent: Sent, _: &Keys) -> Vec<(u64, Sent)> {
-        let (Party::Coordinator, Payload::ToShard(message)) = (sent.from, &sent.payload) else {
+        let (Party::Coordinator(_), Payload::ToShard(message)) = (sent.from, &sent.payload) else {
             return vec![(0, sent)];
         };
         let opens = matches!(message, ToShard::Open { .. });

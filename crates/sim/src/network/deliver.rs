@@ -5,9 +5,9 @@ use std::sync::Arc;
 use antiphon_client_core::{Input as ClientInput, Output as ClientOutput};
 use antiphon_coordinator_core::{Input as CoordinatorInput, Output as CoordinatorOutput};
 use antiphon_mix::{BatchKey, ClientId, Input as ShardInput, Notice, Output as ShardOutput};
-use antiphon_wire::{FromClient, IdentityKey, PeerMessage, Timestamp};
+use antiphon_wire::{FromClient, IdentityKey, PeerMessage, Timestamp, ToShard};
 
-use super::{Happening, Network};
+use super::{Happening, Network, Setup};
 use crate::party::{Party, Payload, Sent};
 
 /// Onions per chunk: few, so that simulations exercise batches that arrive in parts.
@@ -21,9 +21,8 @@ impl Network {
 
     /// Sends a message past the adversary onto its link, if there is one.
     fn send(&mut self, sent: Sent) {
-        if let (Party::Coordinator, Party::Shard(i)) | (Party::Shard(i), Party::Coordinator) =
-            (sent.from, sent.to)
-            && self.unlinked.contains(&i)
+        if let Some(link) = control_link(&sent)
+            && self.unlinked.contains(&link)
         {
             return;
         }
@@ -43,21 +42,15 @@ impl Network {
         }
     }
 
-    /// The life of the receiver of a message and, between the coordinator and a shard, that of their
-    /// link.
+    /// The life of the receiver of a message and, between a coordinator and a shard, that of their link.
     fn life(&self, sent: &Sent) -> (u64, u64) {
         let life = match sent.to {
-            Party::Coordinator => self.coordinator.life,
+            Party::Coordinator(i) => self.coordinators[i].life,
             Party::Shard(i) => self.shards[i].life,
             Party::Client(i) => self.clients[i].life,
         };
-        let link = match (sent.from, sent.to) {
-            (Party::Coordinator, Party::Shard(i)) | (Party::Shard(i), Party::Coordinator) => {
-                self.links[i]
-            }
-            _ => 0,
-        };
-        (life, link)
+        let link = control_link(sent).and_then(|link| self.links.get(&link));
+        (life, link.copied().unwrap_or(0))
     }
 
     /// Hands a message to whom it is for. Long, as it is one table of kinds.
@@ -67,14 +60,16 @@ impl Network {
         }
         self.record.promises.arrived(&sent);
         match (sent.to, sent.payload) {
-            (Party::Coordinator, Payload::ToCoordinator(message)) => {
+            (Party::Coordinator(to), Payload::ToCoordinator(message)) => {
                 if let Party::Shard(i) = sent.from {
                     let identity = self.identity(i);
-                    self.tell_coordinator(CoordinatorInput::Message { identity, message });
+                    self.tell_coordinator(to, CoordinatorInput::Message { identity, message });
                 }
             }
             (Party::Shard(i), Payload::ToShard(message)) => {
-                self.tell_shard(i, ShardInput::Coordinator(message));
+                if let Party::Coordinator(from) = sent.from {
+                    self.coordinator_says(from, i, message);
+                }
             }
             (Party::Shard(i), Payload::Peer(message)) => {
                 if let Some(from) = self.sender(sent.from) {
@@ -119,9 +114,9 @@ impl Network {
 
     pub(super) fn wake(&mut self, party: Party) {
         match party {
-            Party::Coordinator if self.coordinator.wake == Some(self.now) => {
-                self.coordinator.wake = None;
-                self.tell_coordinator(CoordinatorInput::Tick);
+            Party::Coordinator(i) if self.coordinators[i].wake == Some(self.now) => {
+                self.coordinators[i].wake = None;
+                self.tell_coordinator(i, CoordinatorInput::Tick);
             }
             Party::Shard(i) if self.shards[i].wake == Some(self.now) => {
                 self.shards[i].wake = None;
@@ -141,7 +136,7 @@ impl Network {
     fn wake_at(&mut self, party: Party, deadline: Option<Timestamp>) {
         let deadline = deadline.map(|at| self.by_true_time(party, at).max(self.now.plus_ms(1)));
         let wake = match party {
-            Party::Coordinator => &mut self.coordinator.wake,
+            Party::Coordinator(i) => &mut self.coordinators[i].wake,
             Party::Shard(i) => &mut self.shards[i].wake,
             Party::Client(i) => &mut self.clients[i].wake,
         };
@@ -153,9 +148,22 @@ impl Network {
         }
     }
 
-    pub(super) fn tell_coordinator(&mut self, input: CoordinatorInput) {
-        let now = self.clock(Party::Coordinator);
-        let Some(coordinator) = &mut self.coordinator.running else { return };
+    /// Tells a shard what a coordinator says. If the shard begins to serve a round by it, the record is told.
+    fn coordinator_says(&mut self, from: usize, i: usize, message: ToShard) {
+        let before = self.saved_signers[i].served_round;
+        let coordinator = Setup::coordinator_identity(from);
+        self.tell_shard(i, ShardInput::Coordinator { from: coordinator, message });
+        let served = self.saved_signers[i].served_round;
+        if served > before {
+            self.record.opened.push((self.now, i, served));
+            self.record.promises.opened(from, i, served);
+        }
+    }
+
+    pub(super) fn tell_coordinator(&mut self, i: usize, input: CoordinatorInput) {
+        let from = Party::Coordinator(i);
+        let now = self.clock(from);
+        let Some(coordinator) = &mut self.coordinators[i].running else { return };
         coordinator.handle(now, input);
         let mut outputs = Vec::new();
         while let Some(output) = coordinator.poll() {
@@ -170,11 +178,11 @@ impl Network {
         let deadline = coordinator.next_deadline();
         for output in outputs {
             match output {
-                CoordinatorOutput::Persist(state) => self.saved_coordinator = state,
+                CoordinatorOutput::Persist(state) => self.saved_coordinators[i] = state,
                 CoordinatorOutput::Send { to, message } => {
-                    if let Some(i) = self.position(&to) {
+                    if let Some(shard) = self.position(&to) {
                         let payload = Payload::ToShard(Arc::unwrap_or_clone(message));
-                        self.send(Sent { from: Party::Coordinator, to: Party::Shard(i), payload });
+                        self.send(Sent { from, to: Party::Shard(shard), payload });
                     }
                 }
                 // Clients get documents from their gateways.
@@ -184,7 +192,7 @@ impl Network {
                 }
             }
         }
-        self.wake_at(Party::Coordinator, deadline);
+        self.wake_at(from, deadline);
     }
 
     pub(super) fn position(&self, identity: &IdentityKey) -> Option<usize> {
@@ -208,9 +216,14 @@ impl Network {
                     ShardOutput::Persist(state) => self.saved_signers[i] = state,
                     // Work takes no virtual time.
                     ShardOutput::Work(work) => inputs.push_back(ShardInput::WorkDone(work.run())),
-                    ShardOutput::Coordinator(message) => {
-                        let payload = Payload::ToCoordinator(message);
-                        self.send(Sent { from, to: Party::Coordinator, payload });
+                    ShardOutput::Coordinator { to, message } => {
+                        let mut positions = 0..self.setup.coordinators;
+                        if let Some(at) =
+                            positions.find(|at| Setup::coordinator_identity(*at) == to)
+                        {
+                            let payload = Payload::ToCoordinator(message);
+                            self.send(Sent { from, to: Party::Coordinator(at), payload });
+                        }
                     }
                     ShardOutput::Peer { to, message } => {
                         if let Some(to) = self.position(&to).map(Party::Shard) {
@@ -294,5 +307,14 @@ impl Network {
     pub(super) fn send_to_gateway(&mut self, i: usize, message: FromClient) {
         let to = Party::Shard(self.gateways[i]);
         self.send(Sent { from: Party::Client(i), to, payload: Payload::FromClient(message) });
+    }
+}
+
+/// The coordinator and the shard that a message is between, if it is.
+fn control_link(sent: &Sent) -> Option<(usize, usize)> {
+    match (sent.from, sent.to) {
+        (Party::Coordinator(coordinator), Party::Shard(shard))
+        | (Party::Shard(shard), Party::Coordinator(coordinator)) => Some((coordinator, shard)),
+        _ => None,
     }
 }

@@ -1,47 +1,75 @@
 //! Processes that are away, clocks that are wrong, and what an onlooker may ask of the whole.
 
 use antiphon_client_core::Input as ClientInput;
-use antiphon_coordinator_core::Input as CoordinatorInput;
+use antiphon_coordinator_core::{Input as CoordinatorInput, Replica};
 use antiphon_mix::Input as ShardInput;
-use antiphon_wire::Timestamp;
+use antiphon_wire::{Term, Timestamp};
 
 use super::{Network, Process, entropy, new_client};
-use crate::LinkModel;
 use crate::party::Party;
+use crate::{LinkModel, Setup};
 
 impl Network {
     /// Returns `true` while the process of `party` runs.
     pub fn is_up(&self, party: Party) -> bool {
         match party {
-            Party::Coordinator => self.coordinator.running.is_some(),
+            Party::Coordinator(i) => self.coordinators[i].running.is_some(),
             Party::Shard(i) => self.shards[i].running.is_some(),
             Party::Client(i) => self.clients[i].running.is_some(),
         }
     }
 
-    /// Stops the coordinator without warning, until [`restart_coordinator`](Self::restart_coordinator).
-    /// What is under way to it is lost.
-    pub fn stop_coordinator(&mut self) {
-        self.coordinator.running = None;
-        self.coordinator.life += 1;
+    /// Stops a coordinator without warning, until [`restart_coordinator`](Self::restart_coordinator).
+    /// What is under way to it is lost, and shards are not told: those that have others miss it.
+    pub fn stop_coordinator(&mut self, coordinator: usize) {
+        self.coordinators[coordinator].running = None;
+        self.coordinators[coordinator].life += 1;
     }
 
-    /// A shard and the coordinator lose the link between them, and what is under way over it, until
+    /// Has a shard forget whom it let lead, as one that did not keep it would.
+    pub fn forget_grant(&mut self, i: usize) {
+        self.saved_signers[i].grant = antiphon_mix::Grant::default();
+    }
+
+    /// Has a coordinator stop as one that is asked to: it opens no more rounds.
+    pub fn ask_coordinator_to_stop(&mut self, coordinator: usize) {
+        if let Some(running) = &mut self.coordinators[coordinator].running {
+            running.stop();
+            self.stopping.insert(coordinator);
+        }
+        self.tell_coordinator(coordinator, CoordinatorInput::Tick);
+    }
+
+    /// Returns `true` for a coordinator that was asked to stop, until it is started again.
+    pub fn is_stopping(&self, coordinator: usize) -> bool {
+        self.stopping.contains(&coordinator)
+    }
+
+    /// The coordinators that lead, as each of them sees it, with their terms.
+    pub fn leaders(&self) -> Vec<(usize, Term)> {
+        let running = self.coordinators.iter().map(|process| process.running.as_ref());
+        let leads = |(i, running): (usize, Option<&Replica>)| Some((i, running?.leads_in()?));
+        running.enumerate().filter_map(leads).collect()
+    }
+
+    /// A shard and a coordinator lose the link between them, and what is under way over it, until
     /// [`relink_coordinator`](Self::relink_coordinator).
-    pub fn unlink_coordinator(&mut self, i: usize) {
-        if self.unlinked.insert(i) {
-            self.links[i] += 1;
+    pub fn unlink_coordinator(&mut self, coordinator: usize, i: usize) {
+        if self.unlinked.insert((coordinator, i)) {
+            *self.links.entry((coordinator, i)).or_default() += 1;
             let identity = self.identity(i);
-            self.tell_coordinator(CoordinatorInput::Disconnected { identity });
+            self.tell_coordinator(coordinator, CoordinatorInput::Disconnected { identity });
+            let lost = ShardInput::CoordinatorLost(Setup::coordinator_identity(coordinator));
+            self.tell_shard(i, lost);
         }
     }
 
-    /// A shard and the coordinator have a link again.
-    pub fn relink_coordinator(&mut self, i: usize) {
-        if self.unlinked.remove(&i) {
-            self.links[i] += 1;
+    /// A shard and a coordinator have a link again.
+    pub fn relink_coordinator(&mut self, coordinator: usize, i: usize) {
+        if self.unlinked.remove(&(coordinator, i)) {
+            *self.links.entry((coordinator, i)).or_default() += 1;
             if self.is_up(Party::Shard(i)) {
-                self.link_to_coordinator(i);
+                self.link(coordinator, i);
             }
         }
     }
@@ -93,7 +121,7 @@ impl Network {
         let before = self.clocks.insert(party, ahead_ms).unwrap_or(0);
         assert!(ahead_ms >= before || !self.is_up(party), "{party:?} runs");
         match party {
-            Party::Coordinator => self.tell_coordinator(CoordinatorInput::Tick),
+            Party::Coordinator(i) => self.tell_coordinator(i, CoordinatorInput::Tick),
             Party::Shard(i) => self.tell_shard(i, ShardInput::Tick),
             Party::Client(i) => self.tell_client(i, ClientInput::Tick),
         }
@@ -109,8 +137,9 @@ impl Network {
         self.steps
     }
 
-    /// The rounds that are open by the coordinator, if it is up.
+    /// The rounds that are open by the coordinator that has most, of those that are up.
     pub fn open_rounds(&self) -> usize {
-        self.coordinator.running.as_ref().map_or(0, |running| running.open_rounds().count())
+        let running = self.coordinators.iter().filter_map(|process| process.running.as_ref());
+        running.map(|running| running.open_rounds().count()).max().unwrap_or(0)
     }
 }

@@ -24,15 +24,17 @@ pub enum Fault {
     Restart(usize),
     /// A shard is asked to leave; it stops when it is released.
     Leave(usize),
-    /// The coordinator stops without warning.
-    CoordinatorStops,
-    /// The coordinator is started again.
-    CoordinatorStarts(Kept),
-    /// A shard loses its link to the coordinator.
-    Unlinks(usize),
-    /// A shard has a link to the coordinator again.
-    Links(usize),
-    /// Coordinator and shards stop at once and are started again.
+    /// A coordinator stops without warning.
+    CoordinatorStops(usize),
+    /// A coordinator is asked to stop, and stops when its rounds have ended.
+    CoordinatorLeaves(usize),
+    /// A coordinator is started again.
+    CoordinatorStarts(usize, Kept),
+    /// A coordinator and a shard lose the link between them.
+    Unlinks(usize, usize),
+    /// A coordinator and a shard have a link again.
+    Links(usize, usize),
+    /// Coordinators and shards stop at once and are started again.
     Power,
     /// A client stops without warning.
     ClientStops(usize),
@@ -54,17 +56,18 @@ impl fmt::Display for Fault {
             Self::Crash(i) => write!(f, "shard {i} crashes"),
             Self::Restart(i) => write!(f, "shard {i} is started again"),
             Self::Leave(i) => write!(f, "shard {i} is asked to leave"),
-            Self::CoordinatorStops => write!(f, "the coordinator crashes"),
-            Self::CoordinatorStarts(Kept::All) => write!(f, "the coordinator is started again"),
-            Self::CoordinatorStarts(Kept::Old) => {
-                write!(f, "the coordinator is started again with an old state")
+            Self::CoordinatorStops(i) => write!(f, "coordinator {i} crashes"),
+            Self::CoordinatorLeaves(i) => write!(f, "coordinator {i} is asked to stop"),
+            Self::CoordinatorStarts(i, Kept::All) => write!(f, "coordinator {i} is started again"),
+            Self::CoordinatorStarts(i, Kept::Old) => {
+                write!(f, "coordinator {i} is started again with an old state")
             }
-            Self::CoordinatorStarts(Kept::Nothing) => {
-                write!(f, "the coordinator is started again without its state")
+            Self::CoordinatorStarts(i, Kept::Nothing) => {
+                write!(f, "coordinator {i} is started again without its state")
             }
-            Self::Unlinks(i) => write!(f, "shard {i} loses its link to the coordinator"),
-            Self::Links(i) => write!(f, "shard {i} has a link to the coordinator again"),
-            Self::Power => write!(f, "coordinator and shards lose power for a moment"),
+            Self::Unlinks(i, shard) => write!(f, "shard {shard} loses its link to coordinator {i}"),
+            Self::Links(i, shard) => write!(f, "shard {shard} has a link to coordinator {i} again"),
+            Self::Power => write!(f, "coordinators and shards lose power for a moment"),
             Self::ClientStops(i) => write!(f, "client {i} crashes"),
             Self::ClientStarts(i) => write!(f, "client {i} is started again"),
             Self::ClientRelinks(i) => write!(f, "client {i} loses its link and has another"),

@@ -38,10 +38,13 @@ impl Plan {
     /// The plan of a seed.
     pub fn new(seed: u64) -> Self {
         let mut draw = Draw::new(seed);
-        let setup = setup(&mut draw, seed);
+        let mut setup = setup(&mut draw, seed);
         let talks = talks(&mut draw, &setup);
         let trouble_ms = draw.between(8, 40) * 1000;
-        let faults = faults(&mut draw, &setup, trouble_ms);
+        // A stream of their own, so that what seeds stood for before there were several stays as it was.
+        let mut coordinators = Draw::new(seed.wrapping_add(2));
+        setup.coordinators = coordinators.one(&[1, 1, 2, 3]);
+        let faults = faults(&mut draw, &mut coordinators, &setup, trouble_ms);
         let malicious = draw.chance(50).then(|| draw.below(setup.shards));
         let plays = plays(&mut draw, &setup, trouble_ms, malicious);
         let leaves = draw.chance(25).then(|| draw.below(setup.shards));
@@ -95,13 +98,19 @@ fn talks(draw: &mut Draw, setup: &Setup) -> Vec<(usize, usize, usize)> {
     talks
 }
 
-fn faults(draw: &mut Draw, setup: &Setup, trouble_ms: u64) -> Vec<(u64, Fault)> {
-    let mut faults = Vec::new();
+fn faults(
+    draw: &mut Draw,
+    coordinators: &mut Draw,
+    setup: &Setup,
+    trouble_ms: u64,
+) -> Vec<(u64, Fault)> {
+    let mut faults = of_coordinators(coordinators, setup, trouble_ms);
     for _ in 0..draw.between(0, 16) {
         let at = draw.between(0, trouble_ms);
         let later = at + draw.between(50, 12_000);
         let shard = draw.below(setup.shards);
         let client = draw.below(setup.clients);
+        let coordinator = coordinators.below(setup.coordinators);
         let clock = draw.between(0, 2 * CLOCK_MS) as i64 - CLOCK_MS as i64;
         match draw.below(18) {
             0..=3 => faults.extend([(at, Fault::Crash(shard)), (later, Fault::Restart(shard))]),
@@ -109,8 +118,8 @@ fn faults(draw: &mut Draw, setup: &Setup, trouble_ms: u64) -> Vec<(u64, Fault)> 
             5 | 6 => {
                 let kept = draw.one(&[Kept::All, Kept::All, Kept::Old, Kept::Nothing]);
                 let back = if draw.chance(50) { at } else { later };
-                faults.push((at, Fault::CoordinatorStops));
-                faults.push((back, Fault::CoordinatorStarts(kept)));
+                faults.push((at, Fault::CoordinatorStops(coordinator)));
+                faults.push((back, Fault::CoordinatorStarts(coordinator, kept)));
             }
             7 => faults.push((at, Fault::Power)),
             8 | 9 => {
@@ -123,16 +132,46 @@ fn faults(draw: &mut Draw, setup: &Setup, trouble_ms: u64) -> Vec<(u64, Fault)> 
             13 => faults.push((at, Fault::Silence(shard))),
             14 | 15 => {
                 let back = if draw.chance(50) { at } else { later };
-                faults.extend([(at, Fault::Unlinks(shard)), (back, Fault::Links(shard))]);
+                faults.push((at, Fault::Unlinks(coordinator, shard)));
+                faults.push((back, Fault::Links(coordinator, shard)));
             }
             _ => {
-                let parties = [Party::Coordinator, Party::Shard(shard), Party::Client(client)];
+                let parties =
+                    [Party::Coordinator(coordinator), Party::Shard(shard), Party::Client(client)];
                 faults.push((at, Fault::Clock(draw.one(&parties), clock)));
             }
         }
     }
     // What was drawn first comes first of what happens at one moment.
     faults.sort_by_key(|(at, _)| *at);
+    faults
+}
+
+/// Coordinators come and go where there are several.
+fn of_coordinators(draw: &mut Draw, setup: &Setup, trouble_ms: u64) -> Vec<(u64, Fault)> {
+    let mut faults = Vec::new();
+    if setup.coordinators == 1 {
+        return faults;
+    }
+    for _ in 0..draw.between(1, 6) {
+        let i = draw.below(setup.coordinators);
+        let at = draw.between(0, trouble_ms);
+        let back = at + draw.between(50, 12_000);
+        let kept = draw.one(&[Kept::All, Kept::Old, Kept::Nothing]);
+        match draw.below(3) {
+            0 => faults.push((at, Fault::CoordinatorLeaves(i))),
+            1 => faults.push((at, Fault::CoordinatorStops(i))),
+            _ => {
+                // Cut off from some shards, or from all.
+                let reached = draw.below(setup.shards);
+                let shards = reached..setup.shards;
+                faults.extend(shards.clone().map(|shard| (at, Fault::Unlinks(i, shard))));
+                faults.extend(shards.map(|shard| (back, Fault::Links(i, shard))));
+                continue;
+            }
+        }
+        faults.push((back, Fault::CoordinatorStarts(i, kept)));
+    }
     faults
 }
 
@@ -161,11 +200,13 @@ fn plays(draw: &mut Draw, setup: &Setup, trouble_ms: u64, malicious: Option<usiz
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Setup { shards, operators, clients, policy, coordinator, link, .. } = &self.setup;
+        let Setup { shards, operators, coordinators, clients, policy, coordinator, link, .. } =
+            &self.setup;
         let all_for = self.trouble_ms;
         writeln!(
             f,
-            "{shards} shards of {operators} operators, {clients} clients with {} pairs, f = {}",
+            "{shards} shards of {operators} operators, {coordinators} coordinators, {clients} clients with {} pairs, \
+             f = {}",
             coordinator.pairs_per_client,
             f64::from(policy.malicious_ppm) / 1e6
         )?;

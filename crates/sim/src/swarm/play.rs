@@ -218,7 +218,7 @@ fn hold_back(seed: u64, one_in: u32, ms: u64) -> impl Adversary {
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
     move |_: Timestamp, sent: Sent, _: &Keys| {
         let held = matches!(sent.from, Party::Shard(_))
-            && sent.to != Party::Coordinator
+            && !matches!(sent.to, Party::Coordinator(_))
             && rng.next_u32() % one_in == 0;
         vec![(if held { ms } else { 0 }, sent)]
     }
@@ -227,8 +227,8 @@ fn hold_back(seed: u64, one_in: u32, ms: u64) -> impl Adversary {
 fn lose(seed: u64, one_in: u32) -> impl Adversary {
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
     move |_: Timestamp, sent: Sent, _: &Keys| {
-        let lost =
-            ![sent.from, sent.to].contains(&Party::Coordinator) && rng.next_u32() % one_in == 0;
+        let lost = ![sent.from, sent.to].iter().any(|party| matches!(party, Party::Coordinator(_)))
+            && rng.next_u32() % one_in == 0;
         if lost { vec![] } else { vec![(0, sent)] }
     }
 }

@@ -51,8 +51,8 @@ pub(super) struct World<'a> {
     away: BTreeMap<usize, Timestamp>,
     /// When each client last went to another gateway.
     moved: Vec<Timestamp>,
-    /// States of the coordinator as of backups, the oldest first.
-    backups: Vec<State>,
+    /// States of the coordinators as of backups, the oldest first.
+    backups: Vec<Vec<State>>,
     charged: u64,
 }
 
@@ -79,7 +79,7 @@ impl<'a> World<'a> {
             leaving: BTreeSet::new(),
             away: BTreeMap::new(),
             moved: vec![START; plan.setup.clients],
-            backups: vec![State::default()],
+            backups: vec![vec![State::default(); plan.setup.coordinators]],
             charged: 0,
             plan,
         }
@@ -116,12 +116,14 @@ impl<'a> World<'a> {
 
     fn start_all(&mut self) -> Result<(), Broken> {
         // A clock that is ahead is set right while its process is down: one that runs is never set back.
-        if self.set_right(Party::Coordinator) {
-            self.network.stop_coordinator();
-            self.network.set_clock(Party::Coordinator, 0);
-        }
-        if !self.network.is_up(Party::Coordinator) {
-            self.fault(Fault::CoordinatorStarts(Kept::All))?;
+        for i in 0..self.plan.setup.coordinators {
+            if self.set_right(Party::Coordinator(i)) {
+                self.network.stop_coordinator(i);
+                self.network.set_clock(Party::Coordinator(i), 0);
+            }
+            if !self.network.is_up(Party::Coordinator(i)) || self.network.is_stopping(i) {
+                self.fault(Fault::CoordinatorStarts(i, Kept::All))?;
+            }
         }
         for i in 0..self.plan.setup.shards {
             if self.set_right(Party::Shard(i)) {
@@ -129,7 +131,9 @@ impl<'a> World<'a> {
                 self.network.set_clock(Party::Shard(i), 0);
             }
             self.fault(Fault::Restart(i))?;
-            self.fault(Fault::Links(i))?;
+            for coordinator in 0..self.plan.setup.coordinators {
+                self.fault(Fault::Links(coordinator, i))?;
+            }
         }
         for i in 0..self.plan.setup.clients {
             if self.set_right(Party::Client(i)) {
@@ -361,7 +365,8 @@ impl<'a> World<'a> {
         }
         // A backup of the coordinator now and then, which a later fault may bring back.
         if now.ms_since(START).is_multiple_of(10 * TURN_MS) {
-            self.backups.push(self.network.coordinator_state());
+            let coordinators = 0..self.plan.setup.coordinators;
+            self.backups.push(coordinators.map(|i| self.network.coordinator_state(i)).collect());
         }
         for client in 0..self.plan.setup.clients {
             self.find_gateway(client)?;
@@ -416,22 +421,24 @@ impl<'a> World<'a> {
                 self.leaving.insert(i);
             }
             Fault::Leave(_) => {}
-            Fault::CoordinatorStops => network.stop_coordinator(),
-            Fault::CoordinatorStarts(kept) => {
-                if !network.is_up(Party::Coordinator) {
+            Fault::CoordinatorStops(i) => network.stop_coordinator(i),
+            Fault::CoordinatorLeaves(i) => network.ask_coordinator_to_stop(i),
+            Fault::CoordinatorStarts(i, kept) => {
+                // One that was asked to stop has ended, or is made to.
+                if !network.is_up(Party::Coordinator(i)) || network.is_stopping(i) {
                     match kept {
                         Kept::All => {}
                         Kept::Old => {
                             let old = self.draw.below(self.backups.len());
-                            network.replace_coordinator_state(self.backups[old].clone());
+                            network.replace_coordinator_state(i, self.backups[old][i].clone());
                         }
-                        Kept::Nothing => network.replace_coordinator_state(State::default()),
+                        Kept::Nothing => network.replace_coordinator_state(i, State::default()),
                     }
-                    network.restart_coordinator();
+                    network.restart_coordinator(i);
                 }
             }
-            Fault::Unlinks(i) => network.unlink_coordinator(i),
-            Fault::Links(i) => network.relink_coordinator(i),
+            Fault::Unlinks(coordinator, i) => network.unlink_coordinator(coordinator, i),
+            Fault::Links(coordinator, i) => network.relink_coordinator(coordinator, i),
             Fault::Power => {
                 network.cut_power();
                 self.leaving.clear();

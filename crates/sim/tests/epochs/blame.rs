@@ -65,7 +65,7 @@ fn report(
             };
             let report = Sent {
                 from: Party::Shard(LIAR),
-                to: Party::Coordinator,
+                to: Party::Coordinator(0),
                 payload: Payload::ToCoordinator(ended),
             };
             vec![(0, sent), (0, report)]

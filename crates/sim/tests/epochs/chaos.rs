@@ -51,7 +51,7 @@ fn run(seed: u64) {
                 network.restart(shard);
                 down[shard] = false;
             }
-            3 => network.restart_coordinator(),
+            3 => network.restart_coordinator(0),
             4 => network.restart_client(2),
             _ => network.move_client(pick(2), shard),
         }

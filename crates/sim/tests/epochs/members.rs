@@ -46,8 +46,8 @@ fn recovers(network: &mut Network, ms: u64) {
 #[test]
 fn rounds_go_on_above_the_old_numbers_when_the_coordinator_has_lost_its_state() {
     let mut network = running();
-    network.replace_coordinator_state(State::default());
-    network.restart_coordinator();
+    network.replace_coordinator_state(0, State::default());
+    network.restart_coordinator(0);
     recovers(&mut network, 15_000);
 }
 
@@ -55,11 +55,11 @@ fn rounds_go_on_above_the_old_numbers_when_the_coordinator_has_lost_its_state() 
 fn rounds_go_on_above_the_old_numbers_when_the_coordinator_has_an_old_state() {
     let mut network = Network::new(setup());
     network.run_until(60_000, |network| delivered_since(network, Timestamp(0)) >= 2);
-    let old = network.coordinator_state();
+    let old = network.coordinator_state(0);
     for rounds in [5, 16] {
         network.run_until(60_000, |network| delivered_since(network, Timestamp(0)) >= rounds);
-        network.replace_coordinator_state(old.clone());
-        network.restart_coordinator();
+        network.replace_coordinator_state(0, old.clone());
+        network.restart_coordinator(0);
         recovers(&mut network, 15_000);
     }
 }

@@ -104,7 +104,7 @@ fn a_coordinator_that_restarts_goes_on_with_the_epoch_and_uses_no_number_again()
         network.run_ms(wait);
         let before = opened(&network);
         let epochs = network.record.epochs().count();
-        network.restart_coordinator();
+        network.restart_coordinator(0);
         let ahead = network.record.epochs().last();
         assert!(
             network.run_until(20_000, |network| opened(network).len() > before.len() + 1),
@@ -195,7 +195,7 @@ fn all_shards_at_once_can_restart() {
     for shard in 0..3 {
         network.crash(shard);
     }
-    network.restart_coordinator();
+    network.restart_coordinator(0);
     network.run_ms(1_000);
     for shard in 0..3 {
         network.restart(shard);

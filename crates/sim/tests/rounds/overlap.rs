@@ -387,7 +387,7 @@ fn a_coordinator_that_is_restarted_with_rounds_in_flight_uses_no_number_twice() 
     let mut network = talking(setup(IN_FLIGHT), Honest);
     network.run_ms(10_050);
     for _ in 0..3 {
-        network.restart_coordinator();
+        network.restart_coordinator(0);
         network.run_ms(1_500);
     }
     let mut numbers: Vec<_> = network

@@ -1,8 +1,8 @@
 //! Messages on links.
 
 use antiphon_wire::{
-    FromClient, HeldEpoch, PeerMessage, Registration, RoundCounts, RoundOutcome, Standing, Ticket,
-    Timestamp, ToClient, ToCoordinator, ToShard,
+    FromClient, HeldEpoch, PeerMessage, Registration, RoundCounts, RoundOutcome, Standing, Term,
+    Ticket, Timestamp, ToClient, ToCoordinator, ToShard,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -73,6 +73,15 @@ pub(crate) fn to_coordinator() -> impl Strategy<Value = ToCoordinator> {
                 ToCoordinator::Ended { epoch, round, outcome, counts }
             }
         ),
+        (any::<u64>(), standing(), any::<u64>()).prop_map(|(term, standing, since_opened_ms)| {
+            ToCoordinator::Granted { term: Term(term), standing, since_opened_ms }
+        }),
+        (any::<u64>(), standing())
+            .prop_map(|(term, standing)| ToCoordinator::Follows { term: Term(term), standing }),
+        (any::<u64>(), standing())
+            .prop_map(|(term, standing)| ToCoordinator::Leaderless { term: Term(term), standing }),
+        signed_document().prop_map(|document| ToCoordinator::Document { document }),
+        any::<u64>().prop_map(|number| ToCoordinator::Beat { number }),
     ]
 }
 
@@ -91,6 +100,10 @@ pub(crate) fn to_shard() -> impl Strategy<Value = ToShard> {
         Just(ToShard::Release),
         Just(ToShard::AskClock),
         blob().prop_map(|reason| ToShard::Needed { reason }),
+        any::<u64>().prop_map(|term| ToShard::Campaign { term: Term(term) }),
+        Just(ToShard::Resign),
+        epoch().prop_map(|epoch| ToShard::Show { epoch }),
+        any::<u64>().prop_map(|number| ToShard::Beat { number }),
     ]
 }
 
