@@ -261,7 +261,7 @@ impl Demo<'_> {
         };
         let mut connecting = tokio::task::JoinSet::new();
         for _ in 0..self.arguments.clients {
-            let config = ClientConfig::new(network.file().clone(), coordinator.clone());
+            let config = ClientConfig::new(network.file().clone(), vec![coordinator.clone()]);
             connecting.spawn(Client::connect(config));
         }
         let mut clients = Vec::new();

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use antiphon_client_core::{ConversationSecret, Opening, Role, Start};
 pub use antiphon_process::config_file::ConfigError;
-use antiphon_process::config_file::ConfigSource;
+use antiphon_process::config_file::{ConfigSource, Several};
 use antiphon_process::kept_file::beside;
 use serde::Deserialize;
 
@@ -32,7 +32,7 @@ const LARGEST_FILE_BYTES: u64 = 16 << 20;
 #[serde(deny_unknown_fields)]
 struct Raw {
     network: PathBuf,
-    coordinator: RawCoordinator,
+    coordinator: Several<RawCoordinator>,
     state: PathBuf,
     gateway: Option<String>,
     inbox: Option<PathBuf>,
@@ -62,6 +62,14 @@ enum RawRole {
     Second,
 }
 
+impl RawCoordinator {
+    fn parse(self, source: &ConfigSource) -> Result<Coordinator, ConfigError> {
+        source.check_host_and_port("coordinator.address", &self.address)?;
+        let identity = source.public_key("coordinator.identity", &self.identity)?;
+        Ok(Coordinator { address: self.address, identity })
+    }
+}
+
 /// Reads a configuration file and the files that it names; relative paths start at its folder.
 ///
 /// # Errors
@@ -69,10 +77,9 @@ enum RawRole {
 pub fn load(file: &Path) -> Result<FileConfig, ConfigError> {
     let (raw, source) = ConfigSource::read::<Raw>(file)?;
     let network = source.network("network", &raw.network)?;
-    let address = raw.coordinator.address;
-    source.check_host_and_port("coordinator.address", &address)?;
-    let identity = source.public_key("coordinator.identity", &raw.coordinator.identity)?;
-    let mut client = ClientConfig::new(network, Coordinator { address, identity });
+    let coordinators = raw.coordinator.0.into_iter().map(|section| section.parse(&source));
+    let coordinators = coordinators.collect::<Result<_, _>>()?;
+    let mut client = ClientConfig::new(network, coordinators);
     client.state = Some(source.beside(&raw.state));
     if let Some(gateway) = &raw.gateway {
         client.gateway = Gateway::Shard(source.public_key("gateway", gateway)?);
@@ -153,8 +160,8 @@ mod tests {
         assert!(config.inbox.unwrap().is_absolute());
         assert!(config.socket.ends_with("client.state.socket"));
         assert_eq!(config.largest_file_bytes, 9);
-        assert_eq!(config.client.coordinator.address, "localhost:7001");
-        assert_eq!(config.client.coordinator.identity, IdentityKey([2; 32]));
+        assert_eq!(config.client.coordinators[0].address, "localhost:7001");
+        assert_eq!(config.client.coordinators[0].identity, IdentityKey([2; 32]));
         assert_eq!(config.client.gateway, Gateway::Shard(IdentityKey([3; 32])));
         let state = config.client.state.unwrap();
         assert!(state.is_absolute() && state.ends_with("client.state"));

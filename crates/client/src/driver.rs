@@ -84,6 +84,8 @@ pub(crate) struct Driver {
     failures: u32,
     /// `true` if the coordinator is to be asked for documents before the next gateway.
     ask: bool,
+    /// Times that a coordinator was dialled: each time the next one.
+    turns: usize,
     /// Refusal of rounds that the log has told of.
     told_refusal: Option<(Epoch, Discriminant<RoundRefusal>)>,
 }
@@ -126,6 +128,7 @@ impl Driver {
             last_failure: "none came to an end".to_owned(),
             failures: 0,
             ask: true,
+            turns: 0,
             told_refusal: None,
         };
         (driver, shown)

@@ -33,8 +33,8 @@ pub enum Gateway {
 pub struct ClientConfig {
     /// The network that the client belongs to.
     pub network: NetworkFile,
-    /// Coordinator to ask for the first epoch document.
-    pub coordinator: Coordinator,
+    /// Coordinators to ask for the first epoch document, one after the other.
+    pub coordinators: Vec<Coordinator>,
     /// Choice of the shard to go through.
     pub gateway: Gateway,
     /// The file that remembers the last round and the ledger. Made when it is missing; its folder
@@ -61,10 +61,10 @@ pub(crate) const MESSAGE_OVERHEAD: u32 = 64;
 
 impl ClientConfig {
     /// Any gateway, no state file, queues of 32 MiB, messages of up to 16 MiB, a minute to connect.
-    pub const fn new(network: NetworkFile, coordinator: Coordinator) -> Self {
+    pub const fn new(network: NetworkFile, coordinators: Vec<Coordinator>) -> Self {
         Self {
             network,
-            coordinator,
+            coordinators,
             gateway: Gateway::Auto,
             state: None,
             witness: None,

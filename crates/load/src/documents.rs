@@ -21,13 +21,13 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub struct NetworkAddress {
     /// Network file that clients pin.
     pub file: NetworkFile,
-    /// Where they get the first document.
-    pub coordinator: Coordinator,
+    /// Where they get documents, one after the other.
+    pub coordinators: Vec<Coordinator>,
 }
 
 impl From<ClientConfig> for NetworkAddress {
     fn from(config: ClientConfig) -> Self {
-        Self { file: config.network, coordinator: config.coordinator }
+        Self { file: config.network, coordinators: config.coordinators }
     }
 }
 
@@ -42,6 +42,9 @@ pub enum DocumentsError {
         /// Reason for which the link failed.
         source: DialError,
     },
+    /// The configuration names none.
+    #[error("there is no coordinator to ask")]
+    NoCoordinator,
     /// The coordinator broke off.
     #[error("the coordinator at {address} ends the link without a document")]
     Broken {
@@ -56,6 +59,8 @@ pub enum DocumentsError {
 /// A link to the coordinator, which sends documents as they are published.
 pub(crate) struct Documents {
     address: NetworkAddress,
+    /// Address of the coordinator that was linked last.
+    asked: String,
     dialer: Dialer,
     link: Option<(LinkSender, LinkReceiver)>,
     newest: Option<Epoch>,
@@ -65,15 +70,23 @@ impl Documents {
     /// Opens a link to the coordinator of a network.
     pub(crate) async fn connect(address: NetworkAddress) -> Result<Self, DocumentsError> {
         let dialer = Dialer::new(None, Limits::documents());
-        let mut documents = Self { address, dialer, link: None, newest: None };
+        let mut documents =
+            Self { address, asked: String::new(), dialer, link: None, newest: None };
         documents.link().await?;
         Ok(documents)
     }
 
     async fn link(&mut self) -> Result<(), DocumentsError> {
-        let Coordinator { address, identity } = &self.address.coordinator;
-        let dial = |source| DocumentsError::Dial { address: address.clone(), source };
-        let link: Link = self.dialer.dial_host(address, identity.0).await.map_err(dial)?;
+        let coordinators = &mut self.address.coordinators;
+        let Some(Coordinator { address, identity }) = coordinators.first().cloned() else {
+            return Err(DocumentsError::NoCoordinator);
+        };
+        // Whatever comes of it, the next one is asked after it.
+        coordinators.rotate_left(1);
+        let dialled = self.dialer.dial_host(&address, identity.0).await;
+        let link: Link =
+            dialled.map_err(|source| DocumentsError::Dial { address: address.clone(), source })?;
+        self.asked = address;
         let (sender, receiver) = link.split();
         let hello = FromClient::Hello { version: PROTOCOL_VERSION };
         // The receiving side says so if the link is gone already.
@@ -103,7 +116,7 @@ impl Documents {
         if self.newest.is_some() {
             return Ok(None);
         }
-        Err(DocumentsError::Broken { address: self.address.coordinator.address.clone() })
+        Err(DocumentsError::Broken { address: self.asked.clone() })
     }
 
     /// The next document newer than those before, checked as clients check it. Links up again if the

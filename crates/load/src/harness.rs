@@ -304,10 +304,10 @@ impl Harness<'_> {
             Target::Real(address) => (*address).clone(),
             Target::Embedded(network) => NetworkAddress {
                 file: network.file().clone(),
-                coordinator: Coordinator {
+                coordinators: vec![Coordinator {
                     address: network.client_address().to_string(),
                     identity: network.coordinator_identity(),
-                },
+                }],
             },
         }
     }

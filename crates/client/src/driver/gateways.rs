@@ -40,9 +40,7 @@ impl Driver {
         let usable = epoch.filter(|epoch| now < epoch.document().expires_at);
         let ask = std::mem::take(&mut self.ask);
         let Some(epoch) = usable.filter(|_| !ask) else {
-            let coordinator = &self.config.coordinator;
-            let (address, identity) = (coordinator.address.clone(), coordinator.identity);
-            return self.line.dial(Target::Coordinator { address, identity });
+            return self.dial_coordinator();
         };
         let gateway = self.gateways.gateway(&epoch, &mut self.rng);
         let target = gateway.and_then(|gateway| named(&epoch, &gateway));
@@ -64,6 +62,17 @@ impl Driver {
             self.gateway = gateway;
         }
         self.line.dial(target);
+    }
+
+    /// Dials the coordinator after the one that was asked last, whatever came of that.
+    fn dial_coordinator(&mut self) {
+        let coordinators = &self.config.coordinators;
+        let Some(next) = coordinators.get(self.turns % coordinators.len().max(1)) else {
+            return self.retry("the configuration has no coordinator".to_owned());
+        };
+        self.turns = self.turns.wrapping_add(1);
+        let (address, identity) = (next.address.clone(), next.identity);
+        self.line.dial(Target::Coordinator { address, identity });
     }
 
     async fn up(&mut self) {
@@ -94,7 +103,11 @@ impl Driver {
                 self.gateways.lost();
                 format!("no link to a gateway: {error}")
             }
-            _ if self.ready.is_some() && matches!(error, DialError::WrongIdentity { .. }) => {
+            // With several, another may be the right one.
+            _ if self.ready.is_some()
+                && self.config.coordinators.len() == 1
+                && matches!(error, DialError::WrongIdentity { .. }) =>
+            {
                 return self.give_up(ConnectError::Coordinator(error));
             }
             _ => format!("no link to the coordinator: {error}"),
@@ -135,6 +148,10 @@ impl Driver {
         match refusal {
             // On to a gateway.
             None => self.dial().await,
+            // With several coordinators, another may have a better one.
+            Some(error @ DocumentRefusal::Invalid(_)) if self.config.coordinators.len() > 1 => {
+                self.lost(error.to_string(), true);
+            }
             Some(error @ DocumentRefusal::Invalid(_)) if self.ready.is_some() => {
                 self.give_up(ConnectError::Document(error));
             }

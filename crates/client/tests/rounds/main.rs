@@ -323,12 +323,12 @@ async fn a_refused_document_is_told_of_and_changes_nothing() {
 async fn connecting_to_nobody_ends_with_the_reason() {
     let world = World::new();
     let mut config = world.config(None, None);
-    config.coordinator.address = "coordinator.invalid:1".to_owned();
+    config.coordinators[0].address = "coordinator.invalid:1".to_owned();
     config.connect_within = std::time::Duration::from_millis(300);
     let error = Client::connect(config).await.unwrap_err().to_string();
     assert!(error.contains("the last attempt"), "{error}");
     let mut config = world.config(None, None);
-    config.coordinator.identity = World::identity(0);
+    config.coordinators[0].identity = World::identity(0);
     let error = within(Client::connect(config)).await.unwrap_err();
     assert!(matches!(error, ConnectError::Coordinator(_)));
 }

@@ -82,7 +82,7 @@ impl World {
             address: self.coordinator.local_addr().unwrap().to_string(),
             identity: IdentityKey::of(&shard_key(COORDINATOR)),
         };
-        let mut config = ClientConfig::new(self.mix.network.clone(), coordinator);
+        let mut config = ClientConfig::new(self.mix.network.clone(), vec![coordinator]);
         if let Some(shard) = gateway {
             config.gateway = Gateway::Shard(Self::identity(shard));
         }
