@@ -95,6 +95,32 @@ impl Program {
         Ok(network)
     }
 
+    /// A network with two coordinators. Its coordinator is the one that leads; the other is beside it.
+    pub(crate) fn network_of_two(&self) -> Result<(Network, Child), BenchError> {
+        let folder = tempfile::Builder::new().prefix("antiphon-faults-").tempdir()?;
+        let setup = Setup { program: &self.path, folder: folder.path(), ports: self.ports };
+        setup.write(self.policy)?;
+        setup.write_second()?;
+        let surroundings = Surroundings::default();
+        let mut coordinator = setup.start("coordinator", &surroundings)?;
+        let mut second = setup.start("second", &surroundings)?;
+        let shards = OPERATORS.iter().map(|name| setup.start(name, &surroundings));
+        let shards = shards.collect::<Result<_, _>>()?;
+        let leads = |child: &Child| child.said_since(0).contains("this coordinator leads in term");
+        let led = wait_for(START_WITHIN, || (leads(&coordinator) || leads(&second)).then_some(()));
+        if leads(&second) {
+            std::mem::swap(&mut coordinator, &mut second);
+        }
+        let (program, ports) = (self.path.clone(), self.ports);
+        let mut network = Network { program, ports, folder, coordinator, shards };
+        if led.is_none() || network.delivered(0, 2, START_WITHIN).is_none() {
+            let why = network.failure("no round was delivered after the start");
+            self.keep(network);
+            return Err(why);
+        }
+        Ok((network, second))
+    }
+
     /// Ends a network whose row failed, and says where its logs are if they are kept.
     pub(crate) fn keep(&self, network: Network) {
         let Network { folder, coordinator, shards, .. } = network;

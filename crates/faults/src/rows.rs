@@ -4,13 +4,14 @@ mod clients;
 mod clocks;
 mod files;
 mod floods;
+mod leaders;
 mod processes;
 mod strangers;
 
 use std::time::Duration;
 
 use crate::child::Child;
-use crate::network::{BenchError, Network};
+use crate::network::{BenchError, Network, Program};
 use crate::row::{Fault, Outcome, Row, expect, seconds};
 
 /// Rounds whose median counts.
@@ -18,8 +19,16 @@ const ROUNDS: usize = 6;
 
 /// All rows, in the order in which they are run and shown.
 pub(crate) fn all() -> Vec<Row> {
-    [processes::ROWS, files::ROWS, clients::ROWS, strangers::ROWS, floods::ROWS, clocks::ROWS]
-        .concat()
+    [
+        processes::ROWS,
+        leaders::ROWS,
+        files::ROWS,
+        clients::ROWS,
+        strangers::ROWS,
+        floods::ROWS,
+        clocks::ROWS,
+    ]
+    .concat()
 }
 
 /// A row that breaks an ordinary network, on any machine, and is not in the short form.
@@ -36,6 +45,23 @@ const fn row(
         short: false,
         lacking: nothing_lacking,
         fault: Fault::Running(fault),
+    }
+}
+
+/// A row that starts its network itself.
+const fn starting(
+    name: &'static str,
+    done: &'static str,
+    expected: &'static str,
+    fault: fn(&Program) -> Outcome,
+) -> Row {
+    Row {
+        name,
+        done,
+        expected,
+        short: false,
+        lacking: nothing_lacking,
+        fault: Fault::Starting(fault),
     }
 }
 

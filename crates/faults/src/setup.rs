@@ -57,6 +57,29 @@ impl Setup<'_> {
         Ok(())
     }
 
+    /// Adds a second coordinator to a network that is written: its key and configuration, and a section in those of
+    /// shards and clients.
+    pub(crate) fn write_second(&self) -> Result<(), BenchError> {
+        let key = self.run("keygen identity --out second.key")?;
+        let first = format!("replicas = 2\n{}", self.coordinator());
+        write(&self.folder.join("coordinator.toml"), &first)?;
+        let (shards, clients) = (self.ports, self.ports + 1);
+        let second = first
+            .replace(&format!(":{shards}\""), &format!(":{}\"", self.ports + 2))
+            .replace(&format!(":{clients}\""), &format!(":{}\"", self.ports + 3))
+            .replace("\"coordinator.", "\"second.");
+        write(&self.folder.join("second.toml"), &second)?;
+        for name in OPERATORS.iter().chain(&["client"]) {
+            let file = self.folder.join(format!("{name}.toml"));
+            let text = fs::read_to_string(&file)?.replace("[coordinator]", "[[coordinator]]");
+            let port = if *name == "client" { self.ports + 3 } else { self.ports + 2 };
+            let section =
+                format!("[[coordinator]]\naddress = \"127.0.0.1:{port}\"\nidentity = \"{key}\"\n");
+            write(&file, &format!("{text}{section}"))?;
+        }
+        Ok(())
+    }
+
     fn client(&self, coordinator: &str) -> String {
         let port = self.ports + 1;
         format!(
@@ -110,7 +133,10 @@ impl Setup<'_> {
         surroundings: &Surroundings,
     ) -> Result<Child, BenchError> {
         let file = format!("{name}.toml");
-        let role = if name == "coordinator" { name } else { "shard" };
+        let role = match name {
+            "coordinator" | "second" => "coordinator",
+            _ => "shard",
+        };
         let arguments = [role, "--config", &file];
         Ok(Child::start(self.program, self.folder, name, &arguments, surroundings)?)
     }
