@@ -157,7 +157,10 @@ impl ShardServer {
         config: ShardServerConfig,
         through: impl FnMut(Output) -> Output + Send + 'static,
     ) -> Result<Self, StartError> {
-        config.check()?;
+        config.check_fit()?;
+        if let Err(error) = config.check_listed() {
+            tracing::warn!("{error}; this shard waits for it");
+        }
         metrics::describe();
         // On disk before anything else: no two processes should find out about each other later.
         let (state_file, state) = kept_state(config.state.as_deref(), config.list.claimed())?;
@@ -358,12 +361,23 @@ impl ShardServerConfig {
     /// # Errors
     /// If it would be rejected.
     pub fn check(&self) -> Result<(), StartError> {
+        self.check_listed()?;
+        self.check_fit()
+    }
+
+    fn check_listed(&self) -> Result<(), StartError> {
         let identity = IdentityKey::of(&self.identity);
         let list = check_list(&self.network, &self.list)?;
-        if !list.shards.contains(&identity) {
-            let number = list.number;
-            return Err(StartError::NotListed { identity: identity.to_hex(), number });
+        if list.shards.contains(&identity) {
+            return Ok(());
         }
+        Err(StartError::NotListed { identity: identity.to_hex(), number: list.number })
+    }
+
+    /// What a shard cannot start without. It may be on no list yet: the operator lists it once it runs, and a list
+    /// that ends another one names nobody.
+    fn check_fit(&self) -> Result<(), StartError> {
+        check_list(&self.network, &self.list)?;
         // A port of 0 becomes one that can be dialled when the system has chosen it.
         for (whom, advertised, listen) in [
             ("peers", &self.advertise_peers, self.listen_peers),
