@@ -10,6 +10,7 @@ mod calling;
 mod documents;
 mod gathering;
 mod hand_over;
+mod handing_out;
 mod members;
 mod need;
 mod proposing;

@@ -31,7 +31,7 @@ pub(crate) struct KeyRequest {
 /// Keys that were offered for an epoch that is not published yet.
 #[derive(Debug)]
 pub(crate) struct OfferedKeys {
-    pub(crate) contribution: Contribution,
+    pub(crate) contribution: Arc<Contribution>,
     onion: OnionSecretKey,
     /// Drawn independently: a kept seed would make erasing them pointless.
     seals: BTreeMap<Round, SealSecretKey>,
@@ -70,19 +70,12 @@ impl OfferedKeys {
         let context = contribution.possession_context(&network, operator);
         let set = KeySet { onion: &onion_key, seals: &seal_keys };
         contribution.proof = set.prove(&onion, seals.values(), &context, rng).0;
-        Some(Self { contribution, onion, seals, signed: None })
+        Some(Self { contribution: Arc::new(contribution), onion, seals, signed: None })
     }
 
     /// Returns true if these are the keys for the rounds `first..=last`.
     pub(crate) fn are_for(&self, first: Round, last: Round) -> bool {
         self.seals.keys().next() == Some(&first) && self.seals.keys().next_back() == Some(&last)
-    }
-
-    /// Returns true if one of `contributions` and the entry in `document` are these keys, unchanged.
-    pub(crate) fn are_in(&self, document: &EpochDocument, contributions: &[Contribution]) -> bool {
-        document.epoch == self.contribution.epoch
-            && contributions.contains(&self.contribution)
-            && self.are_listed(document)
     }
 
     /// Returns true if the onion key, which no other offer has, is in `document`.

@@ -145,6 +145,14 @@ pub enum Output {
     Work(Work),
     /// A new epoch: these are the shards to keep links to.
     Roster(Arc<VerifiedEpoch>),
+    /// An epoch is proposed: these are shards to have links with as well, until another is proposed or one as new
+    /// has come about.
+    Proposed {
+        /// Epoch that is proposed.
+        epoch: Epoch,
+        /// The other shards, with their addresses for shards.
+        peers: Vec<(IdentityKey, Addresses)>,
+    },
     /// For logs and metrics.
     Notice(Notice),
 }

@@ -3,10 +3,12 @@
 mod allegiance;
 mod clients;
 mod epochs;
+mod fetch;
 mod kept;
 mod lists;
 mod membership;
 mod patience;
+mod proposals;
 mod rounds;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -32,6 +34,7 @@ use allegiance::Allegiance;
 use clients::Clients;
 use kept::Kept;
 use lists::Lists;
+use proposals::Proposal;
 
 pub use membership::{Departure, Membership};
 
@@ -74,6 +77,10 @@ pub struct Shard {
     opened_at: Option<Timestamp>,
     /// Keys offered for epochs to come; few, and replaced by newer ones.
     offered: BTreeMap<Epoch, OfferedKeys>,
+    /// The newest proposal.
+    proposal: Option<Proposal>,
+    /// Number of proposals so far.
+    proposals: u64,
     epochs: BTreeMap<Epoch, EpochKeys>,
     /// The newest epoch that this shard is not part of: its clients need to know.
     elsewhere: Option<Arc<VerifiedEpoch>>,
@@ -107,6 +114,8 @@ impl Shard {
             opened_at: None,
             state,
             offered: BTreeMap::new(),
+            proposal: None,
+            proposals: 0,
             epochs: BTreeMap::new(),
             elsewhere: None,
             rounds: BTreeMap::new(),
@@ -169,7 +178,8 @@ impl Shard {
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let rounds = self.rounds.values().filter_map(RoundMachine::next_deadline);
         let expiries = self.epochs.values().map(|keys| keys.context.epoch.document().expires_at);
-        rounds.chain(expiries).chain(self.allegiance.deadline()).min()
+        let deadlines = rounds.chain(expiries).chain(self.allegiance.deadline());
+        deadlines.chain(self.fetch_deadline()).min()
     }
 
     /// Bytes of the buffers that hold onions and replies, in use or to be used again.
@@ -208,9 +218,10 @@ impl Shard {
                 self.advance_lists(now, epoch);
                 self.call(epoch, first_round, last_round);
             }
-            ToShard::Propose { document, contributions } => {
-                self.propose(now, document, contributions);
+            ToShard::Propose { document, contributions, spread } => {
+                self.propose(now, document, contributions, spread);
             }
+            ToShard::Contribution { contribution } => self.handed(now, contribution),
             ToShard::Publish { document } => self.publish(now, document),
             ToShard::Open { epoch, round } => self.open(now, epoch, round),
             ToShard::Reject { reason } => {
@@ -232,6 +243,7 @@ impl Shard {
     fn tick(&mut self, now: Timestamp) {
         self.miss_leader(now);
         self.expire(now);
+        self.fetch_on_time(now);
         for round in self.running() {
             self.with_round(now, round, |machine, outputs| machine.on_time(now, outputs));
         }
@@ -261,9 +273,7 @@ impl Shard {
                 self.noise_built(now, epoch, round, noise);
             }
             Done::Keys(epoch, keys) => self.keys_made(epoch, keys.map(|keys| *keys)),
-            Done::Proposal(epoch, checked) => {
-                self.proposal_checked(now, epoch, checked.map(|checked| *checked));
-            }
+            Done::Proposal(number, checked) => self.proposal_checked(now, number, checked),
             Done::Document(epoch, verified) => self.document_verified(now, epoch, verified),
         }
     }

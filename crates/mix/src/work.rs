@@ -12,9 +12,11 @@ use std::time::Duration;
 
 use antiphon_onion::ErasingRng;
 use antiphon_routing::{
-    CheckedProposal, DocumentError, ProposalError, VerifiedEpoch, check_proposal,
+    CheckedProposal, DocumentError, ProposalCheck, ProposalError, VerifiedEpoch,
 };
-use antiphon_wire::{Contribution, Epoch, EpochDocument, NetworkFile, Round, SignedDocument};
+use antiphon_wire::{
+    Contribution, Epoch, EpochDocument, NetworkFile, Round, ShardIndex, SignedDocument,
+};
 
 use crate::epoch_keys::{KeyRequest, OfferedKeys};
 use crate::noise::{NoiseBatch, NoiseJob, NoisePiece};
@@ -49,7 +51,7 @@ pub(crate) enum Job {
     Round { epoch: Epoch, round: Round, step: Step },
     Noise(Box<NoiseJob>),
     Keys(Box<(KeyRequest, ErasingRng)>),
-    Proposal(Box<ProposalJob>),
+    Proposal(ProposalJob),
     Document(Box<SignedDocument>, Arc<NetworkFile>),
 }
 
@@ -68,11 +70,22 @@ pub(crate) enum Step {
     Reply(Box<ReplyJob>),
 }
 
+/// Part of the check of a proposal, which has this number.
 #[derive(Debug)]
 pub(crate) struct ProposalJob {
-    pub(crate) document: EpochDocument,
-    pub(crate) contributions: Vec<Contribution>,
-    pub(crate) network: Arc<NetworkFile>,
+    pub(crate) number: u64,
+    pub(crate) step: ProposalStep,
+}
+
+/// How far the check of a proposal is.
+#[derive(Debug)]
+pub(crate) enum ProposalStep {
+    /// Nothing is checked.
+    Document(Box<EpochDocument>, Arc<NetworkFile>),
+    /// The document is, and some contributions; those beside it are not.
+    Check(Box<ProposalCheck>, Vec<(ShardIndex, Arc<Contribution>)>),
+    /// All is.
+    Checked(Box<CheckedProposal>),
 }
 
 /// The result of a piece of work.
@@ -88,7 +101,7 @@ pub(crate) enum Done {
     Noise { epoch: Epoch, round: Round, noise: Option<NoiseBatch> },
     NoiseGoesOn(Box<NoiseJob>),
     Keys(Epoch, Option<Box<OfferedKeys>>),
-    Proposal(Epoch, Result<Box<CheckedProposal>, ProposalError>),
+    Proposal(u64, Result<ProposalStep, ProposalError>),
     Document(Epoch, Result<Arc<VerifiedEpoch>, DocumentError>),
 }
 
@@ -122,7 +135,7 @@ impl Work {
                 let (request, mut rng) = *job;
                 Done::Keys(request.epoch, OfferedKeys::generate(&request, &mut rng).map(Box::new))
             }
-            Job::Proposal(job) => job.run(),
+            Job::Proposal(ProposalJob { number, step }) => Done::Proposal(number, step.run()),
             Job::Document(document, network) => {
                 let epoch = document.document.epoch;
                 let verified = VerifiedEpoch::verify(*document, &network);
@@ -182,11 +195,19 @@ impl Step {
     }
 }
 
-impl ProposalJob {
-    fn run(self) -> Done {
-        let Self { document, contributions, network } = self;
-        let epoch = document.epoch;
-        let checked = check_proposal(document, contributions, &network);
-        Done::Proposal(epoch, checked.map(Box::new))
+impl ProposalStep {
+    fn run(self) -> Result<Self, ProposalError> {
+        let check = match self {
+            Self::Document(document, network) => Box::new(ProposalCheck::new(*document, &network)?),
+            Self::Check(mut check, fresh) => {
+                fresh.into_iter().try_for_each(|(shard, keys)| check.take(shard, keys))?;
+                check
+            }
+            checked @ Self::Checked(_) => return Ok(checked),
+        };
+        if check.is_complete() {
+            return Ok(Self::Checked(Box::new(check.finish()?)));
+        }
+        Ok(Self::Check(check, Vec::new()))
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use antiphon_onion::{SealKeySum, SealPublicKey};
-use antiphon_wire::{Contribution, EpochDocument, NetworkFile, Round, ShardIndex};
+use antiphon_wire::{
+    Addresses, Contribution, EpochDocument, IdentityKey, NetworkFile, Round, ShardIndex,
+};
 
 use crate::contribution::{ContributionError, ReadKeys};
 use crate::document::{self, DocumentError};
@@ -100,6 +102,17 @@ impl ProposalCheck {
         sums.iter_mut().zip(&keys.seals).for_each(|(sum, key)| sum.add(key));
         *place = Some(offered);
         Ok(())
+    }
+
+    /// The shards but for `me`, with their addresses for each other.
+    pub fn peers(&self, me: &IdentityKey) -> Vec<(IdentityKey, Addresses)> {
+        let others = self.document.shards.iter().filter(|shard| shard.identity != *me);
+        others.map(|shard| (shard.identity, shard.peer_addresses.clone())).collect()
+    }
+
+    /// Returns `true` once every contribution was taken.
+    pub fn is_complete(&self) -> bool {
+        self.taken.iter().all(Option::is_some)
     }
 
     /// The document to sign, once every contribution was taken.

@@ -2,6 +2,7 @@
 //! count. There is one encoding for each value, so what was signed can be rebuilt.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::{Epoch, Layer, OperatorIndex, Round, ShardIndex, Term, Timestamp};
 
@@ -167,6 +168,18 @@ impl<T: Decode> Decode for Vec<T> {
             items.push(T::decode(input)?);
         }
         Ok(items)
+    }
+}
+
+impl<T: Encode> Encode for Arc<T> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        T::encode(self, out);
+    }
+}
+
+impl<T: Decode> Decode for Arc<T> {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        T::decode(input).map(Self::new)
     }
 }
 

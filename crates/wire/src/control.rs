@@ -1,5 +1,7 @@
 //! Messages between the coordinator and the shards.
 
+use std::sync::Arc;
+
 use crate::codec::{choice, record};
 use crate::{
     Addresses, Contribution, Digest, Epoch, EpochDocument, OperatorList, Reason, Round, ShardIndex,
@@ -185,6 +187,11 @@ choice! {
             /// Number of the beat.
             number: u64,
         },
+        /// Asks for a contribution to the proposal that no other shard has served.
+        14 = AskContribution {
+            /// Hash of the contribution.
+            digest: Digest,
+        },
     }
 }
 
@@ -201,12 +208,15 @@ choice! {
             /// Last round of that epoch.
             last_round: Round,
         },
-        /// A document to sign, with every shard's keys and proofs in the document's order.
+        /// A document to sign. The contributions that it is made of come one by one.
         1 = Propose {
             /// Document that is proposed.
             document: EpochDocument,
-            /// One contribution for each shard listed.
-            contributions: Vec<Contribution>,
+            /// The hash of the contribution of each shard listed, in the document's order.
+            contributions: Vec<Digest>,
+            /// Each contribution is handed to so many shards that follow its owner in the document, around its
+            /// end. They have it for the others.
+            spread: u16,
         },
         /// A document that all have signed.
         2 = Publish {
@@ -251,6 +261,11 @@ choice! {
         11 = Beat {
             /// Number of the beat.
             number: u64,
+        },
+        /// A contribution to the proposal.
+        12 = Contribution {
+            /// One shard's keys, with their proof.
+            contribution: Arc<Contribution>,
         },
     }
 }

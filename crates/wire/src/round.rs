@@ -1,7 +1,11 @@
 //! Messages between shards in a round, and the statements in them.
 
+use std::sync::Arc;
+
 use crate::codec::{Decode, DecodeError, Encode, Reader, choice, record};
-use crate::{Blob, Digest, Epoch, Layer, Round, ShardIndex, Signable, Signed, SignedHeader};
+use crate::{
+    Blob, Contribution, Digest, Epoch, Layer, Round, ShardIndex, Signable, Signed, SignedHeader,
+};
 
 /// Direction in which a batch travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -286,11 +290,24 @@ choice! {
             /// Round whose statements are wanted.
             round: Round,
         },
+        /// Asks for a contribution to the epoch that is proposed.
+        5 = AskContribution {
+            /// Hash of the contribution.
+            digest: Digest,
+        },
+        /// A contribution that the receiver asked for.
+        6 = Contribution {
+            /// One shard's keys, with their proof.
+            contribution: Arc<Contribution>,
+        },
+        /// The sender does not have the contribution, or not for the receiver.
+        7 = NoContribution,
     }
 }
 
 impl PeerMessage {
-    /// Epoch and round of the message, as its sender claims; `None` if a list of statements is empty.
+    /// Epoch and round of the message, as its sender claims; `None` if it is about none, or a list of statements
+    /// is empty.
     pub fn round(&self) -> Option<(Epoch, Round)> {
         Some(match self {
             Self::Batch { header } => (header.claimed().epoch, header.claimed().round),
@@ -301,6 +318,9 @@ impl PeerMessage {
                 (first.epoch, first.round)
             }
             Self::AskStatements { epoch, round } => (*epoch, *round),
+            Self::AskContribution { .. } | Self::Contribution { .. } | Self::NoContribution => {
+                return None;
+            }
         })
     }
 }

@@ -29,6 +29,9 @@ impl Coordinator {
             ToCoordinator::Endorse { epoch, document, signature } => {
                 self.planner.endorse(shard, epoch, (document, signature));
             }
+            ToCoordinator::AskContribution { digest } => {
+                self.planner.ask_contribution(shard, &digest);
+            }
             ToCoordinator::Refuse { epoch, reason } => self.planner.refuse(shard, epoch, &reason),
             ToCoordinator::Ready { epoch, round } => self.clock.ready(shard, epoch, round),
             ToCoordinator::Ended { epoch, round, outcome, counts } => {

@@ -1,12 +1,14 @@
 //! An epoch on its way: called, proposed, signed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use antiphon_wire::{
     Contribution, Digest, Epoch, EpochDocument, IdentityKey, Round, Signable, Signature,
     SignedDocument, Timestamp,
 };
 
+use super::handing_out::HandingOut;
 use super::need::Need;
 
 /// One try at an epoch. Its number is used up, whatever becomes of it.
@@ -57,6 +59,7 @@ pub(super) struct Proposal {
     digest: Digest,
     /// A signature, or why there is none.
     answers: BTreeMap<IdentityKey, Result<Signature, String>>,
+    handing_out: HandingOut,
 }
 
 impl Phase {
@@ -107,6 +110,20 @@ impl Attempt {
             && proposal.document.verify_signature(&signature, &identity).is_ok()
         {
             proposal.answers.entry(identity).or_insert(Ok(signature));
+        }
+    }
+
+    /// A contribution to the proposal that a shard asks for, unless it asks for too many.
+    pub(super) fn contribution(
+        &mut self,
+        to: IdentityKey,
+        digest: &Digest,
+    ) -> Option<Arc<Contribution>> {
+        match &mut self.phase {
+            Phase::Proposing { proposal, .. } if self.members.contains(&to) => {
+                proposal.handing_out.answer(to, digest)
+            }
+            _ => None,
         }
     }
 
@@ -184,8 +201,8 @@ impl Attempt {
 }
 
 impl Proposal {
-    pub(super) fn new(document: EpochDocument) -> Self {
-        Self { digest: document.digest(), document, answers: BTreeMap::new() }
+    pub(super) fn new(document: EpochDocument, handing_out: HandingOut) -> Self {
+        Self { digest: document.digest(), document, answers: BTreeMap::new(), handing_out }
     }
 
     /// The shards that did not sign, and why.

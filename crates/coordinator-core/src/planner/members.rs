@@ -106,6 +106,14 @@ impl Planner {
         }
     }
 
+    /// A shard asks for a contribution to the proposal.
+    pub(crate) fn ask_contribution(&mut self, shard: IdentityKey, digest: &Digest) {
+        let answer = self.attempt_mut().and_then(|attempt| attempt.contribution(shard, digest));
+        if let Some(contribution) = answer {
+            self.send(vec![shard], ToShard::Contribution { contribution });
+        }
+    }
+
     /// A shard refuses to send keys, or to sign.
     pub(crate) fn refuse(&mut self, shard: IdentityKey, epoch: Epoch, reason: &Blob) {
         if let Some(attempt) = self.attempt_at(epoch) {

@@ -1,10 +1,13 @@
 //! Second half of planning: the document of an epoch that was called is proposed, signed and checked.
 
+use std::sync::Arc;
+
 use antiphon_wire::{IdentityKey, Timestamp, ToShard};
 
 use super::attempt::{Attempt, Call, Phase, Proposal};
 use super::calling::Answers;
 use super::documents::{Composed, Done, Fault, Job, Work, WorkDone};
+use super::handing_out::{self, HandingOut};
 use super::retry::Again;
 use super::{Action, Planner, Planning};
 use crate::course::Course;
@@ -75,9 +78,17 @@ impl Planner {
         }
         let members: Vec<_> = document.shards.iter().map(|shard| shard.identity).collect();
         let until = now.plus_ms(self.rules.config.endorse_ms.into());
-        let proposal = Box::new(Proposal::new(document.clone()));
+        let contributions: Vec<_> = contributions.into_iter().map(Arc::new).collect();
+        let (handing_out, hashes) = HandingOut::new(&contributions);
+        let proposal = Box::new(Proposal::new(document.clone(), handing_out));
         let phase = Phase::Proposing { until, proposal };
-        self.send(members.clone(), ToShard::Propose { document, contributions });
+        let spread = handing_out::spread(&contributions);
+        let propose = ToShard::Propose { document, contributions: hashes, spread: spread as u16 };
+        self.send(members.clone(), propose);
+        for (owner, contribution) in contributions.into_iter().enumerate() {
+            let to = handing_out::helpers(&members, owner, spread);
+            self.send(to, ToShard::Contribution { contribution });
+        }
         self.planning = Planning::Underway(Attempt { call, members, phase });
     }
 

@@ -139,18 +139,23 @@ impl Network {
             .iter()
             .filter_map(|shard| {
                 let of = |offer: &&Offer| offer.contribution.identity == shard.identity;
-                Some(offers.iter().find(of)?.contribution.clone())
+                Some(Arc::new(offers.iter().find(of)?.contribution.clone()))
             })
             .collect();
         let mut document = signed(document);
         for entry in document.document.shards.clone() {
             let position = identities.iter().position(|identity| *identity == entry.identity);
             let proposed = document.document.clone();
-            let contributions = contributions.clone();
-            let propose = ToShard::Propose { document: proposed, contributions };
-            for said in network.tell(position.unwrap_or(0), of_coordinator(propose)) {
-                if let ToCoordinator::Endorse { signature, .. } = said {
-                    document.signatures.push(signature);
+            let hashes = contributions.iter().map(|keys| keys.digest()).collect();
+            let spread = contributions.len() as u16;
+            let propose = ToShard::Propose { document: proposed, contributions: hashes, spread };
+            let handed = contributions.iter().cloned();
+            let handed = handed.map(|contribution| ToShard::Contribution { contribution });
+            for message in std::iter::once(propose).chain(handed) {
+                for said in network.tell(position.unwrap_or(0), of_coordinator(message)) {
+                    if let ToCoordinator::Endorse { signature, .. } = said {
+                        document.signatures.push(signature);
+                    }
                 }
             }
         }

@@ -174,6 +174,10 @@ impl Phase {
             PeerMessage::Filter { filter } => self.on_filter(cx, from, &filter),
             PeerMessage::Verdict { verdict } => self.on_verdict(cx, from, &verdict),
             PeerMessage::Statements { statements } => self.on_statements(cx, from, &statements),
+            // The shard has answered these.
+            PeerMessage::AskContribution { .. }
+            | PeerMessage::Contribution { .. }
+            | PeerMessage::NoContribution => self,
             PeerMessage::AskStatements { .. } => {
                 cx.answer_with_statements(from);
                 self

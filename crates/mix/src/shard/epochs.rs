@@ -5,23 +5,18 @@ use std::sync::Arc;
 
 use antiphon_routing::{CheckedProposal, DocumentError, ProposalError, VerifiedEpoch};
 use antiphon_wire::{
-    Addresses, Blob, Contribution, Epoch, EpochDocument, HeldEpoch, IdentityKey, OperatorIndex,
-    OperatorList, PROTOCOL_VERSION, Registration, Round, ShardEntry, SignedDocument, Standing,
-    Timestamp, ToCoordinator,
+    Addresses, Blob, Contribution, Epoch, HeldEpoch, IdentityKey, OperatorIndex, OperatorList,
+    PROTOCOL_VERSION, Registration, Round, SignedDocument, Standing, Timestamp, ToCoordinator,
 };
 
 use crate::epoch_keys::{KeyRequest, OfferedKeys};
 use crate::io::{Notice, Output};
 use crate::round::RoundMachine;
 use crate::shard::{Departure, Shard};
-use crate::work::{Job, ProposalJob, Work};
+use crate::work::{Job, Work};
 
 /// Epochs for which a shard keeps offered keys at most.
 const OFFERS: usize = 2;
-
-/// Milliseconds by which a proposal's start may lie ahead of this shard's clock. Only a hint against
-/// mistakes: what counts is the expiry.
-const LATEST_START_MS: u64 = 24 * 3600 * 1000;
 
 impl Shard {
     /// Registers with a coordinator.
@@ -80,7 +75,7 @@ impl Shard {
         }
         // Asked again, a shard offers the same keys: they may be in a proposal already.
         if let Some(keys) = self.offered.get(&epoch).filter(|keys| keys.are_for(first, last)) {
-            let contribution = keys.contribution.clone();
+            let contribution = Contribution::clone(&keys.contribution);
             return self.say(ToCoordinator::Contribute { contribution });
         }
         let request = KeyRequest {
@@ -102,7 +97,7 @@ impl Shard {
         if epoch <= self.state.signed_epoch {
             return;
         }
-        let contribution = keys.contribution.clone();
+        let contribution = Contribution::clone(&keys.contribution);
         self.offered.insert(epoch, keys);
         while self.offered.len() > OFFERS {
             self.offered.pop_first();
@@ -110,64 +105,8 @@ impl Shard {
         self.say(ToCoordinator::Contribute { contribution });
     }
 
-    /// Has a proposal checked, unless it is out of the question.
-    pub(super) fn propose(
-        &mut self,
-        now: Timestamp,
-        document: EpochDocument,
-        contributions: Vec<Contribution>,
-    ) {
-        if let Err(why) = self.consider(now, &document, &contributions) {
-            return self.refuse(document.epoch, why.to_owned());
-        }
-        let job =
-            ProposalJob { document, contributions, network: Arc::clone(&self.config.network) };
-        self.outputs.push_back(Output::Work(Work(Job::Proposal(Box::new(job)))));
-    }
-
-    /// Checks of a proposal that only this shard can make.
-    fn consider(
-        &self,
-        now: Timestamp,
-        document: &EpochDocument,
-        contributions: &[Contribution],
-    ) -> Result<(), &'static str> {
-        if now >= document.expires_at || document.starts_at > now.plus_ms(LATEST_START_MS) {
-            return Err("the document's times are far from this shard's clock");
-        }
-        // The two checks that only this shard can make: all others are the job's.
-        let offered = self.offered.get(&document.epoch);
-        if !offered.is_some_and(|keys| keys.are_in(document, contributions)) {
-            return Err("this shard's keys are not in the document as they were offered");
-        }
-        let own = document.shards.iter().find(|shard| shard.identity == self.me);
-        // The coordinator may have composed it before it heard of newer addresses.
-        let registered = |shard: &ShardEntry| {
-            let found = (&shard.peer_addresses, &shard.client_addresses);
-            let former = self.former.as_ref().map(|(peers, clients)| (peers, clients));
-            found == (&self.config.peer_addresses, &self.config.client_addresses)
-                || Some(found) == former
-        };
-        if !own.is_some_and(registered) {
-            return Err("this shard's addresses are not in the document as registered");
-        }
-        Ok(())
-    }
-
     /// Signs a proposal if everything in it is in order, and says why if not.
-    pub(super) fn proposal_checked(
-        &mut self,
-        now: Timestamp,
-        epoch: Epoch,
-        checked: Result<CheckedProposal, ProposalError>,
-    ) {
-        if let Err(why) = self.endorse(epoch, checked) {
-            self.refuse(epoch, why);
-        }
-        self.advance_lists(now, self.state.next_epoch());
-    }
-
-    fn endorse(
+    pub(super) fn endorse(
         &mut self,
         epoch: Epoch,
         checked: Result<CheckedProposal, ProposalError>,
@@ -190,7 +129,7 @@ impl Shard {
         Ok(())
     }
 
-    fn refuse(&mut self, epoch: Epoch, why: String) {
+    pub(super) fn refuse(&mut self, epoch: Epoch, why: String) {
         self.say(refusal(epoch, &why));
         self.notice(Notice::ProposalRefused { why });
     }
@@ -229,6 +168,8 @@ impl Shard {
             }
         };
         self.judge_list(epoch);
+        // All have signed, and so fetched what they needed.
+        self.proposal = self.proposal.take().filter(|proposal| !proposal.is_for(epoch));
         if verified.index_of(&self.me).is_none() {
             return self.left_out(verified);
         }

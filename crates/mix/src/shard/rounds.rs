@@ -236,6 +236,7 @@ impl Shard {
 
     /// Another shard's message.
     pub(super) fn peer(&mut self, now: Timestamp, from: IdentityKey, message: PeerMessage) {
+        let Some(message) = self.peer_about_proposal(now, from, message) else { return };
         // An empty list of statements is about nothing.
         let Some((epoch, round)) = message.round() else { return };
         let Some(from) = self.find_peer(now, from, epoch, round) else { return };

@@ -54,6 +54,10 @@ impl<T> EventLoop<T> {
                 self.hands.workers.submit(work, self.hands.results.clone());
             }
             Output::Roster(epoch) => self.take_up(&epoch),
+            Output::Proposed { epoch, peers } => {
+                self.rosters.propose(epoch, peers);
+                self.relink();
+            }
             Output::Notice(notice) => self.pass_on(notice),
         }
         Ok(())

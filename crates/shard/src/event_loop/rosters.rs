@@ -16,6 +16,8 @@ const MOST: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Rosters {
     epochs: BTreeMap<Epoch, Roster>,
+    /// The other shards of an epoch that is being signed.
+    proposed: Option<(Epoch, Vec<(IdentityKey, Addresses)>)>,
 }
 
 #[derive(Debug)]
@@ -40,7 +42,13 @@ impl Rosters {
         self.insert(epoch.epoch(), Roster { first_round, peers, submission_bytes });
     }
 
+    /// Takes in the shards of an epoch that is proposed, in the place of those of any before.
+    pub(super) fn propose(&mut self, epoch: Epoch, peers: Vec<(IdentityKey, Addresses)>) {
+        self.proposed = Some((epoch, peers));
+    }
+
     fn insert(&mut self, epoch: Epoch, roster: Roster) {
+        self.proposed = self.proposed.take().filter(|(proposed, _)| *proposed > epoch);
         self.epochs.insert(epoch, roster);
         while self.epochs.len() > MOST {
             self.epochs.pop_first();
@@ -59,7 +67,10 @@ impl Rosters {
 
     /// Every peer, at its newest addresses.
     fn peers(&self) -> BTreeMap<IdentityKey, Addresses> {
-        self.epochs.values().flat_map(|roster| roster.peers.iter().cloned()).collect()
+        let proposed = self.proposed.iter().flat_map(|(_, peers)| peers);
+        let others = self.epochs.values().flat_map(|roster| &roster.peers);
+        // Nobody has signed for those of a proposal: addresses of epochs in force count before them.
+        proposed.chain(others).cloned().collect()
     }
 
     /// The longest message that a client may send in any of the epochs.

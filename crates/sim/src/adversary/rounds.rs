@@ -44,6 +44,9 @@ pub fn round_of(payload: &Payload) -> Option<Round> {
             PeerMessage::Verdict { verdict } => verdict.claimed().round,
             PeerMessage::Statements { statements } => statements.first()?.claimed().round,
             PeerMessage::AskStatements { round, .. } => *round,
+            PeerMessage::AskContribution { .. }
+            | PeerMessage::Contribution { .. }
+            | PeerMessage::NoContribution => return None,
         },
         Payload::FromClient(FromClient::Submit { round, .. }) => *round,
         Payload::ToClient(

@@ -251,7 +251,7 @@ impl Network {
                         self.record.shards[i].push((self.now, note));
                         self.tell_client(client.0 as usize, ClientInput::LinkLost);
                     }
-                    ShardOutput::Roster(_) => {}
+                    ShardOutput::Roster(_) | ShardOutput::Proposed { .. } => {}
                     ShardOutput::Notice(notice) => {
                         if let Notice::RoundEnded { round, outcome, counts, .. } = &notice {
                             self.record.ended.push((self.now, i, *round, *outcome, *counts));

@@ -3,7 +3,9 @@
 use antiphon_fixture::Scripted;
 use antiphon_routing::Offer;
 use antiphon_sim::Setup;
-use antiphon_wire::{Epoch, EpochDocument, NetworkFile, OperatorIndex, Policy, ToCoordinator};
+use antiphon_wire::{
+    Contribution, Epoch, EpochDocument, NetworkFile, OperatorIndex, Policy, ToCoordinator,
+};
 
 const ROUNDS: (u64, u64) = (1, 3);
 
@@ -48,6 +50,11 @@ fn no_honest_shard_signs_parameters_weaker_than_the_policy() {
         println!("{name}");
         let mut weaker = document.clone();
         change(&mut weaker);
+        let position = |keys: &Contribution| {
+            weaker.shards.iter().position(|shard| shard.identity == keys.identity)
+        };
+        let mut contributions = contributions.clone();
+        contributions.sort_by_key(position);
         shards.all_refuse(&weaker, &contributions, reason, &[]);
     }
     // None of this keeps them from signing an honest proposal.
@@ -263,6 +270,7 @@ fn no_operator_gains_a_shard_by_claiming_another_ones() {
     let at = twice.shards.iter().position(|shard| shard.operator == thief).unwrap();
     entry.noise_volume = twice.shards[at].noise_volume;
     twice.shards.insert(at, entry);
+    // Its one contribution would count twice.
     let contributions = Scripted::in_order(&twice, &honest);
-    shards.all_refuse(&twice, &contributions, "is listed twice", &[]);
+    shards.all_refuse(&twice, &contributions, "the list of contributions does not fit it", &[]);
 }

@@ -1,5 +1,7 @@
 //! Messages on links.
 
+use std::sync::Arc;
+
 use antiphon_wire::{
     FromClient, HeldEpoch, PeerMessage, Registration, RoundCounts, RoundOutcome, Standing, Term,
     Ticket, Timestamp, ToClient, ToCoordinator, ToShard,
@@ -68,6 +70,7 @@ pub(crate) fn to_coordinator() -> impl Strategy<Value = ToCoordinator> {
         }),
         (epoch(), blob()).prop_map(|(epoch, reason)| ToCoordinator::Refuse { epoch, reason }),
         (epoch(), round()).prop_map(|(epoch, round)| ToCoordinator::Ready { epoch, round }),
+        digest().prop_map(|digest| ToCoordinator::AskContribution { digest }),
         (epoch(), round(), round_outcome(), round_counts()).prop_map(
             |(epoch, round, outcome, counts)| {
                 ToCoordinator::Ended { epoch, round, outcome, counts }
@@ -92,8 +95,16 @@ pub(crate) fn to_shard() -> impl Strategy<Value = ToShard> {
             first_round,
             last_round
         }),
-        (epoch_document(), vec(contribution(), 0..3))
-            .prop_map(|(document, contributions)| ToShard::Propose { document, contributions }),
+        (epoch_document(), vec(digest(), 0..3), any::<u16>()).prop_map(
+            |(document, contributions, spread)| ToShard::Propose {
+                document,
+                contributions,
+                spread
+            }
+        ),
+        contribution().prop_map(|contribution| ToShard::Contribution {
+            contribution: Arc::new(contribution)
+        }),
         signed_document().prop_map(|document| ToShard::Publish { document }),
         (epoch(), round()).prop_map(|(epoch, round)| ToShard::Open { epoch, round }),
         blob().prop_map(|reason| ToShard::Reject { reason }),
@@ -148,5 +159,10 @@ pub(crate) fn peer_message() -> impl Strategy<Value = PeerMessage> {
         vec(signed(seal_statement()), 0..4)
             .prop_map(|statements| PeerMessage::Statements { statements }),
         (epoch(), round()).prop_map(|(epoch, round)| PeerMessage::AskStatements { epoch, round }),
+        digest().prop_map(|digest| PeerMessage::AskContribution { digest }),
+        contribution().prop_map(|contribution| PeerMessage::Contribution {
+            contribution: Arc::new(contribution)
+        }),
+        Just(PeerMessage::NoContribution),
     ]
 }
