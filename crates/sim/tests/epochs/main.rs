@@ -14,3 +14,4 @@ mod numbers;
 mod proposals;
 mod rotation;
 mod swarm;
+mod thousand;
