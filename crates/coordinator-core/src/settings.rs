@@ -1,6 +1,6 @@
 //! Settings of epochs and rounds, which the operator of a coordinator chooses.
 
-use antiphon_routing::{MAX_SHARDS, MOST_PROPOSAL_BYTES, most_rounds};
+use antiphon_routing::{MAX_SHARDS, MOST_SEAL_KEYS, most_rounds};
 use antiphon_wire::{
     MOST_ROUNDS_IN_FLIGHT, NetworkFile, Parameters, SERVICE_CONVERSATION, SUITE_1,
 };
@@ -8,7 +8,7 @@ use antiphon_wire::{
 /// Settings for every epoch that this coordinator plans, and for its own waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoordinatorConfig {
-    /// Rounds in an epoch; fewer where there are so many shards that a proposal has no room for them.
+    /// Rounds in an epoch; fewer where there are so many shards that they cannot check as many keys.
     pub epoch_rounds: u32,
     /// The nominal time between two rounds, in milliseconds. Raised to the network file's least
     /// interval if it is below that.
@@ -92,16 +92,15 @@ pub enum CannotForm {
         /// Number of shards asked for.
         shards: u64,
     },
-    /// A proposal has room for too few rounds.
+    /// Shards check the keys of too few rounds.
     #[error(
-        "{shards} shards cannot form an epoch: its proposal, of {} MiB at most, has room for the keys of \
-         {rounds} rounds, and by the deadlines one round may last as long as {least} intervals",
-        MOST_PROPOSAL_BYTES >> 20
+        "{shards} shards cannot form an epoch: shards check {MOST_SEAL_KEYS} seal keys for one at most, which are \
+         those of {rounds} rounds, and by the deadlines one round may last as long as {least} intervals"
     )]
     TooShort {
         /// Number of shards asked for.
         shards: u64,
-        /// Rounds that a proposal has room for.
+        /// Rounds that an epoch of as many shards can have.
         rounds: u64,
         /// Rounds for which an epoch has to last.
         least: u64,
@@ -109,8 +108,8 @@ pub enum CannotForm {
 }
 
 impl CoordinatorConfig {
-    /// Checks that `shards` of so many operators can form an epoch whose paths have so many layers: the
-    /// rounds for which a proposal has room have to outlast the longest of them.
+    /// Checks that so many shards can form an epoch whose paths have so many layers: the rounds whose keys they
+    /// can check have to outlast the longest of them.
     ///
     /// # Errors
     /// If they cannot.
@@ -118,13 +117,12 @@ impl CoordinatorConfig {
         &self,
         network: &NetworkFile,
         shards: u64,
-        operators: u64,
         layers: u8,
     ) -> Result<(), CannotForm> {
         if shards > MAX_SHARDS as u64 {
             return Err(CannotForm::TooMany { shards });
         }
-        let rounds = most_rounds(shards, operators);
+        let rounds = most_rounds(shards);
         let least = self.least_rounds(network, layers);
         if rounds < least { Err(CannotForm::TooShort { shards, rounds, least }) } else { Ok(()) }
     }
@@ -150,10 +148,10 @@ impl CoordinatorConfig {
         usize::from(self.rounds_in_flight).clamp(1, MOST_ROUNDS_IN_FLIGHT)
     }
 
-    /// Rounds in an epoch of so many shards, at least one: no more than a proposal has room for.
+    /// Rounds in an epoch of so many shards, at least one: no more than they can check the keys of.
     pub(crate) fn rounds(&self, shards: usize) -> u64 {
         let shards = shards as u64;
-        u64::from(self.epoch_rounds).min(most_rounds(shards, shards)).max(1)
+        u64::from(self.epoch_rounds).min(most_rounds(shards)).max(1)
     }
 
     /// The epoch parameters that this configuration fixes; L follows from the roster.
@@ -196,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_proposal_has_no_room_for_cannot_form_an_epoch() {
+    fn more_keys_than_shards_check_cannot_form_an_epoch() {
         let operator = |at: u8| Operator {
             name: at.to_string(),
             key: IdentityKey::of(&SigningKey::from_bytes(&[at; 32])),
@@ -206,27 +204,23 @@ mod tests {
         let policy = Policy { trusts_heavy_operators: true, ..Policy::DEFAULT };
         let network = NetworkFile::new(operators, policy).unwrap();
         let usual = CoordinatorConfig::default();
-        assert_eq!(usual.can_form(&network, 4096, 1000, 15), Ok(()));
-        assert_eq!(
-            usual.can_form(&network, 4097, 1000, 15),
-            Err(CannotForm::TooMany { shards: 4097 })
-        );
-        // Half a minute for each layer, there and back, is more than the 169 rounds of a thousand.
-        let slow = CoordinatorConfig { layer_ms: 30_000, reply_ms: 30_000, ..usual };
-        assert_eq!(slow.can_form(&network, 900, 900, 15), Ok(()));
-        let Err(CannotForm::TooShort { shards: 1000, rounds, least }) =
-            slow.can_form(&network, 1000, 1000, 15)
+        assert_eq!(usual.can_form(&network, 4096, 15), Ok(()));
+        assert_eq!(usual.can_form(&network, 4097, 15), Err(CannotForm::TooMany { shards: 4097 }));
+        // A minute for each layer, there and back, is more than the 256 rounds of as many as there can be.
+        let slow = CoordinatorConfig { layer_ms: 60_000, reply_ms: 60_000, ..usual };
+        assert_eq!(slow.can_form(&network, 1000, 15), Ok(()));
+        let Err(CannotForm::TooShort { shards: 4096, rounds: 256, least }) =
+            slow.can_form(&network, 4096, 15)
         else {
             panic!("they form an epoch");
         };
-        assert!((165..175).contains(&rounds) && least > rounds, "{rounds} {least}");
+        assert!(least > 256, "{least}");
     }
 
     #[test]
-    fn epochs_of_large_networks_are_as_short_as_a_proposal_asks_for() {
+    fn epochs_of_large_networks_are_as_short_as_their_keys_ask_for() {
         let config = CoordinatorConfig { epoch_rounds: 720, ..CoordinatorConfig::default() };
-        assert_eq!((config.rounds(5), config.rounds(200)), (720, 720));
-        assert!((165..180).contains(&config.rounds(1000)));
+        assert_eq!([5, 1000, 4096].map(|shards| config.rounds(shards)), [720, 720, 256]);
         assert_eq!(CoordinatorConfig { epoch_rounds: 0, ..config }.rounds(5), 1);
     }
 }

@@ -274,7 +274,7 @@ fn check_room(
 ) -> Result<(), ConfigError> {
     let operators = network.operators.len() as u64;
     let layers = network.policy.least_mixing_hops.saturating_add(1);
-    if let Err(error) = config.can_form(network, operators, operators, layers) {
+    if let Err(error) = config.can_form(network, operators, layers) {
         let expected = format!("more, or shorter deadlines, as its {error}");
         return Err(source.wrong("epoch.interval_ms", config.interval_ms, expected));
     }

@@ -145,7 +145,7 @@ fn check_requirements(requires: &Requirements, network: &NetworkFile) -> Result<
 fn check_size(spec: &MixNetworkSpec, network: &NetworkFile) -> Result<(), Refusal> {
     let Some(own) = &spec.coordinator.run else { return Ok(()) };
     let operators = network.operators.len() as u64;
-    let most = most_rounds(u64::from(spec.shards) + operators - 1, operators);
+    let most = most_rounds(u64::from(spec.shards) + operators - 1);
     let (shards, rounds) = (spec.shards, own.epoch.rounds);
     if u64::from(rounds) > most {
         Err(Refusal::TooManyShards { shards, rounds, most })

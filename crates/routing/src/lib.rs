@@ -3,13 +3,13 @@
 mod contribution;
 mod document;
 mod drawn_paths;
+mod epoch_size;
 mod honest;
 mod mixing_bound;
 mod path_length;
 mod ppm;
 mod proposal;
 mod proposal_check;
-mod proposal_size;
 mod round_keys;
 mod rules;
 mod sampler;
@@ -18,6 +18,7 @@ mod total_delta;
 pub use contribution::ContributionError;
 pub use document::{DocumentError, MAX_ROUNDS, MAX_SHARDS, VerifiedEpoch, bounds};
 pub use drawn_paths::DrawnPaths;
+pub use epoch_size::{MOST_SEAL_KEYS, most_rounds};
 pub use honest::Honest;
 pub use mixing_bound::{BoundKind, MixingBound, MixingPopulation, ONIONS_PER_CONVERSATION};
 pub use path_length::{
@@ -28,7 +29,6 @@ pub use proposal::{AssembleError, Draft, Offer, assemble, assemble_unproven};
 pub use proposal_check::{
     CheckedProposal, ProposalCheck, ProposalError, PublishedKeys, check_proposal,
 };
-pub use proposal_size::{MOST_PROPOSAL_BYTES, most_rounds, proposal_bytes};
 pub use round_keys::RoundKeys;
 pub use rules::{EpochRules, RulesError, malicious_fraction};
 pub use sampler::{DEAD_DROP_PLACEMENT_CONTEXT, OperatorSlice, PathSampler, SamplerError};

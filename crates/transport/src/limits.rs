@@ -36,9 +36,9 @@ impl Port {
     }
 }
 
-/// The longest frame on links with the coordinator, in bytes: a proposal with the keys and proofs of
-/// every shard.
-const COORDINATOR_FRAME_BYTES: usize = 16 << 20;
+/// The longest frame on links with the coordinator, in bytes: a document as clients get it, with the hash of every
+/// shard's contribution.
+const COORDINATOR_FRAME_BYTES: usize = 4 << 20;
 
 /// The longest frame that a client gets, in bytes: a document of 65,536 rounds and 4096 shards.
 const DOCUMENT_FRAME_BYTES: usize = 4 << 20;

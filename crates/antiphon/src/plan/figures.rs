@@ -33,7 +33,7 @@ pub(crate) struct Figures {
     pub(crate) hops_for_mix_target: Option<u8>,
     /// L: the mixing hops and the dead-drop shard.
     pub(crate) layers: u8,
-    /// The most rounds of an epoch for which a proposal has room; the coordinator plans no more.
+    /// The most rounds of an epoch whose keys so many shards check; the coordinator plans no more.
     pub(crate) most_epoch_rounds: u64,
     /// Probability, for one onion.
     pub(crate) p_fewer_than_two_honest: f64,
@@ -194,7 +194,7 @@ impl Figures {
             mix_target,
             hops_for_mix_target,
             layers: hops + 1,
-            most_epoch_rounds: most_rounds(shards as u64, shares.len() as u64),
+            most_epoch_rounds: most_rounds(shards as u64),
             p_fewer_than_two_honest: p_fewer_than_two_honest(hops, rules.effective_malicious),
             noise_per_shard: largest.map_or(0, |each| each.noise_per_shard),
             sigma: largest.map_or(0.0, |each| each.sigma),

@@ -30,7 +30,7 @@ impl Solved {
         let rules = EpochRules::of(network, &everyone)?;
         let operators = everyone.len() as u64;
         let shards = operators * u64::from(shards_per_operator);
-        CoordinatorConfig::default().can_form(network, shards, operators, rules.mixing_hops + 1)?;
+        CoordinatorConfig::default().can_form(network, shards, rules.mixing_hops + 1)?;
         let shares: Vec<_> = network
             .operators
             .iter()

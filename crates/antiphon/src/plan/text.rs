@@ -102,7 +102,7 @@ fn paths(figures: &Figures, table: &mut Table) {
         table.row(
             "rounds in an epoch",
             &format!("<= {}", figures.most_epoch_rounds),
-            "as many as a proposal with the keys of all shards has room for",
+            "as many as shards check the seal keys of all of them for",
         );
     }
 }

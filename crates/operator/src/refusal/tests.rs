@@ -58,7 +58,7 @@ fn what_cannot_work_is_refused_in_words_that_say_what_would() {
         (json!({ "requires": { "epsilon": 0.5 } }), "requires.epsilon is 0.5 at most"),
         (json!({ "requires": { "delta": 1e-9 } }), "requires.delta is"),
         (
-            json!({ "shards": 300 }),
+            json!({ "shards": 1500 }),
             "more than an epoch of 720 rounds carries: set coordinator.run.epoch.rounds to",
         ),
         (json!({ "operator": "zeta" }), "names no operator zeta: it has alpha, beta"),

@@ -14,7 +14,8 @@ use antiphon_wire::{
 
 use super::{CheckedContent, bounds};
 use crate::{
-    EpochRules, Honest, Horizon, OperatorSlice, PathSampler, RulesError, SamplerError, TotalDelta,
+    EpochRules, Honest, Horizon, MOST_SEAL_KEYS, OperatorSlice, PathSampler, RulesError,
+    SamplerError, TotalDelta,
 };
 
 /// The most rounds an epoch may have.
@@ -252,6 +253,9 @@ fn parameters(document: &EpochDocument, network: &NetworkFile) -> Result<Geometr
     let rounds = document.rounds();
     if document.last_round.0 == u64::MAX || !(1..=MAX_ROUNDS).contains(&rounds) {
         return out_of_range("number of rounds");
+    }
+    if rounds.saturating_mul(document.shards.len() as u64) > MOST_SEAL_KEYS {
+        return out_of_range("number of shards and rounds");
     }
     if document.joint_seal_keys.len() as u64 != rounds {
         return out_of_range("number of joint seal keys");
