@@ -2,6 +2,7 @@
 
 mod cores;
 mod fixture;
+mod hybrid;
 mod kernels;
 mod link;
 mod onions;
@@ -68,8 +69,9 @@ pub(crate) fn measure(quick: bool) -> Result<SpeedReport, MeasurementError> {
     let fixture = fixture::Fixture::new()?;
     let kernels = kernels::measure(&stopwatch, &fixture)?;
     let onions = onions::costs(&stopwatch, &fixture)?;
+    let hybrid = hybrid::costs(&stopwatch, &fixture)?;
     let small = small_costs::costs(&stopwatch, &fixture);
     let all = cores::all_at_once(&stopwatch, &fixture)?;
     let link = link::over_loopback(quick)?;
-    Ok(report::report(kernels, &onions, &small, &all, link))
+    Ok(report::report(kernels, &onions, hybrid, &small, &all, link))
 }

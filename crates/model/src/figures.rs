@@ -1,5 +1,7 @@
 //! Figures of a machine, measured or fitted.
 
+use antiphon_wire::{Geometry, Layer, Suite};
+
 use super::ScenarioError;
 
 /// Figures of a machine, as `antiphon speed` measures them. Times are of one core.
@@ -9,6 +11,10 @@ pub struct MachineFigures {
     pub peel_us: f64,
     /// CPU microseconds to build an onion, for each of its hops, with tables of the hop keys.
     pub build_us_per_hop: f64,
+    /// CPU microseconds that suite 2 adds to peeling an onion: decapsulation.
+    pub kem_peel_us: f64,
+    /// CPU microseconds that suite 2 adds to building an onion, for each of its hops: encapsulation.
+    pub kem_build_us_per_hop: f64,
     /// CPU microseconds to apply a reply stream to one reply.
     pub reply_us: f64,
     /// CPU microseconds to close a layer, for each onion: duplicates, permutation, gathering.
@@ -70,10 +76,13 @@ impl Overheads {
 }
 
 impl MachineFigures {
-    /// The reference machine: a core of an AMD EPYC of the Zen 4 generation at 2.6 GHz, with AVX-512.
+    /// The reference machine: a core of an AMD EPYC of the Zen 4 generation at 2.6 GHz, with AVX-512. What
+    /// suite 2 adds was measured on a busy Xeon (Ice Lake) at 2.8 GHz instead.
     pub const REFERENCE: Self = Self {
         peel_us: 6.1,
         build_us_per_hop: 3.65,
+        kem_peel_us: 134.0,
+        kem_build_us_per_hop: 96.0,
         reply_us: 0.3,
         close_us: 0.18,
         filter_insert_ns: 505.0,
@@ -87,6 +96,23 @@ impl MachineFigures {
         overheads: Overheads::REFERENCE,
     };
 
+    /// The figures for onions of this shape: what takes a time of its own in suite 2 takes that time, and
+    /// gathering takes longer as onions are larger.
+    pub(super) fn for_onions(self, geometry: Geometry) -> Self {
+        let (peel, build) = match geometry.suite() {
+            Suite::Classic => return self,
+            Suite::Hybrid => (self.kem_peel_us, self.kem_build_us_per_hop),
+        };
+        let middle = Layer(geometry.layers() / 2);
+        let bytes = |suite| geometry.with_suite(suite).onion_bytes(middle) as f64;
+        Self {
+            peel_us: self.peel_us + peel,
+            build_us_per_hop: self.build_us_per_hop + build,
+            close_us: self.close_us * bytes(Suite::Hybrid) / bytes(Suite::Classic),
+            ..self
+        }
+    }
+
     /// Refuses figures that no machine has.
     pub(super) fn check(&self) -> Result<(), ScenarioError> {
         let Overheads { batch_us, step_us, client_us, harness_us, serial_close, client_bytes } =
@@ -99,6 +125,8 @@ impl MachineFigures {
             ("core_scaling", self.core_scaling),
         ];
         let not_negative = [
+            ("kem_peel_us", self.kem_peel_us),
+            ("kem_build_us_per_hop", self.kem_build_us_per_hop),
             ("close_us", self.close_us),
             ("filter_insert_ns", self.filter_insert_ns),
             ("filter_test_ns", self.filter_test_ns),

@@ -29,6 +29,7 @@ pub fn predict(scenario: &Scenario, figures: &MachineFigures) -> Result<Predicti
     scenario.check()?;
     figures.check()?;
     let volumes = volumes::Volumes::of(scenario)?;
+    let figures = &figures.for_onions(volumes.geometry());
     let steps = step_costs::of_round(scenario, figures, &volumes);
     let timeline = match scenario.placement {
         Placement::Apart { .. } => separate_machines::run(scenario, figures, &steps),

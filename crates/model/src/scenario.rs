@@ -1,6 +1,7 @@
 //! The network whose round is predicted.
 
 use antiphon_verify::FilterPrecision;
+use antiphon_wire::Suite;
 
 /// Where the shards run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub struct Scenario {
     pub layers: u8,
     /// Bytes of a body.
     pub body: u16,
+    /// Cryptographic suite of the onions.
+    pub suite: Suite,
     /// V, noise onions that each shard adds.
     pub noise_per_shard: u32,
     /// Filters let an onion that is not in them pass with probability 2^-k: k.
@@ -137,6 +140,7 @@ impl Scenario {
             shards,
             layers,
             body: Self::BODY,
+            suite: Suite::Classic,
             noise_per_shard,
             filter_bits: FilterPrecision::default().hashes(),
             placement: Placement::Apart { cores: Self::CORES },

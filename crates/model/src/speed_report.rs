@@ -25,6 +25,12 @@ pub struct SpeedReport {
     pub build_us_per_hop: f64,
     /// As most clients build.
     pub build_us_per_hop_without_tables: f64,
+    /// What suite 2 adds to peeling an onion. `None` in files of before it was measured.
+    #[serde(default)]
+    pub kem_peel_us: Option<f64>,
+    /// What suite 2 adds to building an onion, for each hop. `None` likewise.
+    #[serde(default)]
+    pub kem_build_us_per_hop: Option<f64>,
     /// For a reply and hop.
     pub reply_us: f64,
     /// For an onion: finding copies, gathering in random order.
@@ -86,10 +92,15 @@ impl SpeedReport {
     /// The figures that the model takes. What only whole rounds show is taken from the reference
     /// machine, and scaled by how fast this one checks signatures: scalar code that every machine runs.
     pub fn figures(&self) -> MachineFigures {
-        let times = self.verify_us / MachineFigures::REFERENCE.verify_us;
+        let reference = MachineFigures::REFERENCE;
+        let times = self.verify_us / reference.verify_us;
         MachineFigures {
             peel_us: self.best_peel_us,
             build_us_per_hop: self.build_us_per_hop,
+            kem_peel_us: self.kem_peel_us.unwrap_or(reference.kem_peel_us * times),
+            kem_build_us_per_hop: self
+                .kem_build_us_per_hop
+                .unwrap_or(reference.kem_build_us_per_hop * times),
             reply_us: self.reply_us,
             close_us: self.close_us,
             filter_insert_ns: self.filter_insert_ns,

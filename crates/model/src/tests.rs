@@ -1,5 +1,6 @@
 //! The model against what can be worked out by hand.
 
+use antiphon_wire::Suite;
 use proptest::prelude::*;
 
 use super::*;
@@ -12,6 +13,8 @@ fn free() -> MachineFigures {
     MachineFigures {
         peel_us: NOTHING,
         build_us_per_hop: NOTHING,
+        kem_peel_us: 0.0,
+        kem_build_us_per_hop: 0.0,
         reply_us: NOTHING,
         close_us: 0.0,
         filter_insert_ns: 0.0,
@@ -40,6 +43,7 @@ fn scenario(users: u64, shards: u32) -> Scenario {
         shards,
         layers: 15,
         body: 256,
+        suite: Suite::Classic,
         noise_per_shard: 0,
         filter_bits: 20,
         placement: Placement::Apart { cores: 1 },
@@ -257,6 +261,28 @@ fn nonsense_is_refused() {
     ] {
         assert!(matches!(predict(&good, &bad), Err(ScenarioError::Figure { .. })));
     }
+}
+
+/// What suite 2 adds, item by item: 1088 bytes for each layer that is left, and ML-KEM once a hop.
+#[test]
+fn suite_2_takes_what_its_onions_and_its_second_half_take() {
+    let figures = MachineFigures { kem_peel_us: 100.0, kem_build_us_per_hop: 50.0, ..free() };
+    let classic = Scenario { noise_per_shard: 1000, ..scenario(10_000, 10) };
+    let hybrid = Scenario { suite: Suite::Hybrid, ..classic };
+    let [one, two] = [classic, hybrid].map(|of| predict(&of, &figures).unwrap());
+    // Onions are peeled 15 times, and noise is built for as many hops.
+    near(two.cpu_s_per_shard - one.cpu_s_per_shard, 3000.0 * 15.0 * 100e-6 + 1000.0 * 15.0 * 50e-6);
+    near(two.noise_cpu_s_per_shard, 1000.0 * 15.0 * 50e-6);
+    // A client's two onions, and the packets that they take more.
+    let more = two.bytes_per_client_up - one.bytes_per_client_up;
+    let onions = 2.0 * 15.0 * 1088.0;
+    assert!((onions..1.1 * onions).contains(&more), "{more}");
+    // Layers 1 to L hold from 1088 to 15 times as many bytes more.
+    let link = |of: &Prediction| of.bandwidth_per_shard_gbps * 1e9 / 8.0 * 5.0;
+    let between = 3000.0 * 0.9 * 1088.0 * 120.0;
+    let more = link(&two) - link(&one);
+    assert!((between..1.15 * (between + 1000.0 * onions)).contains(&more), "{more} of {between}");
+    assert!(two.memory_per_shard_bytes > 10.0 * one.memory_per_shard_bytes);
 }
 
 proptest! {

@@ -37,7 +37,7 @@ pub(super) struct Volumes {
 
 impl Volumes {
     pub(super) fn of(scenario: &Scenario) -> Result<Self, ScenarioError> {
-        let geometry = Geometry::new(scenario.layers, scenario.body)?;
+        let geometry = Geometry::new(scenario.layers, scenario.body)?.with_suite(scenario.suite);
         let shards = f64::from(scenario.shards);
         let users_per_shard = scenario.users as f64 / shards;
         let noise_per_shard = f64::from(scenario.noise_per_shard);

@@ -5,6 +5,7 @@ use std::fs;
 use antiphon_model::{KernelSpeed, SpeedReport};
 
 use super::cores::AllCores;
+use super::hybrid::HybridCosts;
 use super::link::LinkSpeed;
 use super::onions::OnionCosts;
 use super::small_costs::SmallCosts;
@@ -13,6 +14,7 @@ use super::small_costs::SmallCosts;
 pub(super) fn report(
     kernels: Vec<KernelSpeed>,
     onions: &OnionCosts,
+    hybrid: HybridCosts,
     small: &SmallCosts,
     all: &AllCores,
     link: LinkSpeed,
@@ -29,6 +31,8 @@ pub(super) fn report(
         core_scaling: best_peel_us / all.peel_us,
         build_us_per_hop: onions.build_us_per_hop,
         build_us_per_hop_without_tables: onions.build_us_per_hop_without_tables,
+        kem_peel_us: Some((hybrid.peel_us - best_peel_us).max(0.0)),
+        kem_build_us_per_hop: Some((hybrid.build_us_per_hop - onions.build_us_per_hop).max(0.0)),
         reply_us: onions.reply_us,
         close_us: onions.close_us,
         filter_insert_ns: small.filter_insert_ns,

@@ -7,6 +7,7 @@ use antiphon_model::{
     largest_users, predict, users_of_machine,
 };
 use antiphon_process::config_file::read_bounded;
+use antiphon_wire::Suite;
 use serde::Serialize;
 
 use super::scale_arguments::ScaleArguments;
@@ -43,6 +44,7 @@ pub(crate) struct Assumptions {
     pub(crate) delay_ms: Option<f64>,
     pub(crate) interval_s: f64,
     pub(crate) body_bytes: u16,
+    pub(crate) suite: u8,
     pub(crate) peel_us: f64,
     pub(crate) build_us_per_hop: f64,
 }
@@ -52,6 +54,7 @@ pub(crate) struct Assumptions {
 pub(super) struct Machines {
     pub(super) figures: MachineFigures,
     pub(super) assumptions: Assumptions,
+    suite: Suite,
 }
 
 impl Machines {
@@ -68,6 +71,10 @@ impl Machines {
             (MachineFigures::REFERENCE, machine, Scenario::CORES)
         };
         let apart = !arguments.this_machine;
+        let (peel, build) = match arguments.suite {
+            Suite::Classic => (0.0, 0.0),
+            Suite::Hybrid => (figures.kem_peel_us, figures.kem_build_us_per_hop),
+        };
         let cores = arguments.cores.unwrap_or(cores);
         let assumptions = Assumptions {
             machine,
@@ -77,16 +84,18 @@ impl Machines {
             delay_ms: apart.then_some(arguments.delay_ms),
             interval_s: arguments.interval,
             body_bytes: Scenario::BODY,
-            peel_us: figures.peel_us,
-            build_us_per_hop: figures.build_us_per_hop,
+            suite: arguments.suite.number(),
+            peel_us: figures.peel_us + peel,
+            build_us_per_hop: figures.build_us_per_hop + build,
         };
-        Ok(Self { figures, assumptions })
+        Ok(Self { figures, assumptions, suite: arguments.suite })
     }
 
     /// The network of `plan` on these machines.
     pub(super) fn scenario(&self, plan: &Figures, users: u64) -> Scenario {
         let Assumptions { cores, interval_s, .. } = self.assumptions;
-        let network = Scenario { interval_ms: interval_s * 1e3, ..of_plan(plan, users) };
+        let interval_ms = interval_s * 1e3;
+        let network = Scenario { interval_ms, suite: self.suite, ..of_plan(plan, users) };
         match (self.assumptions.link_gbps, self.assumptions.delay_ms) {
             (Some(link_gbps), Some(delay_ms)) => {
                 Scenario { placement: Placement::Apart { cores }, link_gbps, delay_ms, ..network }

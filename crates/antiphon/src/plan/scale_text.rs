@@ -56,6 +56,11 @@ fn predicted(users: u64, round: &Prediction, link_gbps: Option<f64>, table: &mut
 fn assumed(figures: &ScaleFigures, table: &mut Table) {
     let assumptions = &figures.assumptions;
     table.section("Assumed");
+    let suite = match assumptions.suite {
+        1 => "X25519",
+        _ => "X25519 and ML-KEM-768, which networks do not run yet",
+    };
+    table.row("suite", &assumptions.suite, suite);
     table.row(
         "peeling",
         &format!("{:.2} us", assumptions.peel_us),

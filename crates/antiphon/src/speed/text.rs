@@ -20,6 +20,12 @@ pub(super) fn render(report: &SpeedReport) -> String {
     for (name, value, unit) in [
         ("build, with tables", report.build_us_per_hop, "us an onion and hop; noise"),
         ("build, without", report.build_us_per_hop_without_tables, "us an onion and hop; clients"),
+        (
+            "suite 2, build",
+            report.kem_build_us_per_hop.unwrap_or(f64::NAN),
+            "us more an onion and hop",
+        ),
+        ("suite 2, peel", report.kem_peel_us.unwrap_or(f64::NAN), "us more an onion"),
         ("reply", report.reply_us, "us a reply and hop"),
         ("close a layer", report.close_us, "us an onion: finding copies, gathering at random"),
         ("filter, insert", report.filter_insert_ns, "ns an onion"),

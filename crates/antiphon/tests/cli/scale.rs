@@ -42,6 +42,20 @@ fn the_json_has_the_names_that_others_read() {
 }
 
 #[test]
+fn suite_2_costs_a_client_17_times_the_bytes() {
+    let network = "--users 2000000 --shards 100 --interval 300";
+    let [one, two] = [1, 2].map(|suite| plan(&format!("{network} --suite {suite}")));
+    assert_eq!(one["assumptions"]["suite"], 1);
+    assert_eq!(two["assumptions"]["suite"], 2);
+    let figure = |of: &Value, name: &str| of[name].as_f64().unwrap();
+    let times = |name| figure(&two, name) / figure(&one, name);
+    assert!((15.0..18.0).contains(&times("bytes_per_client_up")));
+    assert!((0.99..1.01).contains(&times("bytes_per_client_down")), "replies stay as they are");
+    assert!(times("cpu_s_per_shard") > 5.0 && times("memory_per_shard_bytes") > 2.5);
+    refused(Path::new("."), &format!("plan {network} --suite 3"), 2, "there is no suite");
+}
+
+#[test]
 fn without_users_nothing_is_predicted() {
     let quiet = plan("--shards 5");
     assert!(quiet.get("predicted_latency_ms").is_none());

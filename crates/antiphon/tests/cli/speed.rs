@@ -27,6 +27,8 @@ fn the_json_has_the_names_that_others_read() {
     for name in [
         "build_us_per_hop",
         "build_us_per_hop_without_tables",
+        "kem_peel_us",
+        "kem_build_us_per_hop",
         "reply_us",
         "close_us",
         "filter_insert_ns",
