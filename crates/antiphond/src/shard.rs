@@ -22,7 +22,7 @@ use crate::operator_lists::OperatorLists;
     after_long_help = EXIT_CODES,
     long_about = "\
 Run a shard until SIGTERM or SIGINT. It then asks for an epoch without it and serves until that takes \
-over, which takes some rounds, and two minutes at most; a second signal stops it at once.
+over, which takes some rounds, and the longest round and 75 seconds at most; a second signal stops it at once.
 
 A shard mixes in every layer, and is the gateway of the clients that link to it. It keeps no secret \
 on disk but its identity: started again, it takes part from the next epoch on. docs/samples/shard.toml \

@@ -130,7 +130,7 @@ impl CoordinatorConfig {
     /// The fewest rounds of an epoch that outlasts its longest round, with so many layers.
     pub fn least_rounds(&self, network: &NetworkFile, layers: u8) -> u64 {
         let parameters = Parameters { layers, ..self.parameters(network) };
-        longest_round_ms(&parameters).div_ceil(self.interval_in(network).into())
+        parameters.longest_round_ms().div_ceil(self.interval_in(network).into())
     }
 
     /// The time between the openings of two rounds in `network`, in milliseconds.
@@ -140,7 +140,7 @@ impl CoordinatorConfig {
 
     /// The longest that a round with so many layers can take, in milliseconds.
     pub fn longest_round_ms(&self, layers: u8) -> u64 {
-        longest_round_ms(&Parameters { layers, ..self.parameters_with(self.interval_ms) })
+        Parameters { layers, ..self.parameters_with(self.interval_ms) }.longest_round_ms()
     }
 
     /// The most rounds that are open at once: at least 1, at most [`MOST_ROUNDS_IN_FLIGHT`].
@@ -174,16 +174,6 @@ impl CoordinatorConfig {
             reply_ms: self.reply_ms,
         }
     }
-}
-
-/// The longest that a round with these parameters can take, in milliseconds: every layer forward
-/// and back, filters, verdicts and seal keys at their deadlines, and an interval for the links.
-pub(crate) fn longest_round_ms(parameters: &Parameters) -> u64 {
-    let Parameters { layers, layer_ms, reply_ms, verify_ms, submit_ms, interval_ms, .. } =
-        *parameters;
-    let per_layer = u64::from(layer_ms) + u64::from(reply_ms);
-    let steps = u64::from(layers) * per_layer + 3 * u64::from(verify_ms);
-    u64::from(submit_ms) + steps + u64::from(interval_ms)
 }
 
 #[cfg(test)]

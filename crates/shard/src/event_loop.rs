@@ -25,6 +25,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::clients::{ClientEvent, ClientLink};
 use crate::coordinator::{self, CoordinatorEvent};
 use crate::doors::Doors;
+use crate::grace::HAND_OVER;
 use crate::outbound::Outbound;
 use crate::peers::PeerLinks;
 use crate::phase::Phase;
@@ -35,11 +36,6 @@ use crate::workers::Workers;
 use crate::{ShardNotice, StateFileError};
 use readiness::Part;
 use rosters::Rosters;
-
-/// Longest time that a shard that leaves waits for an epoch without it to take over.
-const HAND_OVER: Duration = Duration::from_secs(60);
-/// Longest time that a shard that stops waits for its running round.
-const LAST_ROUND: Duration = Duration::from_secs(60);
 
 /// Results of jobs and inputs from peers that are handled in a row, at most.
 const AT_A_TIME: usize = 64;
@@ -163,7 +159,7 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
         while !self.stopping || (self.machine.is_busy() && Instant::now() < give_up) {
             if !self.stopping && self.has_left() {
                 self.stopping = true;
-                give_up = Instant::now() + LAST_ROUND;
+                give_up = Instant::now() + self.rosters.longest_round();
                 continue;
             }
             let leave_by = self.leaving_until.unwrap_or(give_up);

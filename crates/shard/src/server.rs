@@ -262,7 +262,8 @@ impl ShardServer {
     }
 
     /// Serves until an epoch without this shard has taken over, so that nobody is disturbed, says
-    /// goodbye and leaves. Takes no longer than two minutes, and a round if there is no coordinator.
+    /// goodbye and leaves. Takes no longer than [`termination_grace`](crate::termination_grace), and a round if
+    /// there is no coordinator.
     ///
     /// # Errors
     /// If the shard failed, unless [`failed`](Self::failed) has said so.

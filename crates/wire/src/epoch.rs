@@ -69,6 +69,16 @@ record! {
     }
 }
 
+impl Parameters {
+    /// The longest that a round can take, in milliseconds: every layer forward and back, filters, verdicts and
+    /// seal keys at their deadlines, and an interval for the links.
+    pub fn longest_round_ms(&self) -> u64 {
+        let per_layer = u64::from(self.layer_ms) + u64::from(self.reply_ms);
+        let steps = u64::from(self.layers) * per_layer + 3 * u64::from(self.verify_ms);
+        u64::from(self.submit_ms) + steps + u64::from(self.interval_ms)
+    }
+}
+
 record! {
     /// One shard of an epoch.
     #[derive(Clone, Debug, PartialEq, Eq)]

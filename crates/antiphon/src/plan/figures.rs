@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use antiphon_coordinator::CoordinatorConfig;
 use antiphon_dp_noise::check;
 use antiphon_routing::{
     BoundKind, Horizon, MixingBound, TotalDelta, most_rounds, p_fewer_than_two_honest,
 };
+use antiphon_shard::termination_grace;
 use antiphon_wire::NetworkFile;
 use serde::Serialize;
 
@@ -16,6 +18,12 @@ use super::solved::Solved;
 pub(crate) const ROUND: Duration = Duration::from_secs(5);
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Seconds that a shard takes to leave, at most, with a coordinator's usual deadlines and so many layers.
+fn termination_grace_s(layers: u8) -> u64 {
+    let longest = Duration::from_millis(CoordinatorConfig::default().longest_round_ms(layers));
+    termination_grace(longest).as_millis().div_ceil(1000) as u64
+}
 
 /// Everything that a plan says.
 #[derive(Clone, Debug, Serialize)]
@@ -33,6 +41,8 @@ pub(crate) struct Figures {
     pub(crate) hops_for_mix_target: Option<u8>,
     /// L: the mixing hops and the dead-drop shard.
     pub(crate) layers: u8,
+    /// Seconds from a shard's SIGTERM to its end, at most, with a coordinator's usual deadlines.
+    pub(crate) termination_grace_s: u64,
     /// The most rounds of an epoch whose keys so many shards check; the coordinator plans no more.
     pub(crate) most_epoch_rounds: u64,
     /// Probability, for one onion.
@@ -194,6 +204,7 @@ impl Figures {
             mix_target,
             hops_for_mix_target,
             layers: hops + 1,
+            termination_grace_s: termination_grace_s(hops + 1),
             most_epoch_rounds: most_rounds(shards as u64),
             p_fewer_than_two_honest: p_fewer_than_two_honest(hops, rules.effective_malicious),
             noise_per_shard: largest.map_or(0, |each| each.noise_per_shard),

@@ -98,6 +98,11 @@ fn paths(figures: &Figures, table: &mut Table) {
         &short(figures.p_fewer_than_two_honest),
         "the chance that one onion passes at most one honest mixing hop",
     );
+    table.row(
+        "to stop a shard",
+        &format!("{} s", figures.termination_grace_s),
+        "at most, with the usual deadlines: what a supervisor has to wait for after SIGTERM",
+    );
     if figures.most_epoch_rounds < USUAL_EPOCH_ROUNDS {
         table.row(
             "rounds in an epoch",

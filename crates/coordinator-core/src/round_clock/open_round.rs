@@ -8,7 +8,6 @@ use antiphon_wire::{
 
 use crate::ended_round::{EndedRound, Weight};
 use crate::notice::RoundTotals;
-use crate::settings::longest_round_ms;
 use crate::voters::Voters;
 
 #[derive(Debug)]
@@ -43,7 +42,7 @@ impl OpenRound {
     ) -> Self {
         let p = &document.parameters;
         let follow_ms = u64::from(p.layer_ms) + u64::from(p.verify_ms) + u64::from(p.interval_ms);
-        let reports_due = now.plus_ms(longest_round_ms(p));
+        let reports_due = now.plus_ms(p.longest_round_ms());
         Self {
             epoch: document.epoch,
             round,

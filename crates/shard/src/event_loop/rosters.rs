@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{Addresses, Epoch, IdentityKey, Round};
@@ -26,6 +27,8 @@ struct Roster {
     peers: Vec<(IdentityKey, Addresses)>,
     /// The longest message of a client in this epoch.
     submission_bytes: usize,
+    /// Longest time that a round of this epoch can take.
+    longest_round: Duration,
 }
 
 /// The longest message of a client, in bytes, beside the onions in it.
@@ -39,7 +42,9 @@ impl Rosters {
         let onions = 2 * usize::from(epoch.parameters().pairs_per_client);
         let submission_bytes = SUBMISSION_HEAD_BYTES + onions * epoch.geometry().entry_bytes();
         let first_round = epoch.document().first_round;
-        self.insert(epoch.epoch(), Roster { first_round, peers, submission_bytes });
+        let longest_round = Duration::from_millis(epoch.parameters().longest_round_ms());
+        let roster = Roster { first_round, peers, submission_bytes, longest_round };
+        self.insert(epoch.epoch(), roster);
     }
 
     /// Takes in the shards of an epoch that is proposed, in the place of those of any before.
@@ -71,6 +76,11 @@ impl Rosters {
         let others = self.epochs.values().flat_map(|roster| &roster.peers);
         // Nobody has signed for those of a proposal: addresses of epochs in force count before them.
         proposed.chain(others).cloned().collect()
+    }
+
+    /// The longest time that a round of any of the epochs can take.
+    pub(super) fn longest_round(&self) -> Duration {
+        self.epochs.values().map(|roster| roster.longest_round).max().unwrap_or_default()
     }
 
     /// The longest message that a client may send in any of the epochs.
@@ -106,7 +116,8 @@ mod tests {
     }
 
     fn roster(first_round: u64, peers: Vec<(IdentityKey, Addresses)>) -> Roster {
-        Roster { first_round: Round(first_round), peers, submission_bytes: 1000 }
+        let longest_round = Duration::from_millis(first_round);
+        Roster { first_round: Round(first_round), peers, submission_bytes: 1000, longest_round }
     }
 
     #[test]
@@ -120,6 +131,15 @@ mod tests {
         }
         assert!(rosters.prune(Round(9)));
         assert_eq!(rosters.peers().into_iter().collect::<Vec<_>>(), [peer(2), peer(3)]);
+    }
+
+    #[test]
+    fn a_shard_that_stops_waits_for_the_longest_round_of_any_epoch_that_is_not_over() {
+        let mut rosters = Rosters::default();
+        assert_eq!(rosters.longest_round(), Duration::ZERO);
+        rosters.insert(Epoch(1), roster(9, vec![]));
+        rosters.insert(Epoch(2), roster(8, vec![]));
+        assert_eq!(rosters.longest_round(), Duration::from_millis(9));
     }
 
     #[test]
