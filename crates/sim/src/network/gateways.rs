@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use antiphon_client_core::Input as ClientInput;
+
 use super::Network;
 use crate::party::Party;
 
@@ -13,6 +15,37 @@ impl Network {
         let gateway = self.identity(self.gateways[client]);
         let now = self.clock(Party::Client(client));
         self.policies[client].linked(gateway, now, interval_ms);
+    }
+
+    /// Looks after a client, as the program around it does when its time has come: asks a coordinator for
+    /// documents if the client has none that holds, and follows its policy.
+    pub fn look_after(&mut self, client: usize) {
+        let Some(machine) = &self.clients[client].running else { return };
+        let now = self.clock(Party::Client(client));
+        let holds = machine.epoch_at(now).is_some_and(|it| now < it.document().expires_at);
+        let mut coordinators = 0..self.setup.coordinators;
+        let asked = coordinators.find(|i| self.is_up(Party::Coordinator(*i)));
+        if let Some(asked) = asked.filter(|_| !holds) {
+            let saved = &self.saved_coordinators[asked];
+            let published = [saved.current(), saved.next()].map(Option::<&Arc<_>>::cloned);
+            for document in published.into_iter().flatten() {
+                let document = Box::new((*document).clone());
+                self.tell_client(client, ClientInput::Document(document));
+            }
+        }
+        self.follow_gateway_policy(client);
+    }
+
+    /// A client gives up its gateway as one at fault, and goes to its epoch's other one.
+    pub fn lose_gateway(&mut self, client: usize) {
+        let before = self.gateways[client];
+        self.leave(client);
+        self.policies[client].lost();
+        self.follow_gateway_policy(client);
+        // The other one is down, or not known yet: a client without a link hears of no epoch.
+        if self.gateways[client] == before {
+            self.join(client, before);
+        }
     }
 
     /// Moves a client to the gateway that its policy says: at once from one that is at fault, and

@@ -1,6 +1,6 @@
 //! Processes that are away, clocks that are wrong, and what an onlooker may ask of the whole.
 
-use antiphon_client_core::Input as ClientInput;
+use antiphon_client_core::{GatewayPolicy, Input as ClientInput};
 use antiphon_coordinator_core::{Input as CoordinatorInput, Replica};
 use antiphon_mix::Input as ShardInput;
 use antiphon_wire::{Term, Timestamp};
@@ -82,12 +82,16 @@ impl Network {
         self.clients[i].life += 1;
     }
 
-    /// Starts a client that was stopped, with what it had persisted, at a gateway.
-    pub fn start_client(&mut self, i: usize, gateway: usize) {
+    /// Starts a client that was stopped, with what it had persisted. It comes to its former gateway first, and
+    /// from there to the one that it draws.
+    pub fn start_client(&mut self, i: usize) {
         let client = new_client(&self.file, self.saved_clients[i], entropy(&mut self.rng));
         let life = self.clients[i].life;
         self.clients[i] = Process { running: Some(client), wake: None, life };
-        self.join(i, gateway);
+        if self.policies[i].pin().is_none() {
+            self.policies[i] = GatewayPolicy::default();
+        }
+        self.join(i, self.gateways[i]);
     }
 
     /// The gateway of a client, up or not.

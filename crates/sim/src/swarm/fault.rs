@@ -42,8 +42,8 @@ pub enum Fault {
     ClientStarts(usize),
     /// A client loses its link, and has another one to the same gateway at once.
     ClientRelinks(usize),
-    /// A client goes to another gateway.
-    ClientMoves(usize, usize),
+    /// A client gives up its gateway, and goes to its epoch's other one.
+    ClientMoves(usize),
     /// Somebody links to a gateway and says nothing.
     Silence(usize),
     /// A clock is set ahead of the others by so many milliseconds.
@@ -71,7 +71,7 @@ impl fmt::Display for Fault {
             Self::ClientStops(i) => write!(f, "client {i} crashes"),
             Self::ClientStarts(i) => write!(f, "client {i} is started again"),
             Self::ClientRelinks(i) => write!(f, "client {i} loses its link and has another"),
-            Self::ClientMoves(i, to) => write!(f, "client {i} goes to gateway {to}"),
+            Self::ClientMoves(i) => write!(f, "client {i} gives up its gateway"),
             Self::Silence(i) => write!(f, "a stranger links to shard {i} and says nothing"),
             Self::Clock(party, ms) => write!(f, "the clock of {party:?} is set to {ms} ms ahead"),
         }

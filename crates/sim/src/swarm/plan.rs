@@ -6,7 +6,7 @@ use super::draw::Draw;
 use super::fault::{Fault, Kept};
 use super::play::{Play, Span};
 use crate::party::Party;
-use crate::{LinkModel, Setup};
+use crate::{Gateways, LinkModel, Setup};
 
 /// Largest error of a clock, in milliseconds. It is small because epochs of a few seconds soon end by any
 /// clock.
@@ -56,7 +56,8 @@ fn setup(draw: &mut Draw, seed: u64) -> Setup {
     // Work grows with the square of the shards.
     let shards = draw.one(&[3, 3, 3, 4, 4, 5, 7]);
     let clients = draw.between(2, 6) as usize;
-    let mut setup = Setup { seed, ..Setup::small(shards, clients).with_little_noise() };
+    let gateways = Gateways::Drawn;
+    let mut setup = Setup { seed, gateways, ..Setup::small(shards, clients).with_little_noise() };
     setup.operators = draw.between(3, shards as u64) as usize;
     // Its guarantee is worth nothing; its rounds are quick.
     setup.policy.epsilon = 60.0;
@@ -128,7 +129,7 @@ fn faults(
                 faults.push((back, Fault::ClientStarts(client)));
             }
             10 => faults.push((at, Fault::ClientRelinks(client))),
-            11 | 12 => faults.push((at, Fault::ClientMoves(client, shard))),
+            11 | 12 => faults.push((at, Fault::ClientMoves(client))),
             13 => faults.push((at, Fault::Silence(shard))),
             14 | 15 => {
                 let back = if draw.chance(50) { at } else { later };

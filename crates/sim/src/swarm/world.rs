@@ -24,8 +24,6 @@ use crate::{LinkModel, Network, START};
 const TURN_MS: u64 = 500;
 /// How long a shard that has left is away.
 const AWAY_MS: u64 = 2000;
-/// After so long a client that hears of no round tries another gateway.
-const QUIET_MS: u64 = 10_000;
 /// How soon after all trouble rounds have to go through again.
 const RESUMES_MS: u64 = 60_000;
 /// Longest wait for the last message, in intervals of rounds. It is long because a conversation that was
@@ -49,8 +47,6 @@ pub(super) struct World<'a> {
     leaving: BTreeSet<usize>,
     /// Shards that have left, and when they are started again.
     away: BTreeMap<usize, Timestamp>,
-    /// When each client last went to another gateway.
-    moved: Vec<Timestamp>,
     /// States of the coordinators as of backups, the oldest first.
     backups: Vec<Vec<State>>,
     charged: u64,
@@ -78,7 +74,6 @@ impl<'a> World<'a> {
             digest,
             leaving: BTreeSet::new(),
             away: BTreeMap::new(),
-            moved: vec![START; plan.setup.clients],
             backups: vec![vec![State::default(); plan.setup.coordinators]],
             charged: 0,
             plan,
@@ -369,29 +364,12 @@ impl<'a> World<'a> {
             self.backups.push(coordinators.map(|i| self.network.coordinator_state(i)).collect());
         }
         for client in 0..self.plan.setup.clients {
-            self.find_gateway(client)?;
+            self.network.look_after(client);
         }
         for talk in &mut self.talks {
             talk.turn(&mut self.network);
         }
         Ok(())
-    }
-
-    /// A client that hears nothing looks for another gateway, as the program around it does.
-    fn find_gateway(&mut self, client: usize) -> Result<(), Broken> {
-        if !self.network.is_up(Party::Client(client)) {
-            return Ok(());
-        }
-        let now = self.network.now();
-        let gateway = self.network.gateway_of(client);
-        // A move counts like news, so that the new gateway gets its time.
-        let heard = self.network.record.events[client].last().map_or(START, |(at, _)| *at);
-        let quiet = now.ms_since(heard.max(self.moved[client])) > QUIET_MS;
-        if self.network.is_up(Party::Shard(gateway)) && !quiet {
-            return Ok(());
-        }
-        let other = self.draw.below(self.plan.setup.shards);
-        self.fault(Fault::ClientMoves(client, other))
     }
 
     fn say(&mut self, talk: usize, end: usize) {
@@ -456,10 +434,9 @@ impl<'a> World<'a> {
                     network.relink_client(i);
                 }
             }
-            Fault::ClientMoves(i, to) => {
+            Fault::ClientMoves(i) => {
                 if network.is_up(Party::Client(i)) {
-                    network.move_client(i, to);
-                    self.moved[i] = network.now();
+                    network.lose_gateway(i);
                 }
             }
             Fault::Silence(i) => network.link_silently(i),
@@ -477,9 +454,7 @@ impl<'a> World<'a> {
         self.advance(0)?;
         let kept = self.network.record.persisted[i].last().map(|(_, kept)| *kept);
         self.watch.restarted(i, kept, self.network.now())?;
-        let gateway = self.draw.below(self.plan.setup.shards);
-        self.network.start_client(i, gateway);
-        self.moved[i] = self.network.now();
+        self.network.start_client(i);
         self.advance(0)
     }
 
