@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use antiphon_onion::EntropySource;
 use antiphon_routing::VerifiedEpoch;
-use antiphon_wire::{NetworkFile, Round, Timestamp};
+use antiphon_wire::{NetworkFile, Round, SignedDocument, Timestamp, ToClient};
 
 use crate::clock::RoundClock;
 use crate::conversation::Conversation;
@@ -85,33 +85,41 @@ impl Client {
     pub fn handle(&mut self, now: Timestamp, input: Input) {
         self.settle_overdue(now);
         match input {
-            Input::Document(signed) => {
-                match self.documents.offer(*signed, &self.config.network, now) {
-                    Ok(Some(adopted)) => {
-                        let document = adopted.document();
-                        self.event(Event::EpochAdopted {
-                            epoch: document.epoch,
-                            first_round: document.first_round,
-                            last_round: document.last_round,
-                        });
-                    }
-                    Ok(None) => {}
-                    Err(error) => self.event(Event::DocumentRefused { error }),
-                }
-            }
-            Input::Opened { epoch, round, closes_in_ms } => {
+            Input::Message(message) => self.message(now, *message),
+            Input::Linked => self.linked(),
+            Input::LinkLost => self.link_lost(),
+            Input::Tick => {}
+        }
+    }
+
+    fn message(&mut self, now: Timestamp, message: ToClient) {
+        match message {
+            ToClient::Document { document } => self.offered(now, document),
+            ToClient::Opened { epoch, round, closes_in_ms } => {
                 if let Err(error) = self.opened(now, epoch, round, closes_in_ms) {
                     self.event(Event::RoundRefused { epoch, round, error });
                 }
             }
-            Input::Replies { epoch, round, replies } => self.replies(epoch, round, replies),
-            Input::Aborted { epoch, round, statements } => {
+            ToClient::Replies { epoch, round, replies } => self.replies(epoch, round, replies.0),
+            ToClient::Aborted { epoch, round, statements } => {
                 self.aborted(epoch, round, &statements);
             }
-            Input::Refused { epoch, round } => self.refused(epoch, round),
-            Input::Linked => self.linked(),
-            Input::LinkLost => self.link_lost(),
-            Input::Tick => {}
+            ToClient::Refused { epoch, round, .. } => self.refused(epoch, round),
+        }
+    }
+
+    fn offered(&mut self, now: Timestamp, signed: SignedDocument) {
+        match self.documents.offer(signed, &self.config.network, now) {
+            Ok(Some(adopted)) => {
+                let document = adopted.document();
+                self.event(Event::EpochAdopted {
+                    epoch: document.epoch,
+                    first_round: document.first_round,
+                    last_round: document.last_round,
+                });
+            }
+            Ok(None) => {}
+            Err(error) => self.event(Event::DocumentRefused { error }),
         }
     }
 

@@ -1,8 +1,6 @@
 //! The inputs and outputs of a client.
 
-use antiphon_wire::{
-    Digest, Epoch, Round, SealStatement, Signed, SignedDocument, Ticket, Timestamp, ToClient,
-};
+use antiphon_wire::{Digest, Epoch, Round, Ticket, Timestamp, ToClient};
 
 use crate::conversation::PartnerError;
 use crate::{
@@ -16,42 +14,8 @@ pub struct ConversationId(pub u64);
 /// Event that a client is told of.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// An epoch document came.
-    Document(Box<SignedDocument>),
-    /// The gateway takes onions for a round.
-    Opened {
-        /// Epoch that the round belongs to.
-        epoch: Epoch,
-        /// Round that is open.
-        round: Round,
-        /// Milliseconds that the round stays open.
-        closes_in_ms: u32,
-    },
-    /// A round's replies came, behind each other in the order of the onions.
-    Replies {
-        /// Epoch that the round belongs to.
-        epoch: Epoch,
-        /// Round that is answered.
-        round: Round,
-        /// Replies, each of the size of a body.
-        replies: Vec<u8>,
-    },
-    /// A round was aborted.
-    Aborted {
-        /// Epoch that the round belongs to.
-        epoch: Epoch,
-        /// Round that was aborted.
-        round: Round,
-        /// The shards' signed statements about the round.
-        statements: Vec<Signed<SealStatement>>,
-    },
-    /// The gateway did not take a round's onions.
-    Refused {
-        /// Epoch that the round belongs to.
-        epoch: Epoch,
-        /// Round whose onions were not taken.
-        round: Round,
-    },
+    /// A message came from the gateway, or a document from the coordinator.
+    Message(Box<ToClient>),
     /// There is a link to the gateway again that has the rounds under way.
     Linked,
     /// The gateway is given up: nothing more will come of the rounds under way. A link that breaks is
@@ -63,19 +27,7 @@ pub enum Input {
 
 impl From<ToClient> for Input {
     fn from(message: ToClient) -> Self {
-        match message {
-            ToClient::Document { document } => Self::Document(Box::new(document)),
-            ToClient::Opened { epoch, round, closes_in_ms } => {
-                Self::Opened { epoch, round, closes_in_ms }
-            }
-            ToClient::Replies { epoch, round, replies } => {
-                Self::Replies { epoch, round, replies: replies.0 }
-            }
-            ToClient::Aborted { epoch, round, statements } => {
-                Self::Aborted { epoch, round, statements }
-            }
-            ToClient::Refused { epoch, round, .. } => Self::Refused { epoch, round },
-        }
+        Self::Message(Box::new(message))
     }
 }
 

@@ -18,7 +18,9 @@ use antiphon_client_core::{
 use antiphon_process::clock::SystemClock;
 use antiphon_process::entropy::{SystemRng, entropy};
 use antiphon_process::until;
-use antiphon_wire::{Blob, Encode as _, Epoch, FromClient, IdentityKey, Round, Timestamp};
+use antiphon_wire::{
+    Blob, Encode as _, Epoch, FromClient, IdentityKey, Round, Timestamp, ToClient,
+};
 use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
@@ -201,7 +203,8 @@ impl Driver {
     async fn handle(&mut self, input: Input) -> Option<DocumentRefusal> {
         let arrived = Moment::now();
         let now = arrived.time;
-        if matches!(input, Input::Document(_)) {
+        if matches!(&input, Input::Message(message) if matches!(**message, ToClient::Document { .. }))
+        {
             // Checking it can take long for a large network.
             let core = Arc::clone(&self.core);
             let checked = spawn_blocking(move || {

@@ -4,7 +4,7 @@ mod outages;
 mod rules;
 
 use antiphon_mock_mix::Mix;
-use antiphon_wire::{Epoch, Round, Timestamp};
+use antiphon_wire::{Blob, Epoch, Round, Timestamp};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
@@ -27,20 +27,23 @@ fn time(mix: &Mix, round: u64) -> Timestamp {
 }
 
 fn document(client: &mut Client, mix: &Mix) -> Vec<Output> {
-    client.handle(STARTS_AT, Input::Document(Box::new(mix.signed.clone())));
+    client.handle(STARTS_AT, Input::from(ToClient::Document { document: mix.signed.clone() }));
     drain(client)
 }
 
 fn open(client: &mut Client, mix: &Mix, round: u64) -> Vec<Output> {
     let epoch = mix.signed.document.epoch;
-    let input = Input::Opened { epoch, round: Round(round), closes_in_ms: 500 };
+    let input = Input::from(ToClient::Opened { epoch, round: Round(round), closes_in_ms: 500 });
     client.handle(time(mix, round), input);
     drain(client)
 }
 
 fn reply(client: &mut Client, mix: &Mix, round: u64, replies: Vec<u8>) -> Vec<Output> {
     let epoch = mix.signed.document.epoch;
-    client.handle(time(mix, round), Input::Replies { epoch, round: Round(round), replies });
+    client.handle(
+        time(mix, round),
+        Input::from(ToClient::Replies { epoch, round: Round(round), replies: Blob(replies) }),
+    );
     drain(client)
 }
 
@@ -241,7 +244,14 @@ fn a_silent_gateway_is_told_of_and_a_wrong_reply_is_not() {
     open(&mut client, &mix, 1);
     assert!(told(&reply(&mut client, &mix, 1, vec![7; 511])));
     open(&mut client, &mix, 2);
-    client.handle(time(&mix, 2), Input::Refused { epoch: Epoch(1), round: Round(2) });
+    client.handle(
+        time(&mix, 2),
+        Input::from(ToClient::Refused {
+            epoch: Epoch(1),
+            round: Round(2),
+            reason: Blob(Vec::new()),
+        }),
+    );
     assert!(told(&drain(&mut client)));
     open(&mut client, &mix, 3);
     client.handle(client.next_deadline().unwrap(), Input::Tick);

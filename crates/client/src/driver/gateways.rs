@@ -122,8 +122,8 @@ impl Driver {
     async fn message(&mut self, message: ToClient) {
         if self.line.gateway().is_none() {
             return match message {
-                ToClient::Document { document } => {
-                    let refusal = self.handle(Input::Document(Box::new(document))).await;
+                ToClient::Document { .. } => {
+                    let refusal = self.handle(message.into()).await;
                     self.asked(refusal).await;
                 }
                 _ => self.lost("it broke the protocol: it is no gateway".to_owned(), true),

@@ -9,7 +9,7 @@ use antiphon_client_core::{
 };
 use antiphon_mock_mix::{Mix, Plan};
 use antiphon_process::kept_file::FailingDisk;
-use antiphon_wire::{Epoch, Round};
+use antiphon_wire::{Blob, Epoch, Round, ToClient};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 
@@ -102,7 +102,7 @@ impl World {
         let (records, restored, _) = opened;
         let entropy = EntropySource::new(ChaCha20Rng::seed_from_u64(self.rng.random()));
         let mut core = Client::new(ClientConfig::new(self.mix.network.clone()), restored, entropy);
-        core.handle(now, Input::Document(Box::new(self.mix.signed.clone())));
+        core.handle(now, Input::from(ToClient::Document { document: self.mix.signed.clone() }));
         while core.poll().is_some() {}
         Life { core, records }
     }
@@ -110,7 +110,11 @@ impl World {
     /// Opens a round and carries out the client's outputs, as the driver does. Returns the onions that left,
     /// and `true` if something could not be written.
     fn open(&mut self, life: &mut Life, now: Timestamp, round: u64) -> (Option<Vec<u8>>, bool) {
-        let input = Input::Opened { epoch: Epoch(1), round: Round(round), closes_in_ms: 500 };
+        let input = Input::from(ToClient::Opened {
+            epoch: Epoch(1),
+            round: Round(round),
+            closes_in_ms: 500,
+        });
         life.core.handle(now, input);
         let (mut left, mut failed) = (None, false);
         while let Some(output) = life.core.poll() {
@@ -156,18 +160,27 @@ impl World {
         match self.rng.random_range(0..5) {
             0 => {
                 let replies = Vec::new();
-                life.core.handle(now, Input::Replies { epoch, round, replies });
+                life.core.handle(
+                    now,
+                    Input::from(ToClient::Replies { epoch, round, replies: Blob(replies) }),
+                );
             }
-            1 => life.core.handle(now, Input::Refused { epoch, round }),
+            1 => life.core.handle(
+                now,
+                Input::from(ToClient::Refused { epoch, round, reason: Blob(Vec::new()) }),
+            ),
             // Nothing comes of it, or only later.
             2 => {}
             3 => {
                 let statements = (0..3).map(|shard| self.mix.withheld(round, shard)).collect();
-                life.core.handle(now, Input::Aborted { epoch, round, statements });
+                life.core.handle(now, Input::from(ToClient::Aborted { epoch, round, statements }));
             }
             _ => {
                 let replies = self.mix.exchange(round, &[onions]).remove(0);
-                life.core.handle(now, Input::Replies { epoch, round, replies });
+                life.core.handle(
+                    now,
+                    Input::from(ToClient::Replies { epoch, round, replies: Blob(replies) }),
+                );
             }
         }
         self.drain(life);
@@ -328,7 +341,8 @@ fn a_backup_put_back_is_used_up_and_takes_no_part_in_rounds_that_may_be_used() {
         assert_eq!(opened.2, origin);
         let mut life = world.begin(opened, world.time(14));
         assert_eq!((life.core.budget().spent, life.core.budget().left), (10, 0));
-        let input = Input::Opened { epoch: Epoch(1), round: Round(12), closes_in_ms: 500 };
+        let input =
+            Input::from(ToClient::Opened { epoch: Epoch(1), round: Round(12), closes_in_ms: 500 });
         life.core.handle(world.time(14), input);
         let outputs: Vec<_> = std::iter::from_fn(|| life.core.poll()).collect();
         let error = RoundRefusal::AfterRestore;

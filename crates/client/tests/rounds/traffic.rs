@@ -187,7 +187,7 @@ enum Leak {
 async fn leak(world: Joining, leak: Leak, seed: u64) {
     let entropy = EntropySource::new(ChaCha20Rng::seed_from_u64(seed));
     let mut core = Core::new(CoreConfig::new(world.network), None, entropy);
-    core.handle(SystemClock::now(), Input::Document(Box::new(world.document)));
+    core.handle(SystemClock::now(), Input::from(ToClient::Document { document: world.document }));
     let opening: Opening = options(Role::First);
     core.open_conversation(&opening).unwrap();
     let dialer = Dialer::new(None, Limits::clients());

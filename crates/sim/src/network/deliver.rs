@@ -5,7 +5,7 @@ use std::sync::Arc;
 use antiphon_client_core::{Input as ClientInput, Output as ClientOutput};
 use antiphon_coordinator_core::{Input as CoordinatorInput, Output as CoordinatorOutput};
 use antiphon_mix::{BatchKey, ClientId, Input as ShardInput, Notice, Output as ShardOutput};
-use antiphon_wire::{FromClient, IdentityKey, PeerMessage, Timestamp, ToShard};
+use antiphon_wire::{FromClient, IdentityKey, PeerMessage, Timestamp, ToClient, ToShard};
 
 use super::{Happening, Network, Setup};
 use crate::party::{Party, Payload, Sent};
@@ -268,7 +268,7 @@ impl Network {
     pub(super) fn tell_client(&mut self, i: usize, input: ClientInput) {
         let now = self.clock(Party::Client(i));
         let Some(client) = &mut self.clients[i].running else { return };
-        if matches!(input, ClientInput::Opened { .. }) {
+        if matches!(&input, ClientInput::Message(it) if matches!(**it, ToClient::Opened { .. })) {
             let interval_ms =
                 client.newest_epoch().map_or(0, |epoch| epoch.parameters().interval_ms);
             self.policies[i].opened(now, interval_ms);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use antiphon_client_core::Input as ClientInput;
+use antiphon_wire::ToClient;
 
 use super::Network;
 use crate::party::Party;
@@ -24,13 +24,17 @@ impl Network {
         let now = self.clock(Party::Client(client));
         let holds = machine.epoch_at(now).is_some_and(|it| now < it.document().expires_at);
         let mut coordinators = 0..self.setup.coordinators;
-        let asked = coordinators.find(|i| self.is_up(Party::Coordinator(*i)));
+        // One after the other, as clients do, until one has something to show.
+        let asked = coordinators.find(|&i| {
+            let has_one = self.saved_coordinators[i].current().is_some();
+            has_one && self.is_up(Party::Coordinator(i))
+        });
         if let Some(asked) = asked.filter(|_| !holds) {
             let saved = &self.saved_coordinators[asked];
             let published = [saved.current(), saved.next()].map(Option::<&Arc<_>>::cloned);
             for document in published.into_iter().flatten() {
-                let document = Box::new((*document).clone());
-                self.tell_client(client, ClientInput::Document(document));
+                let document = (*document).clone();
+                self.tell_client(client, ToClient::Document { document }.into());
             }
         }
         self.follow_gateway_policy(client);

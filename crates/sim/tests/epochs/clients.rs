@@ -7,7 +7,7 @@ use antiphon_client_core::{
 use antiphon_fixture::Scripted;
 use antiphon_routing::DocumentError;
 use antiphon_sim::{START, Setup};
-use antiphon_wire::{Epoch, NetworkFile, Round, SignedDocument, Timestamp};
+use antiphon_wire::{Epoch, NetworkFile, Round, SignedDocument, Timestamp, ToClient};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
 
@@ -50,7 +50,7 @@ impl Alone {
     }
 
     fn offer(&mut self, now: Timestamp, signed: &SignedDocument) -> Result<(), DocumentRefusal> {
-        for output in self.tell(now, Input::Document(Box::new(signed.clone()))) {
+        for output in self.tell(now, Input::from(ToClient::Document { document: signed.clone() })) {
             if let Output::Event(Event::DocumentRefused { error }) = output {
                 return Err(error);
             }
@@ -62,7 +62,9 @@ impl Alone {
     fn open(&mut self, now: Timestamp, epoch: u64, round: u64) -> Result<Vec<u8>, RoundRefusal> {
         let (epoch, round) = (Epoch(epoch), Round(round));
         let mut onion_sets = Vec::new();
-        for output in self.tell(now, Input::Opened { epoch, round, closes_in_ms: 400 }) {
+        for output in
+            self.tell(now, Input::from(ToClient::Opened { epoch, round, closes_in_ms: 400 }))
+        {
             match output {
                 Output::Submit { onions, .. } => onion_sets.push(onions),
                 Output::Event(Event::RoundRefused { error, .. }) => return Err(error),

@@ -12,16 +12,16 @@ static MIXES: LazyLock<[Mix; 2]> = LazyLock::new(|| [mix(1, 5, 1), mix(2, 12, 1)
 fn input() -> impl Strategy<Value = Input> {
     let round = || (0u64..4, 0u64..30).prop_map(|(epoch, round)| (Epoch(epoch), Round(round)));
     prop_oneof![
-        1 => (0usize..2).prop_map(|i| Input::Document(Box::new(MIXES[i].signed.clone()))),
+        1 => (0usize..2).prop_map(|i| Input::from(ToClient::Document { document: MIXES[i].signed.clone() })),
         6 => (round(), any::<u32>())
-            .prop_map(|((epoch, round), closes_in_ms)| Input::Opened { epoch, round, closes_in_ms }),
+            .prop_map(|((epoch, round), closes_in_ms)| Input::from(ToClient::Opened { epoch, round, closes_in_ms })),
         3 => (round(), prop_oneof![Just(512usize), 0usize..600])
-            .prop_map(|((epoch, round), n)| Input::Replies { epoch, round, replies: vec![0; n] }),
+            .prop_map(|((epoch, round), n)| Input::from(ToClient::Replies { epoch, round, replies: Blob(vec![0; n]) })),
         2 => round().prop_map(|(epoch, round)| {
             let statements = (0..3).map(|shard| MIXES[0].withheld(round, shard)).collect();
-            Input::Aborted { epoch, round, statements }
+            Input::from(ToClient::Aborted { epoch, round, statements })
         }),
-        1 => round().prop_map(|(epoch, round)| Input::Refused { epoch, round }),
+        1 => round().prop_map(|(epoch, round)| Input::from(ToClient::Refused { epoch, round, reason: Blob(Vec::new()) })),
         1 => Just(Input::LinkLost),
         1 => Just(Input::Linked),
         1 => Just(Input::Tick),

@@ -9,7 +9,10 @@ use crate::{DocumentRefusal, OpenError};
 fn abort(client: &mut Client, mix: &Mix, round: u64, withheld: &[u16]) -> Vec<Output> {
     let statements = withheld.iter().map(|shard| mix.withheld(Round(round), *shard)).collect();
     let epoch = mix.signed.document.epoch;
-    client.handle(time(mix, round), Input::Aborted { epoch, round: Round(round), statements });
+    client.handle(
+        time(mix, round),
+        Input::from(ToClient::Aborted { epoch, round: Round(round), statements }),
+    );
     drain(client)
 }
 
@@ -224,14 +227,14 @@ fn rounds_out_of_place_or_time_are_refused() {
     let mut client = client(&mix, 1, None);
     let epoch = Epoch(1);
     let mut at = |now: u64, epoch, round| {
-        let input = Input::Opened { epoch, round: Round(round), closes_in_ms: 500 };
+        let input = Input::from(ToClient::Opened { epoch, round: Round(round), closes_in_ms: 500 });
         client.handle(STARTS_AT.plus_ms(now), input);
         (refused(&drain(&mut client)), client.mark)
     };
     assert_eq!(at(0, epoch, 100), (Some(RoundRefusal::UnknownEpoch), None));
     document(&mut client, &mix);
     let mut at = |now: u64, epoch, round| {
-        let input = Input::Opened { epoch, round: Round(round), closes_in_ms: 500 };
+        let input = Input::from(ToClient::Opened { epoch, round: Round(round), closes_in_ms: 500 });
         client.handle(STARTS_AT.plus_ms(now), input);
         refused(&drain(&mut client))
     };
@@ -252,7 +255,8 @@ fn a_round_far_before_its_time_is_refused() {
     let mix = mix(1, 100, 1);
     let mut client = client(&mix, 1, None);
     document(&mut client, &mix);
-    let input = Input::Opened { epoch: Epoch(1), round: Round(105), closes_in_ms: 500 };
+    let input =
+        Input::from(ToClient::Opened { epoch: Epoch(1), round: Round(105), closes_in_ms: 500 });
     client.handle(Timestamp(STARTS_AT.0 + 5000 - 300_000 - 1), input.clone());
     assert_eq!(refused(&drain(&mut client)), Some(RoundRefusal::BeforeItsTime(1)));
     client.handle(Timestamp(STARTS_AT.0 + 5000 - 300_000), input);
@@ -278,7 +282,7 @@ fn newer_documents_take_over_and_older_ones_are_refused() {
     assert_eq!(document(&mut client, &one), [Output::Event(Event::DocumentRefused { error })]);
     let mut other = two.signed.clone();
     other.document.previous.0[0] ^= 1;
-    client.handle(STARTS_AT, Input::Document(Box::new(other)));
+    client.handle(STARTS_AT, Input::from(ToClient::Document { document: other }));
     let error = DocumentRefusal::Conflict(Epoch(2));
     assert_eq!(drain(&mut client), [Output::Event(Event::DocumentRefused { error })]);
 }
@@ -289,14 +293,14 @@ fn invalid_and_expired_documents_are_refused() {
     let mut client = client(&mix, 1, None);
     let mut forged = mix.signed.clone();
     forged.document.parameters.interval_ms += 1;
-    client.handle(STARTS_AT, Input::Document(Box::new(forged)));
+    client.handle(STARTS_AT, Input::from(ToClient::Document { document: forged }));
     let outputs = drain(&mut client);
     assert!(matches!(
         outputs[..],
         [Output::Event(Event::DocumentRefused { error: DocumentRefusal::Invalid(_) })]
     ));
     let expired = mix.signed.document.expires_at;
-    client.handle(expired, Input::Document(Box::new(mix.signed.clone())));
+    client.handle(expired, Input::from(ToClient::Document { document: mix.signed.clone() }));
     let error = DocumentRefusal::Expired;
     assert_eq!(drain(&mut client), [Output::Event(Event::DocumentRefused { error })]);
 }
@@ -308,7 +312,11 @@ fn rounds_in_flight_are_bounded() {
     document(&mut client, &mix);
     client.clock = RoundClock::new(0);
     for round in 0..28 {
-        let input = Input::Opened { epoch: Epoch(1), round: Round(round), closes_in_ms: u32::MAX };
+        let input = Input::from(ToClient::Opened {
+            epoch: Epoch(1),
+            round: Round(round),
+            closes_in_ms: u32::MAX,
+        });
         client.handle(STARTS_AT, input);
     }
     assert_eq!(client.in_flight.len(), 2 * MOST_ROUNDS_IN_FLIGHT);
