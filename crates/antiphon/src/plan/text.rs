@@ -234,7 +234,7 @@ fn mixing_when_disturbed(figures: &Figures, outlook: &Outlook, in_all: u32, tabl
         "  chosen after a look",
         &short(outlook.delta_mix_chosen_budget),
         format!(
-            "{proven}; any of all rounds, dropped where they enter; not in the total, and beside the peek"
+            "{proven}; of all rounds, dropped where they enter, the peek apart; not in the total"
         ),
     );
 }
