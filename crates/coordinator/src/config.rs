@@ -320,14 +320,14 @@ mod tests {
     }
 
     #[test]
-    fn deadlines_for_which_no_proposal_has_room_are_refused() {
-        let slow = "[deadlines]\nlayer_ms = 30000\nreply_ms = 30000\n";
+    fn deadlines_that_outlast_all_rounds_whose_keys_shards_check_are_refused() {
+        let slow = "[epoch]\ninterval_ms = 1000\n[deadlines]\nlayer_ms = 30000\nreply_ms = 30000\n";
         assert!(load_for(600, slow).is_ok());
-        let error = load_for(1000, slow).unwrap_err().to_string();
-        for word in ["coordinator.toml", "epoch.interval_ms", "1000 shards cannot form an epoch"] {
+        let error = load_for(1500, slow).unwrap_err().to_string();
+        for word in ["coordinator.toml", "epoch.interval_ms", "1500 shards cannot form an epoch"] {
             assert!(error.contains(word), "{error}");
         }
-        assert!(load_for(1000, "").is_ok());
+        assert!(load_for(1500, "").is_ok());
     }
 
     #[test]
