@@ -294,12 +294,15 @@ mod tests {
 
     /// With a network of so many operators.
     fn load_for(operators: u16, rest: &str) -> Result<ServerConfig, ConfigError> {
+        load_with("", operators, rest)
+    }
+
+    fn load_with(policy: &str, operators: u16, rest: &str) -> Result<ServerConfig, ConfigError> {
         let folder = tempfile::tempdir().unwrap();
         let write =
             |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("key", &format!("{}\n", "07".repeat(32)));
-        let policy =
-            "[policy]\noperators_above_malicious = \"are trusted\"\nlongest_deadline_ms = 60000\n";
+        let policy = format!("[policy]\noperators_above_malicious = \"are trusted\"\n{policy}");
         let operators = (0..operators).map(|at| {
             let mut seed = [1; 32];
             seed[..2].copy_from_slice(&at.to_be_bytes());
@@ -323,9 +326,10 @@ mod tests {
     #[test]
     fn deadlines_that_outlast_all_rounds_whose_keys_shards_check_are_refused() {
         let epoch = "[epoch]\nrounds = 2000\ninterval_ms = 1000\n";
-        let slow = &format!("{epoch}[deadlines]\nlayer_ms = 40000\nreply_ms = 40000\n");
-        load_for(600, slow).unwrap();
-        let error = load_for(1000, slow).unwrap_err().to_string();
+        let slow = format!("{epoch}[deadlines]\nlayer_ms = 40000\nreply_ms = 40000\n");
+        let load = |shards| load_with("longest_deadline_ms = 60000\n", shards, &slow);
+        load(600).unwrap();
+        let error = load(1000).unwrap_err().to_string();
         for word in ["coordinator.toml", "epoch.interval_ms", "1000 shards cannot form an epoch"] {
             assert!(error.contains(word), "{error}");
         }
