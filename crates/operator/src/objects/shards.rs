@@ -7,7 +7,7 @@ use super::{Plan, keys_secret, lists_map, selector};
 use crate::resource::ExposureType;
 
 /// A shard that is asked to stop serves until an epoch without it takes over: 122 s at most.
-const GRACE_S: u32 = 130;
+const GRACE_S: u32 = 220;
 
 pub(super) fn objects(plan: &Plan<'_>) -> Vec<Value> {
     let mut objects = vec![configurations(plan), set(plan)];
