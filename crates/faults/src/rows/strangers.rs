@@ -151,7 +151,7 @@ fn idle_scrapers(network: &mut Network) -> Outcome {
     let port = network.metrics_port(0);
     let idle = idle_connections(port, 20);
     let answered = get(port, "/metrics", Duration::from_secs(2));
-    let elsewhere = get(port, "/", Duration::from_secs(2));
+    let elsewhere = get(port, "/nothing", Duration::from_secs(2));
     drop(idle);
     let (text, took) = answered?;
     expect(text.contains("200 OK"), || "the page was refused".to_owned())?;

@@ -6,7 +6,7 @@ use super::pod::{claim, container, port, template};
 use super::{Plan, keys_secret, lists_map, selector};
 use crate::resource::ExposureType;
 
-/// A shard that is asked to stop serves until an epoch without it takes over: 122 s at most.
+/// A shard that is asked to stop serves until an epoch without it takes over, and ends its round: as long as the chart gives.
 const GRACE_S: u32 = 220;
 
 pub(super) fn objects(plan: &Plan<'_>) -> Vec<Value> {
