@@ -44,7 +44,7 @@ impl ShardNotice {
     }
 }
 
-/// One table: a level and a sentence for each notice of the machine.
+/// Long, as it is one table: a level and a sentence for each notice of the machine.
 fn record(notice: &Notice) {
     match notice {
         Notice::RoundEnded { round, outcome, took_ms, .. } => {

@@ -5,7 +5,18 @@ use antiphon_model::{AtInterval, SpeedReport};
 /// The figures, each with a line of explanation.
 pub(super) fn render(report: &SpeedReport) -> String {
     let mut text = format!("{}, {} cores\n", report.processor, report.cores);
-    text += "\nDiffie-Hellman and peeling, by kernel (microseconds of one core)\n";
+    text += &kernels(report);
+    text += &one_core(report);
+    text += &machine(report);
+    if let Some(carried) = &report.at_interval {
+        text += &carries(carried);
+    }
+    text
+}
+
+fn kernels(report: &SpeedReport) -> String {
+    let mut text =
+        "\nDiffie-Hellman and peeling, by kernel (microseconds of one core)\n".to_owned();
     for kernel in &report.kernels {
         text += &match (kernel.dh_us, kernel.peel_us) {
             (Some(dh), Some(peel)) => format!(
@@ -16,7 +27,11 @@ pub(super) fn render(report: &SpeedReport) -> String {
             _ => format!("  {:<18} not on this machine\n", kernel.name),
         };
     }
-    text += "\nOne core\n";
+    text
+}
+
+fn one_core(report: &SpeedReport) -> String {
+    let mut text = "\nOne core\n".to_owned();
     for (name, value, unit) in [
         ("build, with tables", report.build_us_per_hop, "us an onion and hop; noise"),
         ("build, without", report.build_us_per_hop_without_tables, "us an onion and hop; clients"),
@@ -37,7 +52,11 @@ pub(super) fn render(report: &SpeedReport) -> String {
     ] {
         text += &format!("  {name:<18} {value:>9.2} {unit}\n");
     }
-    text += "\nThe machine\n";
+    text
+}
+
+fn machine(report: &SpeedReport) -> String {
+    let mut text = "\nThe machine\n".to_owned();
     text += &format!(
         "  {:<18} {:>9} onions/s peeled by all cores at once, {:.2} of the ideal\n",
         "all cores",
@@ -46,9 +65,6 @@ pub(super) fn render(report: &SpeedReport) -> String {
     );
     let link = report.link_gbytes_per_s;
     text += &format!("  {:<18} {link:>9.2} GB/s over loopback\n", "one link");
-    if let Some(carried) = &report.at_interval {
-        text += &carries(carried);
-    }
     text
 }
 

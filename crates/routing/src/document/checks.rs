@@ -237,6 +237,7 @@ pub(crate) fn signatures(signed: &SignedDocument) -> Result<(), DocumentError> {
     Ok(())
 }
 
+/// What a document says of itself as a whole. Long, as it is one list of refusals.
 fn parameters(document: &EpochDocument, network: &NetworkFile) -> Result<Geometry, DocumentError> {
     if document.version != PROTOCOL_VERSION {
         return Err(DocumentError::OtherVersion { found: document.version });

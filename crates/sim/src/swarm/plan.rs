@@ -99,6 +99,7 @@ fn talks(draw: &mut Draw, setup: &Setup) -> Vec<(usize, usize, usize)> {
     talks
 }
 
+/// What goes wrong, each with how it ends. Long, as it is one table of chances.
 fn faults(
     draw: &mut Draw,
     coordinators: &mut Draw,
@@ -200,6 +201,7 @@ fn plays(draw: &mut Draw, setup: &Setup, trouble_ms: u64, malicious: Option<usiz
 }
 
 impl fmt::Display for Plan {
+    /// Long, as it is one account of all that was drawn.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Setup { shards, operators, coordinators, clients, policy, coordinator, link, .. } =
             &self.setup;
