@@ -41,9 +41,9 @@ state = "{self.folder}/containerd-state"
         self.machine.start("containerd", self.bin / "containerd", "--config", "containerd.toml")
         wait_for("containerd", 30, lambda: self.ctr("version", check=False).returncode == 0)
 
-    def import_image(self, path):
+    def import_image(self, path, name="localhost/antiphon"):
         """Makes an image known by its digest."""
-        self.ctr("images", "import", "--digests", "--base-name", "localhost/antiphon", path)
+        self.ctr("images", "import", "--digests", "--base-name", name, path)
 
     def ctr(self, *arguments, **more):
         return self.machine.run("ctr", "--address", f"{self.folder}/containerd.sock", "--namespace", "k8s.io", *arguments, **more)

@@ -1,4 +1,4 @@
-"""Pods of rendered StatefulSets as containers, without Kubernetes: what a kubelet makes of such a pod, as far as this
+"""Pods of rendered StatefulSets and Jobs as containers, without Kubernetes: what a kubelet makes of such a pod, as far as this
 chart goes. Whatever else a pod asks for is an error here, not something that is passed over."""
 
 import base64
@@ -10,8 +10,8 @@ BRIDGE = "10.244.0.1"
 
 
 class Pod:
-    def __init__(self, name, spec, ip):
-        self.name, self.spec, self.ip = name, spec, ip
+    def __init__(self, name, spec, ip, program="/antiphond"):
+        self.name, self.spec, self.ip, self.program = name, spec, ip, program
         [self.container] = spec["containers"]
 
 
@@ -24,6 +24,12 @@ def pods_of(objects):
                 name = f"{each['metadata']['name']}-{at}"
                 found.append((name, each["spec"]["template"]))
     return {name: Pod(name, template["spec"], f"10.244.0.{10 + at}") for at, (name, template) in enumerate(found)}
+
+
+def job_of(objects, program):
+    """The pod of the one Job, with an address behind those of all others."""
+    [job] = [each for each in objects if each["kind"] == "Job"]
+    return Pod(job["metadata"]["name"], job["spec"]["template"]["spec"], "10.244.0.100", program)
 
 
 def names_of(objects, space, pods):
@@ -39,21 +45,26 @@ def names_of(objects, space, pods):
     return known
 
 
+def maps_of(objects):
+    """The files of ConfigMaps, by the ConfigMaps' names."""
+    return {each["metadata"]["name"]: {k: v.encode() for k, v in each["data"].items()}
+            for each in objects if each["kind"] == "ConfigMap"}
+
+
 class Node:
     """Runs pods with containerd and runc."""
 
     def __init__(self, engine, image, space, objects, secrets):
         self.engine, self.image, self.space = engine, image, space
         self.folder = engine.folder / "pods"
-        self.maps = {each["metadata"]["name"]: {k: v.encode() for k, v in each["data"].items()}
-                     for each in objects if each["kind"] == "ConfigMap"}
+        self.maps = maps_of(objects)
         self.secrets = {each["metadata"]["name"]: {k: base64.b64decode(v) for k, v in each["data"].items()} for each in secrets}
         ip = engine.machine.ip
         ip("link", "add", "pods", "type", "bridge")
         ip("addr", "add", f"{BRIDGE}/24", "dev", "pods")
         ip("link", "set", "pods", "up")
 
-    def start(self, pod):
+    def start(self, pod, image=None):
         folder = self.folder / pod.name
         if not folder.exists():
             self.join_network(pod)
@@ -75,7 +86,7 @@ class Node:
         for inside, outside, readonly in mounts:
             command += ["--mount", f"type=bind,src={outside},dst={inside},options=rbind:{'ro' if readonly else 'rw'}"]
         arguments = [expanded(each, environment) for each in pod.container["args"]]
-        self.engine.ctr(*command, self.image, pod.name, "/antiphond", *arguments)
+        self.engine.ctr(*command, image or self.image, pod.name, pod.program, *arguments)
 
     def stop(self, pod, within):
         """Asks the pod to stop, and waits for it as long as its grace lasts."""
