@@ -215,19 +215,21 @@ impl MixingPopulation {
     }
 
     /// The part that mixing adds over `rounds` of which the adversary disturbs any it likes at the gateway,
-    /// each after it saw all of that round's routes: Theorem 5, a total variation, beside the [`peek`] of each
-    /// round. `volume` is the least that an honest shard adds, and the only noise that hides anything here.
+    /// after it saw all routes of all of them: Theorem 5, a total variation, beside the [`peek`] of each round.
+    /// For a conversation of so many pairs; `volume` is the least that an honest shard adds, and the only noise
+    /// that hides anything here.
     ///
     /// Proven for users' onions dropped where they enter, while the noise arrives.
     ///
     /// [`peek`]: Self::peek
-    pub fn chosen(&self, volume: u64, hops: u8, rounds: u64) -> f64 {
+    pub fn chosen(&self, volume: u64, hops: u8, rounds: u64, pairs: u8) -> f64 {
         if volume < joint::LEAST_ALIKE || self.honest_shards == 0 {
             return 1.0;
         }
         let (f, honest_shards) = (self.f.as_f64(), f64::from(self.honest_shards));
         let hidden = Hidden { f, honest_shards, volume: volume as f64 };
-        hidden.round(hops).over(rounds as f64)
+        let pairs = f64::from(pairs);
+        (pairs * hidden.round(hops, pairs).over(rounds as f64)).min(1.0)
     }
 
     /// The total variation between two patterns of conversations among four users, say A with B

@@ -81,12 +81,11 @@ impl TotalDelta {
         (self.noise + self.disturbed + self.undisturbed + self.peek).min(1.0)
     }
 
-    /// Mixing's part in rounds that the adversary disturbs after it saw all of their routes, chosen among all
-    /// rounds: Theorem 5. Users' onions are dropped where they enter, and noise is not. Proven, and no part
+    /// Mixing's part in rounds that the adversary disturbs after it saw all routes of all rounds, chosen among
+    /// them: Theorem 5. Users' onions are dropped where they enter, and noise is not. Proven, and no part
     /// of the total, whose disturbed rounds are chosen without a look.
     pub fn of_chosen(honest: &Honest, f: Ppm, hops: u8, horizon: Horizon) -> f64 {
-        let each = honest.population(f).chosen(honest.least_volume, hops, horizon.rounds);
-        (each * f64::from(horizon.pairs)).min(1.0)
+        honest.population(f).chosen(honest.least_volume, hops, horizon.rounds, horizon.pairs)
     }
 
     /// The least number of mixing hops, from `fewest` on, with a total of at most `target`.

@@ -20,7 +20,7 @@ const FALSE_POSITIVES: f64 = 1.0 / (1 << 20) as f64;
 pub(super) struct Outlook {
     /// The least mixing hops for smaller totals, with the same noise.
     pub(super) hops_by_total: Vec<HopsForTotal>,
-    /// Mixing's part in disturbed rounds that are chosen among all rounds of the policy's time, each after a
+    /// Mixing's part in disturbed rounds that are chosen among all rounds of the policy's time, after a
     /// look at all of its routes, users' onions dropped where they enter. Proven, at most 1. Not in the total.
     pub(super) delta_mix_chosen_budget: f64,
     /// Attempts at dropping noise, or at leaving onions out of filters, behind the attempts that the policy allows:

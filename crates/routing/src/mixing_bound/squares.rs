@@ -38,34 +38,50 @@ pub(super) struct Squares {
 /// deposits are paired.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Weights {
-    difference: f64,
-    mean: f64,
+    pub(super) difference: f64,
+    pub(super) mean: f64,
 }
 
 impl Weights {
-    /// For so many pairs of the hidden shard, in the world where it draws one less.
-    pub(super) fn of(volume: f64, pairs: f64) -> Self {
+    /// For a shard that draws so many pairs, and a conversation of so many.
+    ///
+    /// Of what is compared, a couple of the users included, 2 (drawn + pairs) places are paired at most and
+    /// 2 (drawn - pairs + 1) at least, whichever of the worlds the draw is of. Both figures are convex in that
+    /// number, so the greatest are at its ends.
+    pub(super) fn of(volume: f64, drawn: f64, pairs: f64) -> Self {
+        let fewest = Self::given(volume, (2.0 * (drawn - pairs + 1.0)).max(2.0));
+        let most = Self::given(volume, (2.0 * (drawn + pairs)).min(volume + 2.0));
+        Self {
+            difference: fewest.difference.max(most.difference),
+            mean: fewest.mean.max(most.mean),
+        }
+    }
+
+    /// For so many paired places, and single ones beside a couple of the users or beside three of their
+    /// onions.
+    fn given(volume: f64, paired: f64) -> Self {
         let places = volume + 3.0;
-        let (paired, single) = (2.0 * (pairs + 1.0), (volume - 2.0 * pairs).max(1.0));
-        let product = paired * single;
+        let single = (volume + 2.0 - paired).max(1.0);
         let beside = 1.0 + 3.0 / (places - 3.0);
         let difference =
-            places.powi(3) * (places - 1.0) / ((places - 2.0) * (places - 2.0) * product);
-        let skew = single - paired;
-        let mean = 2.0 * (single * single + skew * skew) / product * beside * beside;
-        Self { difference, mean }
+            places.powi(3) * (places - 1.0) / ((places - 2.0) * (places - 2.0) * paired * single);
+        let mean = |single: f64| {
+            let skew = single - paired;
+            2.0 * (single * single + skew * skew) / (paired * single) * beside * beside
+        };
+        Self { difference, mean: mean(single).max(mean(single + 1.0)) }
     }
 
     /// For the shard, of so many, whose draw counts most: on average over draws as wide as documents may
     /// have them, their cut at four deviations.
-    fn drawn(volume: f64, shards: f64) -> Self {
+    fn drawn(volume: f64, shards: f64, pairs: f64) -> Self {
         let (mean, deviation) = (volume / 4.0, volume / 16.0);
         let draws = libm::floor(volume / 2.0) as u32 + 1;
         let weighed: Vec<_> = (0..draws)
-            .map(|pairs| {
-                let pairs = f64::from(pairs);
-                let t = (pairs - mean) / deviation;
-                (libm::exp(-0.5 * t * t), Self::of(volume, pairs))
+            .map(|drawn| {
+                let drawn = f64::from(drawn);
+                let t = (drawn - mean) / deviation;
+                (libm::exp(-0.5 * t * t), Self::of(volume, drawn, pairs))
             })
             .collect();
         let all: f64 = weighed.iter().map(|(weight, _)| weight).sum();
@@ -78,8 +94,8 @@ impl Weights {
             };
             (0..14)
                 .map(|quarter| {
-                    let pairs = mean + deviation * f64::from(quarter) / 4.0;
-                    above(figure(&Self::of(volume, pairs)))
+                    let drawn = mean - deviation * f64::from(quarter) / 4.0;
+                    above(figure(&Self::of(volume, drawn, pairs)))
                 })
                 .fold(f64::MAX, f64::min)
         };
@@ -105,11 +121,14 @@ impl Hidden {
     /// What deviations of two of the users' onions and more add together.
     pub(super) fn higher_orders(self, hops: u8) -> f64 {
         let places = self.volume + 3.0;
-        let moments = Moments { f: self.f, honest_shards: self.honest_shards, places, p: 2.0 };
+        // Among as few places as a couple has, where a layer shrinks less.
+        let fewest = places - 1.0;
+        let moments =
+            Moments { f: self.f, honest_shards: self.honest_shards, places: fewest, p: 2.0 };
         let of = |k: u32| {
             let ways = if k == LEFT { 1.0 } else { 3.0 };
             let tuples: f64 = (0..k).map(|i| places - f64::from(i)).product();
-            ways * tuples * libm::pow(moments.layer(k, places), f64::from(hops))
+            ways * tuples * libm::pow(moments.layer(k, fewest), f64::from(hops))
         };
         (2..=LEFT).map(of).sum()
     }
@@ -126,17 +145,17 @@ impl Hidden {
     }
 
     /// The squares of a round in which the adversary picks one of the ways after it saw the whole trace of
-    /// each: at most the sum over them.
-    pub(super) fn round(self, hops: u8) -> Squares {
+    /// each: at most the sum over them. For one pair of a conversation of so many, the others given away.
+    pub(super) fn round(self, hops: u8, pairs: f64) -> Squares {
         let Squares { difference, mean } =
-            self.one_way(hops, Weights::drawn(self.volume, self.honest_shards));
+            self.one_way(hops, Weights::drawn(self.volume, self.honest_shards, pairs));
         Squares { difference: WAYS * difference, mean: WAYS * mean }
     }
 }
 
 impl Squares {
     /// The total variation that so many rounds come to: half the root of the expected square of the
-    /// difference between the products of all likelihoods.
+    /// difference between the products of all likelihoods, even if all rounds' traces are seen first.
     pub(super) fn over(self, rounds: f64) -> f64 {
         let (difference, mean) = (self.difference * rounds, self.mean * rounds);
         // The squares add up, but for how far the products have moved already.
