@@ -3,10 +3,11 @@
 //! The network does not run beats yet. This is the model that their theorem is about (the book's page on
 //! circuits), so that it can be attacked before anything is built. An adversary plays against a network in
 //! one of two [`World`]s: the real one, and one in which honest shards and clients send uniform cells and look
-//! at no table. Its [`View`]s have to be the same, byte for byte, once every cell of an honest sender is
-//! replaced by the slot that it was first seen in.
+//! at no table, but for circuits that no figure counts. Its [`View`]s have to be the same, byte for byte, once
+//! every cell of an honest sender is replaced by the slot that it was first seen in.
 
 mod cipher;
+mod ends;
 mod flaw;
 mod passage;
 mod tables;
@@ -15,5 +16,5 @@ mod view;
 pub use cipher::{CELL_BYTES, Cell};
 pub use flaw::Flaw;
 pub use passage::{Adversary, Batch, Beats, World};
-pub use tables::{Circuit, Slot, Tables};
+pub use tables::{Circuit, Maker, Population, Slot, Tables};
 pub use view::{Direction, Event, Place, View};

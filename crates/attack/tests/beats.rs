@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use antiphon_attack::beats::{
-    Adversary, Batch, Beats, CELL_BYTES, Cell, Direction, Event, Flaw, Tables, View, World,
+    Adversary, Batch, Beats, CELL_BYTES, Cell, Direction, Event, Flaw, Maker, Population, Tables,
+    View, World,
 };
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -16,6 +17,8 @@ const BEATS: u32 = 5;
 enum Act {
     Nothing,
     Garble,
+    Half,
+    Copy,
     Swap,
     Replay,
     Shift,
@@ -29,9 +32,11 @@ enum Act {
     Everything,
 }
 
-const ACTS: [Act; 13] = [
+const ACTS: [Act; 15] = [
     Act::Nothing,
     Act::Garble,
+    Act::Half,
+    Act::Copy,
     Act::Swap,
     Act::Replay,
     Act::Shift,
@@ -78,6 +83,14 @@ impl Adversary for Player {
             Act::Garble => {
                 cells[0] = cells[0].map(|cell| std::array::from_fn(|i| cell[i] ^ mark[i]));
             }
+            // Every other cell or so, as one who asks partners what arrived.
+            Act::Half => {
+                for (cell, bit) in cells.iter_mut().zip(mark) {
+                    let garbled = cell.map(|cell| std::array::from_fn(|i| cell[i] ^ mark[i]));
+                    *cell = if bit % 2 == 1 { garbled } else { *cell };
+                }
+            }
+            Act::Copy => cells.fill(sent[0]),
             Act::Swap => cells.reverse(),
             Act::Replay if self.last.len() == cells.len() => cells.clone_from(&self.last),
             Act::Reflect if self.back.len() == cells.len() => cells.clone_from(&self.back),
@@ -107,26 +120,54 @@ impl Adversary for Player {
     }
 }
 
-/// A round of four clients, with shards of which the first and another are malicious.
+/// A round of six clients, with shards of which the first and another are malicious.
 fn round(seed: u64) -> Tables {
     let malicious = [true, false, false, seed.is_multiple_of(2)];
-    Tables::draw(4, 3, LAYERS, &malicious, &mut ChaCha8Rng::seed_from_u64(seed))
+    let population = Population { clients: 6, noise: 3 };
+    Tables::draw(population, LAYERS, &malicious, &mut ChaCha8Rng::seed_from_u64(seed))
 }
 
 /// The first onion of the third client is late in every round: its partner is idle's other half.
 const LATE: usize = 4;
 
-fn seen(world: World, act: Act, seed: u64) -> View {
-    let tables = match world {
-        World::Real(Some(Flaw::LateCircuits)) => round(seed),
-        _ => round(seed).without(LATE),
-    };
+/// The same round, after an honest shard refused an onion that it had from a malicious one.
+fn refusing(tables: &Tables) -> Tables {
+    let (number, layer) = (LATE + 1..tables.circuits.len())
+        .flat_map(|number| (1..LAYERS).map(move |layer| (number, layer)))
+        .find(|&(number, layer)| {
+            let circuit = &tables.circuits[number];
+            let slot = circuit.slots[layer];
+            !circuit.given && tables.malicious[slot.from] && !tables.malicious[slot.to]
+        })
+        .unwrap();
+    tables.ended(number, layer)
+}
+
+fn played(tables: Tables, world: World, act: Act, seed: u64) -> View {
     // Honest draws have nothing in common in the two worlds.
     let own = if world == World::Ideal { 1000 } else { 2000 };
     let mut beats = Beats::new(tables, world, own + seed);
     let mut player = Player::new(act, seed);
     (0..BEATS).for_each(|beat| beats.beat(beat, &mut player));
+    beats.finish();
     beats.view().clone()
+}
+
+fn seen(world: World, act: Act, seed: u64) -> View {
+    let tables = refusing(&round(seed));
+    let tables = match world {
+        World::Real(Some(Flaw::LateCircuits)) => tables,
+        _ => tables.ended(LATE, 0),
+    };
+    played(tables, world, act, seed)
+}
+
+/// Both views are the same, event by event.
+fn compare(one: &View, other: &View, case: &str) {
+    for (which, (found, expected)) in one.events.iter().zip(&other.events).enumerate() {
+        assert_eq!(found, expected, "{case}, event {which}");
+    }
+    assert_eq!(one.events.len(), other.events.len(), "{case}");
 }
 
 /// Whether an adversary tells the worlds apart in one of some rounds.
@@ -141,11 +182,63 @@ fn beats_show_nothing_that_their_round_did_not() {
             let (real, ideal) = (seen(World::Real(None), act, seed), seen(World::Ideal, act, seed));
             let cells = real.events.iter().filter(|event| matches!(event, Event::Cell(..))).count();
             assert!(cells > 40, "an adversary sees something: {cells}");
-            for (which, (found, expected)) in real.events.iter().zip(&ideal.events).enumerate() {
-                assert_eq!(found, expected, "{act:?}, round {seed}, event {which}");
-            }
-            assert_eq!(real.events.len(), ideal.events.len(), "{act:?}, round {seed}");
+            compare(&real, &ideal, &format!("{act:?}, round {seed}"));
         }
+    }
+}
+
+#[test]
+fn what_is_behind_honest_shards_does_not_show_in_beats() {
+    let mut moved = 0;
+    for act in ACTS {
+        for seed in 0..20 {
+            let tables = refusing(&round(seed)).ended(LATE, 0);
+            let other = tables.rerouted(&mut ChaCha8Rng::seed_from_u64(3000 + seed));
+            let partners = |tables: &Tables| [0, 1].map(|number| tables.circuits[number].partner);
+            moved += usize::from(partners(&tables) != partners(&other));
+            // Neither in the real world, nor in the simulator's, which has to know no more than it says.
+            for world in [World::Real(None), World::Ideal] {
+                let views = [&tables, &other].map(|each| played(each.clone(), world, act, seed));
+                compare(&views[0], &views[1], &format!("{act:?}, round {seed}, {world:?}"));
+            }
+        }
+    }
+    assert!(moved > 10 * ACTS.len(), "the first client meets others: {moved}");
+    // The comparison has power: it finds what a partner tells, or what noise that is opened tells.
+    for (flaw, act) in [
+        (Flaw::PartnerTells, Act::Half),
+        (Flaw::OpensNoise, Act::Half),
+        (Flaw::RelinksOnLoss, Act::Half),
+        (Flaw::RepeatsPart, Act::Again),
+    ] {
+        let differs = (0..6).any(|seed| {
+            let tables = round(seed);
+            let other = tables.rerouted(&mut ChaCha8Rng::seed_from_u64(3000 + seed));
+            let views =
+                [tables, other].map(|each| played(each, World::Real(Some(flaw)), act, seed));
+            views[0] != views[1]
+        });
+        assert!(differs, "{flaw:?}");
+    }
+}
+
+#[test]
+fn a_simulator_fails_without_the_circuits_of_the_adversarys_clients_or_without_canaries() {
+    let adversarys = |maker| matches!(maker, Maker::Client(_));
+    let canary = |maker| maker == Maker::Canary;
+    let kinds: [&dyn Fn(Maker) -> bool; 2] = [&adversarys, &canary];
+    for withheld in kinds {
+        let fails = (0..6).any(|seed| {
+            let tables = round(seed);
+            let mut fewer = tables.clone();
+            for circuit in fewer.circuits.iter_mut().filter(|circuit| withheld(circuit.maker)) {
+                circuit.given = false;
+            }
+            let [real, ideal] = [(tables, World::Real(None)), (fewer, World::Ideal)]
+                .map(|(tables, world)| played(tables, world, Act::Half, seed));
+            real != ideal
+        });
+        assert!(fails);
     }
 }
 
@@ -157,18 +250,31 @@ fn each_rule_that_is_broken_is_noticed() {
         assert!(noticed.contains(&Act::Everything), "{flaw:?}: {noticed:?}");
     }
     // Not by luck: what needs an act is not seen by one who only watches.
-    for flaw in [Flaw::StreamTwice, Flaw::Twice, Flaw::NoFill, Flaw::SizesFollowPresence] {
+    for flaw in [
+        Flaw::StreamTwice,
+        Flaw::Twice,
+        Flaw::RepeatsPart,
+        Flaw::NoFill,
+        Flaw::SizesFollowPresence,
+        Flaw::FallsBackOnLoss,
+        Flaw::OpensNoise,
+    ] {
         assert!(!tells(Some(flaw), Act::Nothing), "{flaw:?}");
     }
     for (flaw, act) in [
         (Flaw::StreamTwice, Act::Again),
         (Flaw::Twice, Act::Again),
+        (Flaw::RepeatsPart, Act::Again),
         (Flaw::NoFill, Act::Drop),
         (Flaw::SizesFollowPresence, Act::Cut),
         (Flaw::RelinksOnLoss, Act::Garble),
+        (Flaw::FallsBackOnLoss, Act::Garble),
         (Flaw::WakesOnMessage, Act::Garble),
         (Flaw::LateCircuits, Act::Nothing),
         (Flaw::LiveAndLeft, Act::Nothing),
+        (Flaw::SameContentTwice, Act::Nothing),
+        (Flaw::EchoesRefused, Act::Nothing),
+        (Flaw::OpensNoise, Act::Garble),
         (Flaw::NothingForSingles, Act::Nothing),
         (Flaw::PartnerTells, Act::Garble),
     ] {
@@ -199,7 +305,7 @@ fn a_partner_who_tells_what_arrived_finds_the_slot() {
         let flaw = Some(Flaw::PartnerTells);
         let mut beats = Beats::new(tables.clone(), World::Real(flaw), 1);
         beats.beat(0, &mut Tagger { layer, index });
-        let lost = |event: &&Event| **event == Event::Told(0, false);
+        let lost = |event: &&Event| **event == Event::Told(0, 1, false);
         beats.view().events.iter().filter(lost).count()
     };
     let mut found = 0;

@@ -7,18 +7,28 @@ pub enum Flaw {
     StreamTwice,
     /// A batch that comes again is processed again.
     Twice,
+    /// A shard that is asked for a batch again repeats what it made of that batch, and not all that it sent.
+    RepeatsPart,
     /// A cell that is missing is left out of the next batch.
     NoFill,
     /// A gateway leaves out the cells of clients that sent none.
     SizesFollowPresence,
     /// A client links anew when a reply was not what it had to be.
     RelinksOnLoss,
+    /// A client goes back to an older round's circuits when a reply was not what it had to be.
+    FallsBackOnLoss,
     /// A client that sleeps links when a message came for it.
     WakesOnMessage,
     /// A batch that came too late for the round has circuits all the same.
     LateCircuits,
     /// A client that left a cell for a beat sends another one in it.
     LiveAndLeft,
+    /// A client's two circuits carry the same sealed bytes.
+    SameContentTwice,
+    /// An onion that was refused has its cell sent back as it came.
+    EchoesRefused,
+    /// Makers of noise keep keys, and open what was garbled once the round is over, as canaries are opened.
+    OpensNoise,
     /// Layer L returns nothing to a circuit that was swapped with nobody.
     NothingForSingles,
     /// The partner of a client tells the adversary which cells arrived. No rule forbids that.
@@ -27,15 +37,20 @@ pub enum Flaw {
 
 impl Flaw {
     /// Every flaw, in the order of declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::StreamTwice,
         Self::Twice,
+        Self::RepeatsPart,
         Self::NoFill,
         Self::SizesFollowPresence,
         Self::RelinksOnLoss,
+        Self::FallsBackOnLoss,
         Self::WakesOnMessage,
         Self::LateCircuits,
         Self::LiveAndLeft,
+        Self::SameContentTwice,
+        Self::EchoesRefused,
+        Self::OpensNoise,
         Self::NothingForSingles,
         Self::PartnerTells,
     ];

@@ -4,8 +4,9 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::cipher::{Cell, Cipher, Tweak, random_cell, sum};
+use super::ends::Ends;
 use super::flaw::Flaw;
-use super::tables::{Slot, Tables};
+use super::tables::Tables;
 use super::view::{Direction, Event, Names, Place, View};
 
 /// Who answers the adversary.
@@ -13,8 +14,8 @@ use super::view::{Direction, Event, Names, Place, View};
 pub enum World {
     /// Honest clients and shards as they are, or with a flaw.
     Real(Option<Flaw>),
-    /// A simulator, which knows what the adversary saw of the round and no more: whoever is honest sends
-    /// uniform cells, in batches of the round's sizes, at the schedule's times.
+    /// A simulator, which knows what the adversary saw of the round, circuits that are given, and no more: of
+    /// all others whoever is honest sends uniform cells, in batches of the round's sizes, at the schedule's times.
     Ideal,
 }
 
@@ -62,21 +63,23 @@ pub trait Adversary {
 /// A round's beats.
 #[derive(Debug)]
 pub struct Beats {
-    tables: Tables,
-    world: World,
-    cipher: Cipher,
+    pub(super) tables: Tables,
+    pub(super) world: World,
+    pub(super) cipher: Cipher,
     names: Names,
-    view: View,
-    rng: ChaCha8Rng,
+    pub(super) view: View,
+    pub(super) ends: Ends,
+    pub(super) rng: ChaCha8Rng,
 }
 
 /// Cells of one beat, by circuit.
-type Cells = Vec<Option<Cell>>;
+pub(super) type Cells = Vec<Option<Cell>>;
 
 impl Beats {
     /// Beats over these tables. With the flaw of late circuits, `tables` has those too.
     pub fn new(tables: Tables, world: World, seed: u64) -> Self {
         Self {
+            ends: Ends::of(&tables),
             tables,
             world,
             cipher: Cipher::new(world == World::Real(Some(Flaw::StreamTwice))),
@@ -91,7 +94,7 @@ impl Beats {
         &self.view
     }
 
-    fn has(&self, flaw: Flaw) -> bool {
+    pub(super) fn has(&self, flaw: Flaw) -> bool {
         self.world == World::Real(Some(flaw))
     }
 
@@ -114,70 +117,22 @@ impl Beats {
         self.clients_receive(beat, &contents, &cells);
     }
 
-    /// What clients say, and the cells that they and noise's makers start with.
-    fn clients_send(&mut self, beat: u32, adversary: &mut impl Adversary) -> (Cells, Cells) {
-        let mut contents = Vec::new();
-        let mut cells = Vec::new();
-        for number in 0..self.tables.circuits.len() {
-            let (client, slot) =
-                (self.tables.circuits[number].client, self.tables.circuits[number].slots[0]);
-            let content = random_cell(&mut self.rng);
-            let Some(client) = client else {
-                // The maker of noise keeps no keys, and fills the slot.
-                contents.push(None);
-                cells.push(Some(content));
-                continue;
-            };
-            if adversary.cuts(beat, client) {
-                self.view.events.push(Event::Absent(beat, client));
-                contents.push(None);
-                cells.push(self.filled(slot.to, Flaw::SizesFollowPresence));
-                continue;
-            }
-            let made = if self.has(Flaw::LiveAndLeft) && client == 0 { 2 } else { 1 };
-            let mut last = content;
-            for _ in 0..made {
-                last = self.made(beat, number, content);
-                self.see(beat, 0, Direction::Forward, slot, slot.to, last);
-            }
-            contents.push(Some(content));
-            cells.push(Some(last));
-        }
-        (contents, cells)
-    }
-
     /// A random cell in place of one that is missing; none with a flaw.
-    fn filled(&mut self, shard: usize, flaw: Flaw) -> Option<Cell> {
+    pub(super) fn filled(&mut self, shard: usize, flaw: Flaw) -> Option<Cell> {
         let flawed = self.has(flaw) && !self.tables.malicious[shard];
         (!flawed).then(|| random_cell(&mut self.rng))
     }
 
-    /// A client's cell: enciphered for each hop, the last one first.
-    fn made(&mut self, beat: u32, number: usize, content: Cell) -> Cell {
-        if self.world == World::Ideal {
-            return random_cell(&mut self.rng);
-        }
-        (1..=self.tables.layers).rev().fold(content, |cell, layer| {
-            let tweak = Tweak { beat, layer, direction: Direction::Forward };
-            self.cipher.encipher(((number, layer), tweak), &cell, &mut self.rng)
-        })
+    /// Whether the simulator plays this circuit's honest hops and knows nothing of it.
+    pub(super) fn is_simulated(&self, number: usize) -> bool {
+        self.world == World::Ideal && !self.tables.circuits[number].given
     }
 
-    /// Notes a cell that an honest sender gave to one of the adversary's shards.
-    fn see(
-        &mut self,
-        beat: u32,
-        layer: usize,
-        direction: Direction,
-        slot: Slot,
-        to: usize,
-        cell: Cell,
-    ) {
-        if self.tables.malicious[to] {
-            let place = Place { beat, layer, direction, slot };
-            let name = self.names.of(place, &cell);
-            self.view.events.push(Event::Cell(place, name));
-        }
+    /// Notes a cell that an honest sender put on a link. Links between honest shards hide their cells, but
+    /// nothing rests on that: whoever proves later who garbled may have to show them.
+    pub(super) fn see(&mut self, place: Place, cell: Cell) {
+        let name = self.names.of(place, &cell);
+        self.view.events.push(Event::Cell(place, name));
     }
 
     /// Takes all batches of a layer over their links, and through the shard behind. Returns what shards that
@@ -192,7 +147,7 @@ impl Beats {
         adversary: &mut impl Adversary,
     ) -> Cells {
         let shards = self.tables.malicious.len();
-        let mut again = vec![None; cells.len()];
+        let (mut again, mut asked) = (vec![None; cells.len()], vec![false; shards]);
         for (first, second) in (0..shards).flat_map(|one| (0..shards).map(move |two| (one, two))) {
             let on_link = self.tables.on_link(layer, first, second);
             if on_link.is_empty() {
@@ -204,12 +159,32 @@ impl Beats {
             };
             let batch = Batch { beat, layer, direction, from, to };
             self.transmit(batch, &on_link, cells, repeated, adversary);
-            self.process(batch, &on_link, cells, &mut again, adversary);
+            asked[to] |= self.process(batch, &on_link, cells, &mut again, adversary);
+        }
+        if !self.has(Flaw::RepeatsPart) {
+            self.repeat_whole(hop_behind(layer, direction), &asked, cells, &mut again);
         }
         again
     }
 
-    /// What the shard behind a link makes of a batch, and of the same batch again with one cell altered.
+    /// Who was asked for something again sends all that it sent, as the part of it that came in one batch would
+    /// show where that batch went.
+    fn repeat_whole(
+        &self,
+        hop: usize,
+        asked: &[bool],
+        cells: &[Option<Cell>],
+        again: &mut [Option<Cell>],
+    ) {
+        for (number, circuit) in self.tables.circuits.iter().enumerate() {
+            if circuit.slots.get(hop).is_some_and(|slot| asked[slot.to]) {
+                again[number] = again[number].or(cells[number]);
+            }
+        }
+    }
+
+    /// What the shard behind a link makes of a batch, and of the same batch again with one cell altered, if it
+    /// is asked again.
     fn process(
         &mut self,
         batch: Batch,
@@ -217,17 +192,17 @@ impl Beats {
         cells: &mut [Option<Cell>],
         again: &mut [Option<Cell>],
         adversary: &mut impl Adversary,
-    ) {
+    ) -> bool {
         let Batch { beat, layer, direction, from, .. } = batch;
-        // On the way back the last one is the gateway, which only hands on.
-        let hop = if direction == Direction::Forward { layer } else { layer - 1 };
+        let hop = hop_behind(layer, direction);
         if hop == 0 {
-            return;
+            return false;
         }
         let marked = adversary.again(batch).filter(|_| self.tables.malicious[from]);
         for (index, &number) in on_link.iter().enumerate() {
             let before = cells[number];
             cells[number] = before.map(|cell| self.hop(beat, hop, direction, number, cell));
+            self.see_taken(batch, number, cells[number]);
             let Some((place, mark)) = marked else { continue };
             self.names.mark(mark);
             let mark = if index == place { mark } else { Cell::default() };
@@ -239,6 +214,21 @@ impl Beats {
                 }
                 self.hop(beat, hop, direction, number, sum(&cell, &mark))
             });
+        }
+        marked.is_some()
+    }
+
+    /// Notes what one of the adversary's shards deciphered.
+    fn see_taken(&mut self, batch: Batch, number: usize, cell: Option<Cell>) {
+        let Batch { beat, layer, direction, to, .. } = batch;
+        if let Some(cell) = cell
+            && direction == Direction::Forward
+            && self.tables.malicious[to]
+        {
+            let place =
+                Place { beat, layer, direction, slot: self.tables.circuits[number].slots[layer] };
+            let name = self.names.of(place, &cell);
+            self.view.events.push(Event::Taken(place, name));
         }
     }
 
@@ -273,10 +263,9 @@ impl Beats {
         }
     }
 
-    /// Notes an honest shard's batch, and its cells if one of the adversary's receives them: those of the beat,
-    /// then those that are sent once more.
+    /// Notes an honest shard's batch and its cells: those of the beat, then those that are sent once more.
     fn see_leaving(&mut self, batch: Batch, on_link: &[usize], sources: [&[Option<Cell>]; 2]) {
-        let Batch { beat, layer, direction, to, .. } = batch;
+        let Batch { beat, layer, direction, .. } = batch;
         let slots: Vec<_> =
             on_link.iter().map(|&number| self.tables.circuits[number].slots[layer]).collect();
         let place = Place { beat, layer, direction, slot: slots[0] };
@@ -285,7 +274,7 @@ impl Beats {
         for source in sources {
             for (&number, &slot) in on_link.iter().zip(&slots) {
                 if let Some(cell) = source[number] {
-                    self.see(beat, layer, direction, slot, to, cell);
+                    self.see(Place { beat, layer, direction, slot }, cell);
                 }
             }
         }
@@ -300,9 +289,15 @@ impl Beats {
         number: usize,
         cell: Cell,
     ) -> Cell {
-        let shard = self.tables.circuits[number].slots[layer].to;
-        if self.world == World::Ideal && !self.tables.malicious[shard] {
-            return random_cell(&mut self.rng);
+        let slots = &self.tables.circuits[number].slots;
+        if !self.tables.malicious[slots[layer].to] {
+            let refused = layer < self.tables.layers && slots.len() == layer + 1;
+            if refused && self.has(Flaw::EchoesRefused) {
+                return cell;
+            }
+            if refused || self.is_simulated(number) {
+                return random_cell(&mut self.rng);
+            }
         }
         let key = ((number, layer), Tweak { beat, layer, direction });
         match direction {
@@ -338,30 +333,12 @@ impl Beats {
             }
         }
     }
+}
 
-    /// Clients read their replies. What they do then does not depend on it, but for the flaws.
-    fn clients_receive(&mut self, beat: u32, contents: &[Option<Cell>], cells: &[Option<Cell>]) {
-        if self.world == World::Ideal {
-            return;
-        }
-        for (number, carried) in cells.iter().enumerate() {
-            let circuit = &self.tables.circuits[number];
-            let (Some(client), Some(partner)) = (circuit.client, circuit.partner) else { continue };
-            let read = carried.map(|cell| {
-                (1..=self.tables.layers).fold(cell, |cell, layer| {
-                    let tweak = Tweak { beat, layer, direction: Direction::Backward };
-                    self.cipher.decipher(((number, layer), tweak), &cell, &mut self.rng)
-                })
-            });
-            let whole = read.is_some() && read == contents[partner];
-            if (self.has(Flaw::RelinksOnLoss) && !whole)
-                || (self.has(Flaw::WakesOnMessage) && whole && client == 1)
-            {
-                self.view.events.push(Event::Links(beat + 1, client));
-            }
-            if self.has(Flaw::PartnerTells) && client == 1 {
-                self.view.events.push(Event::Told(beat, whole));
-            }
-        }
+/// The hop behind a link. On the way back the last one is the gateway, hop 0, which only hands on.
+fn hop_behind(layer: usize, direction: Direction) -> usize {
+    match direction {
+        Direction::Forward => layer,
+        Direction::Backward => layer - 1,
     }
 }

@@ -41,21 +41,25 @@ pub enum Name {
 /// Something that the adversary sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A batch on a link, of so many cells: links hide what is in them.
+    /// A batch on a link, of so many cells.
     Batch {
         /// The link and the beat, with index 0.
         place: Place,
         /// Cells in it.
         cells: usize,
     },
-    /// A cell that an honest sender gives to a malicious shard.
+    /// A cell that an honest sender puts on a link.
     Cell(Place, Name),
+    /// What a malicious shard takes out of the cell in that slot, on the way to layer L.
+    Taken(Place, Name),
     /// A client sends nothing in a beat.
     Absent(u32, usize),
     /// A client links anew, in the beat.
     Links(u32, usize),
-    /// A partner says if what arrived was whole.
-    Told(u32, bool),
+    /// A client says if what arrived was whole: one of the adversary's, or with a flaw an honest partner.
+    Told(u32, usize, bool),
+    /// Once the round is over, a circuit is opened of which a reply was not whole.
+    Opened(Vec<Slot>),
 }
 
 /// All that an adversary sees, in order.
