@@ -1,7 +1,8 @@
 //! ML-KEM keys from documents: read in one form, or refused.
 #![no_main]
 
-use antiphon_onion::{KEM_KEY_BYTES, KemPublicKey};
+use antiphon_onion::KemPublicKey;
+use antiphon_wire::KEM_KEY_BYTES;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

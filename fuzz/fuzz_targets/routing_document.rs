@@ -69,6 +69,7 @@ fn document(keys: &[SigningKey], network: &NetworkFile) -> EpochDocument {
         peer_addresses: std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into(),
         client_addresses: std::net::SocketAddr::from(([127, 0, 0, 1], 2)).into(),
         onion_key: POINT,
+        kem_key: None,
         noise_volume: 4000,
         noise_sigma: 200 << 10,
     };

@@ -95,6 +95,7 @@ pub(crate) fn document(
         peer_addresses: SocketAddr::from(([127, 0, 0, 1], 1)).into(),
         client_addresses: SocketAddr::from(([127, 0, 0, 1], 2)).into(),
         onion_key: [0; 32],
+        kem_key: None,
         noise_volume: 1,
         noise_sigma: 1,
     };

@@ -1,9 +1,7 @@
 //! Settings of epochs and rounds, which the operator of a coordinator chooses.
 
 use antiphon_routing::{MAX_SHARDS, MOST_SEAL_KEYS, most_rounds};
-use antiphon_wire::{
-    MOST_ROUNDS_IN_FLIGHT, NetworkFile, Parameters, SERVICE_CONVERSATION, SUITE_1,
-};
+use antiphon_wire::{MOST_ROUNDS_IN_FLIGHT, NetworkFile, Parameters, SERVICE_CONVERSATION, Suite};
 
 /// Settings for every epoch that this coordinator plans, and for its own waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,14 +152,15 @@ impl CoordinatorConfig {
         u64::from(self.epoch_rounds).min(most_rounds(shards)).max(1)
     }
 
-    /// The epoch parameters that this configuration fixes; L follows from the roster.
+    /// The epoch parameters that this configuration and the network file fix; L follows from the roster.
     pub(crate) fn parameters(&self, network: &NetworkFile) -> Parameters {
-        self.parameters_with(self.interval_in(network))
+        let suite = network.policy.suite.number();
+        Parameters { suite, ..self.parameters_with(self.interval_in(network)) }
     }
 
     fn parameters_with(&self, interval_ms: u32) -> Parameters {
         Parameters {
-            suite: SUITE_1,
+            suite: Suite::default().number(),
             service: self.service,
             layers: 0,
             body: self.body,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use antiphon_onion::{OnionSecretKey, PeelKey, SealPublicKey};
+use antiphon_onion::{KemSecretKey, OnionSecretKey, PeelKey, SealPublicKey};
 use antiphon_routing::{PublishedKeys, VerifiedEpoch};
 use antiphon_wire::{IdentityKey, Round, ShardIndex};
 use ed25519_dalek::{SigningKey, VerifyingKey};
@@ -19,6 +19,8 @@ pub(crate) struct EpochContext {
     pub(crate) keys: Arc<[Option<VerifyingKey>]>,
     pub(crate) identity: SigningKey,
     pub(crate) onion: OnionSecretKey,
+    /// In suite 2, and in no other.
+    pub(crate) kem: Option<Arc<KemSecretKey>>,
     pub(crate) peel: Arc<PeelKey>,
     pub(crate) noise: Arc<NoiseMaker>,
     /// The seal keys of all shards and rounds.

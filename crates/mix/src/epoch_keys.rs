@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use antiphon_onion::{KeySet, OnionSecretKey, PeelKey, SealPublicKey, SealSecretKey};
+use antiphon_onion::{KemSecretKey, KeySet, OnionSecretKey, PeelKey, SealPublicKey, SealSecretKey};
 use antiphon_routing::{PublishedKeys, VerifiedEpoch};
 use antiphon_wire::{
-    Contribution, Digest, Epoch, EpochDocument, IdentityKey, OperatorIndex, Round,
+    Contribution, Digest, Epoch, EpochDocument, IdentityKey, OperatorIndex, Round, Suite,
 };
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use rand::CryptoRng;
@@ -26,6 +26,7 @@ pub(crate) struct KeyRequest {
     pub(crate) epoch: Epoch,
     pub(crate) first: Round,
     pub(crate) last: Round,
+    pub(crate) suite: Suite,
 }
 
 /// Keys that were offered for an epoch that is not published yet.
@@ -33,6 +34,8 @@ pub(crate) struct KeyRequest {
 pub(crate) struct OfferedKeys {
     pub(crate) contribution: Arc<Contribution>,
     onion: OnionSecretKey,
+    /// In suite 2, and in no other.
+    kem: Option<Arc<KemSecretKey>>,
     /// Drawn independently: a kept seed would make erasing them pointless.
     seals: BTreeMap<Round, SealSecretKey>,
     /// Digest of the document that was signed, with all shards' seal keys. `None` until then.
@@ -49,11 +52,12 @@ pub(crate) struct EpochKeys {
 impl OfferedKeys {
     /// Makes keys for the rounds asked for. `None` if that is no range of bearable size.
     pub(crate) fn generate(request: &KeyRequest, rng: &mut impl CryptoRng) -> Option<Self> {
-        let KeyRequest { network, operator, identity, epoch, first, last } = *request;
+        let KeyRequest { network, operator, identity, epoch, first, last, suite } = *request;
         if !(1..=MAX_ROUNDS).contains(&last.0.checked_sub(first.0)?.checked_add(1)?) {
             return None;
         }
         let onion = OnionSecretKey::generate(rng);
+        let kem = (suite == Suite::Hybrid).then(|| Arc::new(KemSecretKey::generate(rng)));
         // Each drawn apart from all others: erasing it erases all that it follows from.
         let seals: BTreeMap<_, _> =
             (first.0..=last.0).map(|round| (Round(round), SealSecretKey::generate(rng))).collect();
@@ -64,13 +68,14 @@ impl OfferedKeys {
             first_round: first,
             identity,
             onion_key: onion_key.to_bytes(),
+            kem_key: kem.as_ref().map(|kem| kem.public_key().to_wire()),
             seal_keys: seal_keys.iter().map(SealPublicKey::to_bytes).collect(),
             proof: [0; 64],
         };
         let context = contribution.possession_context(&network, operator);
         let set = KeySet { onion: &onion_key, seals: &seal_keys };
         contribution.proof = set.prove(&onion, seals.values(), &context, rng).0;
-        Some(Self { contribution: Arc::new(contribution), onion, seals, signed: None })
+        Some(Self { contribution: Arc::new(contribution), onion, kem, seals, signed: None })
     }
 
     /// Returns true if these are the keys for the rounds `first..=last`.
@@ -78,13 +83,14 @@ impl OfferedKeys {
         self.seals.keys().next() == Some(&first) && self.seals.keys().next_back() == Some(&last)
     }
 
-    /// Returns true if the onion key, which no other offer has, is in `document`.
+    /// Returns true if the keys for onions, which no other offer has, are in `document`.
     pub(crate) fn are_listed(&self, document: &EpochDocument) -> bool {
         let own = &self.contribution;
         document
             .shards
             .iter()
-            .any(|shard| shard.identity == own.identity && shard.onion_key == own.onion_key)
+            .filter(|shard| shard.identity == own.identity)
+            .any(|shard| shard.onion_key == own.onion_key && shard.kem_key == own.kem_key)
     }
 
     /// The keys at work, once the document they were signed into is published. `None` if `epoch`
@@ -106,8 +112,9 @@ impl OfferedKeys {
             identities: epoch.shards().iter().map(|shard| shard.identity).collect(),
             keys: epoch.shards().iter().map(|shard| key_of(&shard.identity)).collect(),
             identity: identity.clone(),
-            peel: Arc::new(PeelKey::plain(&self.onion)),
+            peel: Arc::new(PeelKey::plain(&self.onion).with_kem(self.kem.clone())),
             onion: self.onion,
+            kem: self.kem,
             noise: Arc::new(noise),
             published,
             epoch,

@@ -133,6 +133,7 @@ fn offer(plan: &Plan, network: &NetworkFile, place: &Place, shard: &Shard) -> Of
             first_round: plan.first_round,
             identity: IdentityKey::of(&shard.identity),
             onion_key: shard.onion.public_key().to_bytes(),
+            kem_key: None,
             seal_keys: shard.seals.iter().map(|seal| seal.public_key().to_bytes()).collect(),
             // Clients do not see proofs.
             proof: [0; 64],

@@ -71,10 +71,10 @@ impl HopKey {
         Self { point, u: point.to_montgomery().to_bytes(), sealed, table: None, kem: None }
     }
 
-    /// The same key with the shard's ML-KEM key beside it, which suite 2 encrypts to as well.
+    /// The same key with the shard's ML-KEM key beside it, if it has one: suite 2 encrypts to both.
     #[must_use]
-    pub fn with_kem(self, key: Arc<KemPublicKey>) -> Self {
-        Self { kem: Some(key), ..self }
+    pub fn with_kem(self, key: impl Into<Option<Arc<KemPublicKey>>>) -> Self {
+        Self { kem: key.into(), ..self }
     }
 
     pub(crate) fn kem(&self) -> Option<&KemPublicKey> {
@@ -154,10 +154,10 @@ impl PeelKey {
         Self { multiplier: Multiplier::new(secret), u, kem: None }
     }
 
-    /// The same key with the shard's ML-KEM key beside it, which suite 2 needs as well.
+    /// The same key with the shard's ML-KEM key beside it, if it has one: suite 2 needs both.
     #[must_use]
-    pub fn with_kem(mut self, key: Arc<KemSecretKey>) -> Self {
-        self.kem = Some(key);
+    pub fn with_kem(mut self, key: impl Into<Option<Arc<KemSecretKey>>>) -> Self {
+        self.kem = key.into();
         self
     }
 

@@ -8,7 +8,7 @@ mod point;
 mod seal;
 
 pub(crate) use eighth::eighth;
-pub use kem::{KEM_KEY_BYTES, KemPublicKey, KemSecretKey};
+pub use kem::{KemPublicKey, KemSecretKey};
 pub use onion::{OnionPublicKey, OnionSecretKey};
 pub(crate) use point::GroupPoint;
 pub use seal::{JointSealKey, SealKeySum, SealPublicKey, SealSecretKey};

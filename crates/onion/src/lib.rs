@@ -26,8 +26,8 @@ pub use ephemeral::EphemeralSecrets;
 pub use erasing_rng::ErasingRng;
 pub use hop_key::{HopKey, PeelKey};
 pub use keys::{
-    JointSealKey, KEM_KEY_BYTES, KemPublicKey, KemSecretKey, KeyError, OnionPublicKey,
-    OnionSecretKey, SealKeySum, SealPublicKey, SealSecretKey,
+    JointSealKey, KemPublicKey, KemSecretKey, KeyError, OnionPublicKey, OnionSecretKey, SealKeySum,
+    SealPublicKey, SealSecretKey,
 };
 pub use layout::{ephemeral_of, inner_of, inner_offset};
 pub use peel::{PeelError, Peeled, peel_batch};

@@ -1,6 +1,8 @@
 //! A shard's keys for an epoch, read and proven.
 
-use antiphon_onion::{KeyError, KeySet, OnionPublicKey, ProofOfPossession, SealPublicKey};
+use antiphon_onion::{
+    KemPublicKey, KeyError, KeySet, OnionPublicKey, ProofOfPossession, SealPublicKey,
+};
 use antiphon_wire::{Contribution, Digest, OperatorIndex};
 
 /// Reason why a shard's keys are of no use.
@@ -12,6 +14,12 @@ pub enum ContributionError {
     /// The shard has not proven that it knows their secrets.
     #[error("it has no valid proof of possession for its keys")]
     Possession,
+    /// It has an ML-KEM key where the network's suite has none, or none where it has one.
+    #[error("its keys are of another suite than the network's")]
+    Suite,
+    /// Another shard has the same ML-KEM key.
+    #[error("its ML-KEM key is another shard's")]
+    Twice,
 }
 
 /// The keys of a contribution, which are keys. Whether anybody knows their secrets is another matter.
@@ -24,6 +32,12 @@ pub(crate) struct ReadKeys {
 impl ReadKeys {
     pub(crate) fn of(contribution: &Contribution) -> Result<Self, KeyError> {
         let onion = OnionPublicKey::from_bytes(contribution.onion_key)?;
+        // Only looked at: whoever builds onions reads it from the document.
+        contribution
+            .kem_key
+            .as_ref()
+            .map(|key| KemPublicKey::from_bytes(key.as_bytes()))
+            .transpose()?;
         let seals = contribution.seal_keys.iter().map(|&key| SealPublicKey::from_bytes(key));
         Ok(Self { onion, seals: seals.collect::<Result<_, _>>()? })
     }

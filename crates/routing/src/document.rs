@@ -3,7 +3,9 @@
 mod bounds;
 mod checks;
 
-use antiphon_onion::{HopKey, JointSealKey, KeyError, OnionPublicKey};
+use std::sync::Arc;
+
+use antiphon_onion::{HopKey, JointSealKey, KemPublicKey, KeyError, OnionPublicKey};
 use antiphon_wire::{
     Digest, Epoch, EpochDocument, Geometry, IdentityKey, NetworkFile, OperatorIndex, Parameters,
     Round, ShardEntry, ShardIndex, SignedDocument,
@@ -33,6 +35,8 @@ pub(crate) struct CheckedContent {
     rules: EpochRules,
     paths: PathSampler,
     onion_keys: Vec<OnionPublicKey>,
+    /// In suite 2, and in no other.
+    kem_keys: Option<Vec<Arc<KemPublicKey>>>,
     hop_keys: Vec<HopKey>,
     /// One key for each round of the epoch.
     joint_seal_keys: Vec<JointSealKey>,
@@ -148,6 +152,13 @@ impl VerifiedEpoch {
         }
         let position = (round.0 - document.first_round.0) as usize;
         let joint = &self.content.joint_seal_keys[position];
-        Some(HopKey::sealed_each(&self.content.onion_keys, joint))
+        let sealed = HopKey::sealed_each(&self.content.onion_keys, joint);
+        Some(sealed.map(|keys| with_kems(keys, self.content.kem_keys.as_deref())))
     }
+}
+
+/// The shards' keys with the halves that suite 2 adds, if there are any.
+fn with_kems(keys: Vec<HopKey>, kems: Option<&[Arc<KemPublicKey>]>) -> Vec<HopKey> {
+    let Some(kems) = kems else { return keys };
+    keys.into_iter().zip(kems).map(|(key, kem)| key.with_kem(Arc::clone(kem))).collect()
 }

@@ -1,12 +1,12 @@
 //! Epoch documents from what shards offer: a coordinator puts one together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_dp_noise::{NoiseAllocation, SolveError, solve};
 use antiphon_onion::{KeyError, SealKeySum};
 use antiphon_wire::{
     Contribution, Digest, Epoch, EpochDocument, IdentityKey, NetworkFile, OperatorIndex,
-    PROTOCOL_VERSION, Parameters, Registration, Round, ShardEntry, Timestamp,
+    PROTOCOL_VERSION, Parameters, Registration, Round, ShardEntry, Suite, Timestamp,
 };
 
 use crate::contribution::{ContributionError, ReadKeys};
@@ -113,6 +113,7 @@ fn put_together(
     read: impl Fn(&Offer, OperatorIndex) -> Result<ReadKeys, ContributionError>,
 ) -> Result<EpochDocument, AssembleError> {
     let by_operator = quorate(offers);
+    kem_keys(&by_operator, network.policy.suite)?;
     let (noise, hops) = least_noise_and_hops(&by_operator, &draft.parameters, network)?;
     let mut parameters = draft.parameters;
     parameters.layers = parameters.layers.max(hops + 1);
@@ -155,6 +156,24 @@ fn quorate(offers: &[Offer]) -> ByOperator<'_> {
     by_operator
 }
 
+/// Checks that the offers have the ML-KEM keys that the suite has, each its own.
+fn kem_keys(by_operator: &ByOperator<'_>, suite: Suite) -> Result<(), AssembleError> {
+    let mut seen = BTreeSet::new();
+    for Contribution { identity: shard, kem_key, .. } in
+        by_operator.values().flatten().map(|offer| &offer.contribution)
+    {
+        let wrong = |error| Err(AssembleError::Keys { shard: *shard, error });
+        if kem_key.is_some() != (suite == Suite::Hybrid) {
+            return wrong(ContributionError::Suite);
+        }
+        // No shard sees the keys of another before it has offered its own.
+        if kem_key.as_ref().is_some_and(|key| !seen.insert(key)) {
+            return wrong(ContributionError::Twice);
+        }
+    }
+    Ok(())
+}
+
 /// The least noise and the fewest mixing hops that keep the policy with these operators.
 fn least_noise_and_hops(
     by_operator: &ByOperator<'_>,
@@ -188,6 +207,7 @@ fn entries(by_operator: &ByOperator<'_>, noise: &NoiseAllocation) -> Vec<ShardEn
             peer_addresses: offer.registration.peer_addresses.clone(),
             client_addresses: offer.registration.client_addresses.clone(),
             onion_key: offer.contribution.onion_key,
+            kem_key: offer.contribution.kem_key.clone(),
             noise_volume: noise.volume(),
             noise_sigma: noise.sigma().units(),
         }));

@@ -93,6 +93,7 @@ impl ProposalCheck {
             || offered.epoch != document.epoch
             || offered.first_round != document.first_round
             || offered.onion_key != entry.onion_key
+            || offered.kem_key != entry.kem_key
             || offered.seal_keys.len() != sums.len()
         {
             return Err(ProposalError::Contribution { shard });

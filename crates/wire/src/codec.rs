@@ -171,6 +171,26 @@ impl<T: Decode> Decode for Vec<T> {
     }
 }
 
+/// A byte that says whether the value follows, and the value if it does.
+impl<T: Encode> Encode for Option<T> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(self.is_some()));
+        if let Some(value) = self {
+            value.encode(out);
+        }
+    }
+}
+
+impl<T: Decode> Decode for Option<T> {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match u8::decode(input)? {
+            0 => Ok(None),
+            1 => T::decode(input).map(Some),
+            _ => Err(DecodeError::OutOfRange("the byte before what may be left out")),
+        }
+    }
+}
+
 impl<T: Encode> Encode for Arc<T> {
     fn encode(&self, out: &mut Vec<u8>) {
         T::encode(self, out);

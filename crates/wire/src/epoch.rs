@@ -4,15 +4,15 @@ use ed25519_dalek::SigningKey;
 
 use crate::codec::{Decode, DecodeError, Encode, Reader, record};
 use crate::{
-    Addresses, Digest, Epoch, IdentityKey, OperatorIndex, Round, Signable, Signature, Signed,
-    Timestamp,
+    Addresses, Digest, Epoch, IdentityKey, KemKey, OperatorIndex, Round, Signable, Signature,
+    Signed, Timestamp,
 };
 
 /// The version of every format in this crate.
-pub const PROTOCOL_VERSION: u16 = 3;
+pub const PROTOCOL_VERSION: u16 = 4;
 
-/// X25519, BLAKE3, AES-256-GCM forward and AES-256-CTR back.
-pub const SUITE_1: u8 = 1;
+/// The number of [`Suite::Classic`](crate::Suite::Classic).
+pub const SUITE_1: u8 = crate::Suite::Classic.number();
 
 /// The service at layer L that carries conversations: two deposits at one dead drop swap bodies.
 pub const SERVICE_CONVERSATION: u8 = 0;
@@ -44,7 +44,7 @@ record! {
     /// Values that hold for all rounds of an epoch.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Parameters {
-        /// Cryptographic suite: [`SUITE_1`] is the only one.
+        /// Cryptographic [suite](crate::Suite), by its number: that of the network file's policy.
         pub suite: u8,
         /// Service that layer L runs on deposits: [`SERVICE_CONVERSATION`] is the only one.
         pub service: u8,
@@ -93,6 +93,8 @@ record! {
         pub client_addresses: Addresses,
         /// Onion key for this epoch, a compressed Edwards point.
         pub onion_key: [u8; 32],
+        /// ML-KEM key for this epoch, in suite 2 and in no other.
+        pub kem_key: Option<KemKey>,
         /// V: noise deposits that the shard adds in every round.
         pub noise_volume: u32,
         /// Width of the distribution of the shard's pair count, in 1/1024.
@@ -194,9 +196,11 @@ record! {
         pub identity: IdentityKey,
         /// The onion key, a compressed Edwards point.
         pub onion_key: [u8; 32],
+        /// The ML-KEM key, in suite 2 and in no other.
+        pub kem_key: Option<KemKey>,
         /// One seal key per round: compressed Edwards points, of which the keys are the eightfold.
         pub seal_keys: Vec<[u8; 32]>,
-        /// One proof that the shard knows the secrets of all these keys.
+        /// One proof that the shard knows the secrets of onion key and seal keys, made for this ML-KEM key.
         pub proof: [u8; 64],
     }
 }
@@ -207,15 +211,16 @@ impl Contribution {
         Digest::of(&self.to_bytes())
     }
 
-    /// The bytes that its proof of possession is bound to, beside the keys themselves: network, operator,
-    /// shard, epoch and rounds.
+    /// The bytes that its proof of possession is bound to, beside the keys that it proves: network, operator,
+    /// shard, epoch, rounds, and the ML-KEM key, whose secret no such proof is about.
     pub fn possession_context(&self, network: &Digest, operator: OperatorIndex) -> Vec<u8> {
-        let mut bytes = b"antiphon v2 proof of possession\0".to_vec();
+        let mut bytes = b"antiphon v3 proof of possession\0".to_vec();
         network.encode(&mut bytes);
         operator.encode(&mut bytes);
         self.identity.encode(&mut bytes);
         self.epoch.encode(&mut bytes);
         self.first_round.encode(&mut bytes);
+        self.kem_key.encode(&mut bytes);
         bytes
     }
 }

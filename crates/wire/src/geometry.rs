@@ -31,6 +31,12 @@ pub enum GeometryError {
 }
 
 impl Geometry {
+    /// Bytes of the longest onion that any geometry has.
+    pub const MOST_ONION_BYTES: usize = {
+        let longest = Self { layers: 100, body: 16384, suite: Suite::Hybrid };
+        longest.onion_bytes(Layer::FIRST)
+    };
+
     /// A geometry of `layers` = L layers and bodies of `body` bytes, in suite 1.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ mod epoch;
 mod equation;
 mod geometry;
 mod ids;
+mod kem_key;
 mod network;
 mod round;
 mod signed;
@@ -33,6 +34,7 @@ pub use geometry::{
     DEAD_DROP_BYTES, EPHEMERAL_BYTES, Geometry, GeometryError, NEXT_HOP_BYTES, TAG_BYTES,
 };
 pub use ids::{Epoch, Layer, OperatorIndex, Round, ShardIndex, Term, Timestamp};
+pub use kem_key::{KEM_KEY_BYTES, KemKey};
 pub use network::{KeyTextError, NetworkFile, NetworkFileError, Operator, Policy};
 pub use round::{
     BatchHeader, Direction, FilterSalt, FilterStatement, Finding, PeerMessage, Reason, SealAct,

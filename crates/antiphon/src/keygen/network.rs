@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use antiphon_process::keyfile::write_public;
 use antiphon_routing::{FEW_HONEST_TARGET, Ppm, mixing_hops};
-use antiphon_wire::{NetworkFile, Operator, Policy};
+use antiphon_wire::{NetworkFile, Operator, Policy, Suite};
 use clap::Args;
 
 use super::KeygenError;
@@ -56,6 +56,9 @@ pub(super) struct NetworkArguments {
         value_parser = clap::value_parser!(u32).range(1..=3_600_000)
     )]
     longest_deadline: u32,
+    /// Cryptographic suite of the onions: 1 is X25519; 2 is X25519 and ML-KEM-768, for onions of 17 kB
+    #[arg(long, value_name = "N", default_value_t = Policy::DEFAULT.suite)]
+    suite: Suite,
     /// Allow operators with more than the malicious share of the weight, which all users then trust outright
     #[arg(long)]
     trust_heavy_operators: bool,
@@ -96,6 +99,7 @@ impl NetworkArguments {
             least_round_interval_ms: self.round_interval,
             longest_epoch_s: self.longest_epoch,
             longest_deadline_ms: self.longest_deadline,
+            suite: self.suite,
             trusts_heavy_operators: self.trust_heavy_operators,
             ..default
         })
@@ -124,6 +128,7 @@ fn render(network: &NetworkFile) -> String {
         least_round_interval_ms,
         longest_epoch_s,
         longest_deadline_ms,
+        suite,
         trusts_heavy_operators,
     } = network.policy;
     let malicious = f64::from(malicious_ppm) / f64::from(Ppm::WHOLE);
@@ -159,6 +164,8 @@ least_round_interval_ms = {least_round_interval_ms}
 # former at most.
 longest_epoch_s = {longest_epoch_s}
 longest_deadline_ms = {longest_deadline_ms}
+# What onions are encrypted with: 1 is X25519, 2 is X25519 and ML-KEM-768.
+suite = {suite}
 {heavy}
 # The operators. The weight is an operator's share in every path, relative to the others'.
 "
@@ -201,6 +208,7 @@ mod tests {
                 epsilon,
                 delta,
                 total_delta: 1.0,
+                suite: Suite::Hybrid,
                 trusts_heavy_operators: true,
                 ..Policy::default()
             };

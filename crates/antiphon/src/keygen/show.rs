@@ -135,8 +135,8 @@ fn network_in_words(network: &NetworkFile) -> Vec<String> {
             policy.total_delta, policy.total_over_days, policy.attempts
         ),
         format!(
-            "policy: at least {} mixing hops, at most {} pairs of onions a client",
-            policy.least_mixing_hops, policy.most_pairs
+            "policy: onions of suite {}, at least {} mixing hops, at most {} pairs of onions a client",
+            policy.suite, policy.least_mixing_hops, policy.most_pairs
         ),
         format!(
             "policy: at least {} ms between rounds, at most {} s an epoch and {} ms a deadline",

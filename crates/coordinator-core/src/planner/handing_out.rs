@@ -72,6 +72,7 @@ mod tests {
                 first_round: Round(1),
                 identity: IdentityKey(identity),
                 onion_key: [0; 32],
+                kem_key: None,
                 seal_keys: vec![[0; 32]; rounds],
                 proof: [0; 64],
             })

@@ -65,6 +65,7 @@ impl World {
             first_round,
             identity: shard(number),
             onion_key: [0; 32],
+            kem_key: None,
             seal_keys: vec![[0; 32]; rounds],
             proof: [0; 64],
         };

@@ -215,6 +215,7 @@ impl FakeShard {
             first_round,
             identity,
             onion_key: onion_key.to_bytes(),
+            kem_key: None,
             seal_keys: seal_keys.iter().map(SealPublicKey::to_bytes).collect(),
             proof: [0; 64],
         };

@@ -27,6 +27,7 @@ fn document(epoch: u64, shards: u8) -> Arc<SignedDocument> {
         peer_addresses: SocketAddr::from(([127, 0, 0, 1], 1)).into(),
         client_addresses: SocketAddr::from(([127, 0, 0, 1], 2)).into(),
         onion_key: [number; 32],
+        kem_key: None,
         noise_volume: 1,
         noise_sigma: 1,
     };

@@ -85,6 +85,7 @@ impl Shard {
             epoch,
             first,
             last,
+            suite: self.config.network.policy.suite,
         };
         let rng = self.entropy.generator();
         self.outputs.push_back(Output::Work(Work(Job::Keys(Box::new((request, rng))))));

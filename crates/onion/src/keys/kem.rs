@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use antiphon_wire::{KEM_KEY_BYTES, KemKey};
 use ml_kem::kem::{Decapsulate, KeyExport};
 use ml_kem::ml_kem_768::{DecapsulationKey, EncapsulationKey};
 use rand::CryptoRng;
@@ -9,9 +10,6 @@ use subtle::{ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 use super::KeyError;
-
-/// Bytes of a public key.
-pub const KEM_KEY_BYTES: usize = 1184;
 
 /// The BLAKE3 context string of a public key's hash.
 const KEY_CONTEXT: &str = "Antiphon 2026 onion suite 2 key";
@@ -98,6 +96,11 @@ impl KemPublicKey {
     /// The encoded key.
     pub fn to_bytes(&self) -> [u8; KEM_KEY_BYTES] {
         self.key.to_bytes().into()
+    }
+
+    /// The key as documents list it.
+    pub fn to_wire(&self) -> KemKey {
+        KemKey::new(self.to_bytes())
     }
 
     pub(crate) fn hash(&self) -> &[u8; 32] {

@@ -1,18 +1,19 @@
 //! The rules that a document has to keep, one function each.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use antiphon_dp_noise::{
     CheckError, DistributionError, NoiseAllocation, OperatorShare, PairDistribution, Sigma,
 };
-use antiphon_onion::{HopKey, JointSealKey, KeyError, OnionPublicKey};
+use antiphon_onion::{HopKey, JointSealKey, KemPublicKey, KeyError, OnionPublicKey};
 use antiphon_wire::{
     BadSignature, Digest, EpochDocument, Geometry, GeometryError, IdentityKey, NetworkFile,
-    OperatorIndex, PROTOCOL_VERSION, Round, SERVICE_CONVERSATION, SUITE_1, ShardIndex, Signable,
-    SignedDocument,
+    OperatorIndex, PROTOCOL_VERSION, Parameters, Round, SERVICE_CONVERSATION, ShardIndex, Signable,
+    SignedDocument, Suite,
 };
 
-use super::{CheckedContent, bounds};
+use super::{CheckedContent, bounds, with_kems};
 use crate::{
     EpochRules, Honest, Horizon, MOST_SEAL_KEYS, OperatorSlice, PathSampler, RulesError,
     SamplerError, TotalDelta,
@@ -56,6 +57,14 @@ pub enum DocumentError {
         suite: u8,
         /// Service that the document names.
         service: u8,
+    },
+    /// The onions are of another suite than the policy's.
+    #[error("the document has onions of suite {found}; the network's policy is suite {expected}")]
+    OtherSuite {
+        /// Suite that the document names.
+        found: Suite,
+        /// Suite of the policy.
+        expected: Suite,
     },
     /// A number is out of its range.
     #[error("the document's {what} is out of range")]
@@ -211,13 +220,16 @@ pub(crate) fn content(
     total(document, network, &shares, &allocation, &rules)?;
     let joint_seal_keys = seal_keys(document)?;
     let onion_keys = onion_keys(document)?;
+    let kem_keys = kem_keys(document, geometry.suite())?;
+    let hop_keys = onion_keys.iter().map(HopKey::plain).collect();
     Ok(CheckedContent {
         digest: document.digest(),
         geometry,
         rules,
         paths: sampler(network, &groups)?,
-        hop_keys: onion_keys.iter().map(HopKey::plain).collect(),
+        hop_keys: with_kems(hop_keys, kem_keys.as_deref()),
         onion_keys,
+        kem_keys,
         joint_seal_keys,
     })
 }
@@ -247,8 +259,13 @@ fn parameters(document: &EpochDocument, network: &NetworkFile) -> Result<Geometr
         return Err(DocumentError::OtherNetwork { found: document.network, expected });
     }
     let p = &document.parameters;
-    if p.suite != SUITE_1 || p.service != SERVICE_CONVERSATION {
-        return Err(DocumentError::Unsupported { suite: p.suite, service: p.service });
+    let Ok(suite) = Suite::of_number(p.suite) else { return Err(unsupported(p)) };
+    if p.service != SERVICE_CONVERSATION {
+        return Err(unsupported(p));
+    }
+    let expected = network.policy.suite;
+    if suite != expected {
+        return Err(DocumentError::OtherSuite { found: suite, expected });
     }
     let out_of_range = |what| Err(DocumentError::OutOfRange { what });
     let rounds = document.rounds();
@@ -280,7 +297,11 @@ fn parameters(document: &EpochDocument, network: &NetworkFile) -> Result<Geometr
     if document.shards.is_empty() || document.shards.len() > MAX_SHARDS {
         return out_of_range("number of shards");
     }
-    Ok(Geometry::new(p.layers, p.body)?)
+    Ok(Geometry::new(p.layers, p.body)?.with_suite(suite))
+}
+
+fn unsupported(p: &Parameters) -> DocumentError {
+    DocumentError::Unsupported { suite: p.suite, service: p.service }
 }
 
 /// Checks that every shard is on its operator's list, and is in the document once.
@@ -458,6 +479,33 @@ fn onion_keys(document: &EpochDocument) -> Result<Vec<OnionPublicKey>, DocumentE
             })
         })
         .collect()
+}
+
+/// The shards' ML-KEM keys, or `None` in a suite that has none.
+fn kem_keys(
+    document: &EpochDocument,
+    suite: Suite,
+) -> Result<Option<Vec<Arc<KemPublicKey>>>, DocumentError> {
+    let mut keys = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (position, entry) in document.shards.iter().enumerate() {
+        let shard = ShardIndex(position as u16);
+        let wrong = |problem| Err(DocumentError::Shard { shard, problem });
+        match (suite, &entry.kem_key) {
+            (Suite::Classic, None) => {}
+            (Suite::Classic, Some(_)) => return wrong("has an ML-KEM key, which suite 1 has not"),
+            (Suite::Hybrid, None) => return wrong("has no ML-KEM key, which suite 2 needs"),
+            (Suite::Hybrid, Some(key)) if !seen.insert(key) => {
+                return wrong("has the ML-KEM key of another");
+            }
+            (Suite::Hybrid, Some(key)) => {
+                let key = KemPublicKey::from_bytes(key.as_bytes())
+                    .map_err(|error| DocumentError::OnionKey { shard, error })?;
+                keys.push(Arc::new(key));
+            }
+        }
+    }
+    Ok((suite == Suite::Hybrid).then_some(keys))
 }
 
 fn sampler(network: &NetworkFile, groups: &Groups) -> Result<PathSampler, SamplerError> {

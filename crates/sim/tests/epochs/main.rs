@@ -13,5 +13,6 @@ mod members;
 mod numbers;
 mod proposals;
 mod rotation;
+mod suites;
 mod swarm;
 mod thousand;

@@ -15,9 +15,11 @@ use antiphon_onion::ErasingRng;
 use antiphon_sim::adversary::Keys;
 use antiphon_sim::scenario::{converse, log};
 use antiphon_sim::{Network, Payload, Sent, Setup};
-use antiphon_wire::{Direction, Epoch, FromClient, Round, Timestamp, ToCoordinator, ToShard};
+use antiphon_wire::{
+    Direction, Epoch, FromClient, Round, Suite, Timestamp, ToCoordinator, ToShard,
+};
 use curve25519_dalek::{EdwardsPoint, Scalar};
-use rand::SeedableRng as _;
+use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 use zeroize::Zeroizing;
 
@@ -68,9 +70,11 @@ impl Seen {
     }
 }
 
-/// Three shards and four clients, of whom two talk, whose epochs have eight rounds of a second.
+/// Three shards and four clients, of whom two talk, whose epochs have eight rounds of a second. Suite 2 has all
+/// the secrets of suite 1, and one more.
 fn network(hosts: &mut Hosts) -> (Network, Arc<Mutex<Seen>>) {
     let mut setup = Setup::small(3, 4).with_little_noise();
+    setup.policy.suite = Suite::Hybrid;
     setup.coordinator.epoch_rounds = 8;
     setup.coordinator.prepare_ahead_rounds = 3;
     let seen = Arc::new(Mutex::new(Seen::default()));
@@ -84,7 +88,8 @@ fn network(hosts: &mut Hosts) -> (Network, Arc<Mutex<Seen>>) {
     (network, seen)
 }
 
-/// The secret onion keys that were made of what hosts gave, masked, with their public keys.
+/// The secrets of both kinds that were made of what hosts gave for these public onion keys, masked: of X25519, and
+/// the seeds that ML-KEM keys follow from.
 fn onion_secrets(given: &Needles, public: &[[u8; 32]]) -> Needles {
     let mut secrets = Needles::default();
     for entropy in given.iter() {
@@ -93,6 +98,9 @@ fn onion_secrets(given: &Needles, public: &[[u8; 32]]) -> Needles {
         let secret = Zeroizing::new(Scalar::random(&mut rng));
         if public.contains(&EdwardsPoint::mul_base(&secret).compress().0) {
             secrets.add(secret.as_bytes());
+            let mut seed = Zeroizing::new([0; 32]);
+            rng.fill_bytes(&mut *seed);
+            secrets.add(&seed);
         }
     }
     secrets
@@ -120,9 +128,12 @@ fn memory_gives_no_secret_of_an_epoch_or_round_that_is_over() {
     let all = hosts.given.lock().unwrap().clone();
     let now: Vec<_> = seen.onion_keys.iter().map(|(_, key)| *key).collect();
     let alive = onion_secrets(&all, &now[made.len()..]);
-    assert!(!alive.found().is_empty(), "keys in use are found");
+    let found = alive.found();
+    for kind in 0..2 {
+        assert!(found.iter().any(|at| at % 2 == kind), "keys in use are found: {found:?}");
+    }
     let over = onion_secrets(&given, &made);
-    assert_eq!(over.len(), made.len(), "the test knows how keys are made");
+    assert_eq!(over.len(), 2 * made.len(), "the test knows how keys are made");
     assert_eq!(over.found(), [0; 0], "onion keys of epochs that are over");
 }
 

@@ -5,6 +5,7 @@
 use antiphon_client_core::{ConversationId, ConversationSecret, Opening, Outcome, Role, Start};
 use antiphon_coordinator_core::RoundResult;
 use antiphon_sim::{Network, Setup};
+use antiphon_wire::Suite;
 
 fn open(network: &mut Network, a: usize, b: usize) -> (ConversationId, ConversationId) {
     let secret = || ConversationSecret([7; 32]);
@@ -17,8 +18,10 @@ fn open(network: &mut Network, a: usize, b: usize) -> (ConversationId, Conversat
 
 #[test]
 fn two_clients_exchange_messages_both_ways() {
-    for shards in [3, 5] {
-        let mut network = Network::new(Setup::small(shards, 6));
+    for (shards, suite) in [(3, Suite::Classic), (5, Suite::Classic), (3, Suite::Hybrid)] {
+        let mut setup = Setup::small(shards, 6);
+        setup.policy.suite = suite;
+        let mut network = Network::new(setup);
         let (a, b) = open(&mut network, 0, 1);
         let there: Vec<u8> = (0..3000u32).map(|i| i as u8).collect();
         let back = b"and back".to_vec();
@@ -31,7 +34,7 @@ fn two_clients_exchange_messages_both_ways() {
         for (at, notice) in &network.record.coordinator {
             println!("{} {notice}", at.0 - antiphon_sim::START.0);
         }
-        assert!(done, "not delivered with {shards} shards");
+        assert!(done, "not delivered with {shards} shards and suite {suite}");
         assert_eq!(network.record.received(1).collect::<Vec<_>>(), [there]);
         assert_eq!(network.record.received(0).collect::<Vec<_>>(), [back]);
     }

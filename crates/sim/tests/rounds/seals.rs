@@ -6,7 +6,7 @@ use antiphon_sim::adversary::{InRounds, Keys, SealPlay, SealSpoiler};
 use antiphon_sim::scenario::{Talk, Verdict, quick};
 use antiphon_sim::{Party, Payload, Sent, Setup};
 use antiphon_wire::{
-    PeerMessage, Reason, Round, RoundOutcome, SealAct, SealStatement, Signed, Timestamp,
+    PeerMessage, Reason, Round, RoundOutcome, SealAct, SealStatement, Signed, Suite, Timestamp,
 };
 
 const ROUND: Round = Round(3);
@@ -32,6 +32,17 @@ fn a_key_withheld_before_the_others_are_released_makes_a_free_abort() {
     let (mut talk, verdict) = play(fifth(), SealPlay::WithholdEarly);
     verdict.nothing_opened(&[SPOILER]);
     verdict.all_clients(Outcome::FreeAbort);
+    talk.charges_match();
+}
+
+/// A quantum computer would open it, with the ML-KEM secrets of malicious seal shards.
+#[test]
+fn the_same_abort_is_charged_in_suite_2() {
+    let mut setup = fifth();
+    setup.policy.suite = Suite::Hybrid;
+    let (mut talk, verdict) = play(setup, SealPlay::WithholdEarly);
+    verdict.nothing_opened(&[SPOILER]);
+    verdict.all_clients(Outcome::ChargedAbort);
     talk.charges_match();
 }
 

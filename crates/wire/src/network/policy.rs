@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use super::{NetworkFileError, plain};
+use crate::Suite;
 use crate::codec::Encode;
 
 /// Limits of a network on its epochs, and the guarantee that they give.
@@ -37,6 +38,9 @@ pub struct Policy {
     pub longest_epoch_s: u32,
     /// The longest of each of a round's deadlines, in milliseconds.
     pub longest_deadline_ms: u32,
+    /// The suite that every epoch's onions are of. No coordinator chooses it: one suite sends more, the other
+    /// promises less.
+    pub suite: Suite,
     /// `true` if operators with more than `malicious_ppm` of the weight are meant to be in the network: none
     /// of them is ever counted as malicious.
     pub trusts_heavy_operators: bool,
@@ -51,7 +55,7 @@ impl Default for Policy {
 impl Policy {
     /// f = 0.2; epsilon = ln 2 and delta = 1e-6 over K = 1000; as many attempts; one pair a client; 14
     /// mixing hops; a round a second at most; epochs of six hours and deadlines of half a minute at
-    /// most. The total over a year is 0.3: five equal operators keep it with 14 hops, a round a second and all
+    /// most; suite 1. The total over a year is 0.3: five equal operators keep it with 14 hops, a round a second and all
     /// attempts used up.
     pub const DEFAULT: Self = Self {
         malicious_ppm: 200_000,
@@ -66,6 +70,7 @@ impl Policy {
         least_round_interval_ms: 1000,
         longest_epoch_s: 6 * 60 * 60,
         longest_deadline_ms: 30_000,
+        suite: Suite::Classic,
         trusts_heavy_operators: false,
     };
 
@@ -110,6 +115,7 @@ impl Policy {
         self.least_round_interval_ms.encode(bytes);
         self.longest_epoch_s.encode(bytes);
         self.longest_deadline_ms.encode(bytes);
+        bytes.push(self.suite.number());
         bytes.push(u8::from(self.trusts_heavy_operators));
     }
 }

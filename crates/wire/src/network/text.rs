@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::policy::{malicious_out_of_range, wrong};
 use super::{NetworkFile, NetworkFileError, Operator, Policy, plain};
-use crate::IdentityKey;
+use crate::{IdentityKey, Suite};
 
 /// Value of `policy.operators_above_malicious` that allows such operators.
 const TRUSTED: &str = "are trusted";
@@ -31,6 +31,7 @@ struct RawPolicy {
     least_round_interval_ms: u32,
     longest_epoch_s: u32,
     longest_deadline_ms: u32,
+    suite: u8,
     operators_above_malicious: Option<String>,
 }
 
@@ -50,6 +51,7 @@ impl Default for RawPolicy {
             least_round_interval_ms: policy.least_round_interval_ms,
             longest_epoch_s: policy.longest_epoch_s,
             longest_deadline_ms: policy.longest_deadline_ms,
+            suite: policy.suite.number(),
             operators_above_malicious: None,
         }
     }
@@ -68,6 +70,8 @@ impl RawPolicy {
                 return Err(wrong("operators_above_malicious", words, &expected));
             }
         };
+        let suite = Suite::of_number(self.suite)
+            .map_err(|_| wrong("suite", self.suite, "1 (X25519) or 2 (X25519 and ML-KEM-768)"))?;
         Ok(Policy {
             malicious_ppm: (self.malicious * 1e6).round() as u32,
             epsilon: self.epsilon,
@@ -81,6 +85,7 @@ impl RawPolicy {
             least_round_interval_ms: self.least_round_interval_ms,
             longest_epoch_s: self.longest_epoch_s,
             longest_deadline_ms: self.longest_deadline_ms,
+            suite,
             trusts_heavy_operators,
         })
     }

@@ -87,6 +87,7 @@ fn list_items_take_little_more_memory_than_bytes() {
         peer_addresses: address.clone(),
         client_addresses: address,
         onion_key: [0; 32],
+        kem_key: None,
         noise_volume: 0,
         noise_sigma: 0,
     });
@@ -96,6 +97,7 @@ fn list_items_take_little_more_memory_than_bytes() {
         first_round: Round(0),
         identity: IdentityKey([0; 32]),
         onion_key: [0; 32],
+        kem_key: None,
         seal_keys: Vec::new(),
         proof: [0; 64],
     });

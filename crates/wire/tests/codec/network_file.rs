@@ -1,6 +1,6 @@
 //! The network file: what is pinned is what was written, or an error that says what to change.
 
-use antiphon_wire::{IdentityKey, NetworkFile, Operator, OperatorIndex, Policy};
+use antiphon_wire::{IdentityKey, NetworkFile, Operator, OperatorIndex, Policy, Suite};
 use ed25519_dalek::SigningKey;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
@@ -19,6 +19,7 @@ least_mixing_hops = 16
 least_round_interval_ms = 2500
 longest_epoch_s = 7200
 longest_deadline_ms = 9000
+suite = 2
 operators_above_malicious = "are trusted"
 
 [[operator]]
@@ -52,6 +53,7 @@ fn a_file_says_what_it_says() {
         least_round_interval_ms: 2500,
         longest_epoch_s: 7200,
         longest_deadline_ms: 9000,
+        suite: Suite::Hybrid,
         trusts_heavy_operators: true,
     };
     assert_eq!(network.policy, policy);
@@ -69,7 +71,7 @@ fn the_id_of_a_file_stays_what_it_is() {
     assert_eq!(hex::encode(id.0), SAMPLE_ID);
 }
 
-const SAMPLE_ID: &str = "838f2780da6caad89f164b00d31845bb2c7b617e311250d2d747b827efa3ca97";
+const SAMPLE_ID: &str = "120ba84c17620d30eda22bd83f427f0d84c4ce6a8e7a1c82370e345b43c9bd5c";
 
 #[test]
 fn layout_and_spelt_out_defaults_do_not_change_the_id() {
@@ -106,6 +108,7 @@ fn any_change_of_policy_name_key_weight_or_order_changes_the_id() {
         ("most_pairs = 3", "most_pairs = 2"),
         ("7200", "7201"),
         ("9000", "9001"),
+        ("suite = 2", "suite = 1"),
         ("Alder", "Ash"),
         (KEY, OTHER_KEY),
         ("weight = 3", "weight = 4"),
@@ -136,6 +139,7 @@ fn what_makes_no_sense_is_refused_by_name() {
         ("most_pairs = 3", "most_pairs = 17", "policy.most_pairs"),
         ("7200", "0", "policy.longest_epoch_s"),
         ("9000", "3600001", "policy.longest_deadline_ms"),
+        ("suite = 2", "suite = 3", "`policy.suite` is 3"),
         ("are trusted", "are fine", "policy.operators_above_malicious"),
         ("= 16", "= 1", "policy.least_mixing_hops"),
         ("= 16", "= 100", "policy.least_mixing_hops"),

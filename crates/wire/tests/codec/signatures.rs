@@ -66,6 +66,7 @@ fn keys() -> Contribution {
         first_round: Round(5),
         identity: IdentityKey([3; 32]),
         onion_key: [0; 32],
+        kem_key: None,
         seal_keys: Vec::new(),
         proof: [0; 64],
     }
@@ -182,6 +183,7 @@ fn document() -> EpochDocument {
             ])
             .expect("they differ"),
             onion_key: [2; 32],
+            kem_key: None,
             noise_volume: 304,
             noise_sigma: 19302,
         }],
@@ -193,7 +195,7 @@ fn document() -> EpochDocument {
 #[test]
 fn a_batch_header_is_signed_as_described() {
     let mut expected = Vec::new();
-    for field in [&[0, 3][..], &[0, 0, 0, 0, 0, 0, 0, 2], &[0, 0, 0, 0, 0, 0, 0, 3], &[4], &[1]] {
+    for field in [&[0, 4][..], &[0, 0, 0, 0, 0, 0, 0, 2], &[0, 0, 0, 0, 0, 0, 0, 3], &[4], &[1]] {
         expected.extend_from_slice(field);
     }
     for field in [&[0, 5][..], &[0, 6], &[0, 0, 0, 7], &[8; 32]] {
@@ -249,12 +251,12 @@ fn signed_bytes_stay_what_they_are() {
 }
 
 const VECTORS: [&str; 7] = [
-    "e8a183802d0f2bd440afa5d89430c01964547b41883415e1415b7450ed4e701c",
+    "c5afa8d3f5af30cdb53d059072263db8f51c074f97ae4c73b8ccd5dc6926b90d",
     "bba16505e0823e5aa81c2c2c1eec4fd5c5f59b29fedd950e4379929e1b8fa8af",
     "964cbe7c4ba304c94d6ae6778db0b47719a8032ac27519549fd7b619b7590d5c",
     "ac7d65d1e35324efd9381d33c3c9064beffbd5f342ed40422bcd4f36a66ab517",
     "6c2c23ac68ab26004c77114795663e7f7e147272eb146884c6048a6621790bd3",
     "22202f79115f73f38284b66c40e7b2c42dc2124fc7d651222325a0ae0ebc8398",
-    "be7f49da03ba6e008fd020734ee648d4c865e205033d2d78916d99e748692da0",
+    "6b58d5c485a9f0684c7b5afff0c4952c5e2dd607696d84038a410610f6b0b4a4",
 ];
-const HEADER_SIGNATURE: &str = "7ac9ef6f2cc57e5f5a4711fb0a2602324c7e38c1581b3a2a0f769ca83f6954f3d0b004284b5f5fc194544134573b72eccad88d1fd5de04a67ce22a49b44e4809";
+const HEADER_SIGNATURE: &str = "3af3fdc827aa4d626a6c216a5a290422127c72694fbe70339a555df14fe0e8f6a13749861afaba6fe60534b6138038a69ca08002c8fa8f8d9e92c97418d8ff04";

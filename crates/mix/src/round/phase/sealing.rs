@@ -582,7 +582,7 @@ impl Cx<'_> {
     fn seal_key(&self) -> Option<PeelKey> {
         let secrets = self.shared.statements.board.secrets()?;
         match PeelKey::sealed(&self.context.onion, secrets) {
-            Ok(key) => Some(key),
+            Ok(key) => Some(key.with_kem(self.context.kem.clone())),
             // Each shard has proved that it knows its secret, and nobody else knows this one's.
             Err(error) => unreachable!("random secrets do not cancel each other: {error}"),
         }

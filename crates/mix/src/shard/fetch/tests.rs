@@ -14,6 +14,7 @@ fn contribution(shard: usize) -> Arc<Contribution> {
         first_round: Round(1),
         identity: IdentityKey(identity),
         onion_key: [1; 32],
+        kem_key: None,
         seal_keys: vec![identity; 3],
         proof: [0; 64],
     })

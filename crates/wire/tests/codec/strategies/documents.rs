@@ -1,9 +1,11 @@
 //! Operator lists, epoch documents and what goes into them.
 
 use antiphon_wire::{
-    Contribution, EpochDocument, OperatorList, Parameters, ShardEntry, SignedDocument,
+    Contribution, EpochDocument, KEM_KEY_BYTES, KemKey, OperatorList, Parameters, ShardEntry,
+    SignedDocument,
 };
 use proptest::collection::vec;
+use proptest::option::of;
 use proptest::prelude::*;
 
 use super::*;
@@ -38,17 +40,23 @@ pub(crate) fn parameters() -> impl Strategy<Value = Parameters> {
 }
 
 pub(crate) fn shard_entry() -> impl Strategy<Value = ShardEntry> {
-    (operator(), identity(), addresses(), addresses(), bytes_32(), any::<[u32; 2]>()).prop_map(
-        |(operator, identity, peer_addresses, client_addresses, onion_key, noise)| ShardEntry {
+    let keys = (bytes_32(), kem_key());
+    (operator(), identity(), addresses(), addresses(), keys, any::<[u32; 2]>()).prop_map(
+        |(operator, identity, peer_addresses, client_addresses, keys, noise)| ShardEntry {
             operator,
             identity,
             peer_addresses,
             client_addresses,
-            onion_key,
+            onion_key: keys.0,
+            kem_key: keys.1,
             noise_volume: noise[0],
             noise_sigma: noise[1],
         },
     )
+}
+
+fn kem_key() -> impl Strategy<Value = Option<KemKey>> {
+    of(any::<u8>().prop_map(|byte| KemKey::new([byte; KEM_KEY_BYTES])))
 }
 
 pub(crate) fn epoch_document() -> impl Strategy<Value = EpochDocument> {
@@ -79,13 +87,14 @@ pub(crate) fn signed_document() -> impl Strategy<Value = SignedDocument> {
 }
 
 pub(crate) fn contribution() -> impl Strategy<Value = Contribution> {
-    let keys = (bytes_32(), vec(bytes_32(), 0..4));
+    let keys = (bytes_32(), kem_key(), vec(bytes_32(), 0..4));
     (epoch(), round(), identity(), keys, bytes_64()).prop_map(
-        |(epoch, first_round, identity, (onion_key, seal_keys), proof)| Contribution {
+        |(epoch, first_round, identity, (onion_key, kem_key, seal_keys), proof)| Contribution {
             epoch,
             first_round,
             identity,
             onion_key,
+            kem_key,
             seal_keys,
             proof,
         },
