@@ -1,5 +1,7 @@
 //! Bounds on what a shard holds for others.
 
+use antiphon_wire::Suite;
+
 /// Upper bounds on what a shard takes from others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -14,6 +16,22 @@ pub struct Limits {
     pub client_messages_per_round: u32,
     /// Bytes of answers kept for clients that come back for them over another link.
     pub kept_answer_bytes: usize,
+}
+
+impl Limits {
+    /// The usual limits of a network of this suite: where onions are some seventeen times as long, a sixteenth of
+    /// them, so that a batch takes as much memory.
+    pub fn of(suite: Suite) -> Self {
+        let usual = Self::default();
+        match suite {
+            Suite::Classic => usual,
+            Suite::Hybrid => Self {
+                onions_per_batch: usual.onions_per_batch / 16,
+                submissions: usual.submissions / 16,
+                ..usual
+            },
+        }
+    }
 }
 
 impl Default for Limits {

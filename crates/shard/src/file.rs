@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub use antiphon_process::config_file::ConfigError;
 use antiphon_process::config_file::{AdminSection, ConfigSource, Several};
 use antiphon_transport::Medium;
-use antiphon_wire::MOST_ADDRESSES;
+use antiphon_wire::{MOST_ADDRESSES, Suite};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -62,8 +62,10 @@ struct RawCoordinator {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RawLimits {
-    onions_per_batch: u32,
-    submissions: usize,
+    /// Those of the network's suite, if it is left out.
+    onions_per_batch: Option<u32>,
+    /// The same.
+    submissions: Option<usize>,
     client_messages_per_round: u32,
     clients: usize,
     clients_per_address: usize,
@@ -76,8 +78,8 @@ impl Default for RawLimits {
     fn default() -> Self {
         let limits = ServerLimits::default();
         Self {
-            onions_per_batch: limits.rounds.onions_per_batch,
-            submissions: limits.rounds.submissions,
+            onions_per_batch: None,
+            submissions: None,
             client_messages_per_round: limits.rounds.client_messages_per_round,
             clients: limits.clients,
             clients_per_address: limits.clients_per_address,
@@ -106,6 +108,7 @@ impl Raw {
         let network = source.network("network", &self.network)?;
         let identity = source.signing_key("identity", &self.identity)?;
         let list = source.operator_list("operator_list", &self.operator_list)?;
+        let limits = self.limits.parse(source, network.policy.suite)?;
         let shard = ShardServerConfig {
             identity,
             network,
@@ -116,7 +119,7 @@ impl Raw {
             advertise_clients: advertised(source, "advertise_clients", self.advertise_clients)?,
             coordinators: coordinators(source, self.coordinator)?,
             state: Some(source.beside(&self.state)),
-            limits: self.limits.parse(source)?,
+            limits,
             threads: self.threads.and_then(NonZeroUsize::new),
             workers: None,
             medium: Medium::Tcp,
@@ -184,16 +187,20 @@ impl RawCoordinator {
 }
 
 impl RawLimits {
-    fn check(&self, source: &ConfigSource) -> Result<(), ConfigError> {
+    fn check(
+        &self,
+        source: &ConfigSource,
+        rounds: &antiphon_mix::Limits,
+    ) -> Result<(), ConfigError> {
         let ranges = [
             (
                 "limits.onions_per_batch",
-                self.onions_per_batch as usize,
+                rounds.onions_per_batch as usize,
                 1,
                 1 << 24,
                 "from 1 to 16777216",
             ),
-            ("limits.submissions", self.submissions, 1, 1 << 22, "from 1 to 4194304"),
+            ("limits.submissions", rounds.submissions, 1, 1 << 22, "from 1 to 4194304"),
             (
                 "limits.client_messages_per_round",
                 self.client_messages_per_round as usize,
@@ -226,15 +233,17 @@ impl RawLimits {
         Ok(())
     }
 
-    fn parse(&self, source: &ConfigSource) -> Result<ServerLimits, ConfigError> {
-        self.check(source)?;
+    fn parse(&self, source: &ConfigSource, suite: Suite) -> Result<ServerLimits, ConfigError> {
+        let usual = antiphon_mix::Limits::of(suite);
+        let rounds = antiphon_mix::Limits {
+            onions_per_batch: self.onions_per_batch.unwrap_or(usual.onions_per_batch),
+            submissions: self.submissions.unwrap_or(usual.submissions),
+            client_messages_per_round: self.client_messages_per_round,
+            ..usual
+        };
+        self.check(source, &rounds)?;
         Ok(ServerLimits {
-            rounds: antiphon_mix::Limits {
-                onions_per_batch: self.onions_per_batch,
-                submissions: self.submissions,
-                client_messages_per_round: self.client_messages_per_round,
-                ..antiphon_mix::Limits::default()
-            },
+            rounds,
             clients: self.clients,
             clients_per_address: self.clients_per_address,
             links_per_connection: self.links_per_connection,

@@ -38,10 +38,11 @@ impl Port {
 
 /// The longest frame on links with the coordinator, in bytes: a document as clients get it, with the hash of every
 /// shard's contribution.
-const COORDINATOR_FRAME_BYTES: usize = 4 << 20;
+const COORDINATOR_FRAME_BYTES: usize = 8 << 20;
 
-/// The longest frame that a client gets, in bytes: a document of 65,536 rounds and 4096 shards.
-const DOCUMENT_FRAME_BYTES: usize = 4 << 20;
+/// The longest frame that a client gets, in bytes: a document of 4096 shards, each with an ML-KEM key and as many
+/// addresses as it may have.
+const DOCUMENT_FRAME_BYTES: usize = 8 << 20;
 
 /// The longest registration, in bytes: its operator's list of 4096 shards.
 const REGISTRATION_BYTES: usize = 256 << 10;

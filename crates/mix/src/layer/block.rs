@@ -7,13 +7,19 @@ use crate::buffers::{Buffer, BufferPool};
 
 /// Onions that are peeled at once; blocks hold a multiple of it.
 const LANES: usize = 128;
+/// The same for onions so long that as many are far more than a block. Those of suite 2 take twenty times as long to
+/// peel, little of it for what many share, and a core is to be free again soon.
+const FEW_LANES: usize = 32;
 /// Bytes of a block, about: peeling one stays within a core's cache.
 const BLOCK_BYTES: usize = 132 << 10;
 
 /// Number of onions that a block holds.
 pub(crate) const fn onions_per_block(onion_bytes: usize) -> usize {
-    let lanes = BLOCK_BYTES / onion_bytes / LANES;
-    if lanes == 0 { LANES } else { lanes * LANES }
+    match BLOCK_BYTES / onion_bytes {
+        fitting if fitting >= LANES => fitting / LANES * LANES,
+        fitting if fitting >= FEW_LANES => LANES,
+        _ => FEW_LANES,
+    }
 }
 
 /// Onions that follow each other in one sender's batch.
@@ -79,8 +85,8 @@ mod tests {
     fn blocks_hold_whole_kernel_batches() {
         for onion_bytes in [82, 320, 1020, 1300, 17_000] {
             let onions = onions_per_block(onion_bytes);
-            assert!(onions > 0 && onions.is_multiple_of(LANES));
-            assert!(onions == LANES || onions * onion_bytes <= BLOCK_BYTES);
+            assert!(onions == FEW_LANES || onions > 0 && onions.is_multiple_of(LANES));
+            assert!(onions <= LANES || onions * onion_bytes <= BLOCK_BYTES);
         }
     }
 

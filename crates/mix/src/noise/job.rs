@@ -5,14 +5,19 @@ use std::time::Duration;
 
 use antiphon_onion::{ErasingRng, Keep};
 use antiphon_routing::{RoundKeys, VerifiedEpoch};
-use antiphon_wire::{Epoch, Geometry, Layer, Round};
+use antiphon_wire::{Epoch, Geometry, Layer, Round, Suite};
 use zeroize::Zeroizing;
 
 use super::{Checked, NoiseBatch, NoiseMaker};
 use crate::erased::Erased;
 
-/// Hops that are built at once: about a millisecond, and one batch of the onions' Diffie-Hellman.
-const HOPS_AT_ONCE: usize = 128;
+/// Hops that are built at once: a millisecond or a few. In suite 1 that is one batch of the onions' Diffie-Hellman.
+const fn hops_at_once(suite: Suite) -> usize {
+    match suite {
+        Suite::Classic => 128,
+        Suite::Hybrid => 32,
+    }
+}
 
 /// The building of a round's noise, as far as it has come.
 #[derive(Debug)]
@@ -110,7 +115,8 @@ impl Building {
         let layers = usize::from(geometry.layers());
         let deposit_bytes = geometry.deposit_bytes();
         let rest = &deposits[batch.entries.len() * deposit_bytes..];
-        let count = (HOPS_AT_ONCE / layers).max(1).min(rest.len() / deposit_bytes);
+        let count =
+            (hops_at_once(geometry.suite()) / layers).max(1).min(rest.len() / deposit_bytes);
         let deposits = &rest[..count * deposit_bytes];
 
         let start = batch.onions.len();

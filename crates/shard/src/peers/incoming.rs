@@ -2,7 +2,7 @@
 
 use antiphon_mix::{BatchKey, Input};
 use antiphon_transport::{Begun, CHUNK_HEAD_BYTES, Chunk, OutOfTurn, PeerReceiver};
-use antiphon_wire::{BatchHeader, Decode as _, IdentityKey, PeerMessage};
+use antiphon_wire::{BatchHeader, Decode as _, Geometry, IdentityKey, PeerMessage};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
@@ -10,8 +10,10 @@ use tokio::sync::mpsc;
 const MOST_CHUNK_BYTES: usize = 256 << 10;
 /// The longest frame on the lane for batches.
 pub(super) const MOST_FRAME_BYTES: usize = CHUNK_HEAD_BYTES + MOST_CHUNK_BYTES;
-/// Bytes of the longest onion of any geometry.
-const MOST_ITEM_BYTES: u64 = 32 << 10;
+/// Bytes of the longest item of a batch, in any epoch.
+const MOST_ITEM_BYTES: u64 = Geometry::MOST_ONION_BYTES as u64;
+// No item is longer than a chunk may be.
+const _: () = assert!(Geometry::MOST_ONION_BYTES <= MOST_CHUNK_BYTES);
 
 /// Fault of a peer that no shard has. It costs it the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
