@@ -18,7 +18,7 @@ use antiphon_coordinator::{CoordinatorConfig, Notice};
 use antiphon_process::entropy::entropy;
 use antiphon_process::signals::stop_requested;
 use antiphon_testnet::{DropOnions, EmbeddedError, EmbeddedNetwork, EmbeddedOptions, Tamper};
-use antiphon_wire::{Layer, Policy};
+use antiphon_wire::{Layer, Policy, Suite};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use rand::Rng as _;
@@ -70,6 +70,8 @@ Examples:
       five shards, twenty clients, a text that ships with the program
   antiphon demo --file photo.jpg --json report.json
       a file of yours, and a report for programs
+  antiphon demo --suite 2 --shards 3 --clients 4
+      onions that a quantum computer does not open either
   antiphon demo --drop-noise 2
       shard 2 throws onions away: the others notice, and refuse to open the round"
 )]
@@ -80,6 +82,9 @@ pub(crate) struct DemoArguments {
     /// Clients; two of them talk
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..=1000))]
     clients: u16,
+    /// Cryptographic suite of the onions: 1 is X25519, 2 is X25519 and ML-KEM-768, with onions of 17 kB
+    #[arg(long, value_name = "N", default_value_t)]
+    suite: Suite,
     /// Stop after so many rounds, even if the file has not arrived [default: when it has]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rounds: Option<u32>,
@@ -177,7 +182,8 @@ impl Demo<'_> {
         }
         let mut notices = network.subscribe();
         let figures = Figures::of(network.file(), 1, None)?;
-        let about = NetworkReport::new(&figures, self.arguments.clients.into());
+        let about =
+            NetworkReport::new(&figures, self.arguments.suite, self.arguments.clients.into());
         self.arguments.json.print(&live::opening(
             &about,
             figures.sigma,
@@ -244,7 +250,9 @@ impl Demo<'_> {
 
     fn network(&self) -> Result<EmbeddedNetwork, EmbeddedError> {
         let shards = self.arguments.shards;
-        let mut options = EmbeddedOptions::new(shards, Policy::default(), coordinator_config());
+        let policy = Policy { suite: self.arguments.suite, ..Policy::default() };
+        let mut options =
+            EmbeddedOptions::new(shards, policy, coordinator_config(self.arguments.suite));
         // One to listen for replies, and one more while it turns to another gateway.
         options.sockets = 2 * u32::from(self.arguments.clients);
         let dropping = self.arguments.drop_noise;
@@ -329,7 +337,12 @@ impl Demo<'_> {
 }
 
 /// Deadlines for shards that share two cores; rounds follow each other as fast as the slowest allows.
-fn coordinator_config() -> CoordinatorConfig {
+fn coordinator_config(suite: Suite) -> CoordinatorConfig {
+    // An onion of suite 2 takes some twenty times the work, to make and to peel.
+    let patience = match suite {
+        Suite::Classic => 1,
+        Suite::Hybrid => 6,
+    };
     CoordinatorConfig {
         epoch_rounds: 240,
         interval_ms: 2000,
@@ -337,10 +350,10 @@ fn coordinator_config() -> CoordinatorConfig {
         rounds_in_flight: 1,
         prepare_ahead_rounds: 20,
         submit_ms: 3000,
-        layer_ms: 15_000,
-        verify_ms: 10_000,
-        reply_ms: 10_000,
-        ready_ms: 60_000,
+        layer_ms: patience * 15_000,
+        verify_ms: patience * 10_000,
+        reply_ms: patience * 10_000,
+        ready_ms: patience * 60_000,
         ..CoordinatorConfig::default()
     }
 }

@@ -67,8 +67,8 @@ pub(crate) struct LoadArguments {
         long,
         value_name = "FILE",
         conflicts_with_all = [
-            "malicious", "epsilon", "delta", "disturbed", "hops", "interval", "rounds_in_flight",
-            "window",
+            "malicious", "epsilon", "delta", "disturbed", "hops", "suite", "interval",
+            "rounds_in_flight", "window",
         ]
     )]
     network: Option<PathBuf>,

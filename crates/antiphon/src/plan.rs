@@ -127,7 +127,7 @@ pub(crate) fn run(arguments: &PlanArguments) -> Result<(), PlanError> {
     let scale = arguments
         .scale
         .is_wanted()
-        .then(|| ScaleFigures::of(&figures, &arguments.scale))
+        .then(|| ScaleFigures::of(&figures, network.policy.suite, &arguments.scale))
         .transpose()?;
     let mut text = text::render(&figures, &outlook);
     if let Some(scale) = &scale {
@@ -164,7 +164,11 @@ impl PlanArguments {
     fn network_file(&self) -> Result<NetworkFile, PlanError> {
         match &self.network {
             Some(path) => Ok(network_file::read(path)?),
-            None => Ok(self.equals.file()?),
+            None => {
+                let mut network = self.equals.file()?;
+                network.policy.suite = self.scale.suite.unwrap_or_default();
+                Ok(network)
+            }
         }
     }
 }

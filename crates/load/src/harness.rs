@@ -149,7 +149,7 @@ pub fn check_memory(
     let needs = MemoryNeeds {
         clients: options.clients.into(),
         onions_per_client: 2,
-        geometry: Geometry::new(least_layers, 256)?,
+        geometry: Geometry::new(least_layers, 256)?.with_suite(policy.suite),
         links_per_connection: options.links_per_connection.into(),
         embedded: embedded.map(|(shards, _)| (shards.into(), 0)),
         rounds_in_flight: in_flight,

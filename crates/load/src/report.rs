@@ -25,6 +25,8 @@ pub struct Report {
     pub hops: u8,
     /// L: the mixing hops and the dead-drop shard.
     pub layers: u8,
+    /// Cryptographic suite of the onions.
+    pub suite: u8,
     /// Bytes of a body.
     pub body_bytes: usize,
     /// Onions that a client sends in a round.
@@ -262,6 +264,7 @@ pub(crate) fn sample() -> Report {
         document_after_s: Some(1.5),
         hops: 14,
         layers: 15,
+        suite: 1,
         body_bytes: 256,
         onions_per_client: 2,
         noise_per_round: 8080,

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use antiphon_wire::Suite;
+
 use crate::plan::short;
 
 use super::report::{Messages, NetworkReport, Outcome, Round};
@@ -22,6 +24,9 @@ pub(super) fn opening(network: &NetworkReport, sigma: f64, file: &str, bytes: us
         short(network.delta_total),
         network.total_over_days,
     );
+    if network.suite == Suite::Hybrid.number() {
+        text += "onions      X25519 and ML-KEM-768, sealed only against today's computers: aborted rounds are charged\n";
+    }
     // Writing to a string does not fail.
     let _ = write!(
         text,

@@ -1,6 +1,7 @@
 //! Report of the demonstration, for `--json`.
 
 use antiphon_coordinator::{RoundReport, RoundResult};
+use antiphon_wire::Suite;
 use serde::Serialize;
 
 use crate::plan::Figures;
@@ -21,6 +22,8 @@ pub(super) struct NetworkReport {
     pub(super) operators: usize,
     /// Mixing hops of a path.
     pub(super) hops: u8,
+    /// Cryptographic suite of the onions.
+    pub(super) suite: u8,
     pub(super) clients: usize,
     /// V, the noise deposits of a shard in a round.
     pub(super) noise_per_shard: u32,
@@ -40,11 +43,12 @@ pub(super) struct NetworkReport {
 }
 
 impl NetworkReport {
-    pub(super) fn new(figures: &Figures, clients: usize) -> Self {
+    pub(super) fn new(figures: &Figures, suite: Suite, clients: usize) -> Self {
         Self {
             shards: figures.shards,
             operators: figures.operators,
             hops: figures.hops,
+            suite: suite.number(),
             clients,
             noise_per_shard: figures.noise_per_shard,
             epsilon: figures.epsilon,

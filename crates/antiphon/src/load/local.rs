@@ -4,7 +4,7 @@ use antiphon_coordinator::CoordinatorConfig;
 use antiphon_load::LoadOptions;
 use antiphon_shard::ServerLimits;
 use antiphon_testnet::EmbeddedOptions;
-use antiphon_wire::Policy;
+use antiphon_wire::{Policy, Suite};
 use clap::Args;
 
 use crate::cli::guarantee::GuaranteeArguments;
@@ -62,8 +62,11 @@ pub(super) struct LocalArguments {
     /// Mixing hops, if they are more than the malicious fraction asks for
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=99), help_heading = "With --local-shards")]
     hops: Option<u8>,
+    /// Cryptographic suite of the onions: 1 is X25519, 2 is X25519 and ML-KEM-768
+    #[arg(long, value_name = "N", default_value_t, help_heading = "With --local-shards")]
+    suite: Suite,
     /// The least time between the openings of two rounds [default: 1 s and a third of a millisecond for
-    /// each client]
+    /// each client; in suite 2, 8 ms for each]
     #[arg(long, value_name = "SECONDS", value_parser = interval, help_heading = "With --local-shards")]
     interval: Option<f64>,
     /// Rounds that may run at the same time
@@ -89,6 +92,7 @@ impl LocalArguments {
             least_round_interval_ms: coordinator.interval_ms.min(1000),
             // A test lasts for minutes. Longer paths only if they are asked for.
             total_delta: 1.0,
+            suite: self.suite,
             ..Policy::default()
         });
         let mut network = EmbeddedOptions::new(shards, policy, coordinator);
@@ -104,13 +108,26 @@ impl LocalArguments {
         network
     }
 
+    /// The work that an onion is, in those of suite 1: building it and peeling it are what takes long.
+    fn work(&self) -> u32 {
+        match self.suite {
+            Suite::Classic => 1,
+            Suite::Hybrid => 24,
+        }
+    }
+
     /// Epochs and deadlines that fit the load.
     fn coordinator(&self, shards: u16, options: &LoadOptions) -> CoordinatorConfig {
         let clients = options.clients;
         let many = u32::from(shards).saturating_sub(MANY_SHARDS);
-        let interval_ms = self.interval.map_or(1000 + clients / 3 + 250 * many, ms);
+        let work = self.work();
+        let interval_ms = self
+            .interval
+            .map_or((work.saturating_mul(clients) / 3).saturating_add(1000 + 250 * many), ms);
         // Shards share the cores, so that a step of one waits for those of all others.
-        let patience_ms = clients.saturating_add(20_000 + 50 * u32::from(shards));
+        let patience_ms = (work.saturating_mul(clients) / 3)
+            .max(clients)
+            .saturating_add(20_000 + 50 * u32::from(shards));
         // Each of them checks every key, and one that is late costs the epoch.
         let checks_ms = patience_ms.saturating_add(60_000 + 2000 * u32::from(shards));
         let epoch_rounds = epoch_rounds(shards, options.rounds + options.warmup, interval_ms);

@@ -42,12 +42,13 @@ fn heading(report: &Report) -> String {
     }
     let _ = write!(
         text,
-        "{} clients ({} talking) against {} shards{}: {} mixing hops, {} noise onions a round\n\n",
+        "{} clients ({} talking) against {} shards{}: {} mixing hops, suite {}, {} noise onions a round\n\n",
         report.clients,
         report.talking,
         report.shards,
         in_this_process(report),
         report.hops,
+        report.suite,
         report.noise_per_round,
     );
     text

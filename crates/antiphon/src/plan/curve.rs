@@ -60,7 +60,7 @@ struct Published {
 impl Curve {
     /// The rounds that the arguments ask for.
     pub(super) fn of(over: CurveOver, arguments: &PlanArguments) -> Result<Self, PlanError> {
-        let machines = Machines::of(&arguments.scale)?;
+        let machines = Machines::of(&arguments.scale, arguments.network_file()?.policy.suite)?;
         let point = |plan: &Figures, users| -> Result<Point, PlanError> {
             let round = predict(&machines.scenario(plan, users), &machines.figures)?;
             Ok(Point {

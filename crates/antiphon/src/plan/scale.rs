@@ -58,8 +58,8 @@ pub(super) struct Machines {
 }
 
 impl Machines {
-    /// Those that the arguments describe; this one is measured if it is asked for.
-    pub(super) fn of(arguments: &ScaleArguments) -> Result<Self, PlanError> {
+    /// Those that the arguments describe, for onions of `suite`; this one is measured if it is asked for.
+    pub(super) fn of(arguments: &ScaleArguments, suite: Suite) -> Result<Self, PlanError> {
         let (figures, machine, cores) = if arguments.this_machine {
             let report = measurement::measure(true).map_err(Box::new)?;
             (report.figures(), format!("this machine: {}", report.processor), report.cores as u32)
@@ -71,7 +71,7 @@ impl Machines {
             (MachineFigures::REFERENCE, machine, Scenario::CORES)
         };
         let apart = !arguments.this_machine;
-        let (peel, build) = match arguments.suite {
+        let (peel, build) = match suite {
             Suite::Classic => (0.0, 0.0),
             Suite::Hybrid => (figures.kem_peel_us, figures.kem_build_us_per_hop),
         };
@@ -84,11 +84,11 @@ impl Machines {
             delay_ms: apart.then_some(arguments.delay_ms),
             interval_s: arguments.interval,
             body_bytes: Scenario::BODY,
-            suite: arguments.suite.number(),
+            suite: suite.number(),
             peel_us: figures.peel_us + peel,
             build_us_per_hop: figures.build_us_per_hop + build,
         };
-        Ok(Self { figures, assumptions, suite: arguments.suite })
+        Ok(Self { figures, assumptions, suite })
     }
 
     /// The network of `plan` on these machines.
@@ -112,9 +112,13 @@ fn of_plan(plan: &Figures, users: u64) -> Scenario {
 }
 
 impl ScaleFigures {
-    /// Makes the predictions that the arguments ask for, of the network of `plan`.
-    pub(super) fn of(plan: &Figures, arguments: &ScaleArguments) -> Result<Self, PlanError> {
-        let machines = Machines::of(arguments)?;
+    /// Makes the predictions that the arguments ask for, of the network of `plan` with onions of `suite`.
+    pub(super) fn of(
+        plan: &Figures,
+        suite: Suite,
+        arguments: &ScaleArguments,
+    ) -> Result<Self, PlanError> {
+        let machines = Machines::of(arguments, suite)?;
         let round = arguments
             .users
             .map(|users| predict(&machines.scenario(plan, users), &machines.figures))

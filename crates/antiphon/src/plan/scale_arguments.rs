@@ -54,9 +54,10 @@ pub(crate) struct ScaleArguments {
         requires = "prediction"
     )]
     pub(crate) interval: f64,
-    /// Cryptographic suite of the onions: 1 is X25519, 2 is X25519 and ML-KEM-768, which networks do not run yet
-    #[arg(long, value_name = "N", default_value = "1", requires = "prediction")]
-    pub(crate) suite: Suite,
+    /// Cryptographic suite of the onions: 1 is X25519, 2 is X25519 and ML-KEM-768 [default: the network file's, or
+    /// 1]
+    #[arg(long, value_name = "N", requires = "prediction", conflicts_with = "network")]
+    pub(crate) suite: Option<Suite>,
     /// What the machines can do: the file of `antiphon speed --json FILE` [default: a core of an AMD
     /// EPYC (Zen 4) at 2.6 GHz]
     #[arg(long, value_name = "FILE", requires = "prediction", conflicts_with = "this_machine")]

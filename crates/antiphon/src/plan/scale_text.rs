@@ -58,7 +58,7 @@ fn assumed(figures: &ScaleFigures, table: &mut Table) {
     table.section("Assumed");
     let suite = match assumptions.suite {
         1 => "X25519",
-        _ => "X25519 and ML-KEM-768, which networks do not run yet",
+        _ => "X25519 and ML-KEM-768",
     };
     table.row("suite", &assumptions.suite, suite);
     table.row(

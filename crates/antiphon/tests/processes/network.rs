@@ -34,6 +34,16 @@ impl Network {
 
     /// The same, for a guarantee over so many disturbed rounds.
     pub(crate) fn with_budget(disturbed: u32) -> Self {
+        Self::make(&format!("--disturbed {disturbed}"))
+    }
+
+    /// The same, with onions of suite 2.
+    pub(crate) fn of_suite_2() -> Self {
+        Self::make("--disturbed 40 --suite 2")
+    }
+
+    /// The same, with such options of the network file.
+    fn make(options: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let here = folder.path();
         let key = |kind: &str, name: &str| {
@@ -50,7 +60,7 @@ impl Network {
             here,
             &format!(
                 "keygen network {} --malicious 0 --trust-heavy-operators --mixing-hops 3 --epsilon 2 \
-                 --delta 0.01 --total-delta 1 --disturbed {disturbed} --round-interval 200 \
+                 --delta 0.01 --total-delta 1 {options} --round-interval 200 \
                  --out network.toml",
                 operators.join(" ")
             ),

@@ -264,6 +264,7 @@ impl<'a> Measured<'a> {
             shards: epoch.shards().len(),
             hops: epoch.geometry().mixing_hops(),
             layers: epoch.geometry().layers(),
+            suite: epoch.geometry().suite().number(),
             body_bytes: epoch.geometry().body_bytes(),
             onions_per_client: 2 * u64::from(epoch.parameters().pairs_per_client),
             noise_per_round: noise_per_round(&epoch),

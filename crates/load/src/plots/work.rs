@@ -1,6 +1,6 @@
 //! Plots of a round's costs: processor time, bytes, memory.
 
-use antiphon_wire::{Geometry, Layer};
+use antiphon_wire::{Geometry, Layer, Suite};
 
 use super::Plot;
 use super::bars::{Bar, bars};
@@ -50,6 +50,7 @@ pub(super) fn cpu(report: &Report) -> Option<Plot> {
 /// Bytes of one client in one round.
 pub(super) fn bytes(report: &Report) -> Option<Plot> {
     let geometry = Geometry::new(report.layers, u16::try_from(report.body_bytes).ok()?).ok()?;
+    let geometry = geometry.with_suite(Suite::of_number(report.suite).ok()?);
     let onions = report.onions_per_client as f64;
     let each_up = onions * geometry.onion_bytes(Layer::FIRST) as f64;
     let each_down = onions * geometry.body_bytes() as f64;
