@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config_file;
 pub mod descriptors;
 pub mod entropy;
+pub mod grace;
 pub mod kept_file;
 pub mod keyfile;
 #[cfg(feature = "logging")]

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use antiphon_mix::{ClientId, Input, Output, Shard, SignerState, WorkDone};
 use antiphon_process::clock::SystemClock;
+use antiphon_process::grace::HAND_OVER;
 use antiphon_process::kept_file::KeptFile;
 use antiphon_process::readiness::Readiness;
 use antiphon_process::requests::Requests;
@@ -25,7 +26,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::clients::{ClientEvent, ClientLink};
 use crate::coordinator::{self, CoordinatorEvent};
 use crate::doors::Doors;
-use crate::grace::HAND_OVER;
 use crate::outbound::Outbound;
 use crate::peers::PeerLinks;
 use crate::phase::Phase;

@@ -262,7 +262,7 @@ impl ShardServer {
     }
 
     /// Serves until an epoch without this shard has taken over, so that nobody is disturbed, says
-    /// goodbye and leaves. Takes no longer than [`termination_grace`](crate::termination_grace), and a round if
+    /// goodbye and leaves. Takes no longer than [`termination_grace`](antiphon_process::grace::termination_grace), and a round if
     /// there is no coordinator.
     ///
     /// # Errors

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use antiphon_coordinator::CoordinatorConfig;
 use antiphon_dp_noise::check;
+use antiphon_process::grace::termination_grace;
 use antiphon_routing::{
     BoundKind, Horizon, MixingBound, TotalDelta, most_rounds, p_fewer_than_two_honest,
 };
-use antiphon_shard::termination_grace;
 use antiphon_wire::NetworkFile;
 use serde::Serialize;
 

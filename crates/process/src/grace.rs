@@ -1,9 +1,9 @@
-//! The time that a shard takes to leave, at most.
+//! The time that a shard takes to leave, at most: shards keep to it, and whoever runs them has to grant it.
 
 use std::time::Duration;
 
-/// Longest time that a shard that leaves waits for an epoch without it to take over.
-pub(crate) const HAND_OVER: Duration = Duration::from_secs(60);
+/// Longest time for which a shard that leaves waits for an epoch without it to take over.
+pub const HAND_OVER: Duration = Duration::from_secs(60);
 /// Longest time for all farewells at the end.
 const FAREWELLS: Duration = Duration::from_secs(15);
 
