@@ -138,6 +138,16 @@ impl Replica {
         }
     }
 
+    /// `true` if it leads, or is linked to shards enough to be elected.
+    pub fn could_lead(&self) -> bool {
+        match self {
+            Self::Alone(_) => true,
+            Self::Elected(elected) => {
+                elected.leads_in().is_some() || elected.electorate.is_quorum(|_, _| true)
+            }
+        }
+    }
+
     /// How it stands, as of the last input.
     pub fn status(&self) -> Status {
         match self {

@@ -41,6 +41,13 @@ pub struct LeadershipStatus {
     pub shards: usize,
 }
 
+impl LeadershipStatus {
+    /// `true` if the coordinator opens rounds: it leads, or is the only one.
+    pub fn leads(&self) -> bool {
+        matches!(self.role.as_str(), "alone" | "leader")
+    }
+}
+
 impl Default for LeadershipStatus {
     fn default() -> Self {
         Self { role: "alone".to_owned(), term: 0, shards: 0 }

@@ -90,6 +90,9 @@ struct Page {
     status: Status,
 }
 
+/// Why one of several coordinators is not ready.
+pub(crate) const CANNOT_LEAD: &str = "too few shards are linked for it to be elected";
+
 pub(crate) struct Driver {
     coordinator: Replica,
     store: Store,
@@ -102,6 +105,8 @@ pub(crate) struct Driver {
     work: Option<JoinHandle<WorkDone>>,
     /// Whether to give up what does not succeed.
     stop: watch::Receiver<bool>,
+    /// Whether shards could elect it, as was told last.
+    could_lead: bool,
 }
 
 impl Driver {
@@ -112,8 +117,18 @@ impl Driver {
         tell: Telling,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        let links = Links::default();
-        Self { coordinator, store, links, documents, tell, encoded: None, work: None, stop }
+        let (links, could_lead) = (Links::default(), coordinator.could_lead());
+        Self {
+            coordinator,
+            store,
+            links,
+            documents,
+            tell,
+            encoded: None,
+            work: None,
+            stop,
+            could_lead,
+        }
     }
 
     /// Runs until told to stop and no round is open any more, or the state cannot be kept.
@@ -246,7 +261,21 @@ impl Driver {
         self.encoded = None;
         metrics::shards(self.links.len());
         metrics::leads(self.coordinator.leads_in());
+        self.tell_whether_it_could_lead();
         Ok(())
+    }
+
+    /// Whoever replaces coordinators one after the other waits for each to be of use to the network.
+    fn tell_whether_it_could_lead(&mut self) {
+        let could_lead = self.coordinator.could_lead();
+        if std::mem::replace(&mut self.could_lead, could_lead) == could_lead {
+            return;
+        }
+        match self.coordinator.leads_in() {
+            Some(term) => self.tell.ready(format!("it leads in term {term}")),
+            None if could_lead => self.tell.ready("it stands by: another may lead".to_owned()),
+            None => self.tell.not_ready(CANNOT_LEAD.to_owned()),
+        }
     }
 
     fn send(&mut self, to: IdentityKey, message: &Arc<ToShard>) {

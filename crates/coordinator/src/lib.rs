@@ -23,7 +23,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use driver::{Driver, Telling};
+use driver::{CANNOT_LEAD, Driver, Telling};
 use store::Store;
 
 pub use antiphon_coordinator_core::{
@@ -93,14 +93,14 @@ impl CoordinatorServer {
         let (stop, stopped) = watch::channel(false);
         let notices = broadcast::Sender::new(NOTICES);
         let me = IdentityKey(config.identity.public().0);
-        let ready = match config.coordinator.replicas {
-            0 | 1 => "shards can register",
-            _ => "it stands by: shards elect the coordinator that leads",
-        };
-        let ready = Readiness::Ready(ready.to_owned());
         let (settings, network_file) = (config.coordinator, config.network);
         let coordinator = Replica::new(settings, network_file, me, state, SystemClock::now());
-        let (tell_readiness, readiness) = watch::channel(ready);
+        let readiness = if coordinator.could_lead() {
+            Readiness::Ready("shards can register".to_owned())
+        } else {
+            Readiness::NotReady(CANNOT_LEAD.to_owned())
+        };
+        let (tell_readiness, readiness) = watch::channel(readiness);
         let tell = Telling { notices: notices.clone(), readiness: tell_readiness };
         let (asker, requests) = requests::channel();
         let driver = Driver::new(coordinator, store, documents, tell, stopped.clone());
@@ -131,8 +131,8 @@ impl CoordinatorServer {
         self.client_addr
     }
 
-    /// Whether the coordinator can plan and open rounds, and what keeps it from that otherwise. It is
-    /// ready without shards: they can register only with one that is reached.
+    /// Whether the coordinator can plan and open rounds, and what keeps it from that otherwise. The only
+    /// one is ready without shards; one of several is ready if it leads, or shards enough are linked to elect it.
     pub fn readiness(&self) -> watch::Receiver<Readiness> {
         self.readiness.clone()
     }

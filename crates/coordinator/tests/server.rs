@@ -15,6 +15,7 @@ use antiphon_coordinator::{
     CoordinatorConfig, CoordinatorServer, Notice, RoundResult, ServerConfig,
 };
 use antiphon_process::clock::SystemClock;
+use antiphon_process::readiness::Readiness;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_transport::{Dialer, Identity, Limits, Link};
 use antiphon_wire::{
@@ -185,6 +186,22 @@ async fn rounds_run_over_quic_and_go_on_after_a_restart() {
             timeout(PATIENCE, shard).await.unwrap().unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn one_of_several_is_ready_when_shards_enough_are_linked_to_elect_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut two = config(folder.path());
+    two.coordinator.replicas = 2;
+    let server = CoordinatorServer::start(two).unwrap();
+    let mut readiness = server.readiness();
+    assert!(!readiness.borrow().is_ready(), "nobody is linked");
+    let shards: Vec<_> =
+        (0..3).map(|operator| tokio::spawn(play(operator, server.shard_addr(), AT_ONCE))).collect();
+    timeout(PATIENCE, readiness.wait_for(Readiness::is_ready)).await.unwrap().unwrap();
+    shards.iter().for_each(tokio::task::JoinHandle::abort);
+    let is_idle = |readiness: &Readiness| !readiness.is_ready();
+    timeout(PATIENCE, readiness.wait_for(is_idle)).await.unwrap().unwrap();
 }
 
 #[tokio::test]
