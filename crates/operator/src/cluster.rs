@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use antiphon_coordinator_core::Status;
 use antiphon_process::clock::SystemClock;
 use antiphon_process::entropy::entropy;
 use antiphon_process::keyfile::{self, SecretKind};
@@ -25,11 +26,11 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::admin;
-use crate::found::{self, COORDINATOR_KEY, Found, TOLD_LIST};
+use crate::found::{self, Found, TOLD_LIST};
 use crate::lists::Signer;
 use crate::objects;
 use crate::observed::{List, Ordinal};
-use crate::resource::{MixNetwork, MixNetworkStatus};
+use crate::resource::{JoinedCoordinator, MixNetwork, MixNetworkStatus};
 
 /// Who applies objects.
 pub(crate) const MANAGER: &str = "antiphon-operator";
@@ -87,39 +88,62 @@ impl<'a> Cluster<'a> {
         let (pods, maps, secrets) =
             (self.api::<Pod>(), self.api::<ConfigMap>(), self.api::<Secret>());
         let sets = self.api::<StatefulSet>();
-        let coordinator = objects::coordinator(name);
         let mut found = Found {
             network: maps.get_opt(&spec.network.config_map).await?,
             operator_key: secrets.get_opt(&spec.operator_key.secret).await?,
             keys: secrets.get_opt(&objects::keys_secret(name)).await?,
-            coordinator_key: secrets.get_opt(&objects::coordinator_secret(name)).await?,
+            coordinator_keys: secrets.get_opt(&objects::coordinator_secret(name)).await?,
             lists: maps.get_opt(&objects::lists_map(name)).await?,
             set: sets.get_opt(&objects::set(name)).await?,
-            coordinator_set: sets.get_opt(&coordinator).await?,
+            coordinator_set: sets.get_opt(&objects::coordinator(name)).await?,
             pods: pods.list(&component("shard")).await?.items,
-            coordinator_pod: pods.get_opt(&format!("{coordinator}-0")).await?,
+            coordinator_pods: pods.list(&component("coordinator")).await?.items,
             claims: self.api::<PersistentVolumeClaim>().list(&component("shard")).await?.items,
-            status: None,
-            took_lists: BTreeMap::new(),
+            ..Found::default()
         };
         self.ask(&mut found).await;
         Ok(found)
     }
 
-    /// Asks coordinator and shards. Whoever does not answer is not known.
+    /// Asks coordinators and shards. Whoever does not answer is not known.
     async fn ask(&self, found: &mut Found) {
-        let coordinator = match &self.mix.spec.coordinator.join {
-            Some(joined) => {
-                let rest = joined.status.trim_start_matches("http://").trim_end_matches('/');
-                Some(rest.trim_end_matches("/status").to_owned())
-            }
-            None => found.coordinator_pod.as_ref().and_then(found::admin_address),
-        };
-        if let Some(address) = coordinator
-            && let Ok(page) = admin::get(&address, "/status").await
-        {
-            found.status = serde_json::from_str(&page).ok();
+        let mut asked = tokio::task::JoinSet::new();
+        for (coordinator, address) in self.coordinators(found) {
+            asked.spawn(async move { (coordinator, admin::get(&address, "/status").await) });
         }
+        let mut highest = None;
+        while let Some(answer) = asked.join_next().await {
+            let Ok((coordinator, Ok(page))) = answer else { continue };
+            let Ok(status) = serde_json::from_str::<Status>(&page) else { continue };
+            // One that was deposed and has not noticed has the lower term.
+            let term = status.leadership.term;
+            if status.leadership.leads() && highest.is_none_or(|highest| term > highest) {
+                highest = Some(term);
+                found.leader = Some(coordinator);
+                found.status = Some(status);
+            }
+        }
+        self.ask_shards(found).await;
+    }
+
+    /// The coordinators by number, with the addresses of their admin servers.
+    fn coordinators(&self, found: &Found) -> Vec<(Ordinal, String)> {
+        if let Some(joined) = &self.mix.spec.coordinator.join {
+            let address = |joined: &JoinedCoordinator| {
+                let rest = joined.status.trim_start_matches("http://").trim_end_matches('/');
+                rest.trim_end_matches("/status").to_owned()
+            };
+            return (0..).map(Ordinal).zip(joined.iter().map(address)).collect();
+        }
+        let before = format!("{}-", objects::coordinator(&self.name));
+        let pods = found.coordinator_pods.iter();
+        let known = pods.filter_map(|pod| {
+            Some((found::ordinal(&pod.name_any(), &before, "")?, found::admin_address(pod)?))
+        });
+        known.collect()
+    }
+
+    async fn ask_shards(&self, found: &mut Found) {
         let before = format!("{}-", objects::set(&self.name));
         let mut asked = tokio::task::JoinSet::new();
         for pod in &found.pods {
@@ -139,34 +163,45 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// Makes the coordinator's key, unless there is one by now.
-    pub(crate) async fn make_coordinator_key(&self) -> Result<(), ClusterError> {
-        let (_, file) = new_key()?;
-        let secret = self.secret(&objects::coordinator_secret(&self.name));
-        let data = [(COORDINATOR_KEY.to_owned(), ByteString(file.to_vec()))].into();
-        self.api().create(&written(), &Secret { data: Some(data), ..secret }).await?;
-        Ok(())
+    /// Adds coordinators' keys to those that were read.
+    pub(crate) async fn make_coordinator_keys(
+        &self,
+        found: &Found,
+        coordinators: &[Ordinal],
+    ) -> Result<(), ClusterError> {
+        let name = objects::coordinator_secret(&self.name);
+        let set = objects::coordinator(&self.name);
+        self.add_keys(found.coordinator_keys.as_ref(), &name, &set, coordinators).await
     }
 
-    /// Adds keys to those that were read.
+    /// Adds shards' keys to those that were read.
     pub(crate) async fn make_keys(
         &self,
         found: &Found,
         shards: &[Ordinal],
     ) -> Result<(), ClusterError> {
         let name = objects::keys_secret(&self.name);
-        let is_new = found.keys.is_none();
-        let mut secret = found.keys.clone().unwrap_or_else(|| self.secret(&name));
-        for shard in shards {
+        self.add_keys(found.keys.as_ref(), &name, &objects::set(&self.name), shards).await
+    }
+
+    async fn add_keys(
+        &self,
+        read: Option<&Secret>,
+        name: &str,
+        set: &str,
+        pods: &[Ordinal],
+    ) -> Result<(), ClusterError> {
+        let is_new = read.is_none();
+        let mut secret = read.cloned().unwrap_or_else(|| self.secret(name));
+        for pod in pods {
             let (_, file) = new_key()?;
             let data = secret.data.get_or_insert_default();
-            data.entry(format!("{}.key", self.pod_of(*shard)))
-                .or_insert_with(|| ByteString(file.to_vec()));
+            data.entry(format!("{set}-{}.key", pod.0)).or_insert_with(|| ByteString(file.to_vec()));
         }
         if is_new {
             self.api().create(&written(), &secret).await?;
         } else {
-            self.api().replace(&name, &written(), &secret).await?;
+            self.api().replace(name, &written(), &secret).await?;
         }
         Ok(())
     }
@@ -251,10 +286,15 @@ impl<'a> Cluster<'a> {
         self.delete_pod(&name, read).await
     }
 
-    /// Deletes the coordinator's pod, if it is still the one that was read.
-    pub(crate) async fn replace_coordinator(&self, found: &Found) -> Result<(), ClusterError> {
-        let name = format!("{}-0", objects::coordinator(&self.name));
-        self.delete_pod(&name, found.coordinator_pod.as_ref()).await
+    /// Deletes a coordinator's pod, if it is still the one that was read.
+    pub(crate) async fn replace_coordinator(
+        &self,
+        found: &Found,
+        coordinator: Ordinal,
+    ) -> Result<(), ClusterError> {
+        let name = format!("{}-{}", objects::coordinator(&self.name), coordinator.0);
+        let read = found.coordinator_pods.iter().find(|pod| pod.name_any() == name);
+        self.delete_pod(&name, read).await
     }
 
     async fn delete_pod(&self, name: &str, read: Option<&Pod>) -> Result<(), ClusterError> {

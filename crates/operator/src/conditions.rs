@@ -1,11 +1,13 @@
 //! How a resource stands, in words for people.
 
+use std::collections::BTreeMap;
+
 use antiphon_wire::NetworkFile;
 
-use crate::decide::Decision;
-use crate::observed::{Observed, Ordinal, Standing};
+use crate::decide::{Decision, outdated};
+use crate::observed::{Observed, Ordinal, Pod, Standing};
 use crate::resource::{Condition, ListTold, ShardTold};
-use crate::step::{Replaceable, Step, named};
+use crate::step::{Step, named, named_coordinators};
 
 /// Epochs before a list's end at which people are told.
 const ENDS_SOON: u64 = 100;
@@ -70,24 +72,39 @@ fn degraded(seen: &Observed, decision: &Decision) -> Condition {
     if let Some(words) = &decision.blocked {
         return condition("Degraded", true, "Blocked", words);
     }
+    let stuck = stuck(seen);
+    if !stuck.is_empty() {
+        let words = format!(
+            "not running: {}. `kubectl describe pod` says why. No other pod is replaced meanwhile; if it is the \
+             image, put the former one into the specification",
+            stuck.join(" and ")
+        );
+        return condition("Degraded", true, "PodsDoNotRun", &words);
+    }
     if seen.network.is_none() && seen.replicas.is_some() {
-        let words = "the coordinator does not answer: ask its /ready, and see its log";
+        let words = "no coordinator that leads answers: ask its /ready, and see its log";
         return condition("Degraded", true, "NoCoordinator", words);
     }
-    let is_stuck = |shard: &Ordinal| {
-        let pod = seen.pods.get(shard);
-        pod.is_some_and(|pod| !pod.outdated && !pod.running && !pod.stopping)
+    condition("Degraded", false, "Runs", "every pod runs, or is being replaced")
+}
+
+/// Pods of the newest template that do not run, in words.
+fn stuck(seen: &Observed) -> Vec<String> {
+    let is_stuck = |pod: &Pod| pod.failing && !pod.outdated && !pod.running && !pod.stopping;
+    let among = |pods: &BTreeMap<Ordinal, Pod>| -> Vec<Ordinal> {
+        pods.iter().filter(|(_, pod)| is_stuck(pod)).map(|(which, _)| *which).collect()
     };
-    let stuck: Vec<Ordinal> = seen.wanted().filter(is_stuck).collect();
-    if stuck.is_empty() {
-        return condition("Degraded", false, "Runs", "every pod runs, or is being replaced");
+    let mut stuck = Vec::new();
+    let shards: Vec<Ordinal> =
+        among(&seen.pods).into_iter().filter(|shard| shard.0 < seen.wanted).collect();
+    if !shards.is_empty() {
+        stuck.push(named(&shards));
     }
-    let words = format!(
-        "{} not running: `kubectl describe pod` says why. No other pod is replaced meanwhile; if it is the \
-         image, put the former one into the specification",
-        is_or_are(&stuck)
-    );
-    condition("Degraded", true, "PodsDoNotRun", &words)
+    let coordinators = seen.coordinators.as_ref().map(|all| among(&all.pods)).unwrap_or_default();
+    if !coordinators.is_empty() {
+        stuck.push(named_coordinators(&coordinators));
+    }
+    stuck
 }
 
 fn quorum(told: &Told<'_>) -> Condition {
@@ -155,16 +172,12 @@ fn any_trust(network: &NetworkFile, told: &Told<'_>) -> Condition {
 }
 
 fn up_to_date(seen: &Observed) -> Condition {
-    let outdated: Vec<Ordinal> = Replaceable::outdated(seen).collect();
+    let outdated = outdated(seen);
     if outdated.is_empty() {
         return condition("UpToDate", true, "AllNew", "every pod is of the newest template");
     }
-    condition(
-        "UpToDate",
-        false,
-        "Outdated",
-        &format!("{} of an older template", is_or_are(&outdated)),
-    )
+    let words = format!("of an older template: {}", outdated.join(" and "));
+    condition("UpToDate", false, "Outdated", &words)
 }
 
 fn is_or_are(shards: &[Ordinal]) -> String {

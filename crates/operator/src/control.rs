@@ -13,13 +13,13 @@ use tokio::time::{sleep, timeout};
 use crate::cluster::{Cluster, ClusterError};
 use crate::conditions::{self, Told};
 use crate::decide::{Decision, decide};
-use crate::found::{self, BadKey, COORDINATOR_KEY, Found};
+use crate::found::{self, BadKey, Found};
 use crate::lease::Claim;
 use crate::lists::{ListsError, Signer};
 use crate::objects::{self, Plan};
-use crate::observed::Observed;
+use crate::observed::{Coordinators, Observed};
 use crate::refusal::{Accepted, Given, Refusal, accept};
-use crate::resource::{Condition, MixNetwork, MixNetworkStatus};
+use crate::resource::{Condition, MixNetwork, MixNetworkStatus, OwnCoordinator};
 use crate::step::{Replicas, Step};
 
 /// Pause after something was done, while something is waited for, and otherwise.
@@ -149,6 +149,7 @@ impl Control {
         let seen = Observed { deleted: true, replicas, pods, ..Observed::default() };
         let decision = decide(&seen);
         for step in &decision.steps {
+            self.keep_acting().await?;
             self.tell(cluster, mix, step).await;
             match step {
                 Step::Stop => cluster.stop().await?,
@@ -166,12 +167,12 @@ impl Control {
         (found, accepted): (&Found, &Accepted),
         step: &Step,
     ) -> Result<(), Hindrance> {
-        if !self.claim.may_act() {
-            return Err(Hindrance::Deposed);
-        }
+        self.keep_acting().await?;
         self.tell(cluster, mix, step).await;
         match step {
-            Step::MakeCoordinatorKey => cluster.make_coordinator_key().await?,
+            Step::MakeCoordinatorKeys(coordinators) => {
+                cluster.make_coordinator_keys(found, coordinators).await?;
+            }
             Step::MakeKeys(shards) => cluster.make_keys(found, shards).await?,
             Step::Sign { list, ended } => {
                 cluster.put_list(found, &signer(accepted), list, ended.is_some()).await?;
@@ -179,11 +180,23 @@ impl Control {
             Step::Apply(replicas) => self.apply(cluster, mix, found, *replicas).await?,
             Step::Tell { shard, list } => cluster.tell(*shard, *list).await?,
             Step::Replace(pod) => cluster.replace(found, pod.shard()).await?,
-            Step::ReplaceCoordinator => cluster.replace_coordinator(found).await?,
+            Step::ReplaceCoordinator(pod) => {
+                cluster.replace_coordinator(found, pod.coordinator()).await?;
+            }
             Step::Forget(departed) => cluster.forget(found, departed.shard()).await?,
             Step::Stop | Step::LetGo => unreachable!("the resource is not deleted"),
         }
         Ok(())
+    }
+
+    /// Renews the Lease, which may have to last for many steps. A controller that has lost it meanwhile looks anew.
+    async fn keep_acting(&mut self) -> Result<(), Hindrance> {
+        if self.claim.may_act()
+            && let Err(error) = self.claim.renew().await
+        {
+            tracing::warn!(%error, "cannot renew the Lease");
+        }
+        if self.claim.may_act() { Ok(()) } else { Err(Hindrance::Deposed) }
     }
 
     /// Says what is done, in the log and in an event.
@@ -207,11 +220,11 @@ impl Control {
         replicas: Replicas,
     ) -> Result<(), Hindrance> {
         let (name, now) = (mix.name_any(), SystemClock::now());
-        let coordinator = coordinator_identity(mix, found)?;
+        let keys = found.coordinator_keys(&name)?;
         let plan = Plan {
             name: &name,
             spec: &mix.spec,
-            coordinator: &coordinator,
+            coordinators: &keys.into_values().collect::<Vec<_>>(),
             replicas: replicas.get(),
         };
         let objects = objects::objects(&plan);
@@ -224,6 +237,7 @@ impl Control {
             return Ok(());
         }
         for object in objects {
+            self.keep_acting().await?;
             cluster.apply(object).await?;
         }
         self.applied.insert(uid, (hash, now));
@@ -242,16 +256,6 @@ const fn signer(accepted: &Accepted) -> Signer<'_> {
     Signer { network: &accepted.network, operator: accepted.operator, key: &accepted.key }
 }
 
-/// The coordinator's public key, in hexadecimal; empty until it has one.
-fn coordinator_identity(mix: &MixNetwork, found: &Found) -> Result<String, BadKey> {
-    if let Some(joined) = &mix.spec.coordinator.join {
-        return Ok(joined.identity.clone());
-    }
-    let Some(secret) = &found.coordinator_key else { return Ok(String::new()) };
-    let public = found::public_key(secret, COORDINATOR_KEY)?;
-    Ok(public.map(|public| public.to_hex()).unwrap_or_default())
-}
-
 fn accept_and_see(mix: &MixNetwork, found: &Found) -> Result<(Accepted, Observed), Hindrance> {
     let (name, spec) = (mix.name_any(), &mix.spec);
     let network = found.network.as_ref().and_then(|map| map.data.as_ref()?.get("network.toml"));
@@ -260,6 +264,7 @@ fn accept_and_see(mix: &MixNetwork, found: &Found) -> Result<(Accepted, Observed
     let given = Given {
         network: network.map(String::as_str),
         operator_key: key.map(|bytes| bytes.0.as_slice()),
+        coordinators: found.coordinator_replicas(),
     };
     let accepted = accept(spec, &given)?;
     let lists = match found.lists.as_ref().and_then(|map| map.data.as_ref()) {
@@ -279,17 +284,19 @@ fn accept_and_see(mix: &MixNetwork, found: &Found) -> Result<(Accepted, Observed
         replicas: found.replicas(),
         pods: found.shard_pods(&name),
         claims: found.claimed(&name),
-        coordinator_key: own.map(|_| {
-            let kept = found
-                .coordinator_key
-                .as_ref()
-                .map(|secret| found::public_key(secret, COORDINATOR_KEY));
-            matches!(kept, Some(Ok(Some(_))))
-        }),
-        coordinator: found.coordinator().filter(|_| own.is_some()),
+        coordinators: own.map(|own| coordinators(&name, own, found)).transpose()?,
         network: found.status.as_ref().map(found::network),
     };
     Ok((accepted, seen))
+}
+
+fn coordinators(name: &str, own: &OwnCoordinator, found: &Found) -> Result<Coordinators, BadKey> {
+    Ok(Coordinators {
+        wanted: own.replicas,
+        keys: found.coordinator_keys(name)?.into_keys().collect(),
+        pods: found.coordinator_pods(name),
+        leader: found.leader,
+    })
 }
 
 fn status_of(mix: &MixNetwork, conditions: Vec<Condition>) -> MixNetworkStatus {

@@ -6,8 +6,10 @@
 
 mod lists;
 
-use crate::observed::{Observed, Ordinal};
-use crate::step::{Departed, Drained, Replaceable, Replicas, Step, named};
+use crate::observed::{Coordinators, Observed, Ordinal};
+use crate::step::{
+    Departed, Dispensable, Drained, Replaceable, Replicas, Step, named, named_coordinators,
+};
 
 /// What is to be done now, and what is waited for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,7 +52,7 @@ pub(crate) fn decide(seen: &Observed) -> Decision {
     if seen.deleted {
         return depart(seen);
     }
-    let keys = coordinator_key(seen).then(keys(seen));
+    let keys = coordinator_keys(seen).then(keys(seen));
     if !keys.is_settled() {
         return keys;
     }
@@ -83,17 +85,22 @@ fn depart(seen: &Observed) -> Decision {
     stop.then(Decision::waits(format!("waits for {} shards to leave", seen.pods.len())))
 }
 
-/// The coordinator's key, made once: everybody pins its public half.
-fn coordinator_key(seen: &Observed) -> Decision {
-    match (seen.coordinator_key, seen.coordinator) {
-        (Some(false), None) => Decision::step(Step::MakeCoordinatorKey),
-        (Some(false), Some(_)) => Decision::blocked(
-            "the coordinator's Secret is gone, though its pod runs: put it back from a backup. Shards and clients \
-             pin its public key, so another one would be of no use"
-                .to_owned(),
-        ),
-        _ => Decision::default(),
+/// The coordinators' keys, made once: everybody pins their public halves.
+fn coordinator_keys(seen: &Observed) -> Decision {
+    let Some(coordinators) = &seen.coordinators else { return Decision::default() };
+    let missing = coordinators.wanted().filter(|each| !coordinators.keys.contains(each));
+    let missing: Vec<Ordinal> = missing.collect();
+    if missing.is_empty() {
+        return Decision::default();
     }
+    if coordinators.pods.is_empty() {
+        return Decision::step(Step::MakeCoordinatorKeys(missing));
+    }
+    Decision::blocked(format!(
+        "keys of {} are not in the Secret, though coordinators run: put the Secret back from a backup. Shards and \
+         clients pin public keys, so other ones would be of no use",
+        named_coordinators(&missing)
+    ))
 }
 
 /// Keys for shards that have none. A pod whose key is gone runs on with it: another key would be another shard, and
@@ -133,13 +140,14 @@ fn replace_sick(seen: &Observed) -> Decision {
     if seen.paused {
         return Decision::default();
     }
-    if seen.coordinator.is_some_and(|pod| pod.outdated && !pod.running && !pod.stopping) {
-        return Decision::step(Step::ReplaceCoordinator);
+    if let Some(pod) = Dispensable::sick(seen) {
+        return Decision::step(Step::ReplaceCoordinator(pod));
     }
     Replaceable::sick(seen).map_or_else(Decision::default, |pod| Decision::step(Step::Replace(pod)))
 }
 
-/// One pod of an older template, if every shard serves. Whatever does not serve holds up all others.
+/// One pod of an older template, those that are missed the least first: coordinators that do not lead, then shards, then
+/// the coordinator that leads. Whatever does not serve holds up all others, so a bad image takes one pod.
 fn replace(seen: &Observed) -> Decision {
     let sick = replace_sick(seen);
     if !sick.is_settled() {
@@ -148,18 +156,55 @@ fn replace(seen: &Observed) -> Decision {
     if seen.replicas.is_some_and(|replicas| replicas > seen.wanted) {
         return Decision::waits("waits for an epoch without the shards that leave".to_owned());
     }
-    let outdated: Vec<Ordinal> = Replaceable::outdated(seen).collect();
+    let outdated = outdated(seen);
     if seen.paused && !outdated.is_empty() {
-        return Decision::waits(format!(
-            "updates are paused: {} run an older template",
-            named(&outdated)
-        ));
+        let which = outdated.join(" and ");
+        return Decision::waits(format!("updates are paused: of an older template: {which}"));
     }
+    if let Some(pod) = Dispensable::standby(seen) {
+        return Decision::step(Step::ReplaceCoordinator(pod));
+    }
+    // Pods of the newest template first show that they run.
+    let new = seen.coordinators.iter().flat_map(Coordinators::idle_of_the_newest_template);
+    let new: Vec<Ordinal> = new.collect();
+    if !new.is_empty() {
+        let new = named_coordinators(&new);
+        return Decision::waits(format!("waits for {new}, to lead or to be able to"));
+    }
+    let replaced = replace_shard(seen);
+    if !replaced.is_settled() {
+        return replaced;
+    }
+    if let Some(pod) = Dispensable::leader(seen) {
+        return Decision::step(Step::ReplaceCoordinator(pod));
+    }
+    let left: Vec<Ordinal> = seen.coordinators.iter().flat_map(Coordinators::outdated).collect();
+    if left.is_empty() {
+        return Decision::default();
+    }
+    Decision::waits(format!(
+        "waits to replace {}, until every other coordinator could lead",
+        named_coordinators(&left)
+    ))
+}
+
+/// Pods of an older template, in words.
+pub(crate) fn outdated(seen: &Observed) -> Vec<String> {
+    let shards: Vec<Ordinal> = Replaceable::outdated(seen).collect();
+    let coordinators: Vec<Ordinal> =
+        seen.coordinators.iter().flat_map(Coordinators::outdated).collect();
+    let shards = (!shards.is_empty()).then(|| named(&shards));
+    let coordinators = (!coordinators.is_empty()).then(|| named_coordinators(&coordinators));
+    shards.into_iter().chain(coordinators).collect()
+}
+
+fn replace_shard(seen: &Observed) -> Decision {
+    let outdated = Replaceable::outdated(seen).count();
     if let Some(pod) = Replaceable::next(seen) {
         return Decision::step(Step::Replace(pod));
     }
     let idle: Vec<Ordinal> = seen.wanted().filter(|shard| !seen.serves(*shard)).collect();
-    match (idle.as_slice(), outdated.len()) {
+    match (idle.as_slice(), outdated) {
         ([], _) => Decision::default(),
         (idle, 0) => Decision::waits(format!("waits for {} to be in an epoch", named(idle))),
         (idle, left) => Decision::waits(format!(

@@ -7,7 +7,9 @@ use antiphon_process::keyfile;
 use antiphon_wire::IdentityKey;
 use ed25519_dalek::SigningKey;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, ContainerStatus, PersistentVolumeClaim, Pod, PodCondition, PodStatus, Secret,
+};
 use kube::ResourceExt as _;
 
 use crate::objects;
@@ -15,8 +17,6 @@ use crate::observed::{self, Network, Ordinal, Standing};
 
 /// Note of a pod: the list that its node was told to bring.
 pub(crate) const TOLD_LIST: &str = "antiphon.dev/list";
-/// The key of the coordinator's Secret.
-pub(crate) const COORDINATOR_KEY: &str = "coordinator.key";
 
 /// The objects that belong to one resource.
 #[derive(Debug, Default)]
@@ -24,15 +24,16 @@ pub(crate) struct Found {
     pub(crate) network: Option<ConfigMap>,
     pub(crate) operator_key: Option<Secret>,
     pub(crate) keys: Option<Secret>,
-    pub(crate) coordinator_key: Option<Secret>,
+    pub(crate) coordinator_keys: Option<Secret>,
     pub(crate) lists: Option<ConfigMap>,
     pub(crate) set: Option<StatefulSet>,
     pub(crate) coordinator_set: Option<StatefulSet>,
     pub(crate) pods: Vec<Pod>,
-    pub(crate) coordinator_pod: Option<Pod>,
+    pub(crate) coordinator_pods: Vec<Pod>,
     pub(crate) claims: Vec<PersistentVolumeClaim>,
-    /// What the coordinator answered.
+    /// What the coordinator answered that leads, and which it is.
     pub(crate) status: Option<Status>,
+    pub(crate) leader: Option<Ordinal>,
     /// The numbers of the lists that shards have taken.
     pub(crate) took_lists: BTreeMap<Ordinal, u32>,
 }
@@ -45,7 +46,7 @@ pub(crate) struct BadKey {
     secret: String,
 }
 
-/// The shard whose pod, key or claim has this name, with what is around its number.
+/// The shard or coordinator whose pod, key or claim has this name, with what is around its number.
 pub(crate) fn ordinal(name: &str, before: &str, after: &str) -> Option<Ordinal> {
     let number = name.strip_prefix(before)?.strip_suffix(after)?;
     let parsed: u16 = number.parse().ok()?;
@@ -53,7 +54,7 @@ pub(crate) fn ordinal(name: &str, before: &str, after: &str) -> Option<Ordinal> 
 }
 
 /// The public half of a key in a Secret.
-pub(crate) fn public_key(secret: &Secret, key: &str) -> Result<Option<IdentityKey>, BadKey> {
+fn public_key(secret: &Secret, key: &str) -> Result<Option<IdentityKey>, BadKey> {
     let Some(bytes) = secret.data.as_ref().and_then(|data| data.get(key)) else { return Ok(None) };
     let (_, seed) = keyfile::secret_in(&bytes.0)
         .ok_or_else(|| BadKey { key: key.to_owned(), secret: secret.name_any() })?;
@@ -63,35 +64,29 @@ pub(crate) fn public_key(secret: &Secret, key: &str) -> Result<Option<IdentityKe
 impl Found {
     /// The public halves of the shards' keys.
     pub(crate) fn public_keys(&self, name: &str) -> Result<BTreeMap<Ordinal, IdentityKey>, BadKey> {
-        let Some(secret) = &self.keys else { return Ok(BTreeMap::new()) };
-        let before = format!("{}-", objects::set(name));
-        let mut keys = BTreeMap::new();
-        for key in secret.data.iter().flat_map(BTreeMap::keys) {
-            if let Some(shard) = ordinal(key, &before, ".key")
-                && let Some(public) = public_key(secret, key)?
-            {
-                keys.insert(shard, public);
-            }
-        }
-        Ok(keys)
+        public_keys(self.keys.as_ref(), &objects::set(name))
+    }
+
+    /// The public halves of the coordinators' keys.
+    pub(crate) fn coordinator_keys(
+        &self,
+        name: &str,
+    ) -> Result<BTreeMap<Ordinal, IdentityKey>, BadKey> {
+        public_keys(self.coordinator_keys.as_ref(), &objects::coordinator(name))
     }
 
     /// The shards' pods.
     pub(crate) fn shard_pods(&self, name: &str) -> BTreeMap<Ordinal, observed::Pod> {
-        let before = format!("{}-", objects::set(name));
-        let revision = self.set.as_ref().and_then(update_revision);
-        let known = self.pods.iter().filter_map(|pod| {
-            let shard = ordinal(&pod.name_any(), &before, "")?;
-            let took_list = self.took_lists.get(&shard).copied();
-            Some((shard, observed::Pod { took_list, ..seen(pod, revision) }))
-        });
-        known.collect()
+        let mut pods = pods_of(&self.pods, self.set.as_ref(), &objects::set(name));
+        for (shard, pod) in &mut pods {
+            pod.took_list = self.took_lists.get(shard).copied();
+        }
+        pods
     }
 
-    /// The coordinator's pod.
-    pub(crate) fn coordinator(&self) -> Option<observed::Pod> {
-        let revision = self.coordinator_set.as_ref().and_then(update_revision);
-        self.coordinator_pod.as_ref().map(|pod| seen(pod, revision))
+    /// The coordinators' pods.
+    pub(crate) fn coordinator_pods(&self, name: &str) -> BTreeMap<Ordinal, observed::Pod> {
+        pods_of(&self.coordinator_pods, self.coordinator_set.as_ref(), &objects::coordinator(name))
     }
 
     /// Shards that have a claim.
@@ -100,11 +95,48 @@ impl Found {
         self.claims.iter().filter_map(|claim| ordinal(&claim.name_any(), &before, "")).collect()
     }
 
-    /// The number of pods that the StatefulSet keeps.
+    /// The number of shards' pods that are kept.
     pub(crate) fn replicas(&self) -> Option<u16> {
-        let replicas = self.set.as_ref()?.spec.as_ref()?.replicas.unwrap_or(1);
-        u16::try_from(replicas).ok()
+        replicas(self.set.as_ref()?)
     }
+
+    /// The number of coordinators' pods that are kept.
+    pub(crate) fn coordinator_replicas(&self) -> Option<u16> {
+        replicas(self.coordinator_set.as_ref()?)
+    }
+}
+
+fn replicas(set: &StatefulSet) -> Option<u16> {
+    u16::try_from(set.spec.as_ref()?.replicas.unwrap_or(1)).ok()
+}
+
+/// The public halves of keys in a Secret, which have the names of their pods.
+fn public_keys(
+    secret: Option<&Secret>,
+    set: &str,
+) -> Result<BTreeMap<Ordinal, IdentityKey>, BadKey> {
+    let Some(secret) = secret else { return Ok(BTreeMap::new()) };
+    let before = format!("{set}-");
+    let mut keys = BTreeMap::new();
+    for key in secret.data.iter().flat_map(BTreeMap::keys) {
+        if let Some(number) = ordinal(key, &before, ".key")
+            && let Some(public) = public_key(secret, key)?
+        {
+            keys.insert(number, public);
+        }
+    }
+    Ok(keys)
+}
+
+/// Pods of a set by their numbers.
+fn pods_of(
+    pods: &[Pod],
+    set: Option<&StatefulSet>,
+    name: &str,
+) -> BTreeMap<Ordinal, observed::Pod> {
+    let (before, revision) = (format!("{name}-"), set.and_then(update_revision));
+    let known = pods.iter().filter_map(|pod| Some((ordinal(&pod.name_any(), &before, "")?, pod)));
+    known.map(|(number, pod)| (number, seen(pod, revision))).collect()
 }
 
 /// The revision that new pods are made of; `None` until the set's controller has seen the newest template.
@@ -116,11 +148,11 @@ fn update_revision(set: &StatefulSet) -> Option<&str> {
 
 fn seen(pod: &Pod, revision: Option<&str>) -> observed::Pod {
     let status = pod.status.as_ref();
-    let started = |pod: &k8s_openapi::api::core::v1::PodStatus| {
+    let started = |pod: &PodStatus| {
         let containers = pod.container_statuses.iter().flatten();
         containers.into_iter().any(|container| container.started == Some(true))
     };
-    let ready = |pod: &k8s_openapi::api::core::v1::PodStatus| {
+    let ready = |pod: &PodStatus| {
         let mut conditions = pod.conditions.iter().flatten();
         conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
     };
@@ -128,11 +160,28 @@ fn seen(pod: &Pod, revision: Option<&str>) -> observed::Pod {
     observed::Pod {
         stopping: pod.metadata.deletion_timestamp.is_some(),
         running: status.is_some_and(started),
+        failing: status.is_some_and(fails),
         ready: status.is_some_and(ready),
         outdated: revision.is_some() && made_of != revision,
         took_list: None,
         told_list: pod.annotations().get(TOLD_LIST).and_then(|number| number.parse().ok()),
     }
+}
+
+/// `true` if a pod's program does not start, or no node takes the pod. One that is being made does not fail.
+fn fails(pod: &PodStatus) -> bool {
+    let is_refused =
+        |condition: &PodCondition| condition.type_ == "PodScheduled" && condition.status == "False";
+    let waits_for =
+        |container: &ContainerStatus| container.state.as_ref()?.waiting.as_ref()?.reason.clone();
+    let is_being_made = |reason: &str| matches!(reason, "ContainerCreating" | "PodInitializing");
+    let has_failed = |container: &ContainerStatus| {
+        let reason = waits_for(container);
+        let ended = container.state.as_ref().is_some_and(|state| state.terminated.is_some());
+        ended || reason.is_some_and(|reason| !is_being_made(&reason))
+    };
+    pod.conditions.iter().flatten().any(is_refused)
+        || pod.container_statuses.iter().flatten().any(has_failed)
 }
 
 /// The address of a pod's admin server.
@@ -170,6 +219,24 @@ pub(crate) fn network(status: &Status) -> Network {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pod_fails_if_no_node_takes_it_or_its_program_does_not_start_and_not_while_it_is_made() {
+        let failing = |status: serde_json::Value| fails(&serde_json::from_value(status).unwrap());
+        let container = |state: serde_json::Value| {
+            serde_json::json!({ "containerStatuses": [{
+                "name": "shard", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": state,
+            }] })
+        };
+        let waits =
+            |reason: &str| container(serde_json::json!({ "waiting": { "reason": reason } }));
+        assert!(!failing(waits("ContainerCreating")) && !failing(serde_json::json!({})));
+        assert!(failing(waits("CrashLoopBackOff")) && failing(waits("ErrImageNeverPull")));
+        assert!(failing(container(serde_json::json!({ "terminated": { "exitCode": 1 } }))));
+        let unscheduled = serde_json::json!({ "type": "PodScheduled", "status": "False" });
+        assert!(failing(serde_json::json!({ "conditions": [unscheduled] })));
+        assert!(!failing(container(serde_json::json!({ "running": {} }))));
+    }
 
     #[test]
     fn numbers_are_read_from_names_that_a_set_gives_and_from_no_others() {

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use antiphon_process::logging::{self, Crates, LogFilter};
 use antiphon_process::signals::stop_requested;
+use antiphon_wire::IdentityKey;
 use clap::{Args, Parser, Subcommand};
 use kube::{Client, Config, CustomResourceExt as _};
 
@@ -82,9 +83,9 @@ struct RenderArguments {
     /// The resource's name
     #[arg(long, value_name = "NAME", default_value = "mix")]
     name: String,
-    /// The coordinator's public key
-    #[arg(long, value_name = "PUBKEY", default_value = "")]
-    coordinator: String,
+    /// The public key of a coordinator that runs here, in the order of their pods
+    #[arg(long = "coordinator", value_name = "PUBKEY")]
+    coordinators: Vec<IdentityKey>,
 }
 
 fn filter(text: &str) -> Result<LogFilter, String> {
@@ -127,8 +128,8 @@ fn render(arguments: &RenderArguments) -> Result<(), Box<dyn Error>> {
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;
     let spec: MixNetworkSpec = serde_json::from_str(&text)?;
-    let RenderArguments { name, coordinator } = arguments;
-    print(&objects::objects(&Plan { name, spec: &spec, coordinator, replicas: spec.shards }))
+    let RenderArguments { name, coordinators } = arguments;
+    print(&objects::objects(&Plan { name, spec: &spec, coordinators, replicas: spec.shards }))
 }
 
 fn print(value: &impl serde::Serialize) -> Result<(), Box<dyn Error>> {

@@ -1,14 +1,16 @@
 //! The objects of a network, as the chart renders them for the same settings: `k8s/check` compares both.
 
 mod coordinator;
+mod grace;
 mod pod;
 mod policies;
 mod services;
 mod shards;
 
+use antiphon_wire::IdentityKey;
 use serde_json::{Value, json};
 
-use crate::resource::{Coordinator, Exposure, ExposureType, MixNetworkSpec};
+use crate::resource::{Exposure, ExposureType, MixNetworkSpec};
 
 /// What the objects are made of.
 #[derive(Clone, Debug)]
@@ -17,8 +19,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) name: &'a str,
     /// The resource's specification.
     pub(crate) spec: &'a MixNetworkSpec,
-    /// The coordinator's public key, in hexadecimal.
-    pub(crate) coordinator: &'a str,
+    /// The public keys of the coordinators that run here, in the order of their pods.
+    pub(crate) coordinators: &'a [IdentityKey],
     /// The number of pods.
     pub(crate) replicas: u16,
 }
@@ -65,6 +67,14 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Value> {
     objects
 }
 
+/// A coordinator as shards know it.
+struct KnownCoordinator {
+    /// Host and port of its endpoint for shards.
+    address: String,
+    /// Its public key, in hexadecimal.
+    identity: String,
+}
+
 impl Plan<'_> {
     fn metadata(&self, name: &str) -> Value {
         json!({
@@ -93,13 +103,19 @@ impl Plan<'_> {
         self.exposure().kind == ExposureType::HostPort
     }
 
-    /// Host and port of the coordinator's endpoint for shards.
-    fn coordinator_address(&self) -> String {
-        let Coordinator { join, .. } = &self.spec.coordinator;
-        match join {
-            Some(joined) => joined.address.clone(),
-            None => format!("{}:7000", self.coordinator_set()),
-        }
+    /// The coordinators as shards know them.
+    fn coordinators(&self) -> Vec<KnownCoordinator> {
+        let set = self.coordinator_set();
+        let own = if self.spec.coordinator.run.is_some() { self.coordinators } else { &[] };
+        let own = own.iter().enumerate().map(|(at, key)| KnownCoordinator {
+            address: format!("{set}-{at}.{set}:7000"),
+            identity: key.to_hex(),
+        });
+        let joined = self.spec.coordinator.join.iter().flatten().map(|joined| KnownCoordinator {
+            address: joined.address.clone(),
+            identity: joined.identity.clone(),
+        });
+        own.chain(joined).collect()
     }
 
     /// Shards for which there are files and Services: those that run, and those that are to.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_wire::IdentityKey;
 
-/// A shard of the operator, by the number in its pod's name.
+/// A shard of the operator, or a coordinator, by the number in its pod's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Ordinal(pub(crate) u16);
 
@@ -29,12 +29,23 @@ pub(crate) struct Observed {
     pub(crate) pods: BTreeMap<Ordinal, Pod>,
     /// Shards that have a claim.
     pub(crate) claims: BTreeSet<Ordinal>,
-    /// `true` if the coordinator's key is kept; `None` if the coordinator runs elsewhere.
-    pub(crate) coordinator_key: Option<bool>,
-    /// The coordinator's pod, where it runs here.
-    pub(crate) coordinator: Option<Pod>,
-    /// The coordinator's view of the network; `None` if it cannot be asked.
+    /// The coordinators; `None` if they run elsewhere.
+    pub(crate) coordinators: Option<Coordinators>,
+    /// The view of the coordinator that leads; `None` if it cannot be asked, or none leads.
     pub(crate) network: Option<Network>,
+}
+
+/// The coordinators that run here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Coordinators {
+    /// Number of coordinators asked for.
+    pub(crate) wanted: u16,
+    /// Those whose keys are kept.
+    pub(crate) keys: BTreeSet<Ordinal>,
+    /// Their pods.
+    pub(crate) pods: BTreeMap<Ordinal, Pod>,
+    /// The one that leads, or the only one.
+    pub(crate) leader: Option<Ordinal>,
 }
 
 /// The operator's newest list, and the one that it ends.
@@ -66,7 +77,9 @@ pub(crate) struct Pod {
     pub(crate) stopping: bool,
     /// `true` if its program answers.
     pub(crate) running: bool,
-    /// `true` if it says that it takes part in an epoch.
+    /// `true` if its program does not start, or no node takes it.
+    pub(crate) failing: bool,
+    /// `true` if it says that it takes part in an epoch; of a coordinator, that it could lead.
     pub(crate) ready: bool,
     /// `true` if it was made of an older template than the newest.
     pub(crate) outdated: bool,
@@ -104,6 +117,35 @@ pub(crate) enum Standing {
     Leaving,
     /// Nothing more is wanted of it.
     Released,
+}
+
+impl Coordinators {
+    /// The coordinators asked for.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = Ordinal> + use<> {
+        (0..self.wanted).map(Ordinal)
+    }
+
+    /// `true` if a coordinator leads, or could.
+    pub(crate) fn is_ready(&self, coordinator: Ordinal) -> bool {
+        self.pods.get(&coordinator).is_some_and(|pod| pod.ready && !pod.stopping)
+    }
+
+    /// Those that do not lead and could not.
+    pub(crate) fn idle(&self) -> Vec<Ordinal> {
+        self.wanted().filter(|coordinator| !self.is_ready(*coordinator)).collect()
+    }
+
+    /// Those of them that are gone, or whose pods the newest template made.
+    pub(crate) fn idle_of_the_newest_template(&self) -> impl Iterator<Item = Ordinal> {
+        let outdated: BTreeSet<Ordinal> = self.outdated().collect();
+        self.idle().into_iter().filter(move |coordinator| !outdated.contains(coordinator))
+    }
+
+    /// Those whose pods an older template made.
+    pub(crate) fn outdated(&self) -> impl Iterator<Item = Ordinal> {
+        let outdated = self.pods.iter().filter(|(_, pod)| pod.outdated && !pod.stopping);
+        outdated.map(|(coordinator, _)| *coordinator)
+    }
 }
 
 impl Observed {

@@ -5,13 +5,18 @@ use antiphon_routing::most_rounds;
 use antiphon_wire::{IdentityKey, NetworkFile, NetworkFileError, OperatorIndex};
 use ed25519_dalek::SigningKey;
 
-use crate::resource::{Exposure, ExposureType, MixNetworkSpec, Requirements};
+use crate::resource::{Coordinator, Exposure, ExposureType, MixNetworkSpec, Requirements};
 
 /// Why nothing is done for a specification.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("coordinator needs either run, to have it here, or join, to name it")]
     Coordinator,
+    #[error(
+        "coordinator.run.replicas is {wanted}, and {found} run: shards elect one of those that they were started with, \
+         so the number is chosen once. Set it to {found}"
+    )]
+    Coordinators { wanted: u16, found: u16 },
     #[error(
         "image {0} has no digest: a tag can be moved to another program. Give repository@sha256:..., as \
          `k8s/image/build` prints it, or set allowTags"
@@ -52,8 +57,8 @@ pub(crate) enum Refusal {
          {most} at most, or have fewer shards"
     )]
     TooManyShards { shards: u16, rounds: u32, most: u64 },
-    #[error("exposure: {shards} ports from {peers} on run into those from {clients} on")]
-    Ports { shards: u16, peers: u16, clients: u16 },
+    #[error("exposure: {ports} ports from {one} on run into those from {other} on")]
+    Ports { ports: u16, one: u16, other: u16 },
 }
 
 /// What the cluster has beside the specification.
@@ -63,6 +68,8 @@ pub(crate) struct Given<'a> {
     pub(crate) network: Option<&'a str>,
     /// The bytes of the operator's key file.
     pub(crate) operator_key: Option<&'a [u8]>,
+    /// The number of coordinators that are kept.
+    pub(crate) coordinators: Option<u16>,
 }
 
 /// A specification that can be acted on.
@@ -75,18 +82,28 @@ pub(crate) struct Accepted {
 
 /// Looks for a reason to do nothing.
 pub(crate) fn accept(spec: &MixNetworkSpec, given: &Given<'_>) -> Result<Accepted, Refusal> {
-    if spec.coordinator.run.is_some() == spec.coordinator.join.is_some() {
-        return Err(Refusal::Coordinator);
-    }
+    check_coordinators(spec, given)?;
     if !spec.allow_tags && !spec.image.contains("@sha256:") {
         return Err(Refusal::Tag(spec.image.clone()));
     }
-    check_ports(spec.shards, &spec.exposure)?;
+    check_ports(spec)?;
     let network = network(spec, given)?;
     check_requirements(&spec.requires, &network)?;
     check_size(spec, &network)?;
     let (operator, key) = operator(spec, given, &network)?;
     Ok(Accepted { network, operator, key })
+}
+
+fn check_coordinators(spec: &MixNetworkSpec, given: &Given<'_>) -> Result<(), Refusal> {
+    let Coordinator { run, join } = &spec.coordinator;
+    match (run, join) {
+        (Some(own), None) => {
+            let (wanted, found) = (own.replicas, given.coordinators.unwrap_or(own.replicas));
+            if wanted == found { Ok(()) } else { Err(Refusal::Coordinators { wanted, found }) }
+        }
+        (None, Some(joined)) if !joined.is_empty() => Ok(()),
+        _ => Err(Refusal::Coordinator),
+    }
 }
 
 fn network(spec: &MixNetworkSpec, given: &Given<'_>) -> Result<NetworkFile, Refusal> {
@@ -154,13 +171,18 @@ fn check_size(spec: &MixNetworkSpec, network: &NetworkFile) -> Result<(), Refusa
     }
 }
 
-fn check_ports(shards: u16, exposure: &Exposure) -> Result<(), Refusal> {
-    let Exposure { kind, peers, clients, .. } = *exposure;
-    let (low, high) = (peers.min(clients), peers.max(clients));
-    if kind == ExposureType::NodePort && high - low < shards {
-        return Err(Refusal::Ports { shards, peers, clients });
+fn check_ports(spec: &MixNetworkSpec) -> Result<(), Refusal> {
+    let Exposure { kind, peers, clients, coordinator_shards, coordinator_clients } = spec.exposure;
+    if kind != ExposureType::NodePort {
+        return Ok(());
     }
-    Ok(())
+    let coordinators = spec.coordinator.run.as_ref().map_or(0, |own| own.replicas);
+    let ranges =
+        [(spec.shards, peers, clients), (coordinators, coordinator_shards, coordinator_clients)];
+    match ranges.into_iter().find(|(ports, one, other)| one.abs_diff(*other) < *ports) {
+        Some((ports, one, other)) => Err(Refusal::Ports { ports, one, other }),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

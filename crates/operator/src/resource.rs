@@ -4,8 +4,8 @@ mod spec;
 mod status;
 
 pub(crate) use spec::{
-    Coordinator, Exposure, ExposureType, MixNetwork, MixNetworkSpec, OwnCoordinator, Requirements,
-    Resources, State,
+    Coordinator, Exposure, ExposureType, JoinedCoordinator, MixNetwork, MixNetworkSpec,
+    OwnCoordinator, Requirements, Resources, State,
 };
 pub(crate) use status::{Condition, ListTold, MixNetworkStatus, ShardTold};
 

@@ -5,13 +5,13 @@ use std::fmt;
 
 use antiphon_wire::IdentityKey;
 
-use crate::observed::{List, Observed, Ordinal, Standing};
+use crate::observed::{Coordinators, List, Observed, Ordinal, Standing};
 
 /// One thing to do. Done twice, it is as if it was done once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Make the coordinator's identity key.
-    MakeCoordinatorKey,
+    /// Make identity keys for coordinators that have none.
+    MakeCoordinatorKeys(Vec<Ordinal>),
     /// Make identity keys for shards that have none.
     MakeKeys(Vec<Ordinal>),
     /// Sign this list and put it in the place of the newest one.
@@ -24,8 +24,8 @@ pub(crate) enum Step {
     Tell { shard: Ordinal, list: u32 },
     /// Delete a pod, for a new one to be made of the newest template.
     Replace(Replaceable),
-    /// Delete the coordinator's pod, which an older template made and which does not run.
-    ReplaceCoordinator,
+    /// Delete a coordinator's pod, for a new one to be made of the newest template.
+    ReplaceCoordinator(Dispensable),
     /// Delete the key and the claim of a shard that is gone.
     Forget(Departed),
     /// Let the resource go: no shard is left.
@@ -126,6 +126,54 @@ impl Replaceable {
     }
 }
 
+/// Proof that a coordinator's pod may be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dispensable {
+    coordinator: Ordinal,
+    sick: bool,
+}
+
+impl Dispensable {
+    /// An outdated pod that does not run.
+    pub(crate) fn sick(seen: &Observed) -> Option<Self> {
+        let coordinators = seen.coordinators.as_ref()?;
+        let is_sick = |coordinator: &Ordinal| !coordinators.pods[coordinator].running;
+        let coordinator = coordinators.outdated().find(is_sick)?;
+        Some(Self { coordinator, sick: true })
+    }
+
+    /// An outdated pod of one that does not lead, if another does and every other one could.
+    pub(crate) fn standby(seen: &Observed) -> Option<Self> {
+        let coordinators = seen.coordinators.as_ref()?;
+        let leader = coordinators.leader?;
+        let coordinator = coordinators.outdated().find(|coordinator| *coordinator != leader)?;
+        Self::beside_others(coordinators, coordinator)
+    }
+
+    /// The outdated pod of the one that leads, or of the only one: the last of all, as an image that does not run would
+    /// have shown by then.
+    pub(crate) fn leader(seen: &Observed) -> Option<Self> {
+        let coordinators = seen.coordinators.as_ref()?;
+        let leader = coordinators.leader?;
+        let all_serve = seen.wanted().all(|shard| seen.serves(shard));
+        if !all_serve || Replaceable::outdated(seen).next().is_some() {
+            return None;
+        }
+        let coordinator = coordinators.outdated().find(|coordinator| *coordinator == leader)?;
+        Self::beside_others(coordinators, coordinator)
+    }
+
+    fn beside_others(coordinators: &Coordinators, coordinator: Ordinal) -> Option<Self> {
+        let idle = coordinators.idle();
+        let others_could = idle.iter().all(|other| *other == coordinator);
+        others_could.then_some(Self { coordinator, sick: false })
+    }
+
+    pub(crate) const fn coordinator(self) -> Ordinal {
+        self.coordinator
+    }
+}
+
 /// Proof that a shard is gone: no pod will be made for it, none is left, and no list names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Departed(Ordinal);
@@ -155,12 +203,12 @@ impl Step {
     /// One word for it, by which events are found.
     pub(crate) const fn name(&self) -> &'static str {
         match self {
-            Self::MakeCoordinatorKey | Self::MakeKeys(_) => "MakesKeys",
+            Self::MakeCoordinatorKeys(_) | Self::MakeKeys(_) => "MakesKeys",
             Self::Sign { .. } => "SignsList",
             Self::Apply(_) => "Applies",
             Self::Stop => "Stops",
             Self::Tell { .. } => "BringsList",
-            Self::Replace(_) | Self::ReplaceCoordinator => "ReplacesPod",
+            Self::Replace(_) | Self::ReplaceCoordinator(_) => "ReplacesPod",
             Self::Forget(_) => "ForgetsShard",
             Self::LetGo => "LetsGo",
         }
@@ -176,7 +224,9 @@ impl fmt::Display for Ordinal {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::MakeCoordinatorKey => f.write_str("makes the coordinator's key"),
+            Self::MakeCoordinatorKeys(coordinators) => {
+                write!(f, "makes keys for {}", named_coordinators(coordinators))
+            }
             Self::MakeKeys(shards) => write!(f, "makes keys for {}", named(shards)),
             Self::Sign { list, ended: Some(ended) } => write!(
                 f,
@@ -199,8 +249,10 @@ impl fmt::Display for Step {
             Self::Replace(Replaceable { shard, sick: false }) => {
                 write!(f, "replaces {shard}, which is of an older template")
             }
-            Self::ReplaceCoordinator => {
-                f.write_str("replaces the coordinator's pod, which does not run")
+            Self::ReplaceCoordinator(Dispensable { coordinator, sick }) => {
+                let why = if *sick { "does not run and is" } else { "is" };
+                let which = named_coordinators(&[*coordinator]);
+                write!(f, "replaces {which}, which {why} of an older template")
             }
             Self::Forget(Departed(shard)) => {
                 write!(f, "deletes key and claim of {shard}, which has left")
@@ -212,11 +264,20 @@ impl fmt::Display for Step {
 
 /// Shards by their numbers, as people say them.
 pub(crate) fn named(shards: &[Ordinal]) -> String {
-    let numbers: Vec<String> = shards.iter().map(|shard| shard.0.to_string()).collect();
+    numbered("shard", shards)
+}
+
+/// Coordinators by their numbers, as people say them.
+pub(crate) fn named_coordinators(coordinators: &[Ordinal]) -> String {
+    numbered("coordinator", coordinators)
+}
+
+fn numbered(what: &str, which: &[Ordinal]) -> String {
+    let numbers: Vec<String> = which.iter().map(|each| each.0.to_string()).collect();
     match numbers.as_slice() {
-        [] => "no shard".to_owned(),
-        [one] => format!("shard {one}"),
-        [some @ .., last] => format!("shards {} and {last}", some.join(", ")),
+        [] => format!("no {what}"),
+        [one] => format!("{what} {one}"),
+        [some @ .., last] => format!("{what}s {} and {last}", some.join(", ")),
     }
 }
 

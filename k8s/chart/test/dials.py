@@ -1,5 +1,7 @@
 """The dials that rendered network policies let through, and those that the protocol needs."""
 
+import re
+
 COORDINATOR, SHARD = "coordinator", "shard"
 
 
@@ -41,10 +43,13 @@ def needed(objects):
         dials |= {(SHARD, "ingress", "TCP", 7100, "anybody"), (SHARD, "ingress", "UDP", 7101, "anybody")}
         dials |= {(SHARD, "egress", protocol, 53, "anybody") for protocol in ("TCP", "UDP")}
         dials.add((SHARD, "egress", "TCP", 7100, "anybody"))
-        inside = "mix-coordinator" in sets
-        dials.add((SHARD, "egress", "UDP", 7000, COORDINATOR if inside else "anybody"))
+    inside = "mix-coordinator" in sets
+    if inside and "mix-shard" in sets:
+        dials.add((SHARD, "egress", "UDP", 7000, COORDINATOR))
     shards = [text for name, text in toml.items() if name.startswith("mix-shard-")]
     dials |= {(SHARD, "egress", "TCP", port_of(text, "advertise_peers"), "anybody") for text in shards}
+    dials |= {(SHARD, "egress", "UDP", int(port), COORDINATOR if inside else "anybody")
+              for text in shards for port in re.findall(r'^address = ".*:(\d+)"', text, re.M)}
     if any(each["kind"] == "ServiceMonitor" for each in objects):
         # The set of values with a Prometheus, and with ports of other operators.
         prometheus = str({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}})

@@ -18,6 +18,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => any::<bool>().prop_map(Happening::Pause),
         1 => (0..6_u16).prop_map(Happening::Kill),
         1 => any::<bool>().prop_map(Happening::CoordinatorAway),
+        1 => (0..3_u16).prop_map(Happening::KillCoordinator),
     ]
 }
 
@@ -28,9 +29,10 @@ proptest! {
     #[test]
     fn a_controller_that_is_killed_anywhere_hurts_nobody_and_comes_to_the_same_end(
         shards in 1..6_u16,
+        coordinators in 1..4_u16,
         happenings in proptest::collection::vec(happening(), 0..120),
     ) {
-        let mut world = World::new(shards);
+        let mut world = World::new(shards, coordinators);
         for happening in happenings {
             world.happen(happening);
         }
@@ -41,7 +43,7 @@ proptest! {
 
 #[test]
 fn an_install_makes_keys_then_a_list_then_pods() {
-    let mut world = World::new(3);
+    let mut world = World::new(3, 1);
     let mut done = Vec::new();
     for _ in 0..4 {
         let decision = decide(&world.observe());
@@ -49,12 +51,13 @@ fn an_install_makes_keys_then_a_list_then_pods() {
         world.happen(Happening::Controller(9));
     }
     done.dedup();
+    assert_eq!(world.observe().coordinators.unwrap().keys.len(), 1);
     assert_eq!(done[..3], ["MakesKeys", "SignsList", "Applies"]);
 }
 
-/// A settled world of so many shards.
+/// A settled world of so many shards and two coordinators.
 fn settled(shards: u16) -> Observed {
-    let mut world = World::new(shards);
+    let mut world = World::new(shards, 2);
     world.come_to_rest();
     assert_eq!(world.what_is_wrong(), None);
     world.observe()
@@ -169,6 +172,71 @@ fn a_bad_image_stops_at_the_first_pod_and_the_former_one_replaces_that_pod_at_on
     assert_eq!(pod.shard(), Ordinal(2));
 }
 
+/// A settled world in which every pod is of an older template.
+fn outdated() -> Observed {
+    let mut seen = settled(3);
+    let coordinators = seen.coordinators.as_mut().unwrap();
+    for pod in seen.pods.values_mut().chain(coordinators.pods.values_mut()) {
+        pod.outdated = true;
+    }
+    seen
+}
+
+/// The coordinator whose pod is deleted.
+fn replaced(seen: &Observed) -> Option<Ordinal> {
+    decide(seen).steps.iter().find_map(|step| match step {
+        Step::ReplaceCoordinator(pod) => Some(pod.coordinator()),
+        _ => None,
+    })
+}
+
+#[test]
+fn coordinators_that_do_not_lead_are_replaced_first_and_the_leader_last() {
+    let mut seen = outdated();
+    let leader = seen.coordinators.as_ref().unwrap().leader.unwrap();
+    let standby = Ordinal(1 - leader.0);
+    assert_eq!(replaced(&seen), Some(standby));
+    // It is there again, of the newest template, and cannot be elected yet.
+    let new = Pod { running: true, ..Pod::default() };
+    seen.coordinators.as_mut().unwrap().pods.insert(standby, new);
+    let decision = decide(&seen);
+    assert_eq!(names(&decision), ["Applies"]);
+    assert!(decision.waits.unwrap().contains(&format!("coordinator {}", standby.0)));
+    seen.coordinators.as_mut().unwrap().pods.get_mut(&standby).unwrap().ready = true;
+    let [_, Step::Replace(_)] = &decide(&seen).steps[..] else { panic!("{:?}", decide(&seen)) };
+    assert_eq!(replaced(&seen), None);
+    for pod in seen.pods.values_mut() {
+        pod.outdated = false;
+    }
+    assert_eq!(replaced(&seen), Some(leader));
+}
+
+#[test]
+fn an_image_with_which_a_coordinator_does_not_run_takes_that_pod_alone() {
+    let mut seen = outdated();
+    let leader = seen.coordinators.as_ref().unwrap().leader.unwrap();
+    let standby = Ordinal(1 - leader.0);
+    seen.coordinators.as_mut().unwrap().pods.insert(standby, Pod::default());
+    assert_eq!(names(&decide(&seen)), ["Applies"]);
+    // The former image is asked for again.
+    let coordinators = seen.coordinators.as_mut().unwrap();
+    coordinators.pods.get_mut(&standby).unwrap().outdated = true;
+    coordinators.pods.get_mut(&leader).unwrap().outdated = false;
+    for pod in seen.pods.values_mut() {
+        pod.outdated = false;
+    }
+    assert_eq!(replaced(&seen), Some(standby));
+}
+
+#[test]
+fn nothing_is_replaced_while_updates_are_paused() {
+    let mut seen = outdated();
+    seen.paused = true;
+    let decision = decide(&seen);
+    assert_eq!(names(&decision), ["Applies"]);
+    assert!(decision.waits.unwrap().contains("shards 0, 1 and 2 and coordinators 0 and 1"));
+}
+
 #[test]
 fn keys_and_lists_that_are_gone_while_pods_run_are_not_made_anew() {
     let mut seen = settled(3);
@@ -183,8 +251,8 @@ fn keys_and_lists_that_are_gone_while_pods_run_are_not_made_anew() {
     let decision = decide(&seen);
     assert!(decision.steps.is_empty() && decision.blocked.unwrap().contains("from a backup"));
     let mut seen = settled(3);
-    (seen.coordinator_key, seen.coordinator) = (Some(false), Some(Pod::default()));
-    assert!(decide(&seen).blocked.unwrap().contains("coordinator's Secret is gone"));
+    seen.coordinators.as_mut().unwrap().keys.remove(&Ordinal(0));
+    assert!(decide(&seen).blocked.unwrap().contains("keys of coordinator 0 are not in the Secret"));
 }
 
 #[test]

@@ -1,18 +1,13 @@
-//! The coordinator, where it runs here.
+//! The coordinators, where they run here.
 
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::pod::{claim, container, port, template};
-use super::{Plan, coordinator_secret, selector};
+use super::pod::{budget, claim, container, field, port, spread, template};
+use super::{Plan, coordinator_secret, grace, selector};
 use crate::resource::OwnCoordinator;
-
-/// The most layers that an epoch is planned with.
-const MOST_LAYERS: u64 = 20;
-/// What it takes to say goodbye, in seconds.
-const GOODBYE_S: u64 = 15;
 
 pub(super) fn objects(plan: &Plan<'_>, own: &OwnCoordinator) -> Vec<Value> {
     let name = plan.coordinator_set();
@@ -25,38 +20,44 @@ pub(super) fn objects(plan: &Plan<'_>, own: &OwnCoordinator) -> Vec<Value> {
     });
     // Other settings take another pod.
     let hash = hex::encode(&Sha256::digest(text.trim_end())[..8]);
-    let pod = json!({
-        "terminationGracePeriodSeconds": grace_s(own),
+    let mut pod = json!({
+        "terminationGracePeriodSeconds": grace::of_coordinators_s(own),
         "containers": [program(plan, own)],
         "volumes": [
             { "name": "config", "configMap": { "name": name } },
             { "name": "network", "configMap": { "name": plan.spec.network.config_map } },
             { "name": "keys", "secret": {
-                "secretName": coordinator_secret(plan.name),
-                "defaultMode": 0o440,
-                "items": [{ "key": "coordinator.key", "path": "coordinator.key" }],
+                "secretName": coordinator_secret(plan.name), "defaultMode": 0o440,
             } },
         ],
     });
+    spread(plan, "coordinator", &mut pod);
     let set = json!({
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
         "metadata": plan.metadata(&name),
         "spec": {
-            // One: two of them would open the same rounds.
-            "replicas": 1,
+            "replicas": own.replicas,
             "serviceName": name,
+            "podManagementPolicy": "Parallel",
+            // Pods are deleted one at a time by the controller, the one that leads after all others.
+            "updateStrategy": { "type": "OnDelete" },
             "selector": { "matchLabels": selector(plan.name, "coordinator") },
             "template": template(plan, "coordinator", &json!({ "antiphon.dev/config": hash }), pod),
             "volumeClaimTemplates": [claim(plan, "coordinator")],
         },
     });
-    vec![config, set]
+    let mut objects = vec![config, set];
+    if own.replicas > 1 {
+        objects.push(budget(plan, "coordinator"));
+    }
+    objects
 }
 
 fn program(plan: &Plan<'_>, own: &OwnCoordinator) -> Value {
     let more = json!({
         "args": ["--log", plan.spec.log, "coordinator", "--config", "/config/coordinator.toml"],
+        "env": [field("POD_NAME", "metadata.name")],
         "ports": [
             port(plan, "shards", 7000, "UDP"),
             port(plan, "clients", 7001, "UDP"),
@@ -65,8 +66,9 @@ fn program(plan: &Plan<'_>, own: &OwnCoordinator) -> Value {
         "volumeMounts": [
             { "name": "config", "mountPath": "/config", "readOnly": true },
             { "name": "network", "mountPath": "/network", "readOnly": true },
-            { "name": "keys", "mountPath": "/keys", "readOnly": true },
             { "name": "state", "mountPath": "/state" },
+            // Its own key alone.
+            { "name": "keys", "mountPath": "/keys/coordinator.key", "subPathExpr": "$(POD_NAME).key", "readOnly": true },
         ],
     });
     container(plan, "coordinator", &own.resources, more)
@@ -80,6 +82,7 @@ listen_clients = "0.0.0.0:7001"
 identity = "/keys/coordinator.key"
 network = "/network/network.toml"
 state = "/state/coordinator.state.json"
+replicas = {}
 
 [admin]
 listen = "0.0.0.0:9100"
@@ -89,7 +92,7 @@ interval_ms = {}
 prepare_ahead_rounds = {}
 rounds = {}
 "#,
-        epoch.interval_ms, epoch.prepare_ahead_rounds, epoch.rounds,
+        own.replicas, epoch.interval_ms, epoch.prepare_ahead_rounds, epoch.rounds,
     );
     if !own.deadlines.is_empty() {
         text += "\n[deadlines]\n";
@@ -99,14 +102,4 @@ rounds = {}
         let _ = writeln!(text, "{name} = {value}");
     }
     text
-}
-
-/// The longest that a round can take by its deadlines, and what it takes to say goodbye, in seconds.
-fn grace_s(own: &OwnCoordinator) -> u64 {
-    let ms = |name: &str, default: u64| {
-        own.deadlines.get(name).and_then(Value::as_u64).unwrap_or(default)
-    };
-    let layer = ms("layer_ms", 3000) + ms("reply_ms", 3000);
-    let once = ms("submit_ms", 1500) + 3 * ms("verify_ms", 3000) + u64::from(own.epoch.interval_ms);
-    GOODBYE_S + (MOST_LAYERS * layer + once).div_ceil(1000)
 }

@@ -68,6 +68,46 @@ pub(super) fn port(plan: &Plan<'_>, name: &str, number: u16, protocol: &str) -> 
     port
 }
 
+/// A variable of the environment that has what only the pod knows.
+pub(super) fn field(name: &str, path: &str) -> Value {
+    json!({ "name": name, "valueFrom": { "fieldRef": { "fieldPath": path } } })
+}
+
+/// Has pods of one component run on as many nodes and in as many zones as there are, and where they have ports of their
+/// nodes, on one node each.
+pub(super) fn spread(plan: &Plan<'_>, component: &str, pod: &mut Value) {
+    let pods = json!({ "matchLabels": selector(plan.name, component) });
+    let over = |key: &str| {
+        json!({
+            "maxSkew": 1,
+            "topologyKey": key,
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": pods,
+        })
+    };
+    pod["topologySpreadConstraints"] =
+        json!([over("kubernetes.io/hostname"), over("topology.kubernetes.io/zone")]);
+    if plan.has_host_ports() {
+        pod["affinity"] = json!({ "podAntiAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution":
+                [{ "topologyKey": "kubernetes.io/hostname", "labelSelector": pods }],
+        } });
+    }
+}
+
+/// How many pods of one component a drain takes at once.
+pub(super) fn budget(plan: &Plan<'_>, component: &str) -> Value {
+    json!({
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": plan.metadata(&format!("{}-{component}", plan.name)),
+        "spec": {
+            "maxUnavailable": 1,
+            "selector": { "matchLabels": selector(plan.name, component) },
+        },
+    })
+}
+
 /// The claim of a pod's state.
 pub(super) fn claim(plan: &Plan<'_>, component: &str) -> Value {
     let State { size, storage_class } = &plan.spec.state;

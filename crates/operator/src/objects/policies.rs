@@ -1,5 +1,7 @@
 //! Who may dial whom.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{Plan, selector};
@@ -19,9 +21,12 @@ fn of_shards(plan: &Plan<'_>) -> Value {
         let outside = plan.ordinals().map(|at| plan.exposure().peers + at);
         peers.extend(outside.map(|port| json!({ "port": port, "protocol": "TCP" })));
     }
-    let address = plan.coordinator_address();
-    let port = address.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
-    let mut coordinator = json!({ "ports": [{ "port": port, "protocol": "UDP" }] });
+    let port = |address: &str| address.rsplit(':').next()?.parse::<u16>().ok();
+    let coordinators = plan.coordinators();
+    let ports: BTreeSet<u16> =
+        coordinators.iter().filter_map(|known| port(&known.address)).collect();
+    let ports = ports.into_iter().map(|port| json!({ "port": port, "protocol": "UDP" }));
+    let mut coordinator = json!({ "ports": ports.collect::<Vec<_>>() });
     if plan.spec.coordinator.run.is_some() {
         coordinator["to"] =
             json!([{ "podSelector": { "matchLabels": selector(plan.name, "coordinator") } }]);

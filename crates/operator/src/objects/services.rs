@@ -15,12 +15,12 @@ pub(super) fn objects(plan: &Plan<'_>) -> Vec<Value> {
             services.extend(of_one_shard(plan, at));
         }
     }
-    if plan.spec.coordinator.run.is_some() {
+    if let Some(own) = &plan.spec.coordinator.run {
         let ports =
             [port("shards", 7000, "UDP"), port("clients", 7001, "UDP"), port("admin", 9100, "TCP")];
         services.push(headless(plan, "coordinator", "coordinator", &ports));
         if outer {
-            services.push(of_coordinator(plan));
+            services.extend((0..own.replicas).map(|at| of_coordinator(plan, at)));
         }
     }
     services
@@ -42,21 +42,24 @@ fn headless(plan: &Plan<'_>, name: &str, component: &str, ports: &[Value]) -> Va
     })
 }
 
-fn of_coordinator(plan: &Plan<'_>) -> Value {
-    let exposure = plan.exposure();
+/// Clients and shards have a section for each coordinator, by its key.
+fn of_coordinator(plan: &Plan<'_>, at: u16) -> Value {
+    let (exposure, name) = (plan.exposure(), format!("{}-{at}", plan.coordinator_set()));
+    let mut labels = selector(plan.name, "coordinator");
+    labels["statefulset.kubernetes.io/pod-name"] = json!(name);
     let port = |name: &str, number: u16, outside: u16| json!({ "name": name, "port": number, "targetPort": name, "protocol": "UDP", "nodePort": outside });
     json!({
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": plan.metadata(&format!("{}-outside", plan.coordinator_set())),
+        "metadata": plan.metadata(&format!("{name}-outside")),
         "spec": {
             "type": "NodePort",
             "externalTrafficPolicy": "Local",
             "publishNotReadyAddresses": true,
-            "selector": selector(plan.name, "coordinator"),
+            "selector": labels,
             "ports": [
-                port("shards", 7000, exposure.coordinator_shards),
-                port("clients", 7001, exposure.coordinator_clients),
+                port("shards", 7000, exposure.coordinator_shards + at),
+                port("clients", 7001, exposure.coordinator_clients + at),
             ],
         },
     })

@@ -2,25 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::pod::{claim, container, port, template};
-use super::{Plan, keys_secret, lists_map, selector};
+use super::pod::{budget, claim, container, field, port, spread, template};
+use super::{KnownCoordinator, Plan, grace, keys_secret, lists_map, selector};
 use crate::resource::ExposureType;
-
-/// A shard that is asked to stop serves until an epoch without it takes over, and ends its round: as long as the chart gives.
-const GRACE_S: u32 = 220;
 
 pub(super) fn objects(plan: &Plan<'_>) -> Vec<Value> {
     let mut objects = vec![configurations(plan), set(plan)];
     if plan.spec.shards > 1 {
-        objects.push(json!({
-            "apiVersion": "policy/v1",
-            "kind": "PodDisruptionBudget",
-            "metadata": plan.metadata(&plan.set()),
-            "spec": {
-                "maxUnavailable": 1,
-                "selector": { "matchLabels": selector(plan.name, "shard") },
-            },
-        }));
+        objects.push(budget(plan, "shard"));
     }
     objects
 }
@@ -45,6 +34,10 @@ fn configuration(plan: &Plan<'_>, at: u16) -> String {
         ExposureType::HostPort => ("${HOST_IP}", 7100, 7101),
         ExposureType::NodePort => ("${HOST_IP}", exposure.peers + at, exposure.clients + at),
     };
+    let section = |KnownCoordinator { address, identity }: KnownCoordinator| {
+        format!("[[coordinator]]\naddress = \"{address}\"\nidentity = \"{identity}\"\n\n")
+    };
+    let coordinators: String = plan.coordinators().into_iter().map(section).collect();
     format!(
         r#"listen_peers = "0.0.0.0:7100"
 listen_clients = "0.0.0.0:7101"
@@ -55,16 +48,10 @@ network = "/network/network.toml"
 operator_list = "/operators/{operator}.list"
 state = "/state/shard.state"
 
-[coordinator]
-address = "{address}"
-identity = "{identity}"
-
-[admin]
+{coordinators}[admin]
 listen = "0.0.0.0:9100"
 "#,
         operator = plan.spec.operator,
-        address = plan.coordinator_address(),
-        identity = plan.coordinator,
     )
 }
 
@@ -88,18 +75,8 @@ fn set(plan: &Plan<'_>) -> Value {
 }
 
 fn pod(plan: &Plan<'_>) -> Value {
-    let spread = |key: &str| {
-        json!({
-            "maxSkew": 1,
-            "topologyKey": key,
-            "whenUnsatisfiable": "ScheduleAnyway",
-            "labelSelector": { "matchLabels": selector(plan.name, "shard") },
-        })
-    };
     let mut pod = json!({
-        "terminationGracePeriodSeconds": GRACE_S,
-        "topologySpreadConstraints":
-            [spread("kubernetes.io/hostname"), spread("topology.kubernetes.io/zone")],
+        "terminationGracePeriodSeconds": grace::of_shards_s(plan.spec.coordinator.run.as_ref()),
         "containers": [shard(plan)],
         "volumes": [
             { "name": "config", "configMap": { "name": plan.set() } },
@@ -109,19 +86,11 @@ fn pod(plan: &Plan<'_>) -> Value {
             { "name": "keys", "secret": { "secretName": keys_secret(plan.name), "defaultMode": 0o440 } },
         ],
     });
-    if plan.has_host_ports() {
-        pod["affinity"] = json!({ "podAntiAffinity": {
-            "requiredDuringSchedulingIgnoredDuringExecution": [{
-                "topologyKey": "kubernetes.io/hostname",
-                "labelSelector": { "matchLabels": selector(plan.name, "shard") },
-            }],
-        } });
-    }
+    spread(plan, "shard", &mut pod);
     pod
 }
 
 fn shard(plan: &Plan<'_>) -> Value {
-    let field = |name: &str, path: &str| json!({ "name": name, "valueFrom": { "fieldRef": { "fieldPath": path } } });
     let own = json!({
         "args": ["--log", plan.spec.log, "shard", "--config", "/config/$(POD_NAME).toml"],
         "env": [

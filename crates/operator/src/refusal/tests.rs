@@ -33,14 +33,16 @@ fn said(changes: &Value) -> String {
     spec.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     let spec: MixNetworkSpec = serde_json::from_value(spec).unwrap();
     let (network, key) = (network_file(), secret_file(SecretKind::Operator, &[1; 32]));
-    let given = Given { network: Some(&network), operator_key: Some(&key) };
+    let given = Given { network: Some(&network), operator_key: Some(&key), coordinators: Some(1) };
     accept(&spec, &given).map_or_else(|refusal| refusal.to_string(), |_| String::new())
 }
 
 #[test]
 fn what_can_work_is_accepted() {
     assert_eq!(said(&json!({})), "");
-    let join = json!({ "join": { "address": "a:7000", "identity": "06".repeat(32), "status": "http://a:9100" } });
+    let one =
+        json!({ "address": "a:7000", "identity": "06".repeat(32), "status": "http://a:9100" });
+    let join = json!({ "join": [one] });
     assert_eq!(said(&json!({ "coordinator": join })), "");
     assert_eq!(said(&json!({ "image": "antiphon:1", "allowTags": true })), "");
     assert_eq!(said(&json!({ "requires": { "operators": 5, "epsilon": 0.7, "delta": 1e-6 } })), "");
@@ -48,7 +50,7 @@ fn what_can_work_is_accepted() {
 
 #[test]
 fn what_cannot_work_is_refused_in_words_that_say_what_would() {
-    let both = json!({ "run": {}, "join": { "address": "a:1", "identity": "", "status": "" } });
+    let both = json!({ "run": {}, "join": [{ "address": "a:1", "identity": "", "status": "" }] });
     for (changes, words) in [
         (json!({ "image": "antiphon:latest" }), "has no digest: a tag can be moved"),
         (
@@ -68,10 +70,18 @@ fn what_cannot_work_is_refused_in_words_that_say_what_would() {
             "somebody has another file",
         ),
         (json!({ "coordinator": both }), "either run, to have it here, or join"),
+        (
+            json!({ "coordinator": { "run": { "replicas": 2 } } }),
+            "coordinator.run.replicas is 2, and 1 run",
+        ),
         (json!({ "coordinator": {} }), "either run, to have it here, or join"),
         (
             json!({ "shards": 9, "exposure": { "type": "nodePort", "peers": 30100, "clients": 30108 } }),
             "9 ports from 30100 on run into those from 30108 on",
+        ),
+        (
+            json!({ "exposure": { "type": "nodePort", "coordinatorShards": 30710 } }),
+            "1 ports from 30710 on run into those from 30710 on",
         ),
     ] {
         let said = said(&changes);
@@ -85,12 +95,12 @@ fn what_is_missing_is_named() {
     let network = network_file();
     let said = |given: &Given<'_>| accept(&spec, given).map(|_| ()).unwrap_err().to_string();
     assert!(said(&Given::default()).contains("no ConfigMap net with `network.toml`"));
-    let given = Given { network: Some(&network), operator_key: None };
+    let given = Given { network: Some(&network), operator_key: None, coordinators: None };
     assert!(said(&given).contains("no Secret alpha-key with `operator.key`"));
-    let given = Given { network: Some(&network), operator_key: Some(b"zz") };
+    let given = Given { network: Some(&network), operator_key: Some(b"zz"), coordinators: None };
     assert!(said(&given).contains("antiphon keygen operator"));
     assert!(
-        said(&Given { network: Some("x"), operator_key: None })
+        said(&Given { network: Some("x"), operator_key: None, coordinators: None })
             .contains("network.toml in the ConfigMap net")
     );
 }

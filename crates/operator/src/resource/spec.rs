@@ -44,7 +44,7 @@ pub(crate) struct MixNetworkSpec {
     pub(crate) network: NetworkReference,
     /// The key that signs the operator's lists of its shards.
     pub(crate) operator_key: OperatorKey,
-    /// The network's coordinator.
+    /// The network's coordinators.
     pub(crate) coordinator: Coordinator,
     /// The image with a digest: `repository@sha256:...`.
     pub(crate) image: String,
@@ -96,25 +96,33 @@ pub(crate) struct OperatorKey {
     pub(crate) secret: String,
 }
 
-/// The network's coordinator: here, or elsewhere.
+/// The network's coordinators: here, or elsewhere.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.run) != has(self.join)").message(
     "coordinator needs either run, to have it here, or join, to name it"
 ))]
 pub(crate) struct Coordinator {
-    /// It runs here.
+    /// They run here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) run: Option<OwnCoordinator>,
-    /// It runs elsewhere.
+    /// They run elsewhere: all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) join: Option<JoinedCoordinator>,
+    #[schemars(length(min = 1, max = 16))]
+    pub(crate) join: Option<Vec<JoinedCoordinator>>,
 }
 
-/// A coordinator that runs here.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+/// Coordinators that run here.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OwnCoordinator {
+    /// How many: with two, rounds go on while one of them is down or replaced. Shards know them all, so it never changes.
+    #[serde(default = "one")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message(
+        "coordinator.run.replicas cannot be changed: shards elect one of those that they were started with"
+    ))]
+    #[schemars(range(min = 1, max = 3))]
+    pub(crate) replicas: u16,
     /// The epochs' lengths.
     #[serde(default)]
     pub(crate) epoch: EpochSettings,
@@ -122,7 +130,7 @@ pub(crate) struct OwnCoordinator {
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     #[schemars(with = "std::collections::BTreeMap<String, u32>")]
     pub(crate) deadlines: Map<String, Value>,
-    /// Its processors and memory.
+    /// Processors and memory of each.
     #[serde(default)]
     pub(crate) resources: Resources,
 }
@@ -174,10 +182,10 @@ pub(crate) struct Exposure {
     /// For nodePort: shard n has this port and n for clients.
     #[schemars(range(min = 30000, max = 32767))]
     pub(crate) clients: u16,
-    /// For nodePort: the coordinator has this port for shards.
+    /// For nodePort: coordinator n has this port and n for shards.
     #[schemars(range(min = 30000, max = 32767))]
     pub(crate) coordinator_shards: u16,
-    /// For nodePort: the coordinator has this port for clients.
+    /// For nodePort: coordinator n has this port and n for clients.
     #[schemars(range(min = 30000, max = 32767))]
     pub(crate) coordinator_clients: u16,
 }
@@ -189,7 +197,7 @@ impl Default for Exposure {
             peers: 30100,
             clients: 30400,
             coordinator_shards: 30700,
-            coordinator_clients: 30701,
+            coordinator_clients: 30710,
         }
     }
 }
@@ -263,6 +271,10 @@ pub(crate) struct Requirements {
     /// The largest delta.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) delta: Option<f64>,
+}
+
+const fn one() -> u16 {
+    1
 }
 
 fn if_not_present() -> String {

@@ -110,8 +110,41 @@ readinessProbe:
 {{- if or (ne .Values.exposure.type "loadBalancer") (ge $least (int .Values.shards.count)) }}true{{ end -}}
 {{- end }}
 
-{{- define "antiphon.coordinatorAddress" -}}
-{{ if .Values.coordinator.run }}{{ .Release.Name }}-coordinator:7000{{ else }}{{ .Values.coordinator.address }}{{ end }}
+{{- /* Host and port of every coordinator's endpoint for shards, as a list in JSON. */ -}}
+{{- define "antiphon.coordinatorAddresses" -}}
+{{- $addresses := .Values.coordinator.addresses -}}
+{{- if .Values.coordinator.run -}}
+{{- range $at := until (int .Values.coordinator.replicas) -}}
+{{- $addresses = append $addresses (printf "%s-coordinator-%d.%s-coordinator:7000" $.Release.Name $at $.Release.Name) -}}
+{{- end -}}
+{{- end -}}
+{{ toJson $addresses }}
+{{- end }}
+
+{{- /* Pods of the component .component on as many nodes and in as many zones as there are, and with the nodes' ports, on one
+     node each, unless .affinity says otherwise. */ -}}
+{{- define "antiphon.spread" -}}
+topologySpreadConstraints:
+  - maxSkew: 1
+    topologyKey: kubernetes.io/hostname
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels: {{- include "antiphon.selector" . | nindent 8 }}
+  - maxSkew: 1
+    topologyKey: topology.kubernetes.io/zone
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels: {{- include "antiphon.selector" . | nindent 8 }}
+{{- if .affinity }}
+affinity: {{- toYaml .affinity | nindent 2 }}
+{{- else if eq .root.Values.exposure.type "hostPort" }}
+affinity:
+  podAntiAffinity:
+    requiredDuringSchedulingIgnoredDuringExecution:
+      - topologyKey: kubernetes.io/hostname
+        labelSelector:
+          matchLabels: {{- include "antiphon.selector" . | nindent 12 }}
+{{- end }}
 {{- end }}
 
 {{- /* A table as TOML. Values are numbers, texts or lists of texts. */ -}}
@@ -125,13 +158,23 @@ readinessProbe:
 {{- end }}
 {{- end }}
 
-{{- /* The longest that a round of 20 layers can take by its deadlines, and what it takes to say goodbye, in seconds. */ -}}
-{{- define "antiphon.coordinatorGrace" -}}
+{{- /* The longest that a round of 20 layers can take by its deadlines, in milliseconds. */ -}}
+{{- define "antiphon.longestRound" -}}
 {{- $d := .Values.coordinator.deadlines -}}
 {{- $layer := add (dig "layer_ms" 3000 $d | int64) (dig "reply_ms" 3000 $d | int64) -}}
 {{- $verify := mul 3 (dig "verify_ms" 3000 $d | int64) -}}
 {{- $once := add (dig "submit_ms" 1500 $d | int64) (dig "interval_ms" 5000 .Values.coordinator.epoch | int64) -}}
-{{ add 15 (div (add (mul 20 $layer) $verify $once 999) 1000) }}
+{{ add (mul 20 $layer) $verify $once }}
+{{- end }}
+
+{{- /* That, and what it takes to say goodbye, in seconds. */ -}}
+{{- define "antiphon.coordinatorGrace" -}}
+{{ div (add 15000 (include "antiphon.longestRound" . | int64) 999) 1000 }}
+{{- end }}
+
+{{- /* That, the longest that an epoch without the shard is waited for, and what it takes to say goodbye, in seconds. */ -}}
+{{- define "antiphon.shardGrace" -}}
+{{ div (add 60000 15000 (include "antiphon.longestRound" . | int64) 999) 1000 }}
 {{- end }}
 
 {{- define "antiphon.coordinatorConfig" -}}
@@ -140,6 +183,7 @@ listen_clients = "{{ include "antiphon.any" . }}:7001"
 identity = "/keys/coordinator.key"
 network = "/network/network.toml"
 state = "/state/coordinator.state.json"
+replicas = {{ int .Values.coordinator.replicas }}
 
 [admin]
 listen = "{{ include "antiphon.any" . }}:9100"

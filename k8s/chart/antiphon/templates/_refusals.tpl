@@ -33,16 +33,25 @@
 {{- fail (printf "shards.keys is empty: name the Secret with the shards' keys, %s-shard-0.key and so on." .Release.Name) }}
 {{- end }}
 {{- if and $v.coordinator.run (not $v.coordinator.keys) }}
-{{- fail "coordinator.keys is empty: name the Secret with coordinator.key, or set coordinator.run=false and coordinator.address." }}
+{{- fail (printf "coordinator.keys is empty: name the Secret with %s-coordinator-0.key and so on, or set coordinator.run=false and coordinator.addresses." .Release.Name) }}
 {{- end }}
-{{- if and (not $v.coordinator.run) (not $v.coordinator.address) }}
-{{- fail "coordinator.address is empty: give host and port of the network's coordinator for shards, or set coordinator.run=true." }}
+{{- $identities := len $v.coordinator.identities }}
+{{- $addresses := len $v.coordinator.addresses }}
+{{- if and (not $v.coordinator.run) (eq $addresses 0) }}
+{{- fail "coordinator.addresses is empty: give host and port of every coordinator of the network for shards, or set coordinator.run=true." }}
 {{- end }}
-{{- if and $v.coordinator.run $v.coordinator.address }}
-{{- fail "coordinator.address is for networks whose coordinator runs elsewhere: leave it out, or set coordinator.run=false." }}
+{{- if and $v.coordinator.run (gt $addresses 0) }}
+{{- fail "coordinator.addresses is for networks whose coordinators run elsewhere: leave it out, or set coordinator.run=false." }}
 {{- end }}
-{{- if not $v.coordinator.identity }}
-{{- fail "coordinator.identity is empty: give the coordinator's public key, as `antiphon keygen identity` printed it." }}
+{{- if eq $identities 0 }}
+{{- fail "coordinator.identities is empty: give the public key of every coordinator, as `antiphon keygen identity` printed it." }}
+{{- end }}
+{{- $coordinators := ternary (int $v.coordinator.replicas) $addresses $v.coordinator.run }}
+{{- if ne $identities $coordinators }}
+{{- fail (printf "coordinator.identities has %d public keys for %d coordinators: give one for each, in the order of %s." $identities $coordinators (ternary "their pods" "coordinator.addresses" $v.coordinator.run)) }}
+{{- end }}
+{{- if ne $identities (uniq $v.coordinator.identities | len) }}
+{{- fail "coordinator.identities has the same public key twice: each coordinator has a key of its own." }}
 {{- end }}
 {{- if and (not $v.image.digest) (not $v.image.allowTag) }}
 {{- fail "image.digest is empty: give the digest that `k8s/image/build` printed. A tag can be moved to another program; to take one all the same, set image.allowTag=true and image.tag." }}
@@ -55,6 +64,11 @@
 {{- $clients := int64 $ports.clients }}
 {{- if and (eq $v.exposure.type "nodePort") (gt $end $clients) (le (int64 $ports.peers) $clients) }}
 {{- fail (printf "exposure.nodePorts: %d shards from port %d on run into those for clients, from %d on." (int $v.shards.count) (int $ports.peers) $clients) }}
+{{- end }}
+{{- $shards := int64 $ports.coordinatorShards }}
+{{- $apart := sub (max $shards (int64 $ports.coordinatorClients)) (min $shards (int64 $ports.coordinatorClients)) }}
+{{- if and (eq $v.exposure.type "nodePort") $v.coordinator.run (lt $apart (int64 $v.coordinator.replicas)) }}
+{{- fail (printf "exposure.nodePorts: %d coordinators from port %d on run into those for clients, from %d on." (int $v.coordinator.replicas) $shards (int64 $ports.coordinatorClients)) }}
 {{- end }}
 {{- if gt (len .Release.Name) 40 }}
 {{- fail "The release's name is longer than 40 characters: names of Services and claims begin with it." }}

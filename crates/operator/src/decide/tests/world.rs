@@ -7,7 +7,7 @@ use antiphon_wire::IdentityKey;
 use ed25519_dalek::SigningKey;
 
 use super::super::decide;
-use crate::observed::{List, Lists, Network, Observed, Ordinal, Pod, Standing};
+use crate::observed::{Coordinators, List, Lists, Network, Observed, Ordinal, Pod, Standing};
 use crate::step::Step;
 
 /// What passes when an epoch ends by itself.
@@ -28,6 +28,8 @@ pub(super) enum Happening {
     /// A pod dies without a word.
     Kill(u16),
     CoordinatorAway(bool),
+    /// A coordinator's pod dies without a word.
+    KillCoordinator(u16),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -55,7 +57,10 @@ pub(super) struct World {
     away: bool,
     made: u8,
     keys: BTreeMap<Ordinal, IdentityKey>,
-    coordinator_key: bool,
+    /// How many there are, and those that have keys and pods.
+    coordinators: u16,
+    coordinator_keys: BTreeSet<Ordinal>,
+    coordinator_pods: BTreeMap<Ordinal, Running>,
     claims: BTreeMap<Ordinal, Signer>,
     lists: Option<Lists>,
     /// All lists with shards, by number: those that shards go by.
@@ -71,16 +76,18 @@ pub(super) fn identity(seed: u8) -> IdentityKey {
 }
 
 impl World {
-    pub(super) fn new(wanted: u16) -> Self {
+    pub(super) fn new(wanted: u16, coordinators: u16) -> Self {
         Self {
             wanted,
+            coordinators,
+            coordinator_pods: BTreeMap::new(),
             paused: false,
             revision: 1,
             bad: BTreeSet::new(),
             away: false,
             made: 0,
             keys: BTreeMap::new(),
-            coordinator_key: false,
+            coordinator_keys: BTreeSet::new(),
             claims: BTreeMap::new(),
             lists: None,
             signed: BTreeMap::new(),
@@ -109,6 +116,11 @@ impl World {
                 }
             }
             Happening::CoordinatorAway(away) => self.away = away,
+            Happening::KillCoordinator(which) => {
+                if let Some(pod) = self.coordinator_pods.get_mut(&Ordinal(which)) {
+                    pod.running = false;
+                }
+            }
         }
     }
 
@@ -147,7 +159,13 @@ impl World {
             .or_else(|| same("pods", pods == wanted))
             .or_else(|| same("list", listed.as_ref() == Some(&identities)))
             .or_else(|| same("epoch", self.members == identities))
-            .or_else(|| same("images", self.pods.values().all(|pod| pod.revision == self.revision)))
+            .or_else(|| {
+                same("coordinators", self.coordinator_pods.len() == usize::from(self.coordinators))
+            })
+            .or_else(|| {
+                let mut pods = self.pods.values().chain(self.coordinator_pods.values());
+                same("images", pods.all(|pod| pod.revision == self.revision))
+            })
     }
 
     fn key(&self, shard: Ordinal) -> Option<IdentityKey> {
@@ -163,6 +181,7 @@ impl World {
             let seen = Pod {
                 stopping: pod.stopping,
                 running: pod.running,
+                failing: self.bad.contains(&pod.revision),
                 ready: pod.running && self.is_member(*shard),
                 outdated: pod.revision != self.revision,
                 took_list: self
@@ -184,9 +203,34 @@ impl World {
             replicas: self.replicas,
             pods: self.pods.iter().map(pod).collect(),
             claims: self.claims.keys().copied().collect(),
-            coordinator_key: Some(self.coordinator_key),
-            coordinator: None,
-            network: (!self.away && self.replicas.is_some()).then(|| self.network()),
+            coordinators: Some(self.see_coordinators()),
+            network: self.leader().map(|_| self.network()),
+        }
+    }
+
+    /// The coordinator that shards have elected: none while the network is away.
+    fn leader(&self) -> Option<Ordinal> {
+        let mut running = self.coordinator_pods.iter().filter(|(_, pod)| pod.running);
+        let leader = running.next().map(|(which, _)| *which);
+        leader.filter(|_| !self.away && self.replicas.is_some())
+    }
+
+    fn see_coordinators(&self) -> Coordinators {
+        let pod = |(which, pod): (&Ordinal, &Running)| {
+            let seen = Pod {
+                stopping: pod.stopping,
+                running: pod.running,
+                ready: pod.running,
+                outdated: pod.revision != self.revision,
+                ..Pod::default()
+            };
+            (*which, seen)
+        };
+        Coordinators {
+            wanted: self.coordinators,
+            keys: self.coordinator_keys.clone(),
+            pods: self.coordinator_pods.iter().map(pod).collect(),
+            leader: self.leader(),
         }
     }
 
@@ -242,6 +286,18 @@ impl World {
                 assert!(all_serve || !self.is_member(pod.shard()), "two away: {pod:?} {self:?}");
                 assert!(!self.paused, "updates are paused");
             }
+            Step::ReplaceCoordinator(pod) => {
+                let me = pod.coordinator();
+                let others = self.coordinator_pods.iter().filter(|(which, _)| **which != me);
+                let leads = others.filter(|(_, pod)| pod.running).count() > 0;
+                let runs = self.coordinator_pods.get(&me).is_some_and(|pod| pod.running);
+                assert!(leads || !runs || self.coordinators == 1, "none leads: {self:?}");
+                // The only one, or the one that leads: with an image that has shown that it runs.
+                let new = self.pods.values().all(|pod| pod.revision == self.revision);
+                let is_last = self.leader() == Some(me) && runs;
+                assert!(!is_last || new, "before the shards: {self:?}");
+                assert!(!self.paused, "updates are paused");
+            }
             Step::Forget(gone) => {
                 assert!(!self.pods.contains_key(&gone.shard()), "its pod is there: {self:?}");
                 assert!(!self.is_member(gone.shard()), "an epoch needs it: {self:?}");
@@ -271,7 +327,7 @@ impl World {
 
     fn act(&mut self, step: Step) {
         match step {
-            Step::MakeCoordinatorKey => self.coordinator_key = true,
+            Step::MakeCoordinatorKeys(coordinators) => self.coordinator_keys.extend(coordinators),
             Step::MakeKeys(shards) => {
                 for shard in shards {
                     self.made += 1;
@@ -299,9 +355,10 @@ impl World {
                 self.keys.remove(&gone.shard());
                 self.claims.remove(&gone.shard());
             }
-            Step::Stop | Step::LetGo | Step::ReplaceCoordinator => {
-                unreachable!("never asked for here")
+            Step::ReplaceCoordinator(pod) => {
+                self.coordinator_pods.remove(&pod.coordinator());
             }
+            Step::Stop | Step::LetGo => unreachable!("never asked for here"),
         }
     }
 
@@ -310,7 +367,10 @@ impl World {
         let shard = Ordinal(u16::from(which >> 3));
         match which & 7 {
             0 => self.keep_pods(),
-            1 | 2 => self.run(shard),
+            1 | 2 => {
+                self.run(shard);
+                self.run_coordinator(shard);
+            }
             3 | 4 => self.take_list(shard),
             5 => self.end_pod(shard),
             _ => self.hand_over(which == EPOCH_ENDS),
@@ -326,6 +386,16 @@ impl World {
         }
         for (shard, pod) in &mut self.pods {
             pod.stopping |= shard.0 >= replicas;
+        }
+        for which in (0..self.coordinators).map(Ordinal) {
+            let running = Running { revision: self.revision, ..Running::default() };
+            self.coordinator_pods.entry(which).or_insert(running);
+        }
+    }
+
+    fn run_coordinator(&mut self, which: Ordinal) {
+        if let Some(pod) = self.coordinator_pods.get_mut(&which) {
+            pod.running = !self.bad.contains(&pod.revision);
         }
     }
 
