@@ -44,10 +44,12 @@ class Network:
                          "local": {"path": str(path)}, "nodeAffinity": {"required": {"nodeSelectorTerms": node}}}})
         wait_for("the namespace's account", 30, lambda: self.cluster.get("serviceaccounts", "-n", SPACE))
 
-    def chart(self):
-        """The chart as this old API server takes it: one kind has an older version's name there, with the same fields."""
-        copy = self.folder / "chart"
-        shutil.copytree(HERE.parent / "chart" / "antiphon", copy)
+    def chart(self, name="antiphon"):
+        """A chart as this old API server takes it: one kind has an older version's name there, with the same fields."""
+        copy = self.folder / "charts" / name
+        if copy.exists():
+            return copy
+        shutil.copytree(HERE.parent / "chart" / name, copy)
         for file in copy.rglob("*.yaml"):
             text = file.read_text().replace("policy/v1\n", "policy/v1beta1\n")
             file.write_text(re.sub(r"^kubeVersion:.*\n", "", text, flags=re.M))

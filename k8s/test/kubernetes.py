@@ -1,5 +1,5 @@
-"""A real control plane and a node with real containers, on one machine. There is no proxy: nothing here dials a Service's
-address."""
+"""A real control plane and a node with real containers, on one machine. There is no kube-proxy: nothing here dials a Service's
+address but the API server's."""
 
 import json
 import secrets
@@ -7,10 +7,13 @@ import ssl
 import subprocess
 
 import names
+import proxy
 from engine import NODE, Engine
 from machine import wait_for
 
 SERVICES = "10.0.0.0/24"
+# The API server's, as pods see it, and the port of the proxy before it.
+FIRST_SERVICE, FRONT = "10.0.0.1", 8443
 PODS = "10.244.0.0/24"
 
 
@@ -32,9 +35,12 @@ class Cluster(Engine):
         self.start_node()
 
     def write_files(self):
-        for command in (("openssl", "genrsa", "-out", "sa.key", "2048"),
-                        ("openssl", "rsa", "-in", "sa.key", "-pubout", "-out", "sa.pub")):
-            self.machine.run(*command)
+        (self.folder / "front.ext").write_text(f"subjectAltName=IP:{FIRST_SERVICE}\n")
+        for command in ("genrsa -out sa.key 2048", "rsa -in sa.key -pubout -out sa.pub",
+                        "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -subj /CN=ca -days 2",
+                        "req -newkey rsa:2048 -nodes -keyout front.key -out front.csr -subj /CN=kubernetes",
+                        "x509 -req -in front.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out front.crt -days 2 -extfile front.ext"):
+            self.machine.run("openssl", *command.split(" "))
         (self.folder / "tokens.csv").write_text(f"{self.token},admin,admin,system:masters\n")
         self.kubeconfig.write_text(json.dumps({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
@@ -67,9 +73,16 @@ class Cluster(Engine):
               f"--advertise-address={NODE}")
         wait_for("the API server", 90, lambda: self.machine.run("kubectl", "get", "--raw", "/readyz", check=False).returncode == 0)
         start("controller-manager", self.bin / "kube-controller-manager", "--kubeconfig=kubeconfig",
-              "--service-account-private-key-file=sa.key", "--leader-elect=false", "--port=0", "--secure-port=0")
+              "--service-account-private-key-file=sa.key", "--root-ca-file=ca.crt", "--leader-elect=false", "--port=0",
+              "--secure-port=0")
         start("scheduler", self.bin / "kube-scheduler", "--kubeconfig=kubeconfig", "--leader-elect=false", "--port=0",
               "--secure-port=0")
+
+    def start_front(self):
+        """Lets pods reach the API server where Kubernetes says that it is, behind a proxy that makes it look newer."""
+        proxy.serve((NODE, FRONT), f"{NODE}:6443", (self.folder / "front.crt", self.folder / "front.key"))
+        self.machine.run(self.bin / "iptables", "-t", "nat", "-A", "PREROUTING", "-d", FIRST_SERVICE, "-p", "tcp", "--dport", "443",
+                         "-j", "DNAT", "--to-destination", f"{NODE}:{FRONT}")
 
     def start_names(self):
         insecure = ssl.create_default_context()

@@ -41,7 +41,9 @@ def names_of(objects, space, pods):
         if each["kind"] == "Service" and each["spec"].get("clusterIP") == "None":
             selector = each["spec"]["selector"].items()
             found = [pods[name].ip for name in pods if selector <= labels[name].items()]
-            known[f"{each['metadata']['name']}.{space}.svc.cluster.local"] = found
+            service = f"{each['metadata']['name']}.{space}.svc.cluster.local"
+            known[service] = found
+            known.update({f"{name}.{service}": [pods[name].ip] for name in pods if selector <= labels[name].items()})
     return known
 
 

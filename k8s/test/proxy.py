@@ -18,7 +18,7 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(length).replace(f'"{NEW}"'.encode(), f'"{OLD}"'.encode())
         path = self.path.replace(f"/apis/{NEW}/", f"/apis/{OLD}/")
         there = http.client.HTTPSConnection(self.server_host, timeout=30, context=self.context)
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "content-length")}
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "content-length", "accept-encoding")}
         try:
             there.request(self.command, path, body or None, headers)
             answer = there.getresponse()
@@ -44,9 +44,14 @@ class Proxy(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def serve(port, host):
+def serve(address, host, certificate):
+    """Serves with TLS at an address, for an API server at a host and port."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     Proxy.server_host, Proxy.context = host, context
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Proxy)
+    inner = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    inner.load_cert_chain(*certificate)
+    server = http.server.ThreadingHTTPServer(address, Proxy)
+    # A handshake is for the thread of its connection, not for the one that accepts.
+    server.socket = inner.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import shutil
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -27,11 +28,15 @@ def page(host, path):
         return ""
 
 
-def rounds(coordinator, outcome):
-    """How many rounds have ended so, by the coordinator's metrics."""
-    counted = rf'^antiphon_coordinator_rounds_total{{outcome="{outcome}"}} (\d+)'
-    found = re.search(counted, page(coordinator, "/metrics"), re.M)
-    return int(found[1]) if found else 0
+def coordinators(count):
+    """The names of the coordinators' pods."""
+    return [f"{RELEASE}-coordinator-{at}.{RELEASE}-coordinator.{SPACE}.svc.cluster.local" for at in range(count)]
+
+
+def rounds(coordinator):
+    """How many rounds have ended in which way, by a coordinator's metrics; nothing if it does not answer."""
+    counted = r'^antiphon_coordinator_rounds_total\{outcome="(\w+)"\} (\d+)'
+    return {outcome: int(count) for outcome, count in re.findall(counted, page(coordinator, "/metrics"), re.M)}
 
 
 class Client:
@@ -40,15 +45,14 @@ class Client:
     def __init__(self, machine, antiphon, name, role):
         self.machine, self.antiphon, self.folder = machine, antiphon, machine.folder / name
         self.folder.mkdir()
-        identity = re.search(r"identity: ([0-9a-f]{64})", (machine.folder / "net" / "values.yaml").read_text())[1]
+        identities = re.search(r"identities: \[([0-9a-f, ]*)\]", (machine.folder / "net" / "values.yaml").read_text())[1].split(",")
+        sections = "".join(f'[[coordinator]]\naddress = "{host}:7001"\nidentity = "{identity.strip()}"\n'
+                           for host, identity in zip(coordinators(len(identities)), identities))
         (self.folder / "client.toml").write_text(f"""
 network = "{machine.folder}/net/network.toml"
 state = "client.state"
 inbox = "inbox"
-[coordinator]
-address = "{RELEASE}-coordinator.{SPACE}.svc.cluster.local:7001"
-identity = "{identity}"
-[conversation]
+{sections}[conversation]
 secret = "friend.secret"
 role = "{role}"
 """)
@@ -83,27 +87,43 @@ def a_file_arrives(machine, antiphon):
     told(f"FIGURE a file of 2000 bytes arrived whole {time.monotonic() - began:.0f} s after two clients started")
 
 
-class Gaps:
-    """How long no round was delivered."""
+class Watch:
+    """Rounds that end from now on, by the metrics of all coordinators: one of them leads, and whoever starts again counts from
+    nothing."""
 
-    def __init__(self, coordinator):
-        self.coordinator = coordinator
-        self.seen, self.aborted = rounds(coordinator, "delivered"), rounds(coordinator, "aborted")
-        self.first, self.last, self.longest = self.seen, time.monotonic(), 0.0
-        self.began = self.last
+    def __init__(self, hosts):
+        self.began, self.ended, self.delivered, self.aborted = time.monotonic(), False, [], 0
+        before = [(host, rounds(host)) for host in hosts]
+        self.threads = [threading.Thread(target=self.follow, args=each, daemon=True) for each in before]
+        for thread in self.threads:
+            thread.start()
 
-    def look(self):
-        delivered = rounds(self.coordinator, "delivered")
-        now = time.monotonic()
-        self.longest = max(self.longest, now - self.last)
-        if delivered > self.seen:
-            self.seen, self.last = delivered, now
+    def follow(self, host, before):
+        while not self.ended:
+            found = rounds(host)
+            for outcome, count in found.items():
+                known = before.get(outcome, 0)
+                new = count - known if count >= known else count
+                if outcome == "delivered":
+                    self.delivered += [time.monotonic()] * new
+                elif outcome == "aborted":
+                    self.aborted += new
+            before = {**before, **found}
+            time.sleep(0.2)
 
-    def check(self, what):
-        """Rounds went on, and none was aborted."""
-        assert self.seen > self.first, f"{what}: no round was delivered meanwhile"
-        aborted = rounds(self.coordinator, "aborted") - self.aborted
-        assert aborted == 0, f"{what}: {aborted} rounds were aborted"
-        took = time.monotonic() - self.began
-        told(f"FIGURE {what} in {took:.0f} s: {self.seen - self.first} rounds meanwhile, none aborted, "
-             f"{self.longest:.1f} s without one at most")
+    def longest(self):
+        """The longest time without a delivered round."""
+        times = [self.began, *sorted(self.delivered), time.monotonic()]
+        return max(later - earlier for earlier, later in zip(times, times[1:]))
+
+    def check(self, what, aborted=0):
+        """Rounds went on, and no more were aborted."""
+        self.ended = True
+        for thread in self.threads:
+            thread.join()
+        took, longest = time.monotonic() - self.began, self.longest()
+        told(f"FIGURE {what} in {took:.0f} s: {len(self.delivered)} rounds meanwhile, {self.aborted} aborted, {longest:.1f} s "
+             "without one at most")
+        assert self.delivered, f"{what}: no round was delivered meanwhile"
+        assert self.aborted <= aborted, f"{what}: {self.aborted} rounds were aborted"
+        return longest
