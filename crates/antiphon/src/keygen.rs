@@ -1,5 +1,6 @@
 //! `antiphon keygen`: keys, network files and operators' lists.
 
+mod coordinators;
 mod network;
 mod operator_list;
 mod secret;
@@ -16,6 +17,7 @@ use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::output::OutputError;
 use crate::plan::PlanError;
 
+use coordinators::CoordinatorsArguments;
 use network::NetworkArguments;
 use operator_list::OperatorListArguments;
 use secret::SecretArguments;
@@ -70,6 +72,8 @@ Example:
     OperatorList(OperatorListArguments),
     /// The network file that clients and shards pin: operators, weights and privacy policy
     Network(NetworkArguments),
+    /// What the configurations of a network say of its coordinators, of which shards elect one
+    Coordinators(CoordinatorsArguments),
     /// Say in words what a file holds, never showing a secret
     Show(ShowArguments),
 }
@@ -111,6 +115,11 @@ pub(crate) enum KeygenError {
         /// Last epoch of the range.
         last: u64,
     },
+    /// A coordinator's key is given twice.
+    #[error(
+        "two coordinators have one public key: each needs a key of its own, or both would lead"
+    )]
+    CoordinatorTwice,
     /// A shard is given twice.
     #[error("shard {0} would be on the list twice: name each shard once")]
     ShardTwice(String),
@@ -187,6 +196,7 @@ pub(crate) fn run(arguments: &KeygenArguments) -> Result<(), KeygenError> {
         Kind::Conversation(arguments) => secret::make(arguments, SecretKind::Conversation),
         Kind::OperatorList(arguments) => operator_list::make(arguments),
         Kind::Network(arguments) => network::make(arguments),
+        Kind::Coordinators(arguments) => coordinators::print(arguments),
         Kind::Show(arguments) => show::show(arguments),
     }
 }

@@ -207,3 +207,44 @@ fn long_lists_are_shown_too() {
     let shown = done(here, "keygen show alpha.list --network n.toml");
     assert!(shown.contains("300 shards") && shown.contains(&shards[299]), "{shown}");
 }
+
+#[test]
+fn what_is_printed_of_several_coordinators_is_what_configurations_take() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let shard = network(here);
+    done(here, &list("alpha.key", &shard, "alpha.list"));
+    let [one, two] =
+        ["one", "two"].map(|name| done(here, &format!("keygen identity --out {name}")));
+    let (one, two) = (one.trim(), two.trim());
+    let printed = done(
+        here,
+        &format!(
+            "keygen coordinators --coordinator one.example.org={one} --coordinator [::1]={two}"
+        ),
+    );
+    let mut parts = printed.split("\n# ");
+    let coordinator = parts.next().unwrap();
+    let [shards, clients] =
+        [parts.next().unwrap(), parts.next().unwrap()].map(|part| part.split_once('\n').unwrap().1);
+    assert!(shards.contains("[::1]:7000") && clients.contains("[::1]:7001"));
+    let write = |name: &str, text: String| fs::write(here.join(name), text).unwrap();
+    write(
+        "coordinator.toml",
+        format!(
+            "listen_shards = \"127.0.0.1:7000\"\nlisten_clients = \"127.0.0.1:7001\"\nidentity = \"one\"\n\
+             network = \"n.toml\"\nstate = \"c\"\n{coordinator}"
+        ),
+    );
+    write(
+        "shard.toml",
+        format!(
+            "listen_peers = \"127.0.0.1:7100\"\nlisten_clients = \"127.0.0.1:7101\"\nidentity = \"shard.key\"\n\
+             network = \"n.toml\"\noperator_list = \"alpha.list\"\nstate = \"s\"\n{shards}"
+        ),
+    );
+    write("client.toml", format!("network = \"n.toml\"\nstate = \"x\"\n{clients}"));
+    done(here, "check coordinator.toml shard.toml client.toml");
+    let twice = format!("keygen coordinators --coordinator a={one} --coordinator b={one}");
+    refused(here, &twice, 2, "two coordinators have one public key");
+}
