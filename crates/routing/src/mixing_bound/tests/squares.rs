@@ -358,6 +358,25 @@ fn best_of_all(round: &Round, rounds: i32) -> f64 {
 }
 
 #[test]
+fn losing_deposits_leaves_the_number_of_pairs_log_concave() {
+    for (volume, deviation) in [(16, 1.0), (16, 0.3), (64, 4.0), (64, 40.0), (200, 12.5)] {
+        let draw = |pairs: i32| {
+            let t = (f64::from(pairs) - f64::from(volume) / 4.0) / deviation;
+            (-0.5 * t * t).exp()
+        };
+        let mut pairs: Vec<f64> = (0..=volume / 2).map(draw).collect();
+        for left in (volume / 4..=volume).rev() {
+            for row in pairs.windows(3) {
+                assert!(row[0] * row[2] <= row[1] * row[1] * (1.0 + 1e-9), "{volume}: {left} left");
+            }
+            let broken = |x: usize| pairs.get(x).unwrap_or(&0.0) * 2.0 * x as f64 / f64::from(left);
+            let lost = (0..pairs.len()).map(|x| pairs[x] - broken(x) + broken(x + 1));
+            pairs = lost.map(|probability| probability.max(0.0)).collect();
+        }
+    }
+}
+
+#[test]
 fn seeing_the_routes_of_later_rounds_first_helps_and_stays_below_the_squares() {
     for (case, network, hops) in [(COUPLE, &[0.97][..], 2), (EXCHANGE, &[0.97][..], 2)] {
         let round = rounds(case, network, hops);
