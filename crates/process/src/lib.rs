@@ -12,6 +12,8 @@ pub mod kept_file;
 pub mod keyfile;
 #[cfg(feature = "logging")]
 pub mod logging;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 pub mod readiness;
 pub mod redial;
 pub mod requests;
