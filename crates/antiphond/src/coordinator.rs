@@ -6,6 +6,7 @@ use antiphon_coordinator::{ConfigFile, CoordinatorServer};
 use antiphon_process::admin::{AdminServer, MetricsPage};
 use antiphon_process::descriptors;
 use antiphon_process::logging::LogLevel;
+use antiphon_process::metrics::Program;
 use antiphon_process::signals::stop_requested;
 use clap::Args;
 use tokio::runtime::Runtime;
@@ -48,7 +49,9 @@ async fn serve(config: ConfigFile, log_level: LogLevel) -> Result<(), ServeError
     let stop = stop_requested()?;
     // Before the coordinator starts, so that nothing goes uncounted.
     let admin = match config.admin {
-        Some(address) => Some(AdminServer::bind(address, MetricsPage::install(&[])?).await?),
+        Some(address) => {
+            Some(AdminServer::bind(address, MetricsPage::install(Program::Coordinator)?).await?)
+        }
         None => None,
     };
     let mut server = CoordinatorServer::start(config.coordinator)?;

@@ -6,8 +6,9 @@ use std::pin::pin;
 use antiphon_process::admin::{AdminServer, MetricsPage};
 use antiphon_process::descriptors;
 use antiphon_process::logging::LogLevel;
+use antiphon_process::metrics::Program;
 use antiphon_process::signals::stop_requested;
-use antiphon_shard::{ConfigFile, METRIC_BUCKETS, ShardServer};
+use antiphon_shard::{ConfigFile, ShardServer};
 use clap::Args;
 use tokio::runtime::Runtime;
 
@@ -56,7 +57,7 @@ async fn serve(
     // Before the shard starts, so that nothing goes uncounted and a port that is taken stops the start.
     let admin = match config.admin {
         Some(address) => {
-            Some(AdminServer::bind(address, MetricsPage::install(&METRIC_BUCKETS)?).await?)
+            Some(AdminServer::bind(address, MetricsPage::install(Program::Shard)?).await?)
         }
         None => None,
     };

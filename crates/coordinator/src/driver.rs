@@ -18,7 +18,7 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::links::{Heed, Links, ShardLink};
-use crate::metrics;
+use crate::metrics::{self, Doors};
 use crate::store::Store;
 use crate::{ServerError, StoreError};
 
@@ -98,6 +98,7 @@ pub(crate) struct Driver {
     store: Store,
     links: Links,
     documents: watch::Sender<Documents>,
+    doors: Doors,
     tell: Telling,
     /// The message encoded last: most go to many shards in a row.
     encoded: Option<(Arc<ToShard>, Bytes)>,
@@ -114,6 +115,7 @@ impl Driver {
         coordinator: Replica,
         store: Store,
         documents: watch::Sender<Documents>,
+        doors: Doors,
         tell: Telling,
         stop: watch::Receiver<bool>,
     ) -> Self {
@@ -123,6 +125,7 @@ impl Driver {
             store,
             links,
             documents,
+            doors,
             tell,
             encoded: None,
             work: None,
@@ -229,6 +232,11 @@ impl Driver {
 
     fn answer(&self, wanted: Wanted) -> Answer {
         match wanted {
+            Wanted::Gauges => {
+                metrics::set_gauges(&self.coordinator.status(), self.links.len());
+                metrics::set_links(&self.doors);
+                Ok(String::new())
+            }
             Wanted::Status => Ok(self.status()),
             Wanted::Drain | Wanted::Undo => {
                 Err("this is a coordinator, which is in no epoch: drain a shard".to_owned())
@@ -259,8 +267,6 @@ impl Driver {
             }
         }
         self.encoded = None;
-        metrics::shards(self.links.len());
-        metrics::leads(self.coordinator.leads_in());
         self.tell_whether_it_could_lead();
         Ok(())
     }

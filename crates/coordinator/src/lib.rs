@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use antiphon_coordinator_core::Replica;
 use antiphon_process::clock::SystemClock;
+use antiphon_process::metrics::process::guarantee;
 use antiphon_process::readiness::Readiness;
 use antiphon_process::requests::{self, Asker};
 use antiphon_transport::{Accept, BindError, Limits, Server};
@@ -24,6 +25,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use driver::{CANNOT_LEAD, Driver, Telling};
+use metrics::Doors;
 use store::Store;
 
 pub use antiphon_coordinator_core::{
@@ -70,7 +72,6 @@ pub struct CoordinatorServer {
     asker: Asker,
     driver: Option<JoinHandle<Result<(), ServerError>>>,
     acceptors: [JoinHandle<()>; 2],
-    counting: JoinHandle<()>,
 }
 
 impl CoordinatorServer {
@@ -80,7 +81,7 @@ impl CoordinatorServer {
     /// # Errors
     /// If an address or the state file cannot be used.
     pub fn start(config: ServerConfig) -> Result<Self, ServerError> {
-        metrics::describe();
+        guarantee(&config.network.policy);
         let mut store = Store::take(&config.state)?;
         let state = store.load()?;
         // Proves that the state can be kept before anybody relies on it.
@@ -88,6 +89,7 @@ impl CoordinatorServer {
         let [shards, clients] = bind(&config)?;
         let (shard_addr, client_addr) = (shards.local_addr()?, clients.local_addr()?);
         let network = Arc::new(config.network.clone());
+        let doors = Doors { shards: shards.endpoint(), clients: clients.endpoint() };
         let (inputs, input_queue) = mpsc::channel(INPUTS);
         let (documents, newest) = watch::channel(Vec::new());
         let (stop, stopped) = watch::channel(false);
@@ -103,8 +105,7 @@ impl CoordinatorServer {
         let (tell_readiness, readiness) = watch::channel(readiness);
         let tell = Telling { notices: notices.clone(), readiness: tell_readiness };
         let (asker, requests) = requests::channel();
-        let driver = Driver::new(coordinator, store, documents, tell, stopped.clone());
-        let counting = metrics::count_links(shards.endpoint(), clients.endpoint());
+        let driver = Driver::new(coordinator, store, documents, doors, tell, stopped.clone());
         Ok(Self {
             shard_addr,
             client_addr,
@@ -117,7 +118,6 @@ impl CoordinatorServer {
                 tokio::spawn(shards::serve(shards, network, inputs, stopped.clone())),
                 tokio::spawn(clients::serve(clients, newest, stopped)),
             ],
-            counting: tokio::spawn(counting),
         })
     }
 
@@ -201,6 +201,5 @@ impl Drop for CoordinatorServer {
             driver.abort();
         }
         self.acceptors.iter().for_each(JoinHandle::abort);
-        self.counting.abort();
     }
 }

@@ -1,158 +1,132 @@
-//! Counts and gauges of a running coordinator. Aggregates that anyone who watches the network could count:
-//! nothing about single clients.
+//! Counts and gauges of a running coordinator, by the catalogue.
 
 use std::time::Duration;
 
+use antiphon_coordinator_core::Status;
+use antiphon_process::metrics::coordinator::{
+    ACCEPTED, CLOCK_AHEAD, CLOCK_BEHIND, CONDUCT, EPOCH, EPOCH_END, EPOCH_LAST_ROUND, EPOCH_LAYERS,
+    EPOCH_SHARDS, EPOCHS, FAILED, FILTER_BYTES, FILTERS, HALF_OPEN, LEADS, LINKS_HELD, ONIONS,
+    QUORUM_MARGIN, QUORUM_WEIGHT, REFUSED, REGISTRATIONS_REFUSED, ROUND, ROUND_TIME, ROUNDS,
+    ROUNDS_ABORTED, ROUNDS_OPEN, ROUNDS_OPENED, SHARDS, SHARDS_BY_STANDING, SUSPENSIONS, TERM,
+};
+use antiphon_process::metrics::labels::{
+    Cause, Conduct, CoordinatorEndpoint, Ending, Extreme, Fate, Label as _, Origin, Refusal,
+    Registration, Standing, Weight,
+};
 use antiphon_transport::{Endpoint, ServerStats};
-use antiphon_wire::Term;
-use metrics::{counter, describe_counter, describe_gauge, gauge};
-use tokio::time::interval;
 
-use crate::{Notice, RoundResult};
+use crate::{
+    EpochStatus, Notice, QuorumStatus, RoundReport, RoundResult, RoundsStatus, ShardStatus,
+};
 
-const ROUNDS_OPENED: &str = "antiphon_coordinator_rounds_opened_total";
-const ROUNDS: &str = "antiphon_coordinator_rounds_total";
-const EPOCHS: &str = "antiphon_coordinator_epochs_total";
-const EPOCH: &str = "antiphon_coordinator_epoch";
-const SHARDS: &str = "antiphon_coordinator_shards";
-const LEADS: &str = "antiphon_coordinator_leads";
-const TERM: &str = "antiphon_coordinator_term";
-const SUSPENSIONS: &str = "antiphon_coordinator_suspensions_total";
-const REGISTRATIONS_REFUSED: &str = "antiphon_coordinator_registrations_refused_total";
-const LINKS: &str = "antiphon_coordinator_endpoint_links";
-const HALF_OPEN: &str = "antiphon_coordinator_endpoint_half_open";
-const ACCEPTED: &str = "antiphon_coordinator_endpoint_accepted_total";
-const REFUSED: &str = "antiphon_coordinator_endpoint_refused_total";
-const FAILED: &str = "antiphon_coordinator_endpoint_failed_total";
-
-/// Interval in which the endpoints' counts are taken over.
-const COUNT_EVERY: Duration = Duration::from_secs(2);
-
-/// Says what each of them is, to whatever collects metrics.
-pub(crate) fn describe() {
-    describe_counter!(ROUNDS_OPENED, "Rounds opened");
-    describe_counter!(ROUNDS, "Rounds that ended, by outcome over all shards");
-    describe_counter!(EPOCHS, "Epochs called, published, failed before and broken after that");
-    describe_gauge!(EPOCH, "The newest published epoch");
-    describe_gauge!(SHARDS, "Shards that are linked and registered");
-    describe_gauge!(LEADS, "1 while shards let this coordinator lead, of several; 0 otherwise");
-    describe_gauge!(TERM, "The last term in which this coordinator led, of several");
-    describe_counter!(SUSPENSIONS, "Suspensions of shards");
-    describe_counter!(REGISTRATIONS_REFUSED, "Registrations not accepted, by why");
-    describe_gauge!(LINKS, "Links held, by endpoint");
-    describe_gauge!(HALF_OPEN, "Handshakes in progress, by endpoint");
-    describe_counter!(ACCEPTED, "Links let in, by endpoint");
-    describe_counter!(REFUSED, "Links not let in, by endpoint and why");
-    describe_counter!(FAILED, "Handshakes that failed or took too long, by endpoint");
+/// Handles to the endpoints, for their counts.
+pub(crate) struct Doors {
+    pub(crate) shards: Endpoint,
+    pub(crate) clients: Endpoint,
 }
 
 /// Counts what a notice tells.
 pub(crate) fn record(notice: &Notice) {
-    let epochs = |what: &'static str| counter!(EPOCHS, "what" => what).increment(1);
     match notice {
-        Notice::RoundOpened { .. } => counter!(ROUNDS_OPENED).increment(1),
-        Notice::RoundEnded(report) => {
-            let outcome = match report.result {
-                RoundResult::Delivered => "delivered",
-                RoundResult::Partial { .. } => "partial",
-                RoundResult::Aborted { .. } => "aborted",
-            };
-            counter!(ROUNDS, "outcome" => outcome).increment(1);
-        }
-        Notice::EpochCalled { .. } => epochs("called"),
-        Notice::EpochFailed { .. } => epochs("failed"),
-        Notice::EpochBroken { .. } => epochs("broken"),
-        Notice::EpochPublished { epoch, .. } => {
-            epochs("published");
-            gauge!(EPOCH).set(epoch.0 as f64);
-        }
-        Notice::ShardSuspended { .. } => counter!(SUSPENSIONS).increment(1),
-        Notice::ShardRejected { .. } => registration_refused("rejected"),
+        Notice::RoundOpened { .. } => ROUNDS_OPENED.add((), 1),
+        Notice::RoundEnded(report) => round_ended(report),
+        Notice::EpochCalled { .. } => EPOCHS.add(Fate::Called, 1),
+        Notice::EpochFailed { .. } => EPOCHS.add(Fate::Failed, 1),
+        Notice::EpochBroken { .. } => EPOCHS.add(Fate::Broken, 1),
+        Notice::EpochPublished { .. } => EPOCHS.add(Fate::Published, 1),
+        Notice::ShardSuspended { .. } => SUSPENSIONS.add((), 1),
+        Notice::ShardRejected { .. } => REGISTRATIONS_REFUSED.add(Registration::Rejected, 1),
         _ => {}
     }
 }
 
-/// Sets the number of shards that are linked and registered.
-pub(crate) fn shards(count: usize) {
-    gauge!(SHARDS).set(count as f64);
-}
-
-/// Sets whether this coordinator leads, of several, and in which term.
-pub(crate) fn leads(term: Option<Term>) {
-    gauge!(LEADS).set(f64::from(u8::from(term.is_some())));
-    if let Some(term) = term {
-        gauge!(TERM).set(term.0 as f64);
+fn round_ended(report: &RoundReport) {
+    ROUNDS.add(
+        match &report.result {
+            RoundResult::Delivered => Ending::Delivered,
+            RoundResult::Partial { .. } => Ending::Partial,
+            RoundResult::Aborted { .. } => Ending::Aborted,
+        },
+        1,
+    );
+    if let RoundResult::Aborted { reason, .. } = &report.result {
+        ROUNDS_ABORTED.add(reason.as_ref().map_or(Cause::Unsaid, Cause::from), 1);
     }
+    ROUND_TIME.record((), Duration::from_millis(report.latency_ms));
+    ONIONS.add(Origin::Clients, report.totals.user_onions);
+    ONIONS.add(Origin::Noise, report.totals.noise_onions);
+    FILTERS.add((), report.totals.filters_checked);
+    FILTER_BYTES.add((), report.totals.filter_bytes);
 }
 
-/// A link was closed instead of being taken for a shard's.
-pub(crate) fn registration_refused(why: &'static str) {
-    counter!(REGISTRATIONS_REFUSED, "why" => why).increment(1);
+/// Sets every gauge, when somebody asks for metrics.
+pub(crate) fn set_gauges(status: &Status, linked: usize) {
+    rounds(&status.rounds);
+    epoch(status.next_epoch.as_ref().or(status.epoch.as_ref()));
+    shards(&status.shards, linked);
+    quorum(&status.quorum);
+    LEADS.set_whether((), matches!(status.leadership.role.as_str(), "alone" | "leader"));
+    TERM.set((), status.leadership.term as f64);
 }
 
-/// Takes the endpoints' counts over, until aborted.
-pub(crate) async fn count_links(shards: Endpoint, clients: Endpoint) {
-    let mut ticks = interval(COUNT_EVERY);
-    loop {
-        ticks.tick().await;
-        endpoint("shards", &shards.stats());
-        endpoint("clients", &clients.stats());
+/// Takes the endpoints' counts over, when somebody asks for metrics.
+pub(crate) fn set_links(doors: &Doors) {
+    endpoint(CoordinatorEndpoint::Shards, &doors.shards.stats());
+    endpoint(CoordinatorEndpoint::Clients, &doors.clients.stats());
+}
+
+fn rounds(status: &RoundsStatus) {
+    ROUND.set((), status.last as f64);
+    ROUNDS_OPEN.set_count((), status.open.len());
+    for conduct in Conduct::ALL {
+        CONDUCT.set_whether(*conduct, conduct.value() == status.conduct);
     }
+    CLOCK_BEHIND.set((), status.clock_behind_ms as f64 / 1000.0);
 }
 
-fn endpoint(endpoint: &'static str, stats: &ServerStats) {
-    gauge!(LINKS, "endpoint" => endpoint).set(stats.links as f64);
-    gauge!(HALF_OPEN, "endpoint" => endpoint).set(stats.half_open as f64);
-    counter!(ACCEPTED, "endpoint" => endpoint).absolute(stats.accepted);
-    counter!(FAILED, "endpoint" => endpoint).absolute(stats.failed);
+/// Sets what is known of the newest published epoch; all of it is 0 if there is none.
+fn epoch(newest: Option<&EpochStatus>) {
+    EPOCH.set((), newest.map_or(0.0, |epoch| epoch.epoch as f64));
+    EPOCH_END.set((), newest.map_or(0.0, |epoch| epoch.expires_at_ms as f64 / 1000.0));
+    EPOCH_LAST_ROUND.set((), newest.map_or(0.0, |epoch| epoch.last_round as f64));
+    EPOCH_LAYERS.set((), newest.map_or(0.0, |epoch| f64::from(epoch.layers)));
+    EPOCH_SHARDS.set_count((), newest.map_or(0, |epoch| epoch.shards));
+}
+
+fn shards(registered: &[ShardStatus], linked: usize) {
+    SHARDS.set_count((), linked);
+    for standing in Standing::ALL {
+        let so = registered.iter().filter(|shard| shard.standing == standing.value()).count();
+        SHARDS_BY_STANDING.set_count(*standing, so);
+    }
+    let ahead = || registered.iter().map(|shard| shard.clock_ahead_ms);
+    let seconds = |ms: Option<i64>| ms.unwrap_or_default() as f64 / 1000.0;
+    CLOCK_AHEAD.set(Extreme::Earliest, seconds(ahead().min()));
+    CLOCK_AHEAD.set(Extreme::Latest, seconds(ahead().max()));
+}
+
+fn quorum(status: &QuorumStatus) {
+    let QuorumStatus { present_weight, needed_weight, total_weight, .. } = status;
+    QUORUM_WEIGHT.set(Weight::Present, *present_weight as f64);
+    QUORUM_WEIGHT.set(Weight::Needed, *needed_weight as f64);
+    QUORUM_WEIGHT.set(Weight::Total, *total_weight as f64);
+    QUORUM_MARGIN.set((), *present_weight as f64 - *needed_weight as f64);
+}
+
+fn endpoint(endpoint: CoordinatorEndpoint, stats: &ServerStats) {
+    LINKS_HELD.set_count(endpoint, stats.links);
+    HALF_OPEN.set_count(endpoint, stats.half_open);
+    ACCEPTED.take_over(endpoint, stats.accepted);
+    FAILED.take_over(endpoint, stats.failed);
     for (why, count) in [
-        ("full", stats.refused_full),
-        ("share", stats.refused_share),
-        ("pace", stats.refused_pace),
-        ("handshakes", stats.pushed_out),
+        (Refusal::Full, stats.refused_full),
+        (Refusal::Share, stats.refused_share),
+        (Refusal::Pace, stats.refused_pace),
+        (Refusal::Handshakes, stats.pushed_out),
     ] {
-        counter!(REFUSED, "endpoint" => endpoint, "why" => why).absolute(count);
+        REFUSED.take_over((endpoint, why), count);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use antiphon_process::admin::MetricsPage;
-    use antiphon_wire::{Epoch, IdentityKey, Round, Term};
-
-    use super::*;
-
-    #[test]
-    fn what_the_coordinator_tells_is_counted() {
-        let page = MetricsPage::install(&[]).unwrap();
-        describe();
-        let shard = IdentityKey([0xab; 32]);
-        for notice in [
-            Notice::RoundOpened { epoch: Epoch(1), round: Round(7), late: vec![shard] },
-            Notice::EpochCalled { epoch: Epoch(1), first_round: Round(1), shards: 3 },
-            Notice::EpochFailed { epoch: Epoch(1), reason: "x".to_owned() },
-            Notice::ShardSuspended { shard, epochs: 1, reason: "x".to_owned() },
-            Notice::ShardRejected { shard, reason: "x".to_owned() },
-        ] {
-            record(&notice);
-        }
-        shards(5);
-        leads(Some(Term(3)));
-        registration_refused("unlisted");
-        let shown = page.render();
-        for line in [
-            "antiphon_coordinator_rounds_opened_total 1",
-            "antiphon_coordinator_epochs_total{what=\"called\"} 1",
-            "antiphon_coordinator_epochs_total{what=\"failed\"} 1",
-            "antiphon_coordinator_suspensions_total 1",
-            "antiphon_coordinator_shards 5",
-            "antiphon_coordinator_leads 1",
-            "antiphon_coordinator_term 3",
-            "antiphon_coordinator_registrations_refused_total{why=\"rejected\"} 1",
-            "antiphon_coordinator_registrations_refused_total{why=\"unlisted\"} 1",
-        ] {
-            assert!(shown.contains(line), "{line}: {shown}");
-        }
-        assert!(!shown.contains("abab"), "no metric names a shard: {shown}");
-    }
-}
+mod tests;

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use antiphon_coordinator_core::check_registration;
+use antiphon_process::metrics::coordinator::REGISTRATIONS_REFUSED;
+use antiphon_process::metrics::labels::Registration;
 use antiphon_transport::{CloseReason, Endpoint, Limits, Link, LinkReceiver, LinkSender, Server};
 use antiphon_wire::{
     Blob, Decode as _, Encode as _, Epoch, IdentityKey, NetworkFile, ToCoordinator, ToShard,
@@ -17,7 +19,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::driver::LinkEvent;
-use crate::metrics;
 
 /// Frames on their way to one shard. A shard that lets more pile up is dropped.
 const FRAMES: usize = 64;
@@ -85,17 +86,17 @@ impl Door {
         let address = link.remote_addr();
         let (sender, mut receiver) = link.split();
         let Ok(Ok(Some(frame))) = timeout(REGISTER_WITHIN, receiver.recv()).await else {
-            self.refusals.count("silent", &"no registration came");
+            self.refusals.count(Registration::Silent, &"no registration came");
             return sender.close(CloseReason::Protocol);
         };
         let Ok(message @ ToCoordinator::Register { .. }) = ToCoordinator::from_bytes(&frame) else {
-            self.refusals.count("nonsense", &"not a registration");
+            self.refusals.count(Registration::Nonsense, &"not a registration");
             return sender.close(CloseReason::Protocol);
         };
         if let ToCoordinator::Register { registration, .. } = &message
             && let Err(error) = check_registration(&identity, registration, &self.network, Epoch(0))
         {
-            self.refusals.count("unlisted", &error);
+            self.refusals.count(Registration::Unlisted, &error);
             let reason = Blob(error.to_string().into_bytes());
             // Fails only if it does not want to know.
             let _ = sender.send(ToShard::Reject { reason }.to_bytes().into()).await;
@@ -134,8 +135,8 @@ struct Refusals {
 }
 
 impl Refusals {
-    fn count(&self, kind: &'static str, why: &dyn Display) {
-        metrics::registration_refused(kind);
+    fn count(&self, kind: Registration, why: &dyn Display) {
+        REGISTRATIONS_REFUSED.add(kind, 1);
         tracing::debug!(%why, "a link is not taken for that of a shard");
         // Nothing panics while holding it.
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);

@@ -19,6 +19,17 @@ use crate::work::{Work, WorkDone};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(pub u64);
 
+/// Reason why a client's link is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misconduct {
+    /// It hands in nothing.
+    Silent,
+    /// It sends more messages than a round needs.
+    Floods,
+    /// It speaks another version of the protocol.
+    OtherVersion,
+}
+
 /// Names one batch of one peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BatchKey {
@@ -138,8 +149,8 @@ pub enum Output {
     DropClient {
         /// Link to close.
         client: ClientId,
-        /// Reason, for the log and the metrics.
-        reason: &'static str,
+        /// Reason, for the metrics.
+        reason: Misconduct,
     },
     /// Run this, on any core, and put in what it returns.
     Work(Work),

@@ -18,7 +18,7 @@ mod trace;
 mod work;
 
 pub use antiphon_onion::EntropySource;
-pub use io::{BatchKey, ClientId, Input, Notice, Output};
+pub use io::{BatchKey, ClientId, Input, Misconduct, Notice, Output};
 pub use layer::{LeavingLayer, answer_layer, close_layer};
 pub use limits::Limits;
 pub use noise::noise_deposits;

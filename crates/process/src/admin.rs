@@ -12,7 +12,7 @@ mod server;
 use std::io;
 use std::net::SocketAddr;
 
-pub use metrics_page::{Buckets, MetricsPage};
+pub use metrics_page::MetricsPage;
 pub use server::AdminServer;
 
 /// Reason why the admin server cannot start.

@@ -11,6 +11,8 @@ const WAITING: usize = 4;
 pub enum Wanted {
     /// How it stands.
     Status,
+    /// To set the gauges that are read only when metrics are asked for. The answer is empty.
+    Gauges,
     /// To leave at the next hand-over, and to stay up.
     Drain,
     /// To take part again.

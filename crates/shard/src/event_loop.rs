@@ -1,6 +1,7 @@
 //! The one task that owns the machine.
 
 mod closing;
+mod gauges;
 mod output;
 mod readiness;
 mod requests;
@@ -292,7 +293,7 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
     }
 
     fn client_event(&mut self, event: ClientEvent) -> Option<Input> {
-        let input = match event {
+        match event {
             ClientEvent::Joined(..) if self.stopping => None,
             ClientEvent::Joined(id, link) => {
                 self.clients.insert(id, link);
@@ -301,8 +302,6 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
             // The machine ignores what clients say whom it has dropped.
             ClientEvent::Said(from, message) => Some(Input::Client { from, message }),
             ClientEvent::Left(id) => self.clients.remove(&id).map(|_| Input::ClientLeft(id)),
-        };
-        crate::metrics::clients(self.clients.len());
-        input
+        }
     }
 }

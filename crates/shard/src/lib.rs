@@ -25,7 +25,6 @@ pub use advertised::{Advertised, NotAdvertised};
 pub use config::{CoordinatorAddress, ServerLimits, ShardServerConfig};
 pub use event_loop::RunError;
 pub use file::{ConfigError, ConfigFile};
-pub use metrics::BUCKETS as METRIC_BUCKETS;
 pub use notice::ShardNotice;
 pub use server::{ShardServer, StartError};
 pub use state_file::StateFileError;

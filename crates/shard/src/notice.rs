@@ -1,6 +1,8 @@
 //! Notices of a running shard to its operator.
 
 use antiphon_mix::Notice;
+use antiphon_process::metrics::labels::Refused;
+use antiphon_process::metrics::shard::{DOCUMENTS_REFUSED, PEER_FAULTS};
 use antiphon_wire::{Epoch, Round, RoundOutcome};
 
 /// Notice to an operator. Nothing about single users.
@@ -56,6 +58,7 @@ fn record(notice: &Notice) {
         }
         Notice::RoundTraced(trace) => crate::metrics::round_traced(trace),
         Notice::CallRefused { why } => {
+            DOCUMENTS_REFUSED.add(Refused::Call, 1);
             tracing::warn!(%why, "offered no keys for an epoch: if this goes on, compare what the \
                 coordinator's log says");
         }
@@ -81,12 +84,20 @@ fn record(notice: &Notice) {
             "the operator's new list is without this shard: it is in no epoch after those that have it"
         ),
         Notice::ListRefused { why } => {
+            DOCUMENTS_REFUSED.add(Refused::List, 1);
             tracing::error!(%why, "did not take a list of the operator");
         }
-        Notice::ProposalRefused { why } => tracing::warn!(%why, "did not sign a proposal"),
-        Notice::DocumentRefused { why } => tracing::warn!(%why, "did not take a document"),
+        Notice::ProposalRefused { why } => {
+            DOCUMENTS_REFUSED.add(Refused::Proposal, 1);
+            tracing::warn!(%why, "did not sign a proposal");
+        }
+        Notice::DocumentRefused { why } => {
+            DOCUMENTS_REFUSED.add(Refused::Document, 1);
+            tracing::warn!(%why, "did not take a document");
+        }
         Notice::Rejected { why } => tracing::error!(%why, "the coordinator rejects this shard"),
         Notice::PeerFault { peer, what } => {
+            PEER_FAULTS.add((), 1);
             tracing::warn!(%peer, %what, "a peer broke the rules");
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use antiphon_process::backoff::Backoff;
 use antiphon_process::entropy::entropy;
+use antiphon_process::metrics::shard::MESSAGES_LOST;
 use antiphon_transport::{BatchSender, Lane, PeerDialer, PeerIdentity, PeerSender};
 use antiphon_wire::{Addresses, IdentityKey};
 use bytes::Bytes;
@@ -67,6 +68,12 @@ impl Outbound {
         item_bytes: usize,
     ) -> Result<(), QueueFull> {
         self.batches.try_send(batch_chunks(header, items, item_bytes)).map_err(|_| QueueFull)
+    }
+
+    /// Numbers of control frames and of batches that wait.
+    pub(crate) fn queued(&self) -> (usize, usize) {
+        let Self { frames, batches, .. } = self;
+        (frames.max_capacity() - frames.capacity(), batches.max_capacity() - batches.capacity())
     }
 
     /// Sends what is queued, waits until the peer has received it, and closes the links; gives up
@@ -176,7 +183,7 @@ async fn carry_frames(mut link: PeerSender, queue: &mut mpsc::Receiver<Bytes>) -
             }
         }
         if link.send(&frames).await.is_err() {
-            count_lost(frames.len());
+            MESSAGES_LOST.add((), frames.len() as u64);
         }
         frames.clear();
     }
@@ -205,19 +212,13 @@ async fn carry_batches(mut link: BatchSender, queue: &mut mpsc::Receiver<Vec<Byt
             break;
         }
         if link.send_some().await.is_err() {
-            count_lost(link.under_way());
+            MESSAGES_LOST.add((), link.under_way() as u64);
             return Ended::Lost;
         }
     }
     // If the link is gone instead, whoever misses the last batch gives the round up.
     let _ = timeout(FAREWELL, link.finish()).await;
     Ended::Finished
-}
-
-fn count_lost(messages: usize) {
-    for _ in 0..messages {
-        crate::metrics::message_lost();
-    }
 }
 
 #[cfg(test)]

@@ -37,6 +37,11 @@ impl PeerLinks {
         self.lock().listed.contains(peer)
     }
 
+    /// Number of peers that have a link for messages.
+    pub(crate) fn peers(&self) -> usize {
+        self.lock().links.keys().filter(|(_, lane)| *lane == Lane::Control).count()
+    }
+
     /// Sets the peers that are listed, and closes the links of all others.
     pub(crate) fn list(&self, listed: BTreeSet<IdentityKey>) {
         let mut inner = self.lock();
@@ -49,7 +54,6 @@ impl PeerLinks {
             }
             stays
         });
-        crate::metrics::peer_links(peers_of(links));
     }
 
     /// Takes in a link. It replaces one of that lane that the peer had: the peer dialled again because
@@ -64,7 +68,6 @@ impl PeerLinks {
         if let Some((_, old)) = inner.links.insert((peer, lane), (number, link)) {
             old.close(CloseReason::Done);
         }
-        crate::metrics::peer_links(peers_of(&inner.links));
         Some(number)
     }
 
@@ -73,13 +76,7 @@ impl PeerLinks {
         if inner.links.get(&(peer, lane)).is_some_and(|(current, _)| *current == number) {
             inner.links.remove(&(peer, lane));
         }
-        crate::metrics::peer_links(peers_of(&inner.links));
     }
-}
-
-/// Peers that have a link for messages.
-fn peers_of(links: &BTreeMap<(IdentityKey, Lane), (u64, PeerHandle)>) -> usize {
-    links.keys().filter(|(_, lane)| *lane == Lane::Control).count()
 }
 
 /// Queues for the inputs of peers. Messages do not wait for batches.

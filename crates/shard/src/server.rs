@@ -13,6 +13,7 @@ use std::thread::available_parallelism;
 use antiphon_mix::{EntropySource, ListError, Output, Shard, ShardConfig, SignerState};
 use antiphon_process::entropy::entropy;
 use antiphon_process::kept_file::KeptFile;
+use antiphon_process::metrics::process::guarantee;
 use antiphon_process::readiness::Readiness;
 use antiphon_process::requests::{self, Asker};
 use antiphon_transport::{BindError, Dialer, Identity, Limits, PeerDialer};
@@ -30,8 +31,7 @@ use crate::peers::PeerLinks;
 use crate::phase::Phase;
 use crate::workers::Workers;
 use crate::{
-    CoordinatorAddress, RunError, ShardNotice, ShardServerConfig, StateFileError, metrics,
-    state_file,
+    CoordinatorAddress, RunError, ShardNotice, ShardServerConfig, StateFileError, state_file,
 };
 
 /// Notices kept for a subscriber that is slow to take them.
@@ -161,7 +161,7 @@ impl ShardServer {
         if let Err(error) = config.check_listed() {
             tracing::warn!("{error}; this shard waits for it");
         }
-        metrics::describe();
+        guarantee(&config.network.policy);
         // On disk before anything else: no two processes should find out about each other later.
         let (state_file, state) = kept_state(config.state.as_deref(), config.list.claimed())?;
         let operator = config.list.claimed().operator;

@@ -98,9 +98,12 @@ impl Workers {
     pub(crate) fn submit(&self, work: Work, results: mpsc::UnboundedSender<WorkDone>) {
         let mut queue = self.shared.lock();
         queue.waiting.entry(work.priority()).or_default().push_back((work, results));
-        let (urgent, background) = queue.lengths();
         self.shared.wake_one(queue);
-        crate::metrics::work_queued(urgent, background);
+    }
+
+    /// Numbers of jobs that wait, for rounds and for later.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        self.shared.lock().lengths()
     }
 }
 

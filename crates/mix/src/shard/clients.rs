@@ -8,7 +8,7 @@ use antiphon_wire::{
     Blob, Digest, Epoch, FromClient, PROTOCOL_VERSION, Round, Timestamp, ToClient,
 };
 
-use crate::io::{ClientId, Output};
+use crate::io::{ClientId, Misconduct, Output};
 use crate::round::SubmitError;
 use crate::shard::Shard;
 use crate::shard::kept::MOST_KEPT;
@@ -150,7 +150,7 @@ impl Shard {
         // A link that hands in nothing takes the place of a client.
         let idle = self.clients.linked.iter().filter(|(_, client)| client.idle > IDLE_ROUNDS);
         for client in idle.map(|(id, _)| *id).collect::<Vec<_>>() {
-            self.drop_client(now, client, "it hands in nothing");
+            self.drop_client(now, client, Misconduct::Silent);
         }
         self.tell_all_clients(ToClient::Opened { epoch, round, closes_in_ms });
     }
@@ -161,12 +161,12 @@ impl Shard {
         let Some(client) = self.clients.linked.get_mut(&from) else { return };
         client.messages += 1;
         if client.messages > most {
-            return self.drop_client(now, from, "it sends more messages than a round needs");
+            return self.drop_client(now, from, Misconduct::Floods);
         }
         match message {
             FromClient::Hello { version } => {
                 if version != PROTOCOL_VERSION {
-                    self.drop_client(now, from, "it speaks another version of the protocol");
+                    self.drop_client(now, from, Misconduct::OtherVersion);
                 } else if !std::mem::replace(&mut client.greeted, true) {
                     self.await_newcomer(from);
                 }
@@ -240,7 +240,7 @@ impl Shard {
         result
     }
 
-    fn drop_client(&mut self, now: Timestamp, client: ClientId, reason: &'static str) {
+    fn drop_client(&mut self, now: Timestamp, client: ClientId, reason: Misconduct) {
         self.client_left(now, client);
         self.outputs.push_back(Output::DropClient { client, reason });
     }

@@ -3,29 +3,28 @@
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::AdminError;
-
-/// The upper bounds of a histogram's buckets, by the metric's full name.
-pub type Buckets = (&'static str, &'static [f64]);
+use crate::metrics::{Program, process};
 
 /// Collects this process's metrics and shows them. Clones show the same.
 #[derive(Clone)]
 pub struct MetricsPage(PrometheusHandle);
 
 impl MetricsPage {
-    /// Collects metrics from now on. Histograms have the buckets given for their names; a histogram
-    /// without any is shown as a summary.
+    /// Collects the metrics of the program's catalogue from now on.
     ///
     /// # Errors
     /// If something collects this process's metrics already.
-    pub fn install(buckets: &[Buckets]) -> Result<Self, AdminError> {
+    pub fn install(program: Program) -> Result<Self, AdminError> {
         let failed = |error: &dyn std::fmt::Display| AdminError::Recorder(error.to_string());
         let mut builder = PrometheusBuilder::new();
-        for (name, bounds) in buckets {
+        for metric in program.catalogue().filter(|metric| !metric.buckets.is_empty()) {
             builder = builder
-                .set_buckets_for_metric(Matcher::Full((*name).to_owned()), bounds)
+                .set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), metric.buckets)
                 .map_err(|error| failed(&error))?;
         }
-        builder.install_recorder().map(Self).map_err(|error| failed(&error))
+        let page = builder.install_recorder().map(Self).map_err(|error| failed(&error))?;
+        program.begin();
+        Ok(page)
     }
 
     /// A page that shows nothing, beside whatever collects this process's metrics.
@@ -36,6 +35,7 @@ impl MetricsPage {
 
     /// All metrics, in the text format.
     pub fn render(&self) -> String {
+        process::measure();
         self.0.render()
     }
 

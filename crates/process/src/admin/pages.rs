@@ -24,6 +24,9 @@ const BODY_WITHIN: Duration = Duration::from_secs(1);
 /// How long a process may take to answer a request.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 
+/// How long a process may take to read its gauges: less than any Prometheus waits.
+const GAUGES_WITHIN: Duration = Duration::from_millis(500);
+
 /// The page that shows `/status`: one file, with all that it needs.
 const STATUS_PAGE: &str = include_str!("status_page.html");
 /// What a browser may do for that page: run its own script, and ask this server.
@@ -72,7 +75,9 @@ async fn ready(State(pages): State<Pages>) -> Response {
     text(status, &readiness.to_string())
 }
 
+/// The metrics. Gauges are read for it, and are those read before if the process is too busy for that.
 async fn metrics(State(pages): State<Pages>) -> Response {
+    let _ = timeout(GAUGES_WITHIN, pages.asker.ask(Wanted::Gauges)).await;
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], pages.metrics.render()).into_response()
 }
 

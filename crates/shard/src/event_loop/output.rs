@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use antiphon_mix::{ClientId, Notice, Output, SignerState};
 use antiphon_process::kept_file::KeptFile;
+use antiphon_process::metrics::labels::Dropped;
+use antiphon_process::metrics::shard::{CLIENTS_DROPPED, MESSAGES_LOST};
 use antiphon_routing::VerifiedEpoch;
 use antiphon_transport::CloseReason;
 use antiphon_wire::{Encode as _, IdentityKey, PeerMessage, ToClient};
@@ -13,7 +15,7 @@ use tokio::time::timeout;
 
 use super::{EventLoop, RunError};
 use crate::phase::Phase;
-use crate::{ShardNotice, StateFileError, state_file};
+use crate::{ShardNotice, StateFileError, metrics, state_file};
 
 /// Pause before another try to keep the state.
 const RETRY: Duration = Duration::from_secs(1);
@@ -48,7 +50,7 @@ impl<T> EventLoop<T> {
             }
             Output::Client { to, message } => self.tell_client(to, message),
             Output::DropClient { client, reason } => {
-                self.drop_client(client, CloseReason::Protocol, reason);
+                self.drop_client(client, CloseReason::Protocol, metrics::dropped(reason));
             }
             Output::Work(work) => {
                 self.hands.workers.submit(work, self.hands.results.clone());
@@ -124,7 +126,7 @@ impl<T> EventLoop<T> {
 
     fn count_lost(&self, to: &IdentityKey, sent: bool) {
         if !sent {
-            crate::metrics::message_lost();
+            MESSAGES_LOST.add((), 1);
             tracing::debug!(peer = %to, "no room for a message to a peer");
         }
     }
@@ -138,16 +140,15 @@ impl<T> EventLoop<T> {
         let sent = client.send(frame.clone());
         self.encoded = Some((message, frame));
         if sent.is_err() {
-            self.drop_client(to, CloseReason::Overloaded, "it does not read");
+            self.drop_client(to, CloseReason::Overloaded, Dropped::DoesNotRead);
             self.gone.push(to);
         }
     }
 
-    fn drop_client(&mut self, client: ClientId, close: CloseReason, why: &'static str) {
+    fn drop_client(&mut self, client: ClientId, close: CloseReason, why: Dropped) {
         if let Some(link) = self.clients.remove(&client) {
             link.close(close);
-            crate::metrics::client_dropped(why);
-            crate::metrics::clients(self.clients.len());
+            CLIENTS_DROPPED.add(why, 1);
         }
     }
 }

@@ -115,9 +115,8 @@ fn in_words(standing: &Standing) -> Readiness {
 }
 
 impl<T> EventLoop<T> {
-    /// Tells whether the shard takes part, if that has changed, and which list of its operator it goes by.
+    /// Tells whether the shard takes part, if that has changed.
     pub(super) fn tell_part(&mut self) {
-        crate::metrics::list_number(self.machine.list_number());
         let membership = self.machine.membership(SystemClock::now());
         let (stopping, led) = (self.leaving_until.is_some(), self.machine.is_led());
         let standing = self.part.standing(membership, stopping, self.machine.departure(), led);

@@ -11,6 +11,11 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
     /// Does what is asked for, and answers how the shard stands then, or why not.
     pub(super) async fn answer(&mut self, request: Request) -> Result<(), RunError> {
         let done = match request.wanted {
+            Wanted::Gauges => {
+                self.set_gauges();
+                request.answer(Ok(String::new()));
+                return Ok(());
+            }
             Wanted::Status => Ok(()),
             Wanted::Drain => self.drain().await?,
             Wanted::Undo => self.undo().await?,

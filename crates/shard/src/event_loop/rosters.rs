@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use antiphon_routing::VerifiedEpoch;
-use antiphon_wire::{Addresses, Epoch, IdentityKey, Round};
+use antiphon_wire::{Addresses, Epoch, IdentityKey, Round, Timestamp};
 
 use super::EventLoop;
 use crate::outbound::Outbound;
@@ -24,6 +24,7 @@ pub(super) struct Rosters {
 #[derive(Debug)]
 struct Roster {
     first_round: Round,
+    expires_at: Timestamp,
     peers: Vec<(IdentityKey, Addresses)>,
     /// The longest message of a client in this epoch.
     submission_bytes: usize,
@@ -41,9 +42,9 @@ impl Rosters {
         let peers = peers.map(|shard| (shard.identity, shard.peer_addresses.clone())).collect();
         let onions = 2 * usize::from(epoch.parameters().pairs_per_client);
         let submission_bytes = SUBMISSION_HEAD_BYTES + onions * epoch.geometry().entry_bytes();
-        let first_round = epoch.document().first_round;
+        let (first_round, expires_at) = (epoch.document().first_round, epoch.document().expires_at);
         let longest_round = Duration::from_millis(epoch.parameters().longest_round_ms());
-        let roster = Roster { first_round, peers, submission_bytes, longest_round };
+        let roster = Roster { first_round, expires_at, peers, submission_bytes, longest_round };
         self.insert(epoch.epoch(), roster);
     }
 
@@ -68,6 +69,11 @@ impl Rosters {
         let before = self.epochs.len();
         self.epochs = self.epochs.split_off(&current);
         self.epochs.len() < before
+    }
+
+    /// The newest epoch, and when its keys are erased.
+    pub(super) fn newest(&self) -> Option<(Epoch, Timestamp)> {
+        self.epochs.last_key_value().map(|(epoch, roster)| (*epoch, roster.expires_at))
     }
 
     /// Every peer, at its newest addresses.
@@ -117,7 +123,13 @@ mod tests {
 
     fn roster(first_round: u64, peers: Vec<(IdentityKey, Addresses)>) -> Roster {
         let longest_round = Duration::from_millis(first_round);
-        Roster { first_round: Round(first_round), peers, submission_bytes: 1000, longest_round }
+        Roster {
+            first_round: Round(first_round),
+            expires_at: Timestamp(0),
+            peers,
+            submission_bytes: 1000,
+            longest_round,
+        }
     }
 
     #[test]

@@ -82,7 +82,6 @@ impl Endpoints {
         // Nothing is sent over it: its last sender goes with the last task that writes to a client.
         let (still_writing, writing) = mpsc::channel(1);
         let tasks = vec![
-            tokio::spawn(self.doors().count(phase.clone())),
             tokio::spawn(peers::serve(
                 self.peers,
                 Arc::clone(links),

@@ -247,7 +247,7 @@ impl Network {
                     ShardOutput::DropClient { client, .. }
                         if client.0 >= self.setup.clients as u64 => {}
                     ShardOutput::DropClient { client, reason } => {
-                        let note = format!("client dropped: {reason}");
+                        let note = format!("client dropped: {reason:?}");
                         self.record.shards[i].push((self.now, note));
                         self.tell_client(client.0 as usize, ClientInput::LinkLost);
                     }
