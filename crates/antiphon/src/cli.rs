@@ -14,6 +14,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::account::AccountArguments;
 use crate::attack::AttackArguments;
+use crate::catalogue::CatalogueArguments;
 use crate::check::CheckArguments;
 use crate::client_command::ClientArguments;
 use crate::client_command::commands::{ReceiveArguments, SendArguments, StatusArguments};
@@ -70,6 +71,7 @@ pub(crate) enum Command {
     Receive(ReceiveArguments),
     Status(StatusArguments),
     Drain(DrainArguments),
+    Metrics(CatalogueArguments),
     Load(LoadArguments),
     Plan(PlanArguments),
     Account(AccountArguments),

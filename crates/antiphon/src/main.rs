@@ -4,6 +4,7 @@
 
 mod account;
 mod attack;
+mod catalogue;
 mod check;
 mod cli;
 mod client_command;
@@ -49,6 +50,7 @@ fn run(command: Command, log_level: LogLevel) -> Result<(), Failure> {
             None => Ok(commands::status(&arguments)?),
         },
         Command::Drain(arguments) => Ok(drain::run(&arguments)?),
+        Command::Metrics(arguments) => Ok(catalogue::run(&arguments)?),
         Command::Load(arguments) => Ok(load::run(&arguments)?),
         Command::Plan(arguments) => Ok(plan::run(&arguments)?),
         Command::Account(arguments) => Ok(account::run(&arguments)?),

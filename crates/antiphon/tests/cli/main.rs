@@ -3,6 +3,7 @@
 
 mod account;
 mod attack;
+mod catalogue;
 mod keygen;
 mod load;
 mod plan;
@@ -58,6 +59,7 @@ fn help_teaches_every_command() {
         "load",
         "plan",
         "account",
+        "metrics",
         "attack",
         "speed",
         "keygen",
@@ -67,7 +69,8 @@ fn help_teaches_every_command() {
         let help = done(here, &format!("{command} --help"));
         assert!(help.contains("  antiphon "), "{command} has an example: {help}");
     }
-    for command in ["", "client", "load", "plan", "account", "attack", "speed", "keygen"] {
+    for command in ["", "client", "load", "plan", "account", "metrics", "attack", "speed", "keygen"]
+    {
         assert!(done(here, &format!("{command} --help")).contains("Exit codes:"));
     }
     assert!(done(here, "--version").starts_with("antiphon "));

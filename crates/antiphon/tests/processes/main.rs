@@ -12,6 +12,7 @@ mod demo;
 mod files;
 mod load;
 mod members;
+mod metrics;
 mod network;
 mod process;
 mod samples;

@@ -141,10 +141,11 @@ impl Network {
 
     /// Gives the process of a configuration an admin server, and returns its URL.
     pub(crate) fn look_after(&self, configuration: &str) -> String {
-        let port = free_ports(1)[0];
-        let section = format!("[admin]\nlisten = \"127.0.0.1:{port}\"\n[coordinator]");
-        self.change(configuration, "[coordinator]", &section);
-        format!("http://127.0.0.1:{port}")
+        let address = format!("127.0.0.1:{}", free_ports(1)[0]);
+        let before = if configuration == "coordinator.toml" { "[epoch]" } else { "[coordinator]" };
+        let section = format!("[admin]\nlisten = \"{address}\"\n{before}");
+        self.change(configuration, before, &section);
+        format!("http://{address}")
     }
 
     /// Replaces `old` in a file.
@@ -242,7 +243,7 @@ impl Network {
 }
 
 /// Ports that nobody uses, on UDP or TCP, below those that systems give to links on their way out.
-fn free_ports(count: usize) -> Vec<u16> {
+pub(crate) fn free_ports(count: usize) -> Vec<u16> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let base = std::process::id().wrapping_mul(97);
     let port =
