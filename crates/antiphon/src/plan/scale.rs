@@ -24,10 +24,38 @@ pub(crate) struct ScaleFigures {
     pub(crate) users: Option<u64>,
     #[serde(flatten)]
     pub(crate) round: Option<Prediction>,
+    /// What all shards send in a month, for each user.
+    #[serde(flatten)]
+    pub(crate) egress: Option<Egress>,
     pub(crate) target_latency_s: Option<f64>,
     /// The most users whose round takes no longer.
     pub(crate) largest_users_for_target: Option<u64>,
     pub(crate) assumptions: Assumptions,
+}
+
+/// What all shards send in a month of 30 days, for each user: what a metered link is paid for.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Egress {
+    /// Bytes that all shards together send in a round, for each user.
+    pub(crate) egress_bytes_per_user_and_round: f64,
+    /// Rounds of 30 days, at the interval.
+    pub(crate) rounds_per_month: f64,
+    /// Their product.
+    pub(crate) egress_bytes_per_user_and_month: f64,
+}
+
+const MONTH_S: f64 = 30.0 * 86_400.0;
+
+impl Egress {
+    fn of(round: &Prediction, shards: usize, users: u64, interval_s: f64) -> Self {
+        let a_round = round.bytes_sent_per_shard * shards as f64 / users as f64;
+        let rounds = MONTH_S / interval_s;
+        Self {
+            egress_bytes_per_user_and_round: a_round,
+            rounds_per_month: rounds,
+            egress_bytes_per_user_and_month: a_round * rounds,
+        }
+    }
 }
 
 /// Assumptions that a prediction rests on.
@@ -123,6 +151,9 @@ impl ScaleFigures {
             .users
             .map(|users| predict(&machines.scenario(plan, users), &machines.figures))
             .transpose()?;
+        let egress = round.as_ref().zip(arguments.users).map(|(round, users)| {
+            Egress::of(round, plan.shards, users, machines.assumptions.interval_s)
+        });
         let largest = arguments
             .target_latency_s
             .map(|target| largest_users(&machines.scenario(plan, 1), &machines.figures, target))
@@ -130,6 +161,7 @@ impl ScaleFigures {
         Ok(Self {
             users: arguments.users,
             round,
+            egress,
             target_latency_s: arguments.target_latency_s,
             largest_users_for_target: largest,
             assumptions: machines.assumptions,

@@ -11,6 +11,14 @@ pub(super) fn render(figures: &ScaleFigures) -> String {
     if let (Some(users), Some(round)) = (figures.users, &figures.round) {
         predicted(users, round, figures.assumptions.link_gbps, &mut table);
     }
+    if let Some(egress) = &figures.egress {
+        let gigabytes = format!("{:.1} GB", egress.egress_bytes_per_user_and_month * 1e-9);
+        let (bytes, rounds) = (egress.egress_bytes_per_user_and_round, egress.rounds_per_month);
+        let arithmetic = format!(
+            "of all shards, a user and month of 30 days: {bytes:.0} B a round, {rounds:.0} rounds"
+        );
+        table.row("egress", &gigabytes, arithmetic);
+    }
     if let (Some(target), Some(users)) =
         (figures.target_latency_s, figures.largest_users_for_target)
     {

@@ -3,6 +3,7 @@
 
 mod account;
 mod attack;
+mod capacity;
 mod catalogue;
 mod keygen;
 mod load;

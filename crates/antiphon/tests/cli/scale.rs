@@ -56,6 +56,21 @@ fn suite_2_costs_a_client_17_times_the_bytes() {
 }
 
 #[test]
+fn the_egress_of_a_user_is_what_the_shards_send_over_a_month_of_rounds() {
+    let figure = |of: &Value, name: &str| of[name].as_f64().unwrap();
+    for (shards, users, interval) in [(100, 1_000_000, 5), (5, 10_000, 10)] {
+        let of = plan(&format!("--shards {shards} --users {users} --interval {interval}"));
+        let sent = figure(&of, "bytes_sent_per_shard") * f64::from(shards) / f64::from(users);
+        let month = sent * 30.0 * 86_400.0 / f64::from(interval);
+        let ratio = figure(&of, "egress_bytes_per_user_and_month") / month;
+        assert!((ratio - 1.0).abs() < 1e-9, "{ratio}");
+        // Each onion leaves a shard once a layer, and its reply does, and clients get theirs.
+        let replies = figure(&of, "bytes_per_client_down");
+        assert!(figure(&of, "egress_bytes_per_user_and_round") > 10.0 * replies);
+    }
+}
+
+#[test]
 fn without_users_nothing_is_predicted() {
     let quiet = plan("--shards 5");
     assert!(quiet.get("predicted_latency_ms").is_none());
