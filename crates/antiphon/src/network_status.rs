@@ -5,6 +5,7 @@ mod shard_text;
 mod text;
 
 use antiphon_coordinator::Status;
+use antiphon_process::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::json::JsonArguments;
@@ -17,8 +18,17 @@ pub(crate) use http::{AdminUrl, FetchError, Method, fetch};
 #[derive(Debug, Deserialize, Serialize)]
 struct Page {
     version: String,
+    verdict: Verdict,
     #[serde(flatten)]
     status: Status,
+}
+
+/// What `/status` of a shard answers.
+#[derive(Debug, Deserialize, Serialize)]
+struct ShardPage {
+    verdict: Verdict,
+    #[serde(flatten)]
+    status: antiphon_shard::Status,
 }
 
 /// Why there is no status.
@@ -38,11 +48,17 @@ impl Exits for NetworkStatusError {
     }
 }
 
+/// The verdict as the page for browsers has it: a headline, and a line for each advice.
+fn verdict_text(verdict: &Verdict) -> String {
+    let advice = verdict.advice.iter().map(|advice| format!("  {}\n", advice.words));
+    format!("{}\n{}\n", verdict.words, advice.collect::<String>())
+}
+
 /// Fetches the status and shows it.
 pub(crate) fn run(url: &AdminUrl, json: &JsonArguments) -> Result<(), NetworkStatusError> {
     json.check()?;
     let body = fetch(url, Method::Get, "/status")?;
-    if let Ok(shard) = serde_json::from_str::<antiphon_shard::Status>(&body) {
+    if let Ok(shard) = serde_json::from_str::<ShardPage>(&body) {
         return Ok(json.deliver(&shard, &shard_text::text(&shard))?);
     }
     let page: Page = serde_json::from_str(&body)

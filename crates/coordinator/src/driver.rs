@@ -9,6 +9,7 @@ use antiphon_process::clock::SystemClock;
 use antiphon_process::readiness::Readiness;
 use antiphon_process::requests::{Answer, Requests, Wanted};
 use antiphon_process::until;
+use antiphon_process::verdict::Verdict;
 use antiphon_wire::{Encode, Epoch, IdentityKey, SignedDocument, ToClient, ToCoordinator, ToShard};
 use bytes::Bytes;
 use serde::Serialize;
@@ -17,6 +18,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::advice;
 use crate::links::{Heed, Links, ShardLink};
 use crate::metrics::{self, Doors};
 use crate::store::Store;
@@ -86,6 +88,7 @@ impl Telling {
 #[derive(Serialize)]
 struct Page {
     version: &'static str,
+    verdict: Verdict,
     #[serde(flatten)]
     status: Status,
 }
@@ -100,6 +103,8 @@ pub(crate) struct Driver {
     documents: watch::Sender<Documents>,
     doors: Doors,
     tell: Telling,
+    /// When the last round was opened, or the process began.
+    opened: Instant,
     /// The message encoded last: most go to many shards in a row.
     encoded: Option<(Arc<ToShard>, Bytes)>,
     /// What is computed meanwhile, on a thread of its own.
@@ -127,6 +132,7 @@ impl Driver {
             documents,
             doors,
             tell,
+            opened: Instant::now(),
             encoded: None,
             work: None,
             stop,
@@ -246,7 +252,9 @@ impl Driver {
 
     /// How the coordinator stands, as JSON.
     fn status(&self) -> String {
-        let page = Page { version: env!("CARGO_PKG_VERSION"), status: self.coordinator.status() };
+        let status = self.coordinator.status();
+        let verdict = advice::verdict(&status, self.could_lead, self.opened.elapsed());
+        let page = Page { version: env!("CARGO_PKG_VERSION"), verdict, status };
         serde_json::to_string(&page).unwrap_or_else(|_| unreachable!("numbers and texts are JSON"))
     }
 
@@ -260,7 +268,12 @@ impl Driver {
             match output {
                 Output::Persist(state) => self.save(&state)?,
                 Output::Publish(document) => self.publish(&document),
-                Output::Notice(notice) => self.tell.notice(notice),
+                Output::Notice(notice) => {
+                    if matches!(notice, Notice::RoundOpened { .. }) {
+                        self.opened = Instant::now();
+                    }
+                    self.tell.notice(notice);
+                }
                 Output::Send { to, message } => self.send(to, &message),
                 // Within the runtime that `run` was spawned on.
                 Output::Work(work) => self.work = Some(spawn_blocking(|| work.run())),

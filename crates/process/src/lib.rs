@@ -20,5 +20,6 @@ pub mod requests;
 #[cfg(unix)]
 pub mod signals;
 mod until;
+pub mod verdict;
 
 pub use until::until;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod advertised;
+mod advice;
 mod clients;
 mod config;
 mod coordinator;

@@ -1,7 +1,10 @@
 //! How a shard stands, for those who look after it. Every other shard knows all of it: there is nothing about
 //! clients.
 
+use antiphon_process::verdict::Verdict;
 use serde::{Deserialize, Serialize};
+
+use crate::advice;
 
 /// How a shard stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,8 +62,17 @@ pub struct ListStatus {
     pub has_shard: bool,
 }
 
+/// What is answered to whoever asks how the shard stands.
+#[derive(Serialize)]
+struct Page<'a> {
+    verdict: Verdict,
+    #[serde(flatten)]
+    status: &'a Status,
+}
+
 impl Status {
     pub(crate) fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_else(|_| unreachable!("numbers and texts are JSON"))
+        let page = Page { verdict: advice::verdict(self), status: self };
+        serde_json::to_string(&page).unwrap_or_else(|_| unreachable!("numbers and texts are JSON"))
     }
 }

@@ -2,8 +2,11 @@
 
 use antiphon_shard::{Drain, Status};
 
+use super::{ShardPage, verdict_text};
+
 /// Some lines of text.
-pub(super) fn text(status: &Status) -> String {
+pub(super) fn text(page: &ShardPage) -> String {
+    let ShardPage { verdict, status } = page;
     let Status { version, network, shard, words, drain, stopping, unlinked, list, .. } = status;
     let short = |name: &str| name.get(..12).unwrap_or(name).to_owned();
     let leaves = match drain {
@@ -20,7 +23,7 @@ pub(super) fn text(status: &Status) -> String {
     let listed = if list.has_shard { "" } else { "; a newer one is without this shard" };
     let coordinator =
         unlinked.as_ref().map_or("linked".to_owned(), |why| format!("no link: {why}"));
-    [
+    let lines = [
         ("shard", format!("{}, version {version}", short(shard))),
         ("network", short(network)),
         ("now", words.clone()),
@@ -34,8 +37,8 @@ pub(super) fn text(status: &Status) -> String {
             ),
         ),
     ]
-    .map(|(name, value)| format!("{name:<12}{value}\n"))
-    .concat()
+    .map(|(name, value)| format!("{name:<12}{value}\n"));
+    verdict_text(verdict) + &lines.concat()
 }
 
 #[cfg(test)]
@@ -45,6 +48,7 @@ mod tests {
     #[test]
     fn what_somebody_has_to_do_something_about_is_in_the_text() {
         let page = serde_json::json!({
+            "verdict": { "urgency": "good", "words": "The shard takes part", "advice": [] },
             "version": "1.2.3", "network": "ab".repeat(32), "shard": "cd".repeat(32),
             "ready": true, "words": "ready: in epoch 7", "epoch": 7,
             "drain": { "state": "refused", "why": "absent would be: beta" },
@@ -52,6 +56,7 @@ mod tests {
             "list": { "number": 3, "first_epoch": 2, "last_epoch": 90, "has_shard": false },
         });
         let text = text(&serde_json::from_value(page).unwrap());
+        assert!(text.starts_with("The shard takes part\n\nshard "), "{text}");
         for said in [
             "cdcdcdcdcdcd, version 1.2.3",
             "ready: in epoch 7",

@@ -2,21 +2,26 @@
 
 use std::fmt::Write as _;
 
-use antiphon_coordinator::{EpochStatus, ShardStatus, Status};
+use antiphon_coordinator::{EpochStatus, LeadershipStatus, ShardStatus, Status};
 
-use super::Page;
+use super::{Page, verdict_text};
 use crate::client_command::durations::about;
 
 /// Some lines of text.
 pub(super) fn text(page: &Page) -> String {
-    let Page { version, status } = page;
-    let mut text = String::new();
+    let Page { version, verdict, status } = page;
+    let mut text = verdict_text(verdict);
     let mut line = |name: &str, value: String| {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{name:<12}{value}");
     };
     let network = status.network.get(..12).unwrap_or(&status.network);
     line("network", format!("{network}, coordinator version {version}"));
+    let leadership = &status.leadership;
+    if leadership.role != "alone" {
+        let LeadershipStatus { role, term, shards } = leadership;
+        line("leadership", format!("{role}, in term {term}; {shards} shards"));
+    }
     line("rounds", rounds(status));
     line("epoch", epoch(status.epoch.as_ref(), status));
     if let Some(next) = &status.next_epoch {
@@ -65,6 +70,7 @@ fn rounds(status: &Status) -> String {
         "resuming" => "wait for the epoch's shards to come back",
         "broken" => "wait for the next epoch: the running one cannot go on",
         "stopped" => "open no more: the coordinator stops",
+        "standby" => "are opened by the coordinator that leads",
         other => other,
     };
     let clock = match rounds.clock_behind_ms {
@@ -107,6 +113,11 @@ mod tests {
     fn what_somebody_has_to_do_something_about_is_in_the_text() {
         let page = serde_json::json!({
             "version": "1.2.3",
+            "verdict": {
+                "urgency": "bad", "words": "Something is to be done",
+                "advice": [{ "urgency": "bad", "words": "Have these start: alpha, gamma." }],
+            },
+            "leadership": { "role": "leader", "term": 7, "shards": 3 },
             "network": "ab".repeat(32),
             "now_ms": 1_000_000,
             "rounds": { "conduct": "broken", "last": 41, "open": [40, 41], "clock_behind_ms": 9000 },
@@ -130,7 +141,9 @@ mod tests {
             },
         });
         let text = text(&serde_json::from_value(page).unwrap());
+        assert!(text.starts_with("Something is to be done\n  Have these start: alpha, gamma.\n\n"));
         for said in [
+            "leader, in term 7; 3 shards",
             "wait for the next epoch",
             "9000 ms behind",
             "7, rounds 30 to 90, 5 shards, 15 layers",

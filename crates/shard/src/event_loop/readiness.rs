@@ -31,8 +31,19 @@ enum Standing {
     Rejected(String),
     Unlinked(String),
     LeftOut(Epoch),
+    /// The operator's newest list, by its number, is without the shard.
+    Unlisted(u32),
     Unled,
     Nowhere,
+}
+
+/// What the machine knows of its place beside its membership.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// Whether a coordinator leads.
+    led: bool,
+    /// Number of the operator's newest list, if that is without the shard.
+    unlisted_by: Option<u32>,
 }
 
 impl Part {
@@ -47,9 +58,9 @@ impl Part {
         membership: Membership,
         stopping: bool,
         departure: &Departure,
-        led: bool,
+        known: Known,
     ) -> Standing {
-        match (membership, &self.rejected, &self.unlinked) {
+        match (membership, known.unlisted_by, &self.rejected, &self.unlinked) {
             _ if stopping => Standing::Stopping,
             _ if *departure == Departure::Released => Standing::Drained,
             (Membership::Member(epoch), ..) if *departure == Departure::Leaving => {
@@ -57,10 +68,12 @@ impl Part {
             }
             (Membership::Member(epoch), ..) => Standing::Member(epoch),
             (Membership::Announced(epoch), ..) => Standing::Announced(epoch),
-            (_, Some(why), _) => Standing::Rejected(why.clone()),
-            (_, _, Some(why)) => Standing::Unlinked(why.clone()),
+            // Whoever is not listed is sent away for that, in words that say less.
+            (_, Some(list), ..) => Standing::Unlisted(list),
+            (_, _, Some(why), _) => Standing::Rejected(why.clone()),
+            (.., Some(why)) => Standing::Unlinked(why.clone()),
             (Membership::LeftOut(epoch), ..) => Standing::LeftOut(epoch),
-            (Membership::Nowhere, ..) if !led => Standing::Unled,
+            (Membership::Nowhere, ..) if !known.led => Standing::Unled,
             (Membership::Nowhere, ..) => Standing::Nowhere,
         }
     }
@@ -103,6 +116,10 @@ fn in_words(standing: &Standing) -> Readiness {
         Standing::LeftOut(epoch) => {
             format!("epoch {epoch} goes on without it; it waits for the next")
         }
+        Standing::Unlisted(list) => format!(
+            "its operator's newest list, number {list}, is without it: it takes part when the operator has \
+             signed one that names it"
+        ),
         Standing::Unled => {
             "no coordinator leads: one is elected when a quorum of shards is linked to it"
                 .to_owned()
@@ -118,8 +135,10 @@ impl<T> EventLoop<T> {
     /// Tells whether the shard takes part, if that has changed.
     pub(super) fn tell_part(&mut self) {
         let membership = self.machine.membership(SystemClock::now());
-        let (stopping, led) = (self.leaving_until.is_some(), self.machine.is_led());
-        let standing = self.part.standing(membership, stopping, self.machine.departure(), led);
+        let unlisted_by = (!self.machine.is_on_list()).then(|| self.machine.list_number());
+        let known = Known { led: self.machine.is_led(), unlisted_by };
+        let stopping = self.leaving_until.is_some();
+        let standing = self.part.standing(membership, stopping, self.machine.departure(), known);
         self.part.tell(standing);
     }
 }
@@ -132,8 +151,9 @@ mod tests {
     fn a_shard_is_ready_in_an_epoch_and_otherwise_says_why_not() {
         let (readiness, told) = watch::channel(in_words(&Standing::Starting));
         let mut part = Part::new(readiness);
+        let known = Known { led: true, unlisted_by: None };
         let said = |part: &mut Part, membership, stopping, departure| {
-            let standing = part.standing(membership, stopping, &departure, true);
+            let standing = part.standing(membership, stopping, &departure, known);
             part.tell(standing);
             let told = told.borrow().clone();
             (told.is_ready(), told.to_string())
@@ -148,8 +168,16 @@ mod tests {
         part.unlinked = None;
         let (ready, words) = said(&mut part, Membership::LeftOut(Epoch(4)), false, stays());
         assert!(!ready && words.contains("epoch 4"), "{words}");
-        let standing = part.standing(Membership::Nowhere, false, &stays(), false);
+        let unled = Known { led: false, ..known };
+        let standing = part.standing(Membership::Nowhere, false, &stays(), unled);
         assert!(in_words(&standing).to_string().contains("no coordinator leads"));
+        // A coordinator that knows of no list with the shard closes its link: the list is the reason.
+        part.unlinked = Some("closed".to_owned());
+        let unlisted = Known { unlisted_by: Some(4), ..known };
+        let standing = part.standing(Membership::Nowhere, false, &stays(), unlisted);
+        assert!(in_words(&standing).to_string().contains("newest list, number 4, is without it"));
+        assert!(part.standing(member, false, &stays(), unlisted) == Standing::Member(Epoch(3)));
+        part.unlinked = None;
         part.rejected = Some("another version".to_owned());
         let (ready, words) = said(&mut part, Membership::Nowhere, false, stays());
         assert!(!ready && words.contains("rejects this shard: another version"), "{words}");
