@@ -63,6 +63,7 @@ fn measure(shards: usize) {
             layer_ms: config.layer_ms,
             verify_ms: config.verify_ms,
             reply_ms: config.reply_ms,
+            beats: config.beat_parameters(),
         },
     };
     let keys: Vec<_> = (0..shards).map(|i| key(2, i)).collect();

@@ -1,7 +1,9 @@
 //! Settings of epochs and rounds, which the operator of a coordinator chooses.
 
-use antiphon_routing::{MAX_SHARDS, MOST_SEAL_KEYS, most_rounds};
-use antiphon_wire::{MOST_ROUNDS_IN_FLIGHT, NetworkFile, Parameters, SERVICE_CONVERSATION, Suite};
+use antiphon_routing::{DocumentError, MAX_SHARDS, MOST_SEAL_KEYS, beat_bounds, most_rounds};
+use antiphon_wire::{
+    BeatParameters, MOST_ROUNDS_IN_FLIGHT, NetworkFile, Parameters, SERVICE_CONVERSATION, Suite,
+};
 
 /// Settings for every epoch that this coordinator plans, and for its own waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,16 @@ pub struct CoordinatorConfig {
     pub verify_ms: u32,
     /// Time for which a shard waits for the replies of one layer, in milliseconds.
     pub reply_ms: u32,
+    /// Beats that follow each round; 0 in a classic network.
+    pub beats: u16,
+    /// Time from one beat of a round to the next, in milliseconds.
+    pub beat_ms: u32,
+    /// Time after which each layer of a beat closes, in milliseconds.
+    pub beat_layer_ms: u32,
+    /// Bytes of a cell.
+    pub cell_bytes: u16,
+    /// Time from a round's opening to its first beat, in milliseconds; more, where rounds turn out to take longer.
+    pub first_beat_ms: u32,
     /// Time in which shards have to answer a call with their keys, in milliseconds.
     pub contribute_ms: u32,
     /// Time in which shards have to sign a proposal, in milliseconds.
@@ -69,6 +81,11 @@ impl Default for CoordinatorConfig {
             layer_ms: 3000,
             verify_ms: 3000,
             reply_ms: 3000,
+            beats: 0,
+            beat_ms: 4000,
+            beat_layer_ms: 250,
+            cell_bytes: 256,
+            first_beat_ms: 20_000,
             contribute_ms: 20_000,
             endorse_ms: 30_000,
             ready_ms: 10_000,
@@ -141,6 +158,14 @@ impl CoordinatorConfig {
         Parameters { layers, ..self.parameters_with(self.interval_ms) }.longest_round_ms()
     }
 
+    /// Checks the beats that paths of so many layers would have.
+    ///
+    /// # Errors
+    /// Names what shards would refuse.
+    pub fn check_beats(&self, network: &NetworkFile, layers: u8) -> Result<(), DocumentError> {
+        beat_bounds(&Parameters { layers, ..self.parameters(network) }, &network.policy)
+    }
+
     /// The most rounds that are open at once: at least 1, at most [`MOST_ROUNDS_IN_FLIGHT`].
     pub(crate) fn in_flight(&self) -> usize {
         usize::from(self.rounds_in_flight).clamp(1, MOST_ROUNDS_IN_FLIGHT)
@@ -171,6 +196,20 @@ impl CoordinatorConfig {
             layer_ms: self.layer_ms,
             verify_ms: self.verify_ms,
             reply_ms: self.reply_ms,
+            beats: self.beat_parameters(),
+        }
+    }
+
+    /// The beats of each round, as documents say them: without any, the rest is not said.
+    pub fn beat_parameters(&self) -> BeatParameters {
+        if self.beats == 0 {
+            return BeatParameters::CLASSIC;
+        }
+        BeatParameters {
+            beats: self.beats,
+            beat_ms: self.beat_ms,
+            layer_ms: self.beat_layer_ms,
+            cell_bytes: self.cell_bytes,
         }
     }
 }

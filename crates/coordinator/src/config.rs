@@ -55,6 +55,8 @@ struct Raw {
     epoch: RawEpoch,
     #[serde(default)]
     deadlines: RawDeadlines,
+    #[serde(default)]
+    beats: RawBeats,
 }
 
 /// The most coordinators of a network.
@@ -118,6 +120,14 @@ table!(RawDeadlines {
     hand_over_ms: u32 = hand_over_ms,
 });
 
+table!(RawBeats {
+    per_round: u16 = beats,
+    interval_ms: u32 = beat_ms,
+    layer_ms: u32 = beat_layer_ms,
+    cell_bytes: u16 = cell_bytes,
+    first_ms: u32 = first_beat_ms,
+});
+
 impl ConfigFile {
     /// Reads a configuration file and the files that it names; relative paths start at its folder.
     ///
@@ -158,8 +168,10 @@ fn coordinator(
     let mut config = CoordinatorConfig::default();
     raw.epoch.apply(&mut config);
     raw.deadlines.apply(&mut config);
+    raw.beats.apply(&mut config);
     config.replicas = raw.replicas;
     check_longest_round(source, &config, policy)?;
+    check_beats(source, &config, network)?;
     check_room(source, &config, network)?;
     Ok(config)
 }
@@ -266,6 +278,25 @@ fn check_longest_round(
     Ok(())
 }
 
+/// Checks that shards would take beats as they are configured.
+fn check_beats(
+    source: &ConfigSource,
+    config: &CoordinatorConfig,
+    network: &NetworkFile,
+) -> Result<(), ConfigError> {
+    // With more malicious weight, or operators absent, there are more layers than this.
+    let layers = network.policy.least_mixing_hops.saturating_add(1);
+    if let Err(error) = config.check_beats(network, layers) {
+        let expected = format!("0, or beats that shards take ({error})");
+        return Err(source.wrong("beats.per_round", config.beats, expected));
+    }
+    if config.beats > 0 && config.first_beat_ms < config.submit_ms {
+        let expected = format!("at least `deadlines.submit_ms`, {}", config.submit_ms);
+        return Err(source.wrong("beats.first_ms", config.first_beat_ms, expected));
+    }
+    Ok(())
+}
+
 /// Checks that an epoch can be formed of what the operators have at least, a shard each.
 fn check_room(
     source: &ConfigSource,
@@ -364,6 +395,9 @@ mod tests {
                 "[epoch]\nrounds = 10\nprepare_ahead_rounds = 4\n",
                 ["coordinator.toml", "epoch.rounds", "longest round"],
             ),
+            ("[beats]\nper_round = 2\n", ["beats.per_round", "two intervals", "0, or"]),
+            ("[beats]\nper_round = 3\ncell_bytes = 100\n", ["beats.", "size of a cell", "0, or"]),
+            ("[beats]\nper_round = 3\nfirst_ms = 1000\n", ["beats.first_ms", "submit_ms", "1500"]),
             ("[epoch]\nbody = 100\n", ["coordinator.toml", "epoch.body", "16384"]),
             (
                 "[deadlines]\nlayer_ms = 0\n",

@@ -7,9 +7,9 @@ mod plan;
 use antiphon_onion::{OnionSecretKey, SealSecretKey};
 use antiphon_routing::{Draft, Offer, VerifiedEpoch, assemble_unproven};
 use antiphon_wire::{
-    Contribution, Digest, Epoch, IdentityKey, NetworkFile, Operator, OperatorIndex, OperatorList,
-    PROTOCOL_VERSION, Parameters, Reason, Registration, Round, SUITE_1, SealAct, SealStatement,
-    ShardIndex, Signed, SignedDocument,
+    BeatParameters, Contribution, Digest, Epoch, IdentityKey, NetworkFile, Operator, OperatorIndex,
+    OperatorList, PROTOCOL_VERSION, Parameters, Reason, Registration, Round, SUITE_1, SealAct,
+    SealStatement, ShardIndex, Signed, SignedDocument,
 };
 use ed25519_dalek::SigningKey;
 use rand::SeedableRng as _;
@@ -160,6 +160,7 @@ fn draft(plan: &Plan) -> Draft {
             layer_ms: 500,
             verify_ms: 500,
             reply_ms: 500,
+            beats: BeatParameters::CLASSIC,
         },
     }
 }

@@ -1,5 +1,6 @@
 //! Epoch documents that have been checked.
 
+mod beats;
 mod bounds;
 mod checks;
 
@@ -13,6 +14,7 @@ use antiphon_wire::{
 
 use crate::{EpochRules, PathSampler, Ppm, RoundKeys};
 
+pub use beats::beat_bounds;
 pub use bounds::bounds;
 use checks::signatures;
 pub use checks::{DocumentError, MAX_ROUNDS, MAX_SHARDS};

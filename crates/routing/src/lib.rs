@@ -16,7 +16,7 @@ mod sampler;
 mod total_delta;
 
 pub use contribution::ContributionError;
-pub use document::{DocumentError, MAX_ROUNDS, MAX_SHARDS, VerifiedEpoch, bounds};
+pub use document::{DocumentError, MAX_ROUNDS, MAX_SHARDS, VerifiedEpoch, beat_bounds, bounds};
 pub use drawn_paths::DrawnPaths;
 pub use epoch_size::{MOST_SEAL_KEYS, most_rounds};
 pub use honest::Honest;

@@ -63,8 +63,8 @@ pub fn judge_abort(
 #[cfg(test)]
 mod tests {
     use antiphon_wire::{
-        Digest, Epoch, IdentityKey, Operator, PROTOCOL_VERSION, Parameters, Policy, Reason,
-        SERVICE_CONVERSATION, ShardEntry, ShardIndex, Timestamp,
+        BeatParameters, Digest, Epoch, IdentityKey, Operator, PROTOCOL_VERSION, Parameters, Policy,
+        Reason, SERVICE_CONVERSATION, ShardEntry, ShardIndex, Timestamp,
     };
     use ed25519_dalek::SigningKey;
 
@@ -115,6 +115,7 @@ mod tests {
                 layer_ms: 1,
                 verify_ms: 1,
                 reply_ms: 1,
+                beats: BeatParameters::CLASSIC,
             },
             operators: Vec::new(),
             shards: (0..weights.len()).map(shard).collect(),

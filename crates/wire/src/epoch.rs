@@ -4,8 +4,8 @@ use ed25519_dalek::SigningKey;
 
 use crate::codec::{Decode, DecodeError, Encode, Reader, record};
 use crate::{
-    Addresses, Digest, Epoch, IdentityKey, KemKey, OperatorIndex, Round, Signable, Signature,
-    Signed, Timestamp,
+    Addresses, BeatParameters, Digest, Epoch, IdentityKey, KemKey, OperatorIndex, Round, Signable,
+    Signature, Signed, Timestamp,
 };
 
 /// The version of every format in this crate.
@@ -66,6 +66,8 @@ record! {
         pub verify_ms: u32,
         /// Longest wait of a shard for the replies of one layer, in milliseconds.
         pub reply_ms: u32,
+        /// Beats that follow each round.
+        pub beats: BeatParameters,
     }
 }
 

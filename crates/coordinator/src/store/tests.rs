@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 
 use antiphon_process::kept_file::FailingDisk;
 use antiphon_wire::{
-    Epoch, EpochDocument, IdentityKey, OperatorIndex, PROTOCOL_VERSION, Parameters, Round, SUITE_1,
-    ShardEntry, Signature, Timestamp,
+    BeatParameters, Epoch, EpochDocument, IdentityKey, OperatorIndex, PROTOCOL_VERSION, Parameters,
+    Round, SUITE_1, ShardEntry, Signature, Timestamp,
 };
 
 use super::*;
@@ -43,6 +43,7 @@ fn document(epoch: u64, shards: u8) -> Arc<SignedDocument> {
         layer_ms: 1,
         verify_ms: 1,
         reply_ms: 1,
+        beats: BeatParameters::CLASSIC,
     };
     let document = EpochDocument {
         version: PROTOCOL_VERSION,

@@ -10,9 +10,10 @@ use antiphon_mix::{
 };
 use antiphon_routing::{Draft, Offer, VerifiedEpoch, assemble};
 use antiphon_wire::{
-    Blob, Digest, Epoch, FromClient, IdentityKey, Layer, NetworkFile, Operator, OperatorIndex,
-    OperatorList, PROTOCOL_VERSION, Parameters, PeerMessage, Policy, Round, SERVICE_CONVERSATION,
-    SUITE_1, Signed, SignedDocument, Timestamp, ToClient, ToCoordinator, ToShard,
+    BeatParameters, Blob, Digest, Epoch, FromClient, IdentityKey, Layer, NetworkFile, Operator,
+    OperatorIndex, OperatorList, PROTOCOL_VERSION, Parameters, PeerMessage, Policy, Round,
+    SERVICE_CONVERSATION, SUITE_1, Signed, SignedDocument, Timestamp, ToClient, ToCoordinator,
+    ToShard,
 };
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
@@ -124,6 +125,7 @@ impl Network {
             layer_ms: LONG,
             verify_ms: LONG,
             reply_ms: LONG,
+            beats: BeatParameters::CLASSIC,
         };
         let draft = Draft {
             epoch: EPOCH,

@@ -36,11 +36,13 @@ pub fn bounds(p: &Parameters, rounds: u64, policy: &Policy) -> Result<(), Docume
         let allowed = policy.most_pairs;
         return Err(DocumentError::TooManyPairs { found: p.pairs_per_client, allowed });
     }
-    Ok(())
+    super::beat_bounds(p, policy)
 }
 
 #[cfg(test)]
 mod tests {
+    use antiphon_wire::BeatParameters;
+
     use super::*;
     use crate::MAX_ROUNDS;
 
@@ -56,6 +58,7 @@ mod tests {
         layer_ms: 3000,
         verify_ms: 3000,
         reply_ms: 3000,
+        beats: BeatParameters::CLASSIC,
     };
 
     /// Keys live as long as an epoch may last: seized after years, a shard would give all of it away.

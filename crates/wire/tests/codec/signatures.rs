@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use antiphon_wire::{
-    Addresses, BatchHeader, Blob, Contribution, Digest, Direction, Encode as _, Epoch,
-    EpochDocument, FilterSalt, FilterStatement, Finding, HeaderList, IdentityKey, Layer,
+    Addresses, BatchHeader, BeatParameters, Blob, Contribution, Digest, Direction, Encode as _,
+    Epoch, EpochDocument, FilterSalt, FilterStatement, Finding, HeaderList, IdentityKey, Layer,
     OperatorIndex, OperatorList, PROTOCOL_VERSION, Parameters, Reason, Round, SUITE_1, SealAct,
     SealStatement, ShardEntry, ShardIndex, Signable, Signed, SignedHeader, Timestamp, Verdict,
 };
@@ -171,6 +171,7 @@ fn document() -> EpochDocument {
             layer_ms: 2000,
             verify_ms: 3000,
             reply_ms: 4000,
+            beats: BeatParameters { beats: 150, beat_ms: 4000, layer_ms: 250, cell_bytes: 256 },
         },
         operators: vec![Signed::new(list(), &SigningKey::from_bytes(&[7; 32]))],
         shards: vec![ShardEntry {

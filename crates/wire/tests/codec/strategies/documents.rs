@@ -1,8 +1,8 @@
 //! Operator lists, epoch documents and what goes into them.
 
 use antiphon_wire::{
-    Contribution, EpochDocument, KEM_KEY_BYTES, KemKey, OperatorList, Parameters, ShardEntry,
-    SignedDocument,
+    Announcement, BeatParameters, Contribution, EpochDocument, KEM_KEY_BYTES, KemKey, OperatorList,
+    Parameters, ShardEntry, SignedDocument,
 };
 use proptest::collection::vec;
 use proptest::option::of;
@@ -24,7 +24,8 @@ pub(crate) fn operator_list() -> impl Strategy<Value = OperatorList> {
 }
 
 pub(crate) fn parameters() -> impl Strategy<Value = Parameters> {
-    (any::<[u8; 5]>(), any::<u16>(), any::<[u32; 5]>()).prop_map(|(small, body, ms)| Parameters {
+    let fields = (any::<[u8; 5]>(), any::<u16>(), any::<[u32; 5]>(), beat_parameters());
+    fields.prop_map(|(small, body, ms, beats)| Parameters {
         suite: small[0],
         service: small[1],
         layers: small[2],
@@ -36,7 +37,23 @@ pub(crate) fn parameters() -> impl Strategy<Value = Parameters> {
         layer_ms: ms[2],
         verify_ms: ms[3],
         reply_ms: ms[4],
+        beats,
     })
+}
+
+pub(crate) fn beat_parameters() -> impl Strategy<Value = BeatParameters> {
+    (any::<[u16; 2]>(), any::<[u32; 2]>()).prop_map(|(small, ms)| BeatParameters {
+        beats: small[0],
+        beat_ms: ms[0],
+        layer_ms: ms[1],
+        cell_bytes: small[1],
+    })
+}
+
+pub(crate) fn announcement() -> impl Strategy<Value = Announcement> {
+    (epoch(), round(), timestamp(), beat_parameters()).prop_map(
+        |(epoch, round, first_beat, beats)| Announcement { epoch, round, first_beat, beats },
+    )
 }
 
 pub(crate) fn shard_entry() -> impl Strategy<Value = ShardEntry> {
