@@ -105,6 +105,8 @@ impl Client {
                 self.aborted(epoch, round, &statements);
             }
             ToClient::Refused { epoch, round, .. } => self.refused(epoch, round),
+            // Of a network with beats.
+            ToClient::Circuits { .. } | ToClient::Cells { .. } => {}
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::codec::{Decode, DecodeError, Encode, Reader, choice, newtype};
-use crate::{Blob, Digest, Epoch, Round, SealStatement, Signed, SignedDocument};
+use crate::{Announcement, Blob, Digest, Epoch, Round, SealStatement, Signed, SignedDocument};
 
 /// Bytes that a client draws for a round: whoever shows them gets the round's replies over another
 /// link. Their hash goes with the onions.
@@ -57,6 +57,17 @@ choice! {
             /// Ticket whose digest went with the onions.
             ticket: Ticket,
         },
+        /// The client's cells of a beat: one for each of its circuits, in every beat, always.
+        3 = Cells {
+            /// Epoch that the round belongs to.
+            epoch: Epoch,
+            /// Round whose circuits carry the cells.
+            round: Round,
+            /// Number of the beat.
+            beat: u64,
+            /// Cells behind each other, in the order of the round's onions.
+            cells: Blob,
+        },
     }
 }
 
@@ -105,6 +116,24 @@ choice! {
             round: Round,
             /// Reason, as text for a person.
             reason: Blob,
+        },
+        /// A round's beats run: public evidence, the same for all clients.
+        5 = Circuits {
+            /// Place of the round's beats in time.
+            announcement: Announcement,
+            /// Statements of all shards of the epoch that released their seal keys, so that the round opened.
+            statements: Vec<Signed<SealStatement>>,
+        },
+        /// The cells that came back in a beat.
+        6 = Cells {
+            /// Epoch that the round belongs to.
+            epoch: Epoch,
+            /// Round whose circuits carried the cells.
+            round: Round,
+            /// Number of the beat.
+            beat: u64,
+            /// Cells behind each other, in the order of the round's onions.
+            cells: Blob,
         },
     }
 }

@@ -236,6 +236,8 @@ pub(super) fn round_of(message: &ToClient) -> Option<Round> {
         ToClient::Opened { round, .. }
         | ToClient::Replies { round, .. }
         | ToClient::Aborted { round, .. }
-        | ToClient::Refused { round, .. } => Some(*round),
+        | ToClient::Refused { round, .. }
+        | ToClient::Cells { round, .. } => Some(*round),
+        ToClient::Circuits { announcement, .. } => Some(announcement.round),
     }
 }

@@ -147,8 +147,8 @@ impl Session<'_> {
 
     fn message(&mut self, message: ToClient) -> Option<Left> {
         match message {
-            // One of all clients has them from the coordinator.
-            ToClient::Document { .. } => None,
+            // One of all clients has documents from the coordinator, and none has circuits.
+            ToClient::Document { .. } | ToClient::Circuits { .. } | ToClient::Cells { .. } => None,
             ToClient::Opened { epoch, round, closes_in_ms } => {
                 self.opened(epoch, round, closes_in_ms);
                 None

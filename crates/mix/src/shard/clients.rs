@@ -180,6 +180,9 @@ impl Shard {
             FromClient::Resume { epoch, round, ticket } => {
                 self.resume(now, from, (epoch, round), &ticket.digest());
             }
+            FromClient::Cells { .. } => {
+                self.drop_client(now, from, "it sends cells, and no round here has beats");
+            }
         }
     }
 

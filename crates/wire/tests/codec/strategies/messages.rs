@@ -127,6 +127,9 @@ pub(crate) fn from_client() -> impl Strategy<Value = FromClient> {
         (epoch(), round(), any::<[u8; 32]>()).prop_map(|(epoch, round, ticket)| {
             FromClient::Resume { epoch, round, ticket: Ticket(ticket) }
         }),
+        (epoch(), round(), any::<u64>(), blob()).prop_map(|(epoch, round, beat, cells)| {
+            FromClient::Cells { epoch, round, beat, cells }
+        }),
     ]
 }
 
@@ -147,6 +150,12 @@ pub(crate) fn to_client() -> impl Strategy<Value = ToClient> {
             epoch,
             round,
             reason
+        }),
+        (announcement(), vec(signed(seal_statement()), 0..4)).prop_map(
+            |(announcement, statements)| ToClient::Circuits { announcement, statements }
+        ),
+        (epoch(), round(), any::<u64>(), blob()).prop_map(|(epoch, round, beat, cells)| {
+            ToClient::Cells { epoch, round, beat, cells }
         }),
     ]
 }
