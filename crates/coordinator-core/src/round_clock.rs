@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use antiphon_wire::{
-    Epoch, EpochDocument, IdentityKey, OperatorIndex, Round, RoundCounts, RoundOutcome,
-    SignedDocument, Timestamp,
+    Announcement, Epoch, EpochDocument, IdentityKey, OperatorIndex, Round, RoundCounts,
+    RoundOutcome, SignedDocument, Timestamp,
 };
 
 use super::course::{Conduct, Course, before_end, lists};
@@ -34,7 +34,7 @@ pub(crate) enum Tick {
     /// The marks are durable before anything that comes after.
     Persist,
     /// A round opens at these shards.
-    Open { epoch: Epoch, round: Round, shards: Vec<IdentityKey> },
+    Open { announcement: Announcement, shards: Vec<IdentityKey> },
     /// A round is over.
     Ended(EndedRound),
     /// All rounds of an epoch that ran to its end with these shards are over.
@@ -71,6 +71,8 @@ pub(crate) struct RoundClock {
     idle_since: Timestamp,
     /// When the running epoch began.
     began: Timestamp,
+    /// The last announcement of this process.
+    announced: Option<Announcement>,
     offsets: Offsets,
     readiness: Readiness,
     ticks: Vec<Tick>,
@@ -91,6 +93,7 @@ impl RoundClock {
             ending: Ending::default(),
             idle_since: now,
             began: now,
+            announced: None,
             offsets: Offsets::default(),
             readiness: Readiness::default(),
             ticks: Vec::new(),
@@ -312,10 +315,36 @@ impl RoundClock {
         open.alone = self.open.is_empty();
         // Neither this round nor those beside it measure what one takes alone.
         self.open.values_mut().for_each(|beside| beside.alone = false);
-        self.ticks.push(Tick::Open { epoch, round, shards: open.shards().to_vec() });
+        let first_beat = self.first_beat(now, document);
+        let announcement = document.parameters.announce(epoch, round, first_beat);
+        self.announced = Some(announcement);
+        self.ticks.push(Tick::Open { announcement, shards: open.shards().to_vec() });
         self.ticks.push(Tick::Notice(Notice::RoundOpened { epoch, round, late }));
         self.readiness.forget_up_to(round);
         self.open.insert(round, open);
+    }
+
+    /// The first beat of a round that opens `now`: after the time that rounds take, and on the grid of the beats
+    /// that went before, so that clients' pace does not change when it takes over.
+    fn first_beat(&self, now: Timestamp, document: &EpochDocument) -> Timestamp {
+        let p = &document.parameters;
+        let taken = (2 * self.pace.latency_ms()).min(p.longest_round_ms());
+        let wait = u64::from(self.rules.config.first_beat_ms).max(taken);
+        let earliest = now.plus_ms(wait.min(p.beats.span_ms()));
+        match self.announced {
+            Some(last) if !p.beats.is_classic() && last.beats.beat_ms == p.beats.beat_ms => {
+                let beat_ms = u64::from(p.beats.beat_ms);
+                let beats = earliest.ms_since(last.first_beat).div_ceil(beat_ms);
+                // On the grid it may be up to a beat later, which shards would refuse at the very end of the span.
+                let on_grid = last.begins(beats);
+                if on_grid <= now.plus_ms(p.beats.span_ms()) {
+                    on_grid
+                } else {
+                    last.begins(beats - 1)
+                }
+            }
+            _ => earliest,
+        }
     }
 
     fn end_round(&mut self, open: OpenRound) {

@@ -19,9 +19,9 @@ use antiphon_process::readiness::Readiness;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_transport::{Dialer, Identity, Limits, Link};
 use antiphon_wire::{
-    Blob, Decode, Encode, Epoch, FromClient, IdentityKey, NetworkFile, Operator, OperatorIndex,
-    OperatorList, PROTOCOL_VERSION, Policy, Round, Signed, SignedDocument, ToClient, ToCoordinator,
-    ToShard,
+    Announcement, Blob, Decode, Encode, Epoch, FromClient, IdentityKey, NetworkFile, Operator,
+    OperatorIndex, OperatorList, PROTOCOL_VERSION, Policy, Round, Signed, SignedDocument, ToClient,
+    ToCoordinator, ToShard,
 };
 use ed25519_dalek::SigningKey;
 use rand::SeedableRng;
@@ -109,7 +109,7 @@ async fn play(operator: u8, addr: SocketAddr, round: Duration) {
     sender.send(register.to_bytes().into()).await.unwrap();
     while let Some(frame) = frame(&mut receiver).await {
         let answer = match ToShard::from_bytes(&frame).unwrap() {
-            ToShard::Open { epoch, round: number } => {
+            ToShard::Open { announcement: Announcement { epoch, round: number, .. } } => {
                 let (end, sender) = (shard.end(epoch, number, None), Arc::clone(&sender));
                 tokio::spawn(async move {
                     tokio::time::sleep(round).await;

@@ -14,6 +14,12 @@ impl<T: Copy + Default> Erased<T> {
     }
 }
 
+impl<T: Copy + Default> Clone for Erased<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
 impl<T: Copy + Default> Default for Erased<T> {
     fn default() -> Self {
         Self(Vec::new())

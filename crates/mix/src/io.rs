@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{
-    Addresses, BatchHeader, Direction, Epoch, FromClient, IdentityKey, Layer, OperatorList,
-    PeerMessage, Round, RoundCounts, RoundOutcome, Signed, SignedHeader, Term, ToClient,
-    ToCoordinator, ToShard,
+    Addresses, BatchHeader, CellBatch, Direction, Epoch, FromClient, IdentityKey, Layer,
+    OperatorList, PeerMessage, Round, RoundCounts, RoundOutcome, Signed, SignedHeader, Term,
+    ToClient, ToCoordinator, ToShard,
 };
 
 use crate::SignerState;
@@ -78,6 +78,15 @@ pub enum Input {
         /// The onions or replies.
         bytes: Bytes,
     },
+    /// Part of a batch of cells that was announced: whole cells.
+    PeerCells {
+        /// The shard that sends it.
+        from: IdentityKey,
+        /// The batch that it belongs to.
+        batch: CellBatch,
+        /// The cells.
+        bytes: Bytes,
+    },
     /// A client's link is there.
     ClientJoined(ClientId),
     /// A client says something.
@@ -136,6 +145,17 @@ pub enum Output {
         /// The onions or replies. Drop it when it is sent: the buffer is used again.
         bytes: Bytes,
         /// Bytes of one onion or reply: chunks must be multiples of it.
+        item_bytes: usize,
+    },
+    /// Send another shard cells of a beat.
+    Cells {
+        /// Shard that the cells are for.
+        to: IdentityKey,
+        /// Announcement, which goes ahead of the bytes.
+        batch: CellBatch,
+        /// The cells. Drop it when it is sent: the buffer is used again.
+        bytes: Bytes,
+        /// Bytes of one cell: chunks must be multiples of it.
         item_bytes: usize,
     },
     /// Tell a client. Messages to all clients share their content.
@@ -223,6 +243,11 @@ pub enum Notice {
     Rejected {
         /// Reason that the coordinator gave.
         why: String,
+    },
+    /// The coordinator announced a round otherwise than its epoch has it. It is not opened here.
+    AnnouncementRefused {
+        /// Round that was announced.
+        round: Round,
     },
     /// A peer broke the rules.
     PeerFault {

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod beats;
 mod buffers;
+mod circuits;
 mod copies;
 mod epoch_context;
 mod epoch_keys;

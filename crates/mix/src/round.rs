@@ -16,9 +16,12 @@ use std::time::Duration;
 
 use antiphon_onion::{ErasingRng, SealSecretKey};
 use antiphon_verify::{SealBoard, SealKeeper};
-use antiphon_wire::{Digest, Layer, PeerMessage, Round, RoundCounts, ShardIndex, Timestamp};
+use antiphon_wire::{
+    Announcement, Digest, Layer, PeerMessage, Round, RoundCounts, ShardIndex, Timestamp,
+};
 
 use crate::buffers::BufferPool;
+use crate::circuits::Making;
 use crate::epoch_context::EpochContext;
 use crate::io::BatchKey;
 use crate::noise::NoiseBatch;
@@ -71,6 +74,7 @@ impl RoundMachine {
             statements: Statements::new(SealBoard::new(network, epoch, round, published)),
             traffic: Traffic::default(),
             counts: RoundCounts::default(),
+            circuits: Making::default(),
             tracer: Tracer::new(epoch, round, layers),
         };
         let first = Arriving::new(&context, round, Layer::FIRST, limits, pool.clone());
@@ -208,17 +212,18 @@ impl RoundMachine {
 
 /// The gateway's part.
 impl RoundMachine {
-    /// The coordinator opens the round; clients of this gateway are being told. It waits for the
+    /// The coordinator opens the round with `announcement`; clients of this gateway are being told. It waits for the
     /// onions of those `awaited`, but for `wait_ms` at most.
     pub(crate) fn open(
         &mut self,
         now: Timestamp,
+        announcement: Announcement,
         awaited: Vec<ClientId>,
         wait_ms: u64,
         outputs: &mut Outputs,
     ) {
         self.apply(now, outputs, |phase, cx| match phase {
-            Phase::Early(early) => early.open(cx, awaited, wait_ms),
+            Phase::Early(early) => early.open(cx, announcement, awaited, wait_ms),
             _ => unreachable!("a shard opens a round once"),
         });
     }

@@ -12,6 +12,10 @@ pub trait Service: std::fmt::Debug + Sync {
     /// replies into `replies`, in the same order and instead of whatever it held, and returns what
     /// anyone watching could count.
     fn exchange(&self, deposits: &[u8], body_bytes: usize, replies: &mut Vec<u8>) -> PairCounts;
+
+    /// For each deposit of the round the one whose cells its circuit gets in the round's beats: that with which it
+    /// was swapped, or itself.
+    fn partners(&self, deposits: &[u8], body_bytes: usize) -> Vec<u32>;
 }
 
 /// The service that an epoch document's parameters name, if this program has it.

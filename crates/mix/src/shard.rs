@@ -1,6 +1,7 @@
 //! The shard: epochs come and go, rounds run, clients and peers are served.
 
 mod allegiance;
+mod beats;
 mod clients;
 mod epochs;
 mod fetch;
@@ -23,6 +24,7 @@ use antiphon_wire::{
 };
 use ed25519_dalek::SigningKey;
 
+use crate::beats::Beats;
 use crate::buffers::BufferPool;
 use crate::epoch_keys::{EpochKeys, OfferedKeys};
 use crate::io::{Input, Notice, Output};
@@ -89,6 +91,8 @@ pub struct Shard {
     noise: BTreeMap<Round, (Epoch, NoiseBatch)>,
     /// Epochs of the noise that is being built.
     building: BTreeMap<Round, Epoch>,
+    /// Circuits of rounds that opened, and the beats that follow them.
+    beats: Beats,
     clients: Clients,
     kept: Kept,
     outputs: VecDeque<Output>,
@@ -121,6 +125,7 @@ impl Shard {
             rounds: BTreeMap::new(),
             noise: BTreeMap::new(),
             building: BTreeMap::new(),
+            beats: Beats::default(),
             clients: Clients::default(),
             kept: Kept::new(config.limits.kept_answer_bytes),
             outputs: VecDeque::new(),
@@ -155,6 +160,7 @@ impl Shard {
             Input::CoordinatorLost(coordinator) => self.coordinator_lost(now, coordinator),
             Input::Peer { from, message } => self.peer(now, from, message),
             Input::PeerChunk { from, batch, bytes } => self.chunk(now, from, batch, &bytes),
+            Input::PeerCells { from, batch, bytes } => self.peer_cells(now, &from, &batch, &bytes),
             Input::ClientJoined(client) => self.client_joined(now, client),
             Input::Client { from, message } => self.client(now, from, message),
             Input::ClientLeft(client) => self.client_left(now, client),
@@ -179,7 +185,7 @@ impl Shard {
         let rounds = self.rounds.values().filter_map(RoundMachine::next_deadline);
         let expiries = self.epochs.values().map(|keys| keys.context.epoch.document().expires_at);
         let deadlines = rounds.chain(expiries).chain(self.allegiance.deadline());
-        deadlines.chain(self.fetch_deadline()).min()
+        deadlines.chain(self.fetch_deadline()).chain(self.beats.next_deadline()).min()
     }
 
     /// Bytes of the buffers that hold onions and replies, in use or to be used again.
@@ -223,7 +229,7 @@ impl Shard {
             }
             ToShard::Contribution { contribution } => self.handed(now, contribution),
             ToShard::Publish { document } => self.publish(now, document),
-            ToShard::Open { epoch, round } => self.open(now, epoch, round),
+            ToShard::Open { announcement } => self.open(now, announcement),
             ToShard::Reject { reason } => {
                 let why = String::from_utf8_lossy(&reason.0).into_owned();
                 self.notice(Notice::Rejected { why });
@@ -247,6 +253,7 @@ impl Shard {
         for round in self.running() {
             self.with_round(now, round, |machine, outputs| machine.on_time(now, outputs));
         }
+        self.beats.on_time(now, &mut self.outputs);
     }
 
     fn work_done(&mut self, now: Timestamp, WorkDone { done, took }: WorkDone) {
@@ -262,6 +269,7 @@ impl Shard {
                     }
                 });
             }
+            Done::Cells(moved) => self.beats.on_moved(*moved, &mut self.outputs),
             Done::NoiseGoesOn(mut job) => {
                 job.add_time(took);
                 self.build_noise(job);

@@ -1,5 +1,6 @@
 //! Computation that a shard hands out: it runs on any core while the shard goes on.
 
+mod cells;
 mod exchange;
 mod headers;
 mod leave;
@@ -21,6 +22,7 @@ use antiphon_wire::{
 use crate::epoch_keys::{KeyRequest, OfferedKeys};
 use crate::noise::{NoiseBatch, NoiseJob, NoisePiece};
 
+pub(crate) use cells::{CellJob, MovedCells, Task};
 pub(crate) use exchange::{ExchangeJob, Exchanged};
 #[cfg(test)]
 pub(crate) use headers::tests::header;
@@ -49,6 +51,7 @@ pub enum Priority {
 #[derive(Debug)]
 pub(crate) enum Job {
     Round { epoch: Epoch, round: Round, step: Step },
+    Cells(Box<CellJob>),
     Noise(Box<NoiseJob>),
     Keys(Box<(KeyRequest, ErasingRng)>),
     Proposal(ProposalJob),
@@ -98,6 +101,7 @@ pub struct WorkDone {
 #[derive(Debug)]
 pub(crate) enum Done {
     Round { epoch: Epoch, round: Round, result: StepResult },
+    Cells(Box<MovedCells>),
     Noise { epoch: Epoch, round: Round, noise: Option<NoiseBatch> },
     NoiseGoesOn(Box<NoiseJob>),
     Keys(Epoch, Option<Box<OfferedKeys>>),
@@ -123,6 +127,7 @@ impl Work {
     pub fn run(self) -> WorkDone {
         let done = match self.0 {
             Job::Round { epoch, round, step } => Done::Round { epoch, round, result: step.run() },
+            Job::Cells(job) => Done::Cells(Box::new(job.run())),
             Job::Noise(job) => {
                 let (epoch, round) = (job.epoch(), job.round());
                 match job.run() {
@@ -150,6 +155,7 @@ impl Work {
         match &self.0 {
             Job::Round { round, step: Step::Evidence(_), .. } => Priority::Noise(*round),
             Job::Round { round, .. } => Priority::Round(*round),
+            Job::Cells(job) => Priority::Round(job.context.round),
             Job::Noise(job) => Priority::Noise(job.round()),
             Job::Keys(_) | Job::Proposal(_) | Job::Document(..) => Priority::Epoch,
         }
@@ -166,6 +172,7 @@ impl Work {
                 Step::Exchange(_) => "exchange",
                 Step::Reply(_) => "replies",
             },
+            Job::Cells(_) => "cells",
             Job::Noise(_) => "noise",
             Job::Keys(_) | Job::Proposal(_) | Job::Document(..) => "epoch",
         }

@@ -95,6 +95,9 @@ fn record(notice: &Notice) {
             DOCUMENTS_REFUSED.add(Refused::Document, 1);
             tracing::warn!(%why, "did not take a document");
         }
+        Notice::AnnouncementRefused { round } => {
+            tracing::error!(%round, "the coordinator announced a round with other beats than its epoch has");
+        }
         Notice::Rejected { why } => tracing::error!(%why, "the coordinator rejects this shard"),
         Notice::PeerFault { peer, what } => {
             PEER_FAULTS.add((), 1);

@@ -19,8 +19,8 @@ use crate::redial::WAITS;
 
 /// Control frames that wait for a peer at most.
 const FRAMES: usize = 256;
-/// Batches that wait for a peer at most. A round has one for each layer and direction.
-const BATCHES: usize = 128;
+/// Batches that wait for a peer at most. A round has one for each layer and direction, and so has a beat.
+const BATCHES: usize = 512;
 /// Control frames that are sent in one go at most.
 const TOGETHER: usize = 64;
 /// Longest time that a peer that is there may take to receive the last of what was sent.

@@ -1,6 +1,8 @@
 //! Who sends what to whom.
 
-use antiphon_wire::{FromClient, PeerMessage, SignedHeader, ToClient, ToCoordinator, ToShard};
+use antiphon_wire::{
+    CellBatch, FromClient, PeerMessage, SignedHeader, ToClient, ToCoordinator, ToShard,
+};
 
 /// A process of the simulated network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +32,13 @@ pub enum Payload {
         bytes: Vec<u8>,
         /// Bytes of one of them.
         item_bytes: usize,
+    },
+    /// Cells of a beat between shards.
+    Cells {
+        /// What they are of.
+        batch: CellBatch,
+        /// The cells.
+        bytes: Vec<u8>,
     },
     /// From a client to its gateway.
     FromClient(FromClient),

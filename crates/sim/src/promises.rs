@@ -220,7 +220,8 @@ mod tests {
 
     /// Shard 1 shows its key.
     fn released() -> Sent {
-        said_of_shard_1(1, SealAct::Released { secret: SealSecret([1; 32]) })
+        let announcement = Digest::default();
+        said_of_shard_1(1, SealAct::Released { secret: SealSecret([1; 32]), announcement })
     }
 
     /// What `from` says that shard 1 has done.
@@ -241,6 +242,10 @@ mod tests {
         promises
     }
 
+    fn satisfied_over(filters: u8) -> Finding {
+        Finding::Satisfied { filters: Digest([filters; 32]), announcement: Digest::default() }
+    }
+
     fn broken(verdicts: &[Sent]) -> bool {
         let mut promises = three_shards();
         verdicts.iter().for_each(|sent| promises.arrived(sent));
@@ -250,22 +255,20 @@ mod tests {
 
     #[test]
     fn a_key_that_is_released_before_all_others_are_satisfied_is_noticed() {
-        let satisfied = |n: u8| Finding::Satisfied { filters: Digest([n; 32]) };
         let complaint = Finding::Complaint { at: ShardIndex(0), missing: 1 };
-        assert!(!broken(&[verdict(0, satisfied(1)), verdict(2, satisfied(1))]));
-        assert!(broken(&[verdict(0, satisfied(1))]));
-        assert!(broken(&[verdict(0, satisfied(1)), verdict(2, satisfied(2))]));
-        assert!(broken(&[verdict(0, satisfied(1)), verdict(2, complaint)]));
+        assert!(!broken(&[verdict(0, satisfied_over(1)), verdict(2, satisfied_over(1))]));
+        assert!(broken(&[verdict(0, satisfied_over(1))]));
+        assert!(broken(&[verdict(0, satisfied_over(1)), verdict(2, satisfied_over(2))]));
+        assert!(broken(&[verdict(0, satisfied_over(1)), verdict(2, complaint)]));
     }
 
     #[test]
     fn what_a_shard_does_both_ways_is_held_against_it_and_not_against_those_who_pass_it_on() {
         let withheld = SealAct::Withheld { reason: Reason::NotPrepared };
-        let satisfied = || Finding::Satisfied { filters: Digest([1; 32]) };
         for (sender, broken) in [(1, true), (2, false)] {
             let mut promises = three_shards();
             for other in [0, 2] {
-                promises.arrived(&verdict(other, satisfied()));
+                promises.arrived(&verdict(other, satisfied_over(1)));
             }
             promises.observe(&released());
             promises.observe(&said_of_shard_1(sender, withheld.clone()));

@@ -64,7 +64,8 @@ impl SealKeeper {
             return Err(WrongProof(self.round));
         }
         let secret = SealSecret(self.secret.to_bytes());
-        Ok(self.sign(SealAct::Released { secret }, identity))
+        let announcement = proof.announcement();
+        Ok(self.sign(SealAct::Released { secret, announcement }, identity))
     }
 
     /// Erases the key and says why.

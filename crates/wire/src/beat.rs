@@ -1,7 +1,7 @@
 //! Beats: what an epoch and a round's announcement say of them.
 
 use crate::codec::{Encode as _, record};
-use crate::{Digest, Epoch, Parameters, Round, Timestamp};
+use crate::{Digest, Direction, Epoch, Layer, Parameters, Round, Timestamp};
 
 /// The most beats of one round that are under way at once, so that what shards keep of them is bounded.
 pub const MOST_BEATS_IN_FLIGHT: u64 = 32;
@@ -63,6 +63,26 @@ record! {
         pub first_beat: Timestamp,
         /// The epoch's beats.
         pub beats: BeatParameters,
+    }
+}
+
+record! {
+    /// Announces the cells that one shard sends another in a beat, one for each slot that the round left between
+    /// them. The link alone protects it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub struct CellBatch {
+        /// Epoch that the round belongs to.
+        pub epoch: Epoch,
+        /// Round whose circuits carry the cells.
+        pub round: Round,
+        /// Number of the beat.
+        pub beat: u64,
+        /// Forward: the layer that the cells enter. Back: the layer that they leave.
+        pub layer: Layer,
+        /// Forward to layer L, or back.
+        pub direction: Direction,
+        /// Number of cells that follow.
+        pub count: u32,
     }
 }
 

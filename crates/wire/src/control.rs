@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::codec::{choice, record};
 use crate::{
-    Addresses, Contribution, Digest, Epoch, EpochDocument, OperatorList, Reason, Round, ShardIndex,
-    Signature, Signed, SignedDocument, Term, Timestamp,
+    Addresses, Announcement, Contribution, Digest, Epoch, EpochDocument, OperatorList, Reason,
+    Round, ShardIndex, Signature, Signed, SignedDocument, Term, Timestamp,
 };
 
 /// The most rounds that a coordinator has open at once. It bounds the memory that shards and clients keep for
@@ -225,10 +225,8 @@ choice! {
         },
         /// Opens a round to clients.
         3 = Open {
-            /// Epoch that the round belongs to.
-            epoch: Epoch,
-            /// Round to open.
-            round: Round,
+            /// Round to open, its epoch, and when its beats begin.
+            announcement: Announcement,
         },
         /// The registration is not accepted.
         4 = Reject {

@@ -20,7 +20,7 @@ mod suite;
 
 pub use addresses::{Addresses, AddressesError, MOST_ADDRESSES};
 pub use batch_verification::verify_together;
-pub use beat::{Announcement, BeatParameters, MOST_BEATS_IN_FLIGHT};
+pub use beat::{Announcement, BeatParameters, CellBatch, MOST_BEATS_IN_FLIGHT};
 pub use client::{FromClient, Ticket, ToClient};
 pub use codec::{Blob, Decode, DecodeError, Encode, Reader};
 pub use control::{

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::codec::{Decode, DecodeError, Encode, Reader, choice, record};
 use crate::{
-    Blob, Contribution, Digest, Epoch, Layer, Round, ShardIndex, Signable, Signed, SignedHeader,
+    Blob, CellBatch, Contribution, Digest, Epoch, Layer, Round, ShardIndex, Signable, Signed,
+    SignedHeader,
 };
 
 /// Direction in which a batch travels.
@@ -96,6 +97,8 @@ choice! {
         0 = Satisfied {
             /// Hash of all filters, in the order of the shards.
             filters: Digest,
+            /// Hash of the announcement that opened the round here.
+            announcement: Digest,
         },
         /// At least one onion that it sent was missing.
         1 = Complaint {
@@ -156,7 +159,7 @@ choice! {
             /// Number of missing onions, as the complaint says.
             missing: u32,
         },
-        /// A shard was satisfied over other filters.
+        /// A shard was satisfied over other filters, or in a round that was announced otherwise.
         4 = OtherFilters {
             /// Shard that saw other filters.
             shard: ShardIndex,
@@ -194,7 +197,9 @@ impl std::fmt::Display for Reason {
                 write!(f, "shard {complainant} found {missing} of its onions missing at shard {at}")
             }
             Self::FullFilter { shard } => write!(f, "the filter of shard {shard} is too full"),
-            Self::OtherFilters { shard } => write!(f, "shard {shard} was shown other filters"),
+            Self::OtherFilters { shard } => {
+                write!(f, "shard {shard} was shown other filters or another announcement")
+            }
             Self::MissingVerdict { shard } => write!(f, "no verdict from shard {shard} in time"),
             Self::Follows { shard } => write!(f, "shard {shard} withheld first"),
             Self::NotPrepared => f.write_str("this shard was not prepared for the round"),
@@ -228,6 +233,9 @@ choice! {
         0 = Released {
             /// Secret half of the seal key.
             secret: SealSecret,
+            /// Hash of the announcement that all shards were satisfied with: with the releases of all, it is
+            /// evidence of which beats run.
+            announcement: Digest,
         },
         /// The shard erased the key.
         1 = Withheld {
@@ -302,6 +310,11 @@ choice! {
         },
         /// The sender does not have the contribution, or not for the receiver.
         7 = NoContribution,
+        /// Opens a batch of cells.
+        8 = Cells {
+            /// Its place in a beat, and the number of cells.
+            batch: CellBatch,
+        },
     }
 }
 
@@ -318,6 +331,7 @@ impl PeerMessage {
                 (first.epoch, first.round)
             }
             Self::AskStatements { epoch, round } => (*epoch, *round),
+            Self::Cells { batch } => (batch.epoch, batch.round),
             Self::AskContribution { .. } | Self::Contribution { .. } | Self::NoContribution => {
                 return None;
             }

@@ -52,8 +52,8 @@ impl Coordinator {
         for tick in self.clock.drain() {
             match tick {
                 Tick::Persist => self.persist(),
-                Tick::Open { epoch, round, shards } => {
-                    self.send(&shards, ToShard::Open { epoch, round });
+                Tick::Open { announcement, shards } => {
+                    self.send(&shards, ToShard::Open { announcement });
                 }
                 Tick::Ended(ended) => self.ended(&ended),
                 Tick::Completed(shards) => self.faults.completed(&shards),

@@ -1,6 +1,6 @@
 //! The machine alone: epochs that are announced, and what the clock does with them.
 
-use antiphon_wire::RoundOutcome;
+use antiphon_wire::{Announcement, RoundOutcome};
 
 use super::*;
 use crate::samples::{START, announced, config, rules, shard, shards};
@@ -37,7 +37,7 @@ fn run(clock: &mut RoundClock, now: Timestamp) -> Vec<Tick> {
 
 fn opened(ticks: &[Tick]) -> Vec<(u64, u64)> {
     let opened = ticks.iter().filter_map(|tick| match tick {
-        Tick::Open { epoch, round, .. } => Some((epoch.0, round.0)),
+        Tick::Open { announcement, .. } => Some((announcement.epoch.0, announcement.round.0)),
         _ => None,
     });
     opened.collect()
@@ -62,7 +62,11 @@ fn a_number_is_durable_before_any_shard_hears_of_it() {
     let ticks = run(&mut clock, at(0));
     assert!(matches!(
         ticks[..],
-        [Tick::Persist, Tick::Open { round: Round(5), .. }, Tick::Notice(_)]
+        [
+            Tick::Persist,
+            Tick::Open { announcement: Announcement { round: Round(5), .. }, .. },
+            Tick::Notice(_)
+        ]
     ));
     assert_eq!(clock.marks().last_round, Round(5));
 }
@@ -227,4 +231,42 @@ fn a_clock_that_is_off_is_told_once_and_again_when_it_is_right() {
     assert_eq!(told(&mut clock), []);
     (0..5).for_each(|_| clock.clock_read(at(0), shard(1), at(0)));
     assert_eq!(told(&mut clock), [(shard(1), 0)]);
+}
+
+fn announcements(ticks: &[Tick]) -> Vec<Announcement> {
+    let opened = ticks.iter().filter_map(|tick| match tick {
+        Tick::Open { announcement, .. } => Some(*announcement),
+        _ => None,
+    });
+    opened.collect()
+}
+
+/// Beats are 1000 ms apart, and the first comes 1500 ms after its round.
+fn with_beats() -> CoordinatorConfig {
+    let of_a_round =
+        CoordinatorConfig { beats: 60, beat_ms: 1000, first_beat_ms: 1500, ..config() };
+    CoordinatorConfig { beat_layer_ms: 100, ..of_a_round }
+}
+
+#[test]
+fn beats_of_following_rounds_are_on_one_grid_and_of_classic_ones_nowhere() {
+    let mut clock = with_epoch(with_beats(), (1, 9));
+    let mut told = Vec::new();
+    for ms in (0..9000).step_by(130) {
+        (1..9).for_each(|round| all_ready(&mut clock, 1, round));
+        let open: Vec<_> = clock.open_rounds().collect();
+        open.into_iter().for_each(|round| end(&mut clock, at(ms), 1, round.0));
+        told.extend(announcements(&run(&mut clock, at(ms))));
+    }
+    assert!(told.len() > 3, "{told:?}");
+    assert!(told[0].first_beat >= START.plus_ms(1500), "{told:?}");
+    for pair in told.windows(2) {
+        let apart = pair[1].first_beat.ms_since(pair[0].first_beat);
+        assert!(apart > 0 && apart.is_multiple_of(1000), "{pair:?}");
+        assert_eq!(pair[0].begins(pair[0].beats_before(&pair[1])), pair[1].first_beat);
+    }
+    let mut classic = with_epoch(config(), (1, 4));
+    all_ready(&mut classic, 1, 1);
+    let told = announcements(&run(&mut classic, at(0)));
+    assert_eq!(told, [Announcement::classic(Epoch(1), Round(1))]);
 }

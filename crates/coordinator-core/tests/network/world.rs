@@ -8,9 +8,9 @@ use antiphon_coordinator_core::{
     Coordinator, CoordinatorConfig, Input, Notice, Output, RoundReport, State, Work,
 };
 use antiphon_wire::{
-    Decode as _, Encode as _, Epoch, IdentityKey, NetworkFile, Operator, OperatorIndex,
-    OperatorList, Policy, Round, ShardIndex, Signed, SignedDocument, Timestamp, ToCoordinator,
-    ToShard,
+    Announcement, Decode as _, Encode as _, Epoch, IdentityKey, NetworkFile, Operator,
+    OperatorIndex, OperatorList, Policy, Round, ShardIndex, Signed, SignedDocument, Timestamp,
+    ToCoordinator, ToShard,
 };
 use ed25519_dalek::SigningKey;
 use rand::SeedableRng;
@@ -219,14 +219,16 @@ impl World {
                     self.called.push(*epoch);
                 }
             }
-            ToShard::Open { epoch, round } => self.note_open(*epoch, *round),
+            ToShard::Open { announcement: Announcement { epoch, round, .. } } => {
+                self.note_open(*epoch, *round);
+            }
             _ => {}
         }
         let Some(position) = self.shards.iter().position(|s| s.identity() == to && s.connected)
         else {
             return;
         };
-        if let ToShard::Open { epoch, round } = message {
+        if let ToShard::Open { announcement: Announcement { epoch, round, .. } } = message {
             if !self.shards[position].serve(round) {
                 return;
             }

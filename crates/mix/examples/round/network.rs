@@ -10,10 +10,10 @@ use antiphon_mix::{
 };
 use antiphon_routing::{Draft, Offer, VerifiedEpoch, assemble};
 use antiphon_wire::{
-    BeatParameters, Blob, Digest, Epoch, FromClient, IdentityKey, Layer, NetworkFile, Operator,
-    OperatorIndex, OperatorList, PROTOCOL_VERSION, Parameters, PeerMessage, Policy, Round,
-    SERVICE_CONVERSATION, SUITE_1, Signed, SignedDocument, Timestamp, ToClient, ToCoordinator,
-    ToShard,
+    Announcement, BeatParameters, Blob, Digest, Epoch, FromClient, IdentityKey, Layer, NetworkFile,
+    Operator, OperatorIndex, OperatorList, PROTOCOL_VERSION, Parameters, PeerMessage, Policy,
+    Round, SERVICE_CONVERSATION, SUITE_1, Signed, SignedDocument, Timestamp, ToClient,
+    ToCoordinator, ToShard,
 };
 use bytes::Bytes;
 use ed25519_dalek::SigningKey;
@@ -58,6 +58,10 @@ pub(crate) fn copy(input: &Input) -> Option<Input> {
         Input::PeerChunk { from, batch, bytes } => {
             let bytes = Bytes::copy_from_slice(bytes);
             Input::PeerChunk { from: *from, batch: *batch, bytes }
+        }
+        Input::PeerCells { from, batch, bytes } => {
+            let bytes = Bytes::copy_from_slice(bytes);
+            Input::PeerCells { from: *from, batch: *batch, bytes }
         }
         Input::ClientJoined(client) => Input::ClientJoined(*client),
         Input::Client { from, message } => Input::Client { from: *from, message: message.clone() },
@@ -229,7 +233,8 @@ impl Network {
         let (epoch, round) = (EPOCH, Round(round as u64));
         let shards = self.shards.len();
         for i in 0..shards {
-            self.inputs.push_back((i, of_coordinator(ToShard::Open { epoch, round })));
+            let announcement = Announcement::classic(epoch, round);
+            self.inputs.push_back((i, of_coordinator(ToShard::Open { announcement })));
         }
         self.answered = 0;
         for (client, onions) in entries.into_iter().enumerate() {

@@ -1,6 +1,6 @@
 //! One layer's onions when all are in and peeled.
 
-use antiphon_onion::{Peeled, ReplyKey, RoundContext, ephemeral_of, inner_offset};
+use antiphon_onion::{CircuitKey, Peeled, ReplyKey, RoundContext, ephemeral_of, inner_offset};
 use antiphon_wire::{Geometry, Layer};
 
 use crate::buffers::Buffer;
@@ -17,6 +17,8 @@ pub(crate) struct ClosedLayer {
     /// The first slot of each sender, and one more at the end.
     starts: Vec<Slot>,
     blocks: Vec<Block>,
+    /// Whether its onions leave circuits behind.
+    circuits: bool,
 }
 
 /// The part of a closed layer that goes on.
@@ -25,6 +27,8 @@ pub(crate) struct Admitted {
     pub(crate) starts: Vec<Slot>,
     /// For each slot; of no use where the onion was dropped.
     pub(crate) reply_keys: Vec<ReplyKey>,
+    /// For each slot, in a round that sets circuits up; of no use where the onion was dropped.
+    pub(crate) circuit_keys: Option<Vec<CircuitKey>>,
     /// The onions that opened, none twice. At layer L they all go to shard 0.
     pub(crate) leaving: Erased<Leaving>,
     /// The peeled onions.
@@ -38,6 +42,7 @@ impl ClosedLayer {
         layer: Layer,
         counts: impl Iterator<Item = u32>,
         blocks: Vec<Block>,
+        circuits: bool,
     ) -> Self {
         let mut starts = vec![0];
         let mut end = 0;
@@ -45,7 +50,7 @@ impl ClosedLayer {
             end += count;
             end
         }));
-        Self { context, layer, starts, blocks }
+        Self { context, layer, starts, blocks, circuits }
     }
 
     /// Number of the layer that was closed.
@@ -73,8 +78,9 @@ impl ClosedLayer {
         let arrived: Vec<_> = arrived.collect();
         let (reply_keys, leaving) =
             admit(self.context.geometry, self.layer, &self.starts, &arrived);
+        let circuit_keys = self.circuits.then(|| circuit_keys(&self.starts, &arrived));
         let sources = self.blocks.into_iter().map(|block| block.onions).collect();
-        Admitted { starts: self.starts, reply_keys, leaving, sources }
+        Admitted { starts: self.starts, reply_keys, circuit_keys, leaving, sources }
     }
 }
 
@@ -126,4 +132,23 @@ pub(crate) fn admit(
     let again = copies(leaving.len(), ephemeral);
     remove_all(&mut leaving, &again);
     (reply_keys, leaving)
+}
+
+/// For each slot the key of the circuit that its onion leaves behind, of no use where the onion was dropped.
+fn circuit_keys(starts: &[Slot], arrived: &[Arrived<'_>]) -> Vec<CircuitKey> {
+    let slots = starts.last().copied().unwrap_or(0) as usize;
+    let mut keys = vec![CircuitKey::default(); slots];
+    for Arrived { runs, peeled, .. } in arrived {
+        let mut onions = 0..;
+        for run in *runs {
+            let (start, end) = (starts[run.sender.position()], starts[run.sender.position() + 1]);
+            let counts = start < end;
+            for (slot, onion) in (start + run.first..).take(run.count as usize).zip(&mut onions) {
+                if let Some(key) = peeled.circuit_key(onion).filter(|_| counts) {
+                    keys[slot as usize].clone_from(key);
+                }
+            }
+        }
+    }
+    keys
 }

@@ -31,7 +31,7 @@ pub(crate) struct Leaving {
 }
 
 /// The onions that went to each shard, in their order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Routes {
     /// The slots, grouped by receiver, in the order of each receiver's batch.
     slots: Erased<Slot>,
@@ -100,6 +100,16 @@ impl Routes {
     /// The slots of all onions that went on, receiver by receiver.
     pub(crate) fn into_slots(mut self) -> Vec<Slot> {
         std::mem::take(&mut self.slots)
+    }
+
+    /// The slots of all onions that went on, receiver by receiver.
+    pub(crate) fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// The first of each receiver's onions among all that went on, and one more at the end.
+    pub(crate) fn starts(&self) -> &[u32] {
+        &self.starts
     }
 
     /// The slots of the onions that went to `receiver`, in the order of its batch.

@@ -22,6 +22,8 @@ pub(crate) struct Arriving {
     /// `None` at the seal layer until it opens.
     key: Option<Arc<PeelKey>>,
     pool: BufferPool,
+    /// Whether its onions leave circuits behind.
+    circuits: bool,
     senders: Vec<Inbound>,
     /// Not full yet.
     filling: Option<Block>,
@@ -53,6 +55,7 @@ impl Arriving {
             most: limits.onions_per_batch,
             key,
             pool,
+            circuits: !epoch.epoch.parameters().beats.is_classic(),
             senders: (0..shards).map(|_| Inbound::default()).collect(),
             filling: None,
             sealed: Vec::new(),
@@ -139,7 +142,8 @@ impl Arriving {
 
     fn peel(&mut self, key: Arc<PeelKey>, block: Block) -> PeelJob {
         self.at_work += 1;
-        PeelJob { key, context: self.context, layer: self.layer, block }
+        let (context, layer, circuits) = (self.context, self.layer, self.circuits);
+        PeelJob { key, context, layer, circuits, block }
     }
 
     /// Opens the seal: returns the work of peeling all that waits.
@@ -197,6 +201,6 @@ impl Arriving {
     /// Closes the layer.
     pub(crate) fn close(self) -> ClosedLayer {
         let counts = self.senders.iter().map(Inbound::count);
-        ClosedLayer::new(self.context, self.layer, counts, self.peeled)
+        ClosedLayer::new(self.context, self.layer, counts, self.peeled, self.circuits)
     }
 }

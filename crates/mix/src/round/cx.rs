@@ -11,6 +11,7 @@ use antiphon_wire::{
 };
 
 use crate::buffers::BufferPool;
+use crate::circuits::{Circuits, Making};
 use crate::epoch_context::EpochContext;
 use crate::round::arriving::Arriving;
 use crate::round::gateway::Submissions;
@@ -29,6 +30,8 @@ pub(crate) struct Outputs {
     pub(crate) missed: Vec<ClientId>,
     /// The messages that told clients of the round's end, by the hashes of their tickets.
     pub(crate) answers: Vec<(Digest, Arc<ToClient>)>,
+    /// What a round that opened leaves behind for its beats.
+    pub(crate) circuits: Option<Circuits>,
     /// Set when the round has ended: how, what was counted, and the milliseconds since its opening.
     pub(crate) ended: Option<(RoundOutcome, RoundCounts, u64)>,
 }
@@ -48,6 +51,7 @@ pub(super) struct Shared {
     pub(super) statements: Statements,
     pub(super) traffic: Traffic,
     pub(super) counts: RoundCounts,
+    pub(super) circuits: Making,
     pub(super) tracer: Tracer,
 }
 
@@ -67,6 +71,11 @@ pub(super) struct Cx<'a> {
 impl Cx<'_> {
     pub(super) fn geometry(&self) -> Geometry {
         self.context.epoch.geometry()
+    }
+
+    /// Whether the round sets circuits up.
+    pub(super) fn has_beats(&self) -> bool {
+        !self.context.epoch.parameters().beats.is_classic()
     }
 
     /// A layer of which nothing is in yet.

@@ -1,6 +1,6 @@
 //! By when each step of a round has to be done, counted from its opening.
 
-use antiphon_wire::{Geometry, Layer, Parameters, Timestamp};
+use antiphon_wire::{Announcement, Geometry, Layer, Parameters, Timestamp};
 
 use crate::layer::origin::Origin;
 
@@ -8,13 +8,24 @@ use crate::layer::origin::Origin;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadlines {
     opened: Timestamp,
+    announcement: Announcement,
     parameters: Parameters,
     geometry: Geometry,
 }
 
 impl Deadlines {
-    pub(crate) fn new(opened: Timestamp, parameters: Parameters, geometry: Geometry) -> Self {
-        Self { opened, parameters, geometry }
+    pub(crate) fn new(
+        opened: Timestamp,
+        announcement: Announcement,
+        parameters: Parameters,
+        geometry: Geometry,
+    ) -> Self {
+        Self { opened, announcement, parameters, geometry }
+    }
+
+    /// The coordinator's word that opened the round.
+    pub(crate) fn announcement(&self) -> &Announcement {
+        &self.announcement
     }
 
     /// The moment the round was opened.

@@ -177,7 +177,8 @@ impl Phase {
             // The shard has answered these.
             PeerMessage::AskContribution { .. }
             | PeerMessage::Contribution { .. }
-            | PeerMessage::NoContribution => self,
+            | PeerMessage::NoContribution
+            | PeerMessage::Cells { .. } => self,
             PeerMessage::AskStatements { .. } => {
                 cx.answer_with_statements(from);
                 self

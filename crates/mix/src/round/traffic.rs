@@ -76,6 +76,7 @@ impl Cx<'_> {
             departing,
             geometry: self.geometry(),
             shards: self.context.shards(),
+            circuits: self.has_beats(),
             rng: self.rng.fork(),
             pool: self.pool.clone(),
         };
@@ -85,7 +86,8 @@ impl Cx<'_> {
     /// Onions have been shuffled: expects the replies for them, and has the rest of them gathered.
     /// Returns where they come from, and the first batches.
     pub(super) fn departed(&mut self, left: Left) -> (Origin, Vec<Batch>) {
-        let Left { origin, routes, reply_keys, starts, batches, rest } = left;
+        let Left { origin, routes, reply_keys, starts, table, batches, rest } = left;
+        table.into_iter().for_each(|table| self.shared.circuits.pass(table));
         self.expect_replies(origin, routes, reply_keys, starts);
         self.shared.traffic.unsent += rest.len();
         for job in rest {

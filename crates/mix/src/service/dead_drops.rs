@@ -23,12 +23,7 @@ impl Service for DeadDrops {
         let deposit_bytes = DEAD_DROP_BYTES + body_bytes;
         let body_at =
             |i: u32| &deposits[i as usize * deposit_bytes + DEAD_DROP_BYTES..][..body_bytes];
-        // Sorting takes n log n steps whatever ids a client chooses; a hash table might not.
-        let ids = deposits.chunks_exact(deposit_bytes).map(|deposit| {
-            deposit.first_chunk::<DEAD_DROP_BYTES>().map_or(0, |id| u128::from_be_bytes(*id))
-        });
-        let mut order: Erased<(u128, u32)> = ids.zip(0..).collect();
-        order.sort_unstable();
+        let order = by_dead_drop(deposits, deposit_bytes);
 
         replies.clear();
         replies.resize(order.len() * body_bytes, 0);
@@ -53,6 +48,28 @@ impl Service for DeadDrops {
         }
         counts
     }
+
+    fn partners(&self, deposits: &[u8], body_bytes: usize) -> Vec<u32> {
+        let order = by_dead_drop(deposits, DEAD_DROP_BYTES + body_bytes);
+        let mut partners: Vec<u32> = (0..order.len() as u32).collect();
+        for met in order.chunk_by(|a, b| a.0 == b.0) {
+            if let [(_, a), (_, b)] = *met {
+                partners.swap(a as usize, b as usize);
+            }
+        }
+        partners
+    }
+}
+
+/// The deposits in the order of their dead drops. Sorting takes n log n steps whatever ids a client chooses; a hash
+/// table might not.
+fn by_dead_drop(deposits: &[u8], deposit_bytes: usize) -> Erased<(u128, u32)> {
+    let ids = deposits.chunks_exact(deposit_bytes).map(|deposit| {
+        deposit.first_chunk::<DEAD_DROP_BYTES>().map_or(0, |id| u128::from_be_bytes(*id))
+    });
+    let mut order: Erased<(u128, u32)> = ids.zip(0..).collect();
+    order.sort_unstable();
+    order
 }
 
 #[cfg(test)]
@@ -73,6 +90,8 @@ mod tests {
         let first: Vec<u8> = replies.chunks_exact(16).map(|reply| reply[0]).collect();
         assert_eq!(first, [3, 2, 1, 4, 5, 6]);
         assert_eq!(counts, PairCounts { pairs: 1, singles: 1 });
+        // Cells go where bodies went.
+        assert_eq!(DeadDrops.partners(&given, 16), [2, 1, 0, 3, 4, 5]);
     }
 
     #[test]

@@ -67,6 +67,11 @@ impl Clients {
         (awaited, self.patience.wait_ms(window_ms))
     }
 
+    /// The links of all clients.
+    pub(super) fn links(&self) -> Vec<ClientId> {
+        self.linked.keys().copied().collect()
+    }
+
     /// A client has handed in onions for `round`, in time or not, `after_ms` after its opening.
     fn handed_in(&mut self, client: ClientId, round: Round, after_ms: u64, window_ms: u64) {
         let Some(linked) = self.linked.get_mut(&client) else {
@@ -121,6 +126,7 @@ impl Shard {
         for document in documents {
             self.tell(client, ToClient::Document { document });
         }
+        self.show_evidence(client);
         // A client that joins while a round is open can still take part.
         for round in self.running() {
             if let Some(opened) = self.opened_message(now, round) {
@@ -156,7 +162,9 @@ impl Shard {
     }
 
     pub(super) fn client(&mut self, now: Timestamp, from: ClientId, message: FromClient) {
-        let most = self.config.limits.client_messages_per_round + MOST_QUESTIONS;
+        // Cells of all beats until another round opens, and of those before it.
+        let beats = 2 * self.beats.most_beats();
+        let most = self.config.limits.client_messages_per_round + MOST_QUESTIONS + beats;
         // Whoever has been dropped may have sent more.
         let Some(client) = self.clients.linked.get_mut(&from) else { return };
         client.messages += 1;
@@ -180,8 +188,8 @@ impl Shard {
             FromClient::Resume { epoch, round, ticket } => {
                 self.resume(now, from, (epoch, round), &ticket.digest());
             }
-            FromClient::Cells { .. } => {
-                self.drop_client(now, from, "it sends cells, and no round here has beats");
+            FromClient::Cells { epoch, round, beat, cells } => {
+                self.client_cells(now, from, (epoch, round, beat), &cells.0);
             }
         }
     }
@@ -194,6 +202,7 @@ impl Shard {
         (epoch, round): (Epoch, Round),
         ticket: &Digest,
     ) {
+        let has_circuits = self.beats.resume(from, (epoch, round), ticket);
         // The round may be over, and its answers kept.
         if let Some(message) = self.kept.answer(now, round, ticket) {
             return self.outputs.push_back(Output::Client { to: from, message });
@@ -202,7 +211,8 @@ impl Shard {
             .rounds
             .get_mut(&round)
             .filter(|machine| machine.context().epoch.epoch() == epoch && !machine.has_ended());
-        if !running.is_some_and(|machine| machine.resume(now, from, ticket)) {
+        let waits = running.is_some_and(|machine| machine.resume(now, from, ticket));
+        if !waits && !has_circuits {
             let reason = Blob(b"no onions with this ticket are known here".to_vec());
             self.tell(from, ToClient::Refused { epoch, round, reason });
         }
@@ -250,6 +260,7 @@ impl Shard {
 
     pub(super) fn client_left(&mut self, now: Timestamp, client: ClientId) {
         self.clients.linked.remove(&client);
+        self.beats.client_left(client);
         for round in self.running() {
             self.with_round(now, round, |machine, outputs| {
                 machine.client_left(now, client, outputs);

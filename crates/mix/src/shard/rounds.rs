@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use antiphon_wire::{
-    Epoch, IdentityKey, MOST_ROUNDS_IN_FLIGHT, PeerMessage, Round, ShardIndex, Timestamp,
-    ToCoordinator,
+    Announcement, Epoch, IdentityKey, MOST_ROUNDS_IN_FLIGHT, PeerMessage, Round, ShardIndex,
+    Timestamp, ToCoordinator,
 };
 
 use crate::io::{BatchKey, ClientId, Notice, Output};
@@ -47,6 +47,9 @@ impl Shard {
         let trace = outputs.ended.map(|_| machine.trace());
         self.outputs.append(&mut outputs.queue);
         outputs.missed.iter().for_each(|client| self.miss(*client));
+        if let Some(circuits) = outputs.circuits {
+            self.begin_beats(now, circuits);
+        }
         if let Some((outcome, counts, took_ms)) = outputs.ended {
             self.kept.keep(now, round, outputs.answers);
             self.say(ToCoordinator::Ended { epoch, round, outcome, counts });
@@ -99,7 +102,8 @@ impl Shard {
     ///
     /// Long, as its steps hold in this order alone: what is kept, what is on disk, and then what others are
     /// told.
-    pub(super) fn open(&mut self, now: Timestamp, epoch: Epoch, round: Round) {
+    pub(super) fn open(&mut self, now: Timestamp, announcement: Announcement) {
+        let Announcement { epoch, round, .. } = announcement;
         let expired = self
             .epochs
             .get(&epoch)
@@ -109,7 +113,12 @@ impl Shard {
             *number != round || machine.is_open() || machine.context().epoch.epoch() == epoch
         });
         let over = round <= self.opened || self.epoch_of(round) != Some(epoch);
-        if expired || over || self.open_rounds() >= MOST_OPEN || !self.start(now, epoch, round) {
+        if expired
+            || over
+            || !self.is_as_agreed(now, &announcement)
+            || self.open_rounds() >= MOST_OPEN
+            || !self.start(now, epoch, round)
+        {
             return;
         }
         self.opened = round;
@@ -139,10 +148,23 @@ impl Shard {
         }
         let (awaited, wait_ms) = self.clients.expect(submit_ms.into());
         self.with_round(now, round, |machine, outputs| {
-            machine.open(now, awaited, wait_ms, outputs);
+            machine.open(now, announcement, awaited, wait_ms, outputs);
         });
         self.prepare_from(now, round.next());
         self.say(ToCoordinator::Clock { now });
+    }
+
+    /// Returns `true` if a round is announced with its epoch's beats, and begins them before they could all be over:
+    /// what is kept for them is bounded by that.
+    fn is_as_agreed(&mut self, now: Timestamp, announcement: &Announcement) -> bool {
+        let Announcement { epoch, round, first_beat, beats } = *announcement;
+        let Some(keys) = self.epochs.get(&epoch) else { return false };
+        let expected = keys.context.epoch.parameters().announce(epoch, round, first_beat);
+        let agreed = expected == *announcement && first_beat <= now.plus_ms(beats.span_ms());
+        if !agreed {
+            self.notice(Notice::AnnouncementRefused { round });
+        }
+        agreed
     }
 
     /// Has the noise for `first` and the rounds after it built: for as many as are open, as they
@@ -237,6 +259,9 @@ impl Shard {
     /// Another shard's message.
     pub(super) fn peer(&mut self, now: Timestamp, from: IdentityKey, message: PeerMessage) {
         let Some(message) = self.peer_about_proposal(now, from, message) else { return };
+        if let PeerMessage::Cells { batch } = message {
+            return self.cell_batch(now, &from, &batch);
+        }
         // An empty list of statements is about nothing.
         let Some((epoch, round)) = message.round() else { return };
         let Some(from) = self.find_peer(now, from, epoch, round) else { return };

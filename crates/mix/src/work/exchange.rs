@@ -3,6 +3,7 @@
 use antiphon_wire::Geometry;
 
 use crate::buffers::BufferPool;
+use crate::circuits::LastTable;
 use crate::erased::Erased;
 use crate::layer::answering::Answering;
 use crate::layer::closed_layer::{Admitted, ClosedLayer};
@@ -20,13 +21,15 @@ pub(crate) struct ExchangeJob {
 #[derive(Debug)]
 pub(crate) struct Exchanged {
     pub(crate) answering: Answering,
+    /// In a round that sets circuits up.
+    pub(crate) table: Option<LastTable>,
     pub(crate) counts: PairCounts,
 }
 
 impl ExchangeJob {
     pub(super) fn run(self) -> Exchanged {
         let Self { service, closed, geometry, pool } = self;
-        let Admitted { starts, reply_keys, leaving, sources } = closed.admit();
+        let Admitted { starts, reply_keys, circuit_keys, leaving, sources } = closed.admit();
         let (deposit_bytes, body_bytes) = (geometry.deposit_bytes(), geometry.body_bytes());
         // The service gets its deposits side by side, without a trace of their paths.
         let mut deposits = pool.take(leaving.len() * deposit_bytes);
@@ -38,8 +41,12 @@ impl ExchangeJob {
         let mut replies = pool.take(leaving.len() * body_bytes);
         let counts = service.exchange(&deposits, body_bytes, &mut replies);
         let slots: Erased<Slot> = leaving.iter().map(|onion| onion.slot).collect();
+        let table = circuit_keys.map(|keys| {
+            let partners = service.partners(&deposits, body_bytes);
+            LastTable::new(starts.clone(), slots.clone(), keys, partners.into())
+        });
         let bodies = [(&slots[..], replies.into_bytes())].into_iter();
         let answering = Answering::new(reply_keys, starts, body_bytes, bodies, pool);
-        Exchanged { answering, counts }
+        Exchanged { answering, table, counts }
     }
 }

@@ -7,6 +7,7 @@ use antiphon_onion::{ErasingRng, ReplyKey};
 use antiphon_wire::{Entry, Geometry, NEXT_HOP_BYTES, ShardIndex};
 
 use crate::buffers::{Buffer, BufferPool};
+use crate::circuits::LayerTable;
 use crate::erased::Erased;
 use crate::layer::closed_layer::{Admitted, ClosedLayer};
 use crate::layer::origin::Origin;
@@ -27,6 +28,8 @@ pub(crate) struct LeaveJob {
     pub(crate) departing: Departing,
     pub(crate) geometry: Geometry,
     pub(crate) shards: usize,
+    /// Whether the onions leave circuits behind.
+    pub(crate) circuits: bool,
     pub(crate) rng: ErasingRng,
     pub(crate) pool: BufferPool,
 }
@@ -38,6 +41,8 @@ pub(crate) struct Left {
     pub(crate) routes: Routes,
     pub(crate) reply_keys: Vec<ReplyKey>,
     pub(crate) starts: Vec<Slot>,
+    /// In a round that sets circuits up.
+    pub(crate) table: Option<LayerTable>,
     pub(crate) batches: Vec<Batch>,
     /// If there are many: the gathering of more batches.
     pub(crate) rest: Vec<GatherJob>,
@@ -70,9 +75,9 @@ impl Departing {
 
 impl LeaveJob {
     pub(super) fn run(self) -> Left {
-        let Self { departing, geometry, shards, mut rng, pool } = self;
+        let Self { departing, geometry, shards, circuits, mut rng, pool } = self;
         let origin = departing.origin();
-        let Admitted { starts, reply_keys, leaving, sources } = match departing {
+        let Admitted { starts, reply_keys, circuit_keys, leaving, sources } = match departing {
             Departing::Layer(closed) => closed.admit(),
             Departing::Gateway { entries, noise_entries, noise } => {
                 gateway(entries, &noise_entries, noise, geometry)
@@ -80,6 +85,9 @@ impl LeaveJob {
         };
         let item_bytes = geometry.onion_bytes(origin.next_layer());
         let (routes, gathering) = Routes::draw(leaving, shards, sources, item_bytes, &mut rng);
+        let table = circuits.then(|| {
+            LayerTable::new(starts.clone(), routes.clone(), circuit_keys.unwrap_or_default())
+        });
         let mut parts = gathering.parts(ONIONS_PER_JOB).into_iter();
         // The first part needs no job of its own: this one is on a core already.
         let batches = parts.next().map_or_else(Vec::new, |first| gathering.gather(first, &pool));
@@ -90,7 +98,7 @@ impl LeaveJob {
                 GatherJob { origin, gathering, receivers, pool }
             })
             .collect();
-        Left { origin, routes, reply_keys, starts, batches, rest }
+        Left { origin, routes, reply_keys, starts, table, batches, rest }
     }
 }
 
@@ -131,7 +139,7 @@ fn gateway(
     leaving.iter_mut().zip(0..).for_each(|(onion, slot)| onion.slot = slot);
     let starts = vec![0, leaving.len() as Slot];
     let sources = entries.into_iter().chain([noise]).collect();
-    Admitted { starts, reply_keys: Vec::new(), leaving, sources }
+    Admitted { starts, reply_keys: Vec::new(), circuit_keys: None, leaving, sources }
 }
 
 /// The shard that a client's entry goes to first.

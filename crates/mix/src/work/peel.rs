@@ -13,6 +13,8 @@ pub(crate) struct PeelJob {
     pub(crate) key: Arc<PeelKey>,
     pub(crate) context: RoundContext,
     pub(crate) layer: Layer,
+    /// Whether the onions leave circuits behind.
+    pub(crate) circuits: bool,
     pub(crate) block: Block,
 }
 
@@ -25,9 +27,12 @@ pub(crate) struct PeeledBlock {
 
 impl PeelJob {
     pub(super) fn run(self) -> PeeledBlock {
-        let Self { key, context, layer, mut block } = self;
+        let Self { key, context, layer, circuits, mut block } = self;
         let onions = block.onions.len() / context.geometry.onion_bytes(layer);
         let mut peeled = Peeled::with_capacity(onions);
+        if circuits {
+            peeled = peeled.with_circuits();
+        }
         if let Err(error) = peel_batch(&key, context, layer, &mut block.onions, &mut peeled) {
             unreachable!("a block holds whole onions of a layer of the epoch: {error}");
         }

@@ -34,7 +34,7 @@ pub fn beat_bounds(p: &Parameters, policy: &Policy) -> Result<(), DocumentError>
     }
     // One aborted round is not to be silence.
     if beats.span_ms() < 2 * u64::from(p.interval_ms) {
-        return out_of_range("number of beats: they have to cover two intervals of rounds");
+        return out_of_range("number of beats, which cover less than two intervals of rounds,");
     }
     let span_s = beats.span_ms().div_ceil(1000);
     if span_s > policy.longest_epoch_s.into() {

@@ -48,6 +48,12 @@ impl<T> EventLoop<T> {
                 let sent = link.map(|link| link.send_batch(header, bytes, item_bytes));
                 self.count_lost(&to, matches!(sent, Some(Ok(()))));
             }
+            Output::Cells { to, batch, bytes, item_bytes } => {
+                let header = Bytes::from(PeerMessage::Cells { batch }.to_bytes());
+                let link = self.outbound.get(&to);
+                let sent = link.map(|link| link.send_batch(header, bytes, item_bytes));
+                self.count_lost(&to, matches!(sent, Some(Ok(()))));
+            }
             Output::Client { to, message } => self.tell_client(to, message),
             Output::DropClient { client, reason } => {
                 self.drop_client(client, CloseReason::Protocol, metrics::dropped(reason));

@@ -2,7 +2,7 @@
 
 use antiphon_mix::{BatchKey, Input};
 use antiphon_transport::{Begun, CHUNK_HEAD_BYTES, Chunk, OutOfTurn, PeerReceiver};
-use antiphon_wire::{BatchHeader, Decode as _, Geometry, IdentityKey, PeerMessage};
+use antiphon_wire::{CellBatch, Decode as _, Geometry, IdentityKey, PeerMessage};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
@@ -73,9 +73,17 @@ struct Batches {
 
 /// A batch of which more may come.
 struct Batch {
-    key: BatchKey,
+    of: Of,
     /// Bytes that its header leaves room for.
     room: u64,
+}
+
+/// What a batch is of.
+enum Of {
+    /// Onions or replies of a round.
+    Round(BatchKey),
+    /// Cells of a beat.
+    Beat(CellBatch),
 }
 
 impl Batches {
@@ -85,14 +93,17 @@ impl Batches {
             Chunk::from_frame(frame).ok_or(Malformed::Piece)?;
         let (batch, input) = match self.begun.take(number)? {
             None => {
-                let (message, header) = header(&bytes, self.most_items)?;
-                let room = u64::from(header.count) * MOST_ITEM_BYTES;
-                let batch = Batch { key: BatchKey::of(&header), room };
-                (batch, Input::Peer { from: self.from, message })
+                let (message, of, count) = header(&bytes, self.most_items)?;
+                let room = u64::from(count) * MOST_ITEM_BYTES;
+                (Batch { of, room }, Input::Peer { from: self.from, message })
             }
             Some(mut batch) => {
                 batch.room = take(batch.room, &bytes)?;
-                let input = Input::PeerChunk { from: self.from, batch: batch.key, bytes };
+                let from = self.from;
+                let input = match batch.of {
+                    Of::Round(batch) => Input::PeerChunk { from, batch, bytes },
+                    Of::Beat(batch) => Input::PeerCells { from, batch, bytes },
+                };
                 (batch, input)
             }
         };
@@ -105,22 +116,28 @@ impl Batches {
 
 fn control(frame: &[u8]) -> Result<PeerMessage, Malformed> {
     match PeerMessage::from_bytes(frame) {
-        Ok(PeerMessage::Batch { .. }) => Err(Malformed::LooseHeader),
+        Ok(PeerMessage::Batch { .. } | PeerMessage::Cells { .. }) => Err(Malformed::LooseHeader),
         Ok(message) => Ok(message),
         Err(_) => Err(Malformed::Message),
     }
 }
 
-/// The header in a batch's first frame.
-fn header(frame: &[u8], most_items: u32) -> Result<(PeerMessage, BatchHeader), Malformed> {
+/// The header in a batch's first frame, what the batch is of, and how many items it has.
+fn header(frame: &[u8], most_items: u32) -> Result<(PeerMessage, Of, u32), Malformed> {
     let message = PeerMessage::from_bytes(frame).map_err(|_| Malformed::Header)?;
-    let PeerMessage::Batch { header } = &message else { return Err(Malformed::Header) };
-    let header = *header.claimed();
+    let (of, count) = match &message {
+        PeerMessage::Batch { header } => {
+            let header = header.claimed();
+            (Of::Round(BatchKey::of(header)), header.count)
+        }
+        PeerMessage::Cells { batch } => (Of::Beat(*batch), batch.count),
+        _ => return Err(Malformed::Header),
+    };
     // A batch may take as much memory as its count says.
-    if header.count > most_items {
+    if count > most_items {
         return Err(Malformed::TooMany);
     }
-    Ok((message, header))
+    Ok((message, of, count))
 }
 
 /// Bytes that are left of `room` after `chunk`.
@@ -133,7 +150,7 @@ fn take(room: u64, chunk: &Bytes) -> Result<u64, Malformed> {
 
 #[cfg(test)]
 mod tests {
-    use antiphon_wire::{Direction, Encode as _, Epoch, Round, SignedHeader};
+    use antiphon_wire::{BatchHeader, Direction, Encode as _, Epoch, Layer, Round, SignedHeader};
     use ed25519_dalek::SigningKey;
     use proptest::prelude::*;
 
@@ -197,6 +214,30 @@ mod tests {
         // Both have ended.
         let input = batches.input(frame(1, false, b"onion"));
         assert_eq!(input.err(), Some(Malformed::OutOfTurn(OutOfTurn)));
+    }
+
+    #[test]
+    fn cells_go_to_the_beat_that_their_header_names() {
+        let cells = |count| CellBatch {
+            epoch: Epoch(1),
+            round: Round(2),
+            beat: 3,
+            layer: Layer(4),
+            direction: Direction::Reply,
+            count,
+        };
+        let header = |count| PeerMessage::Cells { batch: cells(count) }.to_bytes();
+        assert_eq!(control(&header(1)), Err(Malformed::LooseHeader));
+        let mut batches = batches();
+        let input = batches.input(frame(0, false, &header(2)));
+        assert!(matches!(input, Ok(Input::Peer { .. })), "{input:?}");
+        match batches.input(frame(0, true, b"cell")) {
+            Ok(Input::PeerCells { batch, bytes, .. }) => {
+                assert_eq!((batch, &bytes[..]), (cells(2), &b"cell"[..]));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(batches.input(frame(1, false, &header(11))).err(), Some(Malformed::TooMany));
     }
 
     #[test]

@@ -129,11 +129,9 @@ impl Adversary for LeftOut {
                 // Verdicts name all filters by one digest, which has to be that of what the receiver was
                 // shown.
                 let mut claims = *verdict.claimed();
-                if matches!(claims.finding, Finding::Satisfied { .. }) {
-                    let filters = if from_us { &self.shown } else { &self.seen };
-                    claims.finding = Finding::Satisfied {
-                        filters: filters_digest(filters.values().map(filter_digest)),
-                    };
+                if let Finding::Satisfied { filters, .. } = &mut claims.finding {
+                    let shown = if from_us { &self.shown } else { &self.seen };
+                    *filters = filters_digest(shown.values().map(filter_digest));
                     *verdict = Signed::new(claims, keys.shard(from));
                 }
             }

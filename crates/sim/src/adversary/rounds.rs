@@ -38,12 +38,14 @@ impl<A: Adversary> Adversary for InRounds<A> {
 pub fn round_of(payload: &Payload) -> Option<Round> {
     Some(match payload {
         Payload::Batch { header, .. } => header.claimed().round,
+        Payload::Cells { batch, .. } => batch.round,
         Payload::Peer(message) => match message {
             PeerMessage::Batch { header } => header.claimed().round,
             PeerMessage::Filter { filter } => filter.claimed().round,
             PeerMessage::Verdict { verdict } => verdict.claimed().round,
             PeerMessage::Statements { statements } => statements.first()?.claimed().round,
             PeerMessage::AskStatements { round, .. } => *round,
+            PeerMessage::Cells { batch } => batch.round,
             PeerMessage::AskContribution { .. }
             | PeerMessage::Contribution { .. }
             | PeerMessage::NoContribution => return None,

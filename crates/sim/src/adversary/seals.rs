@@ -61,7 +61,10 @@ impl SealSpoiler {
                 // Any 32 bytes that are not the secret will do.
                 let mut secret = [0; 32];
                 secret[0] = 9;
-                let act = SealAct::Released { secret: SealSecret(secret) };
+                let SealAct::Released { announcement, .. } = claims.act else {
+                    return vec![released.clone()];
+                };
+                let act = SealAct::Released { secret: SealSecret(secret), announcement };
                 let claims = SealStatement { act, ..claims.clone() };
                 vec![Signed::new(claims, keys.shard(self.shard))]
             }

@@ -86,6 +86,12 @@ impl Network {
                     self.tell_shard(i, ShardInput::PeerChunk { from, batch, bytes });
                 }
             }
+            (Party::Shard(i), Payload::Cells { batch, bytes }) => {
+                let Some(from) = self.sender(sent.from) else { return };
+                let message = PeerMessage::Cells { batch };
+                self.tell_shard(i, ShardInput::Peer { from, message });
+                self.tell_shard(i, ShardInput::PeerCells { from, batch, bytes: bytes.into() });
+            }
             (Party::Shard(i), Payload::FromClient(message)) => {
                 if let Party::Client(client) = sent.from
                     && self.gateways[client] == i
@@ -234,6 +240,12 @@ impl Network {
                         if let Some(to) = self.position(&to).map(Party::Shard) {
                             let bytes = bytes.to_vec();
                             let payload = Payload::Batch { header, bytes, item_bytes };
+                            self.send(Sent { from, to, payload });
+                        }
+                    }
+                    ShardOutput::Cells { to, batch, bytes, .. } => {
+                        if let Some(to) = self.position(&to).map(Party::Shard) {
+                            let payload = Payload::Cells { batch, bytes: bytes.to_vec() };
                             self.send(Sent { from, to, payload });
                         }
                     }

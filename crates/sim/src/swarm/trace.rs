@@ -28,6 +28,10 @@ impl<A: Adversary> Adversary for Traced<A> {
                 header.encode(&mut seen);
                 seen.extend_from_slice(bytes);
             }
+            Payload::Cells { batch, bytes } => {
+                batch.encode(&mut seen);
+                seen.extend_from_slice(bytes);
+            }
             Payload::FromClient(message) => message.encode(&mut seen),
             Payload::ToClient(message) => message.encode(&mut seen),
         }

@@ -7,7 +7,8 @@ use antiphon_sim::adversary::{
 use antiphon_sim::scenario::{log, quick};
 use antiphon_sim::{Network, Party, Payload, Sent, Setup};
 use antiphon_wire::{
-    Layer, PeerMessage, Reason, Round, RoundOutcome, ShardIndex, Timestamp, ToCoordinator, ToShard,
+    Announcement, Layer, PeerMessage, Reason, Round, RoundOutcome, ShardIndex, Timestamp,
+    ToCoordinator, ToShard,
 };
 
 const LIAR: usize = 2;
@@ -54,9 +55,11 @@ fn report(
     says: impl Fn(Round) -> RoundOutcome,
 ) -> impl FnMut(Timestamp, Sent, &Keys) -> Vec<(u64, Sent)> {
     move |_, sent, _| match (&sent.payload, sent.to, sent.from) {
-        (Payload::ToShard(ToShard::Open { epoch, round }), Party::Shard(LIAR), _)
-            if *round >= FIRST =>
-        {
+        (
+            Payload::ToShard(ToShard::Open { announcement: Announcement { epoch, round, .. } }),
+            Party::Shard(LIAR),
+            _,
+        ) if *round >= FIRST => {
             let ended = ToCoordinator::Ended {
                 epoch: *epoch,
                 round: *round,

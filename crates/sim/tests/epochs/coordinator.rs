@@ -8,6 +8,8 @@ use antiphon_sim::scenario::{Talk, Verdict, log};
 use antiphon_sim::{Network, Party, Payload, Sent, Setup};
 use antiphon_wire::{Epoch, Reason, Round, RoundOutcome, Timestamp, ToCoordinator, ToShard};
 
+use crate::open;
+
 fn setup() -> Setup {
     let mut setup = Setup::small(4, 4).with_little_noise();
     setup.coordinator.epoch_rounds = 10;
@@ -52,7 +54,8 @@ fn a_round_opened_to_half_of_the_shards_is_aborted_and_free() {
     let round = Round(5);
     let mut talk = Talk::start(setup(), move |_: Timestamp, sent: Sent, _: &Keys| {
         let hidden = to_shard(&sent).is_some_and(|(shard, message)| {
-            shard < 2 && matches!(message, ToShard::Open { round: of, .. } if *of == round)
+            shard < 2
+                && matches!(message, ToShard::Open { announcement } if announcement.round == round)
         });
         if hidden { vec![] } else { vec![(0, sent)] }
     });
@@ -71,7 +74,7 @@ fn a_round_opened_late_at_one_shard_is_delivered_or_free() {
         let round = Round(5);
         let mut talk = Talk::start(setup(), move |_: Timestamp, sent: Sent, _: &Keys| {
             let late = to_shard(&sent).is_some_and(|(shard, message)| {
-                shard == 2 && matches!(message, ToShard::Open { round: of, .. } if *of == round)
+                shard == 2 && matches!(message, ToShard::Open { announcement } if announcement.round == round)
             });
             vec![(if late { late_ms } else { 0 }, sent)]
         });
@@ -122,12 +125,12 @@ fn a_shard_serves_no_round_of_an_expired_epoch() {
     let expiry = signed.document.expires_at;
     for i in 0..3 {
         shards.tell(i, ToShard::Publish { document: signed.clone() });
-        shards.tell(i, ToShard::Open { epoch: Epoch(1), round: Round(1) });
+        shards.tell(i, open(Epoch(1), Round(1)));
         assert_eq!(shards.saved(i).served_round, Round(1));
     }
     shards.now = expiry;
     for i in 0..3 {
-        let said = shards.tell(i, ToShard::Open { epoch: Epoch(1), round: Round(2) });
+        let said = shards.tell(i, open(Epoch(1), Round(2)));
         // Nobody waits for the round that was open: its keys are gone.
         let outcome = RoundOutcome::Withheld { reason: Reason::NotPrepared };
         assert!(
@@ -138,7 +141,7 @@ fn a_shard_serves_no_round_of_an_expired_epoch() {
         assert_eq!(shards.saved(i).served_round, Round(1));
         // Publishing it again brings nothing back.
         shards.tell(i, ToShard::Publish { document: signed.clone() });
-        shards.tell(i, ToShard::Open { epoch: Epoch(1), round: Round(3) });
+        shards.tell(i, open(Epoch(1), Round(3)));
         assert_eq!(shards.saved(i).served_round, Round(1));
     }
 }

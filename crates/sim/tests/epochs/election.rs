@@ -6,7 +6,9 @@ use antiphon_coordinator_core::{Notice, RoundResult};
 use antiphon_sim::adversary::{Adversary, Keys};
 use antiphon_sim::scenario::{log, quick};
 use antiphon_sim::{Network, Party, Payload, Sent, Setup};
-use antiphon_wire::{Epoch, Round, Standing, Term, Timestamp, ToCoordinator, ToShard};
+use antiphon_wire::{
+    Announcement, Epoch, Round, Standing, Term, Timestamp, ToCoordinator, ToShard,
+};
 
 /// The longest time without a new round after a leader is lost, in milliseconds, beside a round.
 const GAP_MS: u64 = 5000;
@@ -204,12 +206,15 @@ struct NeverStops {
 
 impl Adversary for NeverStops {
     fn on_message(&mut self, _: Timestamp, sent: Sent, _: &Keys) -> Vec<(u64, Sent)> {
-        let Payload::ToShard(ToShard::Open { epoch, round }) = &sent.payload else {
+        let Payload::ToShard(ToShard::Open { announcement }) = &sent.payload else {
             return vec![(0, sent)];
         };
-        let open = |round| Payload::ToShard(ToShard::Open { epoch: *epoch, round });
+        let Announcement { epoch, round, .. } = *announcement;
+        let open = |round| {
+            Payload::ToShard(ToShard::Open { announcement: Announcement::classic(epoch, round) })
+        };
         let from = Party::Coordinator(self.coordinator);
-        let same = Sent { from, to: sent.to, payload: open(*round) };
+        let same = Sent { from, to: sent.to, payload: open(round) };
         let next = Sent { from, to: sent.to, payload: open(round.next()) };
         vec![(0, same), (0, next), (0, sent)]
     }

@@ -16,3 +16,10 @@ mod rotation;
 mod suites;
 mod swarm;
 mod thousand;
+
+use antiphon_wire::{Announcement, Epoch, Round, ToShard};
+
+/// The coordinator's word that opens a round without beats.
+fn open(epoch: Epoch, round: Round) -> ToShard {
+    ToShard::Open { announcement: Announcement::classic(epoch, round) }
+}

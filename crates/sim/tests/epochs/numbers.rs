@@ -5,6 +5,8 @@ use antiphon_routing::VerifiedEpoch;
 use antiphon_sim::Setup;
 use antiphon_wire::{Epoch, Round, SignedDocument, ToShard};
 
+use crate::open;
+
 const ROUNDS: (u64, u64) = (1, 3);
 
 #[test]
@@ -65,7 +67,7 @@ fn an_epoch_number_is_signed_once_and_numbers_only_rise() {
         assert!(why.contains("keys are not in the document"), "{why}");
         // The document it signed before is of no use to it now.
         shards.tell(i, ToShard::Publish { document: signed.clone() });
-        shards.tell(i, ToShard::Open { epoch: Epoch(5), round: Round(1) });
+        shards.tell(i, open(Epoch(5), Round(1)));
         assert_eq!(shards.saved(i).served_round, Round(0));
         assert!(shards.contribution(i, 6, (7, 9)).is_some());
     }
@@ -83,7 +85,7 @@ fn a_round_is_served_under_one_document_only() {
     };
     let open = |shards: &mut Scripted, epoch, round| {
         for i in 0..3 {
-            shards.tell(i, ToShard::Open { epoch: Epoch(epoch), round: Round(round) });
+            shards.tell(i, open(Epoch(epoch), Round(round)));
         }
         [0, 1, 2].map(|i| shards.saved(i).served_round.0)
     };

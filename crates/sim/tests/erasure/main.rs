@@ -47,7 +47,7 @@ impl Seen {
                 let seals = contribution.seal_keys.iter();
                 self.seal_keys.extend(seals.map(|key| (contribution.epoch, *key)));
             }
-            Payload::ToShard(ToShard::Open { round, .. }) => self.opened = *round,
+            Payload::ToShard(ToShard::Open { announcement }) => self.opened = announcement.round,
             Payload::FromClient(FromClient::Submit { round, onions, .. }) => {
                 for onion in onions.0.chunks_exact(onions.0.len() / 2) {
                     self.from_clients.push((*round, *onion[2..].first_chunk().unwrap()));

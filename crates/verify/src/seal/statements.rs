@@ -2,8 +2,8 @@
 
 use antiphon_onion::{SealPublicKey, SealSecretKey};
 use antiphon_wire::{
-    BadSignature, Digest, Epoch, IdentityKey, Reason, Round, SealAct, SealStatement, ShardIndex,
-    Signed,
+    Announcement, BadSignature, Digest, Epoch, IdentityKey, Reason, Round, SealAct, SealStatement,
+    ShardIndex, Signed,
 };
 
 /// Reason why a statement does not count.
@@ -18,6 +18,9 @@ pub enum StatementError {
     /// Its shard did not sign it.
     #[error(transparent)]
     Signature(#[from] BadSignature),
+    /// It releases for another announcement than this shard's, or before the round was opened here.
+    #[error("shard {0} released its seal key for another announcement of the round")]
+    OtherAnnouncement(ShardIndex),
     /// The released secret is not that of the shard's published key.
     #[error("shard {0} released a secret that does not belong to its seal key")]
     WrongSecret(ShardIndex),
@@ -29,6 +32,8 @@ pub struct SealBoard {
     network: Digest,
     epoch: Epoch,
     round: Round,
+    /// Hash of the announcement that opened the round here, once one has.
+    announcement: Option<Digest>,
     published: Vec<SealPublicKey>,
     released: Vec<Option<SealSecretKey>>,
     withheld: Vec<Option<Reason>>,
@@ -43,11 +48,18 @@ impl SealBoard {
             network,
             epoch,
             round,
+            announcement: None,
             published,
             released: (0..shards).map(|_| None).collect(),
             withheld: vec![None; shards],
             statements: Vec::new(),
         }
+    }
+
+    /// The round is open here, announced so. No key can have been released without this shard's verdict, so
+    /// that none counts before.
+    pub fn open(&mut self, announcement: &Announcement) {
+        self.announcement = Some(announcement.digest());
     }
 
     /// Takes in a statement, and returns `true` if it is new. `identities` are those of the shards, in their
@@ -80,7 +92,10 @@ impl SealBoard {
             return Ok(false);
         }
         match &signed.verify(identity)?.act {
-            SealAct::Released { secret } => {
+            SealAct::Released { announcement, .. } if self.announcement != Some(*announcement) => {
+                return Err(StatementError::OtherAnnouncement(shard));
+            }
+            SealAct::Released { secret, .. } => {
                 let secret = SealSecretKey::from_bytes(secret.0)
                     .ok()
                     .filter(|secret| self.published[position].matches(secret))

@@ -1,22 +1,30 @@
 //! Collecting verdicts until every shard is satisfied over the same filters, or one is not.
 
 use antiphon_wire::{
-    BadSignature, Digest, Epoch, Finding, IdentityKey, Reason, Round, ShardIndex, Signed, Verdict,
+    Announcement, BadSignature, Digest, Epoch, Finding, IdentityKey, Reason, Round, ShardIndex,
+    Signed, Verdict,
 };
 
-/// The proof that every shard signed that it is satisfied over the same filters in this round.
+/// The proof that every shard signed that it is satisfied over the same filters in this round, and that the
+/// round was announced alike to all.
 ///
 /// Only a [`VerdictBoard`] makes one, and no seal key is released without one.
 #[derive(Debug)]
 pub struct AllSatisfied {
     epoch: Epoch,
     round: Round,
+    announcement: Digest,
 }
 
 impl AllSatisfied {
     /// Returns `true` if the proof is about this round.
     pub(crate) fn is_for(&self, epoch: Epoch, round: Round) -> bool {
         (self.epoch, self.round) == (epoch, round)
+    }
+
+    /// Hash of the announcement that all have in common.
+    pub(crate) fn announcement(&self) -> Digest {
+        self.announcement
     }
 }
 
@@ -39,6 +47,7 @@ pub enum VerdictError {
 pub struct VerdictBoard {
     epoch: Epoch,
     round: Round,
+    announcement: Digest,
     filters: Digest,
     satisfied: Vec<bool>,
     refused: bool,
@@ -56,9 +65,17 @@ pub enum Standing {
 }
 
 impl VerdictBoard {
-    /// A board for `shards` shards, over the filters that this shard received.
-    pub fn new(epoch: Epoch, round: Round, filters: Digest, shards: usize) -> Self {
-        Self { epoch, round, filters, satisfied: vec![false; shards], refused: false }
+    /// A board for `shards` shards, over the filters that this shard received, of the round that was announced
+    /// to it so.
+    pub fn new(announcement: &Announcement, filters: Digest, shards: usize) -> Self {
+        let Announcement { epoch, round, .. } = *announcement;
+        let announcement = announcement.digest();
+        Self { epoch, round, announcement, filters, satisfied: vec![false; shards], refused: false }
+    }
+
+    /// The finding of a shard that misses nothing.
+    pub fn satisfied(&self) -> Finding {
+        Finding::Satisfied { filters: self.filters, announcement: self.announcement }
     }
 
     /// Takes in a verdict; `identities` are those of the shards, in their order.
@@ -81,9 +98,7 @@ impl VerdictBoard {
             return Err(VerdictError::UnknownShard(shard));
         };
         let reason = match verdict.verify(identity)?.finding {
-            Finding::Satisfied { filters } if filters == self.filters => {
-                return Ok(self.satisfy(shard));
-            }
+            finding if finding == self.satisfied() => return Ok(self.satisfy(shard)),
             Finding::Satisfied { .. } => Reason::OtherFilters { shard },
             Finding::Complaint { at, missing } => {
                 Reason::MissingOnions { complainant: shard, at, missing }
@@ -96,7 +111,8 @@ impl VerdictBoard {
     fn satisfy(&mut self, shard: ShardIndex) -> Standing {
         let news = !std::mem::replace(&mut self.satisfied[shard.position()], true);
         if news && !self.refused && self.satisfied.iter().all(|&satisfied| satisfied) {
-            Standing::AllSatisfied(AllSatisfied { epoch: self.epoch, round: self.round })
+            let Self { epoch, round, announcement, .. } = *self;
+            Standing::AllSatisfied(AllSatisfied { epoch, round, announcement })
         } else {
             Standing::Waiting
         }
@@ -111,6 +127,8 @@ impl VerdictBoard {
 
 #[cfg(test)]
 mod tests {
+    use antiphon_wire::Timestamp;
+
     use super::*;
     use crate::testing::{identities, signing_keys};
 
@@ -122,40 +140,48 @@ mod tests {
         Signed::new(Verdict { epoch: EPOCH, round, shard: ShardIndex(shard), finding }, key)
     }
 
-    const SATISFIED: Finding = Finding::Satisfied { filters: Digest([5; 32]) };
+    const ANNOUNCED: Announcement = Announcement::classic(EPOCH, ROUND);
 
     fn board() -> VerdictBoard {
-        VerdictBoard::new(EPOCH, ROUND, Digest([5; 32]), 3)
+        VerdictBoard::new(&ANNOUNCED, Digest([5; 32]), 3)
+    }
+
+    fn satisfied() -> Finding {
+        Finding::Satisfied { filters: Digest([5; 32]), announcement: ANNOUNCED.digest() }
     }
 
     #[test]
     fn the_proof_takes_every_shard() {
         let (mut board, ids) = (board(), identities(3));
         for shard in [0, 2, 2, 0] {
-            let standing = board.record(&verdict(shard, ROUND, SATISFIED), &ids).unwrap();
+            let standing = board.record(&verdict(shard, ROUND, satisfied()), &ids).unwrap();
             assert!(matches!(standing, Standing::Waiting));
         }
         assert_eq!(board.first_missing(), Some(ShardIndex(1)));
-        let standing = board.record(&verdict(1, ROUND, SATISFIED), &ids).unwrap();
+        let standing = board.record(&verdict(1, ROUND, satisfied()), &ids).unwrap();
         assert!(matches!(standing, Standing::AllSatisfied(_)));
     }
 
     #[test]
-    fn a_complaint_or_other_filters_refuse_for_good() {
+    fn a_complaint_other_filters_or_another_announcement_refuse_for_good() {
         let complaint = Finding::Complaint { at: ShardIndex(2), missing: 4 };
-        let others = Finding::Satisfied { filters: Digest([6; 32]) };
+        let announcement = ANNOUNCED.digest();
+        let others = Finding::Satisfied { filters: Digest([6; 32]), announcement };
+        let moved = Announcement { first_beat: Timestamp(1), ..ANNOUNCED }.digest();
+        let announced = Finding::Satisfied { filters: Digest([5; 32]), announcement: moved };
         for (finding, expected) in [
             (
                 complaint,
                 Reason::MissingOnions { complainant: ShardIndex(1), at: ShardIndex(2), missing: 4 },
             ),
             (others, Reason::OtherFilters { shard: ShardIndex(1) }),
+            (announced, Reason::OtherFilters { shard: ShardIndex(1) }),
         ] {
             let (mut board, ids) = (board(), identities(3));
             let standing = board.record(&verdict(1, ROUND, finding), &ids).unwrap();
             assert!(matches!(standing, Standing::Refused(reason) if reason == expected));
             for shard in [0, 1, 2] {
-                let standing = board.record(&verdict(shard, ROUND, SATISFIED), &ids).unwrap();
+                let standing = board.record(&verdict(shard, ROUND, satisfied()), &ids).unwrap();
                 assert!(matches!(standing, Standing::Waiting), "a shard changed its mind");
             }
         }
@@ -165,11 +191,11 @@ mod tests {
     fn forged_and_misplaced_verdicts_do_not_count() {
         let (mut board, ids) = (board(), identities(3));
         let forged = Signed::new(
-            Verdict { epoch: EPOCH, round: ROUND, shard: ShardIndex(0), finding: SATISFIED },
+            Verdict { epoch: EPOCH, round: ROUND, shard: ShardIndex(0), finding: satisfied() },
             &signing_keys(3)[1],
         );
         assert!(matches!(board.record(&forged, &ids), Err(VerdictError::Signature(_))));
-        let late = verdict(0, Round(39), SATISFIED);
+        let late = verdict(0, Round(39), satisfied());
         assert!(matches!(board.record(&late, &ids), Err(VerdictError::OtherRound)));
         assert_eq!(board.first_missing(), Some(ShardIndex(0)));
     }

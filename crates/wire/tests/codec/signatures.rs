@@ -241,7 +241,10 @@ fn signed_bytes_stay_what_they_are() {
         fingerprint(signed.list().claimed()),
         fingerprint(&filter),
         fingerprint(&verdict),
-        fingerprint(&statement(SealAct::Released { secret: antiphon_wire::SealSecret([5; 32]) })),
+        fingerprint(&statement(SealAct::Released {
+            secret: antiphon_wire::SealSecret([5; 32]),
+            announcement: Digest([6; 32]),
+        })),
         fingerprint(&statement(SealAct::Withheld { reason })),
         fingerprint(&list()),
         fingerprint(&document()),

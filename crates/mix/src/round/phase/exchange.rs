@@ -56,7 +56,8 @@ impl Exchanging {
     /// Layer L has its replies.
     pub(super) fn on_done(self, cx: &mut Cx<'_>, exchanged: Exchanged) -> Phase {
         let Self { deadlines, outcome } = self;
-        let Exchanged { answering, counts } = exchanged;
+        let Exchanged { answering, table, counts } = exchanged;
+        table.into_iter().for_each(|table| cx.shared.circuits.exchange(table));
         cx.shared.counts.pairs = counts.pairs;
         cx.shared.counts.singles = counts.singles;
         cx.answer_onions(Origin::Layer(cx.geometry().last_layer()), answering);

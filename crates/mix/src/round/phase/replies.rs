@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use antiphon_wire::{Blob, RoundOutcome, Timestamp, ToClient};
+use antiphon_wire::{Announcement, Blob, RoundOutcome, Timestamp, ToClient};
 
+use crate::circuits::Circuits;
 use crate::layer::origin::Origin;
 use crate::layer::routes::Batch;
 use crate::round::cx::{Cx, Shared};
@@ -47,6 +48,9 @@ impl Replying {
         match origin {
             Origin::Gateway => {
                 cx.answer_clients(&batches);
+                if self.outcome == RoundOutcome::Delivered {
+                    cx.leave_circuits(*self.deadlines.announcement());
+                }
                 cx.end(self.outcome, self.deadlines.opened())
             }
             Origin::Layer(layer) => {
@@ -62,6 +66,15 @@ impl Replying {
 }
 
 impl Cx<'_> {
+    /// Hands over what the round leaves behind for its beats, if it has any and this shard processed all of it.
+    fn leave_circuits(&mut self, announcement: Announcement) {
+        let Some(tables) = self.shared.circuits.finish(self.geometry().layers()) else { return };
+        let released = self.shared.statements.released();
+        debug_assert_eq!(released.len(), self.context.shards(), "the seal opened with all keys");
+        let clients = self.shared.submissions.clients().collect();
+        self.outputs.circuits = Some(Circuits { announcement, tables, released, clients });
+    }
+
     fn answer_clients(&mut self, batches: &[Batch]) {
         let pairs = self.context.epoch.parameters().pairs_per_client;
         let each = 2 * usize::from(pairs) * self.geometry().body_bytes();

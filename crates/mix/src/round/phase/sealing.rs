@@ -23,8 +23,9 @@ use antiphon_verify::{
     Standing, VerdictBoard, filter_digest,
 };
 use antiphon_wire::{
-    BatchHeader, Blob, Digest, Direction, FilterSalt, FilterStatement, Finding, PeerMessage,
-    Reason, RoundOutcome, SealStatement, ShardIndex, Signed, Timestamp, Verdict,
+    Announcement, BatchHeader, Blob, Digest, Direction, FilterSalt, FilterStatement, Finding,
+    PeerMessage, Reason, RoundOutcome, SealAct, SealStatement, ShardIndex, Signed, Timestamp,
+    Verdict,
 };
 use bytes::Bytes;
 use rand::Rng as _;
@@ -268,15 +269,15 @@ impl Judging {
     pub(super) fn on_judged(self, cx: &mut Cx<'_>, judged: Judged) -> Phase {
         let Self { deadlines, layers, keeper, early } = self;
         let Judged { filters, missing } = judged;
+        let board = VerdictBoard::new(deadlines.announcement(), filters, cx.context.shards());
         let finding = match missing {
             Some((at, missing)) => Finding::Complaint { at, missing },
-            None => Finding::Satisfied { filters },
+            None => board.satisfied(),
         };
         let (epoch, round, shard) = (cx.context.epoch.epoch(), cx.round, cx.context.me);
         let verdict = Verdict { epoch, round, shard, finding };
         let verdict = Signed::new(verdict, &cx.context.identity);
         cx.tell_all(&PeerMessage::Verdict { verdict: verdict.clone() });
-        let board = VerdictBoard::new(epoch, round, filters, cx.context.shards());
         let mut phase = Phase::Verdicts(Verdicts { deadlines, layers, keeper, board });
         if let Finding::Complaint { at, missing } = finding {
             let reason = Reason::MissingOnions { complainant: shard, at, missing };
@@ -558,6 +559,11 @@ impl Statements {
         Self { board, answered: BTreeSet::new() }
     }
 
+    /// The round is open here, announced so.
+    pub(super) fn open(&mut self, announcement: &Announcement) {
+        self.board.open(announcement);
+    }
+
     /// Returns true if every shard has said something.
     pub(super) fn are_complete(&self) -> bool {
         self.board.is_complete()
@@ -570,6 +576,14 @@ impl Statements {
 
     pub(super) fn all(&self) -> &[Signed<SealStatement>] {
         self.board.statements()
+    }
+
+    /// The releases among them.
+    pub(super) fn released(&self) -> Vec<Signed<SealStatement>> {
+        let releases = |signed: &&Signed<SealStatement>| {
+            matches!(signed.claimed().act, SealAct::Released { .. })
+        };
+        self.board.statements().iter().filter(releases).cloned().collect()
     }
 
     pub(super) fn erase_secrets(&mut self) {

@@ -1,6 +1,6 @@
 //! Clients' onions, and this shard's noise, until the gateway sends them to layer 1.
 
-use antiphon_wire::{Layer, Reason, Timestamp};
+use antiphon_wire::{Announcement, Layer, Reason, Timestamp};
 
 use crate::ClientId;
 use crate::noise::NoiseBatch;
@@ -39,11 +39,13 @@ impl Early {
     pub(in crate::round) fn open(
         self,
         cx: &mut Cx<'_>,
+        announcement: Announcement,
         awaited: Vec<ClientId>,
         wait_ms: u64,
     ) -> Phase {
         let epoch = &cx.context.epoch;
-        let deadlines = Deadlines::new(cx.now, *epoch.parameters(), epoch.geometry());
+        let deadlines = Deadlines::new(cx.now, announcement, *epoch.parameters(), epoch.geometry());
+        cx.shared.statements.open(&announcement);
         cx.shared.tracer.opened();
         cx.shared.submissions.expect(awaited, cx.now.plus_ms(wait_ms));
         let Self { first, undecided, noise } = self;

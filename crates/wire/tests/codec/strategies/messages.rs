@@ -106,7 +106,7 @@ pub(crate) fn to_shard() -> impl Strategy<Value = ToShard> {
             contribution: Arc::new(contribution)
         }),
         signed_document().prop_map(|document| ToShard::Publish { document }),
-        (epoch(), round()).prop_map(|(epoch, round)| ToShard::Open { epoch, round }),
+        announcement().prop_map(|announcement| ToShard::Open { announcement }),
         blob().prop_map(|reason| ToShard::Reject { reason }),
         Just(ToShard::Release),
         Just(ToShard::AskClock),
@@ -151,9 +151,8 @@ pub(crate) fn to_client() -> impl Strategy<Value = ToClient> {
             round,
             reason
         }),
-        (announcement(), vec(signed(seal_statement()), 0..4)).prop_map(
-            |(announcement, statements)| ToClient::Circuits { announcement, statements }
-        ),
+        (announcement(), vec(signed(seal_statement()), 0..4))
+            .prop_map(|(announcement, statements)| ToClient::Circuits { announcement, statements }),
         (epoch(), round(), any::<u64>(), blob()).prop_map(|(epoch, round, beat, cells)| {
             ToClient::Cells { epoch, round, beat, cells }
         }),
@@ -173,5 +172,6 @@ pub(crate) fn peer_message() -> impl Strategy<Value = PeerMessage> {
             contribution: Arc::new(contribution)
         }),
         Just(PeerMessage::NoContribution),
+        cell_batch().prop_map(|batch| PeerMessage::Cells { batch }),
     ]
 }

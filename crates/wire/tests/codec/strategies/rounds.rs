@@ -1,8 +1,8 @@
 //! What shards sign in a round.
 
 use antiphon_wire::{
-    BatchHeader, Direction, FilterSalt, FilterStatement, Finding, Reason, SealAct, SealSecret,
-    SealStatement, SignedHeader, Verdict,
+    BatchHeader, CellBatch, Direction, FilterSalt, FilterStatement, Finding, Reason, SealAct,
+    SealSecret, SealStatement, SignedHeader, Verdict,
 };
 use ed25519_dalek::SigningKey;
 use proptest::collection::vec;
@@ -10,8 +10,12 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn direction() -> impl Strategy<Value = Direction> {
+    prop_oneof![Just(Direction::Forward), Just(Direction::Reply)]
+}
+
 pub(crate) fn batch_header() -> impl Strategy<Value = BatchHeader> {
-    let way = prop_oneof![Just(Direction::Forward), Just(Direction::Reply)];
+    let way = direction();
     (any::<u16>(), epoch(), round(), layer(), way, [shard(), shard()], any::<u32>(), digest())
         .prop_map(|(version, epoch, round, layer, direction, ends, count, hash)| BatchHeader {
             version,
@@ -49,7 +53,8 @@ pub(crate) fn filter_statement() -> impl Strategy<Value = FilterStatement> {
 
 pub(crate) fn finding() -> impl Strategy<Value = Finding> {
     prop_oneof![
-        digest().prop_map(|filters| Finding::Satisfied { filters }),
+        (digest(), digest())
+            .prop_map(|(filters, announcement)| Finding::Satisfied { filters, announcement }),
         (shard(), any::<u32>()).prop_map(|(at, missing)| Finding::Complaint { at, missing }),
     ]
 }
@@ -61,6 +66,19 @@ pub(crate) fn verdict() -> impl Strategy<Value = Verdict> {
         shard,
         finding,
     })
+}
+
+pub(crate) fn cell_batch() -> impl Strategy<Value = CellBatch> {
+    (epoch(), round(), any::<u64>(), layer(), direction(), any::<u32>()).prop_map(
+        |(epoch, round, beat, layer, direction, count)| CellBatch {
+            epoch,
+            round,
+            beat,
+            layer,
+            direction,
+            count,
+        },
+    )
 }
 
 pub(crate) fn reason() -> impl Strategy<Value = Reason> {
@@ -81,7 +99,10 @@ pub(crate) fn reason() -> impl Strategy<Value = Reason> {
 
 pub(crate) fn seal_act() -> impl Strategy<Value = SealAct> {
     prop_oneof![
-        bytes_32().prop_map(|secret| SealAct::Released { secret: SealSecret(secret) }),
+        (bytes_32(), digest()).prop_map(|(secret, announcement)| SealAct::Released {
+            secret: SealSecret(secret),
+            announcement,
+        }),
         reason().prop_map(|reason| SealAct::Withheld { reason }),
     ]
 }

@@ -1,0 +1,168 @@
+//! The beats that follow rounds: cells go the ways that their round's onions went.
+//!
+//! Nothing here decides anything but when a stop closes, which the schedule says at the latest, and nothing fails:
+//! what is missing is filled in. A batch of one round, beat, layer and direction is processed once, and never sent
+//! again.
+
+mod inbound;
+mod lateness;
+mod passage;
+mod round_beats;
+mod stop;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use antiphon_onion::ErasingRng;
+use antiphon_wire::{
+    CellBatch, Digest, Epoch, IdentityKey, Round, ShardIndex, Timestamp, ToClient,
+};
+
+use crate::buffers::BufferPool;
+use crate::circuits::Circuits;
+use crate::io::{ClientId, Output};
+use crate::work::MovedCells;
+use lateness::Lateness;
+use round_beats::RoundBeats;
+pub(crate) use stop::Stop;
+
+/// Rounds whose tables are kept at once: the one whose beats run, its successor, and one of which beats are still
+/// under way.
+const MOST_ROUNDS: usize = 3;
+
+/// The shards of a round's epoch, in their order, and which of them this is.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) identities: Arc<[IdentityKey]>,
+    pub(crate) me: ShardIndex,
+    /// Cells of one client in a beat.
+    pub(crate) cells_per_client: u32,
+}
+
+impl Place {
+    /// The identity of one of the shards.
+    fn identity(&self, shard: ShardIndex) -> &IdentityKey {
+        &self.identities[shard.position()]
+    }
+}
+
+/// The beats of all rounds that have left circuits here.
+#[derive(Debug, Default)]
+pub(crate) struct Beats {
+    rounds: BTreeMap<Round, RoundBeats>,
+    lateness: Lateness,
+}
+
+impl Beats {
+    /// A round has opened, and its beats follow. It takes over from rounds before it, and from nobody that came
+    /// after it. Returns the evidence for clients.
+    pub(crate) fn begin(
+        &mut self,
+        circuits: Circuits,
+        place: Place,
+        pool: BufferPool,
+        rng: ErasingRng,
+    ) -> Option<Arc<ToClient>> {
+        let round = circuits.announcement.round;
+        let beats = RoundBeats::new(circuits, place, pool, rng)?;
+        let evidence = Arc::clone(beats.evidence());
+        self.rounds.insert(round, beats);
+        let announced: Vec<_> = self.rounds.values().map(|beats| *beats.announcement()).collect();
+        for (position, beats) in self.rounds.values_mut().enumerate() {
+            announced[position + 1..].iter().for_each(|successor| beats.end_before(successor));
+        }
+        if self.rounds.len() > MOST_ROUNDS {
+            self.rounds.pop_first();
+        }
+        Some(evidence)
+    }
+
+    /// The evidence of all rounds whose beats run or are to run, the oldest first.
+    pub(crate) fn evidence(&self) -> impl Iterator<Item = &Arc<ToClient>> {
+        self.rounds.values().map(RoundBeats::evidence)
+    }
+
+    /// The most beats that one of the rounds has: as many messages does a client send for it.
+    pub(crate) fn most_beats(&self) -> u32 {
+        let beats = self.rounds.values().map(|beats| beats.announcement().beats.beats);
+        beats.max().unwrap_or(0).into()
+    }
+
+    fn of(&mut self, epoch: Epoch, round: Round) -> Option<(&mut RoundBeats, &mut Lateness)> {
+        let beats = self.rounds.get_mut(&round)?;
+        (beats.announcement().epoch == epoch).then_some((beats, &mut self.lateness))
+    }
+
+    /// Another shard announces a batch of cells.
+    pub(crate) fn on_batch(&mut self, now: Timestamp, from: &IdentityKey, batch: &CellBatch) {
+        if let Some((beats, lateness)) = self.of(batch.epoch, batch.round) {
+            beats.on_batch(now, from, batch, lateness);
+        }
+    }
+
+    /// Part of another shard's batch.
+    pub(crate) fn on_cells(
+        &mut self,
+        now: Timestamp,
+        from: &IdentityKey,
+        batch: &CellBatch,
+        bytes: &[u8],
+    ) {
+        if let Some((beats, lateness)) = self.of(batch.epoch, batch.round) {
+            beats.on_cells(now, from, batch, bytes, lateness);
+        }
+    }
+
+    /// A client's cells. They are taken once for a beat, before its gateways close, over the link that the client is
+    /// at; all others are nothing.
+    pub(crate) fn on_client(
+        &mut self,
+        now: Timestamp,
+        client: ClientId,
+        (epoch, round, beat): (Epoch, Round, u64),
+        cells: &[u8],
+    ) {
+        if let Some((beats, _)) = self.of(epoch, round) {
+            beats.on_client(now, client, beat, cells);
+        }
+    }
+
+    /// A client is at another link now: whoever has the ticket gets the round's cells. Returns whether there is one.
+    pub(crate) fn resume(
+        &mut self,
+        client: ClientId,
+        (epoch, round): (Epoch, Round),
+        ticket: &Digest,
+    ) -> bool {
+        self.of(epoch, round).is_some_and(|(beats, _)| beats.resume(client, ticket))
+    }
+
+    /// A client's link is gone.
+    pub(crate) fn client_left(&mut self, client: ClientId) {
+        self.rounds.values_mut().for_each(|beats| beats.client_left(client));
+    }
+
+    /// Cells have been moved at a stop.
+    pub(crate) fn on_moved(&mut self, moved: MovedCells, out: &mut VecDeque<Output>) {
+        let (epoch, round) = (moved.context.epoch, moved.context.round);
+        if let Some((beats, _)) = self.of(epoch, round) {
+            beats.on_moved(moved, out);
+        }
+    }
+
+    /// Closes what is due, and erases tables that are of no more use.
+    pub(crate) fn on_time(&mut self, now: Timestamp, out: &mut VecDeque<Output>) {
+        for beats in self.rounds.values_mut() {
+            beats.on_time(now, &mut self.lateness, out);
+        }
+        self.rounds.retain(|_, beats| !beats.is_over(now));
+        if self.rounds.is_empty() {
+            self.lateness.forget();
+        }
+    }
+
+    /// The next moment at which time alone changes something.
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        self.rounds.values().filter_map(RoundBeats::next_deadline).min()
+    }
+}

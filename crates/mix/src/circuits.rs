@@ -1,0 +1,26 @@
+//! What a round leaves behind for its beats: for each layer, which cell goes on to where, under which key.
+//!
+//! Tables are of onions that this shard processed, in the order in which they left. They are in memory alone,
+//! and never change: a shard that was started again has none. They hold 36 bytes a circuit and hop, and link all
+//! beats of the round for whoever seizes them; dropping them erases them.
+
+mod making;
+mod tables;
+
+pub(crate) use making::Making;
+pub(crate) use tables::{LastTable, LayerTable, Tables, groups};
+
+use antiphon_wire::{Announcement, Digest, SealStatement, Signed};
+
+use crate::io::ClientId;
+
+/// All that a round which opened leaves behind at one shard.
+#[derive(Debug)]
+pub(crate) struct Circuits {
+    pub(crate) announcement: Announcement,
+    pub(crate) tables: Tables,
+    /// The releases of all shards: the evidence that the round's beats run.
+    pub(crate) released: Vec<Signed<SealStatement>>,
+    /// Clients of this gateway, in the order of their onions, with the hashes of their tickets.
+    pub(crate) clients: Vec<(ClientId, Digest)>,
+}

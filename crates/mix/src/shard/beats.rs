@@ -1,0 +1,66 @@
+//! The shard's part in beats: rounds hand their circuits over, peers and clients their cells.
+
+use antiphon_wire::{Announcement, CellBatch, Epoch, IdentityKey, Round, Timestamp};
+
+use crate::beats::Place;
+use crate::circuits::Circuits;
+use crate::io::{ClientId, Output};
+use crate::shard::Shard;
+
+impl Shard {
+    /// A round has left circuits: its beats follow, and all clients get the evidence.
+    pub(super) fn begin_beats(&mut self, now: Timestamp, circuits: Circuits) {
+        let Announcement { epoch, round, .. } = circuits.announcement;
+        let Some(machine) = self.rounds.get(&round) else { return };
+        let context = machine.context();
+        debug_assert_eq!(context.epoch.epoch(), epoch, "circuits are of their round's epoch");
+        let place = Place {
+            identities: context.identities.clone(),
+            me: context.me,
+            cells_per_client: 2 * u32::from(context.epoch.parameters().pairs_per_client),
+        };
+        let rng = self.entropy.generator();
+        let Some(evidence) = self.beats.begin(circuits, place, self.pool.clone(), rng) else {
+            return;
+        };
+        for to in self.clients.links() {
+            let message = evidence.clone();
+            self.outputs.push_back(Output::Client { to, message });
+        }
+        self.beats.on_time(now, &mut self.outputs);
+    }
+
+    /// Another shard announces cells.
+    pub(super) fn cell_batch(&mut self, now: Timestamp, from: &IdentityKey, batch: &CellBatch) {
+        self.beats.on_batch(now, from, batch);
+    }
+
+    /// Part of another shard's cells.
+    pub(super) fn peer_cells(
+        &mut self,
+        now: Timestamp,
+        from: &IdentityKey,
+        batch: &CellBatch,
+        bytes: &[u8],
+    ) {
+        self.beats.on_cells(now, from, batch, bytes);
+    }
+
+    /// A client's cells of a beat. Where the round has no circuits they are for nothing, and no answer says so: which
+    /// rounds have circuits is public.
+    pub(super) fn client_cells(
+        &mut self,
+        now: Timestamp,
+        from: ClientId,
+        beat: (Epoch, Round, u64),
+        cells: &[u8],
+    ) {
+        self.beats.on_client(now, from, beat, cells);
+    }
+
+    /// Tells a client that has just linked whose beats run.
+    pub(super) fn show_evidence(&mut self, to: ClientId) {
+        let evidence = self.beats.evidence().cloned();
+        self.outputs.extend(evidence.map(|message| Output::Client { to, message }));
+    }
+}
