@@ -1,6 +1,7 @@
 //! What happens in a round: what honest networks do, and every way to spoil one.
 
 mod batches;
+mod beats;
 mod clients;
 mod drop;
 mod filters;

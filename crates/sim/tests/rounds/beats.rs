@@ -1,0 +1,267 @@
+//! Beats: cells that follow the onions of a round, whoever is late, gone or lying.
+
+mod world;
+
+use antiphon_wire::{CellBatch, Direction, Round};
+
+use world::{CLIENTS, World};
+
+/// The beats of the first round.
+const BEATS: u64 = world::BEATS as u64;
+
+#[test]
+fn cells_reach_the_partner_in_every_beat_and_come_back_to_who_is_alone() {
+    let mut world = World::new();
+    world.open_round(1);
+    world.run_to_end(1);
+    for client in 0..CLIENTS {
+        for beat in 0..BEATS {
+            let back = world.clients[client].back(1, beat).expect("cells come back in every beat");
+            // The first circuits of 0 and 1 met, and those of 2 and 3; the second ones are alone.
+            assert_eq!(back[0], world::content(client ^ 1, 0, 1, beat), "{client} in {beat}");
+            assert_eq!(back[1], world::content(client, 1, 1, beat), "{client} in {beat}");
+        }
+    }
+    world.assert_each_batch_was_sent_once();
+}
+
+/// The coordinator says nothing after the opening, and its link is cut before the first beat.
+#[test]
+fn beats_run_without_the_coordinator() {
+    let mut world = World::new();
+    world.open_round(1);
+    world.run_until(world.first_beat(1));
+    world.lose_coordinator();
+    world.run_to_end(1);
+    for beat in 0..BEATS {
+        let back = world.clients[0].back(1, beat).expect("cells come back");
+        assert_eq!(back[0], world::content(1, 0, 1, beat));
+    }
+}
+
+#[test]
+fn sizes_and_numbers_of_batches_are_the_rounds_whatever_is_missing() {
+    let view = |spoil: fn(&CellBatch, usize) -> bool, silent: bool| {
+        let mut world = World::new();
+        world.drop_cells(spoil);
+        if silent {
+            world.clients[1].is_silent = true;
+        }
+        world.open_round(1);
+        world.run_to_end(1);
+        for client in 0..CLIENTS {
+            for beat in 0..BEATS {
+                assert!(world.clients[client].back(1, beat).is_some(), "{client} in {beat}");
+            }
+        }
+        world.assert_each_batch_was_sent_once();
+        world.sizes()
+    };
+    let all = view(|_, _| false, false);
+    let spoilt: [(fn(&CellBatch, usize) -> bool, bool); 4] = [
+        (|batch, from| from == 1 && batch.beat == 2, false),
+        (|batch, _| batch.layer.0 == 2 && batch.direction == Direction::Forward, false),
+        (|batch, from| from == 0 && batch.direction == Direction::Reply, false),
+        (|_, _| false, true),
+    ];
+    for (spoil, silent) in spoilt {
+        assert_eq!(view(spoil, silent), all);
+    }
+}
+
+#[test]
+fn a_beat_that_loses_cells_leaves_the_next_ones_as_they_were() {
+    let mut world = World::new();
+    world.drop_cells(|batch, _| batch.beat == 2);
+    world.open_round(1);
+    world.run_to_end(1);
+    for client in 0..CLIENTS {
+        for beat in 0..BEATS {
+            let back = world.clients[client].back(1, beat).expect("cells come back");
+            let expected = world::content(client ^ 1, 0, 1, beat);
+            assert_eq!(back[0] == expected, beat != 2, "{client} in {beat}");
+        }
+    }
+}
+
+#[test]
+fn a_batch_that_comes_again_changed_is_not_processed_again() {
+    let mut world = World::new();
+    // Each batch of one beat comes twice, the second time with a cell flipped.
+    world.repeat_cells(|batch, _| batch.beat == 1);
+    world.open_round(1);
+    world.run_to_end(1);
+    world.assert_each_batch_was_sent_once();
+    for client in 0..CLIENTS {
+        let back = world.clients[client].back(1, 1).expect("cells come back");
+        assert_eq!(back[0], world::content(client ^ 1, 0, 1, 1));
+    }
+}
+
+/// What leaves an honest shard is new wherever it is seen: cells that were sent before, in another beat, at another
+/// place or with a bit flipped, meet a permutation that has not been used.
+#[test]
+fn no_two_cells_between_shards_are_equal_whatever_is_repeated_replayed_or_dropped() {
+    let acts: [fn(&mut World); 5] = [
+        |_| {},
+        |world| world.repeat_cells(|batch, from| from == 1 || batch.layer.0 == 2),
+        |world| world.replay_cells(|batch, from| from == 1 && batch.beat > 0),
+        |world| world.flip_first_cell(|_, from| from == 2),
+        |world| world.drop_cells(|batch, from| from == 0 && batch.beat.is_multiple_of(2)),
+    ];
+    for act in acts {
+        let mut world = World::new();
+        act(&mut world);
+        world.open_round(1);
+        world.run_to_end(1);
+        let (cells, distinct) = world.cells_seen();
+        assert!(cells > 1000);
+        assert_eq!(distinct, cells);
+    }
+}
+
+#[test]
+fn a_flipped_bit_makes_noise_of_one_cell_and_of_nothing_else() {
+    let mut world = World::new();
+    world.flip_first_cell(|batch, from| {
+        batch.beat == 1 && from == 0 && batch.layer.0 == 2 && batch.direction == Direction::Forward
+    });
+    world.open_round(1);
+    world.run_to_end(1);
+    let mut spoilt = 0;
+    for client in 0..CLIENTS {
+        let back = world.clients[client].back(1, 1).expect("cells come back");
+        for (circuit, found) in back.iter().enumerate() {
+            let partner = if circuit == 0 { client ^ 1 } else { client };
+            let expected = world::content(partner, circuit, 1, 1);
+            if *found != expected {
+                spoilt += 1;
+                let same = found.iter().zip(&expected).filter(|(a, b)| a == b).count();
+                assert!(same < 16, "a flipped bit arrived as one");
+            }
+        }
+    }
+    // One cell to each of the other shards and to itself: noise is among them.
+    assert!(spoilt <= 3 * 2, "{spoilt}");
+}
+
+#[test]
+fn a_late_batch_is_filled_and_a_slow_peer_is_waited_for_no_longer_than_the_schedule() {
+    let mut world = World::new();
+    // Nothing of shard 2 comes in beats 1 to 5.
+    world.drop_cells(|batch, from| from == 2 && (1..6).contains(&batch.beat));
+    world.open_round(1);
+    world.run_to_end(1);
+    let took: Vec<_> = (0..BEATS).map(|beat| world.took_ms(1, beat)).collect();
+    let (quick, full) = (took[0], world.passage_ms());
+    assert!(quick < full / 2, "{took:?}");
+    // While it is waited for, a beat takes as long as the schedule; once three were missed, no longer.
+    assert!(took[1] >= full - 2 * world::LAYER_MS, "{took:?}");
+    assert!(took[4].max(took[5]) < full / 2, "{took:?}");
+    // One batch in time, and it is waited for again.
+    for (client, beat) in [(0, 7), (1, 7), (2, 8), (3, 8)] {
+        let back = world.clients[client].back(1, beat).expect("cells come back");
+        assert_eq!(back[0], world::content(client ^ 1, 0, 1, beat), "{client} in {beat}");
+    }
+}
+
+#[test]
+fn a_client_has_one_message_a_beat_and_none_for_another() {
+    let mut world = World::new();
+    world.open_round(1);
+    world.run_until(world.first_beat(1).plus_ms(10));
+    // Beat 1 is open: the first message counts, and no other replaces it. Neither does a client's cells of another
+    // size, of a beat long over, or far ahead.
+    world.say_cells(0, 1, 1, world.wrapped(0, 1, 1));
+    world.say_cells(0, 1, 1, vec![9; world::CELL * 2]);
+    world.say_cells(2, 1, 1, vec![9; world::CELL]);
+    world.say_cells(3, 1, 0, vec![9; world::CELL * 2]);
+    world.say_cells(3, 1, 5, vec![9; world::CELL * 2]);
+    world.run_to_end(1);
+    assert_eq!(world.clients[1].back(1, 1).unwrap()[0], world::content(0, 0, 1, 1));
+    assert_eq!(world.clients[2].back(1, 0).unwrap()[0], world::content(3, 0, 1, 0));
+    assert_eq!(world.clients[2].back(1, 5).unwrap()[0], world::content(3, 0, 1, 5));
+    assert_eq!(world.clients[3].back(1, 1).unwrap()[0], world::content(2, 0, 1, 1));
+}
+
+#[test]
+fn a_client_goes_on_over_another_link_with_its_ticket() {
+    let mut world = World::new();
+    world.open_round(1);
+    world.run_until(world.first_beat(1).plus_ms(10));
+    world.relink(0, 1);
+    world.run_to_end(1);
+    let last = BEATS - 1;
+    assert_eq!(world.clients[0].back(1, last).unwrap()[0], world::content(1, 0, 1, last));
+    assert_eq!(world.clients[1].back(1, last).unwrap()[0], world::content(0, 0, 1, last));
+}
+
+#[test]
+fn a_round_that_opens_takes_over_at_the_beat_that_was_announced() {
+    let mut world = World::new();
+    world.open_round(1);
+    world.run_until(world.first_beat(1).plus_ms(10));
+    world.open_round(2);
+    world.run_to_end(2);
+    let (first, second) = (world.announced(1), world.announced(2));
+    let before = first.beats_before(&second);
+    assert!((3..BEATS).contains(&before), "{before}");
+    for beat in 0..BEATS {
+        let back = world.clients[0].back(1, beat);
+        assert_eq!(back.is_some(), beat < before, "beat {beat} of the first round");
+        let back = world.clients[0].back(2, beat).expect("the second round's beats run");
+        assert_eq!(back[0], world::content(1, 0, 2, beat));
+    }
+    world.assert_each_batch_was_sent_once();
+}
+
+#[test]
+fn all_clients_get_the_same_evidence_and_it_names_every_shard() {
+    let mut world = World::new();
+    world.open_round(1);
+    world.run_until(world.first_beat(1));
+    let announcement = world.announced(1);
+    for client in &world.clients {
+        let (shown, statements) = client.evidence.first().expect("evidence was shown");
+        assert_eq!(*shown, announcement);
+        let mut shards: Vec<_> = statements
+            .iter()
+            .map(|statement| world.released_for(statement, &announcement))
+            .collect();
+        shards.sort_unstable();
+        assert_eq!(shards, (0..world::SHARDS as u16).collect::<Vec<_>>());
+    }
+    // Whoever links later is shown it as well, until the beats are over.
+    assert_eq!(world.evidence_for_a_stranger(), 1);
+    world.run_to_end(1);
+    assert_eq!(world.evidence_for_a_stranger(), 0, "tables and evidence are gone");
+}
+
+#[test]
+fn a_round_that_two_shards_were_announced_differently_does_not_open() {
+    let mut world = World::new();
+    let other = world.announcement(1).first_beat.plus_ms(1);
+    world.open_round_as(1, |shard, announcement| {
+        if shard == 1 {
+            announcement.first_beat = other;
+        }
+    });
+    world.run_until(world.now().plus_ms(20_000));
+    assert!(world.clients.iter().all(|client| client.evidence.is_empty()));
+    assert_eq!(world.delivered(Round(1)), 0);
+    assert!(world.sizes().is_empty());
+}
+
+#[test]
+fn a_shard_that_was_started_again_sends_nothing_and_its_cells_are_filled() {
+    let mut world = World::new();
+    world.open_round(1);
+    world.run_until(world.first_beat(1).plus_ms(world.passage_ms()));
+    let at = world.now();
+    world.restart(2);
+    world.run_to_end(1);
+    assert!(!world.sent_since(2, at), "a shard without tables sends nothing");
+    let last = BEATS - 1;
+    // Clients of other gateways still get cells, of the size of any others.
+    assert!(world.clients[0].back(1, last).is_some());
+}
