@@ -104,7 +104,7 @@ fn the_largest_numbers_can_be_counted_with() {
 /// Nothing but zeros: the smallest document.
 fn document_without_shards() -> EpochDocument {
     let mut bytes = vec![0; 2 + 32 + 5 * 8 + 32];
-    bytes.extend_from_slice(&[0; 7 + 5 * 4]);
+    bytes.extend_from_slice(&[0; 7 + 5 * 4 + 12]);
     bytes.extend_from_slice(&[0; 3 * 4]);
     EpochDocument::from_bytes(&bytes).expect("empty lists behind the fixed fields")
 }
