@@ -2,9 +2,9 @@
 
 mod world;
 
-use antiphon_wire::{CellBatch, Direction, Round};
+use antiphon_wire::{Direction, Round};
 
-use world::{CLIENTS, World};
+use world::{CLIENTS, Spoil, World};
 
 /// The beats of the first round.
 const BEATS: u64 = world::BEATS as u64;
@@ -41,7 +41,7 @@ fn beats_run_without_the_coordinator() {
 
 #[test]
 fn sizes_and_numbers_of_batches_are_the_rounds_whatever_is_missing() {
-    let view = |spoil: fn(&CellBatch, usize) -> bool, silent: bool| {
+    let view = |spoil: Spoil, silent: bool| {
         let mut world = World::new();
         world.drop_cells(spoil);
         if silent {
@@ -58,7 +58,7 @@ fn sizes_and_numbers_of_batches_are_the_rounds_whatever_is_missing() {
         world.sizes()
     };
     let all = view(|_, _| false, false);
-    let spoilt: [(fn(&CellBatch, usize) -> bool, bool); 4] = [
+    let spoilt: [(Spoil, bool); 4] = [
         (|batch, from| from == 1 && batch.beat == 2, false),
         (|batch, _| batch.layer.0 == 2 && batch.direction == Direction::Forward, false),
         (|batch, from| from == 0 && batch.direction == Direction::Reply, false),

@@ -33,7 +33,8 @@ pub(crate) fn content(client: usize, circuit: usize, round: u64, beat: u64) -> V
     hash.0.repeat(CELL / 32)
 }
 
-type Spoil = fn(&CellBatch, usize) -> bool;
+/// Picks batches by what they are of and who sends them.
+pub(crate) type Spoil = fn(&CellBatch, usize) -> bool;
 
 /// Does to batches that a predicate picks what an adversary may.
 enum Adversary {
@@ -318,7 +319,7 @@ impl World {
             }
             Output::Cells { to, batch, bytes, .. } => {
                 self.sent.push((self.now(), shard, to, batch));
-                self.send_cells(shard, to, batch, bytes);
+                self.send_cells(shard, to, batch, &bytes);
             }
             Output::Client { to, message } => {
                 let message = (*message).clone();
@@ -331,7 +332,7 @@ impl World {
         }
     }
 
-    fn send_cells(&mut self, shard: usize, to: IdentityKey, batch: CellBatch, bytes: Bytes) {
+    fn send_cells(&mut self, shard: usize, to: IdentityKey, batch: CellBatch, bytes: &Bytes) {
         self.cells.extend((0..bytes.len()).step_by(CELL).map(|at| bytes.slice(at..at + CELL)));
         let place = (shard, to, batch.layer, batch.direction == Direction::Forward);
         let before = self.before.insert(place, bytes.clone());
