@@ -140,3 +140,39 @@ fn a_drained_shard_is_in_no_epoch_until_it_is_wanted_again_and_costs_no_round() 
     let good = |line: &RoundLine| ["opened", "delivered"].iter().any(|w| line.what.starts_with(w));
     assert_eq!(rounds(&log).into_iter().find(|line| !good(line)), None, "{log}");
 }
+
+#[test]
+fn an_operator_puts_a_shard_with_a_new_key_in_the_place_of_one_and_rounds_go_on() {
+    let network = Network::new();
+    let here = network.folder();
+    let mut coordinator = network.start_coordinator("coordinator");
+    let mut shards = network.start_shards();
+    let (epoch, _) = delivered_after(&mut coordinator, 2);
+
+    let key = done(here, "keygen identity --out alpha-2.key");
+    let (old, new, next) = (network.identity(0), key.trim(), epoch + 1);
+    done(
+        here,
+        &format!(
+            "keygen operator-list --operator-key alpha.operator --network network.toml --after alpha.list \
+             --add {new} --remove {old} --first-epoch {next} --out alpha-2.list"
+        ),
+    );
+    fs::rename(here.join("alpha-2.list.end"), here.join("alpha.list")).unwrap();
+    shards[0].wait_for_words("took a list of the operator number=2");
+    let mut successor = network.start_successor(0, "alpha-2");
+
+    successor.wait_for_words("new epoch");
+    let (all, _) = coordinator.wait_for("an epoch with the new shard", |log| {
+        epochs(log).into_iter().find(|(epoch, shards)| *epoch >= next && *shards == SHARDS)
+    });
+    coordinator.wait_for("a round of it", |log| {
+        let of_it = |line: &RoundLine| line.epoch == all && line.what.starts_with("delivered");
+        rounds(log).into_iter().find(of_it)
+    });
+    let log = coordinator.log();
+    assert!(!log.contains("sits out") && !log.contains("cannot go on"), "{log}");
+    let good = |line: &RoundLine| ["opened", "delivered"].iter().any(|w| line.what.starts_with(w));
+    assert_eq!(rounds(&log).into_iter().find(|line| !good(line)), None, "{log}");
+    assert_eq!(shards[0].terminate().0, 0, "it serves nobody, and ends at once");
+}

@@ -100,15 +100,36 @@ impl Network {
 
     /// Starts a process with a shard's identity, and ports and a state file of its own.
     pub(crate) fn start_twin(&self, shard: usize, name: &str) -> Process {
+        let twin = self.elsewhere(shard).replace(".state\"", ".twin\"");
+        self.start_of(name, &twin)
+    }
+
+    /// Starts another shard of a shard's operator, with the identity `{name}.key` and the list `{name}.list`.
+    pub(crate) fn start_successor(&self, shard: usize, name: &str) -> Process {
+        let successor =
+            [".key", ".list", ".state"].iter().fold(self.elsewhere(shard), |text, file| {
+                text.replace(&format!("\"{}{file}\"", NAMES[shard]), &format!("\"{name}{file}\""))
+            });
+        self.start_of(name, &successor)
+    }
+
+    /// A shard's configuration, with other ports.
+    fn elsewhere(&self, shard: usize) -> String {
         let own = fs::read_to_string(self.folder().join(format!("{}.toml", NAMES[shard]))).unwrap();
         let [old_peers, old_clients] = [self.ports[2 + 2 * shard], self.ports[3 + 2 * shard]];
         let ports = free_ports(2);
-        let twin = own
-            .replace(&format!(":{old_peers}\""), &format!(":{}\"", ports[0]))
+        own.replace(&format!(":{old_peers}\""), &format!(":{}\"", ports[0]))
             .replace(&format!(":{old_clients}\""), &format!(":{}\"", ports[1]))
-            .replace(".state\"", ".twin\"");
-        self.write(&format!("{name}.toml"), &twin);
+    }
+
+    fn start_of(&self, name: &str, configuration: &str) -> Process {
+        self.write(&format!("{name}.toml"), configuration);
         Process::start(self.folder(), name, &format!("shard --config {name}.toml"))
+    }
+
+    /// The public key of a shard.
+    pub(crate) fn identity(&self, shard: usize) -> &str {
+        &self.shards[shard]
     }
 
     pub(crate) fn start_shards(&self) -> Vec<Process> {
