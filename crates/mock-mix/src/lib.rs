@@ -1,20 +1,22 @@
 #![doc = include_str!("../README.md")]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "made for tests, which may fail")]
 
+mod circuits;
 mod exchange;
 mod plan;
 
 use antiphon_onion::{OnionSecretKey, SealSecretKey};
 use antiphon_routing::{Draft, Offer, VerifiedEpoch, assemble_unproven};
 use antiphon_wire::{
-    BeatParameters, Contribution, Digest, Epoch, IdentityKey, NetworkFile, Operator, OperatorIndex,
-    OperatorList, PROTOCOL_VERSION, Parameters, Reason, Registration, Round, SUITE_1, SealAct,
-    SealStatement, ShardIndex, Signed, SignedDocument,
+    Contribution, Digest, Epoch, IdentityKey, NetworkFile, Operator, OperatorIndex, OperatorList,
+    PROTOCOL_VERSION, Parameters, Reason, Registration, Round, SUITE_1, SealAct, SealStatement,
+    ShardIndex, Signed, SignedDocument,
 };
 use ed25519_dalek::SigningKey;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
 
+pub use circuits::Circuits;
 pub use plan::{Place, Plan};
 
 /// One epoch of a network.
@@ -97,14 +99,25 @@ impl Mix {
     /// # Panics
     /// If there is no such shard.
     pub fn withheld(&self, round: Round, shard: u16) -> Signed<SealStatement> {
-        let statement = SealStatement {
-            network: self.network.id(),
-            epoch: self.epoch.epoch(),
-            round,
-            shard: ShardIndex(shard),
-            act: SealAct::Withheld { reason: Reason::NotPrepared },
-        };
+        self.stated(round, shard, SealAct::Withheld { reason: Reason::NotPrepared })
+    }
+
+    /// The statement of the shard at position `shard` about its seal key of `round`, as it signs it.
+    ///
+    /// # Panics
+    /// If there is no such shard.
+    pub fn stated(&self, round: Round, shard: u16, act: SealAct) -> Signed<SealStatement> {
+        let (network, epoch) = (self.network.id(), self.epoch.epoch());
+        let statement = SealStatement { network, epoch, round, shard: ShardIndex(shard), act };
         Signed::new(statement, &self.shards[usize::from(shard)].identity)
+    }
+
+    fn seal_of(&self, round: Round, shard: u16) -> &SealSecretKey {
+        &self.shards[usize::from(shard)].seals[self.offset(round)]
+    }
+
+    fn offset(&self, round: Round) -> usize {
+        (round.0 - self.signed.document.first_round.0) as usize
     }
 }
 
@@ -160,7 +173,7 @@ fn draft(plan: &Plan) -> Draft {
             layer_ms: 500,
             verify_ms: 500,
             reply_ms: 500,
-            beats: BeatParameters::CLASSIC,
+            beats: plan.beats,
         },
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use antiphon_wire::{Epoch, Policy, Round, Timestamp};
+use antiphon_wire::{BeatParameters, Epoch, Policy, Round, Timestamp};
 
 /// Plan of a mock epoch: its rounds, shards and policy.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub struct Plan {
     pub starts_at: Timestamp,
     /// Pairs of onions for each client.
     pub pairs: u8,
+    /// Beats that follow each round.
+    pub beats: BeatParameters,
     /// The policy of the network file.
     pub policy: Policy,
     /// Operators in the network file, all of one weight.
@@ -46,6 +48,7 @@ impl Plan {
             rounds: 150,
             starts_at,
             pairs: 1,
+            beats: BeatParameters::CLASSIC,
             policy: Policy {
                 malicious_ppm: 10_000,
                 epsilon: 4.0,
@@ -61,6 +64,13 @@ impl Plan {
             operators: 3,
             shards: (0..3).map(|i| Place::of(i, i)).collect(),
         }
+    }
+
+    /// The same with 40 beats after each round, a tenth of a second apart.
+    #[must_use]
+    pub fn with_beats(self) -> Self {
+        let beats = BeatParameters { beats: 40, beat_ms: 100, layer_ms: 10, cell_bytes: 256 };
+        Self { beats, ..self }
     }
 
     /// The same with as many shards for each operator as are given.

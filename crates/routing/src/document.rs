@@ -146,6 +146,12 @@ impl VerifiedEpoch {
         RoundKeys::new(self, round)
     }
 
+    /// The joint seal key of `round`, or `None` if it is not the epoch's.
+    pub fn joint_seal_key(&self, round: Round) -> Option<&JointSealKey> {
+        let position = round.0.checked_sub(self.document().first_round.0)?;
+        self.content.joint_seal_keys.get(usize::try_from(position).ok()?)
+    }
+
     /// The keys of the seal layer in `round`, or `None` if it is not the epoch's.
     pub(crate) fn sealed_keys(&self, round: Round) -> Option<Result<Vec<HopKey>, KeyError>> {
         let document = self.document();

@@ -72,13 +72,27 @@ impl<E: Deref<Target = VerifiedEpoch>> RoundKeys<E> {
         deposits: &[u8],
         rng: &mut impl CryptoRng,
     ) -> Result<(Vec<u8>, ReplyKeys), BuildError> {
+        let (entries, built) = self.entries_keeping(deposits, Keep::NOTHING, rng)?;
+        Ok((entries, built.replies))
+    }
+
+    /// The same, with all of their maker's part that `keep` asks for.
+    ///
+    /// # Errors
+    /// As [`build`](Self::build).
+    pub fn entries_keeping(
+        &self,
+        deposits: &[u8],
+        keep: Keep,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(Vec<u8>, Built), BuildError> {
         let geometry = self.epoch.geometry();
         let count = deposits.len() / geometry.deposit_bytes();
         let mut onions = vec![0; count * geometry.onion_bytes(Layer::FIRST)];
-        let (paths, built) = self.build(deposits, Keep::NOTHING, rng, &mut onions)?;
+        let (paths, built) = self.build(deposits, keep, rng, &mut onions)?;
         let mut entries = Vec::with_capacity(count * geometry.entry_bytes());
         paths.entries(&onions).for_each(|entry| entry.append_to(&mut entries));
-        Ok((entries, built.replies))
+        Ok((entries, built))
     }
 
     /// Draws a path to the shard of `dead_drop` and appends its L hops to `paths`: the mixing hops

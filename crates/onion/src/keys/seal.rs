@@ -101,6 +101,11 @@ impl JointSealKey {
         sum.key()
     }
 
+    /// Returns `true` if both stand for the same key: it can travel in eight forms.
+    pub fn is_the_key(&self, other: &Self) -> bool {
+        self.point() == other.point()
+    }
+
     /// The key itself, a torsion-free point.
     pub(crate) fn point(&self) -> EdwardsPoint {
         self.0.whole()
