@@ -1,5 +1,6 @@
 //! The client's machine: documents, rounds, conversations and the ledger.
 
+mod beats;
 mod rounds;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -11,6 +12,7 @@ use antiphon_onion::EntropySource;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{NetworkFile, Round, SignedDocument, Timestamp, ToClient};
 
+use crate::beats::Beats;
 use crate::clock::RoundClock;
 use crate::conversation::Conversation;
 use crate::documents::Documents;
@@ -56,6 +58,7 @@ pub struct Client {
     next_conversation: u64,
     /// Rounds whose outcome is not known yet, the oldest first.
     in_flight: VecDeque<InFlight>,
+    beats: Beats,
     outputs: VecDeque<Output>,
 }
 
@@ -76,6 +79,7 @@ impl Client {
             conversations: Conversations::new(),
             next_conversation: 0,
             in_flight: VecDeque::new(),
+            beats: Beats::default(),
             outputs: VecDeque::new(),
             config,
         }
@@ -90,6 +94,7 @@ impl Client {
             Input::LinkLost => self.link_lost(),
             Input::Tick => {}
         }
+        self.make_cells(now);
     }
 
     fn message(&mut self, now: Timestamp, message: ToClient) {
@@ -105,8 +110,12 @@ impl Client {
                 self.aborted(epoch, round, &statements);
             }
             ToClient::Refused { epoch, round, .. } => self.refused(epoch, round),
-            // Of a network with beats.
-            ToClient::Circuits { .. } | ToClient::Cells { .. } => {}
+            ToClient::Circuits { announcement, statements } => {
+                self.evidence(announcement, &statements);
+            }
+            ToClient::Cells { epoch, round, beat, cells } => {
+                self.cells(epoch, round, beat, cells.0);
+            }
         }
     }
 
@@ -132,7 +141,8 @@ impl Client {
 
     /// Time of the next [`Input::Tick`], unless something else happens before.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.in_flight.iter().map(|round| round.due).min()
+        let rounds = self.in_flight.iter().map(|round| round.due);
+        rounds.chain(self.beats.next_deadline()).min()
     }
 
     /// Opens a conversation. It takes part from the next round on.
@@ -185,6 +195,13 @@ impl Client {
         let level = conversation.level();
         if level != before {
             self.event(Event::Rhythm { conversation: id, level });
+        }
+    }
+
+    /// Takes note whether the user has made sure who the partner is: see [`Opening::verified`].
+    pub fn set_verified(&mut self, id: ConversationId, verified: bool) {
+        if let Some(conversation) = self.conversations.get_mut(&id) {
+            conversation.set_verified(verified);
         }
     }
 
@@ -253,6 +270,12 @@ impl Client {
     /// The oldest round whose outcome is not known.
     pub fn oldest_in_flight(&self) -> Option<Round> {
         self.in_flight.iter().map(InFlight::round).min()
+    }
+
+    /// The oldest round whose gateway is still needed: its outcome is not known, or its circuits carry cells or may
+    /// do so.
+    pub fn oldest_served(&self) -> Option<Round> {
+        self.oldest_in_flight().into_iter().chain(self.beats.oldest()).min()
     }
 
     /// The epoch with the highest number.

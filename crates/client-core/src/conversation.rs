@@ -2,29 +2,34 @@
 
 mod bare;
 mod body;
+mod cells;
 mod instances;
 mod kdf;
 mod keys;
+mod spread;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod under_way;
 
-use std::collections::BTreeMap;
-
+use antiphon_onion::{BeatContext, CellBytes};
 use antiphon_wire::{DEAD_DROP_BYTES, DecodeError, Epoch, Geometry, Round};
 use rand::CryptoRng;
 
 pub use bare::BareMeeting;
 pub(crate) use body::{Acknowledgement, BodyKey, Fragment, equal};
+pub(crate) use cells::{BeatKeys, CellKey, CellKeys};
 pub(crate) use kdf::Key;
 pub use keys::{ConversationSecret, Role};
 
-use crate::reliability::{Receiver, Sender};
+use crate::reliability::{Carrier, Receiver, Sender};
 use crate::schedule::Schedule;
 use crate::{Level, MessageId, Opening, ReceiveError, SendError};
 use body::{Content, Item, payload_bytes};
 use instances::{Instances, Speaker};
 use keys::ConversationKeys;
+use spread::Spread;
+use under_way::UnderWay;
 
 /// Returns `true` if a decrypted body's plaintext can be read.
 #[cfg(fuzzing)]
@@ -81,6 +86,8 @@ pub(crate) struct Meeting {
     pub(crate) number: u64,
     /// The keys of each body that is to come back.
     pub(crate) bodies: Vec<BodyKeys>,
+    /// The keys of the circuits that the deposits' onions leave behind, in a round that sets circuits up.
+    pub(crate) circuits: Vec<CellKeys>,
 }
 
 /// The keys of the two bodies at one dead drop.
@@ -106,9 +113,11 @@ pub(crate) struct Conversation {
     sender: Sender,
     receiver: Receiver,
     pairs: u8,
-    meetings: u64,
-    /// The meetings under way, and for each the first one that was not over when it was planned.
-    under_way: BTreeMap<u64, u64>,
+    /// `true` if the user has made sure who the partner is: then cells carry content.
+    verified: bool,
+    rounds: UnderWay,
+    beats: UnderWay,
+    spread: Spread,
     /// The first round without this conversation.
     closing: Option<Round>,
     /// `true` once the application knows that there is no room for it.
@@ -131,8 +140,10 @@ impl Conversation {
             sender: Sender::new(queue_limit, message_limit),
             receiver: Receiver::new(message_limit),
             pairs: opening.pairs,
-            meetings: 0,
-            under_way: BTreeMap::new(),
+            verified: opening.verified,
+            rounds: UnderWay::default(),
+            beats: UnderWay::default(),
+            spread: Spread::default(),
             closing: None,
             told_no_room: false,
         }
@@ -190,36 +201,102 @@ impl Conversation {
     }
 
     /// Writes the deposits of a meeting, two for each of the conversation's pairs, behind each other into
-    /// `out`. Returns `None` if the round's keys are gone; `out` is unchanged then.
+    /// `out`. In a round whose beats have cells of `cell` bytes, fragments fit into these as well. Returns
+    /// `None` if the round's keys are gone; `out` is unchanged then.
     pub(crate) fn deposit(
         &mut self,
         epoch: Epoch,
         round: Round,
         geometry: Geometry,
+        cell: Option<CellBytes>,
         out: &mut [u8],
     ) -> Option<Meeting> {
-        let keys = self.keys.take(epoch, round, self.pairs)?;
-        let number = self.meetings;
-        self.meetings += 1;
-        // The oldest meeting under way: all before it were over when this one was planned.
-        let settled = self.under_way.keys().next().copied().unwrap_or(number);
-        self.under_way.insert(number, settled);
-        let capacity = payload_bytes(geometry.body_bytes());
+        let keys = self.keys.take_with(epoch, round, self.pairs, cell.is_some())?;
+        let number = self.rounds.begin();
+        let body_bytes = geometry.body_bytes();
+        let capacity = payload_bytes(cell.map_or(body_bytes, |cell| cell.bytes().min(body_bytes)));
         let acknowledgement = self.receiver.acknowledgement();
         let mut bodies = Vec::with_capacity(keys.len());
+        let mut circuits = Vec::with_capacity(keys.len());
         for (i, (keys, deposit)) in
             keys.into_iter().zip(out.chunks_exact_mut(geometry.deposit_bytes())).enumerate()
         {
             let item = match self.closing {
                 Some(at) if i == 0 => Item::Closing(at),
-                _ => self.sender.next(number, capacity).map_or(Item::Nothing, Item::Fragment),
+                _ => {
+                    let next = self.sender.next(Carrier::Rounds, number, capacity);
+                    next.map_or(Item::Nothing, Item::Fragment)
+                }
             };
             let (dead_drop, body) = deposit.split_at_mut(DEAD_DROP_BYTES);
             dead_drop.copy_from_slice(&keys.dead_drop[..]);
             Content { instances: self.instances, acknowledgement, item }.seal(&keys.mine, body);
             bodies.push(BodyKeys { partners: keys.partners, own: keys.mine });
+            circuits.extend(keys.cells);
         }
-        Some(Meeting { number, bodies })
+        Some(Meeting { number, bodies, circuits })
+    }
+
+    /// Writes the cells of a meeting in a beat, one for each of the conversation's circuits, behind each other
+    /// into `out`, and seals them with `keys`. Returns the meeting's number. With a partner of whom the user
+    /// has not made sure, there is none and `out` stays as it is: one that tells the network what arrives
+    /// could find out this client's link.
+    pub(crate) fn cells<'a>(
+        &mut self,
+        keys: impl Iterator<Item = &'a CellKey>,
+        context: BeatContext,
+        out: &mut [u8],
+    ) -> Option<u64> {
+        if !self.verified {
+            return None;
+        }
+        let number = self.beats.begin();
+        let capacity = payload_bytes(context.cell.bytes());
+        let acknowledgement = self.receiver.acknowledgement();
+        let repeats = self.spread.repeats();
+        let pair_bytes = 2 * context.cell.bytes();
+        for (pair, cells) in out.chunks_exact_mut(pair_bytes).enumerate() {
+            let (one, other) = cells.split_at_mut(context.cell.bytes());
+            let mut write = |first: bool, cell: &mut [u8]| {
+                let item = match self.closing {
+                    Some(at) if first => Item::Closing(at),
+                    _ => {
+                        let next = self.sender.next(Carrier::Beats, number, capacity);
+                        next.map_or(Item::Nothing, Item::Fragment)
+                    }
+                };
+                let content = Content { instances: self.instances, acknowledgement, item };
+                cells::write(&content, cell);
+            };
+            write(pair == 0, one);
+            if repeats {
+                other.copy_from_slice(one);
+            } else {
+                write(false, other);
+            }
+        }
+        for (key, cell) in keys.zip(out.chunks_exact_mut(context.cell.bytes())) {
+            key.seal(context, cell);
+        }
+        Some(number)
+    }
+
+    /// Takes note of what came of a meeting in a beat: for each circuit, whether the partner's cell came.
+    /// Nothing that shows follows from it.
+    pub(crate) fn finish_beat(&mut self, meeting: u64, came: &[bool]) {
+        came.iter().for_each(|came| self.spread.heed(*came));
+        let settled = self.beats.end(meeting);
+        if came.contains(&true) {
+            // As for rounds: the other end may hear of a beat just after it makes the next one's cells.
+            self.sender.heard(Carrier::Beats, settled.saturating_sub(1));
+        } else {
+            self.sender.lost(Carrier::Beats, meeting);
+        }
+    }
+
+    /// Lets cells carry content from here on, or not.
+    pub(crate) fn set_verified(&mut self, verified: bool) {
+        self.verified = verified;
     }
 
     /// Takes the body that the partner deposited in `round`.
@@ -289,13 +366,13 @@ impl Conversation {
     /// Takes note of a meeting's outcome. `went_well` is `None` if it was aborted with nothing revealed. With
     /// `charged`, its round may have revealed something, whether or not the meeting went well.
     pub(crate) fn finish(&mut self, meeting: u64, went_well: Option<bool>, charged: bool) {
-        let settled = self.under_way.remove(&meeting).unwrap_or(meeting);
+        let settled = self.rounds.end(meeting);
         if went_well == Some(true) {
             // One end may hear of a round just before the next opens and the other just after: the
             // partner is taken to have known of one meeting less.
-            self.sender.heard(settled.saturating_sub(1));
+            self.sender.heard(Carrier::Rounds, settled.saturating_sub(1));
         } else {
-            self.sender.lost(meeting);
+            self.sender.lost(Carrier::Rounds, meeting);
         }
         if charged {
             self.schedule.charged();

@@ -113,6 +113,11 @@ impl Documents {
         Ok(Some(epoch))
     }
 
+    /// The document of this epoch, if it is held.
+    pub(crate) fn of_epoch(&self, epoch: Epoch) -> Option<&Arc<VerifiedEpoch>> {
+        self.held.iter().find(|held| held.epoch() == epoch)
+    }
+
     /// The document under which `round` of `epoch` is to be served.
     pub(crate) fn of_round(
         &self,

@@ -2,6 +2,7 @@
 
 use antiphon_wire::{Digest, Epoch, Round, Ticket, Timestamp, ToClient};
 
+use crate::beats::EvidenceError;
 use crate::conversation::PartnerError;
 use crate::{
     Checkpoint, ConversationSecret, DocumentRefusal, Level, MessageId, Role, RoundRefusal, Start,
@@ -48,6 +49,20 @@ pub enum Output {
         ticket: Digest,
         /// `2 * pairs` onions, each behind the two bytes of its first shard's index.
         onions: Vec<u8>,
+    },
+    /// Send these cells to the gateway that has the round's onions, at a time that is the same for every client
+    /// and whatever they carry.
+    Cells {
+        /// Time to send them: not sooner, and not later. Cells that were held up do not leave any more.
+        at: Timestamp,
+        /// Epoch that the round belongs to.
+        epoch: Epoch,
+        /// Round whose circuits carry them.
+        round: Round,
+        /// Number of the beat among the round's.
+        beat: u64,
+        /// `2 * pairs` cells, in the order of the round's onions.
+        cells: Vec<u8>,
     },
     /// Ask the gateway for what became of a round that it was given over another link.
     Resume {
@@ -149,6 +164,31 @@ pub enum Event {
         /// Outcome for this client.
         outcome: Outcome,
     },
+    /// There is evidence that a round's beats run.
+    BeatsRun {
+        /// Round whose beats run.
+        round: Round,
+        /// Time at which the first of them begins.
+        from: Timestamp,
+    },
+    /// Evidence that a round's beats run does not hold.
+    EvidenceRefused {
+        /// Round that it was for.
+        round: Round,
+        /// Reason for the refusal.
+        error: EvidenceError,
+    },
+    /// A beat ended. Nothing that an application does, and that shows, may depend on what it says.
+    BeatEnded {
+        /// Round whose circuits carried the cells.
+        round: Round,
+        /// Number of the beat among the round's.
+        beat: u64,
+        /// Cells that came back as they had to.
+        arrived: u16,
+        /// Cells that did not. Where a conversation keeps to the rounds' bodies, nothing is counted.
+        spoilt: u16,
+    },
     /// The ledger is used up: conversations rest and idle traffic goes on. See
     /// [`Client::continue_at_a_price`](crate::Client::continue_at_a_price).
     Resting {
@@ -203,12 +243,17 @@ pub struct Opening {
     pub start: Start,
     /// Pairs of onions per meeting, at least 1.
     pub pairs: u8,
+    /// `true` if the user has made sure who the partner is, for instance by comparing numbers in person. Only
+    /// then do beats carry content: a partner who works with the network, or reacts to messages where
+    /// others see it, could find out which link is whose by having cells spoilt, at no cost. With any other,
+    /// the rounds' own bodies carry all content.
+    pub verified: bool,
 }
 
 impl Opening {
-    /// A conversation that takes one pair of onions per meeting.
+    /// A conversation that takes one pair of onions per meeting, with a partner who is not verified.
     pub const fn new(secret: ConversationSecret, role: Role, start: Start) -> Self {
-        Self { secret, role, start, pairs: 1 }
+        Self { secret, role, start, pairs: 1, verified: false }
     }
 }
 

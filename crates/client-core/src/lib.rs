@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod beats;
 mod checkpoint;
 mod client;
 mod clock;
@@ -16,6 +17,7 @@ mod round_refusal;
 mod schedule;
 
 pub use antiphon_onion::EntropySource;
+pub use beats::EvidenceError;
 pub use checkpoint::{Checkpoint, RoundMark};
 pub use client::{Client, ClientConfig};
 pub use clock::CLOCK_SLACK_MS;

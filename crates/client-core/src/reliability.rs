@@ -15,6 +15,16 @@ use sender::AcknowledgeError;
 pub(crate) use sender::Sender;
 pub use sender::{MessageId, SendError};
 
+/// Carrier of fragments. Each carries every fragment until it is acknowledged, whatever the other does: a
+/// beat may bring in seconds what a round's body brings in minutes, or the body what a spoilt beat did not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carrier {
+    /// The bodies of the rounds in which the conversation meets.
+    Rounds,
+    /// The cells of their beats.
+    Beats,
+}
+
 /// Fragments that may be under way: as many as an [`Acknowledgement`] tells apart, the lowest that is missing
 /// and the 32 after it.
 ///

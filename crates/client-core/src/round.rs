@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use antiphon_onion::CellBytes;
 use antiphon_wire::{DEAD_DROP_BYTES, Epoch, Geometry, Round};
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
+use crate::beats::Carries;
 use crate::conversation::{BodyKeys, Conversation, equal};
 use crate::{ConversationId, Event};
 
@@ -22,6 +24,8 @@ pub(crate) struct Place {
     pub(crate) geometry: Geometry,
     /// Pairs of onions per client.
     pub(crate) pairs: u8,
+    /// Size of the cells of the round's beats, if it has any.
+    pub(crate) cell: Option<CellBytes>,
 }
 
 /// Body that a reply has to be.
@@ -41,6 +45,8 @@ pub(crate) struct Plan {
     expected: Vec<Expected>,
     /// The conversations that meet, and the number of each one's meeting.
     meetings: Vec<(ConversationId, u64)>,
+    /// Use of the circuit that each onion leaves behind, if the round has beats.
+    carries: Vec<Carries>,
 }
 
 /// Result of a round.
@@ -63,7 +69,7 @@ impl Plan {
         rng: &mut impl CryptoRng,
         events: &mut Vec<Event>,
     ) -> Self {
-        let Place { epoch, round, geometry, pairs } = place;
+        let Place { epoch, round, geometry, pairs, cell } = place;
         let pair_bytes = 2 * geometry.deposit_bytes();
         let mut plan = Self::idle(place, rng);
         let mut taken = 0;
@@ -86,11 +92,14 @@ impl Plan {
                 continue;
             }
             let room = &mut plan.deposits[first * pair_bytes..taken * pair_bytes];
-            if let Some(meeting) = conversation.deposit(epoch, round, geometry, room) {
+            if let Some(meeting) = conversation.deposit(epoch, round, geometry, cell, room) {
                 plan.meetings.push((id, meeting.number));
                 debug_assert_eq!(meeting.bodies.len(), 2 * usize::from(conversation.pairs()));
                 for (slot, keys) in plan.expected[2 * first..].iter_mut().zip(meeting.bodies) {
                     *slot = Expected::Partners { conversation: id, keys };
+                }
+                for (slot, keys) in plan.carries[2 * first..].iter_mut().zip(meeting.circuits) {
+                    *slot = Carries::Conversation { id, keys };
                 }
             }
         }
@@ -106,9 +115,16 @@ impl Plan {
         for pair in deposits.chunks_exact_mut(2 * deposit_bytes) {
             pair.copy_within(..DEAD_DROP_BYTES, deposit_bytes);
         }
-        let mut plan = Self { place, deposits, expected: Vec::new(), meetings: Vec::new() };
-        plan.expected.resize_with(2 * pairs, || Expected::Own);
-        plan
+        let mut expected = Vec::new();
+        expected.resize_with(2 * pairs, || Expected::Own);
+        let mut carries = Vec::new();
+        carries.resize_with(2 * pairs, || Carries::Idle);
+        Self { place, deposits, expected, meetings: Vec::new(), carries }
+    }
+
+    /// Hands out the uses of the circuits that the round's onions leave behind, in their order.
+    pub(crate) fn take_circuits(&mut self) -> Vec<Carries> {
+        std::mem::take(&mut self.carries)
     }
 
     /// The deposits, behind each other, two for each pair.
@@ -205,7 +221,11 @@ impl Plan {
     }
 }
 
-fn tell(conversation: ConversationId, news: crate::conversation::News, events: &mut Vec<Event>) {
+pub(crate) fn tell(
+    conversation: ConversationId,
+    news: crate::conversation::News,
+    events: &mut Vec<Event>,
+) {
     events.extend(news.met.then_some(Event::Met { conversation }));
     events.extend(news.restarted.then_some(Event::Restarted { conversation }));
     let acknowledged = news.acknowledged.into_iter();

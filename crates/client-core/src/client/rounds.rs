@@ -1,8 +1,9 @@
 //! The client's rounds: from open to settled.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use antiphon_onion::ReplyKeys;
+use antiphon_onion::{CellBytes, Keep, ReplyKeys};
 use antiphon_routing::{RoundKeys, VerifiedEpoch};
 use antiphon_verify::{AbortKind, judge_abort};
 use antiphon_wire::{
@@ -12,6 +13,7 @@ use rand::Rng as _;
 use zeroize::Zeroizing;
 
 use super::Client;
+use crate::beats::Circuits;
 use crate::clock::{Haste, plausible};
 use crate::hold::leaves_at;
 use crate::round::{Place, Plan, Result as RoundResult};
@@ -126,16 +128,18 @@ impl Client {
         // round is idle whoever talks, and costs nothing.
         let may_meet = self.ledger.left() > reserved && self.attempts.left() > reserved;
         let pairs = document.parameters().pairs_per_client;
-        let place = Place { epoch, round, geometry: document.geometry(), pairs };
+        let cell = cell_of(&document);
+        let place = Place { epoch, round, geometry: document.geometry(), pairs, cell };
         let mut events = Vec::new();
         let mut rng = self.entropy.generator();
-        let plan = Plan::new(place, &mut self.conversations, may_meet, &mut rng, &mut events);
-        let built = keys.entries(plan.deposits(), &mut rng);
+        let mut plan = Plan::new(place, &mut self.conversations, may_meet, &mut rng, &mut events);
+        let keep = if cell.is_some() { Keep::CIRCUITS } else { Keep::NOTHING };
+        let built = keys.entries_keeping(plan.deposits(), keep, &mut rng);
         let mut ticket = Ticket([0; 32]);
         rng.fill_bytes(&mut ticket.0);
         drop(rng);
         drop(keys);
-        let (onions, reply_keys) = match built {
+        let (onions, built) = match built {
             Ok(built) => built,
             Err(error) => {
                 plan.settle(RoundResult::Nullified, &mut self.conversations, &mut events);
@@ -143,6 +147,13 @@ impl Client {
                 return Err(error.into());
             }
         };
+        if let (Some(cell), Some(keys)) = (cell, built.circuits) {
+            let uses = plan.take_circuits();
+            let circuits = Circuits::new((epoch, round), cell, ticket, keys, uses);
+            let document = Arc::clone(&document);
+            self.beats.set_up(document, round, circuits, &mut self.conversations);
+        }
+        let reply_keys = built.replies;
         let mark = RoundMark { epoch, round };
         let checkpoint = self.checkpoint_at(mark, reserved + u32::from(plan.meets()));
         let due = now.plus_ms(longest_ms(&document, closes_in_ms));
@@ -202,16 +213,23 @@ impl Client {
         }
     }
 
-    /// Asks the gateway about the rounds under way: always about all of them, whatever they are for.
+    /// Asks the gateway about the rounds under way, and about those whose circuits it has: always about all of
+    /// them, whatever they are for.
     pub(super) fn linked(&mut self) {
-        let asked = self.in_flight.iter().map(|flight| {
-            let (epoch, round) = (flight.document.epoch(), flight.round);
-            Output::Resume { epoch, round, ticket: flight.ticket }
+        let in_flight = self.in_flight.iter().map(|flight| {
+            let epoch = flight.document.epoch();
+            (epoch, flight.round, flight.ticket)
         });
-        self.outputs.extend(asked);
+        let asked: BTreeMap<_, _> = in_flight
+            .chain(self.beats.tickets())
+            .map(|(epoch, round, ticket)| ((round, epoch), ticket))
+            .collect();
+        let ask = |((round, epoch), ticket)| Output::Resume { epoch, round, ticket };
+        self.outputs.extend(asked.into_iter().map(ask));
     }
 
     pub(super) fn link_lost(&mut self) {
+        self.beats.forget(&mut self.conversations);
         while !self.in_flight.is_empty() {
             self.settle(0, RoundResult::Nothing, Outcome::Disturbed);
         }
@@ -274,6 +292,13 @@ impl Client {
             self.event(Event::Closed { conversation });
         }
     }
+}
+
+/// Size of the cells of an epoch's beats; `None` in a classic network.
+fn cell_of(document: &VerifiedEpoch) -> Option<CellBytes> {
+    let beats = &document.parameters().beats;
+    // A document's cells have a possible size, as was checked.
+    (!beats.is_classic()).then(|| CellBytes::new(beats.cell_bytes).ok())?
 }
 
 /// The longest that a round can take from its opening: until it closes, then the deadlines of every

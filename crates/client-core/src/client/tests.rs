@@ -1,3 +1,4 @@
+mod beats;
 mod hostile;
 pub(crate) mod mix;
 mod outages;

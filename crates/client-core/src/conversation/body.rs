@@ -86,7 +86,8 @@ impl Content<'_> {
         tag.copy_from_slice(&sealed);
     }
 
-    fn write(&self, plaintext: &mut [u8]) {
+    /// Writes this into all of `plaintext`.
+    pub(crate) fn write(&self, plaintext: &mut [u8]) {
         let closing;
         let (kind, sequence, payload) = match self.item {
             Item::Nothing => (0, 0, &[][..]),

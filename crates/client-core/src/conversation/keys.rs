@@ -4,6 +4,7 @@ use antiphon_wire::{DEAD_DROP_BYTES, Epoch, Round};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::body::BodyKey;
+use super::cells::CellKeys;
 use super::kdf::{Key, expand};
 use super::tree::ForwardTree;
 
@@ -39,6 +40,8 @@ pub(crate) struct DepositKeys {
     pub(crate) dead_drop: Zeroizing<[u8; DEAD_DROP_BYTES]>,
     pub(crate) mine: BodyKey,
     pub(crate) partners: BodyKey,
+    /// The keys of the circuit that the deposit's onion leaves behind, in a round that sets circuits up.
+    pub(crate) cells: Option<CellKeys>,
 }
 
 /// A conversation's keys of all rounds to come.
@@ -64,6 +67,17 @@ impl ConversationKeys {
         round: Round,
         pairs: u8,
     ) -> Option<Vec<DepositKeys>> {
+        self.take_with(epoch, round, pairs, false)
+    }
+
+    /// The same, with the keys of their circuits if the round sets any up.
+    pub(crate) fn take_with(
+        &mut self,
+        epoch: Epoch,
+        round: Round,
+        pairs: u8,
+        circuits: bool,
+    ) -> Option<Vec<DepositKeys>> {
         if self.rounds.as_ref().is_none_or(|(of, _)| *of != epoch) {
             let leaf = self.epochs.take(epoch.0)?;
             let root = Key::derive(ROUNDS_CONTEXT, &leaf.0);
@@ -72,28 +86,38 @@ impl ConversationKeys {
         let (_, rounds) = self.rounds.as_mut()?;
         let leaf = rounds.take(round.0)?;
         let deposits = (0..pairs).flat_map(|pair| [(pair, 0), (pair, 1)]);
-        Some(deposits.map(|(pair, drop)| self.deposit(&leaf, epoch, round, pair, drop)).collect())
+        let role = self.role;
+        let keys = deposits.map(|(pair, drop)| {
+            let (epoch, round) = (epoch.0.to_be_bytes(), round.0.to_be_bytes());
+            let place: [&[u8]; 3] = [&epoch, &round, &[pair, drop]];
+            let mut keys = deposit(&leaf, &place, role);
+            keys.cells = circuits.then(|| CellKeys::new(&leaf, &place, role));
+            keys
+        });
+        Some(keys.collect())
     }
 
     /// Erases the keys of a round in which the conversation does not meet, and of all before it.
     pub(crate) fn skip(&mut self, epoch: Epoch, round: Round) {
         self.take(epoch, round, 0);
     }
+}
 
-    fn deposit(&self, leaf: &Key, epoch: Epoch, round: Round, pair: u8, drop: u8) -> DepositKeys {
-        let mut dead_drop = Zeroizing::new([0; DEAD_DROP_BYTES]);
-        let (mut first, mut second) = (Key([0; 32]), Key([0; 32]));
-        expand(
-            DEPOSIT_CONTEXT,
-            &[&leaf.0, &epoch.0.to_be_bytes(), &round.0.to_be_bytes(), &[pair, drop]],
-            &mut [&mut dead_drop[..], &mut first.0, &mut second.0],
-        );
-        let (first_ends, second_ends) = (BodyKey::new(first), BodyKey::new(second));
-        match self.role {
-            Role::First => DepositKeys { dead_drop, mine: first_ends, partners: second_ends },
-            Role::Second => DepositKeys { dead_drop, mine: second_ends, partners: first_ends },
-        }
-    }
+/// The keys of one deposit, which follow from its round's leaf.
+fn deposit(leaf: &Key, place: &[&[u8]], role: Role) -> DepositKeys {
+    let mut dead_drop = Zeroizing::new([0; DEAD_DROP_BYTES]);
+    let (mut first, mut second) = (Key([0; 32]), Key([0; 32]));
+    expand(
+        DEPOSIT_CONTEXT,
+        &[&[&leaf.0[..]], place].concat(),
+        &mut [&mut dead_drop[..], &mut first.0, &mut second.0],
+    );
+    let (first_ends, second_ends) = (BodyKey::new(first), BodyKey::new(second));
+    let (mine, partners) = match role {
+        Role::First => (first_ends, second_ends),
+        Role::Second => (second_ends, first_ends),
+    };
+    DepositKeys { dead_drop, mine, partners, cells: None }
 }
 
 #[cfg(test)]

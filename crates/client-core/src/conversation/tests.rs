@@ -22,7 +22,7 @@ proptest! {
         for (round, plaintext) in plaintexts.iter().enumerate() {
             let round = Round(round as u64);
             let mut deposits = vec![0; 2 * geometry.deposit_bytes()];
-            let meeting = conversation.deposit(Epoch(0), round, geometry, &mut deposits);
+            let meeting = conversation.deposit(Epoch(0), round, geometry, None, &mut deposits);
             if let Ok(content) = body::read(plaintext) {
                 conversation.take(round, content, &mut News::default());
             }

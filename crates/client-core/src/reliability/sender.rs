@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::WINDOW;
+use super::{Carrier, WINDOW};
 use crate::conversation::{Acknowledgement, Fragment};
 
 /// A message's number among those sent in its conversation, from 0.
@@ -53,11 +53,28 @@ struct Flight {
     payload: Vec<u8>,
     /// The message that ends here, and the bytes it takes up in the queue.
     ends: Option<(MessageId, usize)>,
-    /// `true` if it may be sent again.
+    /// Its state with each carrier.
+    ways: [Way; 2],
+    arrived: bool,
+}
+
+/// A fragment's state with one carrier.
+#[derive(Clone, Copy)]
+struct Way {
+    /// `true` if it may be sent, for the first time or again.
     due: bool,
     /// The meeting in which it was last sent.
     sent: u64,
-    arrived: bool,
+}
+
+impl Flight {
+    fn way(&mut self, carrier: Carrier) -> &mut Way {
+        &mut self.ways[carrier as usize]
+    }
+
+    fn is_due(&self, carrier: Carrier) -> bool {
+        !self.arrived && self.ways[carrier as usize].due
+    }
 }
 
 /// An acknowledgement of something that was never sent.
@@ -107,20 +124,24 @@ impl Sender {
         Ok(id)
     }
 
-    /// Chooses the fragment for one body of meeting number `meeting`, with at most `capacity` bytes of
-    /// payload: one that is due again first, then something new.
-    pub(crate) fn next(&mut self, meeting: u64, capacity: usize) -> Option<Fragment<'_>> {
+    /// Chooses the fragment for one body or cell of the carrier's meeting number `meeting`, with at most
+    /// `capacity` bytes of payload: one that is due first, then something new.
+    pub(crate) fn next(
+        &mut self,
+        carrier: Carrier,
+        meeting: u64,
+        capacity: usize,
+    ) -> Option<Fragment<'_>> {
         let again = self
             .flight
             .iter()
-            .position(|flight| !flight.arrived && flight.due && flight.payload.len() <= capacity);
+            .position(|flight| flight.is_due(carrier) && flight.payload.len() <= capacity);
         let position = match again {
             Some(position) => position,
             None => self.split_off(capacity)?,
         };
         let flight = &mut self.flight[position];
-        flight.sent = meeting;
-        flight.due = false;
+        *flight.way(carrier) = Way { due: false, sent: meeting };
         Some(Fragment {
             // `split_off` keeps all of the flight below 2^32.
             sequence: self.base + position as u32,
@@ -150,7 +171,8 @@ impl Sender {
             self.waiting.pop_front();
         }
         debug_assert!(self.flight.len() < WINDOW as usize);
-        self.flight.push_back(Flight { payload, ends, due: true, sent: 0, arrived: false });
+        let ways = [Way { due: true, sent: 0 }; 2];
+        self.flight.push_back(Flight { payload, ends, ways, arrived: false });
         Some(position)
     }
 
@@ -184,20 +206,19 @@ impl Sender {
         Ok(ended.into_iter().map(|(id, _)| id).collect())
     }
 
-    /// Takes note that meeting number `meeting` failed: fragments sent in it may be sent again at once.
-    pub(crate) fn lost(&mut self, meeting: u64) {
-        for flight in self.flight.iter_mut().filter(|flight| flight.sent == meeting) {
-            flight.due = true;
-        }
+    /// Takes note that the carrier's meeting number `meeting` failed: fragments sent in it may be sent again
+    /// at once.
+    pub(crate) fn lost(&mut self, carrier: Carrier, meeting: u64) {
+        let ways = self.flight.iter_mut().map(|flight| flight.way(carrier));
+        ways.filter(|way| way.sent == meeting).for_each(|way| way.due = true);
     }
 
-    /// Takes note that a meeting went well that was planned when all meetings before `settled` were over, so
+    /// Takes note that a carrier's meeting went well that was planned when all meetings before `settled` were over, so
     /// that the partner's bodies in it told what had arrived in them. Fragments that were sent in one of them
     /// and are still not acknowledged may be sent again.
-    pub(crate) fn heard(&mut self, settled: u64) {
-        for flight in self.flight.iter_mut().filter(|flight| flight.sent < settled) {
-            flight.due = true;
-        }
+    pub(crate) fn heard(&mut self, carrier: Carrier, settled: u64) {
+        let ways = self.flight.iter_mut().map(|flight| flight.way(carrier));
+        ways.filter(|way| way.sent < settled).for_each(|way| way.due = true);
     }
 }
 

@@ -24,7 +24,7 @@ impl End {
     }
 
     fn body(&mut self, meeting: u64) -> Body {
-        let fragment = self.sender.next(meeting, CAPACITY);
+        let fragment = self.sender.next(Carrier::Rounds, meeting, CAPACITY);
         let fragment = fragment.map(|f| (f.sequence, f.last, f.payload.to_vec()));
         (self.receiver.acknowledgement(), fragment)
     }
@@ -61,9 +61,9 @@ fn converse(ends: &mut [End; 2], bodies: usize, loss: f64, seed: u64) -> u64 {
         }
         for (end, well) in ends.iter_mut().zip(well) {
             if well {
-                end.sender.heard(meeting);
+                end.sender.heard(Carrier::Rounds, meeting);
             } else {
-                end.sender.lost(meeting);
+                end.sender.lost(Carrier::Rounds, meeting);
             }
         }
     }
@@ -112,10 +112,10 @@ proptest! {
         }
         let mut sender = Sender::new(1000, 1000);
         sender.queue(vec![1; 500]).unwrap();
-        sender.next(0, 100);
+        sender.next(Carrier::Rounds, 0, 100);
         for (next, later) in acknowledgements {
             let _ = sender.acknowledge(Acknowledgement { next: next % 7, later: later % 64 });
-            sender.next(0, 100);
+            sender.next(Carrier::Rounds, 0, 100);
         }
     }
 }
@@ -134,15 +134,21 @@ fn without_loss_no_body_is_wasted() {
 fn an_unacknowledged_fragment_is_sent_again_once_the_partner_could_have_told() {
     let mut sender = Sender::new(1000, 1000);
     sender.queue(b"hello".to_vec()).unwrap();
-    assert!(sender.next(4, CAPACITY).is_some());
-    assert!(sender.next(4, CAPACITY).is_none());
+    assert!(sender.next(Carrier::Rounds, 4, CAPACITY).is_some());
+    assert!(sender.next(Carrier::Rounds, 4, CAPACITY).is_none());
     // Meetings 4 and 5 are over; those who planned 5 knew of 3 only, or of 4.
-    sender.heard(4);
-    assert!(sender.next(6, CAPACITY).is_none());
-    sender.heard(5);
-    assert_eq!(sender.next(6, CAPACITY).map(|fragment| fragment.sequence), Some(0));
-    sender.lost(6);
-    assert_eq!(sender.next(7, CAPACITY).map(|fragment| fragment.sequence), Some(0));
+    sender.heard(Carrier::Rounds, 4);
+    assert!(sender.next(Carrier::Rounds, 6, CAPACITY).is_none());
+    sender.heard(Carrier::Rounds, 5);
+    assert_eq!(
+        sender.next(Carrier::Rounds, 6, CAPACITY).map(|fragment| fragment.sequence),
+        Some(0)
+    );
+    sender.lost(Carrier::Rounds, 6);
+    assert_eq!(
+        sender.next(Carrier::Rounds, 7, CAPACITY).map(|fragment| fragment.sequence),
+        Some(0)
+    );
 }
 
 #[test]
@@ -153,7 +159,7 @@ fn the_queue_is_bounded_and_says_so() {
     let full = SendError::QueueFull { needed: 64, queued: 964, limit: 1000 };
     assert_eq!(sender.queue(Vec::new()), Err(full));
     for _ in 0..9 {
-        sender.next(0, 100);
+        sender.next(Carrier::Rounds, 0, 100);
     }
     let sent = Acknowledgement { next: 9, later: 0 };
     assert_eq!(sender.acknowledge(sent), Ok(vec![MessageId(0)]));
@@ -164,8 +170,8 @@ fn the_queue_is_bounded_and_says_so() {
 fn acknowledgements_of_what_was_never_sent_are_refused() {
     let mut sender = Sender::new(1000, 1000);
     sender.queue(vec![0; 300]).unwrap();
-    sender.next(0, 100);
-    sender.next(0, 100);
+    sender.next(Carrier::Rounds, 0, 100);
+    sender.next(Carrier::Rounds, 0, 100);
     for (next, later) in [(3, 0), (0, 2), (u32::MAX, 0), (2, 1)] {
         assert_eq!(sender.acknowledge(Acknowledgement { next, later }), Err(AcknowledgeError));
     }
@@ -187,8 +193,28 @@ fn a_message_that_is_too_long_is_left_out_and_the_next_arrives() {
 fn fragments_that_do_not_fit_wait_for_larger_bodies() {
     let mut sender = Sender::new(1000, 1000);
     sender.queue(vec![0; 300]).unwrap();
-    assert!(sender.next(0, 200).is_some());
-    sender.heard(5);
-    assert_eq!(sender.next(5, 50).map(|fragment| fragment.sequence), Some(1));
-    assert_eq!(sender.next(9, 200).map(|fragment| fragment.sequence), Some(0));
+    assert!(sender.next(Carrier::Rounds, 0, 200).is_some());
+    sender.heard(Carrier::Rounds, 5);
+    assert_eq!(sender.next(Carrier::Rounds, 5, 50).map(|fragment| fragment.sequence), Some(1));
+    assert_eq!(sender.next(Carrier::Rounds, 9, 200).map(|fragment| fragment.sequence), Some(0));
+}
+
+#[test]
+fn each_carrier_brings_every_fragment_until_it_is_acknowledged() {
+    let mut sender = Sender::new(1000, 1000);
+    sender.queue(vec![0; 300]).unwrap();
+    let mut next =
+        |carrier, meeting| sender.next(carrier, meeting, 200).map(|fragment| fragment.sequence);
+    assert_eq!(next(Carrier::Beats, 0), Some(0));
+    assert_eq!(next(Carrier::Rounds, 0), Some(0));
+    assert_eq!(next(Carrier::Beats, 1), Some(1));
+    assert_eq!(next(Carrier::Beats, 2), None);
+    assert_eq!(next(Carrier::Rounds, 0), Some(1));
+    // A beat that failed says nothing about a round of the same number.
+    sender.lost(Carrier::Beats, 0);
+    assert!(sender.next(Carrier::Rounds, 1, 200).is_none());
+    assert_eq!(sender.next(Carrier::Beats, 3, 200).map(|fragment| fragment.sequence), Some(0));
+    sender.acknowledge(Acknowledgement { next: 2, later: 0 }).unwrap();
+    sender.lost(Carrier::Rounds, 0);
+    assert!(sender.next(Carrier::Rounds, 1, 200).is_none());
 }

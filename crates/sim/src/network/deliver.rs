@@ -304,6 +304,13 @@ impl Network {
                     let at = self.by_true_time(Party::Client(i), at).max(self.now);
                     self.schedule(at, Happening::Leaving { client: i, link, message });
                 }
+                ClientOutput::Cells { at, epoch, round, beat, cells } => {
+                    let cells = antiphon_wire::Blob(cells);
+                    let message = FromClient::Cells { epoch, round, beat, cells };
+                    let link = self.client_links[i];
+                    let at = self.by_true_time(Party::Client(i), at).max(self.now);
+                    self.schedule(at, Happening::Leaving { client: i, link, message });
+                }
                 ClientOutput::Resume { epoch, round, ticket } => {
                     self.send_to_gateway(i, FromClient::Resume { epoch, round, ticket });
                 }

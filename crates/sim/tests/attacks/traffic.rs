@@ -244,7 +244,7 @@ fn with_conversations(conversations: &[((usize, usize), u8, u8)]) -> Network {
     for &((a, b), pairs, secret) in conversations {
         for (client, role) in [(a, Role::First), (b, Role::Second)] {
             let secret = ConversationSecret([secret; 32]);
-            let opening = Opening { secret, role, start: Start::Dense, pairs };
+            let opening = Opening { pairs, ..Opening::new(secret, role, Start::Dense) };
             let id = network.client(client).open_conversation(&opening).unwrap();
             network.client(client).send(id, vec![secret_byte(&opening); 2_000]).unwrap();
         }

@@ -59,7 +59,7 @@ proptest! {
                             }
                         }
                     }
-                    Output::Resume { .. } | Output::Event(_) => {}
+                    Output::Cells { .. } | Output::Resume { .. } | Output::Event(_) => {}
                 }
             }
             prop_assert!(client.ledger().charged() as usize <= submitted.len());

@@ -14,3 +14,9 @@ pub(crate) fn mix(epoch: u64, first_round: u64, pairs: u8) -> Mix {
 pub(crate) fn mix_of_operators(shards: &[u8]) -> Mix {
     Mix::new(&Plan::new(1, 0, STARTS_AT).operated(shards))
 }
+
+/// With beats after each round, and rounds as far apart as their beats last at least.
+pub(crate) fn mix_with_beats(epoch: u64, first_round: u64, pairs: u8) -> Mix {
+    let plan = Plan::new(epoch, first_round, STARTS_AT).with_beats();
+    Mix::new(&Plan { pairs, rounds: 20, ..plan })
+}

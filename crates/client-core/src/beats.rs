@@ -1,0 +1,240 @@
+//! The beats of a client's rounds: which one's run, and what leaves in each.
+//!
+//! One message of cells leaves in each beat, at the moment that the schedule fixes, for the one round of which
+//! public evidence says that its beats run. Nothing here looks at what came back to decide on what leaves, when
+//! or for which round.
+
+mod circuits;
+mod evidence;
+mod timetable;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use antiphon_onion::ErasingRng;
+use antiphon_routing::VerifiedEpoch;
+use antiphon_wire::{Announcement, Epoch, Round, Ticket, Timestamp};
+
+use crate::round::Conversations;
+use crate::{Event, Output};
+pub(crate) use circuits::{Carries, Circuits, Tally};
+pub use evidence::EvidenceError;
+pub(crate) use evidence::check as check_evidence;
+use timetable::{Departure, departure_after, due_at, made_at};
+
+/// Rounds held at most: those whose beats run or ran last, and those of which it is not known yet whether theirs
+/// will.
+const MOST_HELD: usize = 20;
+
+/// A round that may have beats.
+struct Held {
+    epoch: Arc<VerifiedEpoch>,
+    round: Round,
+    /// Place of its beats in time, once there is evidence that they run.
+    announced: Option<Announcement>,
+    /// None if this client has no part in the round.
+    circuits: Option<Circuits>,
+}
+
+/// The rounds whose beats run, ran last or may run next.
+#[derive(Default)]
+pub(crate) struct Beats {
+    /// By rising round.
+    held: VecDeque<Held>,
+    /// The last moment at which cells left. None leave at it or before it again, by whatever clock.
+    left: Timestamp,
+    /// Time as it was last heard of.
+    heard: Timestamp,
+}
+
+impl Beats {
+    /// Takes note of the circuits of a round that is newer than all before.
+    pub(crate) fn set_up(
+        &mut self,
+        epoch: Arc<VerifiedEpoch>,
+        round: Round,
+        circuits: Circuits,
+        conversations: &mut Conversations,
+    ) {
+        let circuits = Some(circuits);
+        self.insert(Held { epoch, round, announced: None, circuits }, conversations);
+    }
+
+    fn insert(&mut self, held: Held, conversations: &mut Conversations) {
+        if self.held.len() == MOST_HELD
+            && let Some(circuits) = self.held.pop_front().and_then(|oldest| oldest.circuits)
+        {
+            circuits.abandon(conversations);
+        }
+        let at = self.held.partition_point(|other| other.round < held.round);
+        self.held.insert(at, held);
+        debug_assert!(self.held.iter().is_sorted_by_key(|held| held.round));
+    }
+
+    /// The epoch of a round that is held, if it is this one.
+    pub(crate) fn epoch_of(&self, epoch: Epoch, round: Round) -> Option<&Arc<VerifiedEpoch>> {
+        self.find(epoch, round).map(|at| &self.held[at].epoch)
+    }
+
+    fn find(&self, epoch: Epoch, round: Round) -> Option<usize> {
+        self.held.iter().position(|held| held.round == round && held.epoch.epoch() == epoch)
+    }
+
+    /// Returns `true` if evidence for this round would change nothing.
+    pub(crate) fn is_settled(&self, announced: &Announcement) -> bool {
+        let newest = self.held.iter().rfind(|held| held.announced.is_some());
+        let is_known = newest.is_some_and(|newest| newest.round >= announced.round);
+        let known = self.find(announced.epoch, announced.round);
+        is_known && known.is_none_or(|at| self.held[at].announced.is_some())
+    }
+
+    /// Takes note that an announced round's beats run, as evidence that was checked says.
+    pub(crate) fn announce(
+        &mut self,
+        epoch: Arc<VerifiedEpoch>,
+        announced: Announcement,
+        conversations: &mut Conversations,
+    ) {
+        let round = announced.round;
+        match self.find(announced.epoch, round) {
+            Some(at) => {
+                self.held[at].announced.get_or_insert(announced);
+            }
+            None => {
+                let announced = Some(announced);
+                self.insert(Held { epoch, round, announced, circuits: None }, conversations);
+            }
+        }
+    }
+
+    /// The moment after which cells may leave. Moments that are over are left out: cells that left at another one
+    /// would show that something was held up.
+    fn after(&self) -> Timestamp {
+        self.left.max(Timestamp(self.heard.0.saturating_sub(1)))
+    }
+
+    /// The next departure of cells, and the position of the round that they are for: the oldest whose next beat
+    /// begins before the first of every newer one.
+    fn next(&self) -> Option<(usize, Announcement, Departure)> {
+        let announced = |held: &Held| held.announced;
+        self.held.iter().enumerate().find_map(|(at, held)| {
+            let announced_here = held.announced.filter(|_| held.circuits.is_some())?;
+            let departure = departure_after(&announced_here, self.after());
+            let begins = announced_here.begins(departure.beat);
+            let newer = self.held.range(at + 1..).filter_map(announced);
+            let runs = newer.map(|newer| newer.first_beat).all(|first| begins < first);
+            runs.then_some((at, announced_here, departure))
+        })
+    }
+
+    /// Time at which cells have to be made or are overdue.
+    pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
+        let made = self.next().map(|(_, announced, next)| made_at(&announced.beats, next.at));
+        let circuits = self.held.iter().filter_map(|held| held.circuits.as_ref());
+        let due = circuits.filter_map(Circuits::next_due).min();
+        made.into_iter().chain(due).min()
+    }
+
+    /// Makes the cells that are to be made by `now`: at most one message of them. Whatever was missed is not made
+    /// up for.
+    pub(crate) fn make(
+        &mut self,
+        now: Timestamp,
+        conversations: &mut Conversations,
+        rng: impl FnOnce() -> ErasingRng,
+    ) -> Option<Output> {
+        self.heard = now;
+        let (at, announced, Departure { beat, at: leaves }) = self.next()?;
+        if now < made_at(&announced.beats, leaves) {
+            return None;
+        }
+        self.left = leaves;
+        let held = &mut self.held[at];
+        let circuits = held.circuits.as_mut()?;
+        let mut rng = rng();
+        let cells = match beat < announced.beats.beats.into() {
+            true => {
+                let due = due_at(&announced, beat, held.epoch.geometry().layers());
+                circuits.make(beat, due, conversations, &mut rng)
+            }
+            // Without evidence of a newer round, as many as before that carry nothing.
+            false => circuits.random(&mut rng),
+        };
+        let (epoch, round) = (announced.epoch, announced.round);
+        Some(Output::Cells { at: leaves, epoch, round, beat, cells })
+    }
+
+    /// Takes the cells that came back in a beat. `None` if nothing is expected of it.
+    pub(crate) fn collect(
+        &mut self,
+        (epoch, round, beat): (Epoch, Round, u64),
+        cells: Vec<u8>,
+        conversations: &mut Conversations,
+        events: &mut Vec<Event>,
+    ) -> Option<Tally> {
+        let at = self.find(epoch, round)?;
+        self.held[at].circuits.as_mut()?.collect(beat, cells, conversations, events)
+    }
+
+    /// Takes note of what did not come back in time, and lets rounds go whose beats are over.
+    pub(crate) fn settle_overdue(
+        &mut self,
+        now: Timestamp,
+        conversations: &mut Conversations,
+        events: &mut Vec<Event>,
+    ) {
+        self.heard = now;
+        let after = self.after();
+        for held in &mut self.held {
+            let round = held.round;
+            let Some(circuits) = &mut held.circuits else { continue };
+            let lost = circuits.settle_overdue(now, conversations);
+            events.extend(lost.into_iter().map(|(beat, tally)| ended(round, beat, tally)));
+            let over = held.announced.is_some_and(|announced| {
+                departure_after(&announced, after).beat >= announced.beats.beats.into()
+            });
+            if over && !circuits.has_beats_under_way() {
+                circuits.erase_keys();
+            }
+        }
+        self.let_go();
+    }
+
+    /// Drops the rounds that a newer one has taken over from, once nothing of theirs is under way.
+    fn let_go(&mut self) {
+        let taken_over = self.held.iter().filter_map(|held| {
+            let first = departure_after(&held.announced?, Timestamp(0));
+            (first.at <= self.after()).then_some(held.round)
+        });
+        let Some(runs) = taken_over.max() else { return };
+        let is_under_way =
+            |held: &Held| held.circuits.as_ref().is_some_and(Circuits::has_beats_under_way);
+        self.held.retain(|held| held.round >= runs || is_under_way(held));
+    }
+
+    /// Gives up all circuits: nobody else has them.
+    pub(crate) fn forget(&mut self, conversations: &mut Conversations) {
+        for held in &mut self.held {
+            if let Some(circuits) = held.circuits.take() {
+                circuits.abandon(conversations);
+            }
+        }
+    }
+
+    /// The rounds of which this client has circuits, and their tickets, by rising round.
+    pub(crate) fn tickets(&self) -> impl Iterator<Item = (Epoch, Round, Ticket)> {
+        self.held.iter().filter_map(|held| {
+            let ticket = held.circuits.as_ref()?.ticket();
+            Some((held.epoch.epoch(), held.round, ticket))
+        })
+    }
+
+    /// The oldest round whose cells are or may be under way.
+    pub(crate) fn oldest(&self) -> Option<Round> {
+        self.tickets().map(|(_, round, _)| round).next()
+    }
+}
+
+pub(crate) fn ended(round: Round, beat: u64, tally: Tally) -> Event {
+    Event::BeatEnded { round, beat, arrived: tally.arrived, spoilt: tally.spoilt }
+}
