@@ -130,6 +130,13 @@ impl ConversationSender {
         let _ = self.commands.send(Command::MeetNow { conversation: self.id }).await;
     }
 
+    /// Tells the client whether its user has made sure who the partner is. Only then do messages travel in
+    /// beats, where a network has them; with any other partner, in rounds alone. Neither shows.
+    pub async fn set_verified(&self, verified: bool) {
+        // A client that is gone has no conversations.
+        let _ = self.commands.send(Command::SetVerified { conversation: self.id, verified }).await;
+    }
+
     /// The number by which [`Event`](crate::Event)s name this conversation.
     pub const fn id(&self) -> ConversationId {
         self.id
@@ -240,6 +247,12 @@ impl Conversation {
     /// Meets in every round for a start once more. See [`ConversationSender::meet_now`].
     pub async fn meet_now(&self) {
         self.sender.meet_now().await;
+    }
+
+    /// Tells the client whether its user has made sure who the partner is. See
+    /// [`ConversationSender::set_verified`].
+    pub async fn set_verified(&self, verified: bool) {
+        self.sender.set_verified(verified).await;
     }
 
     /// The two halves, to be used from different tasks.

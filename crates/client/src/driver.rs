@@ -1,11 +1,12 @@
 //! The task that owns the client's state machine: it hands events to the machine and carries out its outputs.
 
 mod conversations;
+mod departures;
 mod gateways;
 mod line;
 mod turn;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io;
 use std::mem::Discriminant;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +22,6 @@ use antiphon_process::until;
 use antiphon_wire::{
     Blob, Encode as _, Epoch, FromClient, IdentityKey, Round, Timestamp, ToClient,
 };
-use bytes::Bytes;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
@@ -32,6 +32,7 @@ use crate::state_file::StateFile;
 use crate::used_secrets::UsedSecrets;
 use crate::{ClientConfig, ConnectError, Gateway};
 pub(crate) use conversations::{Command, Outgoing};
+use departures::{Departure, Departures};
 use line::Line;
 use turn::Before;
 
@@ -69,8 +70,7 @@ pub(crate) struct Driver {
     /// Time to stop handing in at the gateway before, come what may.
     turn_by: Option<Instant>,
     gateways: GatewayPolicy,
-    /// Frames that leave at their time.
-    submissions: VecDeque<(Instant, Bytes)>,
+    departures: Departures,
     /// The round whose checkpoint could not be written.
     unsaved: Option<Round>,
     /// `true` once no further round is taken part in.
@@ -122,7 +122,7 @@ impl Driver {
             turn_at: None,
             turn_by: None,
             gateways,
-            submissions: VecDeque::new(),
+            departures: Departures::default(),
             unsaved: None,
             stopping: false,
             over: false,
@@ -141,12 +141,12 @@ impl Driver {
         loop {
             let due = self.core().next_deadline();
             let tick = due.map(|due| Duration::from_millis(due.ms_since(SystemClock::now())));
-            if self.stopping && due.is_none() {
+            if self.stopping && self.core().oldest_in_flight().is_none() {
                 break;
             }
             self.let_go();
             self.leave_if_at_fault();
-            let submission = self.submissions.front().map(|(at, _)| *at);
+            let departure = self.departures.next();
             let connecting = self.ready.is_some().then_some(self.connect_by);
             let watched = self.line.gateway().is_some() && !self.stopping;
             let quiet =
@@ -160,7 +160,7 @@ impl Driver {
                 () = until(self.turn_at) => self.turn(),
                 () = until(self.turn_by) => self.turn_away(),
                 Some(command) = self.inbound.recv() => self.command(command).await,
-                () = until(submission) => self.submit(),
+                () = until(departure) => self.depart(),
                 () = sleep(tick.unwrap_or_default()), if tick.is_some() => {
                     self.handle(Input::Tick).await;
                 }
@@ -234,7 +234,14 @@ impl Driver {
                 Some(Output::Submit { at, epoch, round, ticket, onions }) => {
                     let onions = Blob(onions);
                     let frame = FromClient::Submit { epoch, round, ticket, onions }.to_bytes();
-                    self.submissions.push_back((arrived.instant_of(at), frame.into()));
+                    let departure = Departure::Onions(frame.into());
+                    self.departures.add(arrived.instant_of(at), departure);
+                }
+                Some(Output::Cells { at, epoch, round, beat, cells }) => {
+                    let cells = Blob(cells);
+                    let frame = FromClient::Cells { epoch, round, beat, cells }.to_bytes();
+                    let departure = Departure::Cells(round, frame.into());
+                    self.departures.add(arrived.instant_of(at), departure);
                 }
                 Some(Output::Resume { epoch, round, ticket }) => {
                     if Some(round) > self.since {
@@ -277,10 +284,17 @@ impl Driver {
         }
     }
 
-    /// Sends the onions whose time has come.
-    fn submit(&mut self) {
-        if let Some((_, frame)) = self.submissions.pop_front() {
-            self.line.send(frame);
+    /// Sends what leaves next.
+    fn depart(&mut self) {
+        match self.departures.pop() {
+            // The gateway of before has the circuits of the rounds that it was given.
+            Some(Departure::Cells(round, frame)) if Some(round) <= self.since => {
+                if let Some(before) = &mut self.before {
+                    before.line.send(frame);
+                }
+            }
+            Some(Departure::Cells(_, frame) | Departure::Onions(frame)) => self.line.send(frame),
+            None => {}
         }
     }
 

@@ -24,6 +24,7 @@ pub(crate) enum Command {
     Send { conversation: ConversationId, outgoing: Outgoing },
     Close { conversation: ConversationId },
     MeetNow { conversation: ConversationId },
+    SetVerified { conversation: ConversationId, verified: bool },
     Continue { units: u32 },
     ContinueAfterAborts { rounds: u32 },
     ShutDown,
@@ -76,6 +77,9 @@ impl Driver {
             Command::MeetNow { conversation } => {
                 self.core().meet_now(conversation);
                 self.drain(Moment::now()).await;
+            }
+            Command::SetVerified { conversation, verified } => {
+                self.core().set_verified(conversation, verified);
             }
             Command::Continue { units } => self.core().continue_at_a_price(units),
             Command::ContinueAfterAborts { rounds } => self.core().continue_after_aborts(rounds),

@@ -166,7 +166,7 @@ impl Driver {
         let again = match self.line.gateway() {
             Some(gateway) => {
                 tracing::info!(%reason, "the link to the gateway is gone");
-                self.submissions.clear();
+                self.departures.clear();
                 self.emit(Event::Disconnected { gateway, reason: reason.clone() });
                 if guilty {
                     self.gateways.lost();

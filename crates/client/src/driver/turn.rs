@@ -71,8 +71,8 @@ impl Driver {
         let Some(next) = self.next.take() else { return };
         let Some(Target::Gateway { identity, .. }) = next.target().cloned() else { return };
         // Onions that wait for their moment are for the one before.
-        while !self.submissions.is_empty() {
-            self.submit();
+        for onions in self.departures.take_onions() {
+            self.line.send(onions);
         }
         self.part(next);
         self.gateway = Some(identity);
@@ -118,9 +118,9 @@ impl Driver {
         }
     }
 
-    /// Lets the gateway before go once its rounds are over.
+    /// Lets the gateway before go once its rounds are over, and their beats.
     pub(super) fn let_go(&mut self) {
-        let oldest = self.core().oldest_in_flight();
+        let oldest = self.core().oldest_served();
         self.before.take_if(|before| oldest.is_none_or(|round| round > before.through));
     }
 }

@@ -34,7 +34,10 @@ pub(crate) struct Served {
 
 /// Epoch `epoch`, from now on, of those of the three shards that are listening at `addresses`.
 pub(crate) fn mix(epoch: u64, first_round: u64, addresses: &[Option<SocketAddr>; 3]) -> Mix {
-    let mut plan = Plan::new(epoch, first_round, SystemClock::now());
+    mix_of(Plan::new(epoch, first_round, SystemClock::now()), addresses)
+}
+
+fn mix_of(mut plan: Plan, addresses: &[Option<SocketAddr>; 3]) -> Mix {
     // The test opens rounds as fast as they go.
     plan.policy.least_round_interval_ms = 0;
     let places = (0..).zip(addresses);
@@ -67,6 +70,15 @@ impl World {
             mix: mix(1, 10, &addresses),
             gateways,
         }
+    }
+
+    /// Rounds that beats follow, 300 ms apart.
+    pub(crate) fn with_beats() -> Self {
+        let mut world = Self::new();
+        let mut plan = Plan::new(1, 10, SystemClock::now()).with_beats();
+        plan.beats.beat_ms = 300;
+        world.mix = mix_of(plan, &world.addresses());
+        world
     }
 
     pub(crate) fn addresses(&self) -> [Option<SocketAddr>; 3] {
