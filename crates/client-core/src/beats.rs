@@ -11,16 +11,16 @@ mod timetable;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use antiphon_onion::ErasingRng;
+use antiphon_onion::{CellBytes, ErasingRng};
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{Announcement, Epoch, Round, Ticket, Timestamp};
 
 use crate::round::Conversations;
-use crate::{Event, Output};
+use crate::{CircuitMark, Event, Output};
 pub(crate) use circuits::{Carries, Circuits, Tally};
 pub use evidence::EvidenceError;
 pub(crate) use evidence::check as check_evidence;
-use timetable::{Departure, departure_after, due_at, made_at};
+use timetable::{Departure, departure_after, departure_of, due_at, made_at};
 
 /// Rounds held at most: those whose beats run or ran last, and those of which it is not known yet whether theirs
 /// will.
@@ -41,6 +41,8 @@ struct Held {
 pub(crate) struct Beats {
     /// By rising round.
     held: VecDeque<Held>,
+    /// Circuits of before a restart, until there is evidence that their round's beats run.
+    kept: Vec<CircuitMark>,
     /// The last moment at which cells left. None leave at it or before it again, by whatever clock.
     left: Timestamp,
     /// Time as it was last heard of.
@@ -48,6 +50,23 @@ pub(crate) struct Beats {
 }
 
 impl Beats {
+    /// The beats of a client that starts again.
+    pub(crate) fn resumed(marks: [CircuitMark; 2]) -> Self {
+        let kept = marks.into_iter().filter(|mark| !mark.is_none()).collect();
+        Self { kept, ..Self::default() }
+    }
+
+    /// Marks of the circuits whose beats run, and of those of the newest round.
+    pub(crate) fn marks(&self) -> [CircuitMark; 2] {
+        let mark = |held: &Held| held.circuits.as_ref().map(Circuits::mark);
+        let runs = self.next().and_then(|(at, ..)| mark(&self.held[at]));
+        let newest = self.held.iter().rev().find_map(mark);
+        let mut all = self.kept.iter().copied().chain(runs).chain(newest);
+        let last = all.next_back();
+        let before = all.rfind(|mark| Some(*mark) != last);
+        [before.unwrap_or_default(), last.unwrap_or_default()]
+    }
+
     /// Takes note of the circuits of a round that is newer than all before.
     pub(crate) fn set_up(
         &mut self,
@@ -101,10 +120,20 @@ impl Beats {
                 self.held[at].announced.get_or_insert(announced);
             }
             None => {
+                let circuits = self.take_kept(&epoch, round);
                 let announced = Some(announced);
-                self.insert(Held { epoch, round, announced, circuits: None }, conversations);
+                self.insert(Held { epoch, round, announced, circuits }, conversations);
             }
         }
+    }
+
+    /// The circuits of a round of before a restart, if this client has a part in them.
+    fn take_kept(&mut self, epoch: &VerifiedEpoch, round: Round) -> Option<Circuits> {
+        let is_it = |mark: &CircuitMark| (mark.epoch, mark.round) == (epoch.epoch(), round);
+        let at = self.kept.iter().position(is_it)?;
+        let count = 2 * usize::from(epoch.parameters().pairs_per_client);
+        let cell = CellBytes::new(epoch.parameters().beats.cell_bytes).ok()?;
+        Some(Circuits::resumed(&self.kept.remove(at), cell, count))
     }
 
     /// The moment after which cells may leave. Moments that are over are left out: cells that left at another one
@@ -118,8 +147,10 @@ impl Beats {
     fn next(&self) -> Option<(usize, Announcement, Departure)> {
         let announced = |held: &Held| held.announced;
         self.held.iter().enumerate().find_map(|(at, held)| {
-            let announced_here = held.announced.filter(|_| held.circuits.is_some())?;
+            let (announced_here, circuits) = (held.announced?, held.circuits.as_ref()?);
             let departure = departure_after(&announced_here, self.after());
+            let first = departure_of(&announced_here, circuits.from());
+            let departure = if departure.beat < first.beat { first } else { departure };
             let begins = announced_here.begins(departure.beat);
             let newer = self.held.range(at + 1..).filter_map(announced);
             let runs = newer.map(|newer| newer.first_beat).all(|first| begins < first);
@@ -136,13 +167,13 @@ impl Beats {
     }
 
     /// Makes the cells that are to be made by `now`: at most one message of them. Whatever was missed is not made
-    /// up for.
+    /// up for. Comes with `true` if what is [marked](Self::marks) has to be on disk first.
     pub(crate) fn make(
         &mut self,
         now: Timestamp,
         conversations: &mut Conversations,
         rng: impl FnOnce() -> ErasingRng,
-    ) -> Option<Output> {
+    ) -> Option<(Output, bool)> {
         self.heard = now;
         let (at, announced, Departure { beat, at: leaves }) = self.next()?;
         if now < made_at(&announced.beats, leaves) {
@@ -160,8 +191,9 @@ impl Beats {
             // Without evidence of a newer round, as many as before that carry nothing.
             false => circuits.random(&mut rng),
         };
+        let is_new = circuits.reserve(beat);
         let (epoch, round) = (announced.epoch, announced.round);
-        Some(Output::Cells { at: leaves, epoch, round, beat, cells })
+        Some((Output::Cells { at: leaves, epoch, round, beat, cells }, is_new))
     }
 
     /// Takes the cells that came back in a beat. `None` if nothing is expected of it.
@@ -207,6 +239,7 @@ impl Beats {
             (first.at <= self.after()).then_some(held.round)
         });
         let Some(runs) = taken_over.max() else { return };
+        self.kept.retain(|kept| kept.round >= runs);
         let is_under_way =
             |held: &Held| held.circuits.as_ref().is_some_and(Circuits::has_beats_under_way);
         self.held.retain(|held| held.round >= runs || is_under_way(held));
@@ -214,6 +247,7 @@ impl Beats {
 
     /// Gives up all circuits: nobody else has them.
     pub(crate) fn forget(&mut self, conversations: &mut Conversations) {
+        self.kept.clear();
         for held in &mut self.held {
             if let Some(circuits) = held.circuits.take() {
                 circuits.abandon(conversations);
@@ -223,10 +257,9 @@ impl Beats {
 
     /// The rounds of which this client has circuits, and their tickets, by rising round.
     pub(crate) fn tickets(&self) -> impl Iterator<Item = (Epoch, Round, Ticket)> {
-        self.held.iter().filter_map(|held| {
-            let ticket = held.circuits.as_ref()?.ticket();
-            Some((held.epoch.epoch(), held.round, ticket))
-        })
+        let held = self.held.iter().filter_map(|held| held.circuits.as_ref().map(Circuits::mark));
+        let all = self.kept.iter().copied().chain(held);
+        all.map(|mark| (mark.epoch, mark.round, mark.ticket))
     }
 
     /// The oldest round whose cells are or may be under way.

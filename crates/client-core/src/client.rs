@@ -79,7 +79,7 @@ impl Client {
             conversations: Conversations::new(),
             next_conversation: 0,
             in_flight: VecDeque::new(),
-            beats: Beats::default(),
+            beats: Beats::resumed(kept.circuits),
             outputs: VecDeque::new(),
             config,
         }
@@ -244,6 +244,8 @@ impl Client {
             attempts: self.attempts.charged_with_reserve(reserved),
             attempts_extended: self.attempts.extended(),
             epochs_after: self.epochs_after,
+            circuits: self.beats.marks(),
+            ..Checkpoint::default()
         }
     }
 

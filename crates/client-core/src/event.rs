@@ -35,7 +35,8 @@ impl From<ToClient> for Input {
 /// Action that a client wants, to be carried out in the order given.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// Write this to disk, and take no further output before it is there.
+    /// Write this to disk, and take no further output before it is there. If it cannot be, neither onions nor cells
+    /// that follow leave.
     Persist(Checkpoint),
     /// Send these onions to the gateway, at a time that is the same whatever they are for.
     Submit {

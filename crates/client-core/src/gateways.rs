@@ -42,6 +42,11 @@ impl GatewayPolicy {
         Self { pinned: Some(gateway), ..Self::default() }
     }
 
+    /// The one that was used in `epoch` before a restart: whoever starts again does not draw again.
+    pub fn resumed(epoch: Epoch, gateway: IdentityKey) -> Self {
+        Self { epoch, drawn: [Some(gateway), None], ..Self::default() }
+    }
+
     /// The gateway that the client always uses, if it has one.
     pub fn pin(&self) -> Option<IdentityKey> {
         self.pinned

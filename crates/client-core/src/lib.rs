@@ -18,7 +18,7 @@ mod schedule;
 
 pub use antiphon_onion::EntropySource;
 pub use beats::EvidenceError;
-pub use checkpoint::{Checkpoint, RoundMark};
+pub use checkpoint::{Checkpoint, CircuitMark, RoundMark};
 pub use client::{Client, ClientConfig};
 pub use clock::CLOCK_SLACK_MS;
 pub use conversation::{BareMeeting, CLOSING_ROUNDS, ConversationSecret, PartnerError, Role};

@@ -73,6 +73,8 @@ pub(crate) struct Driver {
     departures: Departures,
     /// The round whose checkpoint could not be written.
     unsaved: Option<Round>,
+    /// `true` if the last checkpoint could not be written: no cells leave that it has not reserved.
+    unreserved: bool,
     /// `true` once no further round is taken part in.
     stopping: bool,
     /// `true` once connecting has failed for good.
@@ -101,7 +103,8 @@ impl Driver {
     ) -> (Self, watch::Receiver<Status>) {
         let core = Core::new(core_config(&config), restored, EntropySource::new(entropy()));
         let (status, shown) = watch::channel(status_of(&core, None));
-        let gateways = policy_of(config.gateway);
+        let kept = restored.filter(|kept| kept.gateway != NOBODY);
+        let gateways = policy_of(config.gateway, kept);
         let driver = Self {
             connect_by: Instant::now() + config.connect_within,
             config,
@@ -115,7 +118,7 @@ impl Driver {
             used_secrets,
             conversations: BTreeMap::new(),
             line: Line::new(),
-            gateway: None,
+            gateway: kept.map(|kept| kept.gateway),
             since: None,
             next: None,
             before: None,
@@ -124,6 +127,7 @@ impl Driver {
             gateways,
             departures: Departures::default(),
             unsaved: None,
+            unreserved: false,
             stopping: false,
             over: false,
             ready: handles.ready,
@@ -237,6 +241,7 @@ impl Driver {
                     let departure = Departure::Onions(frame.into());
                     self.departures.add(arrived.instant_of(at), departure);
                 }
+                Some(Output::Cells { .. }) if self.unreserved => {}
                 Some(Output::Cells { at, epoch, round, beat, cells }) => {
                     let cells = Blob(cells);
                     let frame = FromClient::Cells { epoch, round, beat, cells }.to_bytes();
@@ -261,15 +266,16 @@ impl Driver {
 
     async fn persist(&mut self, checkpoint: Checkpoint) {
         let round = checkpoint.mark.round;
-        self.unsaved = None;
+        (self.unsaved, self.unreserved) = (None, false);
         if let Err(error) = self.write(checkpoint).await {
             tracing::error!(%error, "cannot write the state file: nothing is submitted");
-            self.unsaved = Some(round);
+            (self.unsaved, self.unreserved) = (Some(round), true);
             self.emit(Event::StateNotWritten { round, reason: error.to_string() });
         }
     }
 
     async fn write(&mut self, checkpoint: Checkpoint) -> io::Result<()> {
+        let checkpoint = Checkpoint { gateway: self.gateway.unwrap_or(NOBODY), ..checkpoint };
         let Some(state) = self.state.clone() else { return Ok(()) };
         spawn_blocking(move || state.write(&checkpoint)).await.map_err(io::Error::other)?
     }
@@ -304,9 +310,14 @@ impl Driver {
     }
 }
 
-fn policy_of(gateway: Gateway) -> GatewayPolicy {
+/// What a checkpoint has in place of a gateway.
+const NOBODY: IdentityKey = IdentityKey([0; 32]);
+
+fn policy_of(gateway: Gateway, kept: Option<Checkpoint>) -> GatewayPolicy {
     match gateway {
-        Gateway::Auto => GatewayPolicy::default(),
+        Gateway::Auto => kept.map_or_else(GatewayPolicy::default, |kept| {
+            GatewayPolicy::resumed(kept.mark.epoch, kept.gateway)
+        }),
         Gateway::Shard(pinned) => GatewayPolicy::pinned(pinned),
     }
 }

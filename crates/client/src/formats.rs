@@ -13,9 +13,9 @@ pub struct Witnessed {
 }
 
 /// The last character is the version of the format.
-const STATE_MAGIC: [u8; 8] = *b"antiphc3";
+const STATE_MAGIC: [u8; 8] = *b"antiphc4";
 /// Magic, the network file's id, instance and number, the checkpoint, and a hash of all that.
-pub(crate) const STATE_BYTES: usize = 8 + 32 + 16 + 8 + 40 + 32;
+pub(crate) const STATE_BYTES: usize = 8 + 32 + 16 + 8 + 184 + 32;
 
 /// Content of a state file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,6 +20,7 @@ fn state() -> impl Strategy<Value = StateContent> {
                 attempts,
                 attempts_extended,
                 epochs_after,
+                ..Checkpoint::default()
             },
         }
     })

@@ -245,6 +245,7 @@ mod tests {
             attempts: 6,
             attempts_extended: 2,
             epochs_after: Timestamp(5),
+            ..Checkpoint::default()
         }
     }
 
@@ -307,7 +308,7 @@ mod tests {
         assert!(matches!(open(&path), Err(StateError::InUse { .. })));
         drop(state);
         assert!(matches!(open_of(&path, &network(2)), Err(StateError::OtherNetwork { .. })));
-        std::fs::write(&path, b"antiphc3").unwrap();
+        std::fs::write(&path, b"antiphc4").unwrap();
         assert!(matches!(open(&path), Err(StateError::Damaged { .. })));
     }
 

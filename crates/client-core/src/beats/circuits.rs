@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::conversation::{BeatKeys, CellKey, CellKeys, equal};
 use crate::round::{Conversations, tell};
-use crate::{ConversationId, Event};
+use crate::{CircuitMark, ConversationId, Event};
 
 /// Use of a circuit in the beats of its round.
 pub(crate) enum Carries {
@@ -67,6 +67,9 @@ struct Secrets {
     carries: Vec<Carries>,
 }
 
+/// Beats for which cells are reserved on disk at once. After a crash, as many may be missed.
+const RESERVED_AT_ONCE: u64 = 4;
+
 /// The circuits that a client's onions of one round left behind.
 pub(crate) struct Circuits {
     epoch: Epoch,
@@ -76,6 +79,10 @@ pub(crate) struct Circuits {
     ticket: Ticket,
     /// Number of circuits.
     count: usize,
+    /// Number of the first beat that has cells: others may have had theirs before a restart.
+    from: u64,
+    /// Number of the first beat that is not reserved on disk.
+    reserved: u64,
     /// Erased once the round's last beat is back. Cells are random then.
     secrets: Option<Secrets>,
     under_way: BTreeMap<u64, UnderWay>,
@@ -92,11 +99,36 @@ impl Circuits {
         debug_assert_eq!(keys.len(), carries.len(), "a use for each circuit");
         let count = carries.len();
         let secrets = Some(Secrets { keys, carries });
-        Self { epoch, round, cell, ticket, count, secrets, under_way: BTreeMap::new() }
+        let (from, reserved, under_way) = (0, 0, BTreeMap::new());
+        Self { epoch, round, cell, ticket, count, from, reserved, secrets, under_way }
     }
 
-    pub(crate) fn ticket(&self) -> Ticket {
-        self.ticket
+    /// `count` circuits of before a restart. Their keys are gone, and their cells carry nothing.
+    pub(crate) fn resumed(mark: &CircuitMark, cell: CellBytes, count: usize) -> Self {
+        let CircuitMark { epoch, round, ticket, unused_from } = *mark;
+        let (from, reserved) = (unused_from, unused_from);
+        let (secrets, under_way) = (None, BTreeMap::new());
+        Self { epoch, round, cell, ticket, count, from, reserved, secrets, under_way }
+    }
+
+    /// What a restarted client needs to go on.
+    pub(crate) fn mark(&self) -> CircuitMark {
+        let (epoch, round, ticket) = (self.epoch, self.round, self.ticket);
+        CircuitMark { epoch, round, ticket, unused_from: self.reserved }
+    }
+
+    /// Number of the first beat that has cells.
+    pub(crate) fn from(&self) -> u64 {
+        self.from
+    }
+
+    /// Reserves beat `beat`. Returns `true` if that has to be on disk before its cells leave.
+    pub(crate) fn reserve(&mut self, beat: u64) -> bool {
+        let is_new = beat >= self.reserved;
+        if is_new {
+            self.reserved = beat.saturating_add(RESERVED_AT_ONCE);
+        }
+        is_new
     }
 
     pub(crate) fn has_beats_under_way(&self) -> bool {
@@ -192,7 +224,10 @@ impl Circuits {
 
     /// Erases the keys, once the round's last beat is back.
     pub(crate) fn erase_keys(&mut self) {
-        debug_assert!(self.under_way.is_empty(), "cells that come back could not be opened");
+        debug_assert!(
+            self.under_way.is_empty(),
+            "cells that come back could not be opened any more"
+        );
         self.secrets = None;
     }
 

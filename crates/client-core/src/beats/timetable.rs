@@ -18,14 +18,23 @@ pub(crate) struct Departure {
 /// Cells leave a layer's time before their beat begins: what a link between shards may take, a client's may
 /// take as well.
 pub(crate) fn departure_after(announced: &Announcement, moment: Timestamp) -> Departure {
-    let lead_ms = u64::from(announced.beats.layer_ms);
-    let beat_ms = u64::from(announced.beats.beat_ms.max(1));
-    let first = Timestamp(announced.first_beat.0.saturating_sub(lead_ms));
+    let first = departure_of(announced, 0).at;
     let beat = match moment < first {
         true => 0,
-        false => moment.ms_since(first) / beat_ms + 1,
+        false => moment.ms_since(first) / beat_ms(announced) + 1,
     };
-    Departure { beat, at: first.plus_ms(beat.saturating_mul(beat_ms)) }
+    departure_of(announced, beat)
+}
+
+/// The departure of the cells of beat `beat`.
+pub(crate) fn departure_of(announced: &Announcement, beat: u64) -> Departure {
+    let lead_ms = u64::from(announced.beats.layer_ms);
+    let first = Timestamp(announced.first_beat.0.saturating_sub(lead_ms));
+    Departure { beat, at: first.plus_ms(beat.saturating_mul(beat_ms(announced))) }
+}
+
+fn beat_ms(announced: &Announcement) -> u64 {
+    announced.beats.beat_ms.max(1).into()
 }
 
 /// Time at which the cells that leave at `at` are made.

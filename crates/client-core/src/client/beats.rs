@@ -40,7 +40,12 @@ impl Client {
         let entropy = &mut self.entropy;
         let made = self.beats.make(now, &mut self.conversations, || entropy.generator());
         self.outputs.extend(events.into_iter().map(Output::Event));
-        self.outputs.extend(made);
+        let Some((cells, is_new)) = made else { return };
+        if is_new {
+            // Before the cells: a client that starts again makes none for a beat that has had some.
+            self.outputs.extend(self.checkpoint().map(Output::Persist));
+        }
+        self.outputs.push_back(cells);
     }
 
     /// Takes the cells that came back in a beat.

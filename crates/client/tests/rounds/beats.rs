@@ -105,3 +105,24 @@ async fn cells_go_on_over_a_link_that_was_lost_once_the_ticket_was_shown() {
     let after = cells(&mut b, 10).await;
     assert!(after.beat > before && after.cells.len() == 512);
 }
+
+#[tokio::test]
+async fn a_client_that_starts_again_goes_on_at_its_gateway_and_uses_no_beat_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let mut world = World::with_beats();
+    let (_first, _, a) = world.connect(world.config(None, None)).await;
+    let config = world.config(None, Some(&state));
+    let (second, gateway, b) = world.connect(config.clone()).await;
+    let mut served = [a, b];
+    let (_, announced) = set_up(&world, &mut served).await;
+    let [_a, mut b] = served;
+    let before = cells(&mut b, 10).await.beat;
+    drop((second, b));
+    let (_second, again, mut b) = world.connect(config).await;
+    assert_eq!(again, gateway, "it does not draw again");
+    b.resumed(1, 10).await;
+    b.send(world.mix.evidence(announced)).await;
+    let after = cells(&mut b, 10).await;
+    assert!(after.beat > before && after.cells.len() == 512, "{} after {before}", after.beat);
+}

@@ -8,7 +8,7 @@ use rand::{Rng as _, RngExt as _};
 
 use super::mix::mix_with_beats;
 use super::*;
-use crate::Input;
+use crate::{CircuitMark, Input};
 
 /// Milliseconds from a round's opening to its first beat.
 const FIRST_MS: u64 = 1000;
@@ -26,6 +26,8 @@ struct Net {
     /// Whatever each was told to do beside sending cells.
     outputs: Vec<Vec<Output>>,
     shown: Vec<Vec<Shown>>,
+    /// The last checkpoint that each has written.
+    kept: Vec<Option<Checkpoint>>,
     /// Cells that each has made, and that have not left.
     made: Vec<VecDeque<(Round, u64, Vec<u8>)>>,
     circuits: Vec<(Round, Circuits)>,
@@ -45,7 +47,8 @@ impl Net {
         let rng = ChaCha20Rng::seed_from_u64(99);
         let (outputs, shown) = (empty(), (0..count).map(|_| Vec::new()).collect());
         let made = (0..count).map(|_| VecDeque::new()).collect();
-        Self { mix, clients, outputs, shown, made, circuits: Vec::new(), rng }
+        let kept = vec![None; clients.len()];
+        Self { mix, clients, outputs, shown, kept, made, circuits: Vec::new(), rng }
     }
 
     fn announced(&self, round: u64) -> Announcement {
@@ -56,7 +59,12 @@ impl Net {
     fn round(&mut self, round: u64, disturbed: &[usize]) {
         let mut submitted = Vec::new();
         for client in &mut self.clients {
-            submitted.push(onions(&open(client, &self.mix, round)));
+            submitted.push(open(client, &self.mix, round));
+        }
+        let opened = submitted;
+        let submitted: Vec<_> = opened.iter().map(|outputs| onions(outputs)).collect();
+        for (i, outputs) in opened.into_iter().enumerate() {
+            self.keep(i, outputs);
         }
         let replies = self.mix.exchange(Round(round), &submitted);
         for (i, mut replies) in replies.into_iter().enumerate() {
@@ -90,10 +98,21 @@ impl Net {
     /// Keeps a client's outputs: cells, and whatever else there is.
     fn keep(&mut self, i: usize, outputs: Vec<Output>) {
         for output in outputs {
-            let Output::Cells { at, round, beat, cells, .. } = output else {
-                self.outputs[i].push(output);
-                continue;
+            let (at, round, beat, cells) = match output {
+                Output::Cells { at, round, beat, cells, .. } => (at, round, beat, cells),
+                Output::Persist(checkpoint) => {
+                    self.kept[i] = Some(checkpoint);
+                    continue;
+                }
+                Output::Submit { .. } => continue,
+                other => {
+                    self.outputs[i].push(other);
+                    continue;
+                }
             };
+            let marks = self.kept[i].expect("onions come before cells").circuits;
+            let reserved = |mark: &CircuitMark| mark.round == round && beat < mark.unused_from;
+            assert!(marks.iter().any(reserved), "beat {beat} is reserved on disk before its cells");
             self.shown[i].push((at, round, beat, cells.len()));
             self.made[i].push_back((round, beat, cells));
         }
@@ -248,9 +267,9 @@ fn cells_are_random_looking_and_none_is_like_another() {
     let mut seen = std::collections::BTreeSet::new();
     let mut ones = [0_u64; 2];
     for _ in 0..20 {
-        for i in 0..2 {
+        for (i, ones) in ones.iter_mut().enumerate() {
             let (.., cells) = net.cells(i);
-            ones[i] += cells.iter().map(|byte| u64::from(byte.count_ones())).sum::<u64>();
+            *ones += cells.iter().map(|byte| u64::from(byte.count_ones())).sum::<u64>();
             for block in cells.chunks_exact(16) {
                 assert!(seen.insert(block.to_vec()));
             }
@@ -468,4 +487,65 @@ fn cells_that_a_gateway_makes_up_are_counted_and_change_nothing() {
     net.beats(3);
     assert_eq!(net.tally(0), (8, 2));
     assert!(net.shown[0].iter().zip(0..).all(|(shown, beat)| shown.2 == beat));
+}
+
+#[test]
+fn a_client_that_starts_again_goes_on_within_four_beats_and_uses_none_twice() {
+    let mut net = Net::new(2);
+    net.clients[0].open_conversation(&verified(Role::First)).unwrap();
+    net.set_up(0);
+    net.beats(10);
+    net.round(1, &[]);
+    let newest = net.shown[0].last().unwrap().2;
+    // Nothing is left but what was on disk. It may start again as often as it likes.
+    for seed in 5..8 {
+        let mut again = client(&net.mix, seed, net.kept[0]);
+        document(&mut again, &net.mix);
+        again.handle(time(&net.mix, 1), Input::Linked);
+        let asked = drain(&mut again).into_iter().map(|output| match output {
+            Output::Resume { round, .. } => round,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(asked.collect::<Vec<_>>(), [Round(0), Round(1)]);
+        net.clients[0] = again;
+        net.made[0].clear();
+    }
+    let now = time(&net.mix, 1);
+    for round in [0, 1] {
+        let evidence = net.mix.evidence(net.announced(round));
+        (0..2).for_each(|i| net.show(i, now, evidence.clone()));
+    }
+    let before = net.shown[0].len();
+    for _ in 0..20 {
+        net.cells(0);
+    }
+    let resumed = &net.shown[0][before..];
+    assert!(resumed[0].2 > newest && resumed[0].2 <= newest + 4, "{}", resumed[0].2);
+    let mut used: Vec<_> = net.shown[0].iter().map(|shown| (shown.1, shown.2)).collect();
+    let all = used.len();
+    used.dedup();
+    assert!(used.is_sorted() && used.len() == all, "no beat twice: {used:?}");
+    assert!(resumed.iter().all(|shown| shown.3 == 2 * CELL));
+    assert_eq!(resumed.last().unwrap().1, Round(1), "and on to the newer round");
+    // The moments are those of a client that never stopped.
+    for (at, round, beat, _) in resumed {
+        let announced = net.announced(round.0);
+        assert_eq!(at.0, announced.begins(*beat).0 - LAYER_MS);
+    }
+}
+
+#[test]
+fn a_backup_goes_on_with_no_circuits() {
+    let mut net = Net::new(1);
+    net.set_up(0);
+    net.beats(3);
+    let kept = net.kept[0].unwrap();
+    let backup = kept.of_a_backup(&net.mix.network.policy, time(&net.mix, 0));
+    let mut restored = client(&net.mix, 7, Some(backup));
+    document(&mut restored, &net.mix);
+    restored.handle(time(&net.mix, 0), Input::Linked);
+    assert!(drain(&mut restored).is_empty());
+    restored.handle(time(&net.mix, 0), Input::from(net.mix.evidence(net.announced(0))));
+    drain(&mut restored);
+    assert_eq!(restored.next_deadline(), None);
 }
