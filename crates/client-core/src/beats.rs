@@ -17,7 +17,8 @@ use antiphon_wire::{Announcement, Epoch, Round, Ticket, Timestamp};
 
 use crate::round::Conversations;
 use crate::{CircuitMark, Event, Output};
-pub(crate) use circuits::{Carries, Circuits, Tally};
+use circuits::Tally;
+pub(crate) use circuits::{Carries, Circuits};
 pub use evidence::EvidenceError;
 pub(crate) use evidence::check as check_evidence;
 use timetable::{Departure, departure_after, departure_of, due_at, made_at};
@@ -196,16 +197,24 @@ impl Beats {
         Some((Output::Cells { at: leaves, epoch, round, beat, cells }, is_new))
     }
 
-    /// Takes the cells that came back in a beat. `None` if nothing is expected of it.
+    /// Takes the cells that came back in a beat at `now`. Tells of its end, unless nothing is expected of it.
     pub(crate) fn collect(
         &mut self,
+        now: Timestamp,
         (epoch, round, beat): (Epoch, Round, u64),
         cells: Vec<u8>,
         conversations: &mut Conversations,
         events: &mut Vec<Event>,
-    ) -> Option<Tally> {
-        let at = self.find(epoch, round)?;
-        self.held[at].circuits.as_mut()?.collect(beat, cells, conversations, events)
+    ) {
+        let Some(at) = self.find(epoch, round) else { return };
+        let held = &mut self.held[at];
+        let (Some(announced), Some(circuits)) = (held.announced, &mut held.circuits) else {
+            return;
+        };
+        if let Some(tally) = circuits.collect(beat, cells, conversations, events) {
+            let after_ms = now.ms_since(departure_of(&announced, beat).at);
+            events.push(ended(round, beat, tally, Some(after_ms)));
+        }
     }
 
     /// Takes note of what did not come back in time, and lets rounds go whose beats are over.
@@ -221,7 +230,7 @@ impl Beats {
             let round = held.round;
             let Some(circuits) = &mut held.circuits else { continue };
             let lost = circuits.settle_overdue(now, conversations);
-            events.extend(lost.into_iter().map(|(beat, tally)| ended(round, beat, tally)));
+            events.extend(lost.into_iter().map(|(beat, tally)| ended(round, beat, tally, None)));
             let over = held.announced.is_some_and(|announced| {
                 departure_after(&announced, after).beat >= announced.beats.beats.into()
             });
@@ -268,6 +277,7 @@ impl Beats {
     }
 }
 
-pub(crate) fn ended(round: Round, beat: u64, tally: Tally) -> Event {
-    Event::BeatEnded { round, beat, arrived: tally.arrived, spoilt: tally.spoilt }
+fn ended(round: Round, beat: u64, tally: Tally, after_ms: Option<u64>) -> Event {
+    let Tally { arrived, spoilt } = tally;
+    Event::BeatEnded { round, beat, arrived, spoilt, after_ms }
 }

@@ -114,7 +114,7 @@ impl Client {
                 self.evidence(announcement, &statements);
             }
             ToClient::Cells { epoch, round, beat, cells } => {
-                self.cells(epoch, round, beat, cells.0);
+                self.cells(now, (epoch, round, beat), cells.0);
             }
         }
     }

@@ -189,6 +189,8 @@ pub enum Event {
         arrived: u16,
         /// Cells that did not. Where a conversation keeps to the rounds' bodies, nothing is counted.
         spoilt: u16,
+        /// Milliseconds from when the cells left by the schedule until theirs were back; `None` if none came.
+        after_ms: Option<u64>,
     },
     /// The ledger is used up: conversations rest and idle traffic goes on. See
     /// [`Client::continue_at_a_price`](crate::Client::continue_at_a_price).

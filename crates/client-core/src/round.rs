@@ -8,7 +8,7 @@ use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::beats::Carries;
-use crate::conversation::{BodyKeys, Conversation, equal};
+use crate::conversation::{BodyKeys, Conversation, Meeting, equal};
 use crate::{ConversationId, Event};
 
 #[cfg(test)]
@@ -93,17 +93,22 @@ impl Plan {
             }
             let room = &mut plan.deposits[first * pair_bytes..taken * pair_bytes];
             if let Some(meeting) = conversation.deposit(epoch, round, geometry, cell, room) {
-                plan.meetings.push((id, meeting.number));
                 debug_assert_eq!(meeting.bodies.len(), 2 * usize::from(conversation.pairs()));
-                for (slot, keys) in plan.expected[2 * first..].iter_mut().zip(meeting.bodies) {
-                    *slot = Expected::Partners { conversation: id, keys };
-                }
-                for (slot, keys) in plan.carries[2 * first..].iter_mut().zip(meeting.circuits) {
-                    *slot = Carries::Conversation { id, keys };
-                }
+                plan.seat(id, first, meeting);
             }
         }
         plan
+    }
+
+    /// Gives a conversation that meets its pairs, from number `first` on.
+    fn seat(&mut self, id: ConversationId, first: usize, meeting: Meeting) {
+        self.meetings.push((id, meeting.number));
+        for (slot, keys) in self.expected[2 * first..].iter_mut().zip(meeting.bodies) {
+            *slot = Expected::Partners { conversation: id, keys };
+        }
+        for (slot, keys) in self.carries[2 * first..].iter_mut().zip(meeting.circuits) {
+            *slot = Carries::Conversation { id, keys };
+        }
     }
 
     /// A plan in which every pair is idle: two random bodies at one random dead drop, to be swapped.

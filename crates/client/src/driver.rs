@@ -73,8 +73,6 @@ pub(crate) struct Driver {
     departures: Departures,
     /// The round whose checkpoint could not be written.
     unsaved: Option<Round>,
-    /// `true` if the last checkpoint could not be written: no cells leave that it has not reserved.
-    unreserved: bool,
     /// `true` once no further round is taken part in.
     stopping: bool,
     /// `true` once connecting has failed for good.
@@ -104,9 +102,9 @@ impl Driver {
         let core = Core::new(core_config(&config), restored, EntropySource::new(entropy()));
         let (status, shown) = watch::channel(status_of(&core, None));
         let kept = restored.filter(|kept| kept.gateway != NOBODY);
-        let gateways = policy_of(config.gateway, kept);
         let driver = Self {
             connect_by: Instant::now() + config.connect_within,
+            gateways: policy_of(config.gateway, kept),
             config,
             core: Arc::new(Mutex::new(core)),
             rng: entropy(),
@@ -124,10 +122,8 @@ impl Driver {
             before: None,
             turn_at: None,
             turn_by: None,
-            gateways,
             departures: Departures::default(),
             unsaved: None,
-            unreserved: false,
             stopping: false,
             over: false,
             ready: handles.ready,
@@ -241,7 +237,8 @@ impl Driver {
                     let departure = Departure::Onions(frame.into());
                     self.departures.add(arrived.instant_of(at), departure);
                 }
-                Some(Output::Cells { .. }) if self.unreserved => {}
+                // Their beat is not reserved on disk: after a crash it could be used twice.
+                Some(Output::Cells { .. }) if self.unsaved.is_some() => {}
                 Some(Output::Cells { at, epoch, round, beat, cells }) => {
                     let cells = Blob(cells);
                     let frame = FromClient::Cells { epoch, round, beat, cells }.to_bytes();
@@ -266,10 +263,10 @@ impl Driver {
 
     async fn persist(&mut self, checkpoint: Checkpoint) {
         let round = checkpoint.mark.round;
-        (self.unsaved, self.unreserved) = (None, false);
+        self.unsaved = None;
         if let Err(error) = self.write(checkpoint).await {
             tracing::error!(%error, "cannot write the state file: nothing is submitted");
-            (self.unsaved, self.unreserved) = (Some(round), true);
+            self.unsaved = Some(round);
             self.emit(Event::StateNotWritten { round, reason: error.to_string() });
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use antiphon_wire::{Announcement, Epoch, Round, SealStatement, Signed, Timestamp};
 
 use super::Client;
-use crate::beats::{check_evidence, ended};
+use crate::beats::check_evidence;
 use crate::{Event, EvidenceError, Output};
 
 impl Client {
@@ -49,11 +49,9 @@ impl Client {
     }
 
     /// Takes the cells that came back in a beat.
-    pub(super) fn cells(&mut self, epoch: Epoch, round: Round, beat: u64, cells: Vec<u8>) {
+    pub(super) fn cells(&mut self, now: Timestamp, beat: (Epoch, Round, u64), cells: Vec<u8>) {
         let mut events = Vec::new();
-        let place = (epoch, round, beat);
-        let tally = self.beats.collect(place, cells, &mut self.conversations, &mut events);
-        events.extend(tally.map(|tally| ended(round, beat, tally)));
+        self.beats.collect(now, beat, cells, &mut self.conversations, &mut events);
         self.outputs.extend(events.into_iter().map(Output::Event));
     }
 }

@@ -124,21 +124,15 @@ impl Client {
     ) -> Result<(), RoundRefusal> {
         let (epoch, round) = (document.epoch(), keys.context().round);
         let reserved = self.reserved();
-        // Whatever is left may be spent by rounds in flight. Where it may all be, nobody meets: the
-        // round is idle whoever talks, and costs nothing.
-        let may_meet = self.ledger.left() > reserved && self.attempts.left() > reserved;
-        let pairs = document.parameters().pairs_per_client;
-        let cell = cell_of(&document);
-        let place = Place { epoch, round, geometry: document.geometry(), pairs, cell };
-        let mut events = Vec::new();
-        let mut rng = self.entropy.generator();
+        let may_meet = self.may_meet(reserved);
+        let place = place_of(&document, round);
+        let (mut events, mut rng) = (Vec::new(), self.entropy.generator());
         let mut plan = Plan::new(place, &mut self.conversations, may_meet, &mut rng, &mut events);
-        let keep = if cell.is_some() { Keep::CIRCUITS } else { Keep::NOTHING };
+        let keep = if place.cell.is_some() { Keep::CIRCUITS } else { Keep::NOTHING };
         let built = keys.entries_keeping(plan.deposits(), keep, &mut rng);
         let mut ticket = Ticket([0; 32]);
         rng.fill_bytes(&mut ticket.0);
-        drop(rng);
-        drop(keys);
+        drop((rng, keys));
         let (onions, built) = match built {
             Ok(built) => built,
             Err(error) => {
@@ -147,16 +141,14 @@ impl Client {
                 return Err(error.into());
             }
         };
-        if let (Some(cell), Some(keys)) = (cell, built.circuits) {
-            let uses = plan.take_circuits();
-            let circuits = Circuits::new((epoch, round), cell, ticket, keys, uses);
-            let document = Arc::clone(&document);
-            self.beats.set_up(document, round, circuits, &mut self.conversations);
+        if let (Some(cell), Some(keys)) = (place.cell, built.circuits) {
+            let circuits = Circuits::new((epoch, round), cell, ticket, keys, plan.take_circuits());
+            self.set_up(&document, round, circuits);
         }
-        let reply_keys = built.replies;
-        let mark = RoundMark { epoch, round };
-        let checkpoint = self.checkpoint_at(mark, reserved + u32::from(plan.meets()));
+        let may_cost = reserved + u32::from(plan.meets());
+        let checkpoint = self.checkpoint_at(RoundMark { epoch, round }, may_cost);
         let due = now.plus_ms(longest_ms(&document, closes_in_ms));
+        let reply_keys = built.replies;
         let flight = InFlight { document, round, onions, ticket, reply_keys, plan, due };
         // In this order: the charge is on disk before the onions leave, or a crash would not pay for it.
         self.outputs.push_back(Output::Persist(checkpoint));
@@ -164,6 +156,18 @@ impl Client {
         self.outputs.extend(events.into_iter().map(Output::Event));
         self.follow(flight);
         Ok(())
+    }
+
+    /// Returns `true` if conversations may meet while `reserved` rounds may be charged yet. Whatever is left may be
+    /// spent by those. Where it may all be, nobody meets: the round is idle whoever talks, and costs nothing.
+    fn may_meet(&self, reserved: u32) -> bool {
+        self.ledger.left() > reserved && self.attempts.left() > reserved
+    }
+
+    /// Keeps the circuits that the round's onions leave behind.
+    fn set_up(&mut self, document: &Arc<VerifiedEpoch>, round: Round, circuits: Circuits) {
+        let document = Arc::clone(document);
+        self.beats.set_up(document, round, circuits, &mut self.conversations);
     }
 
     fn follow(&mut self, flight: InFlight) {
@@ -294,11 +298,14 @@ impl Client {
     }
 }
 
-/// Size of the cells of an epoch's beats; `None` in a classic network.
-fn cell_of(document: &VerifiedEpoch) -> Option<CellBytes> {
-    let beats = &document.parameters().beats;
+/// The place of an epoch's round, with the size of the cells of its beats if it has any.
+fn place_of(document: &VerifiedEpoch, round: Round) -> Place {
+    let (epoch, geometry) = (document.epoch(), document.geometry());
+    let parameters = document.parameters();
     // A document's cells have a possible size, as was checked.
-    (!beats.is_classic()).then(|| CellBytes::new(beats.cell_bytes).ok())?
+    let cell = CellBytes::new(parameters.beats.cell_bytes).ok();
+    let cell = cell.filter(|_| !parameters.beats.is_classic());
+    Place { epoch, round, geometry, pairs: parameters.pairs_per_client, cell }
 }
 
 /// The longest that a round can take from its opening: until it closes, then the deadlines of every

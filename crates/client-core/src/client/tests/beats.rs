@@ -204,6 +204,14 @@ fn a_message_travels_in_beats_once_whole_and_in_order_though_cells_are_spoilt() 
     // Nothing is charged for what is spoilt, and it is counted.
     assert_eq!(net.clients[0].ledger().charged(), 0);
     assert!(net.tally(0).1 > 0 && net.tally(2).1 > 0);
+    let told = |output: &&Output| {
+        matches!(output, Output::Event(Event::BeatEnded { after_ms: Some(90), .. }))
+    };
+    assert_eq!(
+        net.outputs[2].iter().filter(told).count(),
+        36,
+        "80 ms there and back, and 10 before"
+    );
 }
 
 #[test]
