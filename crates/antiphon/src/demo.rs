@@ -1,5 +1,6 @@
 //! `antiphon demo`: a whole network in one process, and a file carried through it.
 
+mod beats;
 mod live;
 mod report;
 mod transfer;
@@ -31,6 +32,7 @@ use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::output::OutputError;
 use crate::plan::{Figures, PlanError};
 
+use beats::{BeatsReport, Seen};
 use report::{Messages, NetworkReport, Report, Round};
 
 /// The file that is carried if none is given.
@@ -70,6 +72,8 @@ Examples:
       five shards, twenty clients, a text that ships with the program
   antiphon demo --file photo.jpg --json report.json
       a file of yours, and a report for programs
+  antiphon demo --beats 120
+      rounds a minute apart, and 120 beats after each, a second apart: the file travels in both
   antiphon demo --suite 2 --shards 3 --clients 4
       onions that a quantum computer does not open either
   antiphon demo --drop-noise 2
@@ -85,6 +89,9 @@ pub(crate) struct DemoArguments {
     /// Cryptographic suite of the onions: 1 is X25519, 2 is X25519 and ML-KEM-768, with onions of 17 kB
     #[arg(long, value_name = "N", default_value_t)]
     suite: Suite,
+    /// Beats that follow each round, in which the file is carried as well; 0 is a classic network
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=3600))]
+    beats: u16,
     /// Stop after so many rounds, even if the file has not arrived [default: when it has]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rounds: Option<u32>,
@@ -170,6 +177,7 @@ struct Demo<'a> {
 struct Carried {
     rounds: Vec<Round>,
     messages: Messages,
+    beats: Option<BeatsReport>,
     interrupted: bool,
 }
 
@@ -205,10 +213,13 @@ impl Demo<'_> {
         };
         let carried = self.carry(&clients, &mut notices, &progress, stop).await?;
         progress.finish_and_clear();
-        let Carried { rounds, messages, interrupted } = carried;
+        let Carried { rounds, messages, beats, interrupted } = carried;
+        if let Some(beats) = &beats {
+            self.arguments.json.print(&beats.line())?;
+        }
         self.arguments.json.print(&live::closing(&rounds, &messages, self.file.len()))?;
         let seen = rounds.len();
-        self.arguments.json.write(&Report { network: about, rounds, messages })?;
+        self.arguments.json.write(&Report { network: about, rounds, beats, messages })?;
         // Clients and shards leave in the middle of a round: nothing of them is needed any more.
         drop((clients, network));
         match (messages.intact, interrupted) {
@@ -226,10 +237,12 @@ impl Demo<'_> {
         progress: &ProgressBar,
         stop: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Carried, DemoError> {
-        let ends = converse(clients).await?;
+        let ends = converse(clients, self.arguments.beats > 0).await?;
         progress.set_message("carrying the file");
 
         let (so_far, messages) = watch::channel(Messages::default());
+        let (account, seen) = watch::channel(Seen::default());
+        let events = clients[0].events();
         let mut rounds = Vec::new();
         let most = self.rounds();
         let interrupted = tokio::select! {
@@ -242,17 +255,21 @@ impl Demo<'_> {
                 watched?;
                 false
             }
+            () = beats::follow(events, &account) => false,
             () = stop => true,
         };
         let messages = *messages.borrow();
-        Ok(Carried { rounds, messages, interrupted })
+        let per_round = self.arguments.beats;
+        let beats = (per_round > 0).then(|| BeatsReport::new(per_round, seen.borrow().clone()));
+        Ok(Carried { rounds, messages, beats, interrupted })
     }
 
     fn network(&self) -> Result<EmbeddedNetwork, EmbeddedError> {
         let shards = self.arguments.shards;
         let policy = Policy { suite: self.arguments.suite, ..Policy::default() };
-        let mut options =
-            EmbeddedOptions::new(shards, policy, coordinator_config(self.arguments.suite));
+        let coordinator = coordinator_config(self.arguments.suite);
+        let coordinator = beats::with_beats(coordinator, self.arguments.beats);
+        let mut options = EmbeddedOptions::new(shards, policy, coordinator);
         // One to listen for replies, and one more while it turns to another gateway.
         options.sockets = 2 * u32::from(self.arguments.clients);
         let dropping = self.arguments.drop_noise;
@@ -367,10 +384,17 @@ async fn first_epoch(notices: &mut broadcast::Receiver<Notice>) {
     }
 }
 
-/// Opens a conversation between the first two clients, from a secret that both are given.
-async fn converse(clients: &[Client]) -> Result<[Conversation; 2], OpenConversationError> {
+/// Opens a conversation between the first two clients, from a secret that both are given. In beats they only speak
+/// to partners that are verified, as these are.
+async fn converse(
+    clients: &[Client],
+    verified: bool,
+) -> Result<[Conversation; 2], OpenConversationError> {
     let mut secret = [0; 32];
     entropy().fill_bytes(&mut secret);
-    let end = |role| ConversationOptions::new(ConversationSecret(secret), role, Start::Dense);
+    let end = |role| ConversationOptions {
+        verified,
+        ..ConversationOptions::new(ConversationSecret(secret), role, Start::Dense)
+    };
     Ok([clients[0].open(end(Role::First)).await?, clients[1].open(end(Role::Second)).await?])
 }

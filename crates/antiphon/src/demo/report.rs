@@ -4,6 +4,7 @@ use antiphon_coordinator::{RoundReport, RoundResult};
 use antiphon_wire::Suite;
 use serde::Serialize;
 
+use super::beats::BeatsReport;
 use crate::plan::Figures;
 
 /// The report as `--json` writes it.
@@ -12,6 +13,8 @@ pub(super) struct Report {
     #[serde(flatten)]
     pub(super) network: NetworkReport,
     pub(super) rounds: Vec<Round>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) beats: Option<BeatsReport>,
     pub(super) messages: Messages,
 }
 
