@@ -68,7 +68,7 @@ impl Space {
     }
 
     /// The part of `values` that sums to zero over every coordinate, by taking means out in turn.
-    fn degenerate(&self, values: &[f64]) -> Vec<f64> {
+    pub(super) fn degenerate(&self, values: &[f64]) -> Vec<f64> {
         let mut values = values.to_vec();
         let members = (self.places - self.k + 1) as f64;
         for round in 0..400 {
