@@ -69,7 +69,8 @@ pub struct Limits {
     pub max_received_bytes: usize,
     /// Longest time that a frame may take on its way to a server that has not come to trust its sender.
     pub frame_within: Duration,
-    /// Bytes of unfinished frames that a server keeps for all whom it does not trust.
+    /// Bytes of unfinished frames that a server keeps for all whom it does not trust; more where that is not 8192 of the
+    /// longest frame.
     pub max_unfinished_bytes: usize,
     /// Over QUIC: bytes that one link may have in flight or waiting to be read. Bounds its speed to this
     /// many bytes per round trip.

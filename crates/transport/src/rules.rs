@@ -22,11 +22,18 @@ struct Stranger {
     budget: Arc<Budget>,
 }
 
+/// Unfinished frames of the longest kind that all strangers together may have, where the endpoint's limit is for fewer:
+/// as many clients may be handing in their onions at the same time.
+const LONGEST_UNFINISHED: usize = 8192;
+
 /// Bytes of unfinished frames, over all strangers of an endpoint.
 #[derive(Debug)]
 struct Budget {
     used: AtomicUsize,
-    most: usize,
+    /// The endpoint's limit.
+    least: usize,
+    /// The limit that holds: it follows the longest frame.
+    most: AtomicUsize,
 }
 
 impl Rules {
@@ -37,8 +44,9 @@ impl Rules {
 
     /// Rules for all who dial an endpoint.
     pub(crate) fn of_endpoint(limits: &Limits) -> Self {
-        let budget =
-            Arc::new(Budget { used: AtomicUsize::new(0), most: limits.max_unfinished_bytes });
+        let least = limits.max_unfinished_bytes;
+        let (used, most) = (AtomicUsize::new(0), AtomicUsize::new(least));
+        let budget = Arc::new(Budget { used, least, most });
         let stranger = Some(Stranger { frame_within: limits.frame_within, budget });
         Self { max: Arc::new(AtomicUsize::new(limits.max_received_bytes)), stranger }
     }
@@ -52,9 +60,13 @@ impl Rules {
         self.max.load(Ordering::Relaxed)
     }
 
-    /// Changes the longest frame of all who have these rules in common.
+    /// Changes the longest frame of all who have these rules in common, and with it what they may leave unfinished.
     pub(crate) fn set_max(&self, bytes: usize) {
         self.max.store(bytes, Ordering::Relaxed);
+        if let Some(Stranger { budget, .. }) = &self.stranger {
+            let most = budget.least.max(bytes.saturating_mul(LONGEST_UNFINISHED));
+            budget.most.store(most, Ordering::Relaxed);
+        }
     }
 
     /// Longest time that a frame may take, if that is bounded.
@@ -87,7 +99,7 @@ impl Part {
         budget.used.fetch_sub(self.used, Ordering::Relaxed);
         let before = std::mem::replace(&mut self.used, bytes);
         debug_assert!(used >= bytes + before, "the budget has lost this stream's part");
-        bytes <= before || used - before <= budget.most
+        bytes <= before || used - before <= budget.most.load(Ordering::Relaxed)
     }
 }
 
@@ -110,6 +122,11 @@ mod tests {
         assert!(b.set(0) && a.set(100));
         drop(a);
         assert!(b.set(100));
+        // Longer messages are not to be mistaken for a flood.
+        rules.set_max(35_000);
+        assert!(b.set(100 * 35_000));
+        rules.set_max(0);
+        assert!(!b.set(100 * 35_000 + 1) && b.set(0));
         let mut trusted = Rules::trusted(10).part();
         assert!(trusted.set(usize::MAX));
     }
