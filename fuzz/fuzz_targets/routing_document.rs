@@ -1,14 +1,15 @@
-//! Epoch documents that a coordinator made up: whatever the numbers, checking one ends soon, takes
-//! little memory, and accepts none that is weaker than the network's policy.
+//! Epoch documents that a coordinator made up, in networks of either suite: whatever the numbers, checking one ends
+//! soon, takes little memory, and accepts none that is weaker than the network's policy.
 #![no_main]
 
 use std::sync::LazyLock;
 
+use antiphon_onion::KemSecretKey;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{
-    Digest, Epoch, EpochDocument, IdentityKey, NetworkFile, Operator, OperatorIndex, OperatorList,
-    PROTOCOL_VERSION, Parameters, Policy, Round, SUITE_1, ShardEntry, Signable, Signed,
-    SignedDocument, Timestamp,
+    Digest, Epoch, EpochDocument, IdentityKey, KemKey, NetworkFile, Operator, OperatorIndex,
+    OperatorList, PROTOCOL_VERSION, Parameters, Policy, Round, ShardEntry, Signable, Signed,
+    SignedDocument, Suite, Timestamp,
 };
 use ed25519_dalek::SigningKey;
 use libfuzzer_sys::fuzz_target;
@@ -21,8 +22,13 @@ const POINT: [u8; 32] = {
     point
 };
 
-/// Operator and shard keys, the network, and a document of one round with a shard per operator.
-static NETWORK: LazyLock<(Vec<SigningKey>, NetworkFile, EpochDocument)> = LazyLock::new(|| {
+/// Operator and shard keys, a network, and a document of one round with a shard per operator.
+type World = (Vec<SigningKey>, NetworkFile, EpochDocument);
+
+static CLASSIC: LazyLock<World> = LazyLock::new(|| world(Suite::Classic));
+static HYBRID: LazyLock<World> = LazyLock::new(|| world(Suite::Hybrid));
+
+fn world(suite: Suite) -> World {
     let keys: Vec<_> = (1..=OPERATORS).map(|i| SigningKey::from_bytes(&[i; 32])).collect();
     let operators = keys
         .iter()
@@ -37,6 +43,7 @@ static NETWORK: LazyLock<(Vec<SigningKey>, NetworkFile, EpochDocument)> = LazyLo
         least_mixing_hops: 2,
         malicious_ppm: 0,
         trusts_heavy_operators: true,
+        suite,
         ..Policy::default()
     };
     let network = NetworkFile::new(operators, policy).expect("a policy and keys that make sense");
@@ -44,7 +51,12 @@ static NETWORK: LazyLock<(Vec<SigningKey>, NetworkFile, EpochDocument)> = LazyLo
     VerifiedEpoch::verify(sign(document.clone(), &keys), &network)
         .expect("the unchanged document keeps every rule");
     (keys, network, document)
-});
+}
+
+/// The ML-KEM key of a shard.
+fn kem_key(shard: usize) -> KemKey {
+    KemSecretKey::from_seed(&[shard as u8; 64]).public_key().to_wire()
+}
 
 fn sign(document: EpochDocument, keys: &[SigningKey]) -> SignedDocument {
     let signatures = keys.iter().map(|key| document.sign_with(key)).collect();
@@ -69,7 +81,7 @@ fn document(keys: &[SigningKey], network: &NetworkFile) -> EpochDocument {
         peer_addresses: std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into(),
         client_addresses: std::net::SocketAddr::from(([127, 0, 0, 1], 2)).into(),
         onion_key: POINT,
-        kem_key: None,
+        kem_key: (network.policy.suite == Suite::Hybrid).then(|| kem_key(i)),
         noise_volume: 4000,
         noise_sigma: 200 << 10,
     };
@@ -83,7 +95,7 @@ fn document(keys: &[SigningKey], network: &NetworkFile) -> EpochDocument {
         expires_at: Timestamp(5000),
         previous: Digest::default(),
         parameters: Parameters {
-            suite: SUITE_1,
+            suite: network.policy.suite.number(),
             service: 0,
             layers: 15,
             body: 256,
@@ -102,13 +114,14 @@ fn document(keys: &[SigningKey], network: &NetworkFile) -> EpochDocument {
 }
 
 /// Which of the document's parts are replaced, and by what.
-type Changes = (u8, [(u32, u32); OPERATORS as usize], [u8; 3], u16, [u64; 4], [u32; 3], [u8; 32]);
+type Changes = (u16, [(u32, u32); OPERATORS as usize], [u8; 3], u16, [u64; 4], [u32; 3], [u8; 32]);
 
 fuzz_target!(|changes: Changes| {
     let (which, noise, small, body, numbers, milliseconds, key) = changes;
-    let (keys, network, document) = &*NETWORK;
-    let mut document = document.clone();
     let replaced = |bit: u8| which >> bit & 1 == 1;
+    let hybrid = replaced(8);
+    let (keys, network, document) = if hybrid { &*HYBRID } else { &*CLASSIC };
+    let mut document = document.clone();
     if replaced(0) {
         for (shard, (volume, sigma)) in document.shards.iter_mut().zip(noise) {
             (shard.noise_volume, shard.noise_sigma) = (volume, sigma);
@@ -136,6 +149,16 @@ fuzz_target!(|changes: Changes| {
     if replaced(6) {
         document.joint_seal_keys[0] = key;
     }
+    if replaced(9) {
+        // Numbers of twelve bits, one of which may be too large; or the key of another, or none.
+        let mut bytes = *kem_key(usize::from(small[2] % (OPERATORS + 1))).as_bytes();
+        let at = usize::from(body) % (bytes.len() - key.len());
+        bytes[at..][..key.len()].copy_from_slice(&key);
+        document.shards[1].kem_key = replaced(10).then(|| KemKey::new(bytes));
+    }
+    if replaced(11) {
+        document.parameters.suite = small[2];
+    }
     let mut signed = sign(document, keys);
     if replaced(7) {
         signed.signatures[1].0[usize::from(small[0] % 64)] ^= 1;
@@ -145,7 +168,9 @@ fuzz_target!(|changes: Changes| {
     assert!(epoch.geometry().mixing_hops() >= network.policy.least_mixing_hops);
     assert!(epoch.parameters().interval_ms >= network.policy.least_round_interval_ms);
     assert!(epoch.parameters().pairs_per_client <= network.policy.most_pairs);
+    assert_eq!(epoch.geometry().suite(), network.policy.suite);
     let document = epoch.document();
+    assert!(document.shards.iter().all(|shard| shard.kem_key.is_some() == hybrid));
     let longest_ms = 2000 * u64::from(network.policy.longest_epoch_s);
     assert!(document.expires_at.0 - document.starts_at.0 <= longest_ms);
 });

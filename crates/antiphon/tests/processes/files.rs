@@ -58,7 +58,7 @@ fn files_are_stored_at_both_ends_and_clients_stay() {
 fn a_file_goes_through_a_network_of_suite_2() {
     let network = Network::of_suite_2();
     let there = network.write_file("there.bin", 1000, 4);
-    let Talking { network, _servers, .. } = Talking::start(network);
+    let Talking { network, _servers, clients: _clients } = Talking::start(network);
     let mut send = network.start_job("first", "send", "there.bin");
     assert_eq!(send.exit_code(), 0, "{}", send.log());
     assert_eq!(fs::read(network.folder().join("second.in/there.bin")).unwrap(), there);
