@@ -13,6 +13,7 @@ mod proposal_check;
 mod round_keys;
 mod rules;
 mod sampler;
+mod seal_draws;
 mod total_delta;
 
 pub use contribution::ContributionError;
@@ -32,4 +33,5 @@ pub use proposal_check::{
 pub use round_keys::RoundKeys;
 pub use rules::{EpochRules, RulesError, malicious_fraction};
 pub use sampler::{DEAD_DROP_PLACEMENT_CONTEXT, OperatorSlice, PathSampler, SamplerError};
+pub use seal_draws::{AbortedRounds, MOST_SEAL_DRAWS};
 pub use total_delta::{Horizon, TotalDelta};
