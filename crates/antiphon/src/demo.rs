@@ -190,8 +190,7 @@ impl Demo<'_> {
         }
         let mut notices = network.subscribe();
         let figures = Figures::of(network.file(), 1, None)?;
-        let about =
-            NetworkReport::new(&figures, self.arguments.suite, self.arguments.clients.into());
+        let about = NetworkReport::new(&figures, self.arguments);
         self.arguments.json.print(&live::opening(
             &about,
             figures.sigma,

@@ -187,20 +187,16 @@ impl RawCoordinator {
 }
 
 impl RawLimits {
-    fn check(
-        &self,
-        source: &ConfigSource,
-        rounds: &antiphon_mix::Limits,
-    ) -> Result<(), ConfigError> {
+    fn check(&self, source: &ConfigSource) -> Result<(), ConfigError> {
         let ranges = [
             (
                 "limits.onions_per_batch",
-                rounds.onions_per_batch as usize,
+                self.onions_per_batch.unwrap_or(1) as usize,
                 1,
                 1 << 24,
                 "from 1 to 16777216",
             ),
-            ("limits.submissions", rounds.submissions, 1, 1 << 22, "from 1 to 4194304"),
+            ("limits.submissions", self.submissions.unwrap_or(1), 1, 1 << 22, "from 1 to 4194304"),
             (
                 "limits.client_messages_per_round",
                 self.client_messages_per_round as usize,
@@ -234,6 +230,7 @@ impl RawLimits {
     }
 
     fn parse(&self, source: &ConfigSource, suite: Suite) -> Result<ServerLimits, ConfigError> {
+        self.check(source)?;
         let usual = antiphon_mix::Limits::of(suite);
         let rounds = antiphon_mix::Limits {
             onions_per_batch: self.onions_per_batch.unwrap_or(usual.onions_per_batch),
@@ -241,7 +238,6 @@ impl RawLimits {
             client_messages_per_round: self.client_messages_per_round,
             ..usual
         };
-        self.check(source, &rounds)?;
         Ok(ServerLimits {
             rounds,
             clients: self.clients,

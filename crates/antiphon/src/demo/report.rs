@@ -1,9 +1,9 @@
 //! Report of the demonstration, for `--json`.
 
 use antiphon_coordinator::{RoundReport, RoundResult};
-use antiphon_wire::Suite;
 use serde::Serialize;
 
+use super::DemoArguments;
 use super::beats::BeatsReport;
 use crate::plan::Figures;
 
@@ -46,13 +46,13 @@ pub(super) struct NetworkReport {
 }
 
 impl NetworkReport {
-    pub(super) fn new(figures: &Figures, suite: Suite, clients: usize) -> Self {
+    pub(super) fn new(figures: &Figures, arguments: &DemoArguments) -> Self {
         Self {
             shards: figures.shards,
             operators: figures.operators,
             hops: figures.hops,
-            suite: suite.number(),
-            clients,
+            suite: arguments.suite.number(),
+            clients: arguments.clients.into(),
             noise_per_shard: figures.noise_per_shard,
             epsilon: figures.epsilon,
             delta: figures.delta,
