@@ -1,11 +1,13 @@
 //! A network's keys, and onions built to them, in the geometry of a default epoch.
 
+use std::sync::Arc;
+
 use antiphon_coordinator_core::CoordinatorConfig;
 use antiphon_onion::{
-    BuildError, Built, Hop, HopKey, JointSealKey, Keep, KeyError, OnionSecretKey, PeelKey,
-    RoundContext, SealSecretKey, build_batch,
+    BuildError, Built, Hop, HopKey, JointSealKey, Keep, KemSecretKey, KeyError, OnionSecretKey,
+    PeelKey, RoundContext, SealSecretKey, build_batch,
 };
-use antiphon_wire::{Epoch, Geometry, GeometryError, Layer, Policy, Round, ShardIndex};
+use antiphon_wire::{Epoch, Geometry, GeometryError, Layer, Policy, Round, ShardIndex, Suite};
 use rand::{CryptoRng, RngExt as _};
 
 /// Why there is no network to measure on.
@@ -61,15 +63,33 @@ impl Network {
     /// # Errors
     /// If the geometry or a key is of no use.
     pub fn new(shards: u16, tables: bool, rng: &mut impl CryptoRng) -> Result<Self, SetupError> {
-        let geometry = default_geometry()?;
+        Self::of_suite(Suite::Classic, shards, tables, rng)
+    }
+
+    /// The same with onions of `suite`.
+    ///
+    /// # Errors
+    /// If the geometry or a key is of no use.
+    pub fn of_suite(
+        suite: Suite,
+        shards: u16,
+        tables: bool,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, SetupError> {
+        let geometry = default_geometry()?.with_suite(suite);
         let context = RoundContext { geometry, epoch: Epoch(1), round: Round(1) };
         let seal = SealSecretKey::generate(rng);
         let joint = JointSealKey::sum([&seal.public_key()])?;
         let secrets: Vec<_> = (0..shards.max(1)).map(|_| OnionSecretKey::generate(rng)).collect();
-        let keys = |secret: &OnionSecretKey| {
-            let public = secret.public_key();
-            let plain = HopKey::plain(&public);
-            let sealed = HopKey::sealed(&public, &joint)?;
+        let kems: Vec<_> = secrets
+            .iter()
+            .map(|_| (suite == Suite::Hybrid).then(|| Arc::new(KemSecretKey::generate(rng))))
+            .collect();
+        let keys = |(secret, kem): (&OnionSecretKey, &Option<Arc<KemSecretKey>>)| {
+            let (public, kem) = (secret.public_key(), kem.as_ref());
+            let kem = kem.map(|kem| Arc::new(kem.public_key().clone()));
+            let plain = HopKey::plain(&public).with_kem(kem.clone());
+            let sealed = HopKey::sealed(&public, &joint)?.with_kem(kem);
             Ok::<_, KeyError>(ShardKeys {
                 plain: if tables { plain.with_table() } else { plain },
                 sealed,
@@ -77,9 +97,9 @@ impl Network {
         };
         Ok(Self {
             context,
-            shards: secrets.iter().map(keys).collect::<Result<_, _>>()?,
-            peel: PeelKey::plain(&secrets[0]),
-            peel_sealed: PeelKey::sealed(&secrets[0], [&seal])?,
+            shards: secrets.iter().zip(&kems).map(keys).collect::<Result<_, _>>()?,
+            peel: PeelKey::plain(&secrets[0]).with_kem(kems[0].clone()),
+            peel_sealed: PeelKey::sealed(&secrets[0], [&seal])?.with_kem(kems[0].clone()),
         })
     }
 

@@ -14,7 +14,7 @@ use antiphon_onion::{
     backward_cells, forward_cells, peel_batch,
 };
 use antiphon_verify::{FilterKey, FilterPrecision, SealFilter};
-use antiphon_wire::{Epoch, FilterSalt, Layer, Policy, Round, ShardIndex};
+use antiphon_wire::{Epoch, FilterSalt, Layer, Policy, Round, ShardIndex, Suite};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha20Rng;
 
@@ -28,6 +28,8 @@ type Step = (&'static str, fn(usize) -> Result<(), Failure>, usize);
 const STEPS: &[Step] = &[
     ("peel", peel, 128),
     ("build", build, 16),
+    ("peel_hybrid", peel_hybrid, 16),
+    ("build_hybrid", build_hybrid, 2),
     ("close", close, 512),
     ("answer", answer, 512),
     ("filter_build", filter_build, 256),
@@ -90,13 +92,25 @@ fn measured(step: &mut dyn FnMut()) {
 }
 
 fn network() -> Result<(Network, ChaCha20Rng), SetupError> {
+    network_of(Suite::Classic)
+}
+
+fn network_of(suite: Suite) -> Result<(Network, ChaCha20Rng), SetupError> {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
-    let network = Network::new(SHARDS, true, &mut rng)?;
+    let network = Network::of_suite(suite, SHARDS, true, &mut rng)?;
     Ok((network, rng))
 }
 
 fn peel(onions: usize) -> Result<(), Failure> {
-    let (network, mut rng) = network()?;
+    peel_in(Suite::Classic, onions)
+}
+
+fn peel_hybrid(onions: usize) -> Result<(), Failure> {
+    peel_in(Suite::Hybrid, onions)
+}
+
+fn peel_in(suite: Suite, onions: usize) -> Result<(), Failure> {
+    let (network, mut rng) = network_of(suite)?;
     // What an onion costs does not depend on whether it has been peeled before.
     let few = network.onions(onions / 16, &mut rng)?;
     let mut peeled = Peeled::with_capacity(onions);
@@ -116,7 +130,15 @@ fn peel(onions: usize) -> Result<(), Failure> {
 }
 
 fn build(onions: usize) -> Result<(), Failure> {
-    let (network, mut rng) = network()?;
+    build_in(Suite::Classic, onions)
+}
+
+fn build_hybrid(onions: usize) -> Result<(), Failure> {
+    build_in(Suite::Hybrid, onions)
+}
+
+fn build_in(suite: Suite, onions: usize) -> Result<(), Failure> {
+    let (network, mut rng) = network_of(suite)?;
     let paths = network.paths(onions, Towards::AllShards, &mut rng);
     let deposits = network.deposits(onions, &mut rng);
     let keep = Keep::NOISE;
