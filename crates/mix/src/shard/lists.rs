@@ -1,13 +1,13 @@
 //! The operator's lists: with which one a shard registers, and how a newer one takes over.
 
-use antiphon_wire::{Epoch, OperatorList, Signed, Timestamp};
+use antiphon_wire::{Epoch, IdentityKey, OperatorList, Signed, Timestamp};
 
 use crate::ListError;
 use crate::io::{Notice, Output};
 use crate::shard::Shard;
 
 /// The list that a shard registers with, and a newer one: until its first epoch is next, or, if it is the end of
-/// the one in use, until the list after it comes.
+/// the one in use, until the list after it comes. A shard that is not on the one in use has nothing to wait for.
 #[derive(Clone, Debug)]
 pub(super) struct Lists {
     in_use: Signed<OperatorList>,
@@ -28,11 +28,13 @@ impl Lists {
         self.upcoming.as_ref().unwrap_or(&self.in_use)
     }
 
-    /// Puts the newer list to use if it holds for epoch `next`. Returns true if it does.
-    fn advance(&mut self, next: Epoch) -> bool {
+    /// Puts the newer list to use if it holds for epoch `next`, or if the one in use does not name `me`. Returns true
+    /// if it does.
+    fn advance(&mut self, next: Epoch, me: &IdentityKey) -> bool {
+        let is_idle = !self.in_use.claimed().shards.contains(me);
         let due = self.upcoming.take_if(|list| {
             let OperatorList { first_epoch, ref shards, .. } = *list.claimed();
-            first_epoch <= next && !shards.is_empty()
+            (first_epoch <= next || is_idle) && !shards.is_empty()
         });
         let Some(list) = due else { return false };
         self.in_use = list;
@@ -66,7 +68,7 @@ impl Shard {
         if ends {
             return;
         }
-        self.lists.advance(self.state.next_epoch());
+        self.lists.advance(self.state.next_epoch(), &self.me);
         self.register_with_all(now);
     }
 
@@ -87,8 +89,48 @@ impl Shard {
 
     /// Registers with a newer list once it holds for the next epoch, which may be `epoch`.
     pub(super) fn advance_lists(&mut self, now: Timestamp, epoch: Epoch) {
-        if self.lists.advance(epoch) {
+        if self.lists.advance(epoch, &self.me) {
             self.register_with_all(now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use antiphon_wire::{Digest, OperatorIndex};
+    use ed25519_dalek::SigningKey;
+
+    use super::*;
+
+    fn shard(seed: u8) -> IdentityKey {
+        IdentityKey::of(&SigningKey::from_bytes(&[seed; 32]))
+    }
+
+    fn list(number: u32, first_epoch: u64, shards: &[u8]) -> Signed<OperatorList> {
+        let list = OperatorList {
+            network: Digest([0; 32]),
+            operator: OperatorIndex(0),
+            number,
+            first_epoch: Epoch(first_epoch),
+            last_epoch: Epoch(9),
+            shards: shards.iter().copied().map(shard).collect(),
+        };
+        Signed::new(list, &SigningKey::from_bytes(&[100; 32]))
+    }
+
+    /// The number of the list that a shard registers with, which runs with list 1 of shard 1, has taken its end and now
+    /// takes list 3 of both from epoch 5 on.
+    fn registers_with(me: u8) -> u32 {
+        let mut lists = Lists::new(list(1, 1, &[1]));
+        lists.upcoming = Some(list(2, 5, &[]));
+        assert!(!lists.advance(Epoch(1), &shard(me)), "nobody registers with an end");
+        lists.upcoming = Some(list(3, 5, &[1, 2]));
+        lists.advance(Epoch(1), &shard(me));
+        lists.in_use().claimed().number
+    }
+
+    #[test]
+    fn a_newcomer_registers_with_the_first_list_that_names_it_and_others_when_it_begins() {
+        assert_eq!([registers_with(1), registers_with(2)], [1, 3]);
     }
 }
