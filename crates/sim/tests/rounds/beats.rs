@@ -120,6 +120,53 @@ fn no_two_cells_between_shards_are_equal_whatever_is_repeated_replayed_or_droppe
     }
 }
 
+/// The copy has a slot where it came in and none where it would go on: one key is never used for two cells of a beat.
+#[test]
+fn a_refused_onion_leaves_no_circuit_and_its_slot_is_answered_at_random() {
+    let mut world = World::new();
+    world.clients[3].copies_its_onion = true;
+    world.open_round(1);
+    world.run_to_end(1);
+    let mut answers = std::collections::BTreeSet::new();
+    for beat in 0..BEATS {
+        let back = world.clients[3].back(1, beat).expect("as many cells come back as were sent");
+        let partners = world::content(2, 0, 1, beat);
+        // Which of the two was taken as the copy is up to the shuffle.
+        let (taken, refused) = if back[0] == partners { (0, 1) } else { (1, 0) };
+        assert_eq!(back[taken], partners, "one of them was taken");
+        let sent = [world::content(3, 0, 1, beat), world::content(3, 1, 1, beat)];
+        assert!(!sent.contains(&back[refused]) && back[refused] != partners, "no echo");
+        assert!(answers.insert(back[refused].clone()), "and none comes twice");
+        let partner = world.clients[2].back(1, beat).expect("cells come back");
+        assert_eq!(partner[0], sent[taken]);
+    }
+    let (cells, distinct) = world.cells_seen();
+    assert_eq!(distinct, cells);
+}
+
+#[test]
+fn what_a_shard_holds_for_beats_does_not_grow_with_them() {
+    let mut world = World::with_beats(120);
+    world.open_round(1);
+    let mut most_in = |beats: std::ops::Range<u64>| {
+        world.run_until(world.announced(1).begins(beats.start));
+        let mut most = 0;
+        while world.now() < world.announced(1).begins(beats.end) {
+            world.run_until(world.now().plus_ms(5));
+            most = most.max(world.buffer_bytes());
+        }
+        most
+    };
+    let (early, late) = (most_in(5..15), most_in(105..115));
+    assert!(0 < late && late <= early, "{early} bytes at first, {late} in the end");
+    for beat in [0, 60, 114] {
+        if let Some(back) = world.clients[0].back(1, beat) {
+            assert_eq!(back[0], world::content(1, 0, 1, beat));
+        }
+    }
+    assert!(world.clients[0].back(1, 110).is_some());
+}
+
 #[test]
 fn a_flipped_bit_makes_noise_of_one_cell_and_of_nothing_else() {
     let mut world = World::new();

@@ -62,6 +62,8 @@ enum Event {
 pub(crate) struct BareClient {
     /// Sends no cells.
     pub(crate) is_silent: bool,
+    /// Hands in its first onion twice, in place of the second one.
+    pub(crate) copies_its_onion: bool,
     /// What it was shown of whose beats run.
     pub(crate) evidence: Vec<(Announcement, Vec<Signed<SealStatement>>)>,
     circuits: BTreeMap<u64, CircuitKeys>,
@@ -97,9 +99,14 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with_beats(BEATS)
+    }
+
+    /// A world whose rounds have so many beats.
+    pub(crate) fn with_beats(beats: u16) -> Self {
         let mut setup = Setup::small(SHARDS, 0).with_little_noise();
         setup.coordinator.interval_ms = 1500;
-        setup.coordinator.beats = BEATS;
+        setup.coordinator.beats = beats;
         setup.coordinator.beat_ms = BEAT_MS;
         setup.coordinator.beat_layer_ms = LAYER_MS as u32;
         setup.coordinator.cell_bytes = CELL as u16;
@@ -247,7 +254,13 @@ impl World {
         let mut entries = Vec::new();
         paths.entries(&onions).for_each(|entry| entry.append_to(&mut entries));
         drop(paths);
-        self.clients[client].circuits.insert(round, built.circuits.unwrap());
+        let mut circuits = built.circuits.unwrap();
+        if self.clients[client].copies_its_onion {
+            entries.copy_within(..geometry.entry_bytes(), geometry.entry_bytes());
+            let keys = [circuits.of(0), circuits.of(0)].concat();
+            circuits = CircuitKeys::of_circuits(geometry.layers().into(), keys);
+        }
+        self.clients[client].circuits.insert(round, circuits);
         let ticket = ticket(client, round).digest();
         let message =
             FromClient::Submit { epoch: EPOCH, round: Round(round), ticket, onions: Blob(entries) };
@@ -333,6 +346,8 @@ impl World {
     }
 
     fn send_cells(&mut self, shard: usize, to: IdentityKey, batch: CellBatch, bytes: &Bytes) {
+        // What is remembered here must not keep a shard's buffers from coming back.
+        let bytes = &Bytes::copy_from_slice(bytes);
         self.cells.extend((0..bytes.len()).step_by(CELL).map(|at| bytes.slice(at..at + CELL)));
         let place = (shard, to, batch.layer, batch.direction == Direction::Forward);
         let before = self.before.insert(place, bytes.clone());
@@ -388,6 +403,11 @@ impl World {
         self.shards.now = until;
     }
 
+    /// Bytes of the buffers of all shards.
+    pub(crate) fn buffer_bytes(&self) -> usize {
+        (0..SHARDS).map(|shard| self.shards.buffer_bytes(shard)).sum()
+    }
+
     /// Runs until the last beat of a round is back.
     pub(crate) fn run_to_end(&mut self, round: u64) {
         let ends = self.announced[&round].ends(self.layers());
@@ -416,7 +436,7 @@ impl World {
                 let is_new = self.clients[client].evidence.iter().all(|(a, _)| a.round.0 != round);
                 self.clients[client].evidence.push((announcement, statements));
                 if is_new && !self.clients[client].is_silent {
-                    for beat in 0..u64::from(BEATS) {
+                    for beat in 0..announcement.beats.beats.into() {
                         let at = Timestamp(announcement.begins(beat).0 - 50);
                         self.at(at, Event::Speaks { client, round, beat });
                     }
