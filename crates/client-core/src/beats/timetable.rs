@@ -15,8 +15,8 @@ pub(crate) struct Departure {
 
 /// The first departure after `moment`. The schedule goes on behind the round's last beat.
 ///
-/// Cells leave a layer's time before their beat begins: what a link between shards may take, a client's may
-/// take as well.
+/// Cells leave a layer's time before their beat begins, as what a link between shards may take, a client's may take as
+/// well; but no more than half a beat, since gateways take cells from one beat ahead on.
 pub(crate) fn departure_after(announced: &Announcement, moment: Timestamp) -> Departure {
     let first = departure_of(announced, 0).at;
     let beat = match moment < first {
@@ -28,7 +28,7 @@ pub(crate) fn departure_after(announced: &Announcement, moment: Timestamp) -> De
 
 /// The departure of the cells of beat `beat`.
 pub(crate) fn departure_of(announced: &Announcement, beat: u64) -> Departure {
-    let lead_ms = u64::from(announced.beats.layer_ms);
+    let lead_ms = u64::from(announced.beats.layer_ms).min(beat_ms(announced) / 2);
     let first = Timestamp(announced.first_beat.0.saturating_sub(lead_ms));
     Departure { beat, at: first.plus_ms(beat.saturating_mul(beat_ms(announced))) }
 }
@@ -75,6 +75,9 @@ mod tests {
             assert_eq!(departure_after(&announced, Timestamp(moment)), expected, "{moment}");
         }
         assert_eq!(made_at(&announced.beats, Timestamp(950)), Timestamp(750));
+        let mut slow = announced;
+        slow.beats.layer_ms = 5000;
+        assert_eq!(departure_of(&slow, 0), departure(0, 800), "gateways take no cells long before");
     }
 
     #[test]
