@@ -47,7 +47,7 @@ pub enum EvidenceError {
 }
 
 /// Checks that the seal of the announced round has opened: every shard released the secret of its seal key for
-/// this announcement, and together they are the secret of the joint key in the document. So whoever withheld, or
+/// this announcement, and together they are the secret of the joint key in the document. They come in any order. So whoever withheld, or
 /// released anything else, leaves no evidence for anybody.
 pub(crate) fn check(
     epoch: &VerifiedEpoch,
@@ -63,8 +63,10 @@ pub(crate) fn check(
     if found != shards {
         return Err(EvidenceError::Count { found, shards });
     }
+    let mut by_shard: Vec<_> = statements.iter().collect();
+    by_shard.sort_by_key(|signed| signed.claimed().shard);
     let mut sum = SealKeySum::default();
-    for (index, signed) in epoch.shard_indices().zip(statements) {
+    for (index, signed) in epoch.shard_indices().zip(by_shard) {
         let secret = released(epoch, announced, index, signed)?;
         sum.add(&secret.public_key());
     }

@@ -379,7 +379,7 @@ fn evidence_that_does_not_hold_changes_nothing() {
     });
     let act = SealAct::Released { secret, announcement: announced.digest() };
     other_secret[2] = net.mix.stated(Round(0), 2, act);
-    let swapped = [&statements[1..2], &statements[..1], &statements[2..]].concat();
+    let twice = [&statements[..1], &statements[..2]].concat();
     let earlier = Announcement { first_beat: Timestamp(5), ..announced };
     let mut other_beats = announced;
     other_beats.beats.beat_ms += 1;
@@ -389,7 +389,7 @@ fn evidence_that_does_not_hold_changes_nothing() {
         (announced, statements[..2].to_vec(), "one of each"),
         (announced, with_withheld, "withheld"),
         (announced, other_secret, "joint seal key"),
-        (announced, swapped, "something else"),
+        (announced, twice, "something else"),
         (announced, other_round, "something else"),
         (earlier, statements.clone(), "another announcement"),
         (other_beats, statements.clone(), "otherwise"),
