@@ -340,7 +340,8 @@ impl RoundClock {
                 if on_grid <= now.plus_ms(p.beats.span_ms()) {
                     on_grid
                 } else {
-                    last.begins(beats - 1)
+                    // There is none before the first beat of all, if the clock was set back.
+                    beats.checked_sub(1).map_or(earliest, |before| last.begins(before))
                 }
             }
             _ => earliest,

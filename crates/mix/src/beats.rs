@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use antiphon_onion::ErasingRng;
 use antiphon_wire::{
-    CellBatch, Digest, Epoch, IdentityKey, Round, ShardIndex, Timestamp, ToClient,
+    BeatParameters, CellBatch, Digest, Epoch, IdentityKey, MOST_ROUNDS_IN_FLIGHT, Round,
+    ShardIndex, Timestamp, ToClient,
 };
 
 use crate::buffers::BufferPool;
@@ -26,9 +27,9 @@ use lateness::Lateness;
 use round_beats::RoundBeats;
 pub(crate) use stop::Stop;
 
-/// Rounds whose tables are kept at once: the one whose beats run, its successor, and one of which beats are still
-/// under way.
-const MOST_ROUNDS: usize = 3;
+/// Rounds whose tables are kept at once: the one whose beats run, one of which beats are still under way, and as many as
+/// are opened before their first beats.
+const MOST_ROUNDS: usize = 2 + MOST_ROUNDS_IN_FLIGHT;
 
 /// The shards of a round's epoch, in their order, and which of them this is.
 #[derive(Clone, Debug)]
@@ -82,10 +83,9 @@ impl Beats {
         self.rounds.values().map(RoundBeats::evidence)
     }
 
-    /// The most beats that one of the rounds has: as many messages does a client send for it.
-    pub(crate) fn most_beats(&self) -> u32 {
-        let beats = self.rounds.values().map(|beats| beats.announcement().beats.beats);
-        beats.max().unwrap_or(0).into()
+    /// The beats of each of the rounds.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = BeatParameters> {
+        self.rounds.values().map(|beats| beats.announcement().beats)
     }
 
     fn of(&mut self, epoch: Epoch, round: Round) -> Option<(&mut RoundBeats, &mut Lateness)> {

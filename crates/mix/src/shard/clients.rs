@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{
-    Blob, Digest, Epoch, FromClient, PROTOCOL_VERSION, Round, Timestamp, ToClient,
+    BeatParameters, Blob, Digest, Epoch, FromClient, PROTOCOL_VERSION, Round, Timestamp, ToClient,
 };
 
 use crate::io::{ClientId, Misconduct, Output};
@@ -33,8 +33,10 @@ pub(super) struct Clients {
 /// One of them.
 #[derive(Debug, Default)]
 struct Linked {
-    /// Number of messages that it has sent since the last round was opened.
+    /// Number of messages that it has sent since the last round was opened, or for the time of a round's beats.
     messages: u32,
+    /// When they were last counted from zero.
+    since: Timestamp,
     /// It has said hello.
     greeted: bool,
     /// Rounds wait for its onions: from its hello on, until it misses a round, and again
@@ -149,7 +151,7 @@ impl Shard {
         closes_in_ms: u32,
     ) {
         for client in self.clients.linked.values_mut() {
-            client.messages = 0;
+            (client.messages, client.since) = (0, now);
             client.first_told.get_or_insert(round);
             client.idle += 1;
         }
@@ -161,12 +163,24 @@ impl Shard {
         self.tell_all_clients(ToClient::Opened { epoch, round, closes_in_ms });
     }
 
+    /// The beats for which clients send cells, by what they are told of: of several, the most.
+    fn beats_of_clients(&self) -> BeatParameters {
+        let served = self.epochs.values().map(|keys| &keys.context.epoch);
+        let documents = served.chain(&self.elsewhere).map(|epoch| epoch.parameters().beats);
+        let beats = documents.chain(self.beats.parameters());
+        beats.max_by_key(|beats| beats.beats).unwrap_or(BeatParameters::CLASSIC)
+    }
+
     pub(super) fn client(&mut self, now: Timestamp, from: ClientId, message: FromClient) {
-        // Cells of all beats until another round opens, and of those before it.
-        let beats = 2 * self.beats.most_beats();
-        let most = self.config.limits.client_messages_per_round + MOST_QUESTIONS + beats;
+        // Cells go on at their rate while no round opens, and also where no shard has a table for them.
+        let beats = self.beats_of_clients();
+        let most_cells = 2 * u32::from(beats.beats);
+        let most = self.config.limits.client_messages_per_round + MOST_QUESTIONS + most_cells;
         // Whoever has been dropped may have sent more.
         let Some(client) = self.clients.linked.get_mut(&from) else { return };
+        if !beats.is_classic() && now >= client.since.plus_ms(beats.span_ms()) {
+            (client.messages, client.since) = (0, now);
+        }
         client.messages += 1;
         if client.messages > most {
             return self.drop_client(now, from, Misconduct::Floods);

@@ -263,6 +263,20 @@ fn a_round_that_opens_takes_over_at_the_beat_that_was_announced() {
 }
 
 #[test]
+fn rounds_that_open_before_their_first_beats_take_none_from_those_that_run() {
+    let mut world = World::new();
+    for round in 1..=4 {
+        world.open_round(round);
+        world.run_until(world.now().plus_ms(100));
+    }
+    world.run_to_end(4);
+    for (round, beat) in [(1, 0), (4, 0), (4, BEATS - 1)] {
+        let back = world.clients[0].back(round, beat).expect("cells come back");
+        assert_eq!(back[0], world::content(1, 0, round, beat));
+    }
+}
+
+#[test]
 fn all_clients_get_the_same_evidence_and_it_names_every_shard() {
     let mut world = World::new();
     world.open_round(1);
