@@ -126,11 +126,19 @@ fn replicas(seen: &Observed) -> Replicas {
 }
 
 /// Pods that do not know of the newest list yet. A node brings a changed file when it likes, within two minutes, and
-/// at once when the pod changes.
+/// at once when the pod changes. Those that leave are told when the others have the list: before that, no epoch could
+/// come about without them, and they would be kept.
 fn told(seen: &Observed) -> Decision {
     let Some(lists) = &seen.lists else { return Decision::default() };
-    let list = lists.newest.number;
-    let untold = seen.pods.iter().filter(|(_, pod)| !pod.stopping && pod.told_list != Some(list));
+    let (list, shards) = (lists.newest.number, &lists.newest.shards);
+    let stays = |shard: &Ordinal| {
+        shards.is_empty() || seen.keys.get(shard).is_some_and(|key| shards.contains(key))
+    };
+    let mut staying = seen.pods.iter().filter(|(shard, pod)| stays(shard) && pod.running);
+    let all_have = staying.all(|(_, pod)| pod.took_list.is_some_and(|taken| taken >= list));
+    let untold = seen.pods.iter().filter(|(shard, pod)| {
+        !pod.stopping && pod.told_list != Some(list) && (stays(shard) || all_have)
+    });
     let steps = untold.map(|(shard, _)| Step::Tell { shard: *shard, list }).collect();
     Decision { steps, ..Decision::default() }
 }

@@ -285,6 +285,31 @@ fn a_shard_that_is_to_leave_stays_until_an_epoch_of_the_new_list_runs_without_it
 }
 
 #[test]
+fn a_shard_that_is_to_leave_is_told_when_the_others_have_the_list() {
+    let mut seen = settled(3);
+    let leaver = seen.keys[&Ordinal(2)];
+    seen.wanted = 2;
+    let Lists { newest, .. } = seen.lists.as_mut().unwrap();
+    newest.number += 2;
+    newest.shards.remove(&leaver);
+    let number = newest.number;
+    let told = |seen: &Observed| -> Vec<u16> {
+        let steps = decide(seen).steps;
+        let told = |step: &Step| match step {
+            Step::Tell { shard, .. } => Some(shard.0),
+            _ => None,
+        };
+        steps.iter().filter_map(told).collect()
+    };
+    assert_eq!(told(&seen), [0, 1]);
+    for shard in [0, 1] {
+        let pod = seen.pods.get_mut(&Ordinal(shard)).unwrap();
+        (pod.told_list, pod.took_list) = (Some(number), Some(number));
+    }
+    assert_eq!(told(&seen), [2]);
+}
+
+#[test]
 fn a_resource_is_let_go_when_its_last_shard_has_left() {
     let mut seen = settled(2);
     seen.deleted = true;
