@@ -125,7 +125,7 @@ impl Planner {
     pub(crate) fn leaving(&mut self, now: Timestamp, identity: IdentityKey) {
         let Some(member) = self.roster.member_mut(&identity) else { return };
         match member.stay {
-            Stay::Staying | Stay::Needed => {
+            Stay::Staying | Stay::Needed(_) => {
                 member.stay = Stay::Leaving(now);
                 self.tell(Notice::ShardLeaving { shard: identity });
                 self.leave_out(now, &identity, "is leaving");
@@ -154,13 +154,14 @@ impl Planner {
         conduct: Conduct,
         is_needed: impl Fn(&IdentityKey) -> bool,
     ) {
-        let since = |(identity, member): (&IdentityKey, &Member)| match member.stay {
-            Stay::Leaving(since) => Some((since, *identity)),
+        if conduct != Conduct::Resuming {
+            self.reconsider(suspensions);
+        }
+        let since = |stay| match stay {
+            Stay::Leaving(since) => Some(since),
             _ => None,
         };
-        let mut leaving: Vec<_> = self.roster.members().filter_map(since).collect();
-        leaving.sort_unstable();
-        for (_, identity) in leaving.into_iter().rev() {
+        for (since, identity) in self.waiting_to_leave(since).into_iter().rev() {
             let is_called =
                 self.attempt().is_some_and(|attempt| attempt.members.contains(&identity));
             let (stay, message) = if !(is_called || is_needed(&identity)) {
@@ -168,14 +169,45 @@ impl Planner {
             } else if conduct != Conduct::Resuming
                 && let Some(reason) = self.lack(suspensions)
             {
-                (Stay::Needed, ToShard::Needed { reason: Blob(reason.into_bytes()) })
+                (Stay::Needed(since), ToShard::Needed { reason: Blob(reason.into_bytes()) })
             } else {
                 continue;
             };
-            if let Some(member) = self.roster.member_mut(&identity) {
-                member.stay = stay;
-            }
+            self.set_stay(&identity, stay);
             self.send(vec![identity], message);
+        }
+    }
+
+    /// Shards that were needed when they asked may leave once others have come, those that asked first before others.
+    fn reconsider(&mut self, suspensions: &Suspensions) {
+        let since = |stay| match stay {
+            Stay::Needed(since) => Some(since),
+            _ => None,
+        };
+        for (since, identity) in self.waiting_to_leave(since) {
+            self.set_stay(&identity, Stay::Leaving(since));
+            if self.lack(suspensions).is_some() {
+                self.set_stay(&identity, Stay::Needed(since));
+            }
+        }
+    }
+
+    /// The shards for which `since` has a time, by it.
+    fn waiting_to_leave(
+        &self,
+        since: impl Fn(Stay) -> Option<Timestamp>,
+    ) -> Vec<(Timestamp, IdentityKey)> {
+        let of = |(identity, member): (&IdentityKey, &Member)| {
+            since(member.stay).map(|since| (since, *identity))
+        };
+        let mut waiting: Vec<_> = self.roster.members().filter_map(of).collect();
+        waiting.sort_unstable();
+        waiting
+    }
+
+    fn set_stay(&mut self, identity: &IdentityKey, stay: Stay) {
+        if let Some(member) = self.roster.member_mut(identity) {
+            member.stay = stay;
         }
     }
 

@@ -67,8 +67,9 @@ pub(super) enum Stay {
     Staying,
     /// It wants to be in no epoch that is still to come, since then.
     Leaving(Timestamp),
-    /// It was told that no epoch could come about without it. It stays after all, or goes.
-    Needed,
+    /// It wants so since then, and was told that no epoch could come about without it. It stays after all, or goes,
+    /// or leaves when others have come.
+    Needed(Timestamp),
     /// It was told that nothing more is wanted of it.
     Released,
 }
@@ -90,7 +91,7 @@ impl Member {
     /// How far it is with leaving, in a word; `None` if it stays.
     pub(crate) fn departure(&self) -> Option<&'static str> {
         match self.stay {
-            Stay::Staying | Stay::Needed => None,
+            Stay::Staying | Stay::Needed(_) => None,
             Stay::Leaving(_) => Some("leaving"),
             Stay::Released => Some("released"),
         }

@@ -302,6 +302,32 @@ fn a_shard_that_leaves_is_let_go_once_nothing_needs_it() {
 }
 
 #[test]
+fn a_shard_that_was_needed_when_it_asked_leaves_once_others_have_come() {
+    let mut world = World::new(5, 0..4);
+    let answers = |world: &mut World| {
+        world.planner.release(&world.suspensions, Conduct::Going, |_| true);
+        let said = |action| match action {
+            Action::Send { message: ToShard::Needed { .. }, .. } => Some("needed"),
+            Action::Send { message: ToShard::Release, .. } => Some("released"),
+            _ => None,
+        };
+        world.planner.drain().into_iter().filter_map(said).collect::<Vec<_>>()
+    };
+    world.planner.leaving(world.now, shard(1));
+    assert_eq!(answers(&mut world), ["needed"]);
+    assert_eq!(answers(&mut world), [""; 0], "once");
+    let leaving = |world: &World| world.planner.roster.member(&shard(1)).unwrap().is_leaving();
+    assert!(!leaving(&world));
+    world.register(4);
+    assert_eq!(answers(&mut world), [""; 0], "it serves in the epoch that runs");
+    assert!(leaving(&world));
+    world.planner.release(&world.suspensions, Conduct::Going, |_| false);
+    let release =
+        |action: &Action| matches!(action, Action::Send { message: ToShard::Release, .. });
+    assert_eq!(world.planner.drain().iter().filter(|action| release(action)).count(), 1);
+}
+
+#[test]
 fn whoever_wants_to_leave_last_is_needed_and_the_others_may_still_leave() {
     let mut world = World::new(5, 0..5);
     let answers = |world: &mut World, conduct| {

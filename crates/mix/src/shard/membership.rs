@@ -74,9 +74,10 @@ impl Shard {
         }
     }
 
-    /// The coordinator answers a shard that is leaving. What it says to one that stays comes too late.
+    /// The coordinator answers a shard that is leaving, again if it was needed and is not any more. What it says to
+    /// one that stays comes too late.
     pub(super) fn depart(&mut self, answer: Departure) {
-        if self.departure == Departure::Leaving {
+        if matches!(self.departure, Departure::Leaving | Departure::Needed(_)) {
             self.departure = answer;
         }
     }
