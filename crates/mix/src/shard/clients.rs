@@ -27,6 +27,8 @@ const MOST_QUESTIONS: u32 = MOST_KEPT as u32;
 #[derive(Debug, Default)]
 pub(super) struct Clients {
     linked: BTreeMap<ClientId, Linked>,
+    /// The beats for which they send cells, which they do when documents and tables are gone as well.
+    beats: BeatParameters,
     patience: Patience,
 }
 
@@ -163,12 +165,15 @@ impl Shard {
         self.tell_all_clients(ToClient::Opened { epoch, round, closes_in_ms });
     }
 
-    /// The beats for which clients send cells, by what they are told of: of several, the most.
-    fn beats_of_clients(&self) -> BeatParameters {
+    /// The beats for which clients send cells, by what they were told of last: of several, the most.
+    fn beats_of_clients(&mut self) -> BeatParameters {
         let served = self.epochs.values().map(|keys| &keys.context.epoch);
         let documents = served.chain(&self.elsewhere).map(|epoch| epoch.parameters().beats);
         let beats = documents.chain(self.beats.parameters());
-        beats.max_by_key(|beats| beats.beats).unwrap_or(BeatParameters::CLASSIC)
+        if let Some(most) = beats.max_by_key(|beats| beats.beats) {
+            self.clients.beats = most;
+        }
+        self.clients.beats
     }
 
     pub(super) fn client(&mut self, now: Timestamp, from: ClientId, message: FromClient) {

@@ -231,6 +231,24 @@ fn a_client_has_one_message_a_beat_and_none_for_another() {
     assert_eq!(world.clients[3].back(1, 1).unwrap()[0], world::content(2, 0, 1, 1));
 }
 
+/// No round opens any more, and tables and documents are gone: cells go on all the same.
+#[test]
+fn cells_that_go_on_without_a_successor_are_no_flood_and_many_at_once_are() {
+    let mut world = World::new();
+    world.open_round(1);
+    world.run_to_end(1);
+    let say = |world: &mut World, beat| {
+        world.say_cells(0, 1, beat, vec![9; world::CELL * 2]);
+    };
+    for beat in BEATS + 3..8 * BEATS {
+        world.run_until(world.announced(1).begins(beat));
+        say(&mut world, beat);
+    }
+    assert!(world.dropped.is_empty());
+    (0..100).for_each(|_| say(&mut world, 8 * BEATS));
+    assert_eq!(world.dropped.len(), 1);
+}
+
 #[test]
 fn a_client_goes_on_over_another_link_with_its_ticket() {
     let mut world = World::new();

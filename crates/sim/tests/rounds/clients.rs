@@ -90,7 +90,7 @@ fn whoever_floods_is_dropped_and_nobody_else_notices() {
     assert_eq!(verdict.report.result, RoundResult::Delivered);
     assert_eq!(verdict.clients[SPOILER], Some(Outcome::Disturbed));
     assert!(verdict.clients[..3].iter().all(|outcome| *outcome == Some(Outcome::Undisturbed)));
-    let dropped = |(_, notice): &(_, String)| notice.contains("more messages");
+    let dropped = |(_, notice): &(_, String)| notice.contains("Floods");
     assert_eq!(talk.network.record.shards[0].iter().filter(|notice| dropped(notice)).count(), 1);
 }
 

@@ -93,6 +93,8 @@ pub(crate) struct World {
     before: BTreeMap<(usize, IdentityKey, Layer, bool), Bytes>,
     home: BTreeMap<(u64, u64), Timestamp>,
     ended: Vec<(Round, RoundOutcome)>,
+    /// Links that gateways gave up.
+    pub(crate) dropped: Vec<ClientId>,
     strangers: u64,
     shown: usize,
 }
@@ -127,6 +129,7 @@ impl World {
             before: BTreeMap::new(),
             home: BTreeMap::new(),
             ended: Vec::new(),
+            dropped: Vec::new(),
             strangers: 1000,
             shown: 0,
         };
@@ -341,6 +344,7 @@ impl World {
             Output::Coordinator {
                 message: ToCoordinator::Ended { round, outcome, .. }, ..
             } => self.ended.push((round, outcome)),
+            Output::DropClient { client, .. } => self.dropped.push(client),
             _ => {}
         }
     }
