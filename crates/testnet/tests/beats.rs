@@ -57,10 +57,7 @@ async fn core_event<T>(events: &mut Events, wanted: impl Fn(&CoreEvent) -> Optio
     timeout(PATIENCE, next).await.expect("it happens")
 }
 
-/// Left out until it holds: evidence, schedule and replies come as they should, but the cells of two clients that met do
-/// not reach each other through shards over sockets, as they do through the simulation's.
 #[tokio::test]
-#[ignore = "cells come back spoilt through shards over sockets"]
 async fn a_message_that_would_take_eight_rounds_arrives_in_the_beats_of_two() {
     let network = EmbeddedNetwork::start(&options(), |_| None).unwrap();
     let coordinator = Coordinator {
