@@ -182,6 +182,7 @@ struct Carried {
 }
 
 impl Demo<'_> {
+    /// Long, as it tells a demonstration from its first line to its last.
     async fn run(self) -> Result<(), DemoError> {
         let mut stop = pin!(stop_requested()?);
         let network = self.network()?;

@@ -7,7 +7,7 @@ use antiphon_coordinator::{EpochStatus, LeadershipStatus, ShardStatus, Status};
 use super::{Page, verdict_text};
 use crate::client_command::durations::about;
 
-/// Some lines of text.
+/// Some lines of text. Long, as it has a line for each figure.
 pub(super) fn text(page: &Page) -> String {
     let Page { version, verdict, status } = page;
     let mut text = verdict_text(verdict);

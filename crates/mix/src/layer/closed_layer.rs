@@ -134,7 +134,8 @@ pub(crate) fn admit(
     (reply_keys, leaving)
 }
 
-/// For each slot the key of the circuit that its onion leaves behind, of no use where the onion was dropped.
+/// For each slot the key of the circuit that its onion leaves behind, of no use where the onion was dropped. Deep,
+/// as blocks hold runs of onions of several senders, in the order in which they came.
 fn circuit_keys(starts: &[Slot], arrived: &[Arrived<'_>]) -> Vec<CircuitKey> {
     let slots = starts.last().copied().unwrap_or(0) as usize;
     let mut keys = vec![CircuitKey::default(); slots];

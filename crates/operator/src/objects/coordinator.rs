@@ -9,6 +9,7 @@ use super::pod::{budget, claim, container, field, port, spread, template};
 use super::{Plan, coordinator_secret, grace, selector};
 use crate::resource::OwnCoordinator;
 
+/// All objects of the coordinators. Long, as it is one list of them.
 pub(super) fn objects(plan: &Plan<'_>, own: &OwnCoordinator) -> Vec<Value> {
     let name = plan.coordinator_set();
     let text = configuration(own);

@@ -23,6 +23,7 @@ const RETRY: Duration = Duration::from_secs(1);
 const SAID_EVERY: u32 = 30;
 
 impl<T> EventLoop<T> {
+    /// Does what the machine asks for. Long, as it is one table of outputs.
     pub(super) async fn carry_out(&mut self, output: Output) -> Result<(), RunError> {
         match output {
             Output::Persist(state) => self.persist(state).await?,

@@ -277,6 +277,7 @@ impl Network {
         self.wake_at(from, deadline);
     }
 
+    /// Tells a client, and carries out what it asks for. Long, as it is one table of outputs.
     pub(super) fn tell_client(&mut self, i: usize, input: ClientInput) {
         let now = self.clock(Party::Client(i));
         let Some(client) = &mut self.clients[i].running else { return };
