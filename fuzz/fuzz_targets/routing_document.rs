@@ -7,9 +7,9 @@ use std::sync::LazyLock;
 use antiphon_onion::KemSecretKey;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{
-    Digest, Epoch, EpochDocument, IdentityKey, KemKey, NetworkFile, Operator, OperatorIndex,
-    OperatorList, PROTOCOL_VERSION, Parameters, Policy, Round, ShardEntry, Signable, Signed,
-    SignedDocument, Suite, Timestamp,
+    BeatParameters, Digest, Epoch, EpochDocument, IdentityKey, KemKey, NetworkFile, Operator,
+    OperatorIndex, OperatorList, PROTOCOL_VERSION, Parameters, Policy, Round, ShardEntry, Signable,
+    Signed, SignedDocument, Suite, Timestamp,
 };
 use ed25519_dalek::SigningKey;
 use libfuzzer_sys::fuzz_target;
@@ -106,6 +106,7 @@ fn document(keys: &[SigningKey], network: &NetworkFile) -> EpochDocument {
             layer_ms: 1000,
             verify_ms: 1000,
             reply_ms: 1000,
+            beats: BeatParameters::CLASSIC,
         },
         operators: keys.iter().enumerate().map(list).collect(),
         shards: keys.iter().enumerate().map(shard).collect(),
@@ -158,6 +159,11 @@ fuzz_target!(|changes: Changes| {
     }
     if replaced(11) {
         document.parameters.suite = small[2];
+    }
+    if replaced(12) {
+        let [beats, cell_bytes] = [body, numbers[0] as u16];
+        let [beat_ms, layer_ms] = [milliseconds[2], milliseconds[1]];
+        document.parameters.beats = BeatParameters { beats, beat_ms, layer_ms, cell_bytes };
     }
     let mut signed = sign(document, keys);
     if replaced(7) {
