@@ -26,7 +26,8 @@ impl<T> EventLoop<T> {
         EPOCH.set((), newest.map_or(0.0, |(epoch, _)| epoch.0 as f64));
         EPOCH_END.set((), newest.map_or(0.0, |(_, expires_at)| expires_at.0 as f64 / 1000.0));
         let list = self.machine.list();
-        LIST_NUMBER.set((), f64::from(list.number));
+        // The newest that was taken, which may be the end of the one in use: whoever hands lists out waits for it.
+        LIST_NUMBER.set((), f64::from(self.machine.list_number()));
         LIST_END.set((), list.last_epoch.0 as f64);
         LISTED.set_whether((), self.machine.is_on_list());
     }
