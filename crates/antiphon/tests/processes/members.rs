@@ -2,6 +2,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::done;
+use crate::metrics::page::Page;
 use crate::network::{Network, RoundLine, SHARDS, delivered_after, epochs, rounds};
 use crate::process::Process;
 
@@ -145,9 +146,12 @@ fn a_drained_shard_is_in_no_epoch_until_it_is_wanted_again_and_costs_no_round() 
 fn an_operator_puts_a_shard_with_a_new_key_in_the_place_of_one_and_rounds_go_on() {
     let network = Network::new();
     let here = network.folder();
+    let admin = network.look_after("alpha.toml");
     let mut coordinator = network.start_coordinator("coordinator");
     let mut shards = network.start_shards();
     let (epoch, _) = delivered_after(&mut coordinator, 2);
+    let taken = || Page::of(&admin).value("antiphon_shard_list_number");
+    assert_eq!(taken(), Some(1.0));
 
     let key = done(here, "keygen identity --out alpha-2.key");
     let (old, new, next) = (network.identity(0), key.trim(), epoch + 1);
@@ -160,6 +164,7 @@ fn an_operator_puts_a_shard_with_a_new_key_in_the_place_of_one_and_rounds_go_on(
     );
     fs::rename(here.join("alpha-2.list.end"), here.join("alpha.list")).unwrap();
     shards[0].wait_for_words("took a list of the operator number=2");
+    assert_eq!(taken(), Some(2.0), "what whoever hands lists out waits for");
     let mut successor = network.start_successor(0, "alpha-2");
 
     successor.wait_for_words("new epoch");

@@ -1,6 +1,6 @@
 //! What a running network serves at `/metrics`, against the catalogue, and to a real Prometheus.
 
-mod page;
+pub(crate) mod page;
 mod prometheus;
 
 use std::collections::BTreeSet;

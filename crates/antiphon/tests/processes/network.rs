@@ -113,9 +113,15 @@ impl Network {
         self.start_of(name, &successor)
     }
 
-    /// A shard's configuration, with other ports.
+    /// A shard's configuration, with other ports and without an admin server.
     fn elsewhere(&self, shard: usize) -> String {
         let own = fs::read_to_string(self.folder().join(format!("{}.toml", NAMES[shard]))).unwrap();
+        let own = match own.split_once("[admin]") {
+            Some((before, admin)) => {
+                format!("{before}[coordinator]{}", admin.split_once("[coordinator]").unwrap().1)
+            }
+            None => own,
+        };
         let [old_peers, old_clients] = [self.ports[2 + 2 * shard], self.ports[3 + 2 * shard]];
         let ports = free_ports(2);
         own.replace(&format!(":{old_peers}\""), &format!(":{}\"", ports[0]))

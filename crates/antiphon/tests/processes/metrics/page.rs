@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::process::DEADLINE;
 
 /// What a process serves.
-pub(super) struct Page {
+pub(crate) struct Page {
     /// Kinds by name.
     pub(super) kinds: BTreeMap<String, String>,
     /// Explanations by name.
@@ -21,7 +21,7 @@ pub(super) struct Page {
 
 impl Page {
     /// Asks a process.
-    pub(super) fn of(admin: &str) -> Self {
+    pub(crate) fn of(admin: &str) -> Self {
         let text = get(admin, "/metrics");
         let mut page = Self {
             kinds: BTreeMap::new(),
@@ -56,7 +56,7 @@ impl Page {
     }
 
     /// The value of a time series.
-    pub(super) fn value(&self, series: &str) -> Option<f64> {
+    pub(crate) fn value(&self, series: &str) -> Option<f64> {
         self.values.iter().find(|(name, _)| name == series).map(|(_, value)| *value)
     }
 
