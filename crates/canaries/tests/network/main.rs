@@ -1,0 +1,6 @@
+//! Small networks whose shards garble, lie, lose batches and crash, over rounds of beats with the real cipher.
+
+mod acts;
+mod formats;
+mod model;
+mod naming;

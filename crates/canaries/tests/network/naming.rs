@@ -1,0 +1,100 @@
+//! Garblers are named or left out, and nobody else is.
+
+use antiphon_canaries::{Finding, Marks, Member};
+use antiphon_wire::{OperatorIndex, ShardIndex};
+
+use crate::model::{Act, Network, Trouble, identities};
+
+/// Rounds of two epochs with beats.
+const TWO_EPOCHS: u64 = 24;
+
+/// The first round after which a shard is named by its marks, and by its deadlines, with those who are.
+fn outcome(network: &mut Network, most: u64) -> (Option<u64>, Vec<usize>, Vec<usize>) {
+    let identities = identities(network.shards);
+    let member = |shard: &ShardIndex| Member {
+        shard: identities[shard.position()],
+        operator: OperatorIndex(shard.0),
+    };
+    let positions = |marks: &Marks| -> Vec<usize> {
+        let named = marks.named(|_| 1, most);
+        let mut named: Vec<_> = named.iter().map(|member| usize::from(member.operator.0)).collect();
+        named.sort_unstable();
+        named
+    };
+    let (mut marks, mut late) = (Marks::default(), Marks::default());
+    let mut first = None;
+    for round in 0..TWO_EPOCHS {
+        for finding in network.round(round) {
+            match &finding {
+                Finding::Mark { members, .. } => marks.add(members.iter().map(member).collect()),
+                _ => late.add(finding.late().iter().flatten().map(member).collect()),
+            }
+        }
+        if first.is_none() && !positions(&marks).is_empty() {
+            first = Some(round);
+        }
+    }
+    (first, positions(&marks), positions(&late))
+}
+
+#[test]
+fn a_garbler_of_one_cell_in_a_hundred_is_named_within_two_epochs_and_nobody_else_is() {
+    let act = Act::Garble { per_million: 10_000, from: 0 };
+    let mut network = Network::new(5, [(3, act)], 6);
+    let (first, named, late) = outcome(&mut network, 1);
+    assert!(first.is_some_and(|round| round < TWO_EPOCHS), "{first:?}");
+    assert_eq!((named, late), (vec![3], vec![]));
+}
+
+#[test]
+fn a_garbler_is_named_though_batches_are_late_and_a_shard_crashes() {
+    let act = Act::Garble { per_million: 200_000, from: 16 };
+    let mut network = Network::new(5, [(3, act)], 7);
+    network.trouble = Trouble { late: 5, crashed: Some(0) };
+    let (first, named, _) = outcome(&mut network, 1);
+    assert!(first.is_some(), "within {TWO_EPOCHS} rounds");
+    assert_eq!(named, [3]);
+}
+
+#[test]
+fn whoever_hides_a_garbled_cell_behind_a_lie_is_named() {
+    let per_million = 100_000;
+    for act in [
+        Act::GarbleAndLieReceived { per_million },
+        Act::GarbleAndLieSent { per_million },
+        Act::Swap,
+        Act::Copies,
+        Act::OpensOther,
+        Act::OpensWhole,
+    ] {
+        let (_, named, late) = outcome(&mut Network::new(5, [(3, act)], 8), 1);
+        assert_eq!((named, late), (vec![3], vec![]), "{act:?}");
+    }
+}
+
+#[test]
+fn whoever_hides_behind_silence_or_late_batches_has_missed_deadlines() {
+    let per_million = 100_000;
+    for act in [Act::GarbleAndFill { per_million }, Act::GarbleSilently { per_million }] {
+        let (_, named, late) = outcome(&mut Network::new(5, [(3, act)], 9), 1);
+        assert_eq!(late, [3], "{act:?}");
+        // Its own canaries can name it besides.
+        assert!(named.iter().all(|shard| *shard == 3), "{act:?}: {named:?}");
+    }
+}
+
+#[test]
+fn two_that_garble_together_are_both_named() {
+    let garbles = Act::Garble { per_million: 50_000, from: 0 };
+    let mut network = Network::new(10, [(3, garbles), (7, garbles)], 10);
+    let (_, named, late) = outcome(&mut network, 2);
+    assert_eq!((named, late), (vec![3, 7], vec![]));
+}
+
+#[test]
+fn a_threshold_below_the_malicious_weight_would_name_honest_shards() {
+    // With room for no malicious operator every member of a mark is named: the threshold is what protects.
+    let act = Act::Garble { per_million: 1_000_000, from: 0 };
+    let (_, named, _) = outcome(&mut Network::new(5, [(3, act)], 11), 0);
+    assert!(named.len() > 1, "{named:?}");
+}
