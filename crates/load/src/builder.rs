@@ -88,9 +88,9 @@ impl Builder {
         Ok(Self { shared, threads })
     }
 
-    /// Takes a document for the rounds that have no book yet.
+    /// Takes a document for the rounds that are not open yet.
     pub(crate) fn add_epoch(&self, epoch: Arc<VerifiedEpoch>) {
-        self.change(|state| state.epochs.push(epoch));
+        self.change(|state| state.take(epoch));
     }
 
     /// Builds the rounds from `first` to `last`.
@@ -197,6 +197,25 @@ impl Shared {
 }
 
 impl State {
+    /// Takes a document. It may be for rounds that an older one was for, as when a shard joins or leaves: what was built
+    /// for those is of no use, and they are begun again.
+    fn take(&mut self, epoch: Arc<VerifiedEpoch>) {
+        let is_outdated = |book: &&Arc<Book>| {
+            epoch.document().covers(book.round)
+                && book.epoch.epoch() < epoch.epoch()
+                && book.opened().is_none()
+        };
+        let outdated = self.books.values().find(is_outdated).map(Arc::clone);
+        if let (Some(first), Some((_, last))) = (outdated, self.plan) {
+            self.books.retain(|round, _| *round < first.round);
+            self.building = self.building.take().filter(|(book, _)| book.round < first.round);
+            self.plan = Some((first.round, last));
+            // As it was: beginning a round again finds the same clients gone.
+            self.born = first.born.to_vec();
+        }
+        self.epochs.push(epoch);
+    }
+
     /// Begins the next book, if there is one to begin and room for it.
     fn begin(&mut self, population: &Population) -> bool {
         let Some((round, last)) = self.plan else { return false };
@@ -219,5 +238,62 @@ impl State {
         self.building = Some((book, 0));
         self.plan = Some((round.next(), last));
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::RangeInclusive;
+    use std::time::Duration;
+
+    use antiphon_fixture::{Scripted, Setup};
+    use antiphon_wire::Epoch;
+    use tokio::task::yield_now;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// The epochs that these rounds are built for, once all of them are.
+    async fn built(builder: &Builder, rounds: RangeInclusive<u64>) -> Vec<Epoch> {
+        let all = async {
+            let mut epochs = Vec::new();
+            for round in rounds {
+                let book = loop {
+                    match builder.book(Round(round)).filter(|book| book.frame(0).is_some()) {
+                        Some(book) => break book,
+                        None => yield_now().await,
+                    }
+                };
+                epochs.push(book.epoch.epoch());
+            }
+            epochs
+        };
+        timeout(Duration::from_secs(60), all).await.expect("the rounds are built")
+    }
+
+    #[tokio::test]
+    async fn rounds_built_for_an_epoch_that_is_handed_over_early_are_built_anew() {
+        let setup = Setup::small(5, 0).with_little_noise();
+        let network = setup.network();
+        let mut shards = Scripted::new(setup);
+        let mut epoch = |number, rounds| {
+            let verified = VerifiedEpoch::verify(shards.signed(number, rounds), &network).unwrap();
+            Arc::new(verified.with_tables())
+        };
+        let (first, second) = (epoch(1, (1, 20)), epoch(2, (4, 23)));
+        let population = Population::new(2, 1.0, 0.5, 7);
+        let builder = Builder::start(NonZeroUsize::MIN, population, 6, true).unwrap();
+        builder.add_epoch(first);
+        builder.plan(Round(1), Round(9));
+        assert_eq!(built(&builder, 1..=6).await, [Epoch(1); 6]);
+        let born = |round| builder.book(Round(round)).unwrap().born.to_vec();
+        let before: Vec<_> = (1..=6).map(born).collect();
+
+        builder.add_epoch(second);
+        let [old, new] = [Epoch(1), Epoch(2)];
+        assert_eq!(built(&builder, 1..=6).await, [old, old, old, new, new, new]);
+        assert_eq!((1..=6).map(born).collect::<Vec<_>>(), before, "other clients came and went");
+        (1..=3).for_each(|round| builder.release(Round(round)));
+        assert_eq!(built(&builder, 4..=9).await, [new; 6]);
     }
 }

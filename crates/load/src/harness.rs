@@ -38,6 +38,8 @@ const LINK_EACH: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_millis(100);
 /// Rounds to come whose onions are in memory beside those that run, at least.
 const LEAST_AHEAD: u64 = 1;
+/// The most such rounds of a network elsewhere: any of them may turn out to be of another epoch than it was built for.
+const AHEAD_ELSEWHERE: u64 = 12;
 
 /// Clients and rounds to run.
 #[derive(Clone, Debug)]
@@ -333,7 +335,11 @@ impl Harness<'_> {
         let available = memory::available().unwrap_or(u64::MAX);
         let options = self.options;
         let least = options.least_ahead(in_flight);
-        let ahead = needs.rounds_that_fit(least, options.all_rounds(), available)?;
+        let most = match self.target {
+            Target::Embedded(_) => options.all_rounds(),
+            Target::Real(_) => options.all_rounds().min(least.max(AHEAD_ELSEWHERE)),
+        };
+        let ahead = needs.rounds_that_fit(least, most, available)?;
         Ok((needs, ahead))
     }
 
