@@ -23,7 +23,8 @@ def allowed(objects):
         spec, pods = policy["spec"], component(policy["spec"]["podSelector"])
         assert sorted(spec["policyTypes"]) == ["Egress", "Ingress"]
         for direction, key in (("ingress", "from"), ("egress", "to")):
-            for rule in spec[direction]:
+            # A direction that nothing is said of is closed.
+            for rule in spec.get(direction, ()):
                 # A rule without ports would let everything through.
                 assert rule["ports"]
                 for port in rule["ports"]:

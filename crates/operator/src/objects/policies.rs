@@ -55,10 +55,9 @@ fn of_coordinator(plan: &Plan<'_>) -> Value {
         "metadata": plan.metadata(&plan.coordinator_set()),
         "spec": {
             "podSelector": { "matchLabels": selector(plan.name, "coordinator") },
+            // It dials nobody. A list without entries would be applied anew each time: the cluster keeps none.
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [{ "ports": inner }, looked_after()],
-            // It dials nobody.
-            "egress": [],
         },
     })
 }
