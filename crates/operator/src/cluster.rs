@@ -246,8 +246,11 @@ impl<'a> Cluster<'a> {
         Ok(())
     }
 
-    /// Applies an object, which goes when the resource goes.
-    pub(crate) async fn apply(&self, mut object: Value) -> Result<(), ClusterError> {
+    /// Applies an object, which goes when the resource goes. Returns its name and generation, if it is a set.
+    pub(crate) async fn apply(
+        &self,
+        mut object: Value,
+    ) -> Result<Option<(String, i64)>, ClusterError> {
         object["metadata"]["ownerReferences"] = json!([self.mix.controller_owner_ref(&())]);
         let text = |pointer: &str| {
             object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
@@ -257,8 +260,10 @@ impl<'a> Cluster<'a> {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, &kind));
         let api: Api<DynamicObject> =
             Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
-        api.patch(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&object)).await?;
-        Ok(())
+        let params = PatchParams::apply(MANAGER).force();
+        let applied = api.patch(&name, &params, &Patch::Apply(&object)).await?;
+        let generation = applied.metadata.generation.filter(|_| kind == "StatefulSet");
+        Ok(generation.map(|generation| (name, generation)))
     }
 
     /// Has the StatefulSet keep no pods.

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use crate::cluster::{Cluster, ClusterError};
 use crate::conditions::{self, Told};
 use crate::decide::{Decision, decide};
-use crate::found::{self, BadKey, Found};
+use crate::found::{self, BadKey, Found, Generations};
 use crate::lease::Claim;
 use crate::lists::{ListsError, Signer};
 use crate::objects::{self, Plan};
@@ -53,8 +53,24 @@ pub(crate) struct Control {
     client: Client,
     namespace: Option<String>,
     claim: Claim,
-    /// When which objects were last applied: saves requests, and is gone with the process.
-    applied: HashMap<String, (u64, Timestamp)>,
+    /// What was applied last for each resource: saves requests, and is gone with the process.
+    applied: HashMap<String, Applied>,
+}
+
+/// The objects that were applied last.
+#[derive(Debug)]
+struct Applied {
+    hash: u64,
+    at: Timestamp,
+    /// What both sets' specifications became by it: whoever edits one makes another generation of it.
+    sets: Generations,
+}
+
+impl Applied {
+    /// Whether the same objects need not be applied again, by what is seen of the sets.
+    fn holds(&self, hash: u64, seen: &Generations, now: Timestamp) -> bool {
+        self.hash == hash && self.sets == *seen && now < self.at.plus_ms(APPLIED_AGAIN_MS)
+    }
 }
 
 impl Control {
@@ -132,7 +148,9 @@ impl Control {
         cluster.hold(true).await?;
         let decision = decide(&seen);
         for step in &decision.steps {
-            self.act(&cluster, mix, (&found, &accepted), step).await?;
+            if let Some(pause) = self.act(&cluster, mix, (&found, &accepted), step).await? {
+                return Ok(pause);
+            }
         }
         cluster.tell_status(status(mix, all, (&found, &accepted), (&seen, &decision))).await?;
         Ok(pause_after(&decision))
@@ -160,13 +178,14 @@ impl Control {
         Ok(WAITING)
     }
 
+    /// Takes a step. Returns when to look anew, if what was seen is no reason for further ones.
     async fn act(
         &mut self,
         cluster: &Cluster<'_>,
         mix: &MixNetwork,
         (found, accepted): (&Found, &Accepted),
         step: &Step,
-    ) -> Result<(), Hindrance> {
+    ) -> Result<Option<Duration>, Hindrance> {
         self.keep_acting().await?;
         self.tell(cluster, mix, step).await;
         match step {
@@ -177,7 +196,7 @@ impl Control {
             Step::Sign { list, ended } => {
                 cluster.put_list(found, &signer(accepted), list, ended.is_some()).await?;
             }
-            Step::Apply(replicas) => self.apply(cluster, mix, found, *replicas).await?,
+            Step::Apply(replicas) => return self.apply(cluster, mix, found, *replicas).await,
             Step::Tell { shard, list } => cluster.tell(*shard, *list).await?,
             Step::Replace(pod) => cluster.replace(found, pod.shard()).await?,
             Step::ReplaceCoordinator(pod) => {
@@ -186,7 +205,7 @@ impl Control {
             Step::Forget(departed) => cluster.forget(found, departed.shard()).await?,
             Step::Stop | Step::LetGo => unreachable!("the resource is not deleted"),
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Renews the Lease, which may have to last for many steps. A controller that has lost it meanwhile looks anew.
@@ -211,14 +230,15 @@ impl Control {
         }
     }
 
-    /// Applies all objects, if they are others than the last time, or that was a while ago.
+    /// Applies all objects, if they are others than the last time, or somebody has edited a set, or that was a while ago.
+    /// Returns when to look anew, if that changed a set: which pods are of an older template was seen before.
     async fn apply(
         &mut self,
         cluster: &Cluster<'_>,
         mix: &MixNetwork,
         found: &Found,
         replicas: Replicas,
-    ) -> Result<(), Hindrance> {
+    ) -> Result<Option<Duration>, Hindrance> {
         let (name, now) = (mix.name_any(), SystemClock::now());
         let keys = found.coordinator_keys(&name)?;
         let plan = Plan {
@@ -231,17 +251,22 @@ impl Control {
         let mut hasher = DefaultHasher::new();
         serde_json::to_string(&objects).unwrap_or_default().hash(&mut hasher);
         let (hash, uid) = (hasher.finish(), mix.uid().unwrap_or_default());
-        let is_new =
-            |(known, at): &(u64, Timestamp)| *known != hash || now >= at.plus_ms(APPLIED_AGAIN_MS);
-        if !self.applied.get(&uid).is_none_or(is_new) {
-            return Ok(());
+        let seen = found.generations();
+        let before = self.applied.get(&uid);
+        if before.is_some_and(|applied| applied.holds(hash, &seen, now)) {
+            return Ok(None);
         }
+        let is_restored = before.is_some_and(|applied| applied.hash == hash);
+        let mut sets = Generations::new();
         for object in objects {
             self.keep_acting().await?;
-            cluster.apply(object).await?;
+            sets.extend(cluster.apply(object).await?);
         }
-        self.applied.insert(uid, (hash, now));
-        Ok(())
+        let is_changed = sets != seen;
+        self.applied.insert(uid, Applied { hash, at: now, sets });
+        // Whoever edits again and again is answered no faster.
+        let pause = if is_restored { WAITING } else { AGAIN };
+        Ok(is_changed.then_some(pause))
     }
 }
 
@@ -355,5 +380,23 @@ fn status(
             format!("{}-{}", objects::set(&name), shard.0)
         }),
         ..status_of(mix, conditions::conditions(seen, decision, &accepted.network, &told))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_that_somebody_edits_is_applied_again_at_once() {
+        let sets = |shards: i64| Generations::from([("mix-shard".to_owned(), shards)]);
+        let (hash, at) = (7, Timestamp(1000));
+        let applied = Applied { hash, at, sets: sets(3) };
+        let soon = at.plus_ms(1);
+        assert!(applied.holds(hash, &sets(3), soon));
+        assert!(!applied.holds(hash, &sets(4), soon), "somebody edited it");
+        assert!(!applied.holds(hash, &Generations::new(), soon), "somebody deleted it");
+        assert!(!applied.holds(8, &sets(3), soon), "something else is asked for");
+        assert!(!applied.holds(hash, &sets(3), at.plus_ms(APPLIED_AGAIN_MS)));
     }
 }

@@ -18,6 +18,9 @@ use crate::observed::{self, Network, Ordinal, Standing};
 /// Note of a pod: the list that its node was told to bring.
 pub(crate) const TOLD_LIST: &str = "antiphon.dev/list";
 
+/// The generations of sets by their names.
+pub(crate) type Generations = BTreeMap<String, i64>;
+
 /// The objects that belong to one resource.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
@@ -93,6 +96,12 @@ impl Found {
     pub(crate) fn claimed(&self, name: &str) -> BTreeSet<Ordinal> {
         let before = format!("state-{}-", objects::set(name));
         self.claims.iter().filter_map(|claim| ordinal(&claim.name_any(), &before, "")).collect()
+    }
+
+    /// The generations of both sets.
+    pub(crate) fn generations(&self) -> Generations {
+        let sets = self.set.iter().chain(&self.coordinator_set);
+        sets.filter_map(|set| Some((set.name_any(), set.metadata.generation?))).collect()
     }
 
     /// The number of shards' pods that are kept.

@@ -74,14 +74,15 @@ impl Drained {
         let kept = (seen.wanted..seen.replicas.unwrap_or(0)).map(Ordinal);
         let mut beyond =
             seen.keys.keys().copied().filter(|shard| shard.0 >= seen.wanted).chain(kept);
+        let all_known = list.shards.iter().all(|key| seen.keys.values().any(|known| known == key));
         let drained = |shard: Ordinal| match seen.keys.get(&shard) {
             Some(key) => {
                 let standing = network.shards.get(key);
                 let is_in_epoch = matches!(standing, Some(Standing::InEpoch | Standing::Leaving));
                 !list.shards.contains(key) && !is_in_epoch
             }
-            // Which shard it is, nobody knows.
-            None => !seen.pods.contains_key(&shard),
+            // Which shard it is, nobody knows; none of the list, if those are all known.
+            None => !seen.pods.contains_key(&shard) || all_known,
         };
         beyond.all(drained).then_some(Self(seen.wanted))
     }

@@ -84,6 +84,22 @@ fn a_pod_that_died_is_no_reason_for_fewer_pods() {
 }
 
 #[test]
+fn a_pod_that_somebody_adds_to_the_set_is_taken_away_again() {
+    let mut seen = settled(3);
+    let idle = Pod { running: false, ready: false, ..seen.pods[&Ordinal(2)] };
+    (seen.replicas, _) = (Some(4), seen.pods.insert(Ordinal(3), idle));
+    let replicas = |seen: &Observed| match decide(seen).steps.as_slice() {
+        [Step::Apply(replicas), ..] => replicas.get(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(replicas(&seen), 3);
+    // A shard on the list whose key is gone may be this one.
+    let unknown = antiphon_wire::IdentityKey([9; 32]);
+    seen.lists.as_mut().unwrap().newest.shards.insert(unknown);
+    assert_eq!(replicas(&seen), 4);
+}
+
+#[test]
 fn without_the_coordinator_no_shard_goes_and_none_is_replaced() {
     let mut seen = settled(3);
     seen.wanted = 2;
