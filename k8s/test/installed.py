@@ -20,6 +20,20 @@ TEST_VALUES = {
 }
 
 
+def volumes(cluster, numbers):
+    """Volumes of the test's node."""
+    node = [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["node"]}]}]
+
+    def volume(at):
+        path = cluster.folder / "volumes" / str(at)
+        path.mkdir(parents=True)
+        return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": f"volume-{at}"},
+                "spec": {"capacity": {"storage": "64Mi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "local",
+                         "local": {"path": str(path)}, "nodeAffinity": {"required": {"nodeSelectorTerms": node}}}}
+
+    cluster.apply(*map(volume, numbers))
+
+
 class Network:
     """The network under test, by what its operators and users run."""
 
@@ -34,14 +48,7 @@ class Network:
         self.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata},
                            {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "local"},
                             "provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer"})
-        node = [{"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["node"]}]}]
-        for at in range(SHARDS + 1):
-            path = self.folder / "volumes" / str(at)
-            path.mkdir(parents=True)
-            self.cluster.apply({
-                "apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": f"volume-{at}"},
-                "spec": {"capacity": {"storage": "64Mi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": "local",
-                         "local": {"path": str(path)}, "nodeAffinity": {"required": {"nodeSelectorTerms": node}}}})
+        volumes(self.cluster, range(SHARDS + 1))
         wait_for("the namespace's account", 30, lambda: self.cluster.get("serviceaccounts", "-n", SPACE))
 
     def chart(self, name="antiphon"):

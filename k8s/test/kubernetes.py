@@ -65,18 +65,26 @@ class Cluster(Engine):
         start("etcd", self.bin / "etcd", "--data-dir", "etcd", "--unsafe-no-fsync", "--listen-client-urls",
               "http://127.0.0.1:2379", "--advertise-client-urls", "http://127.0.0.1:2379", "--listen-peer-urls",
               "http://127.0.0.1:2380")
-        start("apiserver", self.bin / "kube-apiserver", "--etcd-servers=http://127.0.0.1:2379", f"--bind-address={NODE}",
-              "--secure-port=6443", "--cert-dir=certs", "--service-account-key-file=sa.pub",
-              "--service-account-signing-key-file=sa.key", "--service-account-issuer=https://kubernetes.default.svc",
-              "--authorization-mode=RBAC", "--token-auth-file=tokens.csv", f"--service-cluster-ip-range={SERVICES}",
-              "--service-node-port-range=30000-32767", "--kubelet-preferred-address-types=InternalIP",
-              f"--advertise-address={NODE}")
-        wait_for("the API server", 90, lambda: self.machine.run("kubectl", "get", "--raw", "/readyz", check=False).returncode == 0)
+        self.start_api_server()
         start("controller-manager", self.bin / "kube-controller-manager", "--kubeconfig=kubeconfig",
               "--service-account-private-key-file=sa.key", "--root-ca-file=ca.crt", "--leader-elect=false", "--port=0",
               "--secure-port=0")
         start("scheduler", self.bin / "kube-scheduler", "--kubeconfig=kubeconfig", "--leader-elect=false", "--port=0",
               "--secure-port=0")
+
+    def start_api_server(self):
+        self.api_server = self.machine.start(
+            "apiserver", self.bin / "kube-apiserver", "--etcd-servers=http://127.0.0.1:2379", f"--bind-address={NODE}",
+            "--secure-port=6443", "--cert-dir=certs", "--service-account-key-file=sa.pub",
+            "--service-account-signing-key-file=sa.key", "--service-account-issuer=https://kubernetes.default.svc",
+            "--authorization-mode=RBAC", "--token-auth-file=tokens.csv", f"--service-cluster-ip-range={SERVICES}",
+            "--service-node-port-range=30000-32767", "--kubelet-preferred-address-types=InternalIP", f"--advertise-address={NODE}")
+        wait_for("the API server", 90, lambda: self.machine.run("kubectl", "get", "--raw", "/readyz", check=False).returncode == 0)
+
+    def stop_api_server(self):
+        # Asked to stop, it waits for all who watch.
+        self.api_server.kill()
+        self.api_server.wait()
 
     def start_front(self):
         """Lets pods reach the API server where Kubernetes says that it is, behind a proxy that makes it look newer."""

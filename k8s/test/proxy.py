@@ -12,11 +12,15 @@ NEW, OLD = "policy/v1", "policy/v1beta1"
 class Proxy(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_host, context = None, None
+    # What was asked to be changed: paths.
+    writes = []
 
     def forward(self):
         length = int(self.headers.get("Content-Length", 0))
         body = self.rfile.read(length).replace(f'"{NEW}"'.encode(), f'"{OLD}"'.encode())
         path = self.path.replace(f"/apis/{NEW}/", f"/apis/{OLD}/")
+        if self.command != "GET":
+            Proxy.writes.append(f"{self.command} {path}")
         there = http.client.HTTPSConnection(self.server_host, timeout=30, context=self.context)
         headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "content-length", "accept-encoding")}
         try:

@@ -1,6 +1,7 @@
 """A network that runs in pods, as its operators and users see it from outside of them."""
 
 import hashlib
+import os
 import re
 import shutil
 import threading
@@ -37,6 +38,17 @@ def rounds(coordinator):
     """How many rounds have ended in which way, by a coordinator's metrics; nothing if it does not answer."""
     counted = r'^antiphon_coordinator_rounds_total\{outcome="(\w+)"\} (\d+)'
     return {outcome: int(count) for outcome, count in re.findall(counted, page(coordinator, "/metrics"), re.M)}
+
+
+def counts(coordinator):
+    """What a coordinator counts of what no user should notice: rounds by how they ended, epochs that broke, shards that it
+    suspended."""
+    text = page(coordinator, "/metrics")
+    broken = re.findall(r'^antiphon_coordinator_epochs_total\{what="broken"\} (\d+)', text, re.M)
+    suspended = re.findall(r"^antiphon_coordinator_suspensions_total (\d+)", text, re.M)
+    outcomes = re.findall(r'^antiphon_coordinator_rounds_total\{outcome="(\w+)"\} (\d+)', text, re.M)
+    named = [*outcomes, *(("broken", count) for count in broken), *(("suspended", count) for count in suspended)]
+    return {name: int(count) for name, count in named}
 
 
 class Client:
@@ -88,26 +100,27 @@ def a_file_arrives(machine, antiphon):
 
 
 class Watch:
-    """Rounds that end from now on, by the metrics of all coordinators: one of them leads, and whoever starts again counts from
+    """What happens from now on, by the metrics of all coordinators: one of them leads, and whoever starts again counts from
     nothing."""
 
     def __init__(self, hosts):
-        self.began, self.ended, self.delivered, self.aborted = time.monotonic(), False, [], 0
-        before = [(host, rounds(host)) for host in hosts]
+        self.began, self.ended, self.delivered = time.monotonic(), False, []
+        self.harm = {"aborted": 0, "partial": 0, "broken": 0, "suspended": 0}
+        before = [(host, counts(host)) for host in hosts]
         self.threads = [threading.Thread(target=self.follow, args=each, daemon=True) for each in before]
         for thread in self.threads:
             thread.start()
 
     def follow(self, host, before):
         while not self.ended:
-            found = rounds(host)
-            for outcome, count in found.items():
-                known = before.get(outcome, 0)
+            found = counts(host)
+            for what, count in found.items():
+                known = before.get(what, 0)
                 new = count - known if count >= known else count
-                if outcome == "delivered":
+                if what == "delivered":
                     self.delivered += [time.monotonic()] * new
-                elif outcome == "aborted":
-                    self.aborted += new
+                else:
+                    self.harm[what] += new
             before = {**before, **found}
             time.sleep(0.2)
 
@@ -116,14 +129,17 @@ class Watch:
         times = [self.began, *sorted(self.delivered), time.monotonic()]
         return max(later - earlier for earlier, later in zip(times, times[1:]))
 
-    def check(self, what, aborted=0):
-        """Rounds went on, and no more were aborted."""
+    def check(self, what, aborted=0, broken=0, suspended=0):
+        """Rounds went on, and no more were aborted, no more epochs broken and no more shards suspended. Returns the longest
+        time without a round."""
         self.ended = True
         for thread in self.threads:
             thread.join()
-        took, longest = time.monotonic() - self.began, self.longest()
-        told(f"FIGURE {what} in {took:.0f} s: {len(self.delivered)} rounds meanwhile, {self.aborted} aborted, {longest:.1f} s "
-             "without one at most")
+        took, longest, harm = time.monotonic() - self.began, self.longest(), self.harm
+        told(f"FIGURE {what} in {took:.0f} s: {len(self.delivered)} rounds meanwhile, {harm['aborted'] + harm['partial']} aborted, "
+             f"{harm['broken']} epochs broken, {harm['suspended']} suspensions, {longest:.1f} s without a round at most "
+             f"(machine's load {os.getloadavg()[0]:.0f})")
         assert self.delivered, f"{what}: no round was delivered meanwhile"
-        assert self.aborted <= aborted, f"{what}: {self.aborted} rounds were aborted"
+        for name, most in (("aborted", aborted), ("partial", 0), ("broken", broken), ("suspended", suspended)):
+            assert harm[name] <= most, f"{what}: {name} {harm[name]} times"
         return longest

@@ -1,0 +1,77 @@
+"""Load tests in a cluster, as the handbook starts them."""
+
+import json
+import os
+import re
+import signal
+
+import archive
+from handbook import Section
+from machine import wait_for
+from running import RELEASE, SPACE, page, told
+
+
+class Load:
+    """Simulated clients in a Job, from now on until they are stopped."""
+
+    number = 0
+
+    def __init__(self, network, clients=200):
+        Load.number += 1
+        self.network, self.clients, self.release = network, clients, f"load{Load.number}"
+        section = Section("Load tests")
+        identities = re.findall(r"[0-9a-f]{64}", (network.folder / "net" / "values.yaml").read_text())
+        one = section.specification.removeprefix("coordinators:\n")
+        every = [one.replace("coordinator-0", f"coordinator-{at}").replace("IDENTITY", identity) for at, identity in enumerate(identities)]
+        (network.folder / "coordinators.yaml").write_text("coordinators:\n" + "".join(every))
+        command = section.command(
+            "helm install load", **{"install load": f"install {self.release}", "k8s/chart/antiphon-load": network.chart("antiphon-load"),
+                                    "sha256:DIGEST": archive.digest_of(network.toolbox), "mix-network": "net",
+                                    "clients=200": f"clients={clients}", "rounds=20": "rounds=2000"})
+        small = "image.pullPolicy=Never,resources.requests.cpu=100m,resources.requests.memory=64Mi,resources.limits.memory=1Gi"
+        network.run("sh", "-ec", f"{command} --server-side=false --set {small}")
+        wait_for("the load test's clients", 180, self.are_linked, every=0.5)
+        told(f"{clients} simulated clients are linked")
+
+    def pod(self):
+        pods = self.network.cluster.get("pods", "-n", SPACE, "--selector", f"app.kubernetes.io/instance={self.release}")
+        return pods[0]
+
+    def are_linked(self):
+        pod = self.pod()
+        assert pod["status"]["phase"] in ("Pending", "Running"), self.network.logs(pod["metadata"]["name"])
+        # Those of all operators: the API server knows them all.
+        shards = [each for each in self.network.cluster.get("pods", "-n", SPACE) if "-shard-" in each["metadata"]["name"]]
+        linked = [re.findall(r"^antiphon_shard_clients (\d+)", page(each["status"].get("podIP", "0.0.0.0"), "/metrics"), re.M)
+                  for each in shards]
+        return sum(int(count) for counts in linked for count in counts) >= self.clients
+
+    def stop(self):
+        """Asks the program to stop, and returns what it found."""
+        pod = self.pod()
+        os.kill(self.network.process_of(pod), signal.SIGTERM)
+        name = pod["metadata"]["name"]
+        wait_for("the load test's end", 120, lambda: self.pod()["status"]["phase"] in ("Succeeded", "Failed"), every=0.5)
+        said = self.network.logs(name)
+        self.network.helm("uninstall", self.release, "--namespace", SPACE)
+        assert said.startswith("{"), said
+        return Found(json.loads(said))
+
+
+class Found:
+    """The report of a load test."""
+
+    def __init__(self, report):
+        self.report = report
+
+    def all_arrived(self, what, aborted=0):
+        """Every client took part in every round, and every message came as it was sent."""
+        report = self.report
+        outcomes = [each["outcome"] for each in report["rounds"]]
+        told(f"FIGURE {what} under {report['clients']} clients: {len(outcomes)} rounds, {report['messages']} messages, "
+             f"{report['lost_messages']} lost; clients that took no part in a round: {report['late']}, of which without a gateway: "
+             f"{report['absent']}")
+        bad = [each for each in report["rounds"] if each["outcome"] != "delivered" or each["late"]]
+        assert outcomes.count("delivered") >= len(outcomes) - aborted, bad
+        assert report["lost_messages"] == report["idle_disturbed"] == 0, bad
+        assert aborted or report["late"] == 0, bad
