@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+mod agreement;
+mod code;
+mod kdf;
+mod qr;
+
+pub use agreement::AgreementKey;
+pub use code::{
+    BoxAddress, CODE_BYTES, CODE_CHARACTERS, CodeBytesError, CodeError, CodeRefusal, ContactCode,
+    Expiry, KNOCK_TAG_BYTES, LabelError, MOST_CODES, MakeError, NetworkMark, OwnCode, OwnCodes,
+    RecordError, Slip,
+};
+pub use qr::{Qr, QrError};
+
+/// Time for which gateways keep boxes, and clients what they need to read them: 14 days.
+pub const KEPT_MS: u64 = 14 * 24 * 3_600_000;
