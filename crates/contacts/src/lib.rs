@@ -2,16 +2,20 @@
 
 mod acquaintance;
 mod agreement;
+mod call_box;
 mod call_root;
 mod code;
 mod introduction;
 mod kdf;
+mod keywheel;
 mod phrase;
 mod qr;
+mod roots;
 mod safety_number;
 
 pub use acquaintance::{Acquaintance, Change, Explanation};
 pub use agreement::AgreementKey;
+pub use call_box::{BoxError, CallBox, MOST_TOKENS};
 pub use call_root::{CallRoot, SameCodeError, Side};
 pub use code::{
     BoxAddress, CODE_BYTES, CODE_CHARACTERS, CodeBytesError, CodeError, CodeRefusal, ContactCode,
@@ -19,8 +23,12 @@ pub use code::{
     RecordError, Slip,
 };
 pub use introduction::{INTRODUCTION_BYTES, Introduction, IntroductionError};
+pub use keywheel::{
+    CallKeys, CallRound, Intent, Keywheel, SessionSecret, TOKEN_BITS, Token, WheelError,
+};
 pub use phrase::{PHRASE_BITS, PHRASE_WORDS, Phrase, PhraseError, Suggestion, UnknownWord};
 pub use qr::{Qr, QrError};
+pub use roots::{Heard, MOST_OLD_ROOTS, Roots, Which};
 pub use safety_number::{
     Comparison, DIGITS, Identity, QR_BYTES, SafetyNumber, ScanError, SessionBinding,
 };
