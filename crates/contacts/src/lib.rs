@@ -10,6 +10,7 @@ mod kdf;
 mod keywheel;
 mod phrase;
 mod qr;
+mod refresh;
 mod roots;
 mod safety_number;
 
@@ -28,6 +29,9 @@ pub use keywheel::{
 };
 pub use phrase::{PHRASE_BITS, PHRASE_WORDS, Phrase, PhraseError, Suggestion, UnknownWord};
 pub use qr::{Qr, QrError};
+pub use refresh::{
+    CIPHERTEXT_BYTES, CONFIRMATION_BYTES, Mixed, OFFER_BYTES, Offered, Refresh, RefreshError,
+};
 pub use roots::{Heard, MOST_OLD_ROOTS, Roots, Which};
 pub use safety_number::{
     Comparison, DIGITS, Identity, QR_BYTES, SafetyNumber, ScanError, SessionBinding,
