@@ -5,9 +5,13 @@ mod agreement;
 mod call_box;
 mod call_root;
 mod code;
+mod deposit;
 mod introduction;
+mod invitation;
+mod invitation_box;
 mod kdf;
 mod keywheel;
+mod knocks;
 mod phrase;
 mod qr;
 mod refresh;
@@ -23,10 +27,17 @@ pub use code::{
     Expiry, KNOCK_TAG_BYTES, LabelError, MOST_CODES, MakeError, NetworkMark, OwnCode, OwnCodes,
     RecordError, Slip,
 };
+pub use deposit::{
+    BoxNumber, CALL_DEPOSIT_BYTES, INVITATION_DEPOSIT_BYTES, MOST_BOXES, call_deposit,
+    invitation_deposit,
+};
 pub use introduction::{INTRODUCTION_BYTES, Introduction, IntroductionError};
+pub use invitation::{INVITATION_BYTES, Invitation, InvitationRound};
+pub use invitation_box::{InvitationBox, MOST_INVITATIONS};
 pub use keywheel::{
     CallKeys, CallRound, Intent, Keywheel, SessionSecret, TOKEN_BITS, Token, WheelError,
 };
+pub use knocks::{Accepted, Knock, Knocks, MOST_KNOCKS};
 pub use phrase::{PHRASE_BITS, PHRASE_WORDS, Phrase, PhraseError, Suggestion, UnknownWord};
 pub use qr::{Qr, QrError};
 pub use refresh::{
