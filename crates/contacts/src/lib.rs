@@ -17,6 +17,8 @@ mod qr;
 mod refresh;
 mod roots;
 mod safety_number;
+#[cfg(test)]
+mod vectors;
 
 pub use acquaintance::{Acquaintance, Change, Explanation};
 pub use agreement::AgreementKey;
