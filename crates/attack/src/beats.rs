@@ -1,10 +1,10 @@
 //! Beats over the routes that a round left, as mathematics: an ideal cipher, slots, tables, swaps and fills.
 //!
-//! The network does not run beats yet. This is the model that their theorem is about (the book's page on
-//! circuits), so that it can be attacked before anything is built. An adversary plays against a network in
-//! one of two [`World`]s: the real one, and one in which honest shards and clients send uniform cells and look
-//! at no table, but for circuits that no figure counts. Its [`View`]s have to be the same, byte for byte, once
-//! every cell of an honest sender is replaced by the slot that it was first seen in.
+//! This is the model that their theorem is about (the book's page on circuits), so that it can be attacked by
+//! itself. An adversary plays against a network in one of two [`World`]s: the real one, and one in which honest
+//! shards and clients send uniform cells and look at no table, but for circuits that no figure counts. Its
+//! [`View`]s have to be the same, byte for byte, once every cell of an honest sender is replaced by the slot that
+//! it was first seen in.
 
 mod cipher;
 mod ends;

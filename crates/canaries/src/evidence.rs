@@ -71,11 +71,11 @@ impl Evidence {
         Self { facts, identities, statements: BTreeMap::new(), lists: BTreeMap::new() }
     }
 
-    /// Takes in a shard's statement.
+    /// Takes in a shard's statement. Returns `true` if it is news.
     ///
     /// # Errors
     /// If it is refused. [`Refusal::Twice`] is a contradiction that the shard has signed.
-    pub fn add_statement(&mut self, signed: &Signed<Statement>) -> Result<(), Refusal> {
+    pub fn add_statement(&mut self, signed: &Signed<Statement>) -> Result<bool, Refusal> {
         let Statement { epoch, round, shard, ref beats } = *signed.claimed();
         let signer = self.identities.get(shard.position()).ok_or(Refusal::Other)?;
         let legs = |told: &Told| {
@@ -88,8 +88,14 @@ impl Evidence {
         }
         let statement = signed.verify(signer)?;
         // The first counts: whoever signs two is answered with its own contradiction.
-        let known = self.statements.entry(shard).or_insert_with(|| statement.clone());
-        if known == statement { Ok(()) } else { Err(Refusal::Twice(shard)) }
+        match self.statements.get(&shard) {
+            None => {
+                self.statements.insert(shard, statement.clone());
+                Ok(true)
+            }
+            Some(known) if known == statement => Ok(false),
+            Some(_) => Err(Refusal::Twice(shard)),
+        }
     }
 
     /// Returns `true` once all shards have made their statements: their tables are erased.

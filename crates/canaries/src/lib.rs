@@ -2,6 +2,7 @@
 
 mod ask;
 mod canary;
+mod court;
 mod evidence;
 mod journey;
 mod leg;
@@ -11,9 +12,11 @@ mod opening;
 mod record;
 mod rising;
 mod statement;
+mod watch;
 
 pub use ask::{Ask, MOST_BEATS_KEPT, may_ask};
 pub use canary::Canary;
+pub use court::{Court, Judged, Named};
 pub use evidence::{Evidence, Finding, Refusal};
 pub use journey::Facts;
 pub use leg::{Leg, List, PRINT_BYTES, Print};
@@ -22,3 +25,4 @@ pub use message::CanaryMessage;
 pub use opening::{OpenCircuit, Opening};
 pub use record::Record;
 pub use statement::{Statement, Told};
+pub use watch::Watch;

@@ -102,7 +102,7 @@ impl Beats {
             let whole = read.is_some() && read == expected;
             match self.tables.circuits[number].maker {
                 Maker::Client(client) => self.client_reads(beat, number, client, whole),
-                Maker::Noise | Maker::Canary => self.ends.broken[number] |= !whole,
+                Maker::Noise | Maker::Canary => self.shard_reads(beat, number, whole),
             }
         }
     }
@@ -129,6 +129,17 @@ impl Beats {
             self.view.events.push(Event::Links(beat + 1, client));
         }
         self.ends.fallen[client] |= self.has(Flaw::FallsBackOnLoss) && !whole;
+    }
+
+    /// The maker of a canary asks for the beat in which it was broken first. What was lost in the round itself is no
+    /// circuit.
+    fn shard_reads(&mut self, beat: u32, number: usize, whole: bool) {
+        let circuit = &self.tables.circuits[number];
+        let is_canary = circuit.maker == Maker::Canary && circuit.slots.len() > self.tables.layers;
+        if is_canary && !whole && !self.ends.broken[number] {
+            self.view.events.push(Event::Asked(beat, circuit.slots[0].from));
+        }
+        self.ends.broken[number] |= !whole;
     }
 
     /// The round's tables are erased: whoever kept keys opens the circuits that somebody garbled. What was

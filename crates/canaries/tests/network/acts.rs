@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use antiphon_canaries::Finding;
+use antiphon_canaries::{Court, Finding};
 use antiphon_wire::{Direction, ShardIndex};
 use proptest::prelude::*;
 
@@ -24,6 +24,12 @@ fn acts() -> impl Strategy<Value = Act> {
     ]
 }
 
+/// The findings of so many rounds.
+fn findings(network: &mut Network, rounds: u64) -> Vec<Finding> {
+    let mut court = Court::default();
+    (0..rounds).flat_map(|round| network.round(round, &mut court).findings).collect()
+}
+
 fn marks(findings: &[Finding]) -> impl Iterator<Item = &BTreeSet<ShardIndex>> {
     findings.iter().filter_map(|finding| match finding {
         Finding::Mark { members, .. } => Some(members),
@@ -32,7 +38,7 @@ fn marks(findings: &[Finding]) -> impl Iterator<Item = &BTreeSet<ShardIndex>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn every_mark_has_a_malicious_member_whatever_is_lost_late_or_lied_about(
@@ -45,10 +51,8 @@ proptest! {
         network.trouble = Trouble { late, crashed };
         let malicious: BTreeSet<_> =
             network.acts.keys().map(|shard| ShardIndex(*shard as u16)).collect();
-        for round in 0..2 {
-            for members in marks(&network.round(round)) {
-                prop_assert!(!members.is_disjoint(&malicious), "{members:?}");
-            }
+        for members in marks(&findings(&mut network, 2)) {
+            prop_assert!(!members.is_disjoint(&malicious), "{members:?}");
         }
     }
 }
@@ -57,7 +61,7 @@ proptest! {
 fn nothing_comes_of_late_batches_and_crashes_but_that_they_were_late() {
     let mut network = Network::new(5, [], 1);
     network.trouble = Trouble { late: 30, crashed: Some(2) };
-    let findings: Vec<_> = (0..6).flat_map(|round| network.round(round)).collect();
+    let findings = findings(&mut network, 6);
     assert!(!findings.is_empty(), "something was lost");
     assert_eq!(marks(&findings).count(), 0, "{findings:?}");
     let silent = |finding: &Finding| *finding == Finding::Silent(ShardIndex(2));
@@ -67,7 +71,7 @@ fn nothing_comes_of_late_batches_and_crashes_but_that_they_were_late() {
 #[test]
 fn a_network_without_trouble_asks_for_nothing() {
     let mut network = Network::new(5, [], 2);
-    assert_eq!(network.round(0), []);
+    assert_eq!(findings(&mut network, 2), []);
 }
 
 /// For each way to go wrong: the marks of some rounds are not empty, and all have the shard that did it.
@@ -78,7 +82,7 @@ fn whoever_does_it_is_in_every_mark() {
     let acts = [garbles, tails, Act::Swap, Act::Copies, Act::OpensOther, Act::OpensWhole];
     for act in acts {
         let mut network = Network::new(5, [(3, act)], 4);
-        let findings: Vec<_> = (0..3).flat_map(|round| network.round(round)).collect();
+        let findings = findings(&mut network, 3);
         assert!(marks(&findings).count() > 0, "{act:?}");
         assert!(
             marks(&findings).all(|members| members.contains(&ShardIndex(3))),
@@ -97,7 +101,7 @@ fn no_mark_could_do_with_the_sender_alone() {
         [(Act::OpensOther, &both[..1]), (tails, &both), (Act::Copies, &both), (Act::Swap, &both)]
     {
         let mut network = Network::new(8, [(3, act)], 5);
-        let findings: Vec<_> = (0..6).flat_map(|round| network.round(round)).collect();
+        let findings = findings(&mut network, 6);
         let lost = findings.iter().filter_map(|finding| match finding {
             Finding::Mark { lost_on, .. } => *lost_on,
             _ => None,

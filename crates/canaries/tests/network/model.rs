@@ -1,12 +1,16 @@
 //! One round with its beats, as all shards see it together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 
-use antiphon_canaries::{Canary, Evidence, Facts, Finding, Leg, Opening, Record, may_ask};
+use antiphon_canaries::{
+    Ask, Canary, CanaryMessage, Court, Facts, Judged, Leg, Member, OpenCircuit, Watch,
+};
 use antiphon_onion::{
     BeatContext, CellBytes, CircuitKey, CircuitKeys, backward_cells, forward_cells,
 };
-use antiphon_wire::{Direction, Epoch, IdentityKey, Layer, Round, ShardIndex, Signed};
+use antiphon_wire::{
+    Direction, Epoch, IdentityKey, Layer, OperatorIndex, Round, ShardIndex, Signed, Timestamp,
+};
 use ed25519_dalek::SigningKey;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
@@ -78,6 +82,13 @@ pub(crate) fn key_of(shard: usize) -> SigningKey {
 
 pub(crate) fn identities(shards: usize) -> Vec<IdentityKey> {
     (0..shards).map(|shard| IdentityKey::of(&key_of(shard))).collect()
+}
+
+/// Each shard has an operator of its own.
+fn members(shards: usize) -> Vec<Member> {
+    let operators = (0..).map(OperatorIndex);
+    let member = |(shard, operator)| Member { shard, operator };
+    identities(shards).into_iter().zip(operators).map(member).collect()
 }
 
 fn index(shard: usize) -> ShardIndex {
@@ -166,10 +177,6 @@ impl Network {
         orders
     }
 
-    fn is_crashed(&self, shard: usize, beat: u64) -> bool {
-        self.trouble.crashed == Some(shard) && beat >= 1
-    }
-
     fn one_in_a_million(&mut self, times: u32) -> bool {
         self.rng.random_range(0..1_000_000) < times
     }
@@ -196,7 +203,7 @@ impl Network {
     /// One batch on its way, and what its receiver then has.
     fn pass(
         &mut self,
-        records: &mut [Record],
+        watches: &mut [Option<Watch>],
         (beat, leg): (u64, Leg),
         order: &[Slot],
         cells: &mut [Vec<u8>],
@@ -215,11 +222,13 @@ impl Network {
         self.tamper(sender, &mut batch);
         let bytes = batch.concat();
         let comes = sender == receiver || self.rng.random_range(0..1000) >= self.trouble.late;
-        let comes = comes && !self.is_crashed(sender, beat);
-        if !self.is_crashed(sender, beat) {
-            records[sender].sent(beat, leg, &bytes);
+        let comes = comes && watches[sender].is_some();
+        if let Some(watch) = &mut watches[sender] {
+            watch.sent(beat, leg, &bytes);
         }
-        records[receiver].received(beat, leg, comes.then_some(&bytes[..]));
+        if let Some(watch) = &mut watches[receiver] {
+            watch.received(beat, leg, comes.then_some(&bytes[..]));
+        }
         for ((number, dead), cell) in order.iter().zip(batch) {
             if *dead {
                 continue;
@@ -234,12 +243,12 @@ impl Network {
         context: BeatContext,
         circuits: &[Circuit],
         orders: &Orders,
-        records: &mut [Record],
+        watches: &mut [Option<Watch>],
         cells: &mut [Vec<u8>],
     ) {
         let layers = usize::from(self.layers);
         for layer in 1..=layers {
-            self.layer((context, layer, Direction::Forward), circuits, orders, records, cells);
+            self.layer((context, layer, Direction::Forward), circuits, orders, watches, cells);
             for (circuit, cell) in circuits.iter().zip(&mut *cells) {
                 let key = circuit.keys[layer - 1].clone();
                 forward_cells(&[key], context, Layer(layer as u8), cell);
@@ -252,7 +261,7 @@ impl Network {
                 let key = circuit.keys[layer - 1].clone();
                 backward_cells(&[key], context, Layer(layer as u8), cell);
             }
-            self.layer((context, layer, Direction::Reply), circuits, orders, records, cells);
+            self.layer((context, layer, Direction::Reply), circuits, orders, watches, cells);
         }
     }
 
@@ -261,7 +270,7 @@ impl Network {
         (context, layer, direction): (BeatContext, usize, Direction),
         circuits: &[Circuit],
         orders: &Orders,
-        records: &mut [Record],
+        watches: &mut [Option<Watch>],
         cells: &mut [Vec<u8>],
     ) {
         let beat = context.beat;
@@ -276,7 +285,7 @@ impl Network {
                 sender: index(sender),
                 receiver: index(receiver),
             };
-            self.pass(records, (beat, leg), order, cells);
+            self.pass(watches, (beat, leg), order, cells);
         }
         // The copy's way carries garbage, from the moment at which both ways part.
         if direction == Direction::Forward {
@@ -288,125 +297,156 @@ impl Network {
         }
     }
 
-    /// Plays a round. Returns what comes of its canaries, each with its maker.
-    pub(crate) fn round(&mut self, round: u64) -> Vec<Finding> {
+    /// Plays a round before `court`, which then judges it.
+    pub(crate) fn round(&mut self, round: u64, court: &mut Court) -> Judged {
         let facts = self.facts(round);
         let circuits = self.circuits();
         let orders = self.orders(&circuits);
         let canaries: Vec<_> = (0..self.shards)
-            .map(|shard| {
-                let pair = &circuits[2 * shard..2 * shard + 2];
-                let hops = [0, 1].map(|i| pair[i].hops.iter().map(|hop| index(*hop)).collect());
-                let keys = pair.iter().flat_map(|circuit| circuit.keys.clone()).collect();
-                let keys = CircuitKeys::of_circuits(self.layers.into(), keys);
-                Canary::new(hops, keys, Zeroizing::new(self.rng.random()))
-            })
+            .map(|shard| Parts::new(&circuits[2 * shard..2 * shard + 2], self.rng.random()))
             .collect();
-        let mut records: Vec<_> = (0..self.shards)
-            .map(|shard| Record::new(facts.epoch, facts.round, index(shard), CELL))
-            .collect();
-        let mut broken: BTreeMap<u64, BTreeSet<usize>> = BTreeMap::new();
-        let mut asked: BTreeMap<usize, u64> = BTreeMap::new();
+        let expires = Timestamp(1000 * round);
+        court.open(facts, members(self.shards), expires);
+        let watch = |(shard, parts): (usize, &Parts)| {
+            Some(Watch::new(facts, index(shard), identities(self.shards), vec![parts.canary()]))
+        };
+        let mut watches: Vec<_> = canaries.iter().enumerate().map(watch).collect();
         for beat in 0..self.beats {
-            let context =
-                BeatContext { epoch: facts.epoch, round: facts.round, beat, cell: facts.cell };
+            if beat == 1
+                && let Some(crashed) = self.trouble.crashed
+            {
+                watches[crashed] = None;
+            }
+            let context = facts_context(facts, beat);
             let mut cells: Vec<Vec<u8>> =
                 circuits.iter().map(|_| self.rng.random::<[u8; CELL]>().to_vec()).collect();
-            for (shard, canary) in canaries.iter().enumerate() {
-                let made = canary.cells(context);
-                cells[2 * shard] = made[..CELL].to_vec();
-                cells[2 * shard + 1] = made[CELL..].to_vec();
-            }
-            self.beat(context, &circuits, &orders, &mut records, &mut cells);
-            for (shard, canary) in canaries.iter().enumerate() {
-                let opens_anyway =
-                    matches!(self.acts.get(&shard), Some(Act::OpensOther | Act::OpensWhole));
-                let came = cells[2 * shard..2 * shard + 2].concat();
-                if !canary.is_whole(context, &came) || opens_anyway {
-                    broken.entry(beat).or_default().insert(shard);
-                    if may_ask(facts.round, index(shard), self.shards) {
-                        asked.entry(shard).or_insert(beat);
-                    }
+            for (shard, watch) in watches.iter().enumerate() {
+                let made = watch.as_ref().map(|watch| watch.cells(beat)).unwrap_or_default();
+                for (circuit, cell) in made.chunks(CELL).enumerate() {
+                    cells[2 * shard + circuit] = cell.to_vec();
                 }
             }
-            records.iter_mut().for_each(|record| record.forget_before(beat.saturating_sub(1)));
-            for asked in asked.values().filter(|asked| **asked == beat) {
-                records.iter_mut().for_each(|record| assert!(record.keep(*asked)));
+            self.beat(context, &circuits, &orders, &mut watches, &mut cells);
+            let mut said = VecDeque::new();
+            for (shard, watch) in watches.iter_mut().enumerate() {
+                let Some(watch) = watch else { continue };
+                let came = cells[2 * shard..2 * shard + 2].concat();
+                said.extend(watch.home(beat, &came, &key_of(shard)).map(|ask| (shard, ask)));
+                watch.forget_before(beat.saturating_sub(1));
+                if beat == 0 && self.opens_anyway(shard) {
+                    let (epoch, round) = (facts.epoch, facts.round);
+                    let ask = Ask { epoch, round, beat, shard: index(shard) };
+                    let ask = CanaryMessage::Ask(Signed::new(ask, &key_of(shard)));
+                    said.push_back((shard, ask));
+                }
+            }
+            self.tell(said, &mut watches, court);
+        }
+        let mut said = VecDeque::new();
+        for (shard, watch) in watches.iter_mut().enumerate() {
+            let stated = watch.as_mut().and_then(|watch| watch.erased(&key_of(shard)));
+            said.extend(stated.map(|statement| (shard, statement)));
+        }
+        self.tell(said, &mut watches, court);
+        let mut said = VecDeque::new();
+        for (shard, watch) in watches.iter_mut().enumerate() {
+            let Some(watch) = watch else { continue };
+            said.extend(watch.expired(&key_of(shard)).into_iter().map(|opening| (shard, opening)));
+            if self.opens_anyway(shard) {
+                let opening = self.false_opening(facts, shard, &canaries[shard]);
+                said.push_back((shard, opening));
             }
         }
-        self.judge(facts, &canaries, &records, &broken, &asked.into_values().collect())
+        self.tell(said, &mut watches, court);
+        court.on_time(expires.plus_ms(3_600_000))
     }
 
-    fn judge(
-        &mut self,
-        facts: Facts,
-        canaries: &[Canary],
-        records: &[Record],
-        broken: &BTreeMap<u64, BTreeSet<usize>>,
-        asked: &BTreeSet<u64>,
-    ) -> Vec<Finding> {
-        let mut evidence = Evidence::new(facts, identities(self.shards));
-        for (shard, record) in records.iter().enumerate() {
-            let Some(mut statement) = record.statement() else { continue };
-            if self.is_crashed(shard, self.beats) {
+    fn opens_anyway(&self, shard: usize) -> bool {
+        matches!(self.acts.get(&shard), Some(Act::OpensOther | Act::OpensWhole))
+    }
+
+    /// A canary that was whole, as it is or with another key at a hop.
+    fn false_opening(&mut self, facts: Facts, shard: usize, parts: &Parts) -> CanaryMessage {
+        let context = facts_context(facts, 0);
+        let canary = parts.canary();
+        let mut opening = canary.open(context, index(shard));
+        if self.acts.get(&shard) == Some(&Act::OpensOther) {
+            let at = self.rng.random_range(0..usize::from(self.layers) - 1);
+            let OpenCircuit { keys, content, .. } = &mut opening.circuits[0];
+            keys[at] = CircuitKey::from_bytes(self.rng.random());
+            // With the first cell as it was: all is well up to the hop with the other key.
+            content.0 = canary.cells(context)[..CELL].to_vec();
+            for (key, layer) in keys.iter().zip(1..) {
+                let key = std::slice::from_ref(key);
+                forward_cells(key, context, Layer(layer), &mut content.0);
+            }
+        }
+        CanaryMessage::Opening(Signed::new(opening, &key_of(shard)))
+    }
+
+    /// Tells all what shards say, and what they answer, until nobody says anything any more.
+    fn tell(
+        &self,
+        mut said: VecDeque<(usize, CanaryMessage)>,
+        watches: &mut [Option<Watch>],
+        court: &mut Court,
+    ) {
+        while let Some((from, message)) = said.pop_front() {
+            let Some(message) = self.twisted(from, message) else { continue };
+            if court.hear(&identities(self.shards)[from], &message) != Ok(true) {
                 continue;
             }
-            for told in statement.beats.values_mut() {
-                match self.acts.get(&shard) {
-                    Some(Act::GarbleAndFill { .. }) => {
-                        told.received.values_mut().for_each(|list| *list = None);
-                    }
-                    Some(Act::GarbleAndLieReceived { .. }) => {
-                        told.received.values_mut().flatten().for_each(|list| list.0[0] ^= 1);
-                    }
-                    Some(Act::GarbleAndLieSent { .. }) => {
-                        told.sent.values_mut().for_each(|list| list.0[0] ^= 1);
-                    }
-                    _ => (),
+            for (shard, watch) in watches.iter_mut().enumerate() {
+                if let Some(watch) = watch {
+                    let answers = watch.hear(&message, &key_of(shard));
+                    said.extend(answers.into_iter().map(|answer| (shard, answer)));
                 }
-            }
-            if !matches!(self.acts.get(&shard), Some(Act::GarbleSilently { .. })) {
-                let signed = Signed::new(statement, &key_of(shard));
-                evidence.add_statement(&signed).expect("a statement of this round");
             }
         }
-        let mut findings = Vec::new();
-        for beat in asked {
-            for shard in broken.get(beat).into_iter().flatten() {
-                let context = BeatContext {
-                    epoch: facts.epoch,
-                    round: facts.round,
-                    beat: *beat,
-                    cell: facts.cell,
-                };
-                let mut opening: Opening = canaries[*shard].open(context, index(*shard));
-                if self.acts.get(shard) == Some(&Act::OpensOther) {
-                    let at = self.rng.random_range(0..usize::from(self.layers) - 1);
-                    opening.circuits[0].keys[at] = CircuitKey::from_bytes(self.rng.random());
-                    // With the first cell as it was: all is well up to the hop with the other key.
-                    let mut cell = canaries[*shard].cells(context)[..CELL].to_vec();
-                    let keys = &opening.circuits[0].keys;
-                    for (layer, key) in keys.iter().enumerate() {
-                        forward_cells(
-                            std::slice::from_ref(key),
-                            context,
-                            Layer(layer as u8 + 1),
-                            &mut cell,
-                        );
-                    }
-                    opening.circuits[0].content.0 = cell;
-                }
-                let signed = Signed::new(opening, &key_of(*shard));
-                for leg in evidence.legs(&signed).expect("an opening of this round") {
-                    for end in [leg.sender, leg.receiver] {
-                        let list = records[end.position()].list(*beat, leg);
-                        // A list that no statement names any more is no use to whoever lied about it.
-                        let _ = list.map(|list| evidence.add_list(&list));
-                    }
-                }
-                findings.extend(evidence.judge(&signed).expect("an opening of this round"));
-            }
-        }
-        findings
     }
+
+    /// What a shard really says: liars state other things.
+    fn twisted(&self, shard: usize, message: CanaryMessage) -> Option<CanaryMessage> {
+        let CanaryMessage::Statement(signed) = &message else { return Some(message) };
+        let mut statement = signed.claimed().clone();
+        for told in statement.beats.values_mut() {
+            match self.acts.get(&shard) {
+                Some(Act::GarbleSilently { .. }) => return None,
+                Some(Act::GarbleAndFill { .. }) => {
+                    told.received.values_mut().for_each(|list| *list = None);
+                }
+                Some(Act::GarbleAndLieReceived { .. }) => {
+                    told.received.values_mut().flatten().for_each(|list| list.0[0] ^= 1);
+                }
+                Some(Act::GarbleAndLieSent { .. }) => {
+                    told.sent.values_mut().for_each(|list| list.0[0] ^= 1);
+                }
+                _ => return Some(message),
+            }
+        }
+        Some(CanaryMessage::Statement(Signed::new(statement, &key_of(shard))))
+    }
+}
+
+/// All that a canary is made of, to make it twice.
+struct Parts {
+    hops: [Vec<ShardIndex>; 2],
+    keys: CircuitKeys,
+    seed: [u8; 32],
+}
+
+impl Parts {
+    fn new(pair: &[Circuit], seed: [u8; 32]) -> Self {
+        let hops = [0, 1].map(|i: usize| pair[i].hops.iter().map(|hop| index(*hop)).collect());
+        let keys = pair.iter().flat_map(|circuit| circuit.keys.clone()).collect();
+        Self { hops, keys: CircuitKeys::of_circuits(pair[0].hops.len(), keys), seed }
+    }
+
+    fn canary(&self) -> Canary {
+        Canary::new(self.hops.clone(), self.keys.clone(), Zeroizing::new(self.seed))
+    }
+}
+
+fn facts_context(facts: Facts, beat: u64) -> BeatContext {
+    BeatContext { epoch: facts.epoch, round: facts.round, beat, cell: facts.cell }
 }

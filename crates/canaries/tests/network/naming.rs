@@ -1,40 +1,29 @@
 //! Garblers are named or left out, and nobody else is.
 
-use antiphon_canaries::{Finding, Marks, Member};
-use antiphon_wire::{OperatorIndex, ShardIndex};
+use std::collections::BTreeSet;
 
-use crate::model::{Act, Network, Trouble, identities};
+use antiphon_canaries::{Court, Member};
+
+use crate::model::{Act, Network, Trouble};
 
 /// Rounds of two epochs with beats.
 const TWO_EPOCHS: u64 = 24;
 
-/// The first round after which a shard is named by its marks, and by its deadlines, with those who are.
-fn outcome(network: &mut Network, most: u64) -> (Option<u64>, Vec<usize>, Vec<usize>) {
-    let identities = identities(network.shards);
-    let member = |shard: &ShardIndex| Member {
-        shard: identities[shard.position()],
-        operator: OperatorIndex(shard.0),
-    };
-    let positions = |marks: &Marks| -> Vec<usize> {
-        let named = marks.named(|_| 1, most);
-        let mut named: Vec<_> = named.iter().map(|member| usize::from(member.operator.0)).collect();
-        named.sort_unstable();
-        named
-    };
-    let (mut marks, mut late) = (Marks::default(), Marks::default());
-    let mut first = None;
+/// The first round after which somebody is named, all who are, and who is left out for deadlines.
+fn outcome(network: &mut Network, most: u64) -> (Option<u64>, Vec<u16>, Vec<u16>) {
+    let positions = |named: BTreeSet<Member>| named.into_iter().map(|member| member.operator.0);
+    let (mut garblers, mut late) = (BTreeSet::new(), BTreeSet::new());
+    let (mut court, mut first) = (Court::default(), None);
     for round in 0..TWO_EPOCHS {
-        for finding in network.round(round) {
-            match &finding {
-                Finding::Mark { members, .. } => marks.add(members.iter().map(member).collect()),
-                _ => late.add(finding.late().iter().flatten().map(member).collect()),
-            }
+        network.round(round, &mut court);
+        let named = court.name(|_| 1, most);
+        if !named.garblers.is_empty() {
+            first = first.or(Some(round));
         }
-        if first.is_none() && !positions(&marks).is_empty() {
-            first = Some(round);
-        }
+        garblers.extend(positions(named.garblers));
+        late.extend(positions(named.late));
     }
-    (first, positions(&marks), positions(&late))
+    (first, garblers.into_iter().collect(), late.into_iter().collect())
 }
 
 #[test]

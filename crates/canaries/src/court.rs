@@ -1,0 +1,186 @@
+//! The judgement of rounds, and of shards over many of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use antiphon_wire::{Epoch, IdentityKey, OperatorIndex, Round, ShardIndex, Signed, Timestamp};
+
+use crate::ask::{Ask, MOST_BEATS_KEPT, may_ask};
+use crate::evidence::{Evidence, Finding, Refusal};
+use crate::journey::Facts;
+use crate::marks::{Marks, Member};
+use crate::message::CanaryMessage;
+use crate::opening::Opening;
+
+/// Rounds under judgement at once: those whose beats are under way, and some that are over.
+const MOST_ROUNDS: usize = 16;
+/// Openings that one shard may make of a round.
+const MOST_OPENINGS: usize = 8;
+/// Time for statements, openings and lists after a round's tables have expired, in milliseconds.
+const HEARING_MS: u64 = 20_000;
+
+/// Whoever judges: the coordinator, which is believed by nobody for it. All that it goes by is signed, and goes through its
+/// hands to all.
+#[derive(Debug, Default)]
+pub struct Court {
+    rounds: BTreeMap<(Epoch, Round), Case>,
+    /// Shards of which one broke a rule.
+    marks: Marks,
+    /// Shards of which one missed a deadline.
+    late: Marks,
+}
+
+/// One round's case.
+#[derive(Debug)]
+struct Case {
+    facts: Facts,
+    members: Vec<Member>,
+    closes: Timestamp,
+    evidence: Evidence,
+    asked: BTreeMap<ShardIndex, u64>,
+    openings: BTreeMap<ShardIndex, Vec<Signed<Opening>>>,
+}
+
+/// The outcome of rounds that were judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// Canaries that were opened.
+    pub opened: u32,
+    /// The fates of their cells.
+    pub findings: Vec<Finding>,
+}
+
+/// The shards to be left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// Those that broke rules.
+    pub garblers: BTreeSet<Member>,
+    /// Those that missed too many deadlines, and are not among the others.
+    pub late: BTreeSet<Member>,
+}
+
+impl Court {
+    /// A round has opened whose tables expire at `expires` by the schedule. `members` are its shards, in the order of their epoch's document.
+    pub fn open(&mut self, facts: Facts, members: Vec<Member>, expires: Timestamp) {
+        let identities = members.iter().map(|member| member.shard).collect();
+        let case = Case {
+            facts,
+            members,
+            closes: expires.plus_ms(HEARING_MS),
+            evidence: Evidence::new(facts, identities),
+            asked: BTreeMap::new(),
+            openings: BTreeMap::new(),
+        };
+        self.rounds.entry((facts.epoch, facts.round)).or_insert(case);
+        if self.rounds.len() > MOST_ROUNDS {
+            self.rounds.pop_first();
+        }
+    }
+
+    /// A shard says something. Returns `true` if it is to be told to all others.
+    ///
+    /// # Errors
+    /// If it is refused: it is signed by nobody, by another, of no round that is judged, or too much.
+    pub fn hear(&mut self, from: &IdentityKey, message: &CanaryMessage) -> Result<bool, Refusal> {
+        let round = match message {
+            CanaryMessage::Ask(ask) => (ask.claimed().epoch, ask.claimed().round),
+            CanaryMessage::Statement(told) => (told.claimed().epoch, told.claimed().round),
+            CanaryMessage::Opening(shown) => (shown.claimed().epoch, shown.claimed().round),
+            CanaryMessage::List(list) => (list.epoch, list.round),
+        };
+        let case = self.rounds.get_mut(&round).ok_or(Refusal::Other)?;
+        let shard = case.members.iter().position(|member| member.shard == *from);
+        let shard = shard.map(|shard| ShardIndex(shard as u16)).ok_or(Refusal::Other)?;
+        match message {
+            CanaryMessage::Ask(ask) => case.ask(shard, ask),
+            CanaryMessage::Statement(statement) => {
+                if statement.claimed().shard != shard {
+                    return Err(Refusal::Other);
+                }
+                // Two of one shard contradict each other.
+                case.evidence.add_statement(statement).inspect_err(|refusal| {
+                    if let Refusal::Twice(shard) = refusal {
+                        self.marks.add([case.members[shard.position()]].into());
+                    }
+                })
+            }
+            CanaryMessage::Opening(opening) => case.take_opening(shard, opening).map(|()| true),
+            CanaryMessage::List(list) => case.evidence.add_list(list).map(|()| false),
+        }
+    }
+
+    /// When the next case closes.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.rounds.values().map(|case| case.closes).min()
+    }
+
+    /// Judges the rounds whose time is over.
+    pub fn on_time(&mut self, now: Timestamp) -> Judged {
+        let mut judged = Judged::default();
+        let due = |(round, case): (&(Epoch, Round), &Case)| (case.closes <= now).then_some(*round);
+        let due: Vec<_> = self.rounds.iter().filter_map(due).collect();
+        for case in due.iter().filter_map(|round| self.rounds.remove(round)) {
+            let members = |shards: &BTreeSet<ShardIndex>| {
+                shards.iter().map(|shard| case.members[shard.position()]).collect()
+            };
+            for opening in case.openings.values().flatten() {
+                judged.opened += 1;
+                // It was looked at when it came.
+                for finding in case.evidence.judge(opening).into_iter().flatten() {
+                    match &finding {
+                        Finding::Mark { members: marked, .. } => self.marks.add(members(marked)),
+                        late => {
+                            self.late.add(late.late().as_ref().map(members).unwrap_or_default());
+                        }
+                    }
+                    judged.findings.push(finding);
+                }
+            }
+        }
+        judged
+    }
+
+    /// The shards that are named now, and whose marks are settled by it. Malicious operators have at most `most` of the
+    /// weight that `weight` gives.
+    pub fn name(&mut self, weight: impl Fn(OperatorIndex) -> u64, most: u64) -> Named {
+        let garblers = self.marks.named(&weight, most);
+        let mut late = self.late.named(&weight, most);
+        late.retain(|member| !garblers.contains(member));
+        garblers.iter().for_each(|member| self.marks.settle(&member.shard));
+        late.iter().for_each(|member| self.late.settle(&member.shard));
+        Named { garblers, late }
+    }
+}
+
+impl Case {
+    fn ask(&mut self, shard: ShardIndex, signed: &Signed<Ask>) -> Result<bool, Refusal> {
+        let ask = *signed.claimed();
+        let has_turn = may_ask(self.facts.round, shard, self.facts.shards);
+        if ask.shard != shard || !has_turn || self.asked.contains_key(&shard) {
+            return Err(Refusal::Other);
+        }
+        signed.verify(&self.members[shard.position()].shard)?;
+        self.asked.insert(shard, ask.beat);
+        debug_assert!(
+            self.asked.len() <= MOST_BEATS_KEPT,
+            "no more than eight have a turn at once"
+        );
+        Ok(true)
+    }
+
+    /// An opening counts once all statements are there, or the tables have expired; a maker's clock says which. Of a beat
+    /// that nobody asked for there are no lists.
+    fn take_opening(
+        &mut self,
+        shard: ShardIndex,
+        opening: &Signed<Opening>,
+    ) -> Result<(), Refusal> {
+        let asked = self.asked.values().any(|beat| *beat == opening.claimed().beat);
+        let made = self.openings.get(&shard).map_or(0, Vec::len);
+        if opening.claimed().maker != shard || !asked || made >= MOST_OPENINGS {
+            return Err(Refusal::Other);
+        }
+        self.evidence.legs(opening)?;
+        self.openings.entry(shard).or_default().push(opening.clone());
+        Ok(())
+    }
+}
