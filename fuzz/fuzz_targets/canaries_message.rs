@@ -1,9 +1,13 @@
-//! What a shard is told about canaries: read in one form, or refused; and evidence that takes it in, or refuses it.
+//! What is said about canaries: read in one form, or refused; then a shard and whoever judges hear it, and of what is signed
+//! by nobody nothing comes.
 #![no_main]
 
-use antiphon_canaries::{CanaryMessage, Evidence, Facts};
+use antiphon_canaries::{CanaryMessage, Court, Facts, Member, Watch};
 use antiphon_onion::CellBytes;
-use antiphon_wire::{Decode, Encode, Epoch, IdentityKey, Round};
+use antiphon_wire::{
+    Decode, Encode, Epoch, IdentityKey, OperatorIndex, Round, ShardIndex, Timestamp,
+};
+use ed25519_dalek::SigningKey;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -11,16 +15,13 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(message.to_bytes(), bytes);
     let facts =
         Facts { epoch: Epoch(0), round: Round(0), layers: 2, shards: 2, cell: CellBytes::DEFAULT };
-    // The point of order 1 is nobody's key: whatever is signed is refused.
+    // A point of small order is no key: whatever is signed is refused.
     let mut nobody = [0; 32];
     nobody[0] = 1;
-    let mut evidence = Evidence::new(facts, vec![IdentityKey(nobody); 2]);
-    match message {
-        CanaryMessage::Ask(_) => (),
-        CanaryMessage::Statement(statement) => {
-            assert!(evidence.add_statement(&statement).is_err());
-        }
-        CanaryMessage::Opening(opening) => assert!(evidence.judge(&opening).is_err()),
-        CanaryMessage::List(list) => assert!(evidence.add_list(&list).is_err()),
-    }
+    let member = Member { shard: IdentityKey(nobody), operator: OperatorIndex(0) };
+    let mut court = Court::default();
+    court.open(facts, vec![member; 2], Timestamp(0));
+    assert!(court.hear(&member.shard, &message).is_err());
+    let mut watch = Watch::new(facts, ShardIndex(0), vec![member.shard; 2], Vec::new());
+    assert!(watch.hear(&message, &SigningKey::from_bytes(&[1; 32])).is_empty());
 });

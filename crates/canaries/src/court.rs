@@ -7,6 +7,7 @@ use antiphon_wire::{Epoch, IdentityKey, OperatorIndex, Round, ShardIndex, Signed
 use crate::ask::{Ask, MOST_BEATS_KEPT, may_ask};
 use crate::evidence::{Evidence, Finding, Refusal};
 use crate::journey::Facts;
+use crate::leg::{Leg, List};
 use crate::marks::{Marks, Member};
 use crate::message::CanaryMessage;
 use crate::opening::Opening;
@@ -15,6 +16,8 @@ use crate::opening::Opening;
 const MOST_ROUNDS: usize = 16;
 /// Openings that one shard may make of a round.
 const MOST_OPENINGS: usize = 8;
+/// Prints that are kept of a round at most, each shard's share alike: 256 MiB of them in lists.
+const MOST_PRINTS: usize = 1 << 25;
 /// Time for statements, openings and lists after a round's tables have expired, in milliseconds.
 const HEARING_MS: u64 = 20_000;
 
@@ -29,7 +32,7 @@ pub struct Court {
     late: Marks,
 }
 
-/// One round's case.
+/// A round that is judged, with all that was said about it.
 #[derive(Debug)]
 struct Case {
     facts: Facts,
@@ -38,6 +41,10 @@ struct Case {
     evidence: Evidence,
     asked: BTreeMap<ShardIndex, u64>,
     openings: BTreeMap<ShardIndex, Vec<Signed<Opening>>>,
+    /// The lists that openings want to see: of which beat, and of which batch.
+    wanted: BTreeSet<(u64, Leg)>,
+    /// Prints that each shard has shown.
+    shown: BTreeMap<ShardIndex, usize>,
 }
 
 /// The outcome of rounds that were judged.
@@ -69,6 +76,8 @@ impl Court {
             evidence: Evidence::new(facts, identities),
             asked: BTreeMap::new(),
             openings: BTreeMap::new(),
+            wanted: BTreeSet::new(),
+            shown: BTreeMap::new(),
         };
         self.rounds.entry((facts.epoch, facts.round)).or_insert(case);
         if self.rounds.len() > MOST_ROUNDS {
@@ -104,7 +113,7 @@ impl Court {
                 })
             }
             CanaryMessage::Opening(opening) => case.take_opening(shard, opening).map(|()| true),
-            CanaryMessage::List(list) => case.evidence.add_list(list).map(|()| false),
+            CanaryMessage::List(list) => case.take_list(shard, list).map(|()| false),
         }
     }
 
@@ -118,25 +127,26 @@ impl Court {
         let mut judged = Judged::default();
         let due = |(round, case): (&(Epoch, Round), &Case)| (case.closes <= now).then_some(*round);
         let due: Vec<_> = self.rounds.iter().filter_map(due).collect();
-        for case in due.iter().filter_map(|round| self.rounds.remove(round)) {
-            let members = |shards: &BTreeSet<ShardIndex>| {
-                shards.iter().map(|shard| case.members[shard.position()]).collect()
-            };
-            for opening in case.openings.values().flatten() {
-                judged.opened += 1;
-                // It was looked at when it came.
-                for finding in case.evidence.judge(opening).into_iter().flatten() {
-                    match &finding {
-                        Finding::Mark { members: marked, .. } => self.marks.add(members(marked)),
-                        late => {
-                            self.late.add(late.late().as_ref().map(members).unwrap_or_default());
-                        }
-                    }
-                    judged.findings.push(finding);
-                }
+        let cases = due.iter().filter_map(|round| self.rounds.remove(round));
+        for case in cases.collect::<Vec<_>>() {
+            judged.opened += case.openings.values().flatten().count() as u32;
+            for finding in case.findings() {
+                self.note(&case.members, &finding);
+                judged.findings.push(finding);
             }
         }
         judged
+    }
+
+    /// Remembers a finding about a round of `members`.
+    fn note(&mut self, members: &[Member], finding: &Finding) {
+        let who = |shards: &BTreeSet<ShardIndex>| {
+            shards.iter().map(|shard| members[shard.position()]).collect()
+        };
+        match finding {
+            Finding::Mark { members, .. } => self.marks.add(who(members)),
+            late => self.late.add(late.late().as_ref().map(who).unwrap_or_default()),
+        }
     }
 
     /// The shards that are named now, and whose marks are settled by it. Malicious operators have at most `most` of the
@@ -152,6 +162,12 @@ impl Court {
 }
 
 impl Case {
+    /// What comes of all openings, each of which was looked at when it came.
+    fn findings(&self) -> Vec<Finding> {
+        let openings = self.openings.values().flatten();
+        openings.filter_map(|opening| self.evidence.judge(opening).ok()).flatten().collect()
+    }
+
     fn ask(&mut self, shard: ShardIndex, signed: &Signed<Ask>) -> Result<bool, Refusal> {
         let ask = *signed.claimed();
         let has_turn = may_ask(self.facts.round, shard, self.facts.shards);
@@ -179,8 +195,24 @@ impl Case {
         if opening.claimed().maker != shard || !asked || made >= MOST_OPENINGS {
             return Err(Refusal::Other);
         }
-        self.evidence.legs(opening)?;
+        let legs = self.evidence.legs(opening)?;
+        let beat = opening.claimed().beat;
+        self.wanted.extend(legs.into_iter().map(|leg| (beat, leg)));
         self.openings.entry(shard).or_default().push(opening.clone());
+        Ok(())
+    }
+
+    /// A list counts once, for an opening. No shard's lists take up the room of others'.
+    fn take_list(&mut self, shard: ShardIndex, list: &List) -> Result<(), Refusal> {
+        let shown = self.shown.entry(shard).or_default();
+        let share = MOST_PRINTS / self.members.len().max(1);
+        let is_wanted = self.wanted.contains(&(list.beat, list.leg));
+        if !is_wanted || list.prints.len() > share.saturating_sub(*shown) {
+            return Err(Refusal::Other);
+        }
+        self.evidence.add_list(list)?;
+        *shown += list.prints.len();
+        self.wanted.remove(&(list.beat, list.leg));
         Ok(())
     }
 }

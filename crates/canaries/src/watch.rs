@@ -14,7 +14,7 @@ use crate::message::CanaryMessage;
 use crate::opening::Opening;
 use crate::record::Record;
 
-/// What one shard knows of one round: its canaries, the record of its beats, and what others say. It outlives the
+/// The knowledge that one shard has of one round: its canaries, the record of its beats, and what others say. It outlives the
 /// round's tables until its canaries are opened, or need not be.
 #[derive(Debug)]
 pub struct Watch {
@@ -92,14 +92,17 @@ impl Watch {
         self.record.forget_before(beat);
     }
 
-    /// The round's tables are erased here. Returns the statement to tell all others, if anybody asked for a beat.
-    pub fn erased(&mut self, key: &SigningKey) -> Option<CanaryMessage> {
+    /// The round's tables are erased here. Returns what to tell all others: the shard's statement, if anybody asked for a
+    /// beat, and its openings, if it is the last to erase them.
+    pub fn erased(&mut self, key: &SigningKey) -> Vec<CanaryMessage> {
         self.is_running = false;
-        let statement = Signed::new(self.record.statement()?, key);
+        let Some(statement) = self.record.statement() else { return Vec::new() };
+        let statement = Signed::new(statement, key);
         // It is among those without which nothing is opened.
         let taken = self.evidence.add_statement(&statement);
         debug_assert!(taken.is_ok(), "a shard's own statement is of its round: {taken:?}");
-        Some(CanaryMessage::Statement(statement))
+        let opened = if self.evidence.is_complete() { self.open(key) } else { Vec::new() };
+        [vec![CanaryMessage::Statement(statement)], opened].concat()
     }
 
     /// Another shard says something. What is not signed by it, not of this round, or out of turn is nothing. Returns what to

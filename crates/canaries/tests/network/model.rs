@@ -85,7 +85,7 @@ pub(crate) fn identities(shards: usize) -> Vec<IdentityKey> {
 }
 
 /// Each shard has an operator of its own.
-fn members(shards: usize) -> Vec<Member> {
+pub(crate) fn members(shards: usize) -> Vec<Member> {
     let operators = (0..).map(OperatorIndex);
     let member = |(shard, operator)| Member { shard, operator };
     identities(shards).into_iter().zip(operators).map(member).collect()
@@ -344,8 +344,8 @@ impl Network {
         }
         let mut said = VecDeque::new();
         for (shard, watch) in watches.iter_mut().enumerate() {
-            let stated = watch.as_mut().and_then(|watch| watch.erased(&key_of(shard)));
-            said.extend(stated.map(|statement| (shard, statement)));
+            let stated = watch.as_mut().map(|watch| watch.erased(&key_of(shard)));
+            said.extend(stated.into_iter().flatten().map(|statement| (shard, statement)));
         }
         self.tell(said, &mut watches, court);
         let mut said = VecDeque::new();

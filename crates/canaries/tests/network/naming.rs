@@ -10,11 +10,11 @@ use crate::model::{Act, Network, Trouble};
 const TWO_EPOCHS: u64 = 24;
 
 /// The first round after which somebody is named, all who are, and who is left out for deadlines.
-fn outcome(network: &mut Network, most: u64) -> (Option<u64>, Vec<u16>, Vec<u16>) {
+fn outcome(network: &mut Network, rounds: u64, most: u64) -> (Option<u64>, Vec<u16>, Vec<u16>) {
     let positions = |named: BTreeSet<Member>| named.into_iter().map(|member| member.operator.0);
     let (mut garblers, mut late) = (BTreeSet::new(), BTreeSet::new());
     let (mut court, mut first) = (Court::default(), None);
-    for round in 0..TWO_EPOCHS {
+    for round in 0..rounds {
         network.round(round, &mut court);
         let named = court.name(|_| 1, most);
         if !named.garblers.is_empty() {
@@ -30,7 +30,7 @@ fn outcome(network: &mut Network, most: u64) -> (Option<u64>, Vec<u16>, Vec<u16>
 fn a_garbler_of_one_cell_in_a_hundred_is_named_within_two_epochs_and_nobody_else_is() {
     let act = Act::Garble { per_million: 10_000, from: 0 };
     let mut network = Network::new(5, [(3, act)], 6);
-    let (first, named, late) = outcome(&mut network, 1);
+    let (first, named, late) = outcome(&mut network, TWO_EPOCHS, 1);
     assert!(first.is_some_and(|round| round < TWO_EPOCHS), "{first:?}");
     assert_eq!((named, late), (vec![3], vec![]));
 }
@@ -40,7 +40,7 @@ fn a_garbler_is_named_though_batches_are_late_and_a_shard_crashes() {
     let act = Act::Garble { per_million: 200_000, from: 16 };
     let mut network = Network::new(5, [(3, act)], 7);
     network.trouble = Trouble { late: 5, crashed: Some(0) };
-    let (first, named, _) = outcome(&mut network, 1);
+    let (first, named, _) = outcome(&mut network, TWO_EPOCHS, 1);
     assert!(first.is_some(), "within {TWO_EPOCHS} rounds");
     assert_eq!(named, [3]);
 }
@@ -56,7 +56,7 @@ fn whoever_hides_a_garbled_cell_behind_a_lie_is_named() {
         Act::OpensOther,
         Act::OpensWhole,
     ] {
-        let (_, named, late) = outcome(&mut Network::new(5, [(3, act)], 8), 1);
+        let (_, named, late) = outcome(&mut Network::new(5, [(3, act)], 8), 8, 1);
         assert_eq!((named, late), (vec![3], vec![]), "{act:?}");
     }
 }
@@ -65,7 +65,7 @@ fn whoever_hides_a_garbled_cell_behind_a_lie_is_named() {
 fn whoever_hides_behind_silence_or_late_batches_has_missed_deadlines() {
     let per_million = 100_000;
     for act in [Act::GarbleAndFill { per_million }, Act::GarbleSilently { per_million }] {
-        let (_, named, late) = outcome(&mut Network::new(5, [(3, act)], 9), 1);
+        let (_, named, late) = outcome(&mut Network::new(5, [(3, act)], 9), 8, 1);
         assert_eq!(late, [3], "{act:?}");
         // Its own canaries can name it besides.
         assert!(named.iter().all(|shard| *shard == 3), "{act:?}: {named:?}");
@@ -76,7 +76,7 @@ fn whoever_hides_behind_silence_or_late_batches_has_missed_deadlines() {
 fn two_that_garble_together_are_both_named() {
     let garbles = Act::Garble { per_million: 50_000, from: 0 };
     let mut network = Network::new(10, [(3, garbles), (7, garbles)], 10);
-    let (_, named, late) = outcome(&mut network, 2);
+    let (_, named, late) = outcome(&mut network, TWO_EPOCHS, 2);
     assert_eq!((named, late), (vec![3, 7], vec![]));
 }
 
@@ -84,6 +84,6 @@ fn two_that_garble_together_are_both_named() {
 fn a_threshold_below_the_malicious_weight_would_name_honest_shards() {
     // With room for no malicious operator every member of a mark is named: the threshold is what protects.
     let act = Act::Garble { per_million: 1_000_000, from: 0 };
-    let (_, named, _) = outcome(&mut Network::new(5, [(3, act)], 11), 0);
+    let (_, named, _) = outcome(&mut Network::new(5, [(3, act)], 11), 2, 0);
     assert!(named.len() > 1, "{named:?}");
 }
