@@ -209,6 +209,8 @@ impl Elected {
                 let opened = self.now.0.checked_sub(since_opened_ms).map(Timestamp);
                 self.electorate.stands(&shard, term, standing);
                 self.electorate.opened(&shard, opened);
+                // If it does, it says so next.
+                self.electorate.leaves(&shard, false);
                 self.granted(shard, term);
             }
             ToCoordinator::Follows { term, standing } => {
@@ -227,6 +229,12 @@ impl Elected {
                 }
             }
             message => {
+                // Whoever is about to be elected has to know of it as well.
+                match message {
+                    ToCoordinator::Leaving => self.electorate.leaves(&shard, true),
+                    ToCoordinator::Staying => self.electorate.leaves(&shard, false),
+                    _ => {}
+                }
                 if let Role::Leader(leader) = &mut self.role {
                     leader.message(self.now, shard, message);
                 }

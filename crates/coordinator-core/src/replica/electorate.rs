@@ -52,7 +52,9 @@ impl Electorate {
         if self.roster.member(&shard).is_some() {
             let before = self.words.remove(&shard);
             let word = match before {
-                Some(Word { term, ear, opened, .. }) => Word { term, ear, opened, ..word },
+                Some(Word { term, ear, opened, leaves, .. }) => {
+                    Word { term, ear, opened, leaves, ..word }
+                }
                 None => word,
             };
             self.words.insert(shard, word);
@@ -77,6 +79,12 @@ impl Electorate {
     pub(super) fn opened(&mut self, shard: &IdentityKey, opened: Option<Timestamp>) {
         if let Some(word) = self.words.get_mut(shard) {
             word.opened = opened;
+        }
+    }
+
+    pub(super) fn leaves(&mut self, shard: &IdentityKey, leaves: bool) {
+        if let Some(word) = self.words.get_mut(shard) {
+            word.leaves = leaves;
         }
     }
 

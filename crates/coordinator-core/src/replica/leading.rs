@@ -81,6 +81,10 @@ impl Leader {
             self.coordinator.handle(now, Input::Connected { identity: shard });
         }
         self.register(now, shard, word);
+        if word.leaves {
+            let message = ToCoordinator::Leaving;
+            self.coordinator.handle(now, Input::Message { identity: shard, message });
+        }
     }
 
     pub(super) fn register(&mut self, now: Timestamp, shard: IdentityKey, word: &Word) {

@@ -21,11 +21,20 @@ pub(super) struct Word {
     pub(super) ear: Ear,
     /// When it opened its last round.
     pub(super) opened: Option<Timestamp>,
+    /// It wants to be in no epoch that is still to come, as it said to this coordinator, whom it lets lead.
+    pub(super) leaves: bool,
 }
 
 impl Word {
     pub(super) fn new(registration: Registration, standing: Standing) -> Self {
-        Self { registration, standing, term: Term(0), ear: Ear::Nobody, opened: None }
+        Self {
+            registration,
+            standing,
+            term: Term(0),
+            ear: Ear::Nobody,
+            opened: None,
+            leaves: false,
+        }
     }
 
     /// The registration as it would be now.

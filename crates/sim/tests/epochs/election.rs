@@ -111,6 +111,23 @@ fn a_leader_that_is_killed_at_any_time_costs_no_epoch_and_five_seconds_at_most()
 }
 
 #[test]
+fn a_shard_that_leaves_is_let_go_by_the_next_leader_whenever_it_lets_that_one_lead() {
+    // Some let it lead before a quorum does, and others after that.
+    for shard in 0..SHARDS {
+        let mut network = Network::new(setup());
+        until_rounds(&mut network, 2);
+        network.ask_to_leave(shard);
+        run(&mut network, 50);
+        let killed = leader(&mut network);
+        network.stop_coordinator(killed);
+        let released = network.run_until(40_000, |network| network.is_released(shard));
+        assert!(released, "shard {shard} waits in vain\n{}", log(&network));
+        let aborted = network.record.rounds().find(|r| r.result != RoundResult::Delivered);
+        assert!(aborted.is_none(), "{aborted:?}");
+    }
+}
+
+#[test]
 fn every_leader_that_is_killed_has_a_successor_while_one_is_left() {
     let mut network = Network::new(setup());
     until_rounds(&mut network, 2);
