@@ -45,7 +45,7 @@ pub use qr::{Qr, QrError};
 pub use refresh::{
     CIPHERTEXT_BYTES, CONFIRMATION_BYTES, Mixed, OFFER_BYTES, Offered, Refresh, RefreshError,
 };
-pub use roots::{Heard, MOST_OLD_ROOTS, Roots, Which};
+pub use roots::{Heard, MOST_OLD_ROOTS, Roots, RootsError, Which};
 pub use safety_number::{
     Comparison, DIGITS, Identity, QR_BYTES, SafetyNumber, ScanError, SessionBinding,
 };

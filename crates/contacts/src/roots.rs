@@ -1,6 +1,10 @@
 //! The call roots of one contact: the one in use, one that the partner may not have yet, and old ones.
 
+mod record;
+
 use crate::{CallBox, CallRoot, CallRound, Intent, Keywheel, SessionSecret, Side, Token};
+
+pub use record::RootsError;
 
 /// Old roots that are kept at most; with more, the oldest goes.
 pub const MOST_OLD_ROOTS: usize = 4;

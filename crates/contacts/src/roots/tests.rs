@@ -120,3 +120,42 @@ fn forgotten_rounds_have_neither_tokens_nor_sessions() {
     assert!(b.token(CallRound(70), Intent::Call).is_none());
     assert!(call(&a, &b, 71).is_some());
 }
+
+proptest! {
+    #[test]
+    fn a_kept_contact_hears_and_calls_as_before(refreshes in 0..8_u8, pending: bool, forgotten in 0..1000_u64) {
+        let [a, mut b] = ends();
+        for of in 1..=refreshes {
+            b.refreshed(&root(of));
+            b.confirmed(CallRound(u64::from(of)));
+        }
+        if pending {
+            b.refreshed(&root(99));
+        }
+        b.forget_before(CallRound(forgotten));
+        let bytes = b.to_bytes();
+        let read = Roots::from_bytes(&bytes).unwrap();
+        prop_assert_eq!(&read.to_bytes(), &bytes);
+        let round = CallRound(forgotten + 3);
+        prop_assert_eq!(read.token(round, Intent::Call), b.token(round, Intent::Call));
+        prop_assert_eq!(call(&a, &read, round.0), call(&a, &b, round.0));
+        prop_assert_eq!(read.live(), b.live());
+    }
+
+    #[test]
+    fn a_damaged_record_is_refused_or_another_ones(at: prop::sample::Index, flip in 1..=255_u8, cut: prop::sample::Index) {
+        let [_, mut b] = ends();
+        b.refreshed(&root(1));
+        b.confirmed(CallRound(5));
+        b.refreshed(&root(2));
+        let bytes = b.to_bytes();
+        let cut = cut.index(bytes.len());
+        prop_assert!(Roots::from_bytes(&bytes[..cut]).is_err());
+        prop_assert!(Roots::from_bytes(&[&bytes[..], &[0]].concat()).is_err());
+        let mut other = bytes.to_vec();
+        other[at.index(bytes.len())] ^= flip;
+        if let Ok(read) = Roots::from_bytes(&other) {
+            prop_assert_eq!(&read.to_bytes()[..], &other[..]);
+        }
+    }
+}
