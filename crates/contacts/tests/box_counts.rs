@@ -4,7 +4,7 @@ use antiphon_dp_noise::{Budget, OperatorShare, PairSampler, Step, delta, solve};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
-const CALLS: u32 = 20;
+const CALLS: u32 = 5;
 const HONEST: usize = 4;
 const TRIALS: u32 = 3000;
 
