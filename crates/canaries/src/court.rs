@@ -130,22 +130,22 @@ impl Court {
         let cases = due.iter().filter_map(|round| self.rounds.remove(round));
         for case in cases.collect::<Vec<_>>() {
             judged.opened += case.openings.values().flatten().count() as u32;
-            for finding in case.findings() {
-                self.note(&case.members, &finding);
+            for (maker, finding) in case.findings() {
+                self.note(&case.members, maker, &finding);
                 judged.findings.push(finding);
             }
         }
         judged
     }
 
-    /// Remembers a finding about a round of `members`.
-    fn note(&mut self, members: &[Member], finding: &Finding) {
+    /// Remembers a finding about a canary of `maker` in a round of `members`.
+    fn note(&mut self, members: &[Member], maker: ShardIndex, finding: &Finding) {
         let who = |shards: &BTreeSet<ShardIndex>| {
             shards.iter().map(|shard| members[shard.position()]).collect()
         };
         match finding {
             Finding::Mark { members, .. } => self.marks.add(who(members)),
-            late => self.late.add(late.late().as_ref().map(who).unwrap_or_default()),
+            late => self.late.add(late.late(maker).as_ref().map(who).unwrap_or_default()),
         }
     }
 
@@ -162,10 +162,15 @@ impl Court {
 }
 
 impl Case {
-    /// What comes of all openings, each of which was looked at when it came.
-    fn findings(&self) -> Vec<Finding> {
-        let openings = self.openings.values().flatten();
-        openings.filter_map(|opening| self.evidence.judge(opening).ok()).flatten().collect()
+    /// The findings from all openings, each of which was looked at when it came, with their makers.
+    fn findings(&self) -> Vec<(ShardIndex, Finding)> {
+        let openings =
+            self.openings.iter().flat_map(|(maker, all)| all.iter().map(|one| (*maker, one)));
+        let judge = |(maker, opening)| {
+            let found = self.evidence.judge(opening).unwrap_or_default();
+            found.into_iter().map(move |finding| (maker, finding))
+        };
+        openings.flat_map(judge).collect()
     }
 
     fn ask(&mut self, shard: ShardIndex, signed: &Signed<Ask>) -> Result<bool, Refusal> {

@@ -29,7 +29,7 @@ pub enum Finding {
         lost_on: Option<Leg>,
     },
     /// A batch on the way did not come in time, or so its receiver says. Nobody can tell a slow link from a lie, so that
-    /// this names nobody; it counts as a deadline that both ends missed.
+    /// this names nobody; it counts as a missed deadline.
     Filled(Leg),
     /// A shard on the way has made no statement about the beat.
     Silent(ShardIndex),
@@ -38,12 +38,16 @@ pub enum Finding {
 }
 
 impl Finding {
-    /// Those who are late: somebody of them missed a deadline, or says so. `None` for a mark.
-    pub fn late(&self) -> Option<BTreeSet<ShardIndex>> {
+    /// Those of whom at least one missed a deadline, or has it look so; `None` for a mark. The maker is among them: it
+    /// chose the beat and the way, may have asked too late for others to have kept it, and opened too late for them to show
+    /// anything.
+    pub fn late(&self, maker: ShardIndex) -> Option<BTreeSet<ShardIndex>> {
         match self {
             Self::Mark { .. } => None,
-            Self::Filled(leg) | Self::Unshown(leg) => Some([leg.sender, leg.receiver].into()),
-            Self::Silent(shard) => Some([*shard].into()),
+            Self::Filled(leg) | Self::Unshown(leg) => {
+                Some([maker, leg.sender, leg.receiver].into())
+            }
+            Self::Silent(shard) => Some([maker, *shard].into()),
         }
     }
 }

@@ -50,11 +50,11 @@ impl Record {
         cells.chunks_exact(self.cell_bytes).map(Print::of).collect()
     }
 
-    /// Keeps a beat that somebody asked for. Returns `false` if it is gone, or as many are kept as may be.
+    /// Keeps a beat that somebody asked for, also if it has not begun here. Returns `false` if as many are kept as may be;
+    /// of one that is gone there is nothing to keep.
     pub fn keep(&mut self, beat: u64) -> bool {
         // What is asked for again takes no more room.
-        let has_room = self.asked.len() < MOST_BEATS_KEPT || self.asked.contains(&beat);
-        let keeps = has_room && self.beats.contains_key(&beat);
+        let keeps = self.asked.len() < MOST_BEATS_KEPT || self.asked.contains(&beat);
         if keeps {
             self.asked.insert(beat);
         }

@@ -21,6 +21,8 @@ fn acts() -> impl Strategy<Value = Act> {
         Just(Act::Copies),
         Just(Act::OpensOther),
         Just(Act::OpensWhole),
+        Just(Act::AsksTooLate),
+        Just(Act::OpensTooLate),
     ]
 }
 

@@ -38,6 +38,10 @@ pub(crate) enum Act {
     OpensOther,
     /// Opens its own canary, which was whole, as it is.
     OpensWhole,
+    /// The same, for a beat that it asks for when all others have forgotten it.
+    AsksTooLate,
+    /// The same, so late that nobody can show anything for it any more.
+    OpensTooLate,
 }
 
 /// Trouble that is nobody's fault.
@@ -332,10 +336,14 @@ impl Network {
                 let Some(watch) = watch else { continue };
                 let came = cells[2 * shard..2 * shard + 2].concat();
                 said.extend(watch.home(beat, &came, &key_of(shard)).map(|ask| (shard, ask)));
-                watch.forget_before(beat.saturating_sub(1));
-                if beat == 0 && self.opens_anyway(shard) {
+                let is_late = self.acts.get(&shard) == Some(&Act::AsksTooLate);
+                if !is_late {
+                    watch.forget_before(beat.saturating_sub(1));
+                }
+                let asks_at = if is_late { self.beats - 1 } else { 0 };
+                if beat == asks_at && self.opens_anyway(shard) {
                     let (epoch, round) = (facts.epoch, facts.round);
-                    let ask = Ask { epoch, round, beat, shard: index(shard) };
+                    let ask = Ask { epoch, round, beat: 0, shard: index(shard) };
                     let ask = CanaryMessage::Ask(Signed::new(ask, &key_of(shard)));
                     said.push_back((shard, ask));
                 }
@@ -362,7 +370,9 @@ impl Network {
     }
 
     fn opens_anyway(&self, shard: usize) -> bool {
-        matches!(self.acts.get(&shard), Some(Act::OpensOther | Act::OpensWhole))
+        use Act::{AsksTooLate, OpensOther, OpensTooLate, OpensWhole};
+        let acts = [OpensOther, OpensWhole, AsksTooLate, OpensTooLate];
+        self.acts.get(&shard).is_some_and(|act| acts.contains(act))
     }
 
     /// A canary that was whole, as it is or with another key at a hop.
@@ -396,8 +406,10 @@ impl Network {
             if court.hear(&identities(self.shards)[from], &message) != Ok(true) {
                 continue;
             }
+            let is_opening = matches!(message, CanaryMessage::Opening(_));
+            let is_late = is_opening && self.acts.get(&from) == Some(&Act::OpensTooLate);
             for (shard, watch) in watches.iter_mut().enumerate() {
-                if let Some(watch) = watch {
+                if let Some(watch) = watch.as_mut().filter(|_| shard == from || !is_late) {
                     let answers = watch.hear(&message, &key_of(shard));
                     said.extend(answers.into_iter().map(|answer| (shard, answer)));
                 }

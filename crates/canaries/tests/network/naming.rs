@@ -87,3 +87,13 @@ fn a_threshold_below_the_malicious_weight_would_name_honest_shards() {
     let (_, named, _) = outcome(&mut Network::new(5, [(3, act)], 11), 2, 0);
     assert!(named.len() > 1, "{named:?}");
 }
+
+#[test]
+fn whoever_asks_or_opens_too_late_makes_nobody_look_late() {
+    for act in [Act::AsksTooLate, Act::OpensTooLate] {
+        let mut network = Network::new(5, [(3, act)], 12);
+        network.beats = 4;
+        let (_, named, late) = outcome(&mut network, 8, 1);
+        assert!(late.iter().chain(&named).all(|shard| *shard == 3), "{act:?}: {named:?} {late:?}");
+    }
+}
