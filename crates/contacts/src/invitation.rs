@@ -69,6 +69,7 @@ impl Invitation {
         payload[1..][..KNOCK_TAG_BYTES].copy_from_slice(&code.knock_tag);
         payload[1 + KNOCK_TAG_BYTES] = address.0;
         let key = PublicKey::from_bytes(code.key.bytes()).expect("any 32 bytes are an X25519 key");
+        // Fails for keys that agree on zeros alone, which a code does not have.
         let (encapped, mut context) = hpke::setup_sender_with_rng::<AesGcm256, HkdfSha256, Suite>(
             &OpModeS::Base,
             &key,
@@ -103,6 +104,7 @@ impl Invitation {
         let (version, rest) = payload.split_first()?;
         let (tag, rest) = rest.split_first_chunk()?;
         let (address, reserve) = rest.split_first()?;
+        // Bytes in reserve that are not zero mean something that this version cannot know.
         let read = *version == VERSION && reserve.iter().all(|byte| *byte == 0);
         if !read || !own.admits(tag, time) {
             return None;

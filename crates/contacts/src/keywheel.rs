@@ -101,7 +101,8 @@ impl CallKeys {
         Token::from_bytes(bytes)
     }
 
-    /// The secret of a session that this call round opens.
+    /// The secret of the session that this call round opens. It serves one session: who wants another calls in
+    /// a later round.
     #[must_use]
     pub fn session(&self) -> SessionSecret {
         SessionSecret(Key::derive(SESSION_CONTEXT, &[&self.0.0]).0)
@@ -186,6 +187,7 @@ impl Keywheel {
         if round.0 <= self.from {
             return;
         }
+        // All of them are ahead of what is kept, so there is a key for each.
         let keys: Vec<Key> = blocks(round.0).map_while(|block| self.key(block)).collect();
         *self = Self { from: round.0, keys };
     }
@@ -194,6 +196,7 @@ impl Keywheel {
         let mut kept = blocks(self.from).zip(&self.keys);
         let (block, key) = kept.find(|(block, _)| block.covers(wanted.first))?;
         let mut key = key.clone();
+        // Down from the kept block, each time into the half that has the wanted one.
         for height in (wanted.height..block.height).rev() {
             let (mut low, mut high) = (Key([0; KEY_BYTES]), Key([0; KEY_BYTES]));
             expand(TREE_CONTEXT, &[&key.0], &mut [&mut low.0, &mut high.0]);
@@ -224,6 +227,7 @@ impl Keywheel {
         let (from, rest) = rest.split_first_chunk().ok_or(WheelError::Damaged)?;
         let from = u64::from_be_bytes(*from);
         let (keys, behind) = rest.as_chunks::<KEY_BYTES>();
+        // The first round says how many blocks there are, and which.
         if !behind.is_empty() || keys.len() != blocks(from).count() {
             return Err(WheelError::Damaged);
         }

@@ -173,6 +173,7 @@ impl Phrase {
 
     /// The only small change that makes the check hold, if there is one alone.
     fn suggestion(&self) -> Option<Suggestion> {
+        // By chance, one change in 32 makes the check hold: of several nothing can be said.
         let swaps = (0..PHRASE_WORDS).flat_map(|i| (i + 1..PHRASE_WORDS).map(move |j| (i, j)));
         let swaps = swaps.filter(|&(i, j)| self.0[i] != self.0[j]).filter(|&(i, j)| {
             let mut other = self.clone();

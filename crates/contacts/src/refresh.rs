@@ -82,6 +82,7 @@ impl Refresh {
     /// Begins a refresh in a session, with a key of its own.
     #[must_use]
     pub fn begin(side: Side, session: SessionSecret, rng: &mut impl CryptoRng) -> Self {
+        // The key itself is expanded from the seed whenever it is used.
         let mut seed = Key([0; 32]);
         rng.fill_bytes(&mut seed.0);
         let decapsulation = DecapsulationKeyRejectNonContrib::from(seed.0);
@@ -159,7 +160,8 @@ impl Mixed {
         self.binding
     }
 
-    /// The confirmation, for the partner.
+    /// The confirmation, for the partner. The new root has to be kept on disk before it leaves: the partner gives the old
+    /// one up for it.
     #[must_use]
     pub fn confirmation(&self) -> [u8; CONFIRMATION_BYTES] {
         self.root.confirmation(CONFIRMATION_CONTEXT, self.side).0

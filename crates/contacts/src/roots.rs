@@ -67,6 +67,7 @@ impl Roots {
     /// The partner's call in the box of `round`, if there is one. Of several the one under the newest root.
     #[must_use]
     pub fn heard(&self, round: CallRound, published: &CallBox) -> Option<Heard> {
+        // The newest first: who calls under it has it.
         let live = self.old.iter().rev().filter(|old| round <= old.until);
         let wheels = self.pending.iter().map(|wheel| (Which::Pending, wheel));
         let wheels = wheels.chain([(Which::Current, &self.current)]);
@@ -100,6 +101,7 @@ impl Roots {
     /// Takes a refreshed root. It is used once the partner is known to have it, and understood from now on.
     pub fn refreshed(&mut self, root: &CallRoot) {
         let mut wheel = Keywheel::new(root);
+        // Nobody calls under it in rounds that were before it.
         wheel.forget_before(self.current.first());
         self.pending = Some(wheel);
     }

@@ -69,6 +69,7 @@ impl SafetyNumber {
     /// The number of two identities, in either order, and of the session in which they were told.
     #[must_use]
     pub fn new(one: &Identity, other: &Identity, session: &SessionBinding) -> Self {
+        // The order must not depend on whose screen it is.
         let (first, second) = if one <= other { (one, other) } else { (other, one) };
         let mut digits = [0; GROUPS * GROUP_BYTES];
         let mut fingerprint = [0; 32];

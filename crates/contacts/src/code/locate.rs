@@ -22,6 +22,7 @@ pub(super) fn differences(symbols: &[u8]) -> Vec<Difference> {
     if let Some((_, one)) = effects.iter().find(|(effect, _)| *effect == wrong) {
         return vec![*one];
     }
+    // Differences add up, so two of them explain what their effects add up to.
     effects.sort_unstable_by_key(|(effect, _)| *effect);
     let other = |effect: u32| {
         let at = effects.binary_search_by_key(&(effect ^ wrong), |(effect, _)| *effect).ok()?;
@@ -74,6 +75,7 @@ pub(super) fn extra(symbols: &[u8]) -> Option<usize> {
 fn effects() -> Vec<(u32, Difference)> {
     let mut column: Vec<u32> = (0..32).collect();
     let mut effects = Vec::with_capacity(SYMBOLS * 31);
+    // From the last symbol back: each place before it is one step more.
     for at in (0..SYMBOLS).rev() {
         let by = (1..32).map(|by| (column[usize::from(by)], Difference { at, by }));
         effects.extend(by);

@@ -150,6 +150,7 @@ fn wrong_length(body: &[char], symbols: &[Option<u8>]) -> CodeError {
     let place = |at: usize| PREFIX.len() + at + 1;
     let known: Option<Vec<u8>> = symbols.iter().copied().collect();
     if body.len() < SYMBOLS {
+        // One missing has one explanation; two have too many.
         let missing = known.filter(|known| known.len() + 1 == SYMBOLS);
         let missing = missing.and_then(|known| locate::missing(&known));
         return missing.map_or(CodeError::Truncated { found }, |(at, symbol)| CodeError::Missing {

@@ -25,6 +25,7 @@ fn slips(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().take(LETTERS).collect();
     let mut before = vec![0; other.len() + 1];
     let mut last: Vec<usize> = (0..=other.len()).collect();
+    // A row of the table at a time, with the two before it for letters that changed places.
     for i in 1..=one.len() {
         let mut row = vec![i];
         for j in 1..=other.len() {
