@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+
+mod formats;
+mod place;
+mod roots;
+mod seal;
+mod store_error;
+mod unlock;
+
+pub use formats::{KeyCost, KeySource};
+pub use place::{Folder, Place};
+pub use store_error::StoreError;
+pub use unlock::Unlock;
