@@ -1,16 +1,30 @@
 #![doc = include_str!("../README.md")]
 
+mod backup_item;
+mod event;
 #[cfg(test)]
 mod failing;
 mod formats;
+mod keepsake;
+mod message;
+mod piece;
 mod place;
+mod record;
 mod roots;
 mod seal;
 mod store_error;
+mod text;
 mod unlock;
 mod vault;
 
+pub use backup_item::BackupItem;
+pub use event::{Event, EventId, EventKind};
 pub use formats::{KeyCost, KeySource};
+pub use keepsake::{Keepsake, KeepsakeKind, MOST_KEEPSAKE_BYTES, MOST_NAME_BYTES, SessionState};
+pub use message::{
+    ContactId, Direction, MOST_MESSAGE_BYTES, Message, MessageId, MessageState, NoId, Progress,
+    StreamId,
+};
 pub use place::{Folder, Place};
 pub use store_error::StoreError;
 pub use unlock::Unlock;
