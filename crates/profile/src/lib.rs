@@ -12,6 +12,7 @@ mod place;
 mod record;
 mod roots;
 mod seal;
+mod store;
 mod store_error;
 mod text;
 mod unlock;
@@ -26,5 +27,9 @@ pub use message::{
     StreamId,
 };
 pub use place::{Folder, Place};
+pub use store::{
+    EventsGone, KeepsakeError, Retention, RoomError, Store, StoreCounts, StoreLimits, Submission,
+    SubmitError, Submitted,
+};
 pub use store_error::StoreError;
 pub use unlock::Unlock;

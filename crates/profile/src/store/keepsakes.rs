@@ -1,0 +1,165 @@
+//! Keepsakes and the states of sessions.
+
+use rand::CryptoRng;
+
+use super::{Batch, Store};
+use crate::keepsake::{Keepsake, KeepsakeKind, MOST_KEEPSAKE_BYTES, MOST_NAME_BYTES, SessionState};
+use crate::message::ContactId;
+use crate::place::Place;
+use crate::record::Record;
+use crate::store_error::StoreError;
+
+/// Reason why something is not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum KeepsakeError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The name is too long, or there is none.
+    #[error("a name has 1 to {MOST_NAME_BYTES} bytes")]
+    BadName,
+    /// There are too many bytes.
+    #[error("{length} bytes are too many: at most {MOST_KEEPSAKE_BYTES} are kept under a name")]
+    TooLong {
+        /// Bytes that were given.
+        length: usize,
+    },
+}
+
+impl<P: Place> Store<P> {
+    /// Keeps something under its kind and name, in the place of what has both. What was there can still be found by whoever
+    /// takes all keys and old bytes: [`replace_keepsake`](Self::replace_keepsake) makes sure of that, too.
+    ///
+    /// # Errors
+    /// If it is not kept.
+    pub fn keep_keepsake(
+        &mut self,
+        keepsake: Keepsake,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), KeepsakeError> {
+        let batch = self.batch_of(keepsake, rng)?;
+        Ok(self.keep(&batch, rng)?)
+    }
+
+    /// Likewise, and makes unreadable for good what was there before.
+    ///
+    /// # Errors
+    /// If it is not kept.
+    pub fn replace_keepsake(
+        &mut self,
+        keepsake: Keepsake,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), KeepsakeError> {
+        let batch = self.batch_of(keepsake, rng)?;
+        Ok(self.erase(&batch, rng)?)
+    }
+
+    fn batch_of(
+        &mut self,
+        keepsake: Keepsake,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Batch, KeepsakeError> {
+        self.mend(rng)?;
+        if keepsake.name.is_empty() || keepsake.name.len() > MOST_NAME_BYTES {
+            return Err(KeepsakeError::BadName);
+        }
+        check(&keepsake.bytes)?;
+        let before = self.index.keepsake(keepsake.kind, &keepsake.name);
+        let number = before.unwrap_or_else(|| self.vault.next_number());
+        Ok(Batch { puts: vec![(number, Record::Keepsake(keepsake))], ..Batch::default() })
+    }
+
+    /// Something by its kind and name.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn keepsake(&self, kind: KeepsakeKind, name: &str) -> Result<Option<Keepsake>, StoreError> {
+        let Some(number) = self.index.keepsake(kind, name) else { return Ok(None) };
+        match self.record(number)? {
+            Record::Keepsake(keepsake) => Ok(Some(keepsake)),
+            _ => Err(StoreError::damaged(format!("record {number} is no keepsake"))),
+        }
+    }
+
+    /// Everything that is kept under a name, by kind and name.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn keepsakes(&self) -> Result<Vec<Keepsake>, StoreError> {
+        let records = self.index.keepsakes().map(|number| self.record(number));
+        let keepsakes = records.filter_map(|record| match record {
+            Ok(Record::Keepsake(keepsake)) => Some(Ok(keepsake)),
+            Ok(_) => None,
+            Err(error) => Some(Err(error)),
+        });
+        keepsakes.collect()
+    }
+
+    /// Deletes something for good. Returns `false` if there was nothing of that name.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub fn delete_keepsake(
+        &mut self,
+        kind: KeepsakeKind,
+        name: &str,
+        rng: &mut impl CryptoRng,
+    ) -> Result<bool, StoreError> {
+        self.mend(rng)?;
+        let Some(number) = self.index.keepsake(kind, name) else { return Ok(false) };
+        let batch = Batch { removed: [number].into(), ..Batch::default() };
+        self.erase(&batch, rng)?;
+        Ok(true)
+    }
+
+    /// Keeps the state of a session, in the place of the one before, which nobody can read from then on.
+    ///
+    /// # Errors
+    /// If it is not kept. Nothing that depends on it may leave then.
+    pub fn keep_session(
+        &mut self,
+        state: SessionState,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), KeepsakeError> {
+        self.mend(rng)?;
+        check(&state.bytes)?;
+        let before = self.index.session(state.contact);
+        let number = before.unwrap_or_else(|| self.vault.next_number());
+        let batch = Batch { puts: vec![(number, Record::Session(state))], ..Batch::default() };
+        Ok(self.erase(&batch, rng)?)
+    }
+
+    /// The state of a contact's session.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub fn session(&self, contact: ContactId) -> Result<Option<SessionState>, StoreError> {
+        let Some(number) = self.index.session(contact) else { return Ok(None) };
+        match self.record(number)? {
+            Record::Session(state) => Ok(Some(state)),
+            _ => Err(StoreError::damaged(format!("record {number} is no session"))),
+        }
+    }
+
+    /// Deletes the state of a contact's session for good.
+    ///
+    /// # Errors
+    /// If the store cannot be written.
+    pub fn end_session(
+        &mut self,
+        contact: ContactId,
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), StoreError> {
+        self.mend(rng)?;
+        let Some(number) = self.index.session(contact) else { return Ok(()) };
+        let batch = Batch { removed: [number].into(), ..Batch::default() };
+        self.erase(&batch, rng)
+    }
+}
+
+fn check(bytes: &[u8]) -> Result<(), KeepsakeError> {
+    match bytes.len() {
+        length if length > MOST_KEEPSAKE_BYTES => Err(KeepsakeError::TooLong { length }),
+        _ => Ok(()),
+    }
+}
