@@ -2,6 +2,7 @@
 
 mod backup_item;
 mod event;
+mod exchange;
 #[cfg(test)]
 mod failing;
 mod formats;
@@ -20,6 +21,7 @@ mod vault;
 
 pub use backup_item::BackupItem;
 pub use event::{Event, EventId, EventKind};
+pub use exchange::{Arrival, ArrivalError, ContactError, Exchange, Outgoing};
 pub use formats::{KeyCost, KeySource};
 pub use keepsake::{Keepsake, KeepsakeKind, MOST_KEEPSAKE_BYTES, MOST_NAME_BYTES, SessionState};
 pub use message::{

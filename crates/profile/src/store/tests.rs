@@ -1,5 +1,6 @@
 //! Two stores that lose power at any step while messages go back and forth; keys, queues, events and days.
 
+mod conversations;
 mod rows;
 
 use antiphon_wire::Timestamp;
