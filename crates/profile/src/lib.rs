@@ -3,13 +3,18 @@
 mod backup_item;
 mod event;
 mod exchange;
+mod export;
 #[cfg(test)]
 mod failing;
+mod folder;
 mod formats;
 mod keepsake;
+mod lock;
 mod message;
+mod moment;
 mod piece;
 mod place;
+mod profile;
 mod record;
 mod roots;
 mod seal;
@@ -22,13 +27,16 @@ mod vault;
 pub use backup_item::BackupItem;
 pub use event::{Event, EventId, EventKind};
 pub use exchange::{Arrival, ArrivalError, ContactError, Exchange, Outgoing};
+pub use export::ExportError;
 pub use formats::{KeyCost, KeySource};
 pub use keepsake::{Keepsake, KeepsakeKind, MOST_KEEPSAKE_BYTES, MOST_NAME_BYTES, SessionState};
 pub use message::{
     ContactId, Direction, MOST_MESSAGE_BYTES, Message, MessageId, MessageState, NoId, Progress,
     StreamId,
 };
+pub use moment::moment;
 pub use place::{Folder, Place};
+pub use profile::{Profile, ProfileError};
 pub use store::{
     EventsGone, KeepsakeError, Retention, RoomError, Store, StoreCounts, StoreLimits, Submission,
     SubmitError, Submitted,
