@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod backup;
 mod backup_item;
 mod event;
 mod exchange;
@@ -24,6 +25,7 @@ mod text;
 mod unlock;
 mod vault;
 
+pub use backup::{BackUpError, Backup, BackupError, BackupSummary, RestoreError};
 pub use backup_item::BackupItem;
 pub use event::{Event, EventId, EventKind};
 pub use exchange::{Arrival, ArrivalError, ContactError, Exchange, Outgoing};
