@@ -6,6 +6,7 @@
 
 mod circuits;
 mod evidence;
+mod gateway_clock;
 mod timetable;
 
 use std::collections::VecDeque;
@@ -21,6 +22,7 @@ use circuits::Tally;
 pub(crate) use circuits::{Carries, Circuits};
 pub use evidence::EvidenceError;
 pub(crate) use evidence::check as check_evidence;
+use gateway_clock::GatewayClock;
 use timetable::{Departure, departure_after, departure_of, due_at, made_at};
 
 /// Rounds held at most: those whose beats run or ran last, and those of which it is not known yet whether theirs
@@ -48,6 +50,8 @@ pub(crate) struct Beats {
     left: Timestamp,
     /// Time as it was last heard of.
     heard: Timestamp,
+    /// Clock by which all of these moments are.
+    clock: GatewayClock,
 }
 
 impl Beats {
@@ -159,12 +163,17 @@ impl Beats {
         })
     }
 
-    /// Time at which cells have to be made or are overdue.
+    /// Takes note that it was `theirs` by the gateway's clock when its message came at `now`.
+    pub(crate) fn heed_clock(&mut self, now: Timestamp, theirs: Timestamp) {
+        self.clock.heed(now, theirs);
+    }
+
+    /// Time by this client's clock at which cells have to be made or are overdue.
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
         let made = self.next().map(|(_, announced, next)| made_at(&announced.beats, next.at));
         let circuits = self.held.iter().filter_map(|held| held.circuits.as_ref());
         let due = circuits.filter_map(Circuits::next_due).min();
-        made.into_iter().chain(due).min()
+        made.into_iter().chain(due).min().map(|due| self.clock.own(due))
     }
 
     /// Makes the cells that are to be made by `now`: at most one message of them. Whatever was missed is not made
@@ -175,6 +184,7 @@ impl Beats {
         conversations: &mut Conversations,
         rng: impl FnOnce() -> ErasingRng,
     ) -> Option<(Output, bool)> {
+        let now = self.clock.theirs(now);
         self.heard = now;
         let (at, announced, Departure { beat, at: leaves }) = self.next()?;
         if now < made_at(&announced.beats, leaves) {
@@ -194,7 +204,8 @@ impl Beats {
         };
         let is_new = circuits.reserve(beat);
         let (epoch, round) = (announced.epoch, announced.round);
-        Some((Output::Cells { at: leaves, epoch, round, beat, cells }, is_new))
+        let at = self.clock.own(leaves);
+        Some((Output::Cells { at, epoch, round, beat, cells }, is_new))
     }
 
     /// Takes the cells that came back in a beat at `now`. Tells of its end, unless nothing is expected of it.
@@ -207,6 +218,7 @@ impl Beats {
         events: &mut Vec<Event>,
     ) {
         let Some(at) = self.find(epoch, round) else { return };
+        let now = self.clock.theirs(now);
         let held = &mut self.held[at];
         let (Some(announced), Some(circuits)) = (held.announced, &mut held.circuits) else {
             return;
@@ -224,6 +236,7 @@ impl Beats {
         conversations: &mut Conversations,
         events: &mut Vec<Event>,
     ) {
+        let now = self.clock.theirs(now);
         self.heard = now;
         let after = self.after();
         for held in &mut self.held {

@@ -116,6 +116,7 @@ impl Client {
             ToClient::Cells { epoch, round, beat, cells } => {
                 self.cells(now, (epoch, round, beat), cells.0);
             }
+            ToClient::Clock { now: theirs } => self.beats.heed_clock(now, theirs),
         }
     }
 

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use crate::codec::{Decode, DecodeError, Encode, Reader, choice, newtype};
-use crate::{Announcement, Blob, Digest, Epoch, Round, SealStatement, Signed, SignedDocument};
+use crate::{
+    Announcement, Blob, Digest, Epoch, Round, SealStatement, Signed, SignedDocument, Timestamp,
+};
 
 /// Bytes that a client draws for a round: whoever shows them gets the round's replies over another
 /// link. Their hash goes with the onions.
@@ -134,6 +136,11 @@ choice! {
             beat: u64,
             /// Cells behind each other, in the order of the round's onions.
             cells: Blob,
+        },
+        /// The gateway's clock, by which it takes cells: to a client that links, and to all when a round opens.
+        7 = Clock {
+            /// Time at which the message is made.
+            now: Timestamp,
         },
     }
 }

@@ -232,7 +232,7 @@ pub(super) fn named(epoch: &VerifiedEpoch, identity: &IdentityKey) -> Option<Tar
 /// Round of a gateway's message.
 pub(super) fn round_of(message: &ToClient) -> Option<Round> {
     match message {
-        ToClient::Document { .. } => None,
+        ToClient::Document { .. } | ToClient::Clock { .. } => None,
         ToClient::Opened { round, .. }
         | ToClient::Replies { round, .. }
         | ToClient::Aborted { round, .. }

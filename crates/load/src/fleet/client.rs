@@ -148,7 +148,10 @@ impl Session<'_> {
     fn message(&mut self, message: ToClient) -> Option<Left> {
         match message {
             // One of all clients has documents from the coordinator, and none has circuits.
-            ToClient::Document { .. } | ToClient::Circuits { .. } | ToClient::Cells { .. } => None,
+            ToClient::Document { .. }
+            | ToClient::Circuits { .. }
+            | ToClient::Cells { .. }
+            | ToClient::Clock { .. } => None,
             ToClient::Opened { epoch, round, closes_in_ms } => {
                 self.opened(epoch, round, closes_in_ms);
                 None

@@ -130,6 +130,7 @@ impl Shard {
         for document in documents {
             self.tell(client, ToClient::Document { document });
         }
+        self.show_clock(now, [client]);
         self.show_evidence(client);
         // A client that joins while a round is open can still take part.
         for round in self.running() {
@@ -162,7 +163,19 @@ impl Shard {
         for client in idle.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.drop_client(now, client, Misconduct::Silent);
         }
+        let links = self.clients.links();
+        self.show_clock(now, links);
         self.tell_all_clients(ToClient::Opened { epoch, round, closes_in_ms });
+    }
+
+    /// Shows clients that send cells the clock by which these are in time.
+    fn show_clock(&mut self, now: Timestamp, to: impl IntoIterator<Item = ClientId>) {
+        if !self.beats_of_clients().is_classic() {
+            let message = Arc::new(ToClient::Clock { now });
+            let told =
+                to.into_iter().map(|to| Output::Client { to, message: Arc::clone(&message) });
+            self.outputs.extend(told);
+        }
     }
 
     /// The beats for which clients send cells, by what they were told of last: of several, the most.

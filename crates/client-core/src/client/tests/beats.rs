@@ -456,6 +456,26 @@ fn a_client_that_is_linked_again_shows_the_tickets_of_its_circuits_and_goes_on()
     assert!(drain(&mut net.clients[0]).is_empty());
 }
 
+/// Cells are in time by the gateway's clock, wherever the client's own is.
+#[test]
+fn a_clock_that_is_a_second_off_makes_no_cell_late() {
+    for ahead_ms in [-1000_i64, 1000] {
+        let mut net = Net::new(1);
+        net.set_up(0);
+        net.beats(2);
+        // The gateway's clock turns out to be so much ahead of the client's own.
+        let own = Timestamp(net.clients[0].next_deadline().unwrap().0 - 1);
+        let theirs = |own: Timestamp| Timestamp(own.0.saturating_add_signed(ahead_ms));
+        net.show(0, own, ToClient::Clock { now: theirs(own) });
+        let before = net.shown[0].len();
+        (0..15).for_each(|_| drop(net.cells(0)));
+        for (at, _, beat, _) in &net.shown[0][before..] {
+            assert_eq!(theirs(*at).0, net.announced(0).begins(*beat).0 - LAYER_MS);
+        }
+        assert!(net.shown[0].is_sorted_by(|one, next| one.2 < next.2), "no beat comes twice");
+    }
+}
+
 #[test]
 fn a_client_that_was_held_up_leaves_out_what_it_missed() {
     let mut net = Net::new(1);

@@ -156,6 +156,7 @@ pub(crate) fn to_client() -> impl Strategy<Value = ToClient> {
         (epoch(), round(), any::<u64>(), blob()).prop_map(|(epoch, round, beat, cells)| {
             ToClient::Cells { epoch, round, beat, cells }
         }),
+        any::<u64>().prop_map(|now| ToClient::Clock { now: Timestamp(now) }),
     ]
 }
 
