@@ -14,12 +14,14 @@ use std::sync::Arc;
 
 use antiphon_onion::{CellBytes, ErasingRng};
 use antiphon_routing::VerifiedEpoch;
-use antiphon_wire::{Announcement, Epoch, Round, Ticket, Timestamp};
+use antiphon_wire::{
+    Announcement, Decode, DecodeError, Encode, Epoch, Reader, Round, Ticket, Timestamp,
+};
 
 use crate::round::Conversations;
 use crate::{CircuitMark, Event, Output};
-use circuits::Tally;
 pub(crate) use circuits::{Carries, Circuits};
+use circuits::{Secrets, Tally};
 pub use evidence::EvidenceError;
 pub(crate) use evidence::check as check_evidence;
 use gateway_clock::GatewayClock;
@@ -46,8 +48,12 @@ pub(crate) struct Beats {
     held: VecDeque<Held>,
     /// Circuits of before a restart, until there is evidence that their round's beats run.
     kept: Vec<CircuitMark>,
+    /// Their secrets, as far as they were kept as well.
+    secrets: Vec<((Epoch, Round), Secrets)>,
     /// The last moment at which cells left. None leave at it or before it again, by whatever clock.
     left: Timestamp,
+    /// Round for which they left.
+    spoke: Option<(Epoch, Round)>,
     /// Time as it was last heard of.
     heard: Timestamp,
     /// Clock by which all of these moments are.
@@ -61,12 +67,15 @@ impl Beats {
         Self { kept, ..Self::default() }
     }
 
-    /// Marks of the circuits whose beats run, and of those of the newest round.
+    /// Marks of the circuits whose beats run, and of those of the newest round. Where these are the same, those that
+    /// had cells last come first: a successor takes over with the beat after.
     pub(crate) fn marks(&self) -> [CircuitMark; 2] {
         let mark = |held: &Held| held.circuits.as_ref().map(Circuits::mark);
+        let had_cells = |held: &&Held| Some((held.epoch.epoch(), held.round)) == self.spoke;
+        let spoke = self.held.iter().find(had_cells).and_then(mark);
         let runs = self.next().and_then(|(at, ..)| mark(&self.held[at]));
         let newest = self.held.iter().rev().find_map(mark);
-        let mut all = self.kept.iter().copied().chain(runs).chain(newest);
+        let mut all = self.kept.iter().copied().chain(spoke).chain(runs).chain(newest);
         let last = all.next_back();
         let before = all.rfind(|mark| Some(*mark) != last);
         [before.unwrap_or_default(), last.unwrap_or_default()]
@@ -136,9 +145,41 @@ impl Beats {
     fn take_kept(&mut self, epoch: &VerifiedEpoch, round: Round) -> Option<Circuits> {
         let is_it = |mark: &CircuitMark| (mark.epoch, mark.round) == (epoch.epoch(), round);
         let at = self.kept.iter().position(is_it)?;
+        let is_of_it = |(of, _): &mut ((Epoch, Round), Secrets)| *of == (epoch.epoch(), round);
+        let secrets = self.secrets.extract_if(.., is_of_it).map(|(_, secrets)| secrets).next();
         let count = 2 * usize::from(epoch.parameters().pairs_per_client);
         let cell = CellBytes::new(epoch.parameters().beats.cell_bytes).ok()?;
-        Some(Circuits::resumed(&self.kept.remove(at), cell, count))
+        Some(Circuits::resumed(&self.kept.remove(at), secrets, cell, count))
+    }
+
+    /// Appends the secrets of the circuits that are [marked](Self::marks).
+    pub(crate) fn encode_to(&self, out: &mut Vec<u8>) {
+        let marks = self.marks();
+        let is_marked = |of: (Epoch, Round)| marks.iter().any(|m| (m.epoch, m.round) == of);
+        let kept = self.secrets.iter().map(|(of, secrets)| (*of, secrets));
+        let held = self.held.iter().filter_map(|held| held.circuits.as_ref()?.secrets());
+        let all: Vec<_> = kept.chain(held).filter(|(of, _)| is_marked(*of)).collect();
+        // At most two rounds' are marked.
+        out.push(all.len() as u8);
+        for ((epoch, round), secrets) in all {
+            epoch.encode(out);
+            round.encode(out);
+            secrets.encode(out);
+        }
+    }
+
+    /// Takes up the secrets of circuits of before a restart.
+    ///
+    /// # Errors
+    /// If it is nothing that was written.
+    pub(crate) fn decode_from(&mut self, input: &mut Reader<'_>) -> Result<(), DecodeError> {
+        let mut secrets = Vec::new();
+        for _ in 0..u8::decode(input)? {
+            let of = (Decode::decode(input)?, Decode::decode(input)?);
+            secrets.push((of, Decode::decode(input)?));
+        }
+        self.secrets = secrets;
+        Ok(())
     }
 
     /// The moment after which cells may leave. Moments that are over are left out: cells that left at another one
@@ -154,7 +195,7 @@ impl Beats {
         self.held.iter().enumerate().find_map(|(at, held)| {
             let (announced_here, circuits) = (held.announced?, held.circuits.as_ref()?);
             let departure = departure_after(&announced_here, self.after());
-            let first = departure_of(&announced_here, circuits.from());
+            let first = departure_of(&announced_here, circuits.unused_from());
             let departure = if departure.beat < first.beat { first } else { departure };
             let begins = announced_here.begins(departure.beat);
             let newer = self.held.range(at + 1..).filter_map(announced);
@@ -177,13 +218,13 @@ impl Beats {
     }
 
     /// Makes the cells that are to be made by `now`: at most one message of them. Whatever was missed is not made
-    /// up for. Comes with `true` if what is [marked](Self::marks) has to be on disk first.
+    /// up for. What is [marked](Self::marks) has to be on disk first.
     pub(crate) fn make(
         &mut self,
         now: Timestamp,
         conversations: &mut Conversations,
         rng: impl FnOnce() -> ErasingRng,
-    ) -> Option<(Output, bool)> {
+    ) -> Option<Output> {
         let now = self.clock.theirs(now);
         self.heard = now;
         let (at, announced, Departure { beat, at: leaves }) = self.next()?;
@@ -202,10 +243,11 @@ impl Beats {
             // Without evidence of a newer round, as many as before that carry nothing.
             false => circuits.random(&mut rng),
         };
-        let is_new = circuits.reserve(beat);
+        circuits.reserve(beat);
         let (epoch, round) = (announced.epoch, announced.round);
+        self.spoke = Some((epoch, round));
         let at = self.clock.own(leaves);
-        Some((Output::Cells { at, epoch, round, beat, cells }, is_new))
+        Some(Output::Cells { at, epoch, round, beat, cells })
     }
 
     /// Takes the cells that came back in a beat at `now`. Tells of its end, unless nothing is expected of it.
@@ -262,6 +304,7 @@ impl Beats {
         });
         let Some(runs) = taken_over.max() else { return };
         self.kept.retain(|kept| kept.round >= runs);
+        self.secrets.retain(|((_, round), _)| *round >= runs);
         let is_under_way =
             |held: &Held| held.circuits.as_ref().is_some_and(Circuits::has_beats_under_way);
         self.held.retain(|held| held.round >= runs || is_under_way(held));
@@ -270,6 +313,7 @@ impl Beats {
     /// Gives up all circuits: nobody else has them.
     pub(crate) fn forget(&mut self, conversations: &mut Conversations) {
         self.kept.clear();
+        self.secrets.clear();
         for held in &mut self.held {
             if let Some(circuits) = held.circuits.take() {
                 circuits.abandon(conversations);

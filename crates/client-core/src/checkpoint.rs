@@ -15,8 +15,8 @@ pub struct RoundMark {
     pub round: Round,
 }
 
-/// The circuits of a round that this client has a part in. Their keys are in memory alone: after a restart, cells
-/// that carry nothing go on in them, so that the restart shows for no longer than it takes.
+/// The circuits of a round that this client has a part in. After a restart, cells go on in them with the next beat, so
+/// that it shows for no longer than it takes; they carry nothing if their [secrets](crate::Client::kept) were not kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CircuitMark {
     /// Epoch of the round.

@@ -1,6 +1,7 @@
 //! The client's machine: documents, rounds, conversations and the ledger.
 
 mod beats;
+mod kept;
 mod rounds;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -32,12 +33,15 @@ pub struct ClientConfig {
     pub queue_bytes: usize,
     /// The longest message sent or received, in bytes. Partners should agree on it.
     pub message_bytes: usize,
+    /// Bytes of whole messages kept per conversation, counted likewise, until the application
+    /// [has taken](Client::taken) them; 0 if none are kept. What there is no room for stays with the partner.
+    pub kept_bytes: usize,
 }
 
 impl ClientConfig {
     /// Messages of up to 16 MiB, twice that in a queue.
     pub const fn new(network: NetworkFile) -> Self {
-        Self { network, queue_bytes: 32 << 20, message_bytes: 16 << 20 }
+        Self { network, queue_bytes: 32 << 20, message_bytes: 16 << 20, kept_bytes: 0 }
     }
 }
 
@@ -146,19 +150,23 @@ impl Client {
         rounds.chain(self.beats.next_deadline()).min()
     }
 
-    /// Opens a conversation. It takes part from the next round on.
+    /// Opens a conversation. It takes part from the next round on. One of before a restart that had the same secret
+    /// goes on instead; others that were not opened again give way, if there is no room beside them.
     ///
     /// # Errors
     /// If it takes no pair, or if the epoch has too few pairs for it beside those that are open.
     pub fn open_conversation(&mut self, opening: &Opening) -> Result<ConversationId, OpenError> {
+        if let Some(id) = self.kept_conversation(opening) {
+            self.adopt(id, opening);
+            return Ok(id);
+        }
         if opening.pairs == 0 {
             return Err(OpenError::NoPairs);
         }
-        let open = self.conversations.values().map(|open| u32::from(open.pairs())).sum::<u32>();
-        let needed = open + u32::from(opening.pairs);
         // Before the first document, a pair is what there is sure to be.
         let document = self.documents.newest();
         let available = document.map_or(1, |epoch| epoch.parameters().pairs_per_client);
+        let needed = self.make_room(opening.pairs, available);
         if needed > u32::from(available) {
             return Err(OpenError::TooMany { needed, available });
         }
@@ -166,8 +174,9 @@ impl Client {
         self.next_conversation += 1;
         let config = &self.config;
         let (queue, message) = (config.queue_bytes, config.message_bytes);
-        let conversation =
+        let mut conversation =
             Conversation::new(opening, queue, message, &mut self.entropy.generator());
+        conversation.keep_messages(config.kept_bytes);
         self.conversations.insert(id, conversation);
         if self.ledger.left() == 0 {
             self.event(Event::Resting { charged: self.ledger.charged() });

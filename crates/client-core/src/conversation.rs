@@ -5,6 +5,7 @@ mod body;
 mod cells;
 mod instances;
 mod kdf;
+mod kept;
 mod keys;
 mod spread;
 #[cfg(test)]
@@ -20,6 +21,8 @@ pub use bare::BareMeeting;
 pub(crate) use body::{Acknowledgement, BodyKey, Fragment, equal};
 pub(crate) use cells::{BeatKeys, CellKey, CellKeys};
 pub(crate) use kdf::Key;
+pub(crate) use kept::Limits;
+use kept::SecretMark;
 pub use keys::{ConversationSecret, Role};
 
 use crate::reliability::{Carrier, Receiver, Sender};
@@ -105,6 +108,10 @@ impl BodyKeys {
 }
 
 pub(crate) struct Conversation {
+    /// Mark of its secret, from which nothing follows about it.
+    mark: SecretMark,
+    /// It is one of before a restart, and the application has not opened it again yet.
+    is_orphan: bool,
     keys: ConversationKeys,
     instances: Instances,
     /// One of the ends has begun anew: nothing but closing is left to say.
@@ -133,6 +140,8 @@ impl Conversation {
     ) -> Self {
         let (keys, schedule) = ConversationKeys::new(&opening.secret, opening.role);
         Self {
+            mark: SecretMark::of(&opening.secret),
+            is_orphan: false,
             keys,
             instances: Instances::draw(rng),
             restarted: false,

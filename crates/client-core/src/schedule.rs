@@ -4,7 +4,7 @@ mod debt;
 #[cfg(test)]
 mod tests;
 
-use antiphon_wire::Round;
+use antiphon_wire::{Decode, DecodeError, Encode, Reader, Round};
 
 use crate::conversation::Key;
 use debt::Debt;
@@ -111,5 +111,22 @@ impl Schedule {
         if self.level > Level::DENSEST || self.disturbed >= PATIENCE {
             self.level = self.level.sparser();
         }
+    }
+}
+
+impl Encode for Schedule {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.key.encode(out);
+        self.level.0.encode(out);
+        self.disturbed.encode(out);
+        self.debt.encode(out);
+    }
+}
+
+impl Decode for Schedule {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let key = Decode::decode(input)?;
+        let level = Level(u8::decode(input)?).min(Level::SPARSEST);
+        Ok(Self { key, level, disturbed: Decode::decode(input)?, debt: Decode::decode(input)? })
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use antiphon_onion::{BeatContext, CellBytes, CircuitKeys};
-use antiphon_wire::{Epoch, Round, Ticket, Timestamp};
+use antiphon_onion::{BeatContext, CellBytes, CircuitKey, CircuitKeys};
+use antiphon_wire::{Decode, DecodeError, Encode, Epoch, Reader, Round, Ticket, Timestamp};
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -62,13 +62,10 @@ impl Tally {
 }
 
 /// The keys that the circuits' cells are wrapped with, and what the circuits carry.
-struct Secrets {
+pub(super) struct Secrets {
     keys: CircuitKeys,
     carries: Vec<Carries>,
 }
-
-/// Beats for which cells are reserved on disk at once. After a crash, as many may be missed.
-const RESERVED_AT_ONCE: u64 = 4;
 
 /// The circuits that a client's onions of one round left behind.
 pub(crate) struct Circuits {
@@ -79,10 +76,8 @@ pub(crate) struct Circuits {
     ticket: Ticket,
     /// Number of circuits.
     count: usize,
-    /// Number of the first beat that has cells: others may have had theirs before a restart.
-    from: u64,
-    /// Number of the first beat that is not reserved on disk.
-    reserved: u64,
+    /// Number of the first beat for which no cells were made: none are made for one before it again.
+    unused_from: u64,
     /// Erased once the round's last beat is back. Cells are random then.
     secrets: Option<Secrets>,
     under_way: BTreeMap<u64, UnderWay>,
@@ -99,36 +94,41 @@ impl Circuits {
         debug_assert_eq!(keys.len(), carries.len(), "a use for each circuit");
         let count = carries.len();
         let secrets = Some(Secrets { keys, carries });
-        let (from, reserved, under_way) = (0, 0, BTreeMap::new());
-        Self { epoch, round, cell, ticket, count, from, reserved, secrets, under_way }
+        let (unused_from, under_way) = (0, BTreeMap::new());
+        Self { epoch, round, cell, ticket, count, unused_from, secrets, under_way }
     }
 
-    /// `count` circuits of before a restart. Their keys are gone, and their cells carry nothing.
-    pub(crate) fn resumed(mark: &CircuitMark, cell: CellBytes, count: usize) -> Self {
+    /// `count` circuits of before a restart, with the secrets that were kept. Without any, their cells carry nothing.
+    pub(super) fn resumed(
+        mark: &CircuitMark,
+        secrets: Option<Secrets>,
+        cell: CellBytes,
+        count: usize,
+    ) -> Self {
         let CircuitMark { epoch, round, ticket, unused_from } = *mark;
-        let (from, reserved) = (unused_from, unused_from);
-        let (secrets, under_way) = (None, BTreeMap::new());
-        Self { epoch, round, cell, ticket, count, from, reserved, secrets, under_way }
+        let secrets = secrets.filter(|secrets| secrets.carries.len() == count);
+        Self { epoch, round, cell, ticket, count, unused_from, secrets, under_way: BTreeMap::new() }
+    }
+
+    /// Epoch and round that the circuits are of, and the secrets, unless these are erased.
+    pub(super) fn secrets(&self) -> Option<((Epoch, Round), &Secrets)> {
+        self.secrets.as_ref().map(|secrets| ((self.epoch, self.round), secrets))
     }
 
     /// What a restarted client needs to go on.
     pub(crate) fn mark(&self) -> CircuitMark {
         let (epoch, round, ticket) = (self.epoch, self.round, self.ticket);
-        CircuitMark { epoch, round, ticket, unused_from: self.reserved }
+        CircuitMark { epoch, round, ticket, unused_from: self.unused_from }
     }
 
-    /// Number of the first beat that has cells.
-    pub(crate) fn from(&self) -> u64 {
-        self.from
+    /// Number of the first beat for which cells may be made.
+    pub(crate) fn unused_from(&self) -> u64 {
+        self.unused_from
     }
 
-    /// Reserves beat `beat`. Returns `true` if that has to be on disk before its cells leave.
-    pub(crate) fn reserve(&mut self, beat: u64) -> bool {
-        let is_new = beat >= self.reserved;
-        if is_new {
-            self.reserved = beat.saturating_add(RESERVED_AT_ONCE);
-        }
-        is_new
+    /// Takes note that cells are made for beat `beat`.
+    pub(crate) fn reserve(&mut self, beat: u64) {
+        self.unused_from = self.unused_from.max(beat.saturating_add(1));
     }
 
     pub(crate) fn has_beats_under_way(&self) -> bool {
@@ -308,5 +308,46 @@ impl Meeting {
         if let Some(conversation) = conversations.get_mut(&self.conversation) {
             conversation.finish_beat(self.number, &came);
         }
+    }
+}
+
+impl Encode for Secrets {
+    fn encode(&self, out: &mut Vec<u8>) {
+        let layers = self.keys.of(0).len();
+        out.extend([layers as u8, self.carries.len() as u8]);
+        for (circuit, carries) in self.carries.iter().enumerate() {
+            self.keys.of(circuit).iter().for_each(|key| key.as_bytes().encode(out));
+            match carries {
+                Carries::Idle => out.push(0),
+                Carries::Conversation { id, keys } => {
+                    out.push(1);
+                    id.0.encode(out);
+                    keys.encode(out);
+                }
+            }
+        }
+    }
+}
+
+impl Decode for Secrets {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let (layers, count) = (u8::decode(input)?, u8::decode(input)?);
+        if layers == 0 || count == 0 {
+            return Err(DecodeError::OutOfRange("number of circuits or of their layers"));
+        }
+        let (mut keys, mut carries) = (Vec::new(), Vec::new());
+        for _ in 0..count {
+            for _ in 0..layers {
+                keys.push(CircuitKey::from_bytes(Decode::decode(input)?));
+            }
+            carries.push(match u8::decode(input)? {
+                0 => Carries::Idle,
+                _ => Carries::Conversation {
+                    id: ConversationId(Decode::decode(input)?),
+                    keys: Decode::decode(input)?,
+                },
+            });
+        }
+        Ok(Self { keys: CircuitKeys::of_circuits(layers.into(), keys), carries })
     }
 }

@@ -40,11 +40,10 @@ impl Client {
         let entropy = &mut self.entropy;
         let made = self.beats.make(now, &mut self.conversations, || entropy.generator());
         self.outputs.extend(events.into_iter().map(Output::Event));
-        let Some((cells, is_new)) = made else { return };
-        if is_new {
-            // Before the cells: a client that starts again makes none for a beat that has had some.
-            self.outputs.extend(self.checkpoint().map(Output::Persist));
-        }
+        let Some(cells) = made else { return };
+        // Before the cells: a client that starts again makes none for a beat that has had some, and what they
+        // acknowledge, or carry for the first time, is kept.
+        self.outputs.extend(self.checkpoint().map(Output::Persist));
         self.outputs.push_back(cells);
     }
 

@@ -1,7 +1,7 @@
 //! The keys of a circuit's cells, and their sealing from end to end.
 
 use antiphon_onion::{BeatContext, CircuitKey, CircuitKeys, forward_cells};
-use antiphon_wire::{Layer, TAG_BYTES};
+use antiphon_wire::{Decode, DecodeError, Encode, Layer, Reader, TAG_BYTES};
 use subtle::ConstantTimeEq;
 
 use super::body::Content;
@@ -74,6 +74,21 @@ impl CellKeys {
     pub(crate) fn take(&mut self, beat: u64) -> Option<BeatKeys> {
         let (mine, partners) = (self.mine.take(beat)?, self.partners.take(beat)?);
         Some(BeatKeys { mine: CellKey(mine), partners: CellKey(partners) })
+    }
+}
+
+impl Encode for CellKeys {
+    fn encode(&self, out: &mut Vec<u8>) {
+        // The most beats that a round can have.
+        let last = u64::from(u16::MAX);
+        self.mine.encode_to(last, out);
+        self.partners.encode_to(last, out);
+    }
+}
+
+impl Decode for CellKeys {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { mine: Decode::decode(input)?, partners: Decode::decode(input)? })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The start of each end that a body is from, so that an end that began anew is noticed.
 
+use antiphon_wire::{Decode, DecodeError, Encode, Reader};
 use rand::{CryptoRng, RngExt as _};
 
 /// Speaker and listener of a body. Numbers are drawn for each start of an end, never 0.
@@ -40,6 +41,19 @@ impl Instances {
             0 => Speaker::New,
             _ => Speaker::Known,
         }
+    }
+}
+
+impl Encode for Instances {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.own.encode(out);
+        self.partners.encode(out);
+    }
+}
+
+impl Decode for Instances {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { own: Decode::decode(input)?, partners: Decode::decode(input)? })
     }
 }
 

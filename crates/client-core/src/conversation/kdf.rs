@@ -1,10 +1,23 @@
 //! Key derivation of conversations: BLAKE3 in key derivation mode, leaving nothing behind.
 
+use antiphon_wire::{Decode, DecodeError, Encode, Reader};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// 32 secret bytes, erased when dropped.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub(crate) struct Key(pub(crate) [u8; 32]);
+
+impl Encode for Key {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+    }
+}
+
+impl Decode for Key {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Decode::decode(input).map(Self)
+    }
+}
 
 impl Key {
     /// The key that follows from `material` in this context.

@@ -1,6 +1,6 @@
 //! The dead drops and body keys of one round, from a shared secret.
 
-use antiphon_wire::{DEAD_DROP_BYTES, Epoch, Round};
+use antiphon_wire::{DEAD_DROP_BYTES, Decode, DecodeError, Encode, Epoch, Reader, Round};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::body::BodyKey;
@@ -59,6 +59,10 @@ impl ConversationKeys {
         (Self { role, epochs, rounds: None }, schedule)
     }
 
+    pub(crate) fn role(&self) -> Role {
+        self.role
+    }
+
     /// Hands out the keys of `2 * pairs` deposits in a round, in order, and erases all that could give them
     /// again, or those of an earlier round. Returns `None` if that has happened already.
     pub(crate) fn take(
@@ -100,6 +104,41 @@ impl ConversationKeys {
     /// Erases the keys of a round in which the conversation does not meet, and of all before it.
     pub(crate) fn skip(&mut self, epoch: Epoch, round: Round) {
         self.take(epoch, round, 0);
+    }
+}
+
+impl Encode for ConversationKeys {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.role.encode(out);
+        self.epochs.encode_to(u64::MAX, out);
+        out.push(u8::from(self.rounds.is_some()));
+        if let Some((epoch, rounds)) = &self.rounds {
+            epoch.encode(out);
+            rounds.encode_to(u64::MAX, out);
+        }
+    }
+}
+
+impl Decode for ConversationKeys {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let (role, epochs) = (Decode::decode(input)?, Decode::decode(input)?);
+        let rounds = match u8::decode(input)? {
+            0 => None,
+            _ => Some((Decode::decode(input)?, Decode::decode(input)?)),
+        };
+        Ok(Self { role, epochs, rounds })
+    }
+}
+
+impl Encode for Role {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(*self == Self::Second));
+    }
+}
+
+impl Decode for Role {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(if u8::decode(input)? == 0 { Self::First } else { Self::Second })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Whether the two circuits of a pair carry the same fragment or two.
 
+use antiphon_wire::{Decode, DecodeError, Encode, Reader};
+
 /// Cells lost among the last 32 beyond which a pair's circuits carry the same: more than a quarter.
 const MOST_LOST: u32 = 8;
 
@@ -21,6 +23,18 @@ impl Spread {
     /// does: with one of two circuits dead, half of all that was sent once would wait to be sent again.
     pub(crate) fn repeats(&self) -> bool {
         self.lost.count_ones() > MOST_LOST
+    }
+}
+
+impl Encode for Spread {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.lost.encode(out);
+    }
+}
+
+impl Decode for Spread {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { lost: Decode::decode(input)? })
     }
 }
 

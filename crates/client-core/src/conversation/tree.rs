@@ -1,5 +1,7 @@
 //! A secret for every number, of which the used ones can be erased.
 
+use antiphon_wire::{Decode, DecodeError, Encode, Reader};
+
 use super::kdf::{Key, expand};
 
 const TREE_CONTEXT: &str = "Antiphon 2026 conversation tree";
@@ -54,6 +56,35 @@ impl ForwardTree {
         }
         None
     }
+
+    /// Appends what gives the numbers up to `last` that are left.
+    pub(crate) fn encode_to(&self, last: u64, out: &mut Vec<u8>) {
+        let nodes = self.nodes.iter().filter(|node| node.first <= last);
+        // There are at most 65.
+        out.push(nodes.clone().count() as u8);
+        for node in nodes {
+            node.first.encode(out);
+            out.push(node.height as u8);
+            node.key.encode(out);
+        }
+    }
+}
+
+impl Decode for ForwardTree {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let mut nodes = Vec::<Node>::with_capacity(u64::BITS as usize + 2);
+        for _ in 0..u8::decode(input)? {
+            let (first, height) = (u64::decode(input)?, u32::from(u8::decode(input)?));
+            let is_aligned = first.trailing_zeros() >= height;
+            let follows =
+                nodes.last().is_none_or(|last| first < last.first && height < last.height);
+            if height > u64::BITS || !is_aligned || !follows {
+                return Err(DecodeError::OutOfRange("a subtree"));
+            }
+            nodes.push(Node { first, height, key: Decode::decode(input)? });
+        }
+        Ok(Self { nodes })
+    }
 }
 
 #[cfg(test)]
@@ -79,6 +110,16 @@ mod tests {
 
     proptest! {
         #[test]
+        fn any_bytes_are_a_tree_or_refused(bytes: Vec<u8>, number: u64) {
+            if let Ok(mut tree) = ForwardTree::from_bytes(&bytes) {
+                let mut kept = Vec::new();
+                tree.encode_to(u64::MAX, &mut kept);
+                prop_assert_eq!(kept, bytes);
+                let _ = tree.take(number);
+            }
+        }
+
+        #[test]
         fn how_one_got_there_does_not_matter(mut stops: Vec<u64>, target: u64) {
             stops.retain(|&stop| stop < target);
             stops.sort_unstable();
@@ -87,6 +128,10 @@ mod tests {
                 slow.take(stop);
             }
             prop_assert!(slow.nodes.len() <= 65);
+            let mut kept = Vec::new();
+            slow.encode_to(target, &mut kept);
+            let mut again = ForwardTree::from_bytes(&kept).unwrap();
+            prop_assert_eq!(again.take(target).map(|key| key.0), tree().take(target).map(|key| key.0));
             let (Some(slow), Some(fast)) = (slow.take(target), tree().take(target)) else {
                 return Err(TestCaseError::fail("the target is still to come"));
             };

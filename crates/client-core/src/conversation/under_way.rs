@@ -20,6 +20,11 @@ impl UnderWay {
         number
     }
 
+    /// Number of meetings of which nothing is known yet.
+    pub(crate) fn len(&self) -> usize {
+        self.meetings.len()
+    }
+
     /// Takes note that a meeting is over. Returns the first that was not when it was planned: the partner's
     /// part in it told what had arrived in those before.
     pub(crate) fn end(&mut self, meeting: u64) -> u64 {

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use antiphon_wire::{Blob, Decode, DecodeError, Encode, Reader};
+
 use super::{Carrier, WINDOW};
 use crate::conversation::{Acknowledgement, Fragment};
 
@@ -220,6 +222,99 @@ impl Sender {
         let ways = self.flight.iter_mut().map(|flight| flight.way(carrier));
         ways.filter(|way| way.sent < settled).for_each(|way| way.due = true);
     }
+}
+
+/// What an end that starts again needs to go on. What was under way then is sent again.
+impl Sender {
+    /// Number that the next message gets.
+    pub(crate) fn next_message(&self) -> MessageId {
+        MessageId(self.next_id)
+    }
+
+    /// Messages that are not acknowledged, and the bytes that each takes up in the queue.
+    pub(crate) fn unacknowledged(&self) -> impl Iterator<Item = (MessageId, usize)> {
+        let under_way = self.flight.iter().filter_map(|flight| flight.ends);
+        let waiting = self.waiting.iter().map(|message| {
+            let bytes = message.bytes.len() + MESSAGE_BYTES;
+            (message.id, bytes)
+        });
+        under_way.chain(waiting)
+    }
+
+    /// Bytes of messages that are not acknowledged.
+    pub(crate) fn bytes(&self) -> usize {
+        self.queued
+    }
+
+    pub(crate) fn encode_to(&self, out: &mut Vec<u8>) {
+        self.base.encode(out);
+        self.next_id.encode(out);
+        // A window's.
+        out.push(self.flight.len() as u8);
+        for Flight { payload, ends, arrived, .. } in &self.flight {
+            append(payload, out);
+            out.push(u8::from(*arrived) | u8::from(ends.is_some()) << 1);
+            if let Some((id, bytes)) = ends {
+                id.0.encode(out);
+                // Queues are shorter than 2^32 bytes.
+                (*bytes as u32).encode(out);
+            }
+        }
+        // Messages take up 64 bytes and more of a queue of bytes.
+        (self.waiting.len() as u32).encode(out);
+        for Outgoing { id, bytes, sent } in &self.waiting {
+            id.0.encode(out);
+            append(bytes, out);
+            (*sent as u32).encode(out);
+        }
+    }
+
+    /// Reads what was written.
+    ///
+    /// # Errors
+    /// If it is nothing that was.
+    pub(crate) fn decode(
+        input: &mut Reader<'_>,
+        queue_limit: usize,
+        message_limit: usize,
+    ) -> Result<Self, DecodeError> {
+        let mut sender = Self::new(queue_limit, message_limit);
+        sender.base = Decode::decode(input)?;
+        sender.next_id = Decode::decode(input)?;
+        let flight = u8::decode(input)?;
+        if u32::from(flight) > WINDOW || sender.base > u32::MAX - WINDOW {
+            return Err(DecodeError::OutOfRange("number of fragments under way"));
+        }
+        for _ in 0..flight {
+            let Blob(payload) = Decode::decode(input)?;
+            let bits = u8::decode(input)?;
+            let ends = match bits & 2 {
+                0 => None,
+                _ => Some((MessageId(Decode::decode(input)?), u32::decode(input)? as usize)),
+            };
+            // Nobody knows what arrived of what was under way.
+            let ways = [Way { due: true, sent: 0 }; 2];
+            sender.flight.push_back(Flight { payload, ends, ways, arrived: bits & 1 == 1 });
+        }
+        for _ in 0..u32::decode(input)? {
+            let (id, Blob(bytes)) = (MessageId(Decode::decode(input)?), Decode::decode(input)?);
+            let sent = u32::decode(input)? as usize;
+            if sent > bytes.len() {
+                return Err(DecodeError::OutOfRange("bytes sent of a message"));
+            }
+            sender.waiting.push_back(Outgoing { id, bytes, sent });
+        }
+        let all = sender.unacknowledged().map(|(_, bytes)| bytes);
+        sender.queued = all.fold(0, usize::saturating_add);
+        Ok(sender)
+    }
+}
+
+/// Bytes behind their 32-bit length.
+pub(super) fn append(bytes: &[u8], out: &mut Vec<u8>) {
+    // Queues are shorter than 2^32 bytes.
+    (bytes.len() as u32).encode(out);
+    out.extend_from_slice(bytes);
 }
 
 #[cfg(test)]

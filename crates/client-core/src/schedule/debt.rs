@@ -1,5 +1,7 @@
 //! The levels that a conversation's charged meetings of late still forbid.
 
+use antiphon_wire::{Decode, DecodeError, Encode, Reader};
+
 use super::Level;
 
 /// Rounds for which a charged meeting is remembered: as many as lie between two meetings at the sparsest
@@ -32,5 +34,17 @@ impl Debt {
         let beyond = self.0.saturating_sub(FREE * ROUNDS_EACH);
         let levels = beyond.div_ceil(A_LEVEL * ROUNDS_EACH);
         Level(levels.min(Level::SPARSEST.0.into()) as u8)
+    }
+}
+
+impl Encode for Debt {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+    }
+}
+
+impl Decode for Debt {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Decode::decode(input).map(Self)
     }
 }
