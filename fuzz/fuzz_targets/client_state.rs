@@ -14,12 +14,12 @@ use formats::{SLOT_BYTES, STATE_BYTES, Slot, StateContent};
 
 fn check(bytes: &[u8]) {
     if let Some(state) = StateContent::parse(bytes) {
-        assert_eq!(bytes.len(), STATE_BYTES);
+        assert_eq!(bytes.len(), STATE_BYTES + state.sealed.len());
         assert_eq!(state.render(), bytes);
     }
     if let Some(slot) = Slot::parse(bytes) {
         assert_eq!(bytes.len(), SLOT_BYTES);
-        assert_eq!(slot.render(), bytes);
+        assert_eq!(slot.render()[..], *bytes);
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::driver::{Command, Driver, Handles};
 use crate::event::{Event, Events, Status};
-use crate::state_file::{StateFile, StateOrigin};
+use crate::state_file::{StartState, StateFile, StateOrigin};
 use crate::used_secrets::UsedSecrets;
 use crate::{ClientConfig, ConnectError, Conversation, StateError};
 
@@ -86,19 +86,20 @@ impl Client {
         config: ClientConfig,
         ready: Option<oneshot::Sender<Result<(), ConnectError>>>,
     ) -> Result<Self, StateError> {
-        let (state, restored, origin) = match &config.state {
+        let (state, start) = match &config.state {
             Some(file) => {
                 let (witness, now) = (config.witness.clone(), SystemClock::now());
                 let opened = StateFile::open(file, witness, &config.network, now, &mut entropy())?;
-                let (state, restored, origin) = opened;
+                let (state, start) = opened;
                 let used = state.used_secrets()?;
-                ((Some(state), used), restored, origin)
+                ((Some(state), used), start)
             }
             None => {
                 tracing::warn!("no state file: a restart forgets what conversations have cost");
-                ((None, UsedSecrets::in_memory()), None, StateOrigin::Fresh)
+                ((None, UsedSecrets::in_memory()), StartState::FRESH)
             }
         };
+        let origin = start.origin;
         if origin == StateOrigin::Restored {
             tracing::warn!(
                 "the state file was copied, moved or restored from a backup, so that nobody knows what \
@@ -111,13 +112,17 @@ impl Client {
         let (events, _) = broadcast::channel(EVENTS);
         let weak_events = events.downgrade();
         let handles = Handles { commands: commands.downgrade(), inbound, events, ready };
-        let (driver, status) = Driver::new(config, state, restored, handles);
+        let (driver, status) = Driver::new(config, state, start, handles);
         let task = Task(tokio::spawn(driver.run()));
         Ok(Self { commands, events: weak_events, status, origin, task })
     }
 
     /// Opens a conversation. It takes part from the next round on. Both ends agree on all options but
     /// the role. A secret serves one conversation only.
+    ///
+    /// With a state file, conversations go on when the client starts again, and take part at once. Opened with the same
+    /// secret, such a one is the application's again: see [`Conversation::next_message`] for what to send anew. One
+    /// that is not wanted any more has to be opened and closed.
     ///
     /// # Errors
     /// If there is no room for it, its secret was used before, or the client is gone.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use antiphon_client_core::{ConversationId, MessageId, SendError as CoreSendError};
@@ -87,6 +88,16 @@ pub struct ConversationSender {
 }
 
 impl ConversationSender {
+    pub(crate) fn new(
+        id: ConversationId,
+        commands: mpsc::Sender<Command>,
+        room: Arc<Semaphore>,
+        longest: u32,
+        held: Arc<()>,
+    ) -> Self {
+        Self { id, commands, room, longest, _held: held }
+    }
+
     /// Queues a message of any content; it can be empty. Waits while the queue is full. Returns once
     /// it is queued; the [`Delivery`] tells when the partner has it. Dropping the future before it
     /// returns may or may not send the message.
@@ -184,29 +195,83 @@ impl fmt::Debug for ConversationSender {
     }
 }
 
+/// A message of the partner that the application has not taken yet: if the client starts again before, it comes once
+/// more, with the same number.
+#[derive(Debug)]
+pub struct Arrival {
+    number: u64,
+    message: Vec<u8>,
+    taken: Arc<AtomicU64>,
+}
+
+impl Arrival {
+    /// Number of the message among all that the partner sent in the conversation, from 0.
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The message.
+    pub fn message(&self) -> &[u8] {
+        &self.message
+    }
+
+    /// Takes the message for good, once the application needs it no more or has it on disk.
+    pub fn take(self) -> Vec<u8> {
+        self.taken.fetch_max(self.number + 1, Ordering::Relaxed);
+        self.message
+    }
+}
+
 /// The receiving half of a conversation.
 pub struct ConversationReceiver {
     inbox: mpsc::Receiver<Arrived>,
     /// The message behind a gap that was told of.
     behind_gap: Option<Arrived>,
+    /// Number of the next message.
+    number: u64,
+    taken: Arc<AtomicU64>,
     _held: Arc<()>,
 }
 
 impl ConversationReceiver {
+    pub(crate) fn new(
+        inbox: mpsc::Receiver<Arrived>,
+        taken: Arc<AtomicU64>,
+        held: Arc<()>,
+    ) -> Self {
+        let number = taken.load(Ordering::Relaxed);
+        Self { inbox, behind_gap: None, number, taken, _held: held }
+    }
+
     /// The next message: whole, in order, once. The future may be dropped and called again without
-    /// losing anything.
+    /// losing anything. With the process, a message that was received is gone: see [`arrival`](Self::arrival) for
+    /// an application that keeps them.
     ///
     /// # Errors
     /// See [`ReceiveError`].
     pub async fn receive(&mut self) -> Result<Vec<u8>, ReceiveError> {
+        self.arrival().await.map(Arrival::take)
+    }
+
+    /// The next message, which the client keeps in its state file until it is [taken](Arrival::take). An application that
+    /// stores messages with their numbers before it takes them has each of them once, whenever it is killed.
+    ///
+    /// # Errors
+    /// See [`ReceiveError`].
+    pub async fn arrival(&mut self) -> Result<Arrival, ReceiveError> {
         // A gap is told of once, before the message behind it.
         let mut arrived = match self.behind_gap.take() {
             Some(arrived) => arrived,
             None => self.inbox.recv().await.ok_or(ReceiveError::Closed)?,
         };
         match std::mem::take(&mut arrived.missed_before) {
-            0 => Ok(arrived.message),
+            0 => {
+                let number = self.number;
+                self.number += 1;
+                Ok(Arrival { number, message: arrived.message, taken: Arc::clone(&self.taken) })
+            }
             missed => {
+                self.number += missed;
                 self.behind_gap = Some(arrived);
                 Err(ReceiveError::Missed(missed))
             }
@@ -225,6 +290,7 @@ impl fmt::Debug for ConversationReceiver {
 pub struct Conversation {
     sender: ConversationSender,
     receiver: ConversationReceiver,
+    next_message: MessageId,
 }
 
 impl Conversation {
@@ -242,6 +308,14 @@ impl Conversation {
     /// See [`ReceiveError`].
     pub async fn receive(&mut self) -> Result<Vec<u8>, ReceiveError> {
         self.receiver.receive().await
+    }
+
+    /// The next message, kept until it is taken. See [`ConversationReceiver::arrival`].
+    ///
+    /// # Errors
+    /// See [`ReceiveError`].
+    pub async fn arrival(&mut self) -> Result<Arrival, ReceiveError> {
+        self.receiver.arrival().await
     }
 
     /// Meets in every round for a start once more. See [`ConversationSender::meet_now`].
@@ -270,15 +344,18 @@ impl Conversation {
         self.sender.id
     }
 
+    /// The number that the first message sent through this value gets. If the conversation goes on from before a restart,
+    /// all messages below it are under way or delivered, and whatever was sent after those is to be sent again: a message is
+    /// kept for a restart from the next beat or round on.
+    pub const fn next_message(&self) -> MessageId {
+        self.next_message
+    }
+
     pub(crate) fn new(
-        id: ConversationId,
-        commands: mpsc::Sender<Command>,
-        room: Arc<Semaphore>,
-        longest: u32,
-        inbox: mpsc::Receiver<Arrived>,
-        held: Arc<()>,
+        sender: ConversationSender,
+        receiver: ConversationReceiver,
+        next_message: MessageId,
     ) -> Self {
-        let sender = ConversationSender { id, commands, room, longest, _held: Arc::clone(&held) };
-        Self { sender, receiver: ConversationReceiver { inbox, behind_gap: None, _held: held } }
+        Self { sender, receiver, next_message }
     }
 }

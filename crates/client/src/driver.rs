@@ -28,7 +28,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::event::{Event, Status};
 use crate::pace::Pace;
-use crate::state_file::StateFile;
+use crate::state_file::{StartState, StateFile};
 use crate::used_secrets::UsedSecrets;
 use crate::{ClientConfig, ConnectError, Gateway};
 pub(crate) use conversations::{Command, Outgoing};
@@ -96,12 +96,12 @@ impl Driver {
     pub(crate) fn new(
         config: ClientConfig,
         (state, used_secrets): (Option<StateFile>, UsedSecrets),
-        restored: Option<Checkpoint>,
+        start: StartState,
         handles: Handles,
     ) -> (Self, watch::Receiver<Status>) {
-        let core = Core::new(core_config(&config), restored, EntropySource::new(entropy()));
+        let kept = start.checkpoint.filter(|kept| kept.gateway != NOBODY);
+        let core = begin(core_config(&config, state.is_some()), start);
         let (status, shown) = watch::channel(status_of(&core, None));
-        let kept = restored.filter(|kept| kept.gateway != NOBODY);
         let driver = Self {
             connect_by: Instant::now() + config.connect_within,
             gateways: policy_of(config.gateway, kept),
@@ -274,7 +274,10 @@ impl Driver {
     async fn write(&mut self, checkpoint: Checkpoint) -> io::Result<()> {
         let checkpoint = Checkpoint { gateway: self.gateway.unwrap_or(NOBODY), ..checkpoint };
         let Some(state) = self.state.clone() else { return Ok(()) };
-        spawn_blocking(move || state.write(&checkpoint)).await.map_err(io::Error::other)?
+        self.note_taken();
+        let kept = self.core().kept();
+        let write = move || state.write(&checkpoint, &kept, &mut entropy());
+        spawn_blocking(write).await.map_err(io::Error::other)?
     }
 
     /// Writes the checkpoint once no round is in flight. The ledger holds no reserve then, and a restart need
@@ -319,8 +322,21 @@ fn policy_of(gateway: Gateway, kept: Option<Checkpoint>) -> GatewayPolicy {
     }
 }
 
-fn core_config(config: &ClientConfig) -> CoreConfig {
+/// The state machine, with whatever goes on from before a restart.
+fn begin(config: CoreConfig, start: StartState) -> Core {
+    let mut core = Core::new(config, start.checkpoint, EntropySource::new(entropy()));
+    // A state file that was never written with any has nothing.
+    if let Some(kept) = start.kept.filter(|kept| !kept.is_empty())
+        && let Err(error) = core.resume(&kept)
+    {
+        tracing::error!(%error, "conversations of before the restart are lost");
+    }
+    core
+}
+
+fn core_config(config: &ClientConfig, keeps: bool) -> CoreConfig {
     CoreConfig {
+        kept_bytes: if keeps { config.inbox_bytes as usize } else { 0 },
         network: config.network.clone(),
         queue_bytes: config.queue_bytes as usize,
         message_bytes: config.longest_message() as usize,

@@ -5,14 +5,17 @@ use proptest::prelude::*;
 use super::*;
 
 fn state() -> impl Strategy<Value = StateContent> {
-    let parts = (any::<[u8; 32]>(), any::<([u8; 16], u64)>(), any::<(u64, u64, [u32; 4], u64)>());
-    parts.prop_map(|(network, (instance, number), (epoch, round, counts, after))| {
+    let sealed = prop::collection::vec(any::<u8>(), 0..60);
+    let parts = any::<([u8; 32], ([u8; 16], u64), (u64, u64, [u32; 4], u64))>();
+    (parts, sealed).prop_map(|((network, (instance, number), rest), sealed)| {
+        let (epoch, round, counts, after) = rest;
         let mark = RoundMark { epoch: Epoch(epoch), round: Round(round) };
         let epochs_after = Timestamp(after);
         let [charged, extended, attempts, attempts_extended] = counts;
         StateContent {
             network: Digest(network),
-            record: Witnessed { instance, number },
+            record: Record { instance, number },
+            sealed,
             checkpoint: Checkpoint {
                 mark,
                 charged,
@@ -27,10 +30,13 @@ fn state() -> impl Strategy<Value = StateContent> {
 }
 
 fn slot() -> impl Strategy<Value = Slot> {
-    any::<([u8; 24], [u8; 16], u64)>().prop_map(|(origin, instance, number)| {
-        let newest = Witnessed { instance, number };
-        Slot { origin, newest }
-    })
+    any::<([u8; 24], [u8; 16], u64, [[u8; 32]; 2])>().prop_map(
+        |(origin, instance, number, keys)| {
+            let [key, next] = keys.map(StateKey);
+            let witnessed = Witnessed { newest: Record { instance, number }, key, next };
+            Slot { origin, witnessed }
+        },
+    )
 }
 
 /// With the right hash behind it, so that more than the hash is tried.
@@ -46,9 +52,10 @@ proptest! {
         state in state(), slot in slot(), at: prop::sample::Index, flip in 1..=255u8,
     ) {
         let mut bytes = state.render();
-        prop_assert_eq!(bytes.len(), STATE_BYTES);
+        prop_assert_eq!(bytes.len(), STATE_BYTES + state.sealed.len());
+        let damaged = at.index(bytes.len());
         prop_assert_eq!(StateContent::parse(&bytes), Some(state));
-        bytes[at.index(STATE_BYTES)] ^= flip;
+        bytes[damaged] ^= flip;
         prop_assert_eq!(StateContent::parse(&bytes), None);
         let mut bytes = slot.render();
         prop_assert_eq!(bytes.len(), SLOT_BYTES);
@@ -68,10 +75,15 @@ proptest! {
         state in state(), slot in slot(), at: prop::sample::Index, flip in 1..=255u8,
         more in prop::collection::vec(any::<u8>(), 0..40), cut: prop::sample::Index,
     ) {
-        for whole in [state.render(), slot.render()] {
+        // What is sealed has any length, and is held to it by its seal.
+        let whole = StateContent { sealed: Vec::new(), ..state }.render();
+        for (whole, longer) in [(&whole[..], &[][..]), (&slot.render()[..], &b"x"[..])] {
             let content = &whole[..whole.len() - 32];
             let shorter = &content[..cut.index(content.len())];
-            let longer = [content, &more[..], b"x"].concat();
+            let longer = match longer {
+                [] => shorter.to_vec(),
+                _ => [content, &more[..], longer].concat(),
+            };
             for bytes in [shorter.to_vec(), longer, more.clone()] {
                 let bytes = with_hash(bytes);
                 prop_assert_eq!(StateContent::parse(&bytes), None);

@@ -10,6 +10,7 @@ mod formats;
 mod inbox;
 mod options;
 mod pace;
+mod seal;
 mod state_file;
 mod used_secrets;
 mod witness;
@@ -24,11 +25,11 @@ pub use antiphon_wire::{Epoch, IdentityKey, NetworkFile, Round};
 pub use client::{Client, ClientGone, OpenConversationError};
 pub use connect_error::ConnectError;
 pub use conversation::{
-    Conversation, ConversationReceiver, ConversationSender, Delivery, ReceiveError, SendError,
-    Undelivered,
+    Arrival, Conversation, ConversationReceiver, ConversationSender, Delivery, ReceiveError,
+    SendError, Undelivered,
 };
 pub use event::{Event, Events, Status};
-pub use formats::Witnessed;
+pub use formats::{Record, StateKey, Witnessed};
 pub use options::{ClientConfig, Coordinator, Gateway};
 pub use pace::Pace;
 pub use state_file::{StateError, StateOrigin};

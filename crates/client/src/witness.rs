@@ -8,11 +8,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use antiphon_process::kept_file::owners_only;
+use zeroize::Zeroizing;
 
 use crate::formats::{SLOT_BYTES, Slot, Witnessed};
 
-/// A memory that no backup brings back: a keychain entry that stays on the device, a counter in
-/// secure hardware, or a [`FileWitness`]. It serves one state file.
+/// A memory that no backup brings back: a keychain entry that stays on the device, or a [`FileWitness`]. It serves one
+/// state file, and has the keys of what is newest in it: once they are overwritten, nobody reads what was there before,
+/// as far as the memory keeps nothing of them. Nothing of it may be in a backup.
 ///
 /// A state file that is older than what its witness recalls, or whose witness recalls nothing, counts
 /// as restored from a backup: the client skips to the next epoch and its ledger starts used up.
@@ -24,11 +26,12 @@ pub trait StateWitness: fmt::Debug + Send + Sync {
     fn recall(&self) -> io::Result<Option<Witnessed>>;
 
     /// Keeps `newest` in place of what was kept before. When this returns it has to outlast a crash;
-    /// a crash meanwhile leaves the old or the new. Called once a round, before onions leave.
+    /// a crash meanwhile leaves the old or the new. Called once a round, before onions leave, and once a beat,
+    /// before cells do.
     ///
     /// # Errors
     /// If it cannot be kept. Nothing is submitted then.
-    fn keep(&self, newest: Witnessed) -> io::Result<()>;
+    fn keep(&self, witnessed: &Witnessed) -> io::Result<()>;
 }
 
 /// Slots are in sectors of their own, so that a torn write damages one only.
@@ -38,7 +41,9 @@ const SLOT_APART: u64 = 4096;
 /// it was made. A copy of it, or one taken out of a backup, recalls nothing.
 ///
 /// It does not notice an old content written over it in place, nor the image of a whole disk that is
-/// put back: against those, use a witness outside the disk.
+/// put back: against those, use a witness outside the disk. And it cannot erase what a disk keeps of an old content by
+/// itself: flash memory writes elsewhere and erases later, some file systems copy when they write, and snapshots hold
+/// on to all of it. Whoever reads such a disk byte by byte may find keys of beats that are over.
 #[derive(Debug)]
 pub struct FileWitness {
     file: Mutex<File>,
@@ -66,27 +71,25 @@ impl FileWitness {
 impl StateWitness for FileWitness {
     fn recall(&self) -> io::Result<Option<Witnessed>> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut newest = None;
+        let mut newest: Option<Witnessed> = None;
         for slot in 0..2 {
-            let mut bytes = Vec::new();
+            let mut bytes = Zeroizing::new(Vec::with_capacity(SLOT_BYTES));
             file.seek(SeekFrom::Start(slot * SLOT_APART))?;
             (&mut *file).take(SLOT_BYTES as u64).read_to_end(&mut bytes)?;
             let found = Slot::parse(&bytes).filter(|slot| slot.origin == self.origin);
-            let found = found.map(|slot| slot.newest);
-            newest = match (newest, found) {
-                (Some(Witnessed { number, .. }), Some(found)) if number < found.number => {
-                    Some(found)
-                }
-                (known, found) => known.or(found),
+            let found = found.map(|slot| slot.witnessed);
+            let is_newer = |found: &Witnessed| {
+                newest.as_ref().is_none_or(|known| known.newest.number < found.newest.number)
             };
+            newest = found.filter(is_newer).or(newest);
         }
         Ok(newest)
     }
 
-    fn keep(&self, newest: Witnessed) -> io::Result<()> {
+    fn keep(&self, witnessed: &Witnessed) -> io::Result<()> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(newest.number % 2 * SLOT_APART))?;
-        file.write_all(&Slot { origin: self.origin, newest }.render())?;
+        file.seek(SeekFrom::Start(witnessed.newest.number % 2 * SLOT_APART))?;
+        file.write_all(&Slot { origin: self.origin, witnessed: witnessed.clone() }.render())?;
         file.sync_data()
     }
 }
@@ -110,9 +113,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::formats::{Record, StateKey};
 
     fn witnessed(number: u64) -> Witnessed {
-        Witnessed { instance: [7; 16], number }
+        let [key, next] = [number, number + 1].map(|number| StateKey([number as u8; 32]));
+        Witnessed { newest: Record { instance: [7; 16], number }, key, next }
     }
 
     #[test]
@@ -122,7 +127,7 @@ mod tests {
         let witness = FileWitness::open(&path).unwrap();
         assert_eq!(witness.recall().unwrap(), None);
         for number in 0..6 {
-            witness.keep(witnessed(number)).unwrap();
+            witness.keep(&witnessed(number)).unwrap();
             assert_eq!(witness.recall().unwrap(), Some(witnessed(number)));
         }
         let in_use = FileWitness::open(&path).unwrap_err();
@@ -141,7 +146,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name| folder.path().join(name);
         let witness = FileWitness::open(&path("witness")).unwrap();
-        witness.keep(witnessed(3)).unwrap();
+        witness.keep(&witnessed(3)).unwrap();
         drop(witness);
         std::fs::copy(path("witness"), path("copy")).unwrap();
         assert_eq!(FileWitness::open(&path("copy")).unwrap().recall().unwrap(), None);

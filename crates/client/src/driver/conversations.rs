@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::mem::discriminant;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use antiphon_client_core::{
@@ -9,11 +10,11 @@ use antiphon_client_core::{
     SendError,
 };
 use antiphon_wire::{Epoch, Round};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{Driver, Moment};
 use crate::client::OpenConversationError;
-use crate::conversation::Conversation;
+use crate::conversation::{Conversation, ConversationReceiver, ConversationSender};
 use crate::event::Event;
 use crate::inbox::{Inbox, inbox};
 use crate::used_secrets::SecretMark;
@@ -47,6 +48,8 @@ pub(super) struct Open {
     unacknowledged: BTreeMap<MessageId, (OwnedSemaphorePermit, oneshot::Sender<()>)>,
     /// Dead once the application has dropped all of its halves.
     held: Weak<()>,
+    /// Number of messages that the application has taken since the conversation began.
+    taken: Arc<AtomicU64>,
     secret: SecretMark,
     closing: bool,
 }
@@ -95,27 +98,60 @@ impl Driver {
         // Without an application left, there is nobody to answer.
         let Some(commands) = self.commands.upgrade() else { return };
         let mark = SecretMark::of(&options.secret);
-        let opened = match self.used_secrets.contains(&mark) {
+        let goes_on = self.core().kept_conversation(options).is_some();
+        let opened = match self.used_secrets.contains(&mark) && !goes_on {
             true => Err(OpenConversationError::UsedSecret),
             false => self.core().open_conversation(options).map_err(Into::into),
         };
-        let conversation = opened.map(|id| {
-            let (inbox, arrived) = inbox(self.config.inbox_bytes);
-            let room = Arc::new(Semaphore::new(self.config.queue_bytes as usize));
-            let held = Arc::new(());
-            let open = Open {
-                inbox,
-                room: Arc::clone(&room),
-                unacknowledged: BTreeMap::new(),
-                held: Arc::downgrade(&held),
-                secret: mark,
-                closing: false,
-            };
-            self.conversations.insert(id, open);
-            Conversation::new(id, commands, room, self.config.longest_message(), arrived, held)
-        });
+        let conversation = opened.map(|id| self.hand_over(id, mark, commands));
         // If nobody waits any more, the conversation is dropped here, and closes.
         let _ = answer.send(conversation);
+    }
+
+    /// The application's end of a conversation, with the messages of before a restart that it has not taken.
+    fn hand_over(
+        &mut self,
+        id: ConversationId,
+        secret: SecretMark,
+        commands: mpsc::Sender<Command>,
+    ) -> Conversation {
+        let (mut inbox, arrived) = inbox(self.config.inbox_bytes);
+        let (taken, untaken) = self.core().untaken(id);
+        for message in untaken {
+            // They fitted into it before.
+            let _ = inbox.put(message);
+        }
+        let room = Arc::new(Semaphore::new(self.config.queue_bytes as usize));
+        let (next_message, under_way) = self.core().unacknowledged(id);
+        let unacknowledged = under_way.into_iter().filter_map(|(message, bytes)| {
+            let bytes = u32::try_from(bytes).ok()?;
+            let room = Arc::clone(&room).try_acquire_many_owned(bytes).ok()?;
+            // Nobody waits for them any more.
+            Some((message, (room, oneshot::channel().0)))
+        });
+        let (held, taken) = (Arc::new(()), Arc::new(AtomicU64::new(taken)));
+        let open = Open {
+            inbox,
+            unacknowledged: unacknowledged.collect(),
+            room: Arc::clone(&room),
+            held: Arc::downgrade(&held),
+            taken: Arc::clone(&taken),
+            secret,
+            closing: false,
+        };
+        self.conversations.insert(id, open);
+        let longest = self.config.longest_message();
+        let sender = ConversationSender::new(id, commands, room, longest, Arc::clone(&held));
+        let receiver = ConversationReceiver::new(arrived, taken, held);
+        Conversation::new(sender, receiver, next_message)
+    }
+
+    /// Tells the state machine which messages the application has taken.
+    pub(super) fn note_taken(&mut self) {
+        let mut core = self.core();
+        for (id, open) in &self.conversations {
+            core.taken(*id, open.taken.load(Ordering::Relaxed));
+        }
     }
 
     /// Acts on an event of the state machine, and passes on to the application what is its business.
@@ -188,6 +224,10 @@ impl Driver {
 
     /// Closes the conversations that the application has dropped.
     fn close_dropped(&mut self) {
+        // An application that stops lets go of all: they go on when it starts again.
+        if self.stopping {
+            return;
+        }
         let mut dropped = Vec::new();
         for (id, open) in &mut self.conversations {
             if !open.closing && open.held.strong_count() == 0 {

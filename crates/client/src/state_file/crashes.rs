@@ -15,6 +15,8 @@ use rand_chacha::ChaCha20Rng;
 
 use super::*;
 
+mod beats;
+
 /// Schedules of crashes tried, and rounds of each.
 const SCHEDULES: u64 = 16;
 const LENGTH: u64 = 60;
@@ -38,15 +40,15 @@ impl Machine {
     }
 }
 
-type Opened = (Records<FailingDisk>, Option<Checkpoint>, StateOrigin);
+type Opened = (Records<FailingDisk>, StartState);
 
 impl StateWitness for Machine {
     fn recall(&self) -> io::Result<Option<Witnessed>> {
-        Ok(*self.witness.lock().unwrap())
+        Ok(self.witness.lock().unwrap().clone())
     }
 
-    fn keep(&self, newest: Witnessed) -> io::Result<()> {
-        self.disk.step(|| *self.witness.lock().unwrap() = Some(newest))
+    fn keep(&self, witnessed: &Witnessed) -> io::Result<()> {
+        self.disk.step(|| *self.witness.lock().unwrap() = Some(witnessed.clone()))
     }
 }
 
@@ -75,6 +77,12 @@ struct Life {
     records: Records<FailingDisk>,
 }
 
+impl Life {
+    fn write(&self, checkpoint: &Checkpoint) -> io::Result<()> {
+        self.records.write(checkpoint, &[], &mut ChaCha20Rng::seed_from_u64(1))
+    }
+}
+
 impl World {
     fn new(seed: u64) -> Self {
         let mut plan = Plan::new(1, 10, Timestamp(1_000_000_000));
@@ -99,9 +107,10 @@ impl World {
     }
 
     fn begin(&mut self, opened: Opened, now: Timestamp) -> Life {
-        let (records, restored, _) = opened;
+        let (records, start) = opened;
         let entropy = EntropySource::new(ChaCha20Rng::seed_from_u64(self.rng.random()));
-        let mut core = Client::new(ClientConfig::new(self.mix.network.clone()), restored, entropy);
+        let config = ClientConfig::new(self.mix.network.clone());
+        let mut core = Client::new(config, start.checkpoint, entropy);
         core.handle(now, Input::from(ToClient::Document { document: self.mix.signed.clone() }));
         while core.poll().is_some() {}
         Life { core, records }
@@ -119,7 +128,7 @@ impl World {
         let (mut left, mut failed) = (None, false);
         while let Some(output) = life.core.poll() {
             match output {
-                Output::Persist(checkpoint) => failed = life.records.write(&checkpoint).is_err(),
+                Output::Persist(checkpoint) => failed = life.write(&checkpoint).is_err(),
                 Output::Submit { round: Round(round), onions, .. } if !failed => {
                     let before = self.submitted.entry(round).or_insert_with(|| onions.clone());
                     assert_eq!(*before, onions, "round {round} is used twice");
@@ -265,7 +274,7 @@ fn lives(seed: u64) -> (u32, u32) {
             }
             Err(error) => panic!("seed {seed}: {error:?}"),
         };
-        assert_ne!(opened.2, StateOrigin::Restored, "seed {seed}: no backup was restored");
+        assert_ne!(opened.1.origin, StateOrigin::Restored, "seed {seed}: no backup was restored");
         let mut life = world.begin(opened, now);
         charged = life.core.ledger().charged();
         world.compare(&life, seed);
@@ -278,7 +287,7 @@ fn lives(seed: u64) -> (u32, u32) {
         let left = world.strand();
         if !down && world.rng.random() {
             life.core.handle(world.time(round), Input::LinkLost);
-            down = life.records.write(&life.core.checkpoint().unwrap_or_default()).is_err();
+            down = life.write(&life.core.checkpoint().unwrap_or_default()).is_err();
         } else {
             down = true;
         }
@@ -304,19 +313,28 @@ fn no_crash_forgets_a_disturbed_or_aborted_round_or_uses_a_round_twice() {
 fn a_crash_at_any_step_of_a_write_leaves_the_old_or_the_new_and_never_a_backup() {
     let world = World::new(1);
     let now = world.time(10);
-    let checkpoint = |charged| Checkpoint { charged, ..Checkpoint::default() };
+    let write = |records: &Records<FailingDisk>, charged: u32| {
+        let mut rng = ChaCha20Rng::seed_from_u64(charged.into());
+        let checkpoint = Checkpoint { charged, ..Checkpoint::default() };
+        records.write(&checkpoint, &charged.to_be_bytes(), &mut rng)
+    };
     for (steps, seed) in (0..7).flat_map(|steps| (0..8).map(move |seed| (steps, seed))) {
         let machine = Machine::new(seed);
         let (records, ..) = machine.open(&world.mix, now, 1).unwrap();
-        records.write(&checkpoint(1)).unwrap();
+        write(&records, 1).unwrap();
         machine.disk.power_for(Some(steps));
-        let written = records.write(&checkpoint(2)).is_ok();
+        let written = write(&records, 2).is_ok();
         assert_eq!(written, steps > 5);
         machine.disk.crash(None);
-        let (_, restored, origin) = machine.open(&world.mix, now, 2).unwrap();
-        assert_eq!(origin, StateOrigin::Newest, "{steps} steps");
-        let charged = restored.unwrap().charged;
+        let (records, start) = machine.open(&world.mix, now, 2).unwrap();
+        assert_eq!(start.origin, StateOrigin::Newest, "{steps} steps");
+        let charged = start.checkpoint.unwrap().charged;
         assert!(charged == 2 || charged == 1 && !written, "{steps} steps");
+        assert_eq!(&start.kept.unwrap()[..], charged.to_be_bytes(), "both are of one moment");
+        // And it goes on from there.
+        write(&records, 3).unwrap();
+        let (_, start) = machine.open(&world.mix, now, 4).unwrap();
+        assert_eq!(start.checkpoint.unwrap().charged, 3);
     }
 }
 
@@ -338,7 +356,7 @@ fn a_backup_put_back_is_used_up_and_takes_no_part_in_rounds_that_may_be_used() {
         let opened = machine.open(&world.mix, world.time(14), seed).unwrap();
         // Put back once, it stays what it is.
         let origin = if seed == 2 { StateOrigin::Restored } else { StateOrigin::Newest };
-        assert_eq!(opened.2, origin);
+        assert_eq!(opened.1.origin, origin);
         let mut life = world.begin(opened, world.time(14));
         assert_eq!((life.core.budget().spent, life.core.budget().left), (10, 0));
         let input =
