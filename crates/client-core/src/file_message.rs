@@ -9,11 +9,13 @@
 //! refused    6 | number u32 | reason, UTF-8
 //! failed     7 | number u32 | reason, UTF-8
 //! withdrawn  8 | number u32
+//! begun anew 9
 //! ```
 //!
 //! Numbers are big-endian; each end numbers the files that it offers. Bytes of a file follow once it is
 //! accepted, and stop while the receiver is waiting for room. Every offer that is not withdrawn ends in one
-//! of *stored*, *refused* and *failed*. Messages of another kind are ignored.
+//! of *stored*, *refused* and *failed*, or with either end's program: when it starts again, it says that it has *begun
+//! anew*, and knows of no file in either direction. Messages of another kind are ignored.
 
 /// Bytes of a file in one message: with the byte for its kind, what eight bodies of 256 bytes carry.
 pub const DATA_BYTES: usize = 8 * 222 - 1;
@@ -40,6 +42,8 @@ pub enum Message<'a> {
     Data(&'a [u8]),
     /// News of the file with this number.
     About(u32, Fate<'a>),
+    /// The program that speaks was started again, and knows nothing of files that were on their way.
+    BegunAnew,
 }
 
 /// News of a file.
@@ -67,6 +71,7 @@ const STORED: u8 = 5;
 const REFUSED: u8 = 6;
 const FAILED: u8 = 7;
 const WITHDRAWN: u8 = 8;
+const BEGUN_ANEW: u8 = 9;
 
 impl<'a> Message<'a> {
     /// The message as the conversation carries it.
@@ -81,6 +86,7 @@ impl<'a> Message<'a> {
             ]
             .concat(),
             Self::Data(data) => [&[DATA], data].concat(),
+            Self::BegunAnew => vec![BEGUN_ANEW],
             Self::About(number, fate) => {
                 let (kind, reason) = fate.parts();
                 [&[kind][..], &number.to_be_bytes(), shortened(reason).as_bytes()].concat()
@@ -93,6 +99,9 @@ impl<'a> Message<'a> {
         let (kind, rest) = bytes.split_first()?;
         if *kind == DATA {
             return Some(Self::Data(rest));
+        }
+        if *kind == BEGUN_ANEW && rest.is_empty() {
+            return Some(Self::BegunAnew);
         }
         let (number, rest) = rest.split_first_chunk()?;
         let number = u32::from_be_bytes(*number);
@@ -157,7 +166,8 @@ mod tests {
                 Fate::Accepted, Fate::Waiting(&reason), Fate::Stored, Fate::Refused(&reason),
                 Fate::Failed(&reason), Fate::Withdrawn,
             ];
-            let others = [Message::Offer { number, length, digest, name: &name }, Message::Data(&data)];
+            let offer = Message::Offer { number, length, digest, name: &name };
+            let others = [offer, Message::Data(&data), Message::BegunAnew];
             for message in fates.map(|fate| Message::About(number, fate)).into_iter().chain(others) {
                 let bytes = message.to_bytes();
                 prop_assert_eq!(Message::read(&bytes), Some(message));

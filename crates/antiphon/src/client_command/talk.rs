@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use antiphon_client::config::{self, FileConfig};
+use antiphon_client::file_message::Message;
 use antiphon_client::{
     Client, ConversationOptions, ConversationReceiver, ConversationSender, Events, Level,
-    ReceiveError,
+    MessageId, ReceiveError,
 };
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -252,10 +253,14 @@ impl<'a> Talk<'a> {
 
     async fn open(&mut self, options: ConversationOptions) -> Result<(), String> {
         let opened = self.client.open(options).await.map_err(|error| error.to_string())?;
+        let goes_on = opened.next_message() > MessageId(0);
         let (sender, receiver) = opened.split();
-        let (level, met, closing) = (Level::DENSEST, false, None);
+        let (level, met, closing) = (Level::DENSEST, goes_on, None);
         self.conversation = Conversation::Open { sender, receiver, level, met, closing };
         tracing::info!("the conversation is open");
+        if goes_on {
+            self.say(Message::BegunAnew).await;
+        }
         Ok(())
     }
 

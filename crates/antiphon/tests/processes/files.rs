@@ -114,17 +114,24 @@ fn what_is_no_regular_file_or_too_large_is_refused_before_it_is_read() {
 }
 
 #[test]
-fn an_end_that_began_anew_is_noticed_and_a_new_secret_is_taken_up_by_running_clients() {
+fn a_conversation_outlives_a_killed_client_and_an_end_that_began_anew_is_noticed() {
     let network = Network::new();
     let there = network.write_file("there.bin", 60_000, 5);
+    let small = network.write_file("small.bin", 700, 6);
     let Talking { network, _servers, mut clients } = Talking::start(network);
     let mut cut_short = network.start_job("first", "send", "there.bin");
     cut_short.wait_for_words("sending");
     clients[1].kill();
 
-    // It remembers that its secret was used, and says so.
+    // The conversation goes on, and the file is sent once more.
     clients[1] = network.start_client("second", "");
-    clients[1].wait_for_words("has served a conversation before");
+    assert_eq!(cut_short.exit_code(), 1);
+    assert!(cut_short.log().contains("client was started again"), "{}", cut_short.log());
+    let mut again = network.start_job("first", "send", "small.bin");
+    assert_eq!(again.exit_code(), 0, "{}", again.log());
+    assert_eq!(fs::read(network.folder().join("second.in/small.bin")).unwrap(), small);
+    let mut cut_short = network.start_job("first", "send", "there.bin");
+    cut_short.wait_for_words("sending");
     // On another computer, nothing is remembered.
     clients[1].terminate();
     for file in ["second.state", "second.state.witness", "second.state.used"] {

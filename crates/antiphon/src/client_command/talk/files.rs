@@ -33,6 +33,13 @@ impl Talk<'_> {
                 }
             }
             Some(Message::About(number, fate)) => self.told(number, fate),
+            Some(Message::BegunAnew) => {
+                self.arrivals.drop_file();
+                if let Some(outgoing) = self.outgoing.take() {
+                    let why = "the partner's client was started again: send the file once more";
+                    outgoing.replies.fail(format!("the file was not stored: {why}"));
+                }
+            }
             None => tracing::warn!("a message of the partner makes no sense"),
         }
     }
@@ -212,7 +219,7 @@ impl Talk<'_> {
     }
 
     /// Says something to the partner. A few words never wait for room in the queue.
-    async fn say(&mut self, message: Message<'_>) {
+    pub(super) async fn say(&mut self, message: Message<'_>) {
         if let Some(sender) = self.conversation.sender() {
             // If the conversation is over, the receiving side says so.
             let _ = sender.send(message.to_bytes()).await;
