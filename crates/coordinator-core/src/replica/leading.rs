@@ -7,13 +7,17 @@ use antiphon_wire::{IdentityKey, Round, Term, Timestamp, ToCoordinator, ToShard}
 
 use super::beats::Beats;
 use super::campaign::Standby;
-use super::word::Word;
+use super::word::{Ear, Word};
 use super::{Elected, Role};
 use crate::coordinator::{Coordinator, Input, Output};
 use crate::notice::Notice;
 use crate::planner::{SLACK, WorkDone};
 use crate::rules::Rules;
 use crate::state::State;
+
+/// Time for which a coordinator has to have led before it makes way for the sake of a shard that cannot follow it, in
+/// milliseconds: one that lies must not have coordinators elected all the time.
+const MAKES_WAY_AFTER_MS: u64 = 20_000;
 
 /// A coordinator that leads.
 #[derive(Debug)]
@@ -131,6 +135,13 @@ impl Leader {
         self.coordinator.next_deadline().map_or(beats, |at| at.min(beats))
     }
 
+    /// Returns `true` if nothing is lost when another leads from now on.
+    fn may_make_way(&self, now: Timestamp) -> bool {
+        now >= self.since.plus_ms(MAKES_WAY_AFTER_MS)
+            && self.coordinator.open_rounds().next().is_none()
+            && self.coordinator.status().planned.is_none()
+    }
+
     /// Returns `true` if it was told to stop and no round of it is open.
     fn is_done(&self) -> bool {
         self.is_stopping && self.coordinator.open_rounds().next().is_none()
@@ -174,8 +185,29 @@ impl Elected {
         }
     }
 
+    /// Makes way for a leader of a higher term, this one perhaps, if a shard hears nobody and let one of a higher term lead,
+    /// who was not elected: it lets nobody lead in a lower one.
+    fn make_way(&mut self) {
+        let Role::Leader(leader) = &mut self.role else { return };
+        let most = self.electorate.term();
+        let is_stranded = self.electorate.words().any(|(shard, word)| {
+            let hears_nobody = !leader.has(shard) && word.ear == Ear::Nobody;
+            hears_nobody && word.term > leader.term && word.term <= most
+        });
+        if !is_stranded || leader.is_stopping || !leader.may_make_way(self.now) {
+            return;
+        }
+        let term = leader.term;
+        let shards: Vec<_> = leader.followers().copied().collect();
+        shards.into_iter().for_each(|shard| self.send(shard, ToShard::Resign));
+        self.role = Role::Standby(Standby::default());
+        let reason = "a shard cannot follow it, and can follow one of a higher term".to_owned();
+        self.notice(Notice::Deposed { term, reason });
+    }
+
     /// Does what is due, and passes on what the machine wants done.
     pub(super) fn lead_on(&mut self) {
+        self.make_way();
         let now = self.now;
         let Role::Leader(leader) = &mut self.role else { return };
         let beat = leader.beats.due(now);

@@ -188,6 +188,52 @@ fn a_leader_that_is_cut_off_from_a_quorum_opens_nothing_more_and_stands_by_when_
     }
 }
 
+/// Has one shard let a coordinator lead that does not want to, for once.
+struct Seduces {
+    shard: usize,
+    coordinator: usize,
+    term: Option<Term>,
+}
+
+impl Adversary for Seduces {
+    fn on_message(&mut self, _: Timestamp, sent: Sent, _: &Keys) -> Vec<(u64, Sent)> {
+        let campaign = self.term.take().map(|term| Sent {
+            from: Party::Coordinator(self.coordinator),
+            to: Party::Shard(self.shard),
+            payload: Payload::ToShard(ToShard::Campaign { term }),
+        });
+        std::iter::once(sent).chain(campaign).map(|sent| (0, sent)).collect()
+    }
+}
+
+#[test]
+fn a_shard_that_let_one_of_a_higher_term_lead_who_was_not_elected_is_back_within_a_minute() {
+    let mut network = Network::new(setup());
+    until_rounds(&mut network, 3);
+    let (leader, term) = network.leaders()[0];
+    network.unlink_coordinator(leader, 4);
+    run(&mut network, 6_000);
+    assert_eq!(network.leaders(), [(leader, term)], "{}", log(&network));
+    let seduces = Seduces { shard: 4, coordinator: (leader + 1) % 3, term: Some(Term(term.0 + 1)) };
+    network.set_adversary(seduces);
+    run(&mut network, 6_000);
+    network.relink_coordinator(leader, 4);
+    let since = network.now();
+    let is_back = |network: &Network| {
+        network.record.coordinator.iter().any(|(at, notice)| match notice {
+            Notice::EpochPublished { presence, .. } => *at >= since && presence.shards == SHARDS,
+            _ => false,
+        })
+    };
+    assert!(network.run_until(60_000, is_back), "{}", log(&network));
+    let aborted = network.record.rounds().filter(|r| r.result != RoundResult::Delivered).count();
+    // The one that ran when the link broke, if one did.
+    assert!(aborted <= 1, "{}", log(&network));
+    run(&mut network, 30_000);
+    assert!(longest_gap(&network, since) <= GAP_MS, "{}", log(&network));
+    assert!(network.leaders()[0].1 <= Term(term.0 + 2), "{:?}", network.leaders());
+}
+
 /// Says what a coordinator says later by so much.
 struct Slow {
     coordinator: usize,
