@@ -99,7 +99,7 @@ class Controlled(Network):
         mix["spec"] = {**mix["spec"], **small, **changes}
         for own in [mix["spec"]["coordinator"].get("run")]:
             if own is not None:
-                own.update(deadlines={"gather_ms": 30000, "hand_over_ms": 10000}, resources={"cpuRequest": "100m", "memory": "256Mi"})
+                own.update(deadlines={"gather_ms": 30000, "hand_over_ms": 10000, "submit_ms": 3000}, resources={"cpuRequest": "100m", "memory": "256Mi"})
         return mix
 
     def apply(self, mix):

@@ -3,7 +3,7 @@
 import time
 
 from controlled import COORDINATORS, INTERVAL, OTHERS, is_ready
-from loads import Load
+from loads import Load, everybody_took_part
 from machine import wait_for
 from running import Watch, told
 
@@ -72,7 +72,8 @@ def an_upgrade_under_load_is_noticed_by_nobody(network):
         wait_for("another operator's shard", 300, lambda name=name: network.serves(1, name)
                  and network.condition("UpToDate", name)["status"] == "True", every=1)
     longest = watch.check("upgraded two coordinators and all five shards under load")
-    load.stop().all_arrived("an upgrade of everything")
+    rounds = load.stop().all_arrived("an upgrade of everything")
     assert network.strength() == before, (before, network.strength())
     told(f"FIGURE layers and quorum margin before and after: {before}")
     assert longest < 2 * INTERVAL + 0.5, longest
+    everybody_took_part(rounds)
