@@ -33,6 +33,8 @@ pub(crate) struct Course<'a> {
     pub(crate) apart_ms: u64,
     /// When the running epoch began.
     pub(crate) began: Timestamp,
+    /// Milliseconds after which all but one of the last twenty rounds were over; 0 before the first.
+    pub(crate) took_ms: u64,
     /// By how much this machine's clock is behind those of most shards, in milliseconds, if it is so
     /// far away that documents have to go by theirs.
     pub(crate) behind_ms: i64,

@@ -391,6 +391,8 @@ impl Elected {
                 last: last.0,
                 open: Vec::new(),
                 clock_behind_ms: 0,
+                took_ms: 0,
+                may_take_ms: 0,
             },
             epoch: epoch(current),
             next_epoch: epoch(next),

@@ -9,6 +9,7 @@ mod offsets;
 mod open_round;
 mod pace;
 mod readiness;
+mod recent;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use offsets::{Offsets, ahead_ms};
 use open_round::OpenRound;
 use pace::{Pace, Pacing};
 use readiness::Readiness;
+use recent::Recent;
 
 /// Something that the clock does, in the order given.
 #[derive(Clone, Debug)]
@@ -67,6 +69,7 @@ pub(crate) struct RoundClock {
     open: BTreeMap<Round, OpenRound>,
     ending: Ending,
     pace: Pace,
+    recent: Recent,
     /// From when on the next round only waits for its interval and for shards to be ready.
     idle_since: Timestamp,
     /// When the running epoch began.
@@ -85,6 +88,7 @@ impl RoundClock {
         let is_restored = marks.current.is_some() || marks.next.is_some();
         Self {
             pace: Pace::new(rules.config.in_flight()),
+            recent: Recent::default(),
             rules,
             marks,
             conduct: if is_restored { Conduct::Resuming } else { Conduct::Going },
@@ -136,6 +140,7 @@ impl RoundClock {
             due: self.due(),
             apart_ms: self.rules.interval_ms().max(latency_ms),
             began: self.began,
+            took_ms: self.recent.took_ms(),
             behind_ms: self.offsets.behind_ms(),
         }
     }
@@ -354,6 +359,7 @@ impl RoundClock {
         if weight == Weight::Counts {
             let (delivered, latency_ms) = (ended.is_delivered(), ended.latency_ms);
             self.pace.ended(Pacing { delivered, alone, latency_ms });
+            self.recent.ended(latency_ms);
         }
         self.ticks.push(Tick::Ended(ended));
     }

@@ -67,6 +67,20 @@ pub struct RoundsStatus {
     /// By how much the coordinator's clock is behind those of most shards, in milliseconds; 0 if it is
     /// within two seconds of them.
     pub clock_behind_ms: i64,
+    /// Milliseconds after which all but one of the last twenty rounds were over; 0 before the first.
+    #[serde(default)]
+    pub took_ms: u64,
+    /// Milliseconds that they may take without holding up others: the interval, times the rounds that may be open at once.
+    #[serde(default)]
+    pub may_take_ms: u64,
+}
+
+impl RoundsStatus {
+    /// How much of the time that rounds may take they took; `None` before the first.
+    pub fn share(&self) -> Option<f64> {
+        let is_known = self.took_ms > 0 && self.may_take_ms > 0;
+        is_known.then(|| self.took_ms as f64 / self.may_take_ms as f64)
+    }
 }
 
 /// An epoch that all its shards have signed.

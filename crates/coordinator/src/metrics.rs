@@ -6,8 +6,9 @@ use antiphon_coordinator_core::Status;
 use antiphon_process::metrics::coordinator::{
     ACCEPTED, CLOCK_AHEAD, CLOCK_BEHIND, CONDUCT, EPOCH, EPOCH_END, EPOCH_LAST_ROUND, EPOCH_LAYERS,
     EPOCH_SHARDS, EPOCHS, FAILED, FILTER_BYTES, FILTERS, HALF_OPEN, LEADS, LINKS_HELD, ONIONS,
-    QUORUM_MARGIN, QUORUM_WEIGHT, REFUSED, REGISTRATIONS_REFUSED, ROUND, ROUND_TIME, ROUNDS,
-    ROUNDS_ABORTED, ROUNDS_OPEN, ROUNDS_OPENED, SHARDS, SHARDS_BY_STANDING, SUSPENSIONS, TERM,
+    QUORUM_MARGIN, QUORUM_WEIGHT, REFUSED, REGISTRATIONS_REFUSED, ROUND, ROUND_SHARE, ROUND_TIME,
+    ROUNDS, ROUNDS_ABORTED, ROUNDS_OPEN, ROUNDS_OPENED, SHARDS, SHARDS_BY_STANDING, SUSPENSIONS,
+    TERM,
 };
 use antiphon_process::metrics::labels::{
     Cause, Conduct, CoordinatorEndpoint, Ending, Extreme, Fate, Label as _, Origin, Refusal,
@@ -77,6 +78,7 @@ pub(crate) fn set_links(doors: &Doors) {
 
 fn rounds(status: &RoundsStatus) {
     ROUND.set((), status.last as f64);
+    ROUND_SHARE.set((), status.share().unwrap_or(0.0));
     ROUNDS_OPEN.set_count((), status.open.len());
     for conduct in Conduct::ALL {
         CONDUCT.set_whether(*conduct, conduct.value() == status.conduct);

@@ -7,6 +7,7 @@
 //!
 //! Metrics are the process's: with several shards in one process they add up or overwrite each other.
 
+mod busyness;
 pub mod coordinator;
 mod declaration;
 mod instrument;
@@ -16,6 +17,7 @@ pub mod shard;
 
 use std::fmt;
 
+pub use busyness::Busyness;
 pub use declaration::{Declaration, Kind, LabelSet};
 pub use instrument::{Counter, Gauge, Histogram};
 

@@ -1,15 +1,20 @@
 //! Counts of a running shard, by the catalogue. Gauges are read when they are asked for, by the event loop.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use antiphon_mix::{Misconduct, RoundTrace};
+use antiphon_process::metrics::Busyness;
 use antiphon_process::metrics::labels::{Dropped, Phase, Refusal, ShardEndpoint, Work};
 use antiphon_process::metrics::shard::{
-    ACCEPTED, CPU_TIME, FAILED, HALF_OPEN, LINKS_HELD, ONIONS, PHASE_TIME, REFUSED, ROUND_TIME,
-    ROUNDS, ROUNDS_WITHHELD,
+    ACCEPTED, CPU_TIME, FAILED, HALF_OPEN, LINKS_HELD, ONIONS, PHASE_TIME, REFUSED, ROUND_SHARE,
+    ROUND_TIME, ROUNDS, ROUNDS_WITHHELD,
 };
 use antiphon_transport::ServerStats;
 use antiphon_wire::RoundOutcome;
+
+/// Computing time is the process's, as its metrics are.
+static BUSYNESS: Mutex<Busyness> = Mutex::new(Busyness::new());
 
 pub(crate) fn round_ended(outcome: &RoundOutcome, took_ms: u64) {
     ROUNDS.add(outcome.into(), 1);
@@ -17,6 +22,9 @@ pub(crate) fn round_ended(outcome: &RoundOutcome, took_ms: u64) {
         ROUNDS_WITHHELD.add(reason.into(), 1);
     }
     ROUND_TIME.record((), Duration::from_millis(took_ms));
+    let mut busyness = BUSYNESS.lock().unwrap_or_else(PoisonError::into_inner);
+    busyness.round_ended();
+    ROUND_SHARE.set((), busyness.share());
 }
 
 pub(crate) fn round_traced(trace: &RoundTrace) {
@@ -85,6 +93,7 @@ mod tests {
             "antiphon_shard_rounds_withheld_total{cause=\"not_prepared\"} 1",
             "antiphon_shard_rounds_withheld_total{cause=\"bad_filter\"} 0",
             "antiphon_shard_round_seconds_bucket{le=\"0.4\"} ",
+            "antiphon_shard_round_share ",
             "antiphon_shard_phase_seconds_count{phase=\"wait\"} 2",
             "antiphon_shard_phase_seconds_bucket{phase=\"wait\",le=\"0.005\"} 2",
             "antiphon_shard_cpu_seconds_count{work=\"peel\"} 1",

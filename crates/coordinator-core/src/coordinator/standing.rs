@@ -26,6 +26,8 @@ impl Coordinator {
                 last: course.last_round.0,
                 open: self.open_rounds().map(|round| round.0).collect(),
                 clock_behind_ms: course.behind_ms,
+                took_ms: course.took_ms,
+                may_take_ms: self.rules.interval_ms() * self.rules.config.in_flight() as u64,
             },
             epoch: course.current.map(|signed| EpochStatus::of(signed)),
             next_epoch: course.next.map(|signed| EpochStatus::of(signed)),

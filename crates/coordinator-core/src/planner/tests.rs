@@ -132,7 +132,17 @@ fn course(
     now: Timestamp,
 ) -> Course<'_> {
     let (due, began) = (now, START);
-    Course { conduct, current, next: None, last_round, due, apart_ms: 1000, began, behind_ms: 0 }
+    Course {
+        conduct,
+        current,
+        next: None,
+        last_round,
+        due,
+        apart_ms: 1000,
+        began,
+        took_ms: 0,
+        behind_ms: 0,
+    }
 }
 
 #[test]

@@ -25,6 +25,9 @@ catalogue! {
         "Rounds that were aborted, by the first cause that a shard gave", SIGNED;
     ROUND_TIME: Histogram<()> = "antiphon_coordinator_round_seconds", "seconds" in ROUND_BUCKETS,
         "Time from a round's opening to the last shard's report", "Shards' reports are on links that can be watched.";
+    ROUND_SHARE: Gauge<()> = "antiphon_coordinator_round_share", "share",
+        "Time after which all but one of the last twenty rounds were over, of the time that rounds may take without holding up \
+         others: the interval, times the rounds that may be open at once", "Shards' reports are on links that can be watched.";
     ROUND: Gauge<()> = "antiphon_coordinator_round", "number",
         "The highest round that was opened or skipped", "Rounds are opened at every client.";
     ROUNDS_OPEN: Gauge<()> = "antiphon_coordinator_rounds_open", "rounds",

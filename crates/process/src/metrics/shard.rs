@@ -36,6 +36,9 @@ catalogue! {
         "Time of a round in one phase; once a layer where it has layers", ON_THE_WIRE;
     CPU_TIME: Histogram<Work> = "antiphon_shard_cpu_seconds", "seconds" in PHASE_BUCKETS,
         "Time of threads spent on a round, by kind of work", FROM_ONIONS;
+    ROUND_SHARE: Gauge<()> = "antiphon_shard_round_share", "share",
+        "Computing time of the process over the last twenty rounds, of what its processors have in that time",
+        "It follows from links and onions, which an onlooker counts, and all of them take the same.";
     ONIONS: Counter<()> = "antiphon_shard_onions_total", "onions",
         "Onions that came in, once a layer: computing time over this is the time that an onion takes",
         "Batch headers state it, and the length of what comes in shows it.";
