@@ -29,7 +29,7 @@ use crate::admin;
 use crate::found::{self, Found, TOLD_LIST};
 use crate::lists::Signer;
 use crate::objects;
-use crate::observed::{List, Ordinal};
+use crate::observed::{List, Ordinal, Permille};
 use crate::resource::{JoinedCoordinator, MixNetwork, MixNetworkStatus};
 
 /// Who applies objects.
@@ -38,7 +38,10 @@ pub(crate) const MANAGER: &str = "antiphon-operator";
 const STATUS_MANAGER: &str = "antiphon-operator-status";
 /// Holds a resource until its shards have left.
 const FINALIZER: &str = "antiphon.dev/shards";
+/// Who writes how many shards there are, where that follows the load: an apply that leaves the number out leaves it alone.
+const SCALE_MANAGER: &str = "antiphon-operator-autoscale";
 const LIST_NUMBER: &str = "antiphon_shard_list_number";
+const ROUND_SHARE: &str = "antiphon_shard_round_share";
 
 /// Why the cluster cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -154,12 +157,13 @@ impl<'a> Cluster<'a> {
             }
         }
         while let Some(answer) = asked.join_next().await {
-            if let Ok((shard, Ok(page))) = answer
-                && let Some(number) = admin::gauge(&page, LIST_NUMBER)
-            {
+            let Ok((shard, Ok(page))) = answer else { continue };
+            if let Some(number) = admin::gauge(&page, LIST_NUMBER) {
                 // A count of lists, as the shard shows it.
                 found.took_lists.insert(shard, number as u32);
             }
+            let share = admin::gauge(&page, ROUND_SHARE).and_then(Permille::of);
+            found.computing.extend(share.map(|share| (shard, share)));
         }
     }
 
@@ -273,6 +277,18 @@ impl<'a> Cluster<'a> {
             PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         let sets: Api<StatefulSet> = self.api();
         sets.patch(&objects::set(&self.name), &params, &Patch::Merge(&none)).await?;
+        Ok(())
+    }
+
+    /// Asks for another number of shards, if the resource is still the one that was read.
+    pub(crate) async fn scale(&self, shards: u16) -> Result<(), ClusterError> {
+        let version = self.mix.resource_version();
+        let patch =
+            json!({ "metadata": { "resourceVersion": version }, "spec": { "shards": shards } });
+        let params =
+            PatchParams { field_manager: Some(SCALE_MANAGER.to_owned()), ..PatchParams::default() };
+        let mixes: Api<MixNetwork> = self.api();
+        mixes.patch(&self.name, &params, &Patch::Merge(&patch)).await?;
         Ok(())
     }
 

@@ -30,7 +30,7 @@ pub(crate) fn conditions(
     network: &NetworkFile,
     told: &Told<'_>,
 ) -> Vec<Condition> {
-    vec![
+    let conditions = [
         ready(seen),
         progressing(decision),
         degraded(seen, decision),
@@ -39,7 +39,14 @@ pub(crate) fn conditions(
         list(seen),
         any_trust(network, told),
         up_to_date(seen),
-    ]
+    ];
+    conditions.into_iter().chain(autoscaling(decision)).collect()
+}
+
+/// Whether the number of shards follows the load, and what it makes of it.
+fn autoscaling(decision: &Decision) -> Option<Condition> {
+    let outlook = decision.scaling.as_ref()?;
+    Some(condition("Autoscaling", outlook.follows, outlook.reason, &outlook.words))
 }
 
 /// What is told of a specification that is refused: nothing was touched for it.

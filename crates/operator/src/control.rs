@@ -17,7 +17,7 @@ use crate::found::{self, BadKey, Found, Generations};
 use crate::lease::Claim;
 use crate::lists::{ListsError, Signer};
 use crate::objects::{self, Plan};
-use crate::observed::{Coordinators, Observed};
+use crate::observed::{Coordinators, Observed, Permille, Scaling};
 use crate::refusal::{Accepted, Given, Refusal, accept};
 use crate::resource::{Condition, MixNetwork, MixNetworkStatus, OwnCoordinator};
 use crate::step::{Replicas, Step};
@@ -196,6 +196,7 @@ impl Control {
             Step::Sign { list, ended } => {
                 cluster.put_list(found, &signer(accepted), list, ended.is_some()).await?;
             }
+            Step::Scale { to, .. } => cluster.scale(*to).await?,
             Step::Apply(replicas) => return self.apply(cluster, mix, found, *replicas).await,
             Step::Tell { shard, list } => cluster.tell(*shard, *list).await?,
             Step::Replace(pod) => cluster.replace(found, pod.shard()).await?,
@@ -311,6 +312,12 @@ fn accept_and_see(mix: &MixNetwork, found: &Found) -> Result<(Accepted, Observed
         claims: found.claimed(&name),
         coordinators: own.map(|own| coordinators(&name, own, found)).transpose()?,
         network: found.status.as_ref().map(found::network),
+        scaling: spec.autoscale.map(|bounds| Scaling {
+            least: bounds.min_shards,
+            most: bounds.max_shards,
+            target: Permille(10 * u32::from(bounds.target_percent)),
+        }),
+        computing: found.computing.clone(),
     };
     Ok((accepted, seen))
 }

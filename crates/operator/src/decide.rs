@@ -5,6 +5,9 @@
 //! controller that is killed anywhere and starts again goes on where it was.
 
 mod lists;
+mod load;
+
+pub(crate) use load::{MOST_HELPFUL, Outlook};
 
 use crate::observed::{Coordinators, Observed, Ordinal};
 use crate::step::{
@@ -20,6 +23,8 @@ pub(crate) struct Decision {
     pub(crate) waits: Option<String>,
     /// Reason for which nothing goes on before somebody does something, in words.
     pub(crate) blocked: Option<String>,
+    /// What was made of the load, where the number of shards follows it.
+    pub(crate) scaling: Option<Outlook>,
 }
 
 impl Decision {
@@ -39,6 +44,7 @@ impl Decision {
         self.steps.extend(next.steps);
         self.waits = self.waits.or(next.waits);
         self.blocked = self.blocked.or(next.blocked);
+        self.scaling = self.scaling.or(next.scaling);
         self
     }
 
@@ -60,7 +66,8 @@ pub(crate) fn decide(seen: &Observed) -> Decision {
         return lists::first(seen);
     }
     let changes = changes(seen);
-    Decision::step(Step::Apply(replicas(seen))).then(changes)
+    let scaled = load::follow(seen, &changes);
+    Decision::step(Step::Apply(replicas(seen))).then(changes).then(scaled)
 }
 
 fn changes(seen: &Observed) -> Decision {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use antiphon_coordinator_core::Status;
+use antiphon_coordinator_core::{EpochStatus, Status};
 use antiphon_process::keyfile;
 use antiphon_wire::IdentityKey;
 use ed25519_dalek::SigningKey;
@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::{
 use kube::ResourceExt as _;
 
 use crate::objects;
-use crate::observed::{self, Network, Ordinal, Standing};
+use crate::observed::{self, Network, Ordinal, Permille, Standing};
 
 /// Note of a pod: the list that its node was told to bring.
 pub(crate) const TOLD_LIST: &str = "antiphon.dev/list";
@@ -39,6 +39,8 @@ pub(crate) struct Found {
     pub(crate) leader: Option<Ordinal>,
     /// The numbers of the lists that shards have taken.
     pub(crate) took_lists: BTreeMap<Ordinal, u32>,
+    /// How busy shards are, of those that say so.
+    pub(crate) computing: BTreeMap<Ordinal, Permille>,
 }
 
 /// A Secret with something else in it than keys.
@@ -201,8 +203,10 @@ pub(crate) fn admin_address(pod: &Pod) -> Option<String> {
 
 /// What a coordinator's status says to a decision.
 pub(crate) fn network(status: &Status) -> Network {
-    let number = |epoch: &antiphon_coordinator_core::EpochStatus| epoch.epoch;
+    let number = |epoch: &EpochStatus| epoch.epoch;
     let running = status.epoch.as_ref();
+    let left = |epoch: &EpochStatus| epoch.last_round.saturating_sub(status.rounds.last);
+    let run = |epoch: &EpochStatus| (status.rounds.last + 1).saturating_sub(epoch.first_round);
     let next = status.next_epoch.as_ref().map(number);
     let planned = status.planned.as_ref().map(|planned| planned.epoch);
     let standing = |standing: &str| match standing {
@@ -219,7 +223,10 @@ pub(crate) fn network(status: &Status) -> Network {
         epoch: running.map(number),
         newest_epoch: [running.map(number), next, planned].into_iter().flatten().max().unwrap_or(0),
         planning: next.is_some() || planned.is_some(),
-        rounds_left: running.map_or(0, |epoch| epoch.last_round.saturating_sub(status.rounds.last)),
+        rounds_left: running.map_or(0, left),
+        rounds_run: running.map_or(0, run),
+        took: status.rounds.share().and_then(Permille::of),
+        epoch_shards: running.map_or(0, |epoch| u16::try_from(epoch.shards).unwrap_or(u16::MAX)),
         unopened: status.rounds.last == 0,
         shards: shards.collect(),
     }

@@ -1,6 +1,7 @@
 //! What a decision goes by. All of it is read anew every time: nothing is remembered from one decision to the next.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use antiphon_wire::IdentityKey;
 
@@ -33,6 +34,25 @@ pub(crate) struct Observed {
     pub(crate) coordinators: Option<Coordinators>,
     /// The view of the coordinator that leads; `None` if it cannot be asked, or none leads.
     pub(crate) network: Option<Network>,
+    /// Bounds within which the number of shards follows the load; `None` if people say how many there are.
+    pub(crate) scaling: Option<Scaling>,
+    /// Computing time of shards over the last rounds, of what their processors have: those that say so.
+    pub(crate) computing: BTreeMap<Ordinal, Permille>,
+}
+
+/// A share, in thousandths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Permille(pub(crate) u32);
+
+/// Bounds within which the number of shards follows the load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Scaling {
+    /// The fewest shards.
+    pub(crate) least: u16,
+    /// The most shards.
+    pub(crate) most: u16,
+    /// The share of what it has that a shard should need.
+    pub(crate) target: Permille,
 }
 
 /// The coordinators that run here.
@@ -100,6 +120,12 @@ pub(crate) struct Network {
     pub(crate) planning: bool,
     /// Rounds that are left of the running epoch.
     pub(crate) rounds_left: u64,
+    /// Rounds of the running epoch that were opened.
+    pub(crate) rounds_run: u64,
+    /// Time of the last rounds, of what they may take; `None` before the first.
+    pub(crate) took: Option<Permille>,
+    /// Shards of the running epoch, of all operators.
+    pub(crate) epoch_shards: u16,
     /// `true` if there has never been a round.
     pub(crate) unopened: bool,
     /// Registered shards, of all operators.
@@ -117,6 +143,23 @@ pub(crate) enum Standing {
     Leaving,
     /// Nothing more is wanted of it.
     Released,
+}
+
+impl Permille {
+    /// The nearest to a share that was measured; `None` for what is none.
+    pub(crate) fn of(share: f64) -> Option<Self> {
+        let thousandths = (share * 1000.0).round();
+        let is_share = (0.0..1e9).contains(&thousandths);
+        // In the range of the type, by the line above.
+        is_share.then_some(Self(thousandths as u32))
+    }
+}
+
+impl fmt::Display for Permille {
+    /// In steps of five percent: whoever reads it needs no more, and what is told changes seldom.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} %", self.0.saturating_add(25) / 50 * 5)
+    }
 }
 
 impl Coordinators {

@@ -5,7 +5,10 @@ use antiphon_routing::most_rounds;
 use antiphon_wire::{IdentityKey, NetworkFile, NetworkFileError, OperatorIndex};
 use ed25519_dalek::SigningKey;
 
-use crate::resource::{Coordinator, Exposure, ExposureType, MixNetworkSpec, Requirements};
+use crate::decide::MOST_HELPFUL;
+use crate::resource::{
+    Autoscale, Coordinator, Exposure, ExposureType, MixNetworkSpec, Requirements,
+};
 
 /// Why nothing is done for a specification.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -57,6 +60,13 @@ pub(crate) enum Refusal {
          {most} at most, or have fewer shards"
     )]
     TooManyShards { shards: u16, rounds: u32, most: u64 },
+    #[error("autoscale.minShards is {least}, which is more than autoscale.maxShards, {most}")]
+    Bounds { least: u16, most: u16 },
+    #[error(
+        "autoscale.maxShards is {asked}: with one shard of every other operator that is more than {MOST_HELPFUL}, from which \
+         on a round takes longer with every shard. Set it to {most} at most"
+    )]
+    TooManyToHelp { asked: u16, most: u16 },
     #[error("exposure: {ports} ports from {one} on run into those from {other} on")]
     Ports { ports: u16, one: u16, other: u16 },
 }
@@ -89,6 +99,7 @@ pub(crate) fn accept(spec: &MixNetworkSpec, given: &Given<'_>) -> Result<Accepte
     check_ports(spec)?;
     let network = network(spec, given)?;
     check_requirements(&spec.requires, &network)?;
+    check_bounds(spec, &network)?;
     check_size(spec, &network)?;
     let (operator, key) = operator(spec, given, &network)?;
     Ok(Accepted { network, operator, key })
@@ -158,12 +169,29 @@ fn check_requirements(requires: &Requirements, network: &NetworkFile) -> Result<
     Ok(())
 }
 
+/// The most shards that there will be.
+fn most_shards(spec: &MixNetworkSpec) -> u16 {
+    spec.autoscale.map_or(spec.shards, |bounds| bounds.max_shards.max(spec.shards))
+}
+
+fn check_bounds(spec: &MixNetworkSpec, network: &NetworkFile) -> Result<(), Refusal> {
+    let Some(Autoscale { min_shards: least, max_shards: asked, .. }) = spec.autoscale else {
+        return Ok(());
+    };
+    if least > asked {
+        return Err(Refusal::Bounds { least, most: asked });
+    }
+    let others = u16::try_from(network.operators.len() - 1).unwrap_or(u16::MAX);
+    let most = MOST_HELPFUL.saturating_sub(others);
+    if asked > most { Err(Refusal::TooManyToHelp { asked, most }) } else { Ok(()) }
+}
+
 /// Every other operator has a shard at least.
 fn check_size(spec: &MixNetworkSpec, network: &NetworkFile) -> Result<(), Refusal> {
     let Some(own) = &spec.coordinator.run else { return Ok(()) };
     let operators = network.operators.len() as u64;
-    let most = most_rounds(u64::from(spec.shards) + operators - 1);
-    let (shards, rounds) = (spec.shards, own.epoch.rounds);
+    let (shards, rounds) = (most_shards(spec), own.epoch.rounds);
+    let most = most_rounds(u64::from(shards) + operators - 1);
     if u64::from(rounds) > most {
         Err(Refusal::TooManyShards { shards, rounds, most })
     } else {
@@ -177,8 +205,10 @@ fn check_ports(spec: &MixNetworkSpec) -> Result<(), Refusal> {
         return Ok(());
     }
     let coordinators = spec.coordinator.run.as_ref().map_or(0, |own| own.replicas);
-    let ranges =
-        [(spec.shards, peers, clients), (coordinators, coordinator_shards, coordinator_clients)];
+    let ranges = [
+        (most_shards(spec), peers, clients),
+        (coordinators, coordinator_shards, coordinator_clients),
+    ];
     match ranges.into_iter().find(|(ports, one, other)| one.abs_diff(*other) < *ports) {
         Some((ports, one, other)) => Err(Refusal::Ports { ports, one, other }),
         None => Ok(()),

@@ -4,7 +4,7 @@ mod spec;
 mod status;
 
 pub(crate) use spec::{
-    Coordinator, Exposure, ExposureType, JoinedCoordinator, MixNetwork, MixNetworkSpec,
+    Autoscale, Coordinator, Exposure, ExposureType, JoinedCoordinator, MixNetwork, MixNetworkSpec,
     OwnCoordinator, Requirements, Resources, State,
 };
 pub(crate) use status::{Condition, ListTold, MixNetworkStatus, ShardTold};

@@ -22,6 +22,8 @@ pub(crate) enum Step {
     Stop,
     /// Have a pod's node bring it the newest list at once.
     Tell { shard: Ordinal, list: u32 },
+    /// Ask for another number of shards than is asked for, as the load has changed.
+    Scale { from: u16, to: u16, why: String },
     /// Delete a pod, for a new one to be made of the newest template.
     Replace(Replaceable),
     /// Delete a coordinator's pod, for a new one to be made of the newest template.
@@ -207,6 +209,8 @@ impl Step {
             Self::MakeCoordinatorKeys(_) | Self::MakeKeys(_) => "MakesKeys",
             Self::Sign { .. } => "SignsList",
             Self::Apply(_) => "Applies",
+            Self::Scale { from, to, .. } if *from < *to => "ScalesUp",
+            Self::Scale { .. } => "ScalesDown",
             Self::Stop => "Stops",
             Self::Tell { .. } => "BringsList",
             Self::Replace(_) | Self::ReplaceCoordinator(_) => "ReplacesPod",
@@ -242,6 +246,9 @@ impl fmt::Display for Step {
                 list.first_epoch
             ),
             Self::Apply(replicas) => write!(f, "applies all objects, with {} pods", replicas.0),
+            Self::Scale { from, to, why } => {
+                write!(f, "asks for {to} shards in place of {from}: {why}")
+            }
             Self::Stop => f.write_str("has all shards leave"),
             Self::Tell { shard, list } => write!(f, "has list {list} brought to {shard}"),
             Self::Replace(Replaceable { shard, sick: true }) => {

@@ -19,6 +19,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => (0..6_u16).prop_map(Happening::Kill),
         1 => any::<bool>().prop_map(Happening::CoordinatorAway),
         1 => (0..3_u16).prop_map(Happening::KillCoordinator),
+        1 => (0..5000_u32).prop_map(Happening::Load),
     ]
 }
 
@@ -53,6 +54,22 @@ fn an_install_makes_keys_then_a_list_then_pods() {
     done.dedup();
     assert_eq!(world.observe().coordinators.unwrap().keys.len(), 1);
     assert_eq!(done[..3], ["MakesKeys", "SignsList", "Applies"]);
+}
+
+#[test]
+fn the_number_of_shards_follows_the_load_by_lists_and_hand_overs() {
+    let mut world = World::new(2, 1);
+    let mut numbers = Vec::new();
+    for load in [1200, 2400, 100] {
+        world.happen(Happening::Load(load));
+        for _ in 0..12 {
+            world.come_to_rest();
+            world.happen(Happening::Time(world::EPOCH_ENDS));
+        }
+        assert_eq!(world.what_is_wrong(), None);
+        numbers.push(world.observe().replicas);
+    }
+    assert_eq!(numbers, [Some(2), Some(4), Some(2)]);
 }
 
 /// A settled world of so many shards and two coordinators.

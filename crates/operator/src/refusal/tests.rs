@@ -63,6 +63,28 @@ fn what_cannot_work_is_refused_in_words_that_say_what_would() {
             json!({ "shards": 1500 }),
             "more than an epoch of 720 rounds carries: set coordinator.run.epoch.rounds to",
         ),
+        (
+            json!({ "autoscale": { "minShards": 4, "maxShards": 3 } }),
+            "autoscale.minShards is 4, which is more than autoscale.maxShards, 3",
+        ),
+        (
+            json!({ "autoscale": { "minShards": 1, "maxShards": 197 } }),
+            "on a round takes longer with every shard. Set it to 196 at most",
+        ),
+        (
+            json!({
+                "autoscale": { "minShards": 1, "maxShards": 100 },
+                "coordinator": { "run": { "epoch": { "rounds": 20000, "intervalMs": 100, "prepareAheadRounds": 60 } } },
+            }),
+            "100 shards are more than an epoch of 20000 rounds carries",
+        ),
+        (
+            json!({
+                "autoscale": { "minShards": 1, "maxShards": 9 },
+                "exposure": { "type": "nodePort", "peers": 30100, "clients": 30108 },
+            }),
+            "9 ports from 30100 on run into those from 30108 on",
+        ),
         (json!({ "operator": "zeta" }), "names no operator zeta: it has alpha, beta"),
         (json!({ "operator": "beta" }), "holds another key than operator beta has"),
         (

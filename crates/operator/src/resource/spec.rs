@@ -37,9 +37,13 @@ pub(crate) struct MixNetworkSpec {
         "operator cannot be changed: it is in every list; make another MixNetwork"
     ))]
     pub(crate) operator: String,
-    /// How many shards the operator has in the network.
+    /// How many shards the operator has in the network. With `autoscale`, the controller writes it: leave it out.
+    #[serde(default = "one")]
     #[schemars(range(min = 1, max = 300))]
     pub(crate) shards: u16,
+    /// Have the number of shards follow the load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) autoscale: Option<Autoscale>,
     /// The network file.
     pub(crate) network: NetworkReference,
     /// The key that signs the operator's lists of its shards.
@@ -233,6 +237,26 @@ impl Default for Resources {
     }
 }
 
+/// Bounds within which the number of shards follows the load.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.minShards <= self.maxShards").message(
+    "autoscale.minShards is more than autoscale.maxShards"
+))]
+pub(crate) struct Autoscale {
+    /// The fewest shards, however little there is to do.
+    #[schemars(range(min = 1, max = 300))]
+    pub(crate) min_shards: u16,
+    /// The most shards, however much there is to do.
+    #[schemars(range(min = 1, max = 300))]
+    pub(crate) max_shards: u16,
+    /// How much of what it has a shard should need for its rounds, in percent: of its processors' time, or of the time that
+    /// rounds may take, whichever is more.
+    #[serde(default = "sixty")]
+    #[schemars(range(min = 20, max = 90))]
+    pub(crate) target_percent: u8,
+}
+
 /// The claims for state.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
@@ -275,6 +299,10 @@ pub(crate) struct Requirements {
 
 const fn one() -> u16 {
     1
+}
+
+const fn sixty() -> u8 {
+    60
 }
 
 fn if_not_present() -> String {

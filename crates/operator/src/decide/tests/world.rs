@@ -7,11 +7,15 @@ use antiphon_wire::IdentityKey;
 use ed25519_dalek::SigningKey;
 
 use super::super::decide;
-use crate::observed::{Coordinators, List, Lists, Network, Observed, Ordinal, Pod, Standing};
+use crate::observed::{
+    Coordinators, List, Lists, Network, Observed, Ordinal, Permille, Pod, Scaling, Standing,
+};
 use crate::step::Step;
 
 /// What passes when an epoch ends by itself.
-const EPOCH_ENDS: u8 = 7;
+pub(super) const EPOCH_ENDS: u8 = 7;
+
+pub(super) const SCALING: Scaling = Scaling { least: 2, most: 6, target: Permille(600) };
 
 /// Something that happens in the world.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +34,8 @@ pub(super) enum Happening {
     CoordinatorAway(bool),
     /// A coordinator's pod dies without a word.
     KillCoordinator(u16),
+    /// All shards together have so much to do, in thousandths of one's time; their number follows it.
+    Load(u32),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -69,6 +75,7 @@ pub(super) struct World {
     pods: BTreeMap<Ordinal, Running>,
     epoch: Option<u64>,
     members: BTreeSet<IdentityKey>,
+    load: Option<u32>,
 }
 
 pub(super) fn identity(seed: u8) -> IdentityKey {
@@ -95,6 +102,7 @@ impl World {
             pods: BTreeMap::new(),
             epoch: None,
             members: BTreeSet::new(),
+            load: None,
         }
     }
 
@@ -103,6 +111,7 @@ impl World {
             Happening::Time(which) => self.time_passes(which),
             Happening::Controller(steps) => self.control(steps.into()),
             Happening::Scale(wanted) => self.wanted = wanted,
+            Happening::Load(load) => self.load = Some(load),
             Happening::Upgrade => self.revision += 1,
             Happening::BadImage => {
                 self.revision += 1;
@@ -205,7 +214,16 @@ impl World {
             claims: self.claims.keys().copied().collect(),
             coordinators: Some(self.see_coordinators()),
             network: self.leader().map(|_| self.network()),
+            scaling: self.load.map(|_| SCALING),
+            computing: self.computing(),
         }
+    }
+
+    /// All shards share the load alike.
+    fn computing(&self) -> BTreeMap<Ordinal, Permille> {
+        let shared = self.load.unwrap_or(0) / self.members.len().max(1) as u32;
+        let members = self.keys.keys().filter(|shard| self.is_member(**shard));
+        members.map(|shard| (*shard, Permille(shared))).collect()
     }
 
     /// The coordinator that shards have elected: none while the network is away.
@@ -251,6 +269,9 @@ impl World {
             newest_epoch: self.epoch.unwrap_or(0),
             planning: false,
             rounds_left: 100,
+            rounds_run: 100,
+            took: self.load.map(|_| Permille(100)),
+            epoch_shards: self.members.len() as u16,
             unopened: self.epoch.is_none(),
             shards: shards.collect(),
         }
@@ -306,6 +327,13 @@ impl World {
             Step::MakeKeys(shards) => {
                 assert!(shards.iter().all(|shard| !self.keys.contains_key(shard)), "{self:?}");
             }
+            Step::Scale { to, .. } => {
+                assert!((SCALING.least..=SCALING.most).contains(to), "out of bounds: {to}");
+                let began = self.lists.as_ref().map_or(0, |lists| lists.newest.first_epoch);
+                let is_late = self.epoch.is_some_and(|epoch| epoch >= began + 2);
+                let is_within = (SCALING.least..=SCALING.most).contains(&self.wanted);
+                assert!(is_late || !is_within, "too soon after the last change: {self:?}");
+            }
             _ => {}
         }
     }
@@ -341,6 +369,7 @@ impl World {
                 self.lists = Some(Lists { newest: list, ended });
             }
             Step::Apply(replicas) => self.replicas = Some(replicas.get()),
+            Step::Scale { to, .. } => self.wanted = to,
             Step::Tell { shard, list } => {
                 if let Some(pod) = self.pods.get_mut(&shard) {
                     pod.told = Some(list);
