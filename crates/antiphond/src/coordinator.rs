@@ -49,8 +49,8 @@ async fn serve(config: ConfigFile, log_level: LogLevel) -> Result<(), ServeError
     let stop = stop_requested()?;
     // Before the coordinator starts, so that nothing goes uncounted.
     let admin = match config.admin {
-        Some(address) => {
-            Some(AdminServer::bind(address, MetricsPage::install(Program::Coordinator)?).await?)
+        Some(section) => {
+            Some(AdminServer::bind(section, MetricsPage::install(Program::Coordinator)?).await?)
         }
         None => None,
     };

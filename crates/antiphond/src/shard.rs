@@ -56,8 +56,8 @@ async fn serve(
     let mut stop = pin!(stop_requested()?);
     // Before the shard starts, so that nothing goes uncounted and a port that is taken stops the start.
     let admin = match config.admin {
-        Some(address) => {
-            Some(AdminServer::bind(address, MetricsPage::install(Program::Shard)?).await?)
+        Some(section) => {
+            Some(AdminServer::bind(section, MetricsPage::install(Program::Shard)?).await?)
         }
         None => None,
     };

@@ -34,8 +34,8 @@ pub struct ServerConfig {
 pub struct ConfigFile {
     /// Everything for [`CoordinatorServer::start`](crate::CoordinatorServer::start).
     pub coordinator: ServerConfig,
-    /// Where to answer those who look after the process.
-    pub admin: Option<SocketAddr>,
+    /// Where to answer those who look after the process, and others.
+    pub admin: Option<AdminSection>,
 }
 
 #[derive(Deserialize)]
@@ -136,7 +136,7 @@ impl ConfigFile {
     pub fn read(file: &Path) -> Result<Self, ConfigError> {
         let (raw, source) = ConfigSource::read::<Raw>(file)?;
         let network = source.network("network", &raw.network)?;
-        let admin = raw.admin.map(|admin| admin.listen);
+        let admin = raw.admin;
         let coordinator = ServerConfig {
             listen_shards: raw.listen_shards,
             listen_clients: raw.listen_clients,

@@ -90,12 +90,14 @@ fn named_by(key: Option<&'static str>) -> String {
     key.map(|key| format!(" (`{key}`)")).unwrap_or_default()
 }
 
-/// The section `admin`: the address at which a process answers those who look after it.
-#[derive(Clone, Copy, Debug, Deserialize)]
+/// The section `admin`: the addresses at which a process answers those who look after it, and others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdminSection {
     /// The TCP address to listen on.
     pub listen: SocketAddr,
+    /// Another TCP address, whose visitors see how the process stands and change nothing.
+    pub show: Option<SocketAddr>,
 }
 
 /// The largest configuration or network file that is read, in bytes: some thousand operators with

@@ -22,7 +22,7 @@ pub struct ConfigFile {
     /// The file of the operator's list. The operator replaces it before it ends.
     pub operator_list: PathBuf,
     /// Address of the pages for those who look after the process.
-    pub admin: Option<SocketAddr>,
+    pub admin: Option<AdminSection>,
 }
 
 #[derive(Deserialize)]
@@ -125,7 +125,7 @@ impl Raw {
             medium: Medium::Tcp,
         };
         let operator_list = source.beside(&self.operator_list);
-        let admin = self.admin.map(|admin| admin.listen);
+        let admin = self.admin;
         Ok(ConfigFile { shard, operator_list, admin })
     }
 

@@ -51,7 +51,8 @@ fn a_good_file_is_read_with_paths_relative_to_it() {
     assert_eq!(coordinator.identity, IdentityKey([0xab; 32]));
     assert_eq!(shard.advertise_peers, []);
     assert_eq!(shard.limits, ServerLimits { client_queue: 32, ..ServerLimits::default() });
-    assert_eq!(config.admin, Some("127.0.0.1:9100".parse().unwrap()));
+    let listen = "127.0.0.1:9100".parse().unwrap();
+    assert_eq!(config.admin, Some(AdminSection { listen, show: None }));
 }
 
 #[test]

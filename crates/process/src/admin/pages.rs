@@ -57,6 +57,18 @@ pub(super) fn router(pages: Pages) -> Router {
         .with_state(pages)
 }
 
+/// The pages that change nothing, for those who do not look after the process.
+pub(super) fn shown_router(pages: Pages) -> Router {
+    Router::new()
+        .route("/", get(status_page))
+        .route("/live", get(live))
+        .route("/ready", get(ready))
+        .route("/status", get(status))
+        .fallback(not_shown)
+        .method_not_allowed_fallback(not_shown)
+        .with_state(pages)
+}
+
 /// Always says `live`. That it is answered at all is the answer: the runtime that serves rounds serves this.
 async fn live() -> Response {
     text(StatusCode::OK, "live")
@@ -141,6 +153,10 @@ async fn set_log_level(State(pages): State<Pages>, headers: HeaderMap, body: Bod
 async fn unknown() -> Response {
     let pages = "there are /, /live, /ready, /metrics, /status, /log-level and /drain";
     text(StatusCode::NOT_FOUND, pages)
+}
+
+async fn not_shown() -> Response {
+    text(StatusCode::NOT_FOUND, "there are /, /live, /ready and /status here, for GET")
 }
 
 async fn other_method() -> Response {

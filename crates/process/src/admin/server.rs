@@ -13,8 +13,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{interval, sleep, timeout};
 
-use super::pages::{Pages, router};
+use super::pages::{Pages, router, shown_router};
 use super::{AdminError, MetricsPage};
+use crate::config_file::AdminSection;
 use crate::logging::LogLevel;
 use crate::readiness::Readiness;
 use crate::requests::Asker;
@@ -36,18 +37,26 @@ const UPKEEP: Duration = Duration::from_secs(5);
 pub struct AdminServer {
     listener: TcpListener,
     address: SocketAddr,
+    /// For those who may see how the process stands, and change nothing.
+    show: Option<TcpListener>,
     metrics: MetricsPage,
 }
 
 impl AdminServer {
-    /// Listens on `address`. Warns if others than this machine may reach it.
+    /// Listens on the addresses of the section. Warns if others than this machine may reach the one where things are changed.
     ///
     /// # Errors
-    /// If the address cannot be used.
-    pub async fn bind(address: SocketAddr, metrics: MetricsPage) -> Result<Self, AdminError> {
-        let failed = |source| AdminError::Bind { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
+    /// If an address cannot be used.
+    pub async fn bind(section: AdminSection, metrics: MetricsPage) -> Result<Self, AdminError> {
+        let (listener, address) = listen(section.listen).await?;
+        let show = match section.show {
+            Some(address) => {
+                let (listener, address) = listen(address).await?;
+                tracing::info!(%address, "how this process stands is shown over HTTP, and nothing can be changed");
+                Some(listener)
+            }
+            None => None,
+        };
         tracing::info!(%address, "admin pages are served over HTTP");
         if !address.ip().to_canonical().is_loopback() {
             tracing::warn!(
@@ -56,12 +65,17 @@ impl AdminServer {
                  out of epochs: let a firewall admit those alone who look after it, or listen on loopback"
             );
         }
-        Ok(Self { listener, address, metrics })
+        Ok(Self { listener, address, show, metrics })
     }
 
-    /// The address listened on.
+    /// The address at which things can be changed.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address at which they are only seen.
+    pub fn shown_at(&self) -> Option<SocketAddr> {
+        self.show.as_ref()?.local_addr().ok()
     }
 
     /// Answers until the returned task is aborted. Requests that the process itself answers go to `asker`.
@@ -71,30 +85,48 @@ impl AdminServer {
         log_level: LogLevel,
         asker: Asker,
     ) -> JoinHandle<()> {
-        let Self { listener, metrics, .. } = self;
+        let Self { listener, show, metrics, .. } = self;
         let pages = Pages { metrics: metrics.clone(), readiness, log_level, asker };
-        tokio::spawn(answer_all(listener, metrics, router(pages)))
+        tokio::spawn(async move {
+            let shown = async {
+                if let Some(listener) = show {
+                    answer_all(listener, shown_router(pages.clone())).await;
+                }
+            };
+            tokio::join!(keep_up(metrics), answer_all(listener, router(pages.clone())), shown);
+        })
     }
 }
 
-async fn answer_all(listener: TcpListener, metrics: MetricsPage, router: Router) {
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), AdminError> {
+    let failed = |source| AdminError::Bind { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+async fn keep_up(metrics: MetricsPage) {
     let mut upkeep = interval(UPKEEP);
+    loop {
+        upkeep.tick().await;
+        metrics.keep_up();
+    }
+}
+
+async fn answer_all(listener: TcpListener, router: Router) {
     let mut connections: VecDeque<AbortOnDrop> = VecDeque::new();
     loop {
-        tokio::select! {
-            _ = upkeep.tick() => metrics.keep_up(),
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    connections.retain(|task| !task.0.is_finished());
-                    // The oldest has said nothing for longest.
-                    if connections.len() >= AT_ONCE {
-                        connections.pop_front();
-                    }
-                    connections.push_back(AbortOnDrop(tokio::spawn(answer(stream, router.clone()))));
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                connections.retain(|task| !task.0.is_finished());
+                // The oldest has said nothing for longest.
+                if connections.len() >= AT_ONCE {
+                    connections.pop_front();
                 }
-                // No descriptors are left: others will give theirs back.
-                Err(_) => sleep(PAUSE).await,
-            },
+                connections.push_back(AbortOnDrop(tokio::spawn(answer(stream, router.clone()))));
+            }
+            // No descriptors are left: others will give theirs back.
+            Err(_) => sleep(PAUSE).await,
         }
     }
 }

@@ -8,6 +8,7 @@ const FILTERS: [&str; 1] = ["antiphon_mix"];
 
 struct Running {
     address: SocketAddr,
+    shown_at: SocketAddr,
     readiness: watch::Sender<Readiness>,
     task: JoinHandle<()>,
     requests: Requests,
@@ -15,14 +16,15 @@ struct Running {
 
 impl Running {
     async fn start() -> Self {
-        let address = "127.0.0.1:0".parse().unwrap();
-        let server = AdminServer::bind(address, MetricsPage::empty()).await.unwrap();
-        let address = server.address();
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let section = AdminSection { listen: any, show: Some(any) };
+        let server = AdminServer::bind(section, MetricsPage::empty()).await.unwrap();
+        let (address, shown_at) = (server.address(), server.shown_at().unwrap());
         let starts = Readiness::NotReady("no epoch yet".to_owned());
         let (readiness, watched) = watch::channel(starts);
         let (asker, requests) = crate::requests::channel();
         let task = server.serve(watched, LogLevel::unheard("info", &FILTERS), asker);
-        Self { address, readiness, task, requests }
+        Self { address, shown_at, readiness, task, requests }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -81,6 +83,30 @@ async fn requests_are_answered_by_the_process_itself_and_refused_in_its_words() 
             }
         }
     }
+}
+
+#[tokio::test]
+async fn where_it_is_only_shown_nothing_is_changed_or_counted() {
+    let mut server = Running::start().await;
+    let admin = std::mem::replace(&mut server.address, server.shown_at);
+    assert!(has_status(&server.get("/live").await, 200));
+    assert!(server.get("/ready").await.contains("no epoch yet"));
+    for asked in [
+        "GET /metrics",
+        "GET /log-level",
+        "PUT /log-level",
+        "POST /drain",
+        "DELETE /drain",
+        "POST /status",
+    ] {
+        let head = format!("{asked} HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\noff");
+        let answer = server.ask(&head).await;
+        assert!(has_status(&answer, 404), "{asked}: {answer}");
+    }
+    let nothing = timeout(Duration::from_millis(10), server.requests.next()).await;
+    assert!(nothing.is_err(), "{nothing:?}");
+    server.address = admin;
+    assert!(server.get("/log-level").await.ends_with("\r\ninfo\n"));
 }
 
 #[tokio::test]
