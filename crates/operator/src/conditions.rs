@@ -168,7 +168,10 @@ fn list(seen: &Observed) -> Condition {
 fn any_trust(network: &NetworkFile, told: &Told<'_>) -> Condition {
     let (here, most) = (told.weight_here, network.malicious_weight());
     if here <= most {
-        let words = format!("this cluster holds weight {here}, and {most} may be malicious");
+        let words = format!(
+            "the MixNetworks that this controller looks after hold weight {here}, and {most} may be malicious. Those of \
+             other namespaces count as well: whoever administers the cluster is all operators in it"
+        );
         return condition("AnyTrust", true, "OneOfMany", &words);
     }
     let words = format!(

@@ -10,6 +10,8 @@ mod shards;
 use antiphon_wire::IdentityKey;
 use serde_json::{Value, json};
 
+pub(crate) use grace::MOST_LAYERS;
+
 use crate::resource::{Exposure, ExposureType, MixNetworkSpec};
 
 /// What the objects are made of.
@@ -123,3 +125,6 @@ impl Plan<'_> {
         0..self.replicas.max(self.spec.shards)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,12 @@
 //! Specifications that are refused, in words that say what would do. Nothing is touched for them.
 
 use antiphon_process::keyfile;
-use antiphon_routing::most_rounds;
+use antiphon_routing::{DocumentError, most_rounds};
 use antiphon_wire::{IdentityKey, NetworkFile, NetworkFileError, OperatorIndex};
 use ed25519_dalek::SigningKey;
 
 use crate::decide::MOST_HELPFUL;
+use crate::objects::MOST_LAYERS;
 use crate::resource::{
     Autoscale, Coordinator, Exposure, ExposureType, MixNetworkSpec, Requirements,
 };
@@ -60,6 +61,8 @@ pub(crate) enum Refusal {
          {most} at most, or have fewer shards"
     )]
     TooManyShards { shards: u16, rounds: u32, most: u64 },
+    #[error("coordinator.run.beats: {0}")]
+    Beats(DocumentError),
     #[error("autoscale.minShards is {least}, which is more than autoscale.maxShards, {most}")]
     Bounds { least: u16, most: u16 },
     #[error(
@@ -99,6 +102,7 @@ pub(crate) fn accept(spec: &MixNetworkSpec, given: &Given<'_>) -> Result<Accepte
     check_ports(spec)?;
     let network = network(spec, given)?;
     check_requirements(&spec.requires, &network)?;
+    check_beats(spec, &network)?;
     check_bounds(spec, &network)?;
     check_size(spec, &network)?;
     let (operator, key) = operator(spec, given, &network)?;
@@ -167,6 +171,11 @@ fn check_requirements(requires: &Requirements, network: &NetworkFile) -> Result<
         }
     }
     Ok(())
+}
+
+fn check_beats(spec: &MixNetworkSpec, network: &NetworkFile) -> Result<(), Refusal> {
+    let Some(own) = &spec.coordinator.run else { return Ok(()) };
+    own.config().check_beats(network, MOST_LAYERS).map_err(Refusal::Beats)
 }
 
 /// The most shards that there will be.

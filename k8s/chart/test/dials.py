@@ -13,7 +13,7 @@ def ends(rule, key):
     """Who may be at the other end: a component, somebody who is described, or anybody."""
     if key not in rule:
         return ["anybody"]
-    return [component(each["podSelector"]) if "podSelector" in each else str(each) for each in rule[key]]
+    return [str(each) if "namespaceSelector" in each else component(each["podSelector"]) for each in rule[key]]
 
 
 def allowed(objects):
@@ -45,6 +45,9 @@ def needed(objects):
         dials |= {(SHARD, "egress", protocol, 53, "anybody") for protocol in ("TCP", "UDP")}
         dials.add((SHARD, "egress", "TCP", 7100, "anybody"))
     inside = "mix-coordinator" in sets
+    if inside:
+        controllers = str({"namespaceSelector": {}, "podSelector": {"matchLabels": {"app.kubernetes.io/name": "antiphon-operator"}}})
+        dials.add((COORDINATOR, "ingress", "TCP", port_of(toml["coordinator.toml"], "show"), controllers))
     if inside and "mix-shard" in sets:
         dials.add((SHARD, "egress", "UDP", 7000, COORDINATOR))
     shards = [text for name, text in toml.items() if name.startswith("mix-shard-")]

@@ -2,6 +2,8 @@
 
 mod world;
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -30,7 +32,7 @@ proptest! {
     #[test]
     fn a_controller_that_is_killed_anywhere_hurts_nobody_and_comes_to_the_same_end(
         shards in 1..6_u16,
-        coordinators in 1..4_u16,
+        coordinators in 0..4_u16,
         happenings in proptest::collection::vec(happening(), 0..120),
     ) {
         let mut world = World::new(shards, coordinators);
@@ -70,6 +72,32 @@ fn the_number_of_shards_follows_the_load_by_lists_and_hand_overs() {
         numbers.push(world.observe().replicas);
     }
     assert_eq!(numbers, [Some(2), Some(4), Some(2)]);
+}
+
+#[test]
+fn an_organisation_that_brings_shards_alone_makes_nothing_of_a_coordinators_and_scales() {
+    let mut world = World::new(3, 0);
+    let mut done = BTreeSet::new();
+    for wanted in [3, 5, 2] {
+        world.happen(Happening::Scale(wanted));
+        for _ in 0..12 {
+            done.extend(decide(&world.observe()).steps.iter().map(Step::name));
+            world.happen(Happening::Controller(1));
+            (0..=u8::MAX).for_each(|which| world.happen(Happening::Time(which)));
+        }
+        world.come_to_rest();
+        assert_eq!(world.what_is_wrong(), None);
+    }
+    assert!(world.observe().coordinators.is_none());
+    let needed = ["Applies", "MakesKeys", "SignsList"];
+    assert!(needed.iter().all(|step| done.contains(step)), "{done:?}");
+    // While the coordinators of somebody else cannot be asked, nothing is taken away.
+    world.happen(Happening::CoordinatorAway(true));
+    world.happen(Happening::Scale(1));
+    let decision = decide(&world.observe());
+    assert_eq!(names(&decision), ["Applies"]);
+    assert_eq!(decision.steps, [Step::Apply(Replicas::at_least(&world.observe()))]);
+    assert_eq!(Replicas::at_least(&world.observe()).get(), 2);
 }
 
 /// A settled world of so many shards and two coordinators.

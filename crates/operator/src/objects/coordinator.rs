@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::pod::{budget, claim, container, field, port, spread, template};
+use super::pod::{budget, claim, container, spread, template};
 use super::{Plan, coordinator_secret, grace, selector};
 use crate::resource::OwnCoordinator;
 
@@ -23,7 +23,8 @@ pub(super) fn objects(plan: &Plan<'_>, own: &OwnCoordinator) -> Vec<Value> {
     let hash = hex::encode(&Sha256::digest(text.trim_end())[..8]);
     let mut pod = json!({
         "terminationGracePeriodSeconds": grace::of_coordinators_s(own),
-        "containers": [program(plan, own)],
+        // It sees its own key alone.
+        "containers": [container(plan, "coordinator", &own.resources)],
         "volumes": [
             { "name": "config", "configMap": { "name": name } },
             { "name": "network", "configMap": { "name": plan.spec.network.config_map } },
@@ -55,52 +56,16 @@ pub(super) fn objects(plan: &Plan<'_>, own: &OwnCoordinator) -> Vec<Value> {
     objects
 }
 
-fn program(plan: &Plan<'_>, own: &OwnCoordinator) -> Value {
-    let more = json!({
-        "args": ["--log", plan.spec.log, "coordinator", "--config", "/config/coordinator.toml"],
-        "env": [field("POD_NAME", "metadata.name")],
-        "ports": [
-            port(plan, "shards", 7000, "UDP"),
-            port(plan, "clients", 7001, "UDP"),
-            port(plan, "admin", 9100, "TCP"),
-        ],
-        "volumeMounts": [
-            { "name": "config", "mountPath": "/config", "readOnly": true },
-            { "name": "network", "mountPath": "/network", "readOnly": true },
-            { "name": "state", "mountPath": "/state" },
-            // Its own key alone.
-            { "name": "keys", "mountPath": "/keys/coordinator.key", "subPathExpr": "$(POD_NAME).key", "readOnly": true },
-        ],
-    });
-    container(plan, "coordinator", &own.resources, more)
-}
-
 fn configuration(own: &OwnCoordinator) -> String {
-    let epoch = &own.epoch;
-    let mut text = format!(
-        r#"listen_shards = "0.0.0.0:7000"
-listen_clients = "0.0.0.0:7001"
-identity = "/keys/coordinator.key"
-network = "/network/network.toml"
-state = "/state/coordinator.state.json"
-replicas = {}
-
-[admin]
-listen = "0.0.0.0:9100"
-
-[epoch]
-interval_ms = {}
-prepare_ahead_rounds = {}
-rounds = {}
-"#,
-        own.replicas, epoch.interval_ms, epoch.prepare_ahead_rounds, epoch.rounds,
-    );
-    if !own.deadlines.is_empty() {
-        text += "\n[deadlines]\n";
-    }
-    for (name, value) in &own.deadlines {
+    let mut text = include_str!("../../../../k8s/chart/antiphon/files/coordinator.toml")
+        .replace("@any@", "0.0.0.0")
+        .replace("@replicas@", &own.replicas.to_string());
+    for (section, settings) in own.sections() {
         // Writing to a text does not fail.
-        let _ = writeln!(text, "{name} = {value}");
+        let _ = write!(text, "\n[{section}]\n");
+        for (name, value) in settings {
+            let _ = writeln!(text, "{name} = {value}");
+        }
     }
     text
 }

@@ -1,52 +1,52 @@
 //! What all pods have in common.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value, json};
 
 use super::{Plan, selector};
 use crate::resource::{Resources, State};
 
+/// What the chart's pods have as well: ports, probes, mounts, and what every pod is forbidden.
+static PODS: LazyLock<Value> = LazyLock::new(|| {
+    let text = include_str!("../../../../k8s/chart/antiphon/files/pods.json");
+    serde_json::from_str(text).expect("the file is JSON: it is compiled in, and read in the tests")
+});
+
 /// A pod's metadata and specification, with what is its own.
 pub(super) fn template(plan: &Plan<'_>, component: &str, annotations: &Value, own: Value) -> Value {
     let mut labels = selector(plan.name, component);
-    labels["sidecar.istio.io/inject"] = json!("false");
-    let mut notes = json!({
-        "linkerd.io/inject": "disabled",
-        "sidecar.istio.io/inject": "false",
-    });
+    merge(&mut labels, PODS["labels"].clone());
+    let mut notes = PODS["annotations"].clone();
     merge(&mut notes, annotations.clone());
-    let mut spec = json!({
-        "automountServiceAccountToken": false,
-        "enableServiceLinks": false,
-        "securityContext": {
-            "runAsNonRoot": true,
-            "runAsUser": 65532,
-            "runAsGroup": 65532,
-            "fsGroup": 65532,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": { "type": "RuntimeDefault" },
-        },
-    });
+    let mut spec = PODS["pod"].clone();
     merge(&mut spec, own);
     json!({ "metadata": { "labels": labels, "annotations": notes }, "spec": spec })
 }
 
-/// A container that runs the image, with what is its own.
-pub(super) fn container(plan: &Plan<'_>, name: &str, resources: &Resources, own: Value) -> Value {
-    let probe = |path: &str| json!({ "path": path, "port": "admin" });
+/// The container of a component.
+pub(super) fn container(plan: &Plan<'_>, component: &str, resources: &Resources) -> Value {
+    let own = &PODS[component];
+    let mut args = json!(["--log", plan.spec.log]);
+    if let (Some(all), Some(own)) = (args.as_array_mut(), own["args"].as_array()) {
+        all.extend(own.iter().cloned());
+    }
+    let on_node = own["onNode"].as_array().filter(|_| plan.has_host_ports());
+    let ports = own["ports"].as_array().into_iter().flatten().map(|port| {
+        let mut port = port.clone();
+        if on_node.is_some_and(|names| names.contains(&port["name"])) {
+            port["hostPort"] = port["containerPort"].clone();
+        }
+        port
+    });
     let mut container = json!({
-        "name": name,
+        "name": component,
         "image": plan.spec.image,
         "imagePullPolicy": plan.spec.image_pull_policy,
-        "securityContext": {
-            "allowPrivilegeEscalation": false,
-            "readOnlyRootFilesystem": true,
-            "capabilities": { "drop": ["ALL"] },
-        },
-        "startupProbe": { "httpGet": probe("/live"), "periodSeconds": 1, "failureThreshold": 60 },
-        "livenessProbe": {
-            "httpGet": probe("/live"), "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6,
-        },
-        "readinessProbe": { "httpGet": probe("/ready"), "periodSeconds": 2, "timeoutSeconds": 2 },
+        "args": args,
+        "env": own["env"],
+        "ports": ports.collect::<Vec<_>>(),
+        "volumeMounts": own["volumeMounts"],
         "resources": {
             "requests": {
                 "cpu": resources.cpu_request.as_ref().unwrap_or(&resources.cpu),
@@ -55,22 +55,8 @@ pub(super) fn container(plan: &Plan<'_>, name: &str, resources: &Resources, own:
             "limits": { "cpu": resources.cpu, "memory": resources.memory },
         },
     });
-    merge(&mut container, own);
+    merge(&mut container, PODS["container"].clone());
     container
-}
-
-/// A port of a container, at the node as well where shards are reached there.
-pub(super) fn port(plan: &Plan<'_>, name: &str, number: u16, protocol: &str) -> Value {
-    let mut port = json!({ "name": name, "containerPort": number, "protocol": protocol });
-    if plan.has_host_ports() && name != "admin" {
-        port["hostPort"] = json!(number);
-    }
-    port
-}
-
-/// A variable of the environment that has what only the pod knows.
-pub(super) fn field(name: &str, path: &str) -> Value {
-    json!({ "name": name, "valueFrom": { "fieldRef": { "fieldPath": path } } })
 }
 
 /// Has pods of one component run on as many nodes and in as many zones as there are, and where they have ports of their

@@ -16,11 +16,14 @@ pub(super) fn objects(plan: &Plan<'_>) -> Vec<Value> {
 }
 
 fn of_shards(plan: &Plan<'_>) -> Value {
-    let mut peers = vec![json!({ "port": 7100, "protocol": "TCP" })];
+    let mut peers = vec![7100];
     if plan.exposure().kind == ExposureType::NodePort {
-        let outside = plan.ordinals().map(|at| plan.exposure().peers + at);
-        peers.extend(outside.map(|port| json!({ "port": port, "protocol": "TCP" })));
+        peers.extend(plan.ordinals().map(|at| plan.exposure().peers + at));
     }
+    let others = plan.spec.network_policy.peer_ports.iter().filter(|port| !peers.contains(port));
+    let peers: Vec<u16> = peers.iter().chain(others).copied().collect();
+    let peers = peers.into_iter().map(|port| json!({ "port": port, "protocol": "TCP" }));
+    let peers: Vec<Value> = peers.collect();
     let port = |address: &str| address.rsplit(':').next()?.parse::<u16>().ok();
     let coordinators = plan.coordinators();
     let ports: BTreeSet<u16> =
@@ -40,7 +43,7 @@ fn of_shards(plan: &Plan<'_>) -> Value {
         "spec": {
             "podSelector": { "matchLabels": selector(plan.name, "shard") },
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": [{ "ports": inner }, looked_after()],
+            "ingress": [{ "ports": inner }, looked_after(plan)],
             // Other shards, wherever the epoch's document says that they are.
             "egress": [{ "ports": peers }, coordinator, { "ports": names }],
         },
@@ -57,18 +60,30 @@ fn of_coordinator(plan: &Plan<'_>) -> Value {
             "podSelector": { "matchLabels": selector(plan.name, "coordinator") },
             // It dials nobody. A list without entries would be applied anew each time: the cluster keeps none.
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": [{ "ports": inner }, looked_after()],
+            "ingress": [{ "ports": inner }, looked_after(plan), seen()],
         },
     })
 }
 
-/// The controller, wherever it runs, reads how network and lists stand at the admin ports.
-fn looked_after() -> Value {
+/// Whoever reaches admin ports changes what is logged and drains shards: the operator's own controller, and those of its
+/// choice.
+fn looked_after(plan: &Plan<'_>) -> Value {
+    let mut from = vec![json!({ "podSelector": controllers() })];
+    let namespaces = plan.spec.network_policy.admin_from.iter();
+    from.extend(namespaces.map(|namespace| {
+        json!({ "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": namespace } } })
+    }));
+    json!({ "ports": [{ "port": 9100, "protocol": "TCP" }], "from": from })
+}
+
+/// Controllers of other operators in this cluster see how the network stands, and change nothing.
+fn seen() -> Value {
     json!({
-        "ports": [{ "port": 9100, "protocol": "TCP" }],
-        "from": [{
-            "namespaceSelector": {},
-            "podSelector": { "matchLabels": { "app.kubernetes.io/name": "antiphon-operator" } },
-        }],
+        "ports": [{ "port": 9101, "protocol": "TCP" }],
+        "from": [{ "namespaceSelector": {}, "podSelector": controllers() }],
     })
+}
+
+fn controllers() -> Value {
+    json!({ "matchLabels": { "app.kubernetes.io/name": "antiphon-operator" } })
 }

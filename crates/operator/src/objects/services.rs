@@ -16,8 +16,12 @@ pub(super) fn objects(plan: &Plan<'_>) -> Vec<Value> {
         }
     }
     if let Some(own) = &plan.spec.coordinator.run {
-        let ports =
-            [port("shards", 7000, "UDP"), port("clients", 7001, "UDP"), port("admin", 9100, "TCP")];
+        let ports = [
+            port("shards", 7000, "UDP"),
+            port("clients", 7001, "UDP"),
+            port("admin", 9100, "TCP"),
+            port("status", 9101, "TCP"),
+        ];
         services.push(headless(plan, "coordinator", "coordinator", &ports));
         if outer {
             services.extend((0..own.replicas).map(|at| of_coordinator(plan, at)));

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::pod::{budget, claim, container, field, port, spread, template};
+use super::pod::{budget, claim, container, spread, template};
 use super::{KnownCoordinator, Plan, grace, keys_secret, lists_map, selector};
 use crate::resource::ExposureType;
 
@@ -35,24 +35,15 @@ fn configuration(plan: &Plan<'_>, at: u16) -> String {
         ExposureType::NodePort => ("${HOST_IP}", exposure.peers + at, exposure.clients + at),
     };
     let section = |KnownCoordinator { address, identity }: KnownCoordinator| {
-        format!("[[coordinator]]\naddress = \"{address}\"\nidentity = \"{identity}\"\n\n")
+        format!("[[coordinator]]\naddress = \"{address}\"\nidentity = \"{identity}\"\n")
     };
-    let coordinators: String = plan.coordinators().into_iter().map(section).collect();
-    format!(
-        r#"listen_peers = "0.0.0.0:7100"
-listen_clients = "0.0.0.0:7101"
-advertise_peers = "{ip}:{peers}"
-advertise_clients = "{ip}:{clients}"
-identity = "/keys/shard.key"
-network = "/network/network.toml"
-operator_list = "/operators/{operator}.list"
-state = "/state/shard.state"
-
-{coordinators}[admin]
-listen = "0.0.0.0:9100"
-"#,
-        operator = plan.spec.operator,
-    )
+    let coordinators: Vec<String> = plan.coordinators().into_iter().map(section).collect();
+    include_str!("../../../../k8s/chart/antiphon/files/shard.toml")
+        .replace("@any@", "0.0.0.0")
+        .replace("@peers@", &format!("{ip}:{peers}"))
+        .replace("@clients@", &format!("{ip}:{clients}"))
+        .replace("@operator@", &plan.spec.operator)
+        .replace("@coordinators@", &coordinators.join("\n"))
 }
 
 fn set(plan: &Plan<'_>) -> Value {
@@ -77,7 +68,8 @@ fn set(plan: &Plan<'_>) -> Value {
 fn pod(plan: &Plan<'_>) -> Value {
     let mut pod = json!({
         "terminationGracePeriodSeconds": grace::of_shards_s(plan.spec.coordinator.run.as_ref()),
-        "containers": [shard(plan)],
+        // It sees its own key alone: who breaks into a shard has one.
+        "containers": [container(plan, "shard", &plan.spec.resources)],
         "volumes": [
             { "name": "config", "configMap": { "name": plan.set() } },
             { "name": "network", "configMap": { "name": plan.spec.network.config_map } },
@@ -88,29 +80,4 @@ fn pod(plan: &Plan<'_>) -> Value {
     });
     spread(plan, "shard", &mut pod);
     pod
-}
-
-fn shard(plan: &Plan<'_>) -> Value {
-    let own = json!({
-        "args": ["--log", plan.spec.log, "shard", "--config", "/config/$(POD_NAME).toml"],
-        "env": [
-            field("POD_NAME", "metadata.name"),
-            field("POD_IP", "status.podIP"),
-            field("HOST_IP", "status.hostIP"),
-        ],
-        "ports": [
-            port(plan, "peers", 7100, "TCP"),
-            port(plan, "clients", 7101, "UDP"),
-            port(plan, "admin", 9100, "TCP"),
-        ],
-        "volumeMounts": [
-            { "name": "config", "mountPath": "/config", "readOnly": true },
-            { "name": "network", "mountPath": "/network", "readOnly": true },
-            { "name": "operators", "mountPath": "/operators", "readOnly": true },
-            { "name": "state", "mountPath": "/state" },
-            // Its own key alone: who breaks into a shard has one.
-            { "name": "keys", "mountPath": "/keys/shard.key", "subPathExpr": "$(POD_NAME).key", "readOnly": true },
-        ],
-    });
-    container(plan, "shard", &plan.spec.resources, own)
 }

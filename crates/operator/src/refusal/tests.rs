@@ -85,6 +85,10 @@ fn what_cannot_work_is_refused_in_words_that_say_what_would() {
             }),
             "9 ports from 30100 on run into those from 30108 on",
         ),
+        (
+            json!({ "coordinator": { "run": { "beats": { "perRound": 2, "intervalMs": 4000 } } } }),
+            "coordinator.run.beats: ",
+        ),
         (json!({ "operator": "zeta" }), "names no operator zeta: it has alpha, beta"),
         (json!({ "operator": "beta" }), "holds another key than operator beta has"),
         (

@@ -1,9 +1,10 @@
 //! What an operator asks for.
 
+use antiphon_coordinator_core::CoordinatorConfig;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::MixNetworkStatus;
 
@@ -61,6 +62,9 @@ pub(crate) struct MixNetworkSpec {
     /// How clients and other operators' shards reach the pods.
     #[serde(default)]
     pub(crate) exposure: Exposure,
+    /// Who may dial and be dialled, beside what every network needs.
+    #[serde(default)]
+    pub(crate) network_policy: NetworkPolicySettings,
     /// Processors and memory of each shard: limits and requests alike.
     #[serde(default)]
     pub(crate) resources: Resources,
@@ -130,10 +134,12 @@ pub(crate) struct OwnCoordinator {
     /// The epochs' lengths.
     #[serde(default)]
     pub(crate) epoch: EpochSettings,
-    /// Deadlines of rounds as in docs/samples/coordinator.toml, in milliseconds.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    #[schemars(with = "std::collections::BTreeMap<String, u32>")]
-    pub(crate) deadlines: Map<String, Value>,
+    /// Beats that follow each round; a classic network has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) beats: Option<Beats>,
+    /// Deadlines of rounds, in milliseconds, where they are not the usual ones.
+    #[serde(default)]
+    pub(crate) deadlines: Deadlines,
     /// Processors and memory of each.
     #[serde(default)]
     pub(crate) resources: Resources,
@@ -159,6 +165,116 @@ impl Default for EpochSettings {
     }
 }
 
+/// Beats that follow each round, in which its clients send cells over the routes that it left.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Beats {
+    /// How many: they have to cover two intervals of rounds.
+    #[schemars(range(min = 1))]
+    pub(crate) per_round: u16,
+    /// The time from one beat to the next, in milliseconds.
+    #[serde(default = "beat_ms")]
+    #[schemars(range(min = 1))]
+    pub(crate) interval_ms: u32,
+    /// The time after which each layer of a beat closes, in milliseconds.
+    #[serde(default = "beat_layer_ms")]
+    #[schemars(range(min = 1))]
+    pub(crate) layer_ms: u32,
+    /// Bytes of a cell, a multiple of 16.
+    #[serde(default = "cell_bytes")]
+    #[schemars(range(min = 64, max = 16384))]
+    pub(crate) cell_bytes: u16,
+    /// The time from a round's opening to its first beat, in milliseconds.
+    #[serde(default = "first_beat_ms")]
+    pub(crate) first_ms: u32,
+}
+
+/// Deadlines as in docs/samples/coordinator.toml, in milliseconds.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(default)]
+pub(crate) struct Deadlines {
+    /// How long a round is open to clients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) submit_ms: Option<u32>,
+    /// How long a shard waits for the batches of one layer, one way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) layer_ms: Option<u32>,
+    /// How long a shard waits for filters, for verdicts, and for seal keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) verify_ms: Option<u32>,
+    /// How long a shard waits for the replies of one layer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reply_ms: Option<u32>,
+    /// How long shards have to send their keys for a new epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) contribute_ms: Option<u32>,
+    /// How long shards have to sign its document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) endorse_ms: Option<u32>,
+    /// How long a round that is due waits for shards that are not ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ready_ms: Option<u32>,
+    /// How long the first epoch waits for shards, after a quorum is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) gather_ms: Option<u32>,
+    /// The pause after an epoch that did not come about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) retry_ms: Option<u32>,
+    /// How long shards that come or leave are gathered before an epoch is planned for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hand_over_ms: Option<u32>,
+}
+
+/// A section of the coordinator's configuration: keys and numbers.
+pub(crate) type Section = (&'static str, Map<String, Value>);
+
+impl OwnCoordinator {
+    /// What its configuration says beside ports and files; sections that say nothing are left out.
+    pub(crate) fn sections(&self) -> Vec<Section> {
+        let EpochSettings { rounds, interval_ms, prepare_ahead_rounds } = self.epoch;
+        let epoch = json!({
+            "interval_ms": interval_ms, "prepare_ahead_rounds": prepare_ahead_rounds, "rounds": rounds,
+        });
+        let beats = self.beats.map_or(Value::Null, |beats| {
+            json!({
+                "cell_bytes": beats.cell_bytes, "first_ms": beats.first_ms, "interval_ms": beats.interval_ms,
+                "layer_ms": beats.layer_ms, "per_round": beats.per_round,
+            })
+        });
+        let deadlines = serde_json::to_value(self.deadlines).unwrap_or_default();
+        let said = [("beats", beats), ("epoch", epoch), ("deadlines", deadlines)];
+        let said = said.into_iter().filter_map(|(name, section)| match section {
+            Value::Object(settings) if !settings.is_empty() => Some((name, settings)),
+            _ => None,
+        });
+        said.collect()
+    }
+
+    /// The coordinator's settings, as its configuration would have them.
+    pub(crate) fn config(&self) -> CoordinatorConfig {
+        let usual = CoordinatorConfig::default();
+        let Deadlines { submit_ms, layer_ms, verify_ms, reply_ms, .. } = self.deadlines;
+        let mut config = CoordinatorConfig {
+            epoch_rounds: self.epoch.rounds,
+            interval_ms: self.epoch.interval_ms,
+            prepare_ahead_rounds: self.epoch.prepare_ahead_rounds,
+            submit_ms: submit_ms.unwrap_or(usual.submit_ms),
+            layer_ms: layer_ms.unwrap_or(usual.layer_ms),
+            verify_ms: verify_ms.unwrap_or(usual.verify_ms),
+            reply_ms: reply_ms.unwrap_or(usual.reply_ms),
+            ..usual
+        };
+        if let Some(beats) = self.beats {
+            config.beats = beats.per_round;
+            config.beat_ms = beats.interval_ms;
+            config.beat_layer_ms = beats.layer_ms;
+            config.cell_bytes = beats.cell_bytes;
+            config.first_beat_ms = beats.first_ms;
+        }
+        config
+    }
+}
+
 /// A coordinator that runs elsewhere.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -168,7 +284,8 @@ pub(crate) struct JoinedCoordinator {
     /// Its public key, in hexadecimal.
     #[schemars(regex(pattern = r"^[0-9a-f]{64}$"))]
     pub(crate) identity: String,
-    /// Its admin server, `http://HOST:PORT`: whether a shard is in an epoch is read there.
+    /// Where it shows how the network stands, `http://HOST:PORT`: 9101 where a controller has made it. Whether a shard is in
+    /// an epoch is read there.
     #[schemars(regex(pattern = r"^http://"))]
     pub(crate) status: String,
 }
@@ -216,6 +333,21 @@ pub(crate) enum ExposureType {
     HostPort,
     /// The nodes', with ports of their own.
     NodePort,
+}
+
+/// Who may dial and be dialled.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct NetworkPolicySettings {
+    /// Namespaces whose pods may reach the admin ports: that of a Prometheus. Whoever reaches them sets what is logged, and
+    /// drains shards.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(regex(pattern = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")))]
+    pub(crate) admin_from: Vec<String>,
+    /// Ports of other operators' shards, to which shards may link beside 7100 and the node ports of this resource.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 300), inner(range(min = 1)))]
+    pub(crate) peer_ports: Vec<u16>,
 }
 
 /// Processors and memory.
@@ -299,6 +431,22 @@ pub(crate) struct Requirements {
 
 const fn one() -> u16 {
     1
+}
+
+fn beat_ms() -> u32 {
+    CoordinatorConfig::default().beat_ms
+}
+
+fn beat_layer_ms() -> u32 {
+    CoordinatorConfig::default().beat_layer_ms
+}
+
+fn cell_bytes() -> u16 {
+    CoordinatorConfig::default().cell_bytes
+}
+
+fn first_beat_ms() -> u32 {
+    CoordinatorConfig::default().first_beat_ms
 }
 
 const fn sixty() -> u8 {

@@ -26,17 +26,13 @@ app.kubernetes.io/component: {{ .component }}
 {{ .Values.operators.configMap | default (printf "%s-operator-lists" .Release.Name) }}
 {{- end }}
 
-{{- /* What every pod is forbidden, and what meshes are told. */ -}}
-{{- define "antiphon.podSecurity" -}}
-automountServiceAccountToken: false
-enableServiceLinks: false
-securityContext:
-  runAsNonRoot: true
-  runAsUser: 65532
-  runAsGroup: 65532
-  fsGroup: 65532
-  fsGroupChangePolicy: OnRootMismatch
-  seccompProfile: { type: RuntimeDefault }
+{{- /* What the controller's pods have as well: ports, probes, mounts, and what every pod is forbidden. */ -}}
+{{- define "antiphon.pods" -}}
+{{ .Files.Get "files/pods.json" }}
+{{- end }}
+
+{{- define "antiphon.pod" -}}
+{{ (include "antiphon.pods" . | fromJson).pod | toYaml }}
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
 {{- range . }}
@@ -45,38 +41,23 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{- define "antiphon.containerSecurity" -}}
-image: {{ include "antiphon.image" . | quote }}
-imagePullPolicy: {{ .Values.image.pullPolicy }}
-securityContext:
-  allowPrivilegeEscalation: false
-  readOnlyRootFilesystem: true
-  capabilities: { drop: [ALL] }
+{{- /* The container of the component .component. */ -}}
+{{- define "antiphon.container" -}}
+{{- $pods := include "antiphon.pods" .root | fromJson -}}
+{{- $own := index $pods .component -}}
+{{- $host := eq .root.Values.exposure.type "hostPort" -}}
+name: {{ .component }}
+image: {{ include "antiphon.image" .root | quote }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+args: {{ concat (list "--log" .root.Values.log) $own.args | toJson }}
+env: {{- toYaml $own.env | nindent 2 }}
+ports:
+{{- range $own.ports }}
+  - {{ ternary (merge (dict "hostPort" .containerPort) .) . (and $host (has .name $own.onNode)) | toJson }}
 {{- end }}
-
-{{- define "antiphon.meshLabels" -}}
-sidecar.istio.io/inject: "false"
-{{- end }}
-
-{{- define "antiphon.meshAnnotations" -}}
-linkerd.io/inject: disabled
-sidecar.istio.io/inject: "false"
-{{- end }}
-
-{{- define "antiphon.probes" -}}
-startupProbe:
-  httpGet: { path: /live, port: admin }
-  periodSeconds: 1
-  failureThreshold: 60
-livenessProbe:
-  httpGet: { path: /live, port: admin }
-  periodSeconds: 10
-  timeoutSeconds: 5
-  failureThreshold: 6
-readinessProbe:
-  httpGet: { path: /ready, port: admin }
-  periodSeconds: 2
-  timeoutSeconds: 2
+{{ toYaml $pods.container }}
+resources: {{- toYaml .resources | nindent 2 }}
+volumeMounts: {{- toYaml $own.volumeMounts | nindent 2 }}
 {{- end }}
 
 {{- /* Every address of this machine, and a variable's address with a port, as configurations write them. */ -}}
@@ -178,20 +159,35 @@ affinity:
 {{- end }}
 
 {{- define "antiphon.coordinatorConfig" -}}
-listen_shards = "{{ include "antiphon.any" . }}:7000"
-listen_clients = "{{ include "antiphon.any" . }}:7001"
-identity = "/keys/coordinator.key"
-network = "/network/network.toml"
-state = "/state/coordinator.state.json"
-replicas = {{ int .Values.coordinator.replicas }}
-
-[admin]
-listen = "{{ include "antiphon.any" . }}:9100"
-{{- range $section := list "epoch" "deadlines" "limits" }}
+{{- $any := include "antiphon.any" . -}}
+{{- $replicas := .Values.coordinator.replicas | int | toString -}}
+{{ .Files.Get "files/coordinator.toml" | replace "@any@" $any | replace "@replicas@" $replicas | trim }}
+{{- range $section := list "beats" "epoch" "deadlines" "limits" }}
 {{- with index $.Values.coordinator $section }}
 
 [{{ $section }}]
 {{- include "antiphon.toml" . }}
 {{- end }}
+{{- end }}
+{{- end }}
+
+{{- /* The configuration of the shard .at. */ -}}
+{{- define "antiphon.shardConfig" -}}
+{{- $root := .root -}}
+{{- $addresses := include "antiphon.coordinatorAddresses" $root | fromJsonArray -}}
+{{- $coordinators := list -}}
+{{- range $which, $identity := $root.Values.coordinator.identities -}}
+{{- $coordinators = append $coordinators (printf "[[coordinator]]\naddress = %q\nidentity = %q\n" (index $addresses $which) $identity) -}}
+{{- end -}}
+{{- $names := $root.Values.operators.names -}}
+{{ $root.Files.Get "files/shard.toml" | replace "@any@" (include "antiphon.any" $root)
+  | replace "@peers@" (include "antiphon.advertised" (dict "root" $root "kind" "peers" "at" .at))
+  | replace "@clients@" (include "antiphon.advertised" (dict "root" $root "kind" "clients" "at" .at))
+  | replace "@operator@" (index $names (mod .at (len $names)))
+  | replace "@coordinators@" (join "\n" $coordinators) | trim }}
+{{- with $root.Values.shards.limits }}
+
+[limits]
+{{- include "antiphon.toml" . }}
 {{- end }}
 {{- end }}

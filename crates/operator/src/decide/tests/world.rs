@@ -83,6 +83,7 @@ pub(super) fn identity(seed: u8) -> IdentityKey {
 }
 
 impl World {
+    /// So many shards, and coordinators; with none, they are somebody else's.
     pub(super) fn new(wanted: u16, coordinators: u16) -> Self {
         Self {
             wanted,
@@ -212,8 +213,8 @@ impl World {
             replicas: self.replicas,
             pods: self.pods.iter().map(pod).collect(),
             claims: self.claims.keys().copied().collect(),
-            coordinators: Some(self.see_coordinators()),
-            network: self.leader().map(|_| self.network()),
+            coordinators: (self.coordinators > 0).then(|| self.see_coordinators()),
+            network: self.is_led().then(|| self.network()),
             scaling: self.load.map(|_| SCALING),
             computing: self.computing(),
         }
@@ -231,6 +232,11 @@ impl World {
         let mut running = self.coordinator_pods.iter().filter(|(_, pod)| pod.running);
         let leader = running.next().map(|(which, _)| *which);
         leader.filter(|_| !self.away && self.replicas.is_some())
+    }
+
+    /// Without coordinators here, those of somebody else lead.
+    fn is_led(&self) -> bool {
+        if self.coordinators == 0 { !self.away } else { self.leader().is_some() }
     }
 
     fn see_coordinators(&self) -> Coordinators {
