@@ -25,6 +25,7 @@ use crate::keygen::KeygenArguments;
 use crate::load::LoadArguments;
 use crate::logging;
 use crate::plan::PlanArguments;
+use crate::profile_command::ProfileArguments;
 use crate::shell::{CompletionsArguments, ManArguments};
 use crate::speed::SpeedArguments;
 
@@ -70,6 +71,7 @@ pub(crate) enum Command {
     Send(SendArguments),
     Receive(ReceiveArguments),
     Status(StatusArguments),
+    Profile(ProfileArguments),
     Drain(DrainArguments),
     Metrics(CatalogueArguments),
     Load(LoadArguments),

@@ -18,6 +18,7 @@ mod measurement;
 mod network_status;
 mod output;
 mod plan;
+mod profile_command;
 mod serve;
 mod shell;
 mod speed;
@@ -49,6 +50,7 @@ fn run(command: Command, log_level: LogLevel) -> Result<(), Failure> {
             Some(url) => Ok(network_status::run(url, arguments.json())?),
             None => Ok(commands::status(&arguments)?),
         },
+        Command::Profile(arguments) => Ok(profile_command::run(&arguments)?),
         Command::Drain(arguments) => Ok(drain::run(&arguments)?),
         Command::Metrics(arguments) => Ok(catalogue::run(&arguments)?),
         Command::Load(arguments) => Ok(load::run(&arguments)?),

@@ -8,6 +8,7 @@ mod catalogue;
 mod keygen;
 mod load;
 mod plan;
+mod profile;
 mod scale;
 mod speed;
 mod streams;
@@ -66,11 +67,15 @@ fn help_teaches_every_command() {
         "keygen",
         "keygen network",
         "keygen operator-list",
+        "profile",
+        "profile new",
+        "profile restore",
     ] {
         let help = done(here, &format!("{command} --help"));
         assert!(help.contains("  antiphon "), "{command} has an example: {help}");
     }
-    for command in ["", "client", "load", "plan", "account", "metrics", "attack", "speed", "keygen"]
+    for command in
+        ["", "client", "load", "plan", "account", "metrics", "attack", "speed", "keygen", "profile"]
     {
         assert!(done(here, &format!("{command} --help")).contains("Exit codes:"));
     }
