@@ -230,3 +230,31 @@ impl std::fmt::Debug for HopKeys {
         f.write_str("HopKeys(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use antiphon_wire::{Epoch, Geometry, Round};
+
+    use super::*;
+
+    #[test]
+    fn a_circuit_key_of_suite_2_takes_both_halves_of_the_secret() {
+        let geometry = Geometry::new(5, 64).expect("five layers are possible");
+        let geometry = geometry.with_suite(Suite::Hybrid);
+        let context = RoundContext { geometry, epoch: Epoch(7), round: Round(9) };
+        let mut kdf = CircuitKdf::new(context);
+        let mut key_of = |shared: &[u8; 32], kem: &[u8; 32], ciphertext: &[u8]| {
+            let kem = Some(Encapsulated { shared: kem, key: &[3; 32], ciphertext });
+            let agreed =
+                Agreed { shared, layer: Layer(2), hop_u: &[4; 32], ephemeral: &[5; 32], kem };
+            let mut key = CircuitKey::default();
+            kdf.derive_into(agreed, &mut key);
+            *key.as_bytes()
+        };
+        let key = key_of(&[1; 32], &[2; 32], &[6; 1088]);
+        assert_eq!(key, key_of(&[1; 32], &[2; 32], &[6; 1088]));
+        assert_ne!(key, key_of(&[9; 32], &[2; 32], &[6; 1088]), "X25519's half");
+        assert_ne!(key, key_of(&[1; 32], &[9; 32], &[6; 1088]), "ML-KEM's half");
+        assert_ne!(key, key_of(&[1; 32], &[2; 32], &[9; 1088]), "what was sent");
+    }
+}

@@ -3,8 +3,9 @@
 use std::sync::LazyLock;
 
 use antiphon_wire::{KEM_KEY_BYTES, KemKey};
-use ml_kem::kem::{Decapsulate, KeyExport};
-use ml_kem::ml_kem_768::{DecapsulationKey, EncapsulationKey};
+use aws_lc_rs::kem::{DecapsulationKey, ML_KEM_768};
+use ml_kem::kem::KeyExport;
+use ml_kem::ml_kem_768::{DecapsulationKey as Pair, EncapsulationKey};
 use rand::CryptoRng;
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroizing;
@@ -19,7 +20,8 @@ const REFUSAL_CONTEXT: &str = "Antiphon 2026 onion suite 2 refusal";
 static KEY_HASHER: LazyLock<blake3::Hasher> =
     LazyLock::new(|| blake3::Hasher::new_derive_key(KEY_CONTEXT));
 
-/// The secret half, in memory for one epoch only.
+/// The secret half, in memory for one epoch only. It is aws-lc's, which decapsulates in vector code where the processor
+/// has it, and overwrites its memory when it is dropped.
 pub struct KemSecretKey {
     key: DecapsulationKey,
     public: KemPublicKey,
@@ -36,8 +38,10 @@ impl KemSecretKey {
 
     /// The key of a seed, d and z of FIPS 203: test vectors and simulations; a shard generates its own.
     pub fn from_seed(seed: &[u8; 64]) -> Self {
-        let key = DecapsulationKey::from_seed((*seed).into());
-        let public = KemPublicKey::new(key.encapsulation_key().clone());
+        let pair = Pair::from_seed((*seed).into());
+        let public = KemPublicKey::new(pair.encapsulation_key().clone());
+        let key = DecapsulationKey::new(&ML_KEM_768, &expanded(&pair))
+            .expect("an expanded key has the bytes that FIPS 203 says");
         let refusal = Zeroizing::new(blake3::derive_key(REFUSAL_CONTEXT, seed));
         Self { key, public, refusal }
     }
@@ -49,8 +53,9 @@ impl KemSecretKey {
 
     /// The secret that a ciphertext holds; another, which nobody else knows, if it was not made for this key.
     pub(crate) fn decapsulate(&self, ciphertext: &[u8]) -> [u8; 32] {
-        let ciphertext = ciphertext.try_into().expect("layers have room for one ciphertext");
-        self.key.decapsulate(ciphertext).into()
+        let secret = self.key.decapsulate(ciphertext.into());
+        let secret = secret.expect("any ciphertext gives a secret, and layers have room for one");
+        secret.as_ref().try_into().expect("a secret has 32 bytes")
     }
 
     /// Puts a secret that nobody else knows where X25519 gave zeros. So an ephemeral key of small order fails
@@ -61,6 +66,16 @@ impl KemSecretKey {
             byte.conditional_assign(other, refused);
         }
     }
+}
+
+/// The form of a secret key that FIPS 203 calls dk, 2400 bytes, the one that aws-lc takes.
+#[expect(
+    deprecated,
+    reason = "it is meant to be kept no longer than it takes to hand it over, as here"
+)]
+fn expanded(pair: &Pair) -> Zeroizing<Vec<u8>> {
+    let bytes = Zeroizing::new(ml_kem::ExpandedKeyEncoding::to_expanded_bytes(pair));
+    Zeroizing::new(bytes.to_vec())
 }
 
 impl std::fmt::Debug for KemSecretKey {
@@ -128,19 +143,32 @@ impl std::fmt::Debug for KemPublicKey {
 
 #[cfg(test)]
 mod tests {
-    use aws_lc_rs::kem::{EncapsulationKey as Other, ML_KEM_768};
-    use rand::SeedableRng;
+    use ml_kem::kem::Decapsulate as _;
+    use rand::{Rng as _, SeedableRng as _};
     use rand_chacha::ChaCha20Rng;
 
     use super::*;
 
     #[test]
-    fn what_another_implementation_encapsulates_comes_out_the_same() {
-        let secret = KemSecretKey::generate(&mut ChaCha20Rng::seed_from_u64(1));
-        let other = Other::new(&ML_KEM_768, &secret.public_key().to_bytes()).unwrap();
+    fn two_implementations_find_the_same_secrets_in_ciphertexts_of_either_and_of_none() {
+        let rng = &mut ChaCha20Rng::seed_from_u64(1);
         for _ in 0..8 {
-            let (ciphertext, shared) = other.encapsulate().unwrap();
-            assert_eq!(secret.decapsulate(ciphertext.as_ref()), shared.as_ref());
+            let (mut seed, mut coins) = ([0; 64], [0; 32]);
+            rng.fill_bytes(&mut seed);
+            rng.fill_bytes(&mut coins);
+            let (own, pair) = (KemSecretKey::from_seed(&seed), Pair::from_seed(seed.into()));
+            let public = own.public_key().to_bytes();
+            let other = aws_lc_rs::kem::EncapsulationKey::new(&ML_KEM_768, &public).unwrap();
+            let (theirs, shared) = other.encapsulate().unwrap();
+            assert_eq!(own.decapsulate(theirs.as_ref()), shared.as_ref());
+            let mut ours = [0; 1088];
+            let shared = own.public_key().encapsulate(&coins, &mut ours);
+            assert_eq!(own.decapsulate(&ours), shared);
+            // One that was made for no key gives a secret that follows from the seed.
+            ours[0] ^= 1;
+            let refused = own.decapsulate(&ours);
+            assert_eq!(pair.decapsulate(&ours.into())[..], refused[..]);
+            assert_ne!(refused, shared);
         }
     }
 

@@ -89,7 +89,7 @@ fn network(hosts: &mut Hosts) -> (Network, Arc<Mutex<Seen>>) {
 }
 
 /// The secrets of both kinds that were made of what hosts gave for these public onion keys, masked: of X25519, and
-/// the seeds that ML-KEM keys follow from.
+/// the half of an ML-KEM key's seed that the key has in it.
 fn onion_secrets(given: &Needles, public: &[[u8; 32]]) -> Needles {
     let mut secrets = Needles::default();
     for entropy in given.iter() {
@@ -98,9 +98,9 @@ fn onion_secrets(given: &Needles, public: &[[u8; 32]]) -> Needles {
         let secret = Zeroizing::new(Scalar::random(&mut rng));
         if public.contains(&EdwardsPoint::mul_base(&secret).compress().0) {
             secrets.add(secret.as_bytes());
-            let mut seed = Zeroizing::new([0; 32]);
+            let mut seed = Zeroizing::new([0; 64]);
             rng.fill_bytes(&mut *seed);
-            secrets.add(&seed);
+            secrets.add(seed.last_chunk::<32>().unwrap());
         }
     }
     secrets
