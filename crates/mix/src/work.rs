@@ -39,6 +39,8 @@ pub struct Work(pub(crate) Job);
 /// In which order work is to be done, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
+    /// A beat waits for it, which waits for nobody. Takes well below a millisecond.
+    Beat,
     /// A running round waits for it. Takes about a millisecond.
     Round(Round),
     /// Noise for a round to come, in pieces of about a millisecond, and before that what is left to do
@@ -155,7 +157,7 @@ impl Work {
         match &self.0 {
             Job::Round { round, step: Step::Evidence(_), .. } => Priority::Noise(*round),
             Job::Round { round, .. } => Priority::Round(*round),
-            Job::Cells(job) => Priority::Round(job.context.round),
+            Job::Cells(_) => Priority::Beat,
             Job::Noise(job) => Priority::Noise(job.round()),
             Job::Keys(_) | Job::Proposal(_) | Job::Document(..) => Priority::Epoch,
         }

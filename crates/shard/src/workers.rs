@@ -12,8 +12,8 @@ use antiphon_mix::{Priority, Work, WorkDone};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc;
 
-/// A fixed number of threads over one queue, for one shard or for all of a process: the rounds that are
-/// waiting first, the earlier before the later, then noise, then work for epochs to come.
+/// A fixed number of threads over one queue, for one shard or for all of a process: beats first, then the rounds that
+/// are waiting, the earlier before the later, then noise, then work for epochs to come.
 ///
 /// Neither the queue nor the way back has a bound of its own, on purpose: with bounds on both, the
 /// machine's task waiting to hand out work and the threads waiting to hand in results could wait for
@@ -62,10 +62,10 @@ impl Queue {
         work
     }
 
-    /// Numbers of jobs that wait, for rounds and for later.
+    /// Numbers of jobs that wait, for beats and rounds, and for later.
     fn lengths(&self) -> (usize, usize) {
         self.waiting.iter().fold((0, 0), |(urgent, later), (priority, work)| match priority {
-            Priority::Round(_) => (urgent + work.len(), later),
+            Priority::Beat | Priority::Round(_) => (urgent + work.len(), later),
             Priority::Noise(_) | Priority::Epoch => (urgent, later + work.len()),
         })
     }
@@ -101,7 +101,7 @@ impl Workers {
         self.shared.wake_one(queue);
     }
 
-    /// Numbers of jobs that wait, for rounds and for later.
+    /// Numbers of jobs that wait, for beats and rounds, and for later.
     pub(crate) fn waiting(&self) -> (usize, usize) {
         self.shared.lock().lengths()
     }
