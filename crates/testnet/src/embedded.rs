@@ -48,8 +48,12 @@ pub struct EmbeddedOptions {
     pub coordinator: CoordinatorConfig,
     /// Limits of each shard on clients and peers.
     pub limits: ServerLimits,
-    /// Threads of each shard that peel and build noise; `None` for one per core.
+    /// Threads of each shard that peel and build noise, or of all that share them; `None` for one per core, and one
+    /// more if they are shared.
     pub threads: Option<NonZeroUsize>,
+    /// All shards share one set of threads, as those whose links are in memory always do: what is most urgent for any
+    /// of them then goes first.
+    pub shares_threads: bool,
     /// Sockets that the caller opens in this process besides.
     pub sockets: u32,
     /// Medium of the links between shards; `None` for TCP if there are enough descriptors, and memory if not.
@@ -59,8 +63,16 @@ pub struct EmbeddedOptions {
 impl EmbeddedOptions {
     /// A network with the usual limits of a shard.
     pub fn new(shards: u16, policy: Policy, coordinator: CoordinatorConfig) -> Self {
-        let (limits, threads) = (ServerLimits::default(), None);
-        Self { shards, policy, coordinator, limits, threads, sockets: 0, links: None }
+        Self {
+            shards,
+            policy,
+            coordinator,
+            limits: ServerLimits::default(),
+            threads: None,
+            shares_threads: false,
+            sockets: 0,
+            links: None,
+        }
     }
 }
 
@@ -293,7 +305,7 @@ fn start_shards(
     tamper: &mut impl FnMut(u16) -> Option<Box<dyn Tamper>>,
     rng: &mut impl CryptoRng,
 ) -> Result<Vec<ShardServer>, EmbeddedError> {
-    let (medium, workers) = links.shared(options.threads)?;
+    let (medium, workers) = links.shared(options)?;
     let start = |(shard, operator)| {
         let config = ShardServerConfig {
             medium: medium.clone(),

@@ -20,7 +20,8 @@ const OF_A_PAIR: u64 = 4;
 /// Medium of the links between the shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShardLinks {
-    /// TCP over loopback, as in a network of separate processes. Each shard has threads of its own.
+    /// TCP over loopback, as in a network of separate processes. Each shard has threads of its own, unless they are to
+    /// be shared.
     Tcp,
     /// The memory of this process, which takes no descriptors. All shards share one set of threads.
     Memory,
@@ -65,18 +66,20 @@ impl ShardLinks {
     /// Medium for the shards, and the workers that they share if they do.
     pub(crate) fn shared(
         self,
-        threads: Option<NonZeroUsize>,
+        options: &EmbeddedOptions,
     ) -> Result<(Medium, Option<Arc<Workers>>), EmbeddedError> {
-        Ok(match self {
-            Self::Tcp => (Medium::Tcp, None),
-            Self::Memory => {
-                let cores = || available_parallelism().unwrap_or(NonZeroUsize::MIN);
-                // One more, since one is kept free for rounds while epochs are checked.
-                let threads = threads.unwrap_or_else(|| cores().saturating_add(1));
-                let workers = Workers::start(threads).map_err(EmbeddedError::Threads)?;
-                (Medium::Memory(MemoryNetwork::default()), Some(Arc::new(workers)))
-            }
-        })
+        let medium = match self {
+            Self::Tcp => Medium::Tcp,
+            Self::Memory => Medium::Memory(MemoryNetwork::default()),
+        };
+        if self == Self::Tcp && !options.shares_threads {
+            return Ok((medium, None));
+        }
+        let cores = || available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        // One more, since one is kept free for rounds while epochs are checked.
+        let threads = options.threads.unwrap_or_else(|| cores().saturating_add(1));
+        let workers = Workers::start(threads).map_err(EmbeddedError::Threads)?;
+        Ok((medium, Some(Arc::new(workers))))
     }
 }
 

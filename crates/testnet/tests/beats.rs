@@ -9,13 +9,14 @@ use antiphon_client::{
 };
 use antiphon_coordinator::CoordinatorConfig;
 use antiphon_testnet::{EmbeddedNetwork, EmbeddedOptions};
-use antiphon_wire::Policy;
+use antiphon_wire::{Policy, Suite};
 use tokio::time::timeout;
 
 /// Far longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-fn options() -> EmbeddedOptions {
+/// Three shards with little noise, in this suite.
+fn options(suite: Suite) -> EmbeddedOptions {
     let policy = Policy {
         malicious_ppm: 0,
         epsilon: 20.0,
@@ -24,6 +25,7 @@ fn options() -> EmbeddedOptions {
         least_mixing_hops: 3,
         least_round_interval_ms: 200,
         total_delta: 1.0,
+        suite,
         ..Policy::DEFAULT
     };
     let coordinator = CoordinatorConfig {
@@ -59,7 +61,17 @@ async fn core_event<T>(events: &mut Events, wanted: impl Fn(&CoreEvent) -> Optio
 
 #[tokio::test]
 async fn a_message_that_would_take_eight_rounds_arrives_in_the_beats_of_two() {
-    let network = EmbeddedNetwork::start(&options(), |_| None).unwrap();
+    arrives_in_the_beats_of_two_rounds(Suite::Classic).await;
+}
+
+/// Cells are lost at each hop whose two ends have not derived one key from both halves of the secret.
+#[tokio::test]
+async fn it_does_over_circuits_whose_keys_come_of_both_halves_of_suite_2() {
+    arrives_in_the_beats_of_two_rounds(Suite::Hybrid).await;
+}
+
+async fn arrives_in_the_beats_of_two_rounds(suite: Suite) {
+    let network = EmbeddedNetwork::start(&options(suite), |_| None).unwrap();
     let coordinator = Coordinator {
         address: network.client_address().to_string(),
         identity: network.coordinator_identity(),
