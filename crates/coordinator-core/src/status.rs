@@ -94,6 +94,9 @@ pub struct EpochStatus {
     pub last_round: u64,
     /// When its keys are erased, by the shards' clocks.
     pub expires_at_ms: u64,
+    /// Nominal time between its rounds, in milliseconds.
+    #[serde(default)]
+    pub interval_ms: u32,
     /// L, the number of layers.
     pub layers: u8,
     /// How many shards it has.
@@ -164,6 +167,7 @@ impl EpochStatus {
             first_round: document.first_round.0,
             last_round: document.last_round.0,
             expires_at_ms: document.expires_at.0,
+            interval_ms: document.parameters.interval_ms,
             layers: document.parameters.layers,
             shards: document.shards.len(),
         }

@@ -7,7 +7,7 @@ use antiphon_process::verdict::{Advice, Verdict};
 
 /// How far a clock may be off before somebody has to set it.
 const CLOCK_MS: u64 = 2000;
-/// How long no round may be opened before somebody has to look.
+/// How long no round may be opened, beyond the time that lies between two, before somebody has to look.
 const STILL: Duration = Duration::from_secs(60);
 
 /// How the network stands, all in all. No round was opened for `still`.
@@ -31,8 +31,10 @@ fn on_links() -> Advice {
 
 fn on_rounds(status: &Status, still: Duration) -> Vec<Advice> {
     let mut advice = Vec::new();
+    let interval =
+        status.epoch.as_ref().map(|epoch| Duration::from_millis(epoch.interval_ms.into()));
     match status.rounds.conduct.as_str() {
-        "going" if status.epoch.is_some() && still > STILL => advice.push(Advice::bad(format!(
+        "going" if interval.is_some_and(|interval| still > STILL + interval) => advice.push(Advice::bad(format!(
             "No round was opened for {} s. Ask /ready of each shard: the answer says why.",
             still.as_secs()
         ))),
@@ -203,6 +205,10 @@ mod tests {
             let (urgency, words) = said(change);
             assert!(urgency == Urgency::Bad && words.contains(told), "{told}: {words}");
         }
+        let mut rare = well();
+        rare.epoch.as_mut().unwrap().interval_ms = 300_000;
+        let seldom = verdict(&rare, true, Duration::from_secs(350));
+        assert_eq!(seldom.urgency, Urgency::Good, "{seldom:?}");
         let still = verdict(&well(), true, Duration::from_secs(90)).advice.remove(0);
         assert!(still.words.starts_with("No round was opened for 90 s."), "{}", still.words);
     }

@@ -82,7 +82,7 @@ fn rounds(status: &Status) -> String {
 
 fn epoch(epoch: Option<&EpochStatus>, status: &Status) -> String {
     let Some(epoch) = epoch else { return "none".to_owned() };
-    let EpochStatus { epoch, first_round, last_round, expires_at_ms, layers, shards } = epoch;
+    let EpochStatus { epoch, first_round, last_round, expires_at_ms, layers, shards, .. } = epoch;
     let left = std::time::Duration::from_millis(expires_at_ms.saturating_sub(status.now_ms));
     format!(
         "{epoch}, rounds {first_round} to {last_round}, {shards} shards, {layers} layers, expires in {}",
