@@ -5,6 +5,7 @@ mod live;
 mod report;
 mod transfer;
 
+use std::cell::RefCell;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use antiphon_client::{
     Client, ClientConfig, ConnectError, Conversation, ConversationOptions, ConversationSecret,
-    Coordinator, OpenConversationError, Role, Start,
+    Coordinator, Event, Events, OpenConversationError, Role, Start,
 };
 use antiphon_coordinator::{CoordinatorConfig, Notice};
 use antiphon_process::entropy::entropy;
@@ -32,8 +33,8 @@ use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::output::OutputError;
 use crate::plan::{Figures, PlanError};
 
-use beats::{BeatsReport, Seen};
-use report::{Messages, NetworkReport, Report, Round};
+use beats::{Beats, BeatsReport};
+use report::{Messages, NetworkReport, Report, Round, Spent};
 
 /// The file that is carried if none is given.
 const OWN_TEXT: &[u8] = include_bytes!("../assets/antiphon.txt");
@@ -62,8 +63,9 @@ const FIRST_EPOCH: Duration = Duration::from_secs(120);
     long_about = "\
 Run a whole network in this process and carry a file through it: a coordinator, shards that each have \
 an operator of their own, and clients, over QUIC on loopback, with real cryptography and the noise of \
-the default guarantee. Two clients talk and carry the file both ways; the rest idle. Each round shows \
-what anyone watching could count.
+the default guarantee. Two clients talk and carry the file both ways; the rest idle. Rounds set up \
+circuits, and the file travels in rounds and in the beats that follow them. Each round and every ten \
+beats show what anyone watching could count.
 
 It succeeds if the file arrived at both ends byte for byte.
 
@@ -72,10 +74,10 @@ Examples:
       five shards, twenty clients, a text that ships with the program
   antiphon demo --file photo.jpg --json report.json
       a file of yours, and a report for programs
-  antiphon demo --beats 120
-      rounds a minute apart, and 120 beats after each, a second apart: the file travels in both
-  antiphon demo --suite 2 --shards 3 --clients 4
-      onions that a quantum computer does not open either
+  antiphon demo --beats 240
+      rounds a minute apart, and 240 beats after each, a second apart
+  antiphon demo --beats 0
+      a classic network: rounds alone, one after the other, with onions of suite 1
   antiphon demo --drop-noise 2
       shard 2 throws onions away: the others notice, and refuse to open the round"
 )]
@@ -86,12 +88,14 @@ pub(crate) struct DemoArguments {
     /// Clients; two of them talk
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(2..=1000))]
     clients: u16,
-    /// Cryptographic suite of the onions: 1 is X25519, 2 is X25519 and ML-KEM-768, with onions of 17 kB
-    #[arg(long, value_name = "N", default_value_t)]
-    suite: Suite,
-    /// Beats that follow each round, in which the file is carried as well; 0 is a classic network
-    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=3600))]
-    beats: u16,
+    /// Cryptographic suite of the onions: 1 is X25519, 2 is X25519 and ML-KEM-768, with onions of 17 kB [default: 2
+    /// with beats, 1 without]
+    #[arg(long, value_name = "N")]
+    suite: Option<Suite>,
+    /// Beats that follow each round, in which the file is carried as well; 0 is a classic network [default: 120, and 0
+    /// with --drop-noise]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(..=3600))]
+    beats: Option<u16>,
     /// Stop after so many rounds, even if the file has not arrived [default: when it has]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rounds: Option<u32>,
@@ -168,6 +172,19 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     fs::read(path)
 }
 
+impl DemoArguments {
+    /// Beats of each round.
+    fn beats(&self) -> u16 {
+        // What a shard drops, and what follows, shows in rounds.
+        self.beats.unwrap_or(if self.drop_noise.is_some() { 0 } else { beats::PER_ROUND })
+    }
+
+    /// Suite of the onions: rounds that are followed by beats are rare enough for the longer ones.
+    fn suite(&self) -> Suite {
+        self.suite.unwrap_or(if self.beats() > 0 { Suite::Hybrid } else { Suite::Classic })
+    }
+}
+
 struct Demo<'a> {
     arguments: &'a DemoArguments,
     file: Vec<u8>,
@@ -178,6 +195,7 @@ struct Carried {
     rounds: Vec<Round>,
     messages: Messages,
     beats: Option<BeatsReport>,
+    spent: Spent,
     interrupted: bool,
 }
 
@@ -213,13 +231,11 @@ impl Demo<'_> {
         };
         let carried = self.carry(&clients, &mut notices, &progress, stop).await?;
         progress.finish_and_clear();
-        let Carried { rounds, messages, beats, interrupted } = carried;
-        if let Some(beats) = &beats {
-            self.arguments.json.print(&beats.line())?;
-        }
-        self.arguments.json.print(&live::closing(&rounds, &messages, self.file.len()))?;
-        let seen = rounds.len();
-        self.arguments.json.write(&Report { network: about, rounds, beats, messages })?;
+        let Carried { rounds, messages, beats, spent, interrupted } = carried;
+        let report = Report { network: about, rounds, beats, spent, messages };
+        self.arguments.json.print(&live::closing(&report, self.file.len()))?;
+        let seen = report.rounds.len();
+        self.arguments.json.write(&report)?;
         // Clients and shards leave in the middle of a round: nothing of them is needed any more.
         drop((clients, network));
         match (messages.intact, interrupted) {
@@ -237,39 +253,73 @@ impl Demo<'_> {
         progress: &ProgressBar,
         stop: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Carried, DemoError> {
-        let ends = converse(clients, self.arguments.beats > 0).await?;
+        let per_round = self.arguments.beats();
+        let ends = converse(clients, per_round > 0).await?;
         progress.set_message("carrying the file");
 
         let (so_far, messages) = watch::channel(Messages::default());
-        let (account, seen) = watch::channel(Seen::default());
-        let events = clients[0].events();
+        let beats = RefCell::default();
         let mut rounds = Vec::new();
         let most = self.rounds();
+        let carried = async {
+            // Beats begin long after the round that set them up was reported, and a file may be there before them.
+            let (enough, shown) = watch::channel(0);
+            tokio::select! {
+                ((), ()) = async { tokio::join!(
+                    transfer::exchange(ends, &self.file, progress, &so_far),
+                    enough_beats(shown, per_round),
+                ) } => Ok(()),
+                shown = self.follow(clients[0].events(), &beats, &enough, progress) => shown,
+            }
+        };
         let interrupted = tokio::select! {
-            () = transfer::exchange(ends, &self.file, progress, &so_far) => {
-                // The round that brought the last of it is still to be reported.
-                let _ = self.watch(notices, &mut rounds, 1, progress).await;
+            carried = carried => {
+                carried?;
+                if per_round == 0 {
+                    // The round that brought the last of it is still to be reported.
+                    let _ = self.watch(notices, &mut rounds, 1, progress).await;
+                }
                 false
             }
             watched = self.watch(notices, &mut rounds, most, progress) => {
                 watched?;
                 false
             }
-            () = beats::follow(events, &account) => false,
             () = stop => true,
         };
         let messages = *messages.borrow();
-        let per_round = self.arguments.beats;
-        let beats = (per_round > 0).then(|| BeatsReport::new(per_round, seen.borrow().clone()));
-        Ok(Carried { rounds, messages, beats, interrupted })
+        let beats = (per_round > 0).then(|| BeatsReport::new(per_round, &beats.borrow()));
+        let spent = Spent::of(clients[0].status().budget);
+        Ok(Carried { rounds, messages, beats, spent, interrupted })
+    }
+
+    /// Shows beats of a client that talks as they end, ten at a time, for as long as the client goes on.
+    async fn follow(
+        &self,
+        mut events: Events,
+        beats: &RefCell<Beats>,
+        enough: &watch::Sender<usize>,
+        progress: &ProgressBar,
+    ) -> Result<(), DemoError> {
+        while let Some(event) = events.next().await {
+            let Event::Core(event) = event else { continue };
+            let last = beats.borrow_mut().take(&event);
+            if let Some(last) = last {
+                let line = live::beats(&last);
+                progress.suspend(|| self.arguments.json.print(&line))?;
+            }
+            enough.send_replace(beats.borrow().count());
+        }
+        Ok(())
     }
 
     fn network(&self) -> Result<EmbeddedNetwork, EmbeddedError> {
         let shards = self.arguments.shards;
-        let policy = Policy { suite: self.arguments.suite, ..Policy::default() };
-        let coordinator = coordinator_config(self.arguments.suite);
-        let coordinator = beats::with_beats(coordinator, self.arguments.beats);
+        let policy = Policy { suite: self.arguments.suite(), ..Policy::default() };
+        let coordinator = beats::with_beats(coordinator_config(), self.arguments.beats());
         let mut options = EmbeddedOptions::new(shards, policy, coordinator);
+        // Else the beats of one shard would wait for the noise of all others.
+        options.shares_threads = true;
         // One to listen for replies, and one more while it turns to another gateway.
         options.sockets = 2 * u32::from(self.arguments.clients);
         let dropping = self.arguments.drop_noise;
@@ -354,12 +404,7 @@ impl Demo<'_> {
 }
 
 /// Deadlines for shards that share two cores; rounds follow each other as fast as the slowest allows.
-fn coordinator_config(suite: Suite) -> CoordinatorConfig {
-    // An onion of suite 2 takes some twenty times the work, to make and to peel.
-    let patience = match suite {
-        Suite::Classic => 1,
-        Suite::Hybrid => 6,
-    };
+fn coordinator_config() -> CoordinatorConfig {
     CoordinatorConfig {
         epoch_rounds: 240,
         interval_ms: 2000,
@@ -367,10 +412,10 @@ fn coordinator_config(suite: Suite) -> CoordinatorConfig {
         rounds_in_flight: 1,
         prepare_ahead_rounds: 20,
         submit_ms: 3000,
-        layer_ms: patience * 15_000,
-        verify_ms: patience * 10_000,
-        reply_ms: patience * 10_000,
-        ready_ms: patience * 60_000,
+        layer_ms: 30_000,
+        verify_ms: 30_000,
+        reply_ms: 30_000,
+        ready_ms: 120_000,
         ..CoordinatorConfig::default()
     }
 }
@@ -397,4 +442,11 @@ async fn converse(
         ..ConversationOptions::new(ConversationSecret(secret), role, Start::Dense)
     };
     Ok([clients[0].open(end(Role::First)).await?, clients[1].open(end(Role::Second)).await?])
+}
+
+/// Waits until so many beats were seen that there is a line about them, if rounds have that many.
+async fn enough_beats(mut shown: watch::Receiver<usize>, per_round: u16) {
+    let enough = beats::GROUP.min(per_round.into());
+    // Who counts them is gone with the client, and nobody waits any more.
+    let _ = shown.wait_for(|shown| *shown >= enough).await;
 }

@@ -1,22 +1,29 @@
 //! The beats of the demonstration, as one of the clients that talk sees them.
 
-use antiphon_client::{CoreEvent, Event, Events};
+use antiphon_client::CoreEvent;
 use antiphon_coordinator::CoordinatorConfig;
 use serde::Serialize;
-use tokio::sync::watch;
 
-/// Time from one beat to the next, and for each of its layers, in milliseconds: on loopback, with two cores for all.
+/// Beats of a round if none are asked for: rounds are half a minute apart.
+pub(super) const PER_ROUND: u16 = 120;
+
+/// Time from one beat to the next, and for each of its layers, in milliseconds. A layer that is complete goes on at
+/// once: the time is for what comes late, where two cores do the work of all shards.
 const BEAT_MS: u32 = 1000;
-const LAYER_MS: u32 = 30;
-/// Time from a round's opening to its first beat, in milliseconds.
-const FIRST_MS: u32 = 15_000;
+const LAYER_MS: u32 = 100;
+/// Least time from a round's opening to its first beat, in milliseconds.
+const FIRST_MS: u32 = 8000;
 
-/// Settings with so many beats after each round; rounds are as far apart as half of them take.
+/// Beats that are told of together.
+pub(super) const GROUP: usize = 10;
+
+/// Settings with so many beats after each round; rounds are as far apart as a quarter of them take. They may take longer
+/// than that on a machine with much else to do, and beats go on.
 pub(super) fn with_beats(config: CoordinatorConfig, beats: u16) -> CoordinatorConfig {
     if beats == 0 {
         return config;
     }
-    let interval_ms = u32::from(beats) * BEAT_MS / 2;
+    let interval_ms = u32::from(beats) * BEAT_MS / 4;
     CoordinatorConfig {
         interval_ms: interval_ms.max(config.interval_ms),
         beats,
@@ -27,27 +34,47 @@ pub(super) fn with_beats(config: CoordinatorConfig, beats: u16) -> CoordinatorCo
     }
 }
 
-/// Beats that ended, and the time that each took from when its cells left until theirs were back.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Seen {
-    count: u64,
+/// A beat that ended.
+#[derive(Clone, Copy, Debug)]
+struct Beat {
     cells: u64,
     lost: u64,
-    latencies_ms: Vec<u64>,
+    /// Time from when its cells left until theirs were back, in milliseconds.
+    latency_ms: Option<u64>,
 }
 
-/// Keeps the account of a client's beats, for as long as it goes on.
-pub(super) async fn follow(mut events: Events, seen: &watch::Sender<Seen>) {
-    while let Some(event) = events.next().await {
-        let Event::Core(CoreEvent::BeatEnded { arrived, spoilt, after_ms, .. }) = event else {
-            continue;
-        };
-        seen.send_modify(|seen| {
-            seen.count += 1;
-            seen.cells += u64::from(arrived + spoilt);
-            seen.lost += u64::from(spoilt);
-            seen.latencies_ms.extend(after_ms);
-        });
+/// Beats that ended, in order.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Beats(Vec<Beat>);
+
+impl Beats {
+    /// Takes note of a beat, if the event is the end of one. Returns the last of them where there are enough for a
+    /// line.
+    pub(super) fn take(&mut self, event: &CoreEvent) -> Option<Self> {
+        let CoreEvent::BeatEnded { arrived, spoilt, after_ms, .. } = *event else { return None };
+        let cells = u64::from(arrived) + u64::from(spoilt);
+        self.0.push(Beat { cells, lost: spoilt.into(), latency_ms: after_ms });
+        let is_line = self.0.len().is_multiple_of(GROUP);
+        is_line.then(|| Self(self.0[self.0.len() - GROUP..].to_vec()))
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn cells(&self) -> u64 {
+        self.0.iter().map(|beat| beat.cells).sum()
+    }
+
+    pub(super) fn lost(&self) -> u64 {
+        self.0.iter().map(|beat| beat.lost).sum()
+    }
+
+    pub(super) fn latency(&self) -> Latency {
+        let mut all: Vec<_> = self.0.iter().filter_map(|beat| beat.latency_ms).collect();
+        all.sort_unstable();
+        let at = |hundredths: usize| all.get(all.len() * hundredths / 100).copied();
+        Latency { p50: at(50), p99: at(99) }
     }
 }
 
@@ -56,7 +83,7 @@ pub(super) async fn follow(mut events: Events, seen: &watch::Sender<Seen>) {
 pub(super) struct BeatsReport {
     pub(super) per_round: u16,
     pub(super) interval_ms: u32,
-    pub(super) count: u64,
+    pub(super) count: usize,
     /// Cells of one client that talks.
     pub(super) cells: u64,
     /// Cells of them that did not come back as they had to.
@@ -72,21 +99,14 @@ pub(super) struct Latency {
 }
 
 impl BeatsReport {
-    pub(super) fn new(per_round: u16, mut seen: Seen) -> Self {
-        seen.latencies_ms.sort_unstable();
-        let all = &seen.latencies_ms;
-        let at = |hundredths: usize| all.get(all.len() * hundredths / 100).copied();
-        let latency_ms = Latency { p50: at(50), p99: at(99) };
-        let Seen { count, cells, lost, .. } = seen;
-        Self { per_round, interval_ms: BEAT_MS, count, cells, lost, latency_ms }
-    }
-
-    /// The line of the demonstration's end.
-    pub(super) fn line(&self) -> String {
-        let Self { count, cells, lost, latency_ms, .. } = self;
-        let median = latency_ms
-            .p50
-            .map_or_else(String::new, |ms| format!("; median latency {:.2} s", ms as f64 / 1000.0));
-        format!("{count} beats: {lost} of {cells} cells of a client that talks were lost{median}\n")
+    pub(super) fn new(per_round: u16, beats: &Beats) -> Self {
+        Self {
+            per_round,
+            interval_ms: BEAT_MS,
+            count: beats.count(),
+            cells: beats.cells(),
+            lost: beats.lost(),
+            latency_ms: beats.latency(),
+        }
     }
 }

@@ -6,7 +6,8 @@ use antiphon_wire::Suite;
 
 use crate::plan::short;
 
-use super::report::{Messages, NetworkReport, Outcome, Round};
+use super::beats::{Beats, BeatsReport};
+use super::report::{NetworkReport, Outcome, Report, Round};
 
 /// The heading: the network and its promise.
 pub(super) fn opening(network: &NetworkReport, sigma: f64, file: &str, bytes: usize) -> String {
@@ -66,21 +67,37 @@ pub(super) fn round(round: &Round, shards: usize) -> String {
     line
 }
 
-/// The end: rounds, messages and bytes.
-pub(super) fn closing(rounds: &[Round], messages: &Messages, bytes: usize) -> String {
-    let delivered: Vec<_> = rounds.iter().filter(|r| r.outcome == Outcome::Delivered).collect();
-    let aborted = rounds.len() - delivered.len();
-    let mut text = format!("\n{} rounds delivered, {aborted} aborted", delivered.len());
-    let mut latencies: Vec<_> = delivered.iter().map(|round| round.latency_ms).collect();
-    latencies.sort_unstable();
+/// A line for some beats, below the rounds'.
+pub(super) fn beats(beats: &Beats) -> String {
+    let latency = beats.latency().p50.map_or_else(String::new, seconds);
+    let back = format!("{} of {} are back", beats.cells() - beats.lost(), beats.cells());
+    format!(
+        "       {:<9} {latency:>9}   {:<21}   {back:<16}   the same in every beat\n",
+        format!("{} beats", beats.count()),
+        "a cell for each onion",
+    )
+}
+
+/// The end: rounds, beats, what was spent, messages and bytes.
+pub(super) fn closing(report: &Report, bytes: usize) -> String {
+    let Report { rounds, beats, spent, messages, .. } = report;
+    let delivered = rounds.iter().filter(|round| round.outcome == Outcome::Delivered).count();
+    let aborted = rounds.len() - delivered;
+    let mut text = format!("\n{delivered} rounds delivered, {aborted} aborted");
+    let round = report.round_latency_ms();
     // No latency is shown when every round was aborted.
-    if let Some(median) = latencies.get(latencies.len() / 2) {
-        let _ = write!(text, "; median latency {:.2} s", *median as f64 / 1000.0);
+    if let Some(median) = round {
+        let _ = write!(text, "; median latency {}", seconds(median));
+    }
+    text.push('\n');
+    if let Some(beats) = beats {
+        text += &closing_beats(beats, round);
     }
     let _ = write!(
         text,
-        "\n{} messages sent, {} received, {} bytes\n",
-        messages.sent, messages.received, messages.bytes
+        "{} of {} units of the budget of a client that talks were spent\n\
+         {} messages sent, {} received, {} bytes\n",
+        spent.rounds, spent.of, messages.sent, messages.received, messages.bytes
     );
     text.push_str(&if messages.intact {
         format!("The file arrived byte for byte at both ends: {bytes} bytes each way.\n")
@@ -88,4 +105,22 @@ pub(super) fn closing(rounds: &[Round], messages: &Messages, bytes: usize) -> St
         "The file did not arrive at both ends.\n".to_owned()
     });
     text
+}
+
+/// The line of the beats at the end, beside rounds of this median latency.
+fn closing_beats(beats: &BeatsReport, round_ms: Option<u64>) -> String {
+    let BeatsReport { count, cells, lost, latency_ms, .. } = beats;
+    let mut line =
+        format!("{count} beats: {lost} of {cells} cells of a client that talks were lost");
+    if let Some(median) = latency_ms.p50 {
+        let _ = write!(line, "; median latency {}", seconds(median));
+        if let Some(round) = round_ms {
+            let _ = write!(line, ", a round's / {:.1}", round as f64 / median.max(1) as f64);
+        }
+    }
+    line + "\n"
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{:.2} s", ms as f64 / 1000.0)
 }

@@ -1,5 +1,6 @@
 //! Report of the demonstration, for `--json`.
 
+use antiphon_client::Budget;
 use antiphon_coordinator::{RoundReport, RoundResult};
 use serde::Serialize;
 
@@ -15,7 +16,32 @@ pub(super) struct Report {
     pub(super) rounds: Vec<Round>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) beats: Option<BeatsReport>,
+    pub(super) spent: Spent,
     pub(super) messages: Messages,
+}
+
+/// Rounds that a client that talks was charged; beats are charged to nobody.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Spent {
+    pub(super) rounds: u32,
+    /// Rounds that may be charged before conversations rest: half of K.
+    pub(super) of: u32,
+}
+
+impl Spent {
+    pub(super) fn of(budget: Budget) -> Self {
+        Self { rounds: budget.spent, of: budget.total }
+    }
+}
+
+impl Report {
+    /// Median latency of rounds that were delivered, in milliseconds; none if all were aborted.
+    pub(super) fn round_latency_ms(&self) -> Option<u64> {
+        let delivered = self.rounds.iter().filter(|round| round.outcome == Outcome::Delivered);
+        let mut latencies: Vec<_> = delivered.map(|round| round.latency_ms).collect();
+        latencies.sort_unstable();
+        latencies.get(latencies.len() / 2).copied()
+    }
 }
 
 /// Promise of the network, from the epoch document that its shards signed.
@@ -51,7 +77,7 @@ impl NetworkReport {
             shards: figures.shards,
             operators: figures.operators,
             hops: figures.hops,
-            suite: arguments.suite.number(),
+            suite: arguments.suite().number(),
             clients: arguments.clients.into(),
             noise_per_shard: figures.noise_per_shard,
             epsilon: figures.epsilon,

@@ -2,7 +2,7 @@ use std::fs;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::process::Process;
 
@@ -24,20 +24,33 @@ fn report(output: &Output) -> Value {
 
 #[test]
 fn the_demonstration_carries_a_file_and_its_counts_add_up() {
-    let output = demo("--shards 2 --clients 4 --file tiny --json -");
+    let output = demo("--shards 2 --clients 4 --beats 10 --file tiny --json -");
     let report = report(&output);
     assert_eq!(output.status.code(), Some(0), "{report}");
-    for (name, value) in [("shards", 2), ("operators", 2), ("hops", 14), ("clients", 4)] {
+    for (name, value) in
+        [("shards", 2), ("operators", 2), ("hops", 14), ("clients", 4), ("suite", 2)]
+    {
         assert_eq!(report[name], value, "{name}");
     }
     assert_eq!(report["disturbed_rounds_budget"], 1000);
-    for name in ["noise_per_shard", "epsilon", "delta", "delta_mix"] {
+    for name in ["noise_per_shard", "epsilon", "delta", "delta_mix", "delta_total"] {
         assert!(report[name].as_f64().unwrap() > 0.0, "{name}");
     }
     let messages = &report["messages"];
     assert_eq!(messages["intact"], true);
     assert_eq!(messages["sent"], messages["received"]);
     assert_eq!(messages["bytes"], 2 * "a few words".len());
+
+    assert_eq!(report["spent"], json!({ "rounds": 0, "of": 500 }));
+    let beats = &report["beats"];
+    assert_eq!((&beats["per_round"], &beats["interval_ms"]), (&10.into(), &1000.into()));
+    // Two a beat of the conversation; how many are lost is for the machine to say that runs this.
+    let of = |name: &str| beats[name].as_u64().unwrap_or_else(|| panic!("{name}: {beats}"));
+    assert!(of("count") >= 10 && of("cells") > 0 && of("lost") < of("cells"), "{beats}");
+    let latency = &beats["latency_ms"];
+    assert!(
+        latency["p50"].as_u64() > Some(0) && latency["p99"].as_u64() >= latency["p50"].as_u64()
+    );
 
     let rounds = report["rounds"].as_array().unwrap();
     assert!(!rounds.is_empty());
@@ -57,6 +70,8 @@ fn noise_that_a_shard_drops_is_missed_and_nothing_is_opened() {
     let output = demo("--shards 2 --clients 2 --rounds 4 --drop-noise 1 --json -");
     let report = report(&output);
     assert_eq!(output.status.code(), Some(1), "{report}");
+    // Rounds follow each other at once: without beats, and in suite 1.
+    assert_eq!((&report["suite"], &report["beats"]), (&1.into(), &Value::Null));
     let rounds = report["rounds"].as_array().unwrap();
     assert_eq!(rounds.len(), 4);
     let aborted: Vec<_> = rounds.iter().filter(|round| round["outcome"] == "aborted").collect();
