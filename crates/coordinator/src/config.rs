@@ -7,7 +7,7 @@ use antiphon_coordinator_core::CoordinatorConfig;
 pub use antiphon_process::config_file::ConfigError;
 use antiphon_process::config_file::{AdminSection, ConfigSource};
 use antiphon_transport::{Identity, Prefix};
-use antiphon_wire::{Geometry, MOST_ROUNDS_IN_FLIGHT, NetworkFile, Policy};
+use antiphon_wire::{Geometry, MOST_ROUNDS_IN_FLIGHT, NetworkFile, Policy, Suite};
 use serde::Deserialize;
 
 /// Settings of a coordinator's process.
@@ -293,6 +293,12 @@ fn check_beats(
     if config.beats > 0 && config.first_beat_ms < config.submit_ms {
         let expected = format!("at least `deadlines.submit_ms`, {}", config.submit_ms);
         return Err(source.wrong("beats.first_ms", config.first_beat_ms, expected));
+    }
+    if config.beats > 0 && network.policy.suite == Suite::Classic {
+        tracing::warn!(
+            "onions are of suite 1: whoever records rounds now and has a quantum computer one day learns who talked \
+             to whom. Rounds with beats are rare enough for suite 2, which `keygen network --beats` writes"
+        );
     }
     Ok(())
 }

@@ -13,6 +13,9 @@ use crate::cli::values::OperatorArgument;
 use crate::output;
 use crate::plan::Figures;
 
+/// The least time between two rounds that are followed by beats, in milliseconds.
+const WITH_BEATS_MS: u32 = 300_000;
+
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Everybody has to have the same file: its id is part of all that is signed, and is what people compare, all \
@@ -22,7 +25,7 @@ heavier than that share is never counted: such a file needs --trust-heavy-operat
 
 Example:
   antiphon keygen network --operator alpha=PUBKEY --operator beta=PUBKEY --operator gamma=PUBKEY:2 \\
-      --malicious 0.2 --out network.toml")]
+      --malicious 0.2 --beats --out network.toml")]
 pub(super) struct NetworkArguments {
     /// An operator's name, public key and, if it is not 1, its weight in paths; once for each
     #[arg(long = "operator", value_name = "NAME=PUBKEY[:WEIGHT]", required = true)]
@@ -32,14 +35,12 @@ pub(super) struct NetworkArguments {
     /// The least number of mixing hops in any epoch [default: what --malicious asks for]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=99))]
     mixing_hops: Option<u8>,
-    /// The least time between two rounds, in milliseconds
-    #[arg(
-        long,
-        value_name = "MS",
-        default_value_t = 1000,
-        value_parser = clap::value_parser!(u32).range(1..)
-    )]
-    round_interval: u32,
+    /// For rounds that are followed by beats: five minutes apart, and of suite 2, unless said otherwise
+    #[arg(long)]
+    beats: bool,
+    /// The least time between two rounds, in milliseconds [default: 1000, and 300000 with --beats]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..))]
+    round_interval: Option<u32>,
     /// The longest that an epoch's rounds may take, in seconds
     #[arg(
         long,
@@ -56,9 +57,10 @@ pub(super) struct NetworkArguments {
         value_parser = clap::value_parser!(u32).range(1..=3_600_000)
     )]
     longest_deadline: u32,
-    /// Cryptographic suite of the onions: 1 is X25519; 2 is X25519 and ML-KEM-768, for onions of 17 kB
-    #[arg(long, value_name = "N", default_value_t = Policy::DEFAULT.suite)]
-    suite: Suite,
+    /// Cryptographic suite of the onions: 1 is X25519; 2 is X25519 and ML-KEM-768, for onions of 17 kB [default: 1,
+    /// and 2 with --beats]
+    #[arg(long, value_name = "N")]
+    suite: Option<Suite>,
     /// Allow operators with more than the malicious share of the weight, which all users then trust outright
     #[arg(long)]
     trust_heavy_operators: bool,
@@ -93,13 +95,16 @@ pub(super) fn make(arguments: &NetworkArguments) -> Result<(), KeygenError> {
 impl NetworkArguments {
     fn policy(&self) -> Policy {
         let default = Policy::default();
+        // Where one round serves many messages, its onions may be long.
+        let (interval_ms, suite) =
+            if self.beats { (WITH_BEATS_MS, Suite::Hybrid) } else { (1000, default.suite) };
         let by_rule = mixing_hops(self.guarantee.malicious, FEW_HONEST_TARGET).ok();
         self.guarantee.policy(Policy {
             least_mixing_hops: self.mixing_hops.or(by_rule).unwrap_or(default.least_mixing_hops),
-            least_round_interval_ms: self.round_interval,
+            least_round_interval_ms: self.round_interval.unwrap_or(interval_ms),
             longest_epoch_s: self.longest_epoch,
             longest_deadline_ms: self.longest_deadline,
-            suite: self.suite,
+            suite: self.suite.unwrap_or(suite),
             trusts_heavy_operators: self.trust_heavy_operators,
             ..default
         })

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use antiphon_process::keyfile;
-use antiphon_wire::{Epoch, IdentityKey, NetworkFile, OperatorIndex};
+use antiphon_wire::{Epoch, IdentityKey, NetworkFile, OperatorIndex, Suite};
 use ed25519_dalek::SigningKey;
 
 use crate::{done, refused, run};
@@ -39,6 +39,25 @@ fn the_printed_key_is_the_public_half_of_the_file() {
         assert!(done(here, &format!("keygen show {kind}")).contains(printed.trim()));
     }
     assert_ne!(fs::read(here.join("identity")).unwrap(), fs::read(here.join("operator")).unwrap());
+}
+
+#[test]
+fn a_network_for_beats_has_rare_rounds_of_suite_2_unless_it_is_told_otherwise() {
+    let directory = tempfile::tempdir().unwrap();
+    let here = directory.path();
+    let [alpha, beta] =
+        ["alpha", "beta"].map(|name| done(here, &format!("keygen operator --out {name}.key")));
+    let operators = format!("--operator alpha={} --operator beta={}", alpha.trim(), beta.trim());
+    let policy = |options: &str| {
+        let made = format!("{operators} --trust-heavy-operators {options}");
+        done(here, &format!("keygen network {made} --out n.toml"));
+        let file = NetworkFile::parse(&fs::read_to_string(here.join("n.toml")).unwrap()).unwrap();
+        fs::remove_file(here.join("n.toml")).unwrap();
+        (file.policy.suite, file.policy.least_round_interval_ms)
+    };
+    assert_eq!(policy(""), (Suite::Classic, 1000));
+    assert_eq!(policy("--beats"), (Suite::Hybrid, 300_000));
+    assert_eq!(policy("--beats --suite 1 --round-interval 60000"), (Suite::Classic, 60_000));
 }
 
 #[test]
