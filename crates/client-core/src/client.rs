@@ -75,7 +75,7 @@ impl Client {
         Self {
             entropy,
             documents: Documents::new(kept.mark.epoch),
-            clock: RoundClock::new(policy.least_round_interval_ms),
+            clock: RoundClock::of(policy),
             mark: restored.map(|kept| kept.mark),
             epochs_after: kept.epochs_after,
             ledger: Ledger::new(policy.disturbed_rounds, kept.charged, kept.extended),

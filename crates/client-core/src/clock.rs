@@ -1,6 +1,7 @@
 //! A client's own bounds on when rounds can open.
 
-use antiphon_wire::{EpochDocument, Round, Timestamp};
+use antiphon_routing::EarlyRounds;
+use antiphon_wire::{EpochDocument, Policy, Round, Timestamp};
 
 use crate::RoundRefusal;
 
@@ -10,6 +11,8 @@ pub const CLOCK_SLACK_MS: u64 = 300_000;
 /// Rounds that may come at once where links or machines have jitter: those that the network file's
 /// least interval allows, and so many besides, over any span.
 const AT_ONCE: u64 = 4;
+/// What each of them is worth at most, in milliseconds: links and machines are no slower where rounds are rarer.
+const JITTER_MS: u64 = 5000;
 
 /// Reason why a round comes too soon after others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,9 +24,11 @@ pub(crate) enum Haste {
 }
 
 /// Holds rounds to the network file's least interval: a bucket of [`AT_ONCE`] rounds, into which each
-/// least interval puts one, by the client's own clock.
+/// least interval puts one, by the client's own clock. Rounds that come sooner are early ones, of which the file
+/// allows few.
 pub(crate) struct RoundClock {
     least_ms: u64,
+    early: EarlyRounds,
     /// Time at which the bucket is full again.
     full: Timestamp,
     /// Time at which a round opened last, admitted or not.
@@ -35,9 +40,20 @@ pub(crate) struct RoundClock {
 }
 
 impl RoundClock {
+    /// The clock of a network with this policy.
+    pub(crate) fn of(policy: &Policy) -> Self {
+        Self { early: EarlyRounds::of(policy), ..Self::new(policy.least_round_interval_ms) }
+    }
+
+    /// A clock that allows no early rounds.
     pub(crate) fn new(least_ms: u32) -> Self {
-        let (full, heard) = (Timestamp(0), None);
-        Self { least_ms: least_ms.into(), full, heard, missing: 0, late: 0 }
+        let (full, heard, early) = (Timestamp(0), None, EarlyRounds::new(0, 0));
+        Self { least_ms: least_ms.into(), early, full, heard, missing: 0, late: 0 }
+    }
+
+    /// Time by which rounds may come sooner than they should, all together, in milliseconds.
+    fn allowance_ms(&self) -> u64 {
+        AT_ONCE * self.least_ms.min(JITTER_MS)
     }
 
     /// Admits a round of a network that opens one every `interval_ms`, unless it comes too soon after those
@@ -48,12 +64,12 @@ impl RoundClock {
         // A pause accounts for a burst of the rounds that did not come in it; each that comes takes one off.
         self.missing = if due > 1 { due } else { self.missing.saturating_sub(1) };
         self.heard = Some(now);
-        let early = self.full.ms_since(now).saturating_sub(AT_ONCE * self.least_ms);
+        let early = self.full.ms_since(now).saturating_sub(self.allowance_ms());
         match early {
             0 => {
                 self.full = self.full.max(now).plus_ms(self.least_ms);
                 debug_assert!(
-                    self.full.ms_since(now) <= (AT_ONCE + 1) * self.least_ms,
+                    self.full.ms_since(now) <= self.allowance_ms() + self.least_ms,
                     "the bucket holds more rounds than it has room for"
                 );
                 Ok(std::mem::take(&mut self.late))
@@ -62,16 +78,19 @@ impl RoundClock {
                 self.late += 1;
                 Err(Haste::Late)
             }
+            // It comes beside the others, which come when they would.
+            _ if self.early.take(now) => Ok(std::mem::take(&mut self.late)),
             early => Err(Haste::TooSoon(early)),
         }
     }
 }
 
 /// Checks that `round` can be open at `now`: not in an expired epoch, not before its first round's start plus
-/// a least interval for each round since, and not after twice the nominal interval for each round up to it.
+/// a least interval for each round since but a day's early ones, and not after twice the nominal interval for each
+/// round up to it.
 pub(crate) fn plausible(
     document: &EpochDocument,
-    least_ms: u32,
+    policy: &Policy,
     round: Round,
     now: Timestamp,
 ) -> Result<(), RoundRefusal> {
@@ -79,7 +98,9 @@ pub(crate) fn plausible(
         return Err(RoundRefusal::Expired);
     }
     let since = round.0.saturating_sub(document.first_round.0);
-    let earliest = document.starts_at.plus_ms(since.saturating_mul(least_ms.into()));
+    let in_their_time = since.saturating_sub(policy.early_rounds_a_day.into());
+    let least_ms = u64::from(policy.least_round_interval_ms);
+    let earliest = document.starts_at.plus_ms(in_their_time.saturating_mul(least_ms));
     let early = earliest.ms_since(now.plus_ms(CLOCK_SLACK_MS));
     if early > 0 {
         return Err(RoundRefusal::BeforeItsTime(early));
@@ -119,6 +140,42 @@ mod tests {
         let served =
             (0..3000).filter(|ms| clock.admit(Timestamp(100_000 + ms), 1000).is_ok()).count();
         assert_eq!(served, 7);
+    }
+
+    #[test]
+    fn rare_rounds_come_early_as_often_as_the_file_allows_and_no_more() {
+        const MINUTE: u64 = 60_000;
+        let policy = Policy { least_round_interval_ms: 300_000, ..Policy::DEFAULT };
+        // Whoever opens a round every ten seconds for two days, and what a client makes of it.
+        let served = |mut clock: RoundClock| {
+            let times = (0..2 * 24 * 6 * MINUTE / 1000).map(|ten| Timestamp(MINUTE + 10_000 * ten));
+            times
+                .filter(|now| clock.admit(*now, 300_000).is_ok())
+                .map(|now| now.0)
+                .collect::<Vec<_>>()
+        };
+        let held = served(RoundClock::of(&policy));
+        assert_eq!(held.len(), 2 * (24 * 12 + 24) + 1, "one every five minutes, and 24 a day");
+        let in_first_hour = held.iter().filter(|at| **at < 61 * MINUTE).count();
+        assert_eq!(in_first_hour, 12 + 4 + 1);
+        // A client that ignored the bucket would serve them all, and one without any has the regular ones.
+        let loose =
+            Policy { early_rounds_an_hour: 1000, early_rounds_a_day: 1000, ..policy.clone() };
+        assert!(served(RoundClock::of(&loose)).len() > 3 * held.len());
+        assert_eq!(served(RoundClock::new(300_000)).len(), 2 * 24 * 12 + 1);
+    }
+
+    #[test]
+    fn a_round_that_comes_early_does_not_hold_the_next_one_up() {
+        let policy = Policy { least_round_interval_ms: 300_000, ..Policy::DEFAULT };
+        let mut clock = RoundClock::of(&policy);
+        for second in [0, 300, 310, 600, 615, 900] {
+            assert_eq!(
+                clock.admit(Timestamp(1_000_000 + 1000 * second), 300_000),
+                Ok(0),
+                "{second}"
+            );
+        }
     }
 
     #[test]

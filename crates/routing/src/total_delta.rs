@@ -38,13 +38,14 @@ pub struct TotalDelta {
 
 impl Horizon {
     /// Horizon of a policy's total, with so many pairs: as many rounds as its least interval lets happen in
-    /// its time.
+    /// its time, and all early ones.
     pub fn of(policy: &Policy, pairs: u8) -> Self {
         let interval = Duration::from_millis(policy.least_round_interval_ms.into());
+        let early = u64::from(policy.early_rounds_a_day) * u64::from(policy.total_over_days);
         Self {
             disturbed: policy.disturbed_rounds,
             attempts: policy.attempts,
-            rounds: Self::rounds_of(DAY * policy.total_over_days, interval),
+            rounds: Self::rounds_of(DAY * policy.total_over_days, interval).saturating_add(early),
             pairs,
         }
     }
@@ -142,7 +143,7 @@ mod tests {
     fn the_default_networks_total_is_what_another_program_finds_and_what_the_policy_allows() {
         let (honest, f) = network(5, 1616, 101.0);
         let total = TotalDelta::of(&honest, f, 14, 1e-6, horizon());
-        assert_eq!(horizon().rounds, 31_536_000);
+        assert_eq!(horizon().rounds, 31_536_000 + 365 * 24);
         for (found, written) in
             [(total.disturbed, 0.269), (total.undisturbed, 7.38e-3), (total.peek, 2.07e-2)]
         {
@@ -211,6 +212,8 @@ mod tests {
         assert!(total(Horizon::of(&policy, 2)) > 1.9 * usual);
         let more = Policy { attempts: 2 * policy.attempts, ..policy.clone() };
         assert!(total(Horizon::of(&more, 1)) > 1.3 * usual);
+        let early = Policy { early_rounds_a_day: u16::MAX, ..policy.clone() };
+        assert!(total(Horizon::of(&early, 1)) > usual);
         let faster = Policy { least_round_interval_ms: 10, ..policy.clone() };
         assert!(total(Horizon::of(&faster, 1)) > 1.3 * usual);
         let endless = Policy { least_round_interval_ms: 0, ..policy };

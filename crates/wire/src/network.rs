@@ -162,7 +162,7 @@ impl NetworkFile {
     /// Hash that names this network in everything that is signed, and that people compare. It covers all that
     /// the file says, the names included, since people go by them.
     pub fn id(&self) -> Digest {
-        let mut bytes = b"antiphon network file v3\0".to_vec();
+        let mut bytes = b"antiphon network file v4\0".to_vec();
         for operator in &self.operators {
             operator.key.encode(&mut bytes);
             operator.weight.encode(&mut bytes);

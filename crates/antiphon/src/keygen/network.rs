@@ -41,6 +41,12 @@ pub(super) struct NetworkArguments {
     /// The least time between two rounds, in milliseconds [default: 1000, and 300000 with --beats]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..))]
     round_interval: Option<u32>,
+    /// How many rounds may come sooner than that in any hour, when a shard is lost
+    #[arg(long, value_name = "N", default_value_t = Policy::DEFAULT.early_rounds_an_hour)]
+    early_an_hour: u16,
+    /// The same in any day
+    #[arg(long, value_name = "N", default_value_t = Policy::DEFAULT.early_rounds_a_day)]
+    early_a_day: u16,
     /// The longest that an epoch's rounds may take, in seconds
     #[arg(
         long,
@@ -102,6 +108,8 @@ impl NetworkArguments {
         self.guarantee.policy(Policy {
             least_mixing_hops: self.mixing_hops.or(by_rule).unwrap_or(default.least_mixing_hops),
             least_round_interval_ms: self.round_interval.unwrap_or(interval_ms),
+            early_rounds_an_hour: self.early_an_hour,
+            early_rounds_a_day: self.early_a_day,
             longest_epoch_s: self.longest_epoch,
             longest_deadline_ms: self.longest_deadline,
             suite: self.suite.unwrap_or(suite),
@@ -131,6 +139,8 @@ fn render(network: &NetworkFile) -> String {
         most_pairs,
         least_mixing_hops,
         least_round_interval_ms,
+        early_rounds_an_hour,
+        early_rounds_a_day,
         longest_epoch_s,
         longest_deadline_ms,
         suite,
@@ -165,6 +175,10 @@ most_pairs = {most_pairs}
 least_mixing_hops = {least_mixing_hops}
 # The least time between two rounds.
 least_round_interval_ms = {least_round_interval_ms}
+# How many rounds may come sooner than that beside the others, in any hour and in any day: those that follow the loss of
+# a shard do.
+early_rounds_an_hour = {early_rounds_an_hour}
+early_rounds_a_day = {early_rounds_a_day}
 # The longest that an epoch's rounds may take, and each of a round's deadlines. Keys live for twice the
 # former at most.
 longest_epoch_s = {longest_epoch_s}

@@ -139,6 +139,10 @@ fn network_in_words(network: &NetworkFile) -> Vec<String> {
             policy.suite, policy.least_mixing_hops, policy.most_pairs
         ),
         format!(
+            "policy: at most {} early rounds an hour and {} a day",
+            policy.early_rounds_an_hour, policy.early_rounds_a_day
+        ),
+        format!(
             "policy: at least {} ms between rounds, at most {} s an epoch and {} ms a deadline",
             policy.least_round_interval_ms, policy.longest_epoch_s, policy.longest_deadline_ms
         ),

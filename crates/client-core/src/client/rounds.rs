@@ -98,8 +98,7 @@ impl Client {
         if document.document().starts_at <= self.epochs_after {
             return Err(RoundRefusal::AfterRestore);
         }
-        let least_ms = self.config.network.policy.least_round_interval_ms;
-        plausible(document.document(), least_ms, round, now)?;
+        plausible(document.document(), &self.config.network.policy, round, now)?;
         let keys =
             RoundKeys::new(Arc::clone(&document), round).ok_or(RoundRefusal::OutsideEpoch)??;
         // Last, since it counts the round.

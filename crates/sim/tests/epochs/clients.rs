@@ -277,8 +277,8 @@ fn rounds_too_fast_or_out_of_their_time_get_nothing() {
             Err(error) => panic!("{error}"),
         }
     }
-    // 20 seconds, and a few at once.
-    assert!((40..=45).contains(&served), "{served}");
+    // 20 seconds, a few at once, and four early ones.
+    assert!((44..=49).contains(&served), "{served}");
     // A round refused for its haste was not used up, but those before are.
     assert!(matches!(
         alone.open(START.plus_ms(60_000), 1, 2000),
@@ -289,6 +289,46 @@ fn rounds_too_fast_or_out_of_their_time_get_nothing() {
         Err(RoundRefusal::AfterItsTime(_))
     ));
     assert!(!alone.open(START.plus_ms(230_000), 1, 230).unwrap().is_empty());
+}
+
+/// A coordinator that opens a round every ten seconds for an hour, in epochs whose rounds are five minutes apart and of
+/// which a file allows so many early ones. Returns how many a client takes part in.
+fn forced(an_hour: u16, a_day: u16) -> usize {
+    const LAST: u64 = 70;
+    let mut setup = Setup::small(3, 0);
+    setup.policy.least_round_interval_ms = 300_000;
+    setup.policy.early_rounds_an_hour = an_hour;
+    setup.policy.early_rounds_a_day = a_day;
+    setup.coordinator.interval_ms = 300_000;
+    let mut shards = Scripted::new(setup);
+    let signed = shards.signed(1, (1, LAST));
+    let mut alone = Alone::new(&shards.file);
+    alone.offer(START, &signed).expect("it is signed by all");
+    let mut round = 1;
+    for ten in 0..360 {
+        if round > LAST {
+            break;
+        }
+        match alone.open(START.plus_ms(10_000 * ten), 1, round) {
+            Ok(onions) => {
+                assert!(!onions.is_empty());
+                round += 1;
+            }
+            Err(RoundRefusal::TooSoon(_) | RoundRefusal::BeforeItsTime(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    round as usize - 1
+}
+
+#[test]
+fn forced_early_rounds_are_those_that_the_file_allows_and_no_more() {
+    // Twelve that fit into the hour, and one at its begin.
+    assert_eq!(forced(0, 0), 13);
+    assert_eq!(forced(4, 24), 13 + 4);
+    assert_eq!(forced(4, 3), 13 + 3);
+    // A client that ignored the file's figures would take part in all that there are.
+    assert_eq!(forced(1000, 1000), 70);
 }
 
 #[test]

@@ -33,6 +33,10 @@ pub struct Policy {
     pub least_mixing_hops: u8,
     /// The least time between two rounds, in milliseconds.
     pub least_round_interval_ms: u32,
+    /// Rounds that may come sooner than that, beside all others, in any hour.
+    pub early_rounds_an_hour: u16,
+    /// The same in any day.
+    pub early_rounds_a_day: u16,
     /// The longest that an epoch's rounds may take by their interval, in seconds. Keys live for twice
     /// that at most.
     pub longest_epoch_s: u32,
@@ -54,7 +58,7 @@ impl Default for Policy {
 
 impl Policy {
     /// f = 0.2; epsilon = ln 2 and delta = 1e-6 over K = 1000; as many attempts; one pair a client; 14
-    /// mixing hops; a round a second at most; epochs of six hours and deadlines of half a minute at
+    /// mixing hops; a round a second at most, and 4 early ones an hour, 24 a day; epochs of six hours and deadlines of half a minute at
     /// most; suite 1. The total over a year is 0.3: five equal operators keep it with 14 hops, a round a second and all
     /// attempts used up.
     pub const DEFAULT: Self = Self {
@@ -68,6 +72,8 @@ impl Policy {
         most_pairs: 1,
         least_mixing_hops: 14,
         least_round_interval_ms: 1000,
+        early_rounds_an_hour: 4,
+        early_rounds_a_day: 24,
         longest_epoch_s: 6 * 60 * 60,
         longest_deadline_ms: 30_000,
         suite: Suite::Classic,
@@ -97,6 +103,8 @@ impl Policy {
         within("attempts", self.attempts, 1..=1_000_000)?;
         within("most_pairs", self.most_pairs, 1..=Self::MOST_PAIRS)?;
         within("least_mixing_hops", self.least_mixing_hops, 2..=99)?;
+        within("early_rounds_an_hour", self.early_rounds_an_hour, 0..=1000)?;
+        within("early_rounds_a_day", self.early_rounds_a_day, 0..=1000)?;
         within("longest_epoch_s", self.longest_epoch_s, 1..=31_536_000)?;
         within("longest_deadline_ms", self.longest_deadline_ms, 1..=3_600_000)
     }
@@ -113,6 +121,8 @@ impl Policy {
         self.most_pairs.encode(bytes);
         self.least_mixing_hops.encode(bytes);
         self.least_round_interval_ms.encode(bytes);
+        self.early_rounds_an_hour.encode(bytes);
+        self.early_rounds_a_day.encode(bytes);
         self.longest_epoch_s.encode(bytes);
         self.longest_deadline_ms.encode(bytes);
         bytes.push(self.suite.number());

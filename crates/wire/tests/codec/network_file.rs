@@ -17,6 +17,8 @@ attempts = 777
 most_pairs = 3
 least_mixing_hops = 16
 least_round_interval_ms = 2500
+early_rounds_an_hour = 3
+early_rounds_a_day = 11
 longest_epoch_s = 7200
 longest_deadline_ms = 9000
 suite = 2
@@ -51,6 +53,8 @@ fn a_file_says_what_it_says() {
         most_pairs: 3,
         least_mixing_hops: 16,
         least_round_interval_ms: 2500,
+        early_rounds_an_hour: 3,
+        early_rounds_a_day: 11,
         longest_epoch_s: 7200,
         longest_deadline_ms: 9000,
         suite: Suite::Hybrid,
@@ -71,7 +75,7 @@ fn the_id_of_a_file_stays_what_it_is() {
     assert_eq!(hex::encode(id.0), SAMPLE_ID);
 }
 
-const SAMPLE_ID: &str = "120ba84c17620d30eda22bd83f427f0d84c4ce6a8e7a1c82370e345b43c9bd5c";
+const SAMPLE_ID: &str = "5ff6541fa796b73e15ea9e79e699a7b3c16638ce5910a39ddf1099628af86c6e";
 
 #[test]
 fn layout_and_spelt_out_defaults_do_not_change_the_id() {
@@ -102,6 +106,8 @@ fn any_change_of_policy_name_key_weight_or_order_changes_the_id() {
         ("245", "246"),
         ("= 16", "= 17"),
         ("2500", "2501"),
+        ("early_rounds_an_hour = 3", "early_rounds_an_hour = 4"),
+        ("early_rounds_a_day = 11", "early_rounds_a_day = 10"),
         ("0.125", "0.12500000000000003"),
         ("= 90", "= 91"),
         ("777", "778"),
@@ -137,6 +143,8 @@ fn what_makes_no_sense_is_refused_by_name() {
         ("= 90", "= 0", "policy.total_over_days"),
         ("777", "0", "policy.attempts"),
         ("most_pairs = 3", "most_pairs = 17", "policy.most_pairs"),
+        ("an_hour = 3", "an_hour = 1001", "policy.early_rounds_an_hour"),
+        ("a_day = 11", "a_day = 1001", "policy.early_rounds_a_day"),
         ("7200", "0", "policy.longest_epoch_s"),
         ("9000", "3600001", "policy.longest_deadline_ms"),
         ("suite = 2", "suite = 3", "`policy.suite` is 3"),

@@ -255,8 +255,9 @@ fn a_round_far_before_its_time_is_refused() {
     let mix = mix(1, 100, 1);
     let mut client = client(&mix, 1, None);
     document(&mut client, &mix);
-    let input =
-        Input::from(ToClient::Opened { epoch: Epoch(1), round: Round(105), closes_in_ms: 500 });
+    // Five in their time, and a day's early ones.
+    let round = Round(105 + u64::from(mix.network.policy.early_rounds_a_day));
+    let input = Input::from(ToClient::Opened { epoch: Epoch(1), round, closes_in_ms: 500 });
     client.handle(Timestamp(STARTS_AT.0 + 5000 - 300_000 - 1), input.clone());
     assert_eq!(refused(&drain(&mut client)), Some(RoundRefusal::BeforeItsTime(1)));
     client.handle(Timestamp(STARTS_AT.0 + 5000 - 300_000), input);
