@@ -14,6 +14,7 @@ mod recent;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use antiphon_routing::EarlyRounds;
 use antiphon_wire::{
     Announcement, Epoch, EpochDocument, IdentityKey, OperatorIndex, Round, RoundCounts,
     RoundOutcome, SignedDocument, Timestamp,
@@ -29,6 +30,10 @@ use open_round::OpenRound;
 use pace::{Pace, Pacing};
 use readiness::Readiness;
 use recent::Recent;
+
+/// Time that a round waits beyond the hour or the day that clients count early rounds in, in milliseconds: messages
+/// reach them sooner and later.
+const EARLY_SPARE_MS: u64 = 10_000;
 
 /// Something that the clock does, in the order given.
 #[derive(Clone, Debug)]
@@ -76,6 +81,12 @@ pub(crate) struct RoundClock {
     began: Timestamp,
     /// The last announcement of this process.
     announced: Option<Announcement>,
+    /// Rounds that were opened before their time, of those that clients allow.
+    early: EarlyRounds,
+    /// The circuits of the last round are cut, as its epoch was broken: the next one does not wait for the interval.
+    hurried: bool,
+    /// The last round that did not, until it has been delivered.
+    rescue: Option<Round>,
     offsets: Offsets,
     readiness: Readiness,
     ticks: Vec<Tick>,
@@ -89,6 +100,7 @@ impl RoundClock {
         Self {
             pace: Pace::new(rules.config.in_flight()),
             recent: Recent::default(),
+            early: EarlyRounds::of(&rules.network.policy),
             rules,
             marks,
             conduct: if is_restored { Conduct::Resuming } else { Conduct::Going },
@@ -98,6 +110,8 @@ impl RoundClock {
             idle_since: now,
             began: now,
             announced: None,
+            hurried: false,
+            rescue: None,
             offsets: Offsets::default(),
             readiness: Readiness::default(),
             ticks: Vec::new(),
@@ -264,6 +278,17 @@ impl RoundClock {
 
     /// The earliest time for the next round.
     fn due(&self) -> Timestamp {
+        let due = self.in_its_time();
+        if !self.hurried {
+            return due;
+        }
+        self.early
+            .free_at()
+            .map_or(due, |free| due.min(free.plus_ms(EARLY_SPARE_MS).max(self.idle_since)))
+    }
+
+    /// When the next round would open if nothing hurried it.
+    fn in_its_time(&self) -> Timestamp {
         let interval = self.rules.interval_ms();
         let due = self.marks.last_open.map(|last| last.plus_ms(interval));
         due.unwrap_or(self.idle_since).max(self.idle_since)
@@ -311,6 +336,12 @@ impl RoundClock {
         debug_assert!(round > self.marks.last_round, "no number twice");
         debug_assert!((document.first_round..=document.last_round).contains(&round));
         let epoch = document.epoch;
+        if now < self.in_its_time() {
+            let is_allowed = self.early.take(now);
+            debug_assert!(is_allowed, "a round opens early only where one is left");
+        }
+        let hurried = std::mem::take(&mut self.hurried);
+        self.rescue = hurried.then_some(round);
         self.marks.last_round = round;
         self.marks.last_open = Some(now);
         // Durable before any shard hears of it, so that no number is used twice after a crash.
@@ -320,7 +351,7 @@ impl RoundClock {
         open.alone = self.open.is_empty();
         // Neither this round nor those beside it measure what one takes alone.
         self.open.values_mut().for_each(|beside| beside.alone = false);
-        let first_beat = self.first_beat(now, document);
+        let first_beat = self.first_beat(now, document, hurried);
         let announcement = document.parameters.announce(epoch, round, first_beat);
         self.announced = Some(announcement);
         self.ticks.push(Tick::Open { announcement, shards: open.shards().to_vec() });
@@ -330,11 +361,13 @@ impl RoundClock {
     }
 
     /// The first beat of a round that opens `now`: after the time that rounds take, and on the grid of the beats
-    /// that went before, so that clients' pace does not change when it takes over.
-    fn first_beat(&self, now: Timestamp, document: &EpochDocument) -> Timestamp {
+    /// that went before, so that clients' pace does not change when it takes over. No beats are there to be taken over
+    /// from where rounds are hurried, and these come as soon as rounds of late allow.
+    fn first_beat(&self, now: Timestamp, document: &EpochDocument, hurried: bool) -> Timestamp {
         let p = &document.parameters;
         let taken = (2 * self.pace.latency_ms()).min(p.longest_round_ms());
-        let wait = u64::from(self.rules.config.first_beat_ms).max(taken);
+        let usual = u64::from(self.rules.config.first_beat_ms);
+        let wait = if hurried && taken > 0 { taken } else { usual.max(taken) };
         let earliest = now.plus_ms(wait.min(p.beats.span_ms()));
         match self.announced {
             Some(last) if !p.beats.is_classic() && last.beats.beat_ms == p.beats.beat_ms => {
@@ -360,6 +393,11 @@ impl RoundClock {
             let (delivered, latency_ms) = (ended.is_delivered(), ended.latency_ms);
             self.pace.ended(Pacing { delivered, alone, latency_ms });
             self.recent.ended(latency_ms);
+            // Nothing was cut by a round that fails while the beats of one before it go on.
+            if self.rescue == Some(ended.round) {
+                self.rescue = None;
+                self.hurried |= !delivered;
+            }
         }
         self.ticks.push(Tick::Ended(ended));
     }

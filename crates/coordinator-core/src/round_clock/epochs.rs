@@ -34,6 +34,8 @@ impl RoundClock {
             Conduct::Going | Conduct::Resuming => {
                 self.conduct = Conduct::Broken;
                 self.broken_last = Some(epoch);
+                // Without beats the next round is never far.
+                self.hurried = !current.document.parameters.beats.is_classic();
                 let reason = reason.to_owned();
                 self.ticks.push(Tick::Notice(Notice::EpochBroken { epoch, reason }));
             }

@@ -1,6 +1,6 @@
 //! The machine alone: epochs that are announced, and what the clock does with them.
 
-use antiphon_wire::{Announcement, RoundOutcome};
+use antiphon_wire::{Announcement, Reason, RoundOutcome, ShardIndex};
 
 use super::*;
 use crate::samples::{START, announced, config, rules, shard, shards};
@@ -51,6 +51,16 @@ fn all_ready(clock: &mut RoundClock, epoch: u64, round: u64) {
 fn end(clock: &mut RoundClock, now: Timestamp, epoch: u64, round: u64) {
     for i in 0..SHARDS {
         let report = (RoundOutcome::Delivered, RoundCounts::default());
+        clock.reported(now, shard(i), (Epoch(epoch), Round(round)), report);
+    }
+}
+
+/// All shards report that they withheld their keys.
+fn fail(clock: &mut RoundClock, now: Timestamp, epoch: u64, round: u64) {
+    for i in 0..SHARDS {
+        let outcome =
+            RoundOutcome::Withheld { reason: Reason::MissingFilter { shard: ShardIndex(0) } };
+        let report = (outcome, RoundCounts::default());
         clock.reported(now, shard(i), (Epoch(epoch), Round(round)), report);
     }
 }
@@ -269,4 +279,63 @@ fn beats_of_following_rounds_are_on_one_grid_and_of_classic_ones_nowhere() {
     all_ready(&mut classic, 1, 1);
     let told = announcements(&run(&mut classic, at(0)));
     assert_eq!(told, [Announcement::classic(Epoch(1), Round(1))]);
+}
+
+/// Epochs with beats, whose rounds are five minutes apart.
+fn with_rare_rounds() -> CoordinatorConfig {
+    CoordinatorConfig { interval_ms: 300_000, beats: 600, ..with_beats() }
+}
+
+/// Breaks the running epoch at `ms`, and has another follow at once, whose shards are all ready.
+fn break_at(clock: &mut RoundClock, ms: u64, epoch: u64, first: u64) {
+    clock.break_epoch("a shard is lost");
+    announce(clock, epoch, (first, first + 20));
+    run(clock, at(ms));
+    all_ready(clock, epoch, first);
+}
+
+#[test]
+fn the_first_round_after_a_loss_comes_early_as_often_as_clients_allow() {
+    let mut clock = with_epoch(with_rare_rounds(), (1, 20));
+    all_ready(&mut clock, 1, 1);
+    assert_eq!(announcements(&run(&mut clock, at(0))).len(), 1);
+    end(&mut clock, at(1000), 1, 1);
+    run(&mut clock, at(1000));
+    let mut opened = Vec::new();
+    for (loss, ms) in (2..=6).zip((20_000..).step_by(20_000)) {
+        break_at(&mut clock, ms, loss, loss);
+        let told = announcements(&run(&mut clock, at(ms)));
+        opened.push(told.len());
+        for announcement in told {
+            assert!(announcement.first_beat <= at(ms).plus_ms(3000), "soon: {announcement:?}");
+            end(&mut clock, at(ms + 1000), loss, announcement.round.0);
+        }
+        run(&mut clock, at(ms + 1000));
+    }
+    assert_eq!(opened, [1, 1, 1, 1, 0], "four an hour");
+    // The fifth waits for the interval since the fourth.
+    assert!(announcements(&run(&mut clock, at(80_000 + 299_000))).is_empty());
+    assert_eq!(announcements(&run(&mut clock, at(80_000 + 300_000))).len(), 1);
+}
+
+#[test]
+fn a_round_that_came_early_and_failed_is_tried_again_at_once_and_no_other_is() {
+    let mut clock = with_epoch(with_rare_rounds(), (1, 20));
+    all_ready(&mut clock, 1, 1);
+    run(&mut clock, at(0));
+    end(&mut clock, at(1000), 1, 1);
+    run(&mut clock, at(1000));
+    break_at(&mut clock, 20_000, 2, 2);
+    assert_eq!(announcements(&run(&mut clock, at(20_000))).len(), 1);
+    fail(&mut clock, at(21_000), 2, 2);
+    all_ready(&mut clock, 2, 3);
+    assert_eq!(announcements(&run(&mut clock, at(21_000))).len(), 1);
+    end(&mut clock, at(22_000), 2, 3);
+    all_ready(&mut clock, 2, 4);
+    assert!(announcements(&run(&mut clock, at(22_000))).is_empty());
+    // In its time, and it fails while beats of the one before it go on.
+    assert_eq!(announcements(&run(&mut clock, at(321_000))).len(), 1);
+    fail(&mut clock, at(322_000), 2, 4);
+    all_ready(&mut clock, 2, 5);
+    assert!(announcements(&run(&mut clock, at(322_000))).is_empty());
 }

@@ -6,6 +6,7 @@ mod clients;
 mod coordinator;
 mod crashes;
 mod delays;
+mod early;
 mod election;
 mod keys;
 mod lists;
