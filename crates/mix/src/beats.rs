@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use antiphon_onion::ErasingRng;
 use antiphon_wire::{
-    BeatParameters, CellBatch, Digest, Epoch, IdentityKey, MOST_ROUNDS_IN_FLIGHT, Round,
-    ShardIndex, Timestamp, ToClient,
+    Announcement, BeatParameters, CellBatch, Digest, Epoch, IdentityKey, MOST_ROUNDS_IN_FLIGHT,
+    Round, ShardIndex, Timestamp, ToClient,
 };
 
 use crate::buffers::BufferPool;
@@ -38,6 +38,8 @@ pub(crate) struct Place {
     pub(crate) me: ShardIndex,
     /// Cells of one client in a beat.
     pub(crate) cells_per_client: u32,
+    /// L.
+    pub(crate) layers: u8,
 }
 
 impl Place {
@@ -47,45 +49,67 @@ impl Place {
     }
 }
 
-/// The beats of all rounds that have left circuits here.
+/// The evidence that a round's beats run, and until when it is of use.
+#[derive(Debug)]
+struct Evidence {
+    announcement: Announcement,
+    message: Arc<ToClient>,
+    ends: Timestamp,
+}
+
+/// The beats of all rounds that have left circuits here, and the evidence of these and of those of which this shard
+/// has none: clients of its own take part in all of them.
 #[derive(Debug, Default)]
 pub(crate) struct Beats {
     rounds: BTreeMap<Round, RoundBeats>,
+    evidence: BTreeMap<Round, Evidence>,
     lateness: Lateness,
 }
 
 impl Beats {
-    /// A round has opened, and its beats follow. It takes over from rounds before it, and from nobody that came
-    /// after it. Returns the evidence for clients.
+    /// The keys of a round were all released, and its beats follow. It takes over from rounds before it, and from
+    /// nobody that came after it. Returns the evidence for clients.
     pub(crate) fn begin(
         &mut self,
         circuits: Circuits,
         place: Place,
         pool: BufferPool,
         rng: ErasingRng,
-    ) -> Option<Arc<ToClient>> {
-        let round = circuits.announcement.round;
-        let beats = RoundBeats::new(circuits, place, pool, rng)?;
-        let evidence = Arc::clone(beats.evidence());
-        self.rounds.insert(round, beats);
-        let announced: Vec<_> = self.rounds.values().map(|beats| *beats.announcement()).collect();
-        for (position, beats) in self.rounds.values_mut().enumerate() {
-            announced[position + 1..].iter().for_each(|successor| beats.end_before(successor));
+    ) -> Arc<ToClient> {
+        let Circuits { announcement, tables, released, clients } = circuits;
+        let message = Arc::new(ToClient::Circuits { announcement, statements: released });
+        let (round, ends) = (announcement.round, announcement.ends(place.layers));
+        let evidence = Evidence { announcement, message: Arc::clone(&message), ends };
+        self.evidence.insert(round, evidence);
+        let left = tables.map(|tables| (tables, clients));
+        let beats = left.and_then(|left| RoundBeats::new(announcement, left, place, pool, rng));
+        self.rounds.extend(beats.map(|beats| (round, beats)));
+        for (round, beats) in &mut self.rounds {
+            let successors = self.evidence.range(round.next()..);
+            successors.for_each(|(_, successor)| beats.end_before(&successor.announcement));
         }
         if self.rounds.len() > MOST_ROUNDS {
             self.rounds.pop_first();
         }
-        Some(evidence)
+        if self.evidence.len() > MOST_ROUNDS {
+            self.evidence.pop_first();
+        }
+        message
     }
 
     /// The evidence of all rounds whose beats run or are to run, the oldest first.
     pub(crate) fn evidence(&self) -> impl Iterator<Item = &Arc<ToClient>> {
-        self.rounds.values().map(RoundBeats::evidence)
+        self.evidence.values().map(|evidence| &evidence.message)
     }
 
     /// The beats of each of the rounds.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = BeatParameters> {
-        self.rounds.values().map(|beats| beats.announcement().beats)
+        self.evidence.values().map(|evidence| evidence.announcement.beats)
+    }
+
+    /// Returns `true` while this shard is needed for beats that run or are to run.
+    pub(crate) fn are_running(&self) -> bool {
+        !self.rounds.is_empty()
     }
 
     fn of(&mut self, epoch: Epoch, round: Round) -> Option<(&mut RoundBeats, &mut Lateness)> {
@@ -156,6 +180,10 @@ impl Beats {
             beats.on_time(now, &mut self.lateness, out);
         }
         self.rounds.retain(|_, beats| !beats.is_over(now));
+        let begun = |evidence: &Evidence| evidence.announcement.first_beat <= now;
+        let newest = self.evidence.iter().rfind(|(_, evidence)| begun(evidence));
+        let newest = newest.map_or(Round(0), |(round, _)| *round);
+        self.evidence.retain(|round, evidence| *round >= newest && now < evidence.ends);
         if self.rounds.is_empty() {
             self.lateness.forget();
         }
@@ -163,6 +191,7 @@ impl Beats {
 
     /// The next moment at which time alone changes something.
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
-        self.rounds.values().filter_map(RoundBeats::next_deadline).min()
+        let ends = self.evidence.values().map(|evidence| evidence.ends);
+        self.rounds.values().filter_map(RoundBeats::next_deadline).chain(ends).min()
     }
 }

@@ -14,11 +14,12 @@ use antiphon_wire::{Announcement, Digest, SealStatement, Signed};
 
 use crate::io::ClientId;
 
-/// All that a round which opened leaves behind at one shard.
+/// All that a round leaves behind at one shard of which the keys of all were released.
 #[derive(Debug)]
 pub(crate) struct Circuits {
     pub(crate) announcement: Announcement,
-    pub(crate) tables: Tables,
+    /// `None` where this shard did not process all of it: it has no part in the round's beats.
+    pub(crate) tables: Option<Tables>,
     /// The releases of all shards: the evidence that the round's beats run.
     pub(crate) released: Vec<Signed<SealStatement>>,
     /// Clients of this gateway, in the order of their onions, with the hashes of their tickets.

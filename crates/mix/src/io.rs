@@ -269,4 +269,15 @@ pub enum Notice {
     },
     /// The time that each step of a round that ended took.
     RoundTraced(RoundTrace),
+    /// The cells of a beat have gone on from all of its stops here.
+    BeatEnded {
+        /// Round whose circuits carried them.
+        round: Round,
+        /// Number of the beat.
+        beat: u64,
+        /// Cells that did not come in time, in whose place random ones went on.
+        filled: u64,
+        /// Batches of other shards that did not come whole in time.
+        late: u32,
+    },
 }

@@ -193,9 +193,11 @@ impl Shard {
         self.pool.bytes()
     }
 
-    /// Returns true while a round is running: a process that has to stop waits for it.
+    /// Returns true while a round is running, or beats of one: a process that has to stop waits for it, since circuits
+    /// through it are cut with its end.
     pub fn is_busy(&self) -> bool {
-        self.rounds.values().any(|round| round.is_open() && !round.has_ended())
+        let rounds = self.rounds.values().any(|round| round.is_open() && !round.has_ended());
+        rounds || self.beats.are_running()
     }
 
     /// Returns true while a coordinator leads this shard.

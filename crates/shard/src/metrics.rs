@@ -7,8 +7,8 @@ use antiphon_mix::{Misconduct, RoundTrace};
 use antiphon_process::metrics::Busyness;
 use antiphon_process::metrics::labels::{Dropped, Phase, Refusal, ShardEndpoint, Work};
 use antiphon_process::metrics::shard::{
-    ACCEPTED, CPU_TIME, FAILED, HALF_OPEN, LINKS_HELD, ONIONS, PHASE_TIME, REFUSED, ROUND_SHARE,
-    ROUND_TIME, ROUNDS, ROUNDS_WITHHELD,
+    ACCEPTED, BATCHES_LATE, BEATS, CELLS_FILLED, CPU_TIME, FAILED, HALF_OPEN, LINKS_HELD, ONIONS,
+    PHASE_TIME, REFUSED, ROUND_SHARE, ROUND_TIME, ROUNDS, ROUNDS_WITHHELD,
 };
 use antiphon_transport::ServerStats;
 use antiphon_wire::RoundOutcome;
@@ -25,6 +25,12 @@ pub(crate) fn round_ended(outcome: &RoundOutcome, took_ms: u64) {
     let mut busyness = BUSYNESS.lock().unwrap_or_else(PoisonError::into_inner);
     busyness.round_ended();
     ROUND_SHARE.set((), busyness.share());
+}
+
+pub(crate) fn beat_ended(filled: u64, late: u32) {
+    BEATS.add((), 1);
+    CELLS_FILLED.add((), filled);
+    BATCHES_LATE.add((), late.into());
 }
 
 pub(crate) fn round_traced(trace: &RoundTrace) {
@@ -82,6 +88,7 @@ mod tests {
         let page = MetricsPage::install(Program::Shard).unwrap();
         round_ended(&RoundOutcome::Delivered, 300);
         round_ended(&RoundOutcome::Withheld { reason: Reason::NotPrepared }, 300);
+        beat_ended(5, 2);
         let layer =
             LayerTrace { wait: Duration::from_millis(3), onions: 7, ..LayerTrace::default() };
         round_traced(&RoundTrace { layers: vec![layer; 2], ..RoundTrace::default() });
@@ -92,6 +99,9 @@ mod tests {
             "antiphon_shard_rounds_total{outcome=\"delivered\"} ",
             "antiphon_shard_rounds_withheld_total{cause=\"not_prepared\"} 1",
             "antiphon_shard_rounds_withheld_total{cause=\"bad_filter\"} 0",
+            "antiphon_shard_beats_total 1",
+            "antiphon_shard_cells_filled_total 5",
+            "antiphon_shard_cell_batches_late_total 2",
             "antiphon_shard_round_seconds_bucket{le=\"0.4\"} ",
             "antiphon_shard_round_share ",
             "antiphon_shard_phase_seconds_count{phase=\"wait\"} 2",

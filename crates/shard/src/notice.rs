@@ -57,6 +57,10 @@ fn record(notice: &Notice) {
             }
         }
         Notice::RoundTraced(trace) => crate::metrics::round_traced(trace),
+        Notice::BeatEnded { round, beat, filled, late } => {
+            crate::metrics::beat_ended(*filled, *late);
+            tracing::debug!(%round, beat, filled, late, "beat ended");
+        }
         Notice::CallRefused { why } => {
             DOCUMENTS_REFUSED.add(Refused::Call, 1);
             tracing::warn!(%why, "offered no keys for an epoch: if this goes on, compare what the \

@@ -19,6 +19,9 @@ use page::{Page, get};
 /// that nobody records stays where it began.
 const QUIET: &[&str] = &[
     "antiphon_shard_rounds_withheld_total",
+    "antiphon_shard_beats_total",
+    "antiphon_shard_cells_filled_total",
+    "antiphon_shard_cell_batches_late_total",
     "antiphon_shard_clients_dropped_total",
     "antiphon_shard_endpoint_half_open",
     "antiphon_shard_endpoint_refused_total",

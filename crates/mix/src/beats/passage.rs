@@ -16,6 +16,10 @@ use crate::circuits::Tables;
 pub(crate) struct Passage {
     beat: u64,
     stops: Vec<AtStop>,
+    /// Bytes that were filled in.
+    filled_bytes: usize,
+    /// Batches of other shards that did not come in time.
+    pub(crate) late: u32,
 }
 
 /// How far a beat is at one stop.
@@ -51,7 +55,12 @@ impl Passage {
             };
             AtStop::Open(Inbound::new(starts, cell))
         });
-        Self { beat, stops: stops.collect() }
+        Self { beat, stops: stops.collect(), filled_bytes: 0, late: 0 }
+    }
+
+    /// Cells of this size that did not come in time.
+    pub(crate) fn filled(&self, cell_bytes: usize) -> u64 {
+        (self.filled_bytes / cell_bytes) as u64
     }
 
     /// The cells that come in at `stop`; `None` once it has closed.
@@ -91,6 +100,11 @@ impl Passage {
             let at = &mut self.stops[stop.position()];
             if let AtStop::Open(inbound) = std::mem::replace(at, AtStop::Closed) {
                 let (cells, missing) = inbound.close(pool);
+                self.filled_bytes += missing.iter().map(Range::len).sum::<usize>();
+                // At the gateway they are clients'.
+                if stop != Stop::GATEWAY {
+                    self.late += missing.len() as u32;
+                }
                 closed.push(ClosedStop { stop, cells, missing });
             }
         }

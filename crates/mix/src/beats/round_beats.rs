@@ -14,8 +14,8 @@ use crate::beats::lateness::Lateness;
 use crate::beats::passage::{ClosedStop, Passage};
 use crate::beats::stop::{Kind, Schedule, Stop};
 use crate::buffers::BufferPool;
-use crate::circuits::{Circuits, Tables};
-use crate::io::{ClientId, Output};
+use crate::circuits::Tables;
+use crate::io::{ClientId, Notice, Output};
 use crate::work::{CellJob, Job, MovedCells, Task, Work};
 
 /// The beats of one round: its tables, and the beats that are under way.
@@ -34,7 +34,6 @@ pub(crate) struct RoundBeats {
     next: u64,
     /// The first beat that the round does not have, or its successor has.
     end: u64,
-    evidence: Arc<ToClient>,
     pool: BufferPool,
     /// Fills what is missing.
     rng: ErasingRng,
@@ -49,20 +48,19 @@ struct Attached {
 }
 
 impl RoundBeats {
-    /// The beats of a round that left `circuits`. `None` if its epoch has none.
+    /// The beats of a round that left `tables` for these clients. `None` if its epoch has none.
     pub(crate) fn new(
-        circuits: Circuits,
+        announcement: Announcement,
+        (tables, clients): (Tables, Vec<(ClientId, Digest)>),
         place: Place,
         pool: BufferPool,
         rng: ErasingRng,
     ) -> Option<Self> {
-        let Circuits { announcement, tables, released, clients } = circuits;
         let cell = CellBytes::new(announcement.beats.cell_bytes).ok()?;
         let onions = tables.below_last(Layer(0)).starts().last().copied().unwrap_or(0);
         let mut client_slots: Vec<u32> =
             (0..=clients.len() as u32).map(|client| client * place.cells_per_client).collect();
         client_slots.push(onions);
-        let evidence = Arc::new(ToClient::Circuits { announcement, statements: released });
         Some(Self {
             schedule: Schedule::new(announcement, tables.layers()),
             place,
@@ -73,7 +71,6 @@ impl RoundBeats {
             passages: BTreeMap::new(),
             next: 0,
             end: announcement.beats.beats.into(),
-            evidence,
             pool,
             rng,
         })
@@ -81,10 +78,6 @@ impl RoundBeats {
 
     pub(crate) fn announcement(&self) -> &Announcement {
         self.schedule.announcement()
-    }
-
-    pub(crate) fn evidence(&self) -> &Arc<ToClient> {
-        &self.evidence
     }
 
     /// The beats from when `successor` takes over are its own.
@@ -222,7 +215,11 @@ impl RoundBeats {
             Some(next) => self.send(beat, stop, next, batches, out),
             None => self.bring_home(beat, &batches, out),
         }
-        self.passages.retain(|_, passage| !passage.is_over());
+        let (round, cell) = (self.announcement().round, self.cell.bytes());
+        for (beat, passage) in self.passages.extract_if(.., |_, passage| passage.is_over()) {
+            let (filled, late) = (passage.filled(cell), passage.late);
+            out.push_back(Output::Notice(Notice::BeatEnded { round, beat, filled, late }));
+        }
     }
 
     /// Sends cells on, and takes in what of it is for this shard itself.

@@ -18,11 +18,10 @@ impl Shard {
             identities: context.identities.clone(),
             me: context.me,
             cells_per_client: 2 * u32::from(context.epoch.parameters().pairs_per_client),
+            layers: context.epoch.geometry().layers(),
         };
         let rng = self.entropy.generator();
-        let Some(evidence) = self.beats.begin(circuits, place, self.pool.clone(), rng) else {
-            return;
-        };
+        let evidence = self.beats.begin(circuits, place, self.pool.clone(), rng);
         for to in self.clients.links() {
             let message = evidence.clone();
             self.outputs.push_back(Output::Client { to, message });

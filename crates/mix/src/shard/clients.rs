@@ -27,8 +27,9 @@ const MOST_QUESTIONS: u32 = MOST_KEPT as u32;
 #[derive(Debug, Default)]
 pub(super) struct Clients {
     linked: BTreeMap<ClientId, Linked>,
-    /// The beats for which they send cells, which they do when documents and tables are gone as well.
-    beats: BeatParameters,
+    /// The beats for which they send cells, which they do when documents and tables are gone as well. `None` until
+    /// there is a document: clients of a shard that was started again know more than it does.
+    beats: Option<BeatParameters>,
     patience: Patience,
 }
 
@@ -170,7 +171,7 @@ impl Shard {
 
     /// Shows clients that send cells the clock by which these are in time.
     fn show_clock(&mut self, now: Timestamp, to: impl IntoIterator<Item = ClientId>) {
-        if !self.beats_of_clients().is_classic() {
+        if self.beats_of_clients().is_some_and(|beats| !beats.is_classic()) {
             let message = Arc::new(ToClient::Clock { now });
             let told =
                 to.into_iter().map(|to| Output::Client { to, message: Arc::clone(&message) });
@@ -179,12 +180,12 @@ impl Shard {
     }
 
     /// The beats for which clients send cells, by what they were told of last: of several, the most.
-    fn beats_of_clients(&mut self) -> BeatParameters {
+    fn beats_of_clients(&mut self) -> Option<BeatParameters> {
         let served = self.epochs.values().map(|keys| &keys.context.epoch);
         let documents = served.chain(&self.elsewhere).map(|epoch| epoch.parameters().beats);
         let beats = documents.chain(self.beats.parameters());
         if let Some(most) = beats.max_by_key(|beats| beats.beats) {
-            self.clients.beats = most;
+            self.clients.beats = Some(most);
         }
         self.clients.beats
     }
@@ -192,11 +193,13 @@ impl Shard {
     pub(super) fn client(&mut self, now: Timestamp, from: ClientId, message: FromClient) {
         // Cells go on at their rate while no round opens, and also where no shard has a table for them.
         let beats = self.beats_of_clients();
-        let most_cells = 2 * u32::from(beats.beats);
+        // As many as there can be, where it is not known yet how many there are.
+        let most_cells = 2 * u32::from(beats.map_or(u16::MAX, |beats| beats.beats));
         let most = self.config.limits.client_messages_per_round + MOST_QUESTIONS + most_cells;
         // Whoever has been dropped may have sent more.
         let Some(client) = self.clients.linked.get_mut(&from) else { return };
-        if !beats.is_classic() && now >= client.since.plus_ms(beats.span_ms()) {
+        let span_ms = beats.filter(|beats| !beats.is_classic()).map(|beats| beats.span_ms());
+        if span_ms.is_some_and(|span_ms| now >= client.since.plus_ms(span_ms)) {
             (client.messages, client.since) = (0, now);
         }
         client.messages += 1;

@@ -32,6 +32,12 @@ catalogue! {
         "Rounds in which this shard withheld its seal key, by cause", SIGNED;
     ROUND_TIME: Histogram<()> = "antiphon_shard_round_seconds", "seconds" in ROUND_BUCKETS,
         "Time from a round's opening to its end here", ON_THE_WIRE;
+    BEATS: Counter<()> = "antiphon_shard_beats_total", "beats",
+        "Beats whose cells passed all layers here", ON_THE_WIRE;
+    CELLS_FILLED: Counter<()> = "antiphon_shard_cells_filled_total", "cells",
+        "Cells that did not come in time, in whose place random ones went on", ON_THE_WIRE;
+    BATCHES_LATE: Counter<()> = "antiphon_shard_cell_batches_late_total", "batches",
+        "Batches of other shards' cells that did not come whole in time", ON_THE_WIRE;
     PHASE_TIME: Histogram<Phase> = "antiphon_shard_phase_seconds", "seconds" in PHASE_BUCKETS,
         "Time of a round in one phase; once a layer where it has layers", ON_THE_WIRE;
     CPU_TIME: Histogram<Work> = "antiphon_shard_cpu_seconds", "seconds" in PHASE_BUCKETS,

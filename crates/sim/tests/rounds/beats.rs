@@ -4,7 +4,7 @@ mod world;
 
 use antiphon_wire::{Direction, Round};
 
-use world::{CLIENTS, Spoil, World};
+use world::{CLIENTS, SHARDS, Spoil, World};
 
 /// The beats of the first round.
 const BEATS: u64 = world::BEATS as u64;
@@ -308,7 +308,7 @@ fn all_clients_get_the_same_evidence_and_it_names_every_shard() {
             .map(|statement| world.released_for(statement, &announcement))
             .collect();
         shards.sort_unstable();
-        assert_eq!(shards, (0..world::SHARDS as u16).collect::<Vec<_>>());
+        assert_eq!(shards, (0..SHARDS as u16).collect::<Vec<_>>());
     }
     // Whoever links later is shown it as well, until the beats are over.
     assert_eq!(world.evidence_for_a_stranger(), 1);
@@ -343,4 +343,54 @@ fn a_shard_that_was_started_again_sends_nothing_and_its_cells_are_filled() {
     let last = BEATS - 1;
     // Clients of other gateways still get cells, of the size of any others.
     assert!(world.clients[0].back(1, last).is_some());
+}
+
+/// The keys of all come to a gateway after its time for them.
+#[test]
+fn clients_of_a_gateway_that_could_not_open_learn_all_the_same_whose_beats_run() {
+    let mut world = World::new();
+    world.hold_up_statements(0);
+    world.open_round(1);
+    world.run_to_end(1);
+    assert_eq!(world.delivered(Round(1)), SHARDS - 1);
+    for client in &world.clients {
+        assert_eq!(client.evidence.len(), 1, "each once");
+    }
+    assert!(world.sizes().iter().all(|(from, ..)| *from != 0), "it has no part in them");
+    // Clients of the others are home in each beat.
+    assert!(world.clients[1].back(1, BEATS - 1).is_some());
+}
+
+#[test]
+fn a_gateway_that_knows_of_no_beats_yet_takes_no_cells_for_a_flood() {
+    let mut world = World::new();
+    world.open_round(1);
+    world.run_until(world.first_beat(1));
+    world.restart(0);
+    world.relink(0, 1);
+    for beat in 0..40 * BEATS {
+        world.say_cells(0, 1, beat, vec![9; world::CELL * 2]);
+    }
+    assert!(world.dropped.is_empty());
+}
+
+#[test]
+fn a_shard_is_needed_until_its_rounds_beats_have_passed() {
+    let mut world = World::new();
+    world.open_round(1);
+    world.run_until(world.first_beat(1));
+    assert!(world.is_busy(0));
+    world.run_to_end(1);
+    assert!(!world.is_busy(0));
+}
+
+#[test]
+fn what_is_told_of_beats_is_how_many_there_were_and_what_was_late() {
+    let mut world = World::new();
+    world.drop_cells(|batch, from| from == 1 && batch.beat == 2);
+    world.open_round(1);
+    world.run_to_end(1);
+    assert_eq!(world.told.len() as u64, BEATS * SHARDS as u64);
+    let late = world.told.iter().filter(|(filled, late)| *late > 0 && *filled > 0).count();
+    assert_eq!(late, SHARDS - 1, "at those to which it sends");
 }

@@ -48,9 +48,7 @@ impl Replying {
         match origin {
             Origin::Gateway => {
                 cx.answer_clients(&batches);
-                if self.outcome == RoundOutcome::Delivered {
-                    cx.leave_circuits(*self.deadlines.announcement());
-                }
+                cx.leave_circuits(*self.deadlines.announcement(), self.outcome);
                 cx.end(self.outcome, self.deadlines.opened())
             }
             Origin::Layer(layer) => {
@@ -66,11 +64,16 @@ impl Replying {
 }
 
 impl Cx<'_> {
-    /// Hands over what the round leaves behind for its beats, if it has any and this shard processed all of it.
-    fn leave_circuits(&mut self, announcement: Announcement) {
-        let Some(tables) = self.shared.circuits.finish(self.geometry().layers()) else { return };
+    /// Hands over what the round leaves behind for its beats, if it has any. They run where all keys were released,
+    /// whatever became of the round at this shard.
+    fn leave_circuits(&mut self, announcement: Announcement, outcome: RoundOutcome) {
         let released = self.shared.statements.released();
-        debug_assert_eq!(released.len(), self.context.shards(), "the seal opened with all keys");
+        if announcement.beats.is_classic() || released.len() < self.context.shards() {
+            debug_assert!(announcement.beats.is_classic() || outcome != RoundOutcome::Delivered);
+            return;
+        }
+        let tables = self.shared.circuits.finish(self.geometry().layers());
+        let tables = tables.filter(|_| outcome == RoundOutcome::Delivered);
         let clients = self.shared.submissions.clients().collect();
         self.outputs.circuits = Some(Circuits { announcement, tables, released, clients });
     }

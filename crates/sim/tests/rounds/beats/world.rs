@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_fixture::{Scripted, Setup};
-use antiphon_mix::{BatchKey, ClientId, Input, Output};
+use antiphon_mix::{BatchKey, ClientId, Input, Notice, Output};
 use antiphon_onion::{BeatContext, CellBytes, CircuitKeys, Keep};
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{
@@ -97,6 +97,10 @@ pub(crate) struct World {
     pub(crate) dropped: Vec<ClientId>,
     strangers: u64,
     shown: usize,
+    /// A shard to which others' statements on keys come no sooner than this.
+    held_up: Option<(usize, Timestamp)>,
+    /// What shards told of beats that ended: cells that were filled in, and batches that were late.
+    pub(crate) told: Vec<(u64, u32)>,
 }
 
 impl World {
@@ -132,6 +136,8 @@ impl World {
             dropped: Vec::new(),
             strangers: 1000,
             shown: 0,
+            held_up: None,
+            told: Vec::new(),
         };
         for shard in 0..SHARDS {
             let document = signed.clone();
@@ -190,6 +196,18 @@ impl World {
 
     pub(crate) fn flip_first_cell(&mut self, which: Spoil) {
         self.adversary = Adversary::Flips(which);
+    }
+
+    /// Statements on keys of a round that is opened now come to a shard just after its time for them.
+    pub(crate) fn hold_up_statements(&mut self, shard: usize) {
+        let p = self.epoch.parameters();
+        let layers = u32::from(self.epoch.geometry().seal_layer().0);
+        let keys_ms = p.submit_ms + layers * p.layer_ms + 3 * p.verify_ms;
+        self.held_up = Some((shard, self.now().plus_ms(u64::from(keys_ms) + 2 * LINK_MS)));
+    }
+
+    pub(crate) fn is_busy(&self, shard: usize) -> bool {
+        self.shards.is_busy(shard)
     }
 
     pub(crate) fn replay_cells(&mut self, which: Spoil) {
@@ -321,7 +339,14 @@ impl World {
         match output {
             Output::Peer { to, message } => {
                 let to = self.shards.position(&to);
-                self.after(LINK_MS, Event::Input(to, Input::Peer { from, message }));
+                let soon = self.now().plus_ms(LINK_MS);
+                let at = match (&message, self.held_up) {
+                    (PeerMessage::Statements { .. }, Some((shard, at))) if shard == to => {
+                        soon.max(at)
+                    }
+                    _ => soon,
+                };
+                self.at(at, Event::Input(to, Input::Peer { from, message }));
             }
             Output::Batch { to, header, bytes, .. } => {
                 let to = self.shards.position(&to);
@@ -345,6 +370,9 @@ impl World {
                 message: ToCoordinator::Ended { round, outcome, .. }, ..
             } => self.ended.push((round, outcome)),
             Output::DropClient { client, .. } => self.dropped.push(client),
+            Output::Notice(Notice::BeatEnded { filled, late, .. }) => {
+                self.told.push((filled, late));
+            }
             _ => {}
         }
     }
