@@ -261,19 +261,8 @@ impl Demo<'_> {
         let beats = RefCell::default();
         let mut rounds = Vec::new();
         let most = self.rounds();
-        let carried = async {
-            // Beats begin long after the round that set them up was reported, and a file may be there before them.
-            let (enough, shown) = watch::channel(0);
-            tokio::select! {
-                ((), ()) = async { tokio::join!(
-                    transfer::exchange(ends, &self.file, progress, &so_far),
-                    enough_beats(shown, per_round),
-                ) } => Ok(()),
-                shown = self.follow(clients[0].events(), &beats, &enough, progress) => shown,
-            }
-        };
         let interrupted = tokio::select! {
-            carried = carried => {
+            carried = self.exchange(ends, clients[0].events(), (&so_far, &beats), progress) => {
                 carried?;
                 if per_round == 0 {
                     // The round that brought the last of it is still to be reported.
@@ -291,6 +280,24 @@ impl Demo<'_> {
         let beats = (per_round > 0).then(|| BeatsReport::new(per_round, &beats.borrow()));
         let spent = Spent::of(clients[0].status().budget);
         Ok(Carried { rounds, messages, beats, spent, interrupted })
+    }
+
+    /// Has the file carried both ways, and shows beats, until all of it has arrived and there was a line about beats.
+    async fn exchange(
+        &self,
+        ends: [Conversation; 2],
+        events: Events,
+        (so_far, beats): (&watch::Sender<Messages>, &RefCell<Beats>),
+        progress: &ProgressBar,
+    ) -> Result<(), DemoError> {
+        // Beats begin long after the round that set them up was reported, and a file may be there before them.
+        let (enough, shown) = watch::channel(0);
+        let file = transfer::exchange(ends, &self.file, progress, so_far);
+        let line = enough_beats(shown, self.arguments.beats());
+        tokio::select! {
+            _ = async { tokio::join!(file, line) } => Ok(()),
+            shown = self.follow(events, beats, &enough, progress) => shown,
+        }
     }
 
     /// Shows beats of a client that talks as they end, ten at a time, for as long as the client goes on.
@@ -449,4 +456,31 @@ async fn enough_beats(mut shown: watch::Receiver<usize>, per_round: u16) {
     let enough = beats::GROUP.min(per_round.into());
     // Who counts them is gone with the client, and nobody waits any more.
     let _ = shown.wait_for(|shown| *shown >= enough).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        demo: DemoArguments,
+    }
+
+    #[test]
+    fn beats_are_over_suite_2_and_what_is_dropped_shows_in_rounds_of_suite_1() {
+        let of = |options: &str| {
+            let line = ["demo"].into_iter().chain(options.split_whitespace());
+            let demo = Line::try_parse_from(line).unwrap().demo;
+            (demo.beats(), demo.suite())
+        };
+        assert_eq!(of(""), (beats::PER_ROUND, Suite::Hybrid));
+        assert_eq!(of("--beats 0"), (0, Suite::Classic));
+        assert_eq!(of("--beats 9 --suite 1"), (9, Suite::Classic));
+        assert_eq!(of("--drop-noise 2"), (0, Suite::Classic));
+        assert_eq!(of("--drop-noise 2 --beats 9"), (9, Suite::Hybrid));
+    }
 }

@@ -24,11 +24,12 @@ fn report(output: &Output) -> Value {
 
 #[test]
 fn the_demonstration_carries_a_file_and_its_counts_add_up() {
-    let output = demo("--shards 2 --clients 4 --beats 10 --file tiny --json -");
+    // Beats over onions of suite 2 are tried with far less noise, by `testnet`: these take much longer to build.
+    let output = demo("--shards 2 --clients 4 --beats 20 --suite 1 --file tiny --json -");
     let report = report(&output);
     assert_eq!(output.status.code(), Some(0), "{report}");
     for (name, value) in
-        [("shards", 2), ("operators", 2), ("hops", 14), ("clients", 4), ("suite", 2)]
+        [("shards", 2), ("operators", 2), ("hops", 14), ("clients", 4), ("suite", 1)]
     {
         assert_eq!(report[name], value, "{name}");
     }
@@ -43,7 +44,7 @@ fn the_demonstration_carries_a_file_and_its_counts_add_up() {
 
     assert_eq!(report["spent"], json!({ "rounds": 0, "of": 500 }));
     let beats = &report["beats"];
-    assert_eq!((&beats["per_round"], &beats["interval_ms"]), (&10.into(), &1000.into()));
+    assert_eq!((&beats["per_round"], &beats["interval_ms"]), (&20.into(), &1000.into()));
     // Two a beat of the conversation; how many are lost is for the machine to say that runs this.
     let of = |name: &str| beats[name].as_u64().unwrap_or_else(|| panic!("{name}: {beats}"));
     assert!(of("count") >= 10 && of("cells") > 0 && of("lost") < of("cells"), "{beats}");
