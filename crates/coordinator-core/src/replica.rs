@@ -228,17 +228,19 @@ impl Elected {
                     self.outputs.push_back(Output::Publish(document));
                 }
             }
-            message => {
-                // Whoever is about to be elected has to know of it as well.
-                match message {
-                    ToCoordinator::Leaving => self.electorate.leaves(&shard, true),
-                    ToCoordinator::Staying => self.electorate.leaves(&shard, false),
-                    _ => {}
-                }
-                if let Role::Leader(leader) = &mut self.role {
-                    leader.message(self.now, shard, message);
-                }
-            }
+            message => self.pass_on(shard, message),
+        }
+    }
+
+    /// What a shard says to whoever leads. That it leaves is kept as well, for one that is about to be elected.
+    fn pass_on(&mut self, shard: IdentityKey, message: ToCoordinator) {
+        match message {
+            ToCoordinator::Leaving => self.electorate.leaves(&shard, true),
+            ToCoordinator::Staying => self.electorate.leaves(&shard, false),
+            _ => {}
+        }
+        if let Role::Leader(leader) = &mut self.role {
+            leader.message(self.now, shard, message);
         }
     }
 
