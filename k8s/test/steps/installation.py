@@ -15,7 +15,7 @@ def a_network_is_installed_by_one_resource(network):
     (network.folder / "mix.yaml").write_text(json.dumps(mix))
     network.follow("kubectl apply")
     identities = wait_for("the coordinators' keys", 60, network.identities)
-    join = [{"address": f"{RELEASE}-coordinator-{at}.{RELEASE}-coordinator:7000", "identity": identity, "status": f"http://{host}:9100"}
+    join = [{"address": f"{RELEASE}-coordinator-{at}.{RELEASE}-coordinator:7000", "identity": identity, "status": f"http://{host}:9101"}
             for (at, host), identity in zip(enumerate(COORDINATORS), identities)]
     for name, operator in OTHERS.items():
         other = network.documented(operator=operator, shards=1, operatorKey={"secret": f"{operator}-key"}, coordinator={"join": join})
