@@ -1,4 +1,4 @@
-//! `antiphon metrics`: every metric that shards and coordinators serve.
+//! `antiphon metrics`: every metric that shards, coordinators and controllers serve.
 
 mod page;
 mod text;
@@ -11,14 +11,14 @@ use crate::cli::json::JsonArguments;
 use crate::exit::EXIT_CODES;
 use crate::output::OutputError;
 
-/// Show every metric that shards and coordinators serve
+/// Show every metric that shards, coordinators and controllers serve
 #[derive(Debug, Args)]
 #[command(
     after_long_help = EXIT_CODES,
     long_about = "\
-Show the catalogue of metrics: what shards and coordinators serve at /metrics of their admin servers, each \
-with its kind, its unit, its labels with all of their values, what it means, and why it tells nothing about \
-users. A process serves these and no others.
+Show the catalogue of metrics: what shards, coordinators and controllers serve at /metrics of their admin \
+servers, each with its kind, its unit, its labels with all of their values, what it means, and why it tells \
+nothing about users. A process serves these and no others.
 
   antiphon metrics
   antiphon metrics --json metrics.json
@@ -35,7 +35,7 @@ pub(crate) struct CatalogueArguments {
 /// A metric as JSON.
 #[derive(Debug, Serialize)]
 struct Entry {
-    /// `shard` or `coordinator`.
+    /// `shard`, `coordinator` or `controller`.
     program: String,
     name: &'static str,
     kind: &'static str,
@@ -78,12 +78,14 @@ fn entry(program: Program, metric: &Declaration) -> Entry {
     }
 }
 
-/// The catalogue in three parts, each with a heading.
-fn parts() -> [(&'static str, &'static [&'static Declaration]); 3] {
-    use antiphon_process::metrics::{coordinator, process, shard};
+/// The catalogue in parts, each with a heading.
+fn parts() -> [(&'static str, &'static [&'static Declaration]); 5] {
+    use antiphon_process::metrics::{controller, coordinator, network, process, shard};
     [
         ("Shards", shard::SHARD),
         ("Coordinators", coordinator::COORDINATOR),
+        ("Shards and coordinators", network::NETWORK),
+        ("Controllers", controller::CONTROLLER),
         ("Every process", process::PROCESS),
     ]
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use antiphon_coordinator_core::Replica;
 use antiphon_process::clock::SystemClock;
-use antiphon_process::metrics::process::guarantee;
+use antiphon_process::metrics::network::guarantee;
 use antiphon_process::readiness::Readiness;
 use antiphon_process::requests::{self, Asker};
 use antiphon_transport::{Accept, BindError, Limits, Server};

@@ -8,10 +8,12 @@
 //! Metrics are the process's: with several shards in one process they add up or overwrite each other.
 
 mod busyness;
+pub mod controller;
 pub mod coordinator;
 mod declaration;
 mod instrument;
 pub mod labels;
+pub mod network;
 pub mod process;
 pub mod shard;
 
@@ -28,19 +30,23 @@ pub enum Program {
     Shard,
     /// A coordinator.
     Coordinator,
+    /// A controller, which looks after shards in a cluster.
+    Controller,
 }
 
 impl Program {
-    /// Both of them.
-    pub const ALL: [Self; 2] = [Self::Shard, Self::Coordinator];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Shard, Self::Coordinator, Self::Controller];
 
-    /// Everything that the program counts: its own metrics, and those of every process.
+    /// Everything that the program counts: its own metrics, those of the network if it takes part in one, and those of
+    /// every process.
     pub fn catalogue(self) -> impl Iterator<Item = &'static Declaration> {
-        let own = match self {
-            Self::Shard => shard::SHARD,
-            Self::Coordinator => coordinator::COORDINATOR,
+        let (own, network): (_, &[&Declaration]) = match self {
+            Self::Shard => (shard::SHARD, network::NETWORK),
+            Self::Coordinator => (coordinator::COORDINATOR, network::NETWORK),
+            Self::Controller => (controller::CONTROLLER, &[]),
         };
-        own.iter().chain(process::PROCESS).copied()
+        own.iter().chain(network).chain(process::PROCESS).copied()
     }
 
     /// Describes all metrics to whatever collects them, and begins counts and histograms at zero: a count that is not
@@ -56,6 +62,7 @@ impl fmt::Display for Program {
         f.write_str(match self {
             Self::Shard => "shard",
             Self::Coordinator => "coordinator",
+            Self::Controller => "controller",
         })
     }
 }

@@ -13,7 +13,7 @@ use std::thread::available_parallelism;
 use antiphon_mix::{EntropySource, ListError, Output, Shard, ShardConfig, SignerState};
 use antiphon_process::entropy::entropy;
 use antiphon_process::kept_file::KeptFile;
-use antiphon_process::metrics::process::guarantee;
+use antiphon_process::metrics::network::guarantee;
 use antiphon_process::readiness::Readiness;
 use antiphon_process::requests::{self, Asker};
 use antiphon_transport::{BindError, Dialer, Identity, Limits, PeerDialer};

@@ -327,6 +327,80 @@ label! {
 }
 
 label! {
+    /// What came of a controller's look at a resource.
+    LookEnding = "outcome" {
+        /// All is as it was asked for.
+        Settled = "settled",
+        /// Something was done.
+        Acted = "acted",
+        /// Something is waited for.
+        Waited = "waited",
+        /// Nothing goes on before somebody does something.
+        Blocked = "blocked",
+        /// The specification is refused.
+        Refused = "refused",
+        /// It broke off.
+        Failed = "failed",
+    }
+}
+
+label! {
+    /// Why a controller could not do something.
+    Failure = "why" {
+        /// The API server did not answer.
+        Unreachable = "unreachable",
+        /// The API server did not allow it.
+        Forbidden = "forbidden",
+        /// Somebody else wrote meanwhile.
+        Conflict = "conflict",
+        /// The API server refused it otherwise.
+        Rejected = "rejected",
+        /// The Lease was lost meanwhile.
+        Deposed = "deposed",
+        /// The system gave no randomness, or an object could not be made.
+        Internal = "internal",
+    }
+}
+
+label! {
+    /// A kind of thing that a controller does.
+    StepKind = "step" {
+        /// It makes identity keys.
+        MakesKeys = "makes_keys",
+        /// It signs a list.
+        SignsList = "signs_list",
+        /// It applies objects.
+        Applies = "applies",
+        /// It asks for more shards.
+        ScalesUp = "scales_up",
+        /// It asks for fewer shards.
+        ScalesDown = "scales_down",
+        /// It has all shards stop.
+        Stops = "stops",
+        /// It has a list brought to a pod.
+        BringsList = "brings_list",
+        /// It replaces a pod.
+        ReplacesPod = "replaces_pod",
+        /// It deletes the key and the claim of a shard that is gone.
+        ForgetsShard = "forgets_shard",
+        /// It lets a resource go.
+        LetsGo = "lets_go",
+    }
+}
+
+label! {
+    /// A change that takes a hand-over.
+    Change = "change" {
+        /// The end of a list was signed, for one with other shards.
+        List = "list",
+        /// The pod of a shard that is in an epoch was replaced.
+        Replacement = "replacement",
+        /// All shards were told to leave.
+        Departure = "departure",
+    }
+}
+
+label! {
     /// The version of the program.
     Version = "version" {
         /// This one.

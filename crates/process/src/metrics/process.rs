@@ -3,7 +3,6 @@
 
 use std::fs;
 
-use antiphon_wire::{PROTOCOL_VERSION, Policy};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::catalogue;
@@ -11,7 +10,6 @@ use super::labels::Version;
 use crate::clock::SystemClock;
 
 const BUILD: &str = "It is the same at every user's.";
-const NETWORK_FILE: &str = "The network file says it, which every user has.";
 const FROM_LOAD: &str = "It follows from the links held and the onions under way, which an onlooker counts, and all of them take the same.";
 
 catalogue! {
@@ -19,16 +17,6 @@ catalogue! {
     PROCESS:
     BUILD_INFO: Gauge<Version> = "antiphon_build_info", "1",
         "1, with the program's version", BUILD;
-    PROTOCOL: Gauge<()> = "antiphon_protocol_version", "number",
-        "The version of the protocol that it speaks", BUILD;
-    EPSILON: Gauge<()> = "antiphon_guarantee_epsilon", "epsilon",
-        "Epsilon that every epoch keeps, over all disturbed rounds", NETWORK_FILE;
-    DELTA: Gauge<()> = "antiphon_guarantee_delta", "delta",
-        "Delta of the noise over them", NETWORK_FILE;
-    TOTAL_DELTA: Gauge<()> = "antiphon_guarantee_total_delta", "delta",
-        "All that may add to delta, over the days that the network file says", NETWORK_FILE;
-    MALICIOUS: Gauge<()> = "antiphon_guarantee_malicious_ratio", "share",
-        "The largest share of the operators' weight that may be malicious", NETWORK_FILE;
     CPU: Counter<()> = "process_cpu_seconds_total", "seconds",
         "Computing time of the process, in whole seconds", FROM_LOAD;
     MEMORY: Gauge<()> = "process_resident_memory_bytes", "bytes",
@@ -44,16 +32,7 @@ catalogue! {
 /// Sets what stays as it is while the process runs.
 pub(super) fn begin() {
     BUILD_INFO.set(Version::This, 1.0);
-    PROTOCOL.set((), f64::from(PROTOCOL_VERSION));
     STARTED.set((), SystemClock::now().0 as f64 / 1000.0);
-}
-
-/// Sets what the network file asks of every epoch.
-pub fn guarantee(policy: &Policy) {
-    EPSILON.set((), policy.epsilon);
-    DELTA.set((), policy.delta);
-    TOTAL_DELTA.set((), policy.total_delta);
-    MALICIOUS.set((), f64::from(policy.malicious_ppm) / 1e6);
 }
 
 /// Reads what the process takes of its machine. Where the system does not say, the metric is not served.

@@ -4,7 +4,14 @@ use super::labels::{Cause, Outcome, Refusal, ShardEndpoint};
 use super::*;
 
 fn all() -> impl Iterator<Item = &'static Declaration> {
-    [shard::SHARD, coordinator::COORDINATOR, process::PROCESS].into_iter().flatten().copied()
+    let lists = [
+        shard::SHARD,
+        coordinator::COORDINATOR,
+        controller::CONTROLLER,
+        network::NETWORK,
+        process::PROCESS,
+    ];
+    lists.into_iter().flatten().copied()
 }
 
 #[test]
