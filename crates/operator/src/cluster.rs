@@ -203,9 +203,9 @@ impl<'a> Cluster<'a> {
             data.entry(format!("{set}-{}.key", pod.0)).or_insert_with(|| ByteString(file.to_vec()));
         }
         if is_new {
-            self.api().create(&written(), &secret).await?;
+            self.api().create(&as_manager(), &secret).await?;
         } else {
-            self.api().replace(name, &written(), &secret).await?;
+            self.api().replace(name, &as_manager(), &secret).await?;
         }
         Ok(())
     }
@@ -241,10 +241,12 @@ impl<'a> Cluster<'a> {
         let before = found.lists.as_ref().and_then(|map| map.data.as_ref()).unwrap_or(&empty);
         let data = Some(signer.data(&self.mix.spec.operator, list, ends, before));
         match found.lists.clone() {
-            Some(map) => self.api().replace(&name, &written(), &ConfigMap { data, ..map }).await?,
+            Some(map) => {
+                self.api().replace(&name, &as_manager(), &ConfigMap { data, ..map }).await?
+            }
             None => {
                 let map = ConfigMap { metadata: self.kept(&name), data, ..ConfigMap::default() };
-                self.api().create(&written(), &map).await?
+                self.api().create(&as_manager(), &map).await?
             }
         };
         Ok(())
@@ -333,7 +335,7 @@ impl<'a> Cluster<'a> {
         if let Some(mut secret) = found.keys.clone()
             && secret.data.as_mut().is_some_and(|data| data.remove(&key).is_some())
         {
-            self.api().replace(&objects::keys_secret(&self.name), &written(), &secret).await?;
+            self.api().replace(&objects::keys_secret(&self.name), &as_manager(), &secret).await?;
         }
         let claims: Api<PersistentVolumeClaim> = self.api();
         let claim = format!("state-{}", self.pod_of(shard));
@@ -367,7 +369,7 @@ impl<'a> Cluster<'a> {
         mut status: MixNetworkStatus,
     ) -> Result<(), ClusterError> {
         let told = self.mix.status.as_ref();
-        let now = now();
+        let now = written(SystemClock::now());
         for condition in &mut status.conditions {
             let before = told.into_iter().flat_map(|told| &told.conditions);
             let same = before
@@ -388,7 +390,7 @@ impl<'a> Cluster<'a> {
 
     /// Tells in an event what was done.
     pub(crate) async fn tell_event(&self, reason: &str, message: &str) -> Result<(), ClusterError> {
-        let now = now();
+        let now = written(SystemClock::now());
         let event = json!({
             "apiVersion": "v1",
             "kind": "Event",
@@ -410,7 +412,7 @@ impl<'a> Cluster<'a> {
     }
 }
 
-fn written() -> PostParams {
+fn as_manager() -> PostParams {
     PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() }
 }
 
@@ -424,9 +426,9 @@ fn new_key() -> Result<(IdentityKey, Zeroizing<Vec<u8>>), ClusterError> {
     Ok((public, keyfile::secret_file(SecretKind::Identity, &seed)))
 }
 
-/// The time as the API server writes it.
-pub(crate) fn now() -> String {
-    let ms = i64::try_from(SystemClock::now().0).unwrap_or(0);
+/// A time as the API server writes it.
+pub(crate) fn written(time: antiphon_wire::Timestamp) -> String {
+    let ms = i64::try_from(time.0).unwrap_or(0);
     let seconds = Timestamp::from_second(ms / 1000).unwrap_or_default();
     seconds.to_string()
 }

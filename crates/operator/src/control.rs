@@ -1,31 +1,31 @@
 //! The loop: look at every resource, decide, do it, tell how it stands.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use antiphon_process::clock::SystemClock;
+use antiphon_process::metrics::controller::{FAILURES, HAND_OVERS, LOOK_TIME, LOOKS, STEPS};
+use antiphon_process::metrics::labels::{Failure, LookEnding};
 use antiphon_wire::Timestamp;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt as _};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::conditions::{self, Told};
 use crate::decide::{Decision, decide};
+use crate::desk::Desk;
 use crate::found::{self, BadKey, Found, Generations};
 use crate::lease::Claim;
 use crate::lists::{ListsError, Signer};
+use crate::look::{self, AGAIN, Look, RESTING, WAITING};
 use crate::objects::{self, Plan};
 use crate::observed::{Coordinators, Observed, Permille, Scaling};
 use crate::refusal::{Accepted, Given, Refusal, accept};
 use crate::resource::{Condition, MixNetwork, MixNetworkStatus, OwnCoordinator};
 use crate::step::{Replicas, Step};
 
-/// Pause after something was done, while something is waited for, and otherwise.
-const AGAIN: Duration = Duration::from_millis(300);
-const WAITING: Duration = Duration::from_secs(2);
-const RESTING: Duration = Duration::from_secs(5);
 /// Time that one look at all resources may take: then the process ends, and whoever runs it starts it again.
 const PASS_WITHIN: Duration = Duration::from_secs(300);
 /// Objects that have not changed are applied again after so long, in milliseconds, in case somebody else changed them.
@@ -48,11 +48,23 @@ enum Hindrance {
     Deposed,
 }
 
+impl Hindrance {
+    /// How it is counted. What people have to mend is no failure of the controller's.
+    fn failure(&self) -> Failure {
+        match self {
+            Self::Cluster(error) => look::failure(error),
+            Self::Deposed => Failure::Deposed,
+            Self::Refusal(_) | Self::Lists(_) | Self::Key(_) => Failure::Internal,
+        }
+    }
+}
+
 /// Looks after resources until it is dropped.
 pub(crate) struct Control {
     client: Client,
     namespace: Option<String>,
     claim: Claim,
+    desk: Desk,
     /// What was applied last for each resource: saves requests, and is gone with the process.
     applied: HashMap<String, Applied>,
 }
@@ -76,8 +88,13 @@ impl Applied {
 impl Control {
     /// Looks after the resources of `namespace`, or of all.
     pub(crate) fn new(client: Client, namespace: Option<String>, me: String) -> Self {
-        let claim = Claim::new(&client, me);
-        Self { client, namespace, claim, applied: HashMap::new() }
+        let claim = Claim::new(&client, me.clone());
+        Self { client, namespace, claim, desk: Desk::new(me), applied: HashMap::new() }
+    }
+
+    /// Where it is seen how this controller does.
+    pub(crate) const fn desk(&self) -> &Desk {
+        &self.desk
     }
 
     /// Looks again and again. Returns if one look takes too long.
@@ -96,41 +113,74 @@ impl Control {
     }
 
     async fn pass(&mut self) -> Duration {
-        if let Err(error) = self.claim.renew().await {
-            tracing::warn!(%error, "cannot renew the Lease");
-        }
+        self.renew().await;
         if !self.claim.may_act() {
+            self.desk.note(|health| health.looks.clear());
             return WAITING;
         }
         let mixes: Api<MixNetwork> = match &self.namespace {
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
             None => Api::all(self.client.clone()),
         };
-        let mixes = match mixes.list(&ListParams::default()).await {
+        let read = mixes.list(&ListParams::default()).await;
+        self.desk.asked(&read, SystemClock::now());
+        let mixes = match read {
             Ok(list) => list.items,
             Err(error) => {
                 tracing::warn!(%error, "cannot read the resources");
                 return RESTING;
             }
         };
-        let mut pause = RESTING;
+        let mut looks = BTreeMap::new();
         for mix in &mixes {
-            let next = self.look_after(mix, &mixes).await.unwrap_or_else(|error| {
-                let name = mix.name_any();
-                tracing::warn!(%name, %error, "nothing is done for now");
-                WAITING
-            });
-            pause = pause.min(next);
+            let name = format!("{}/{}", mix.namespace().unwrap_or_default(), mix.name_any());
+            looks.insert(name, self.timed_look(mix, &mixes).await);
         }
+        let pause = looks.values().map(|look| look.again).min().unwrap_or(RESTING);
+        let has_failed = looks.values().any(|look| look.ending == LookEnding::Failed);
+        self.desk.note(|health| {
+            health.looks = looks;
+            health.last_look = if has_failed { health.last_look } else { Some(SystemClock::now()) };
+        });
         pause
     }
 
-    /// One resource. Returns when to look again.
+    /// Renews the Lease if that is due, and notes who holds it.
+    async fn renew(&mut self) {
+        if self.claim.is_due() {
+            let renewed = self.claim.renew().await;
+            self.desk.asked(&renewed, SystemClock::now());
+            if let Err(error) = renewed {
+                tracing::warn!(%error, "cannot renew the Lease");
+            }
+        }
+        let claim = &self.claim;
+        self.desk.note(|health| {
+            health.holder = claim.holder().map(str::to_owned);
+            health.acts_until = claim.acts_until();
+        });
+    }
+
+    /// Looks at one resource, and counts it.
+    async fn timed_look(&mut self, mix: &MixNetwork, all: &[MixNetwork]) -> Look {
+        let began = Instant::now();
+        let look = self.look_after(mix, all).await.unwrap_or_else(|hindrance| {
+            let (name, error) = (mix.name_any(), hindrance.to_string());
+            tracing::warn!(%name, error, "nothing is done for now");
+            FAILURES.add(hindrance.failure(), 1);
+            Look::new(LookEnding::Failed, error)
+        });
+        LOOKS.add(look.ending, 1);
+        LOOK_TIME.record(look.ending, began.elapsed());
+        look
+    }
+
+    /// One resource. Returns what came of it, and when to look again.
     async fn look_after(
         &mut self,
         mix: &MixNetwork,
         all: &[MixNetwork],
-    ) -> Result<Duration, Hindrance> {
+    ) -> Result<Look, Hindrance> {
         let client = self.client.clone();
         let cluster = Cluster::of(&client, mix);
         let found = cluster.read().await?;
@@ -140,20 +190,22 @@ impl Control {
         let (accepted, seen) = match accept_and_see(mix, &found) {
             Ok(accepted_and_seen) => accepted_and_seen,
             Err(hindrance) => {
-                let conditions = conditions::refused(&hindrance.to_string());
+                let words = hindrance.to_string();
+                let conditions = conditions::refused(&words);
                 cluster.tell_status(status_of(mix, conditions)).await?;
-                return Ok(RESTING);
+                return Ok(Look::new(LookEnding::Refused, words));
             }
         };
         cluster.hold(true).await?;
         let decision = decide(&seen);
         for step in &decision.steps {
             if let Some(pause) = self.act(&cluster, mix, (&found, &accepted), step).await? {
-                return Ok(pause);
+                let look = Look::new(LookEnding::Acted, step.to_string());
+                return Ok(Look { again: pause, ..look });
             }
         }
         cluster.tell_status(status(mix, all, (&found, &accepted), (&seen, &decision))).await?;
-        Ok(pause_after(&decision))
+        Ok(Look::of(&decision))
     }
 
     async fn let_go(
@@ -161,7 +213,7 @@ impl Control {
         cluster: &Cluster<'_>,
         mix: &MixNetwork,
         found: &Found,
-    ) -> Result<Duration, Hindrance> {
+    ) -> Result<Look, Hindrance> {
         let name = mix.name_any();
         let (replicas, pods) = (found.replicas(), found.shard_pods(&name));
         let seen = Observed { deleted: true, replicas, pods, ..Observed::default() };
@@ -174,8 +226,9 @@ impl Control {
                 Step::LetGo => cluster.hold(false).await?,
                 other => unreachable!("a resource that is deleted is only let go: {other:?}"),
             }
+            count(step);
         }
-        Ok(WAITING)
+        Ok(Look { again: WAITING, ..Look::of(&decision) })
     }
 
     /// Takes a step. Returns when to look anew, if what was seen is no reason for further ones.
@@ -197,6 +250,7 @@ impl Control {
                 cluster.put_list(found, &signer(accepted), list, ended.is_some()).await?;
             }
             Step::Scale { to, .. } => cluster.scale(*to).await?,
+            // It is counted if it does anything.
             Step::Apply(replicas) => return self.apply(cluster, mix, found, *replicas).await,
             Step::Tell { shard, list } => cluster.tell(*shard, *list).await?,
             Step::Replace(pod) => cluster.replace(found, pod.shard()).await?,
@@ -206,15 +260,14 @@ impl Control {
             Step::Forget(departed) => cluster.forget(found, departed.shard()).await?,
             Step::Stop | Step::LetGo => unreachable!("the resource is not deleted"),
         }
+        count(step);
         Ok(None)
     }
 
     /// Renews the Lease, which may have to last for many steps. A controller that has lost it meanwhile looks anew.
     async fn keep_acting(&mut self) -> Result<(), Hindrance> {
-        if self.claim.may_act()
-            && let Err(error) = self.claim.renew().await
-        {
-            tracing::warn!(%error, "cannot renew the Lease");
+        if self.claim.may_act() {
+            self.renew().await;
         }
         if self.claim.may_act() { Ok(()) } else { Err(Hindrance::Deposed) }
     }
@@ -263,6 +316,7 @@ impl Control {
             self.keep_acting().await?;
             sets.extend(cluster.apply(object).await?);
         }
+        count(&Step::Apply(replicas));
         let is_changed = sets != seen;
         self.applied.insert(uid, Applied { hash, at: now, sets });
         // Whoever edits again and again is answered no faster.
@@ -271,11 +325,12 @@ impl Control {
     }
 }
 
-fn pause_after(decision: &Decision) -> Duration {
-    if decision.steps.iter().any(|step| !matches!(step, Step::Apply(_))) {
-        return AGAIN;
+/// Counts a step that was taken.
+fn count(step: &Step) {
+    STEPS.add(look::counted(step), 1);
+    if let Some(change) = look::hand_over(step) {
+        HAND_OVERS.add(change, 1);
     }
-    if decision.waits.is_some() { WAITING } else { RESTING }
 }
 
 const fn signer(accepted: &Accepted) -> Signer<'_> {

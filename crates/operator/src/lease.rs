@@ -21,37 +21,53 @@ pub(crate) struct Claim {
     leases: Api<Lease>,
     me: String,
     renewed: Option<Timestamp>,
+    /// The holder, as last read or written.
+    holder: Option<String>,
     /// What another holder last wrote, and when that was first seen here: clocks need not agree.
     other: Option<(String, Timestamp)>,
 }
 
 impl Claim {
     pub(crate) fn new(client: &Client, me: String) -> Self {
-        Self { leases: Api::default_namespaced(client.clone()), me, renewed: None, other: None }
+        let leases = Api::default_namespaced(client.clone());
+        Self { leases, me, renewed: None, holder: None, other: None }
+    }
+
+    /// The time until which this controller may act, without another renewal.
+    pub(crate) fn acts_until(&self) -> Option<Timestamp> {
+        self.renewed.map(|renewed| renewed.plus_ms(ACTS_MS))
+    }
+
+    /// The holder, as last read or written.
+    pub(crate) fn holder(&self) -> Option<&str> {
+        self.holder.as_deref()
     }
 
     /// `true` if this controller may act for now.
     pub(crate) fn may_act(&self) -> bool {
-        self.renewed.is_some_and(|renewed| SystemClock::now() < renewed.plus_ms(ACTS_MS))
+        self.acts_until().is_some_and(|until| SystemClock::now() < until)
+    }
+
+    /// `true` if it is time to renew the Lease.
+    pub(crate) fn is_due(&self) -> bool {
+        self.renewed.is_none_or(|renewed| SystemClock::now() >= renewed.plus_ms(RENEWED_MS))
     }
 
     /// Renews the Lease, or takes it if nobody does any more.
     pub(crate) async fn renew(&mut self) -> Result<(), kube::Error> {
         let now = SystemClock::now();
-        if self.renewed.is_some_and(|renewed| now < renewed.plus_ms(RENEWED_MS)) {
-            return Ok(());
-        }
         let Some(mut lease) = self.leases.get_opt(NAME).await? else {
             let metadata =
                 kube::core::ObjectMeta { name: Some(NAME.to_owned()), ..Default::default() };
             let lease = Lease { metadata, spec: Some(self.held(now)) };
             self.leases.create(&PostParams::default(), &lease).await?;
-            self.renewed = Some(now);
+            self.took(now);
             return Ok(());
         };
         let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref());
         if holder.is_some_and(|holder| !holder.is_empty() && holder != self.me) {
             self.renewed = None;
+            self.holder = holder.map(str::to_owned);
             let version = lease.resource_version().unwrap_or_default();
             let seen = self.other.take().filter(|(known, _)| *known == version);
             let (version, since) = seen.unwrap_or((version, now));
@@ -63,8 +79,13 @@ impl Claim {
         // The version that was read goes with it: of two that take over at once, one fails.
         lease.spec = Some(self.held(now));
         self.leases.replace(NAME, &PostParams::default(), &lease).await?;
-        self.renewed = Some(now);
+        self.took(now);
         Ok(())
+    }
+
+    fn took(&mut self, now: Timestamp) {
+        self.renewed = Some(now);
+        self.holder = Some(self.me.clone());
     }
 
     /// Gives the Lease back, for another controller to act at once.

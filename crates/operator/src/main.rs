@@ -5,9 +5,12 @@ mod cluster;
 mod conditions;
 mod control;
 mod decide;
+mod desk;
 mod found;
+mod health;
 mod lease;
 mod lists;
+mod look;
 mod objects;
 mod observed;
 mod refusal;
@@ -16,10 +19,15 @@ mod step;
 
 use std::error::Error;
 use std::io::{self, Read as _, Write as _};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use antiphon_process::logging::{self, Crates, LogFilter};
+use antiphon_process::admin::{AdminServer, MetricsPage};
+use antiphon_process::config_file::AdminSection;
+use antiphon_process::logging::{self, Crates, LogFilter, LogLevel};
+use antiphon_process::metrics::Program;
+use antiphon_process::requests;
 use antiphon_process::signals::stop_requested;
 use antiphon_wire::IdentityKey;
 use clap::{Args, Parser, Subcommand};
@@ -76,6 +84,9 @@ struct RunArguments {
     /// The name by which this controller holds the Lease: its pod's
     #[arg(long, value_name = "NAME", default_value = "antiphon-operator")]
     name: String,
+    /// The TCP address of the admin server, with /live, /ready, /metrics, /status and /log-level; none without it
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<SocketAddr>,
 }
 
 #[derive(Debug, Args)]
@@ -94,9 +105,9 @@ fn filter(text: &str) -> Result<LogFilter, String> {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::init(cli.log.clone(), CRATES, false);
+    let log_level = logging::init(cli.log.clone(), CRATES, false);
     let outcome = match &cli.command {
-        Command::Run(arguments) => run(arguments),
+        Command::Run(arguments) => run(arguments, log_level),
         Command::Definition => print(&MixNetwork::crd()),
         Command::Render(arguments) => render(arguments),
     };
@@ -106,14 +117,20 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn run(arguments: &RunArguments) -> Result<(), Box<dyn Error>> {
+fn run(arguments: &RunArguments, log_level: LogLevel) -> Result<(), Box<dyn Error>> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let mut stop = std::pin::pin!(stop_requested()?);
         let mut config = Config::infer().await?;
         config.connect_timeout = Some(LINK_WITHIN);
         config.read_timeout = Some(ANSWER_WITHIN);
+        // The loop asks again by itself. Asked again below it, minutes would pass in which the Lease runs out and nobody says
+        // that the API server is away.
+        config.default_retry = false;
         let client = Client::try_from(config)?;
         let mut control = Control::new(client, arguments.namespace.clone(), arguments.name.clone());
+        if let Some(listen) = arguments.admin {
+            look_after_me(listen, &control, log_level).await?;
+        }
         tokio::select! {
             () = control.run() => Err("the controller stood still".into()),
             () = &mut stop => {
@@ -122,6 +139,21 @@ fn run(arguments: &RunArguments) -> Result<(), Box<dyn Error>> {
             }
         }
     })
+}
+
+/// Serves the controller's own admin pages until the runtime ends.
+async fn look_after_me(
+    listen: SocketAddr,
+    control: &Control,
+    log_level: LogLevel,
+) -> Result<(), Box<dyn Error>> {
+    let metrics = MetricsPage::install(Program::Controller)?;
+    let server = AdminServer::bind(AdminSection { listen, show: None }, metrics).await?;
+    let (asker, asked) = requests::channel();
+    tokio::spawn(control.desk().answer(asked));
+    // They end with the runtime, as the process does.
+    drop(server.serve(control.desk().readiness(), log_level, asker));
+    Ok(())
 }
 
 fn render(arguments: &RenderArguments) -> Result<(), Box<dyn Error>> {

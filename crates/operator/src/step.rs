@@ -127,6 +127,11 @@ impl Replaceable {
     pub(crate) const fn shard(self) -> Ordinal {
         self.shard
     }
+
+    /// `true` if the shard was in no epoch, so that nothing changes for one.
+    pub(crate) const fn is_sick(self) -> bool {
+        self.sick
+    }
 }
 
 /// Proof that a coordinator's pod may be deleted.
