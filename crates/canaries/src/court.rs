@@ -15,11 +15,11 @@ use crate::opening::Opening;
 /// Rounds under judgement at once: those whose beats are under way, and some that are over.
 const MOST_ROUNDS: usize = 16;
 /// Openings that one shard may make of a round.
-const MOST_OPENINGS: usize = 8;
+pub const MOST_OPENINGS: usize = 8;
 /// Prints that are kept of a round at most, each shard's share alike: 256 MiB of them in lists.
 const MOST_PRINTS: usize = 1 << 25;
 /// Time for statements, openings and lists after a round's tables have expired, in milliseconds.
-const HEARING_MS: u64 = 20_000;
+pub const HEARING_MS: u64 = 20_000;
 
 /// Whoever judges: the coordinator, which is believed by nobody for it. All that it goes by is signed, and goes through its
 /// hands to all.
@@ -90,13 +90,7 @@ impl Court {
     /// # Errors
     /// If it is refused: it is signed by nobody, by another, of no round that is judged, or too much.
     pub fn hear(&mut self, from: &IdentityKey, message: &CanaryMessage) -> Result<bool, Refusal> {
-        let round = match message {
-            CanaryMessage::Ask(ask) => (ask.claimed().epoch, ask.claimed().round),
-            CanaryMessage::Statement(told) => (told.claimed().epoch, told.claimed().round),
-            CanaryMessage::Opening(shown) => (shown.claimed().epoch, shown.claimed().round),
-            CanaryMessage::List(list) => (list.epoch, list.round),
-        };
-        let case = self.rounds.get_mut(&round).ok_or(Refusal::Other)?;
+        let case = self.rounds.get_mut(&message.round()).ok_or(Refusal::Other)?;
         let shard = case.members.iter().position(|member| member.shard == *from);
         let shard = shard.map(|shard| ShardIndex(shard as u16)).ok_or(Refusal::Other)?;
         match message {
@@ -115,6 +109,12 @@ impl Court {
             CanaryMessage::Opening(opening) => case.take_opening(shard, opening).map(|()| true),
             CanaryMessage::List(list) => case.take_list(shard, list).map(|()| false),
         }
+    }
+
+    /// The shards of a round under judgement.
+    pub fn members(&self, round: (Epoch, Round)) -> Vec<IdentityKey> {
+        let members = self.rounds.get(&round).map(|case| &case.members);
+        members.into_iter().flatten().map(|member| member.shard).collect()
     }
 
     /// When the next case closes.
@@ -150,10 +150,15 @@ impl Court {
     }
 
     /// The shards that are named now, and whose marks are settled by it. Malicious operators have at most `most` of the
-    /// weight that `weight` gives.
+    /// weight that `weight` gives; and one of them is not counted as honest, however heavy it is: a single operator that is
+    /// in all marks of a shard explains them.
     pub fn name(&mut self, weight: impl Fn(OperatorIndex) -> u64, most: u64) -> Named {
-        let garblers = self.marks.named(&weight, most);
-        let mut late = self.late.named(&weight, most);
+        let named = |marks: &Marks| -> BTreeSet<Member> {
+            let alone = marks.named(|_| 1, 1);
+            marks.named(&weight, most).intersection(&alone).copied().collect()
+        };
+        let garblers = named(&self.marks);
+        let mut late = named(&self.late);
         late.retain(|member| !garblers.contains(member));
         garblers.iter().for_each(|member| self.marks.settle(&member.shard));
         late.iter().for_each(|member| self.late.settle(&member.shard));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use antiphon_onion::{BeatContext, CellBytes, CircuitKeys, backward_cells, forward_cells};
-use antiphon_wire::{Direction, Epoch, Layer, Round, ShardIndex};
+use antiphon_wire::{Announcement, Direction, Epoch, Layer, Round, ShardIndex};
 
 use crate::leg::{Leg, Print};
 use crate::opening::{OpenCircuit, Opening};
@@ -32,6 +32,14 @@ pub(crate) struct Step {
 }
 
 impl Facts {
+    /// The shape of a round that was announced like this, through `layers` layers of so many shards. `None` if no beats
+    /// follow it.
+    pub fn of(announcement: &Announcement, layers: u8, shards: usize) -> Option<Self> {
+        let Announcement { epoch, round, beats, .. } = *announcement;
+        let cell = CellBytes::new(beats.cell_bytes).ok().filter(|_| !beats.is_classic())?;
+        Some(Self { epoch, round, layers, shards, cell })
+    }
+
     pub(crate) fn context(&self, beat: u64) -> BeatContext {
         BeatContext { epoch: self.epoch, round: self.round, beat, cell: self.cell }
     }

@@ -51,6 +51,11 @@ impl Print {
     pub fn of(cell: &[u8]) -> Self {
         Self(*cell.first_chunk().expect("cells have 64 bytes and more"))
     }
+
+    /// The prints of cells of `cell_bytes` bytes that stand behind each other, in their order.
+    pub fn of_all(cells: &[u8], cell_bytes: usize) -> Vec<Self> {
+        cells.chunks_exact(cell_bytes).map(Self::of).collect()
+    }
 }
 
 impl Leg {

@@ -16,7 +16,7 @@ mod watch;
 
 pub use ask::{Ask, MOST_BEATS_KEPT, may_ask};
 pub use canary::Canary;
-pub use court::{Court, Judged, Named};
+pub use court::{Court, HEARING_MS, Judged, MOST_OPENINGS, Named};
 pub use evidence::{Evidence, Finding, Refusal};
 pub use journey::Facts;
 pub use leg::{Leg, List, PRINT_BYTES, Print};

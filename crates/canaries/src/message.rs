@@ -1,6 +1,6 @@
 //! All that shards tell each other about canaries.
 
-use antiphon_wire::{Decode, DecodeError, Encode, Reader, Signed};
+use antiphon_wire::{Decode, DecodeError, Encode, Epoch, Reader, Round, Signed};
 
 use crate::ask::Ask;
 use crate::leg::List;
@@ -18,6 +18,18 @@ pub enum CanaryMessage {
     Opening(Signed<Opening>),
     /// A list that statements name. Their signatures are its own.
     List(List),
+}
+
+impl CanaryMessage {
+    /// The round that it says it is about.
+    pub fn round(&self) -> (Epoch, Round) {
+        match self {
+            Self::Ask(ask) => (ask.claimed().epoch, ask.claimed().round),
+            Self::Statement(told) => (told.claimed().epoch, told.claimed().round),
+            Self::Opening(shown) => (shown.claimed().epoch, shown.claimed().round),
+            Self::List(list) => (list.epoch, list.round),
+        }
+    }
 }
 
 impl Encode for CanaryMessage {

@@ -15,7 +15,6 @@ pub struct Record {
     epoch: Epoch,
     round: Round,
     me: ShardIndex,
-    cell_bytes: usize,
     beats: BTreeMap<u64, Kept>,
     asked: BTreeSet<u64>,
 }
@@ -29,25 +28,19 @@ struct Kept {
 }
 
 impl Record {
-    /// A shard's record of a round whose cells have `cell_bytes` bytes, with nothing in it.
-    pub fn new(epoch: Epoch, round: Round, me: ShardIndex, cell_bytes: usize) -> Self {
-        Self { epoch, round, me, cell_bytes, beats: BTreeMap::new(), asked: BTreeSet::new() }
+    /// A shard's record of a round, with nothing in it.
+    pub fn new(epoch: Epoch, round: Round, me: ShardIndex) -> Self {
+        Self { epoch, round, me, beats: BTreeMap::new(), asked: BTreeSet::new() }
     }
 
-    /// Cells leave for another shard, or for this one itself.
-    pub fn sent(&mut self, beat: u64, leg: Leg, cells: &[u8]) {
-        let prints = self.prints(cells);
+    /// Cells with these prints leave for another shard, or for this one itself.
+    pub fn sent(&mut self, beat: u64, leg: Leg, prints: Vec<Print>) {
         self.beats.entry(beat).or_default().sent.insert(leg, prints);
     }
 
-    /// The cells of a batch are taken as they came; `None` if they are filled in.
-    pub fn received(&mut self, beat: u64, leg: Leg, cells: Option<&[u8]>) {
-        let prints = cells.map(|cells| self.prints(cells));
+    /// The cells of a batch, with these prints, are taken as they came; `None` if they are filled in.
+    pub fn received(&mut self, beat: u64, leg: Leg, prints: Option<Vec<Print>>) {
         self.beats.entry(beat).or_default().received.insert(leg, prints);
-    }
-
-    fn prints(&self, cells: &[u8]) -> Vec<Print> {
-        cells.chunks_exact(self.cell_bytes).map(Print::of).collect()
     }
 
     /// Keeps a beat that somebody asked for, also if it has not begun here. Returns `false` if as many are kept as may be;

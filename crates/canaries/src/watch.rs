@@ -9,7 +9,7 @@ use crate::ask::{Ask, may_ask};
 use crate::canary::Canary;
 use crate::evidence::Evidence;
 use crate::journey::Facts;
-use crate::leg::Leg;
+use crate::leg::{Leg, Print};
 use crate::message::CanaryMessage;
 use crate::opening::Opening;
 use crate::record::Record;
@@ -42,7 +42,7 @@ impl Watch {
         identities: Vec<IdentityKey>,
         canaries: Vec<Canary>,
     ) -> Self {
-        let record = Record::new(facts.epoch, facts.round, me, facts.cell.bytes());
+        let record = Record::new(facts.epoch, facts.round, me);
         let evidence = Evidence::new(facts, identities.clone());
         let (broken, asked) = (BTreeMap::new(), BTreeMap::new());
         Self { facts, me, identities, canaries, record, broken, asked, is_running: true, evidence }
@@ -54,14 +54,14 @@ impl Watch {
         self.canaries.iter().flat_map(|canary| canary.cells(context)).collect()
     }
 
-    /// Cells leave for another shard, or for this one itself.
-    pub fn sent(&mut self, beat: u64, leg: Leg, cells: &[u8]) {
-        self.record.sent(beat, leg, cells);
+    /// Cells with these prints leave for another shard, or for this one itself.
+    pub fn sent(&mut self, beat: u64, leg: Leg, prints: Vec<Print>) {
+        self.record.sent(beat, leg, prints);
     }
 
-    /// A stop has closed over a batch: with its cells as they came, or filled.
-    pub fn received(&mut self, beat: u64, leg: Leg, cells: Option<&[u8]>) {
-        self.record.received(beat, leg, cells);
+    /// A stop has closed over a batch: with its cells, which have these prints, as they came, or filled.
+    pub fn received(&mut self, beat: u64, leg: Leg, prints: Option<Vec<Print>>) {
+        self.record.received(beat, leg, prints);
     }
 
     /// The canaries' cells are home, in the order of [`Self::cells`], from a beat that was the round's to its end. Returns

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use antiphon_canaries::{
-    Ask, Canary, CanaryMessage, Court, Facts, Leg, Refusal, Statement, Told, Watch,
+    Ask, Canary, CanaryMessage, Court, Facts, Leg, Print, Refusal, Statement, Told, Watch,
 };
 use antiphon_onion::{BeatContext, CellBytes, CircuitKey, CircuitKeys};
 use antiphon_wire::{
@@ -140,7 +140,7 @@ fn nothing_is_opened_or_shown_while_tables_are_there() {
     let mut watch = Watch::new(facts(), ME, identities(SHARDS), vec![canary()]);
     let leg =
         Leg { layer: Layer(1), direction: Direction::Forward, sender: ME, receiver: ShardIndex(2) };
-    watch.sent(0, leg, &[3; 64]);
+    watch.sent(0, leg, vec![Print([3; 8])]);
     let asks = watch.home(0, &[0; 128], &key);
     assert!(matches!(asks, Some(CanaryMessage::Ask(_))), "it came back broken");
     assert!(watch.home(1, &[0; 128], &key).is_none(), "it has asked");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use antiphon_canaries::{
-    Ask, Canary, CanaryMessage, Court, Facts, Judged, Leg, Member, OpenCircuit, Watch,
+    Ask, Canary, CanaryMessage, Court, Facts, Judged, Leg, Member, OpenCircuit, Print, Watch,
 };
 use antiphon_onion::{
     BeatContext, CellBytes, CircuitKey, CircuitKeys, backward_cells, forward_cells,
@@ -228,10 +228,10 @@ impl Network {
         let comes = sender == receiver || self.rng.random_range(0..1000) >= self.trouble.late;
         let comes = comes && watches[sender].is_some();
         if let Some(watch) = &mut watches[sender] {
-            watch.sent(beat, leg, &bytes);
+            watch.sent(beat, leg, Print::of_all(&bytes, CELL));
         }
         if let Some(watch) = &mut watches[receiver] {
-            watch.received(beat, leg, comes.then_some(&bytes[..]));
+            watch.received(beat, leg, comes.then(|| Print::of_all(&bytes, CELL)));
         }
         for ((number, dead), cell) in order.iter().zip(batch) {
             if *dead {
