@@ -5,6 +5,7 @@
 //! opens no round and plans no epoch.
 
 mod blame;
+mod cells;
 mod disputes;
 mod lineup;
 mod losses;
@@ -16,7 +17,8 @@ mod suspensions;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use antiphon_wire::{Epoch, IdentityKey, OperatorIndex, Round, SignedDocument, Timestamp};
+use antiphon_canaries::Court;
+use antiphon_wire::{Epoch, IdentityKey, OperatorIndex, Round, SignedDocument, Timestamp, ToShard};
 
 use super::ended_round::EndedRound;
 use super::notice::Notice;
@@ -39,6 +41,8 @@ const UNLINKED: &str = "its link is gone";
 pub(crate) enum Consequence {
     /// Those who watch are told.
     Notice(Notice),
+    /// Shards are told something that one of them said.
+    Tell { shards: Vec<IdentityKey>, message: ToShard },
     /// The epoch on its way does without this shard.
     LeaveOut { shard: IdentityKey, reason: String },
     /// The document that was to follow is of no use: it lists a shard that is out.
@@ -72,6 +76,8 @@ pub(crate) struct Faults {
     /// The newest epoch in which each shard was given up: it spoils all rounds of it that are open,
     /// and pays once.
     given_up: BTreeMap<IdentityKey, Epoch>,
+    /// It judges who garbled cells.
+    court: Court,
     consequences: Vec<Consequence>,
 }
 
@@ -85,6 +91,7 @@ impl Faults {
             losses: Losses::default(),
             overdue: Overdue::default(),
             given_up: BTreeMap::new(),
+            court: Court::default(),
             consequences: Vec::new(),
         }
     }
@@ -96,7 +103,7 @@ impl Faults {
 
     /// Moments at which there may be something to do.
     pub(crate) fn deadlines(&self) -> impl Iterator<Item = Timestamp> {
-        self.overdue.deadlines()
+        self.overdue.deadlines().chain(self.court.next_deadline())
     }
 
     /// The shards that sit out.
@@ -104,9 +111,13 @@ impl Faults {
         &self.suspensions
     }
 
-    /// Gives up a shard that has not reported a past round when its last deadline has passed. Returns
-    /// whether there was one.
+    /// Judges rounds of which all has been said that can be, and gives up a shard that has not reported a past round when
+    /// its last deadline has passed. Returns whether there was one.
     pub(crate) fn step(&mut self, now: Timestamp, lineup: impl FnOnce() -> Lineup) -> bool {
+        if self.court.next_deadline().is_some_and(|due| now >= due) {
+            self.judge_cells(now, &lineup());
+            return true;
+        }
         let Some(shard) = self.overdue.late(now) else { return false };
         self.overdue.forgive(&shard);
         self.drop_shard(shard, SILENT, &lineup());

@@ -108,6 +108,26 @@ pub enum Notice {
         /// Failure that it sits out for.
         reason: String,
     },
+    /// Canaries of some rounds came back broken, and were judged.
+    CellsJudged {
+        /// Canaries that their makers opened.
+        canaries: u32,
+        /// Their cells that were changed on the way.
+        garbled: u32,
+        /// Their cells that were lost to batches that came late, or to shards that say nothing.
+        lost: u32,
+        /// Shards that explain by themselves why cells were lost.
+        late: Vec<IdentityKey>,
+    },
+    /// A shard was named: it garbled cells, and sits out epochs, unless a quorum needs it.
+    ShardNamed {
+        /// Identity of the shard.
+        shard: IdentityKey,
+        /// Operator's name in the network file.
+        operator: String,
+        /// Number of epochs that it sits out.
+        epochs: u32,
+    },
     /// Shards are asked for their keys for a new epoch.
     EpochCalled {
         /// Number of the epoch.
@@ -239,6 +259,7 @@ impl Notice {
             | Self::StoodStill { .. }
             | Self::ShardRejected { .. }
             | Self::ListEnds { .. }
+            | Self::ShardNamed { .. }
             | Self::WaitingForQuorum(_) => true,
             Self::ShardClock { ahead_ms, .. } | Self::OwnClock { ahead_ms } => *ahead_ms != 0,
             _ => false,
@@ -362,6 +383,19 @@ impl fmt::Display for Notice {
             Self::ShardSuspended { shard, epochs, reason } => {
                 write!(f, "shard {shard} sits out {epochs} epochs: {reason}")
             }
+            Self::CellsJudged { canaries, garbled, lost, late } => {
+                write!(
+                    f,
+                    "{canaries} canaries came back broken: {garbled} of their cells were changed on the way, {lost} \
+                     lost to late batches"
+                )?;
+                if late.is_empty() { Ok(()) } else { write!(f, "; late: {}", Names(late)) }
+            }
+            Self::ShardNamed { shard, operator, epochs } => write!(
+                f,
+                "shard {shard} of {operator} garbles cells, and sits out {epochs} epochs: canaries were broken on \
+                 their way through it, and nobody else explains all of them"
+            ),
             Self::EpochCalled { epoch, first_round, shards } => {
                 write!(f, "epoch {epoch} from round {first_round}: calling {shards} shards")
             }

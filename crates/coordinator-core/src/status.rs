@@ -121,7 +121,7 @@ pub struct ShardStatus {
     pub shard: String,
     /// Its operator's name.
     pub operator: String,
-    /// `leaving`, `released`, `suspended`, `in_epoch` (that runs or follows) or `waiting` for one.
+    /// `leaving`, `released`, `garbles` (it was named for that, and sits out), `suspended`, `in_epoch` (that runs or follows) or `waiting` for one.
     pub standing: String,
     /// Epochs that it still sits out, unless a quorum needs it.
     pub sits_out: u32,

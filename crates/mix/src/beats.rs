@@ -9,23 +9,27 @@ mod lateness;
 mod passage;
 mod round_beats;
 mod stop;
+mod watching;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use antiphon_canaries::CanaryMessage;
 use antiphon_onion::ErasingRng;
 use antiphon_wire::{
     Announcement, BeatParameters, CellBatch, Digest, Epoch, IdentityKey, MOST_ROUNDS_IN_FLIGHT,
     Round, ShardIndex, Timestamp, ToClient,
 };
+use ed25519_dalek::SigningKey;
 
 use crate::buffers::BufferPool;
 use crate::circuits::Circuits;
 use crate::io::{ClientId, Output};
 use crate::work::MovedCells;
 use lateness::Lateness;
-use round_beats::RoundBeats;
+use round_beats::{Left, RoundBeats};
 pub(crate) use stop::Stop;
+use watching::Watching;
 
 /// Rounds whose tables are kept at once: the one whose beats run, one of which beats are still under way, and as many as
 /// are opened before their first beats.
@@ -36,6 +40,8 @@ const MOST_ROUNDS: usize = 2 + MOST_ROUNDS_IN_FLIGHT;
 pub(crate) struct Place {
     pub(crate) identities: Arc<[IdentityKey]>,
     pub(crate) me: ShardIndex,
+    /// This shard's identity, which signs what it says about cells.
+    pub(crate) identity: SigningKey,
     /// Cells of one client in a beat.
     pub(crate) cells_per_client: u32,
     /// L.
@@ -62,6 +68,8 @@ struct Evidence {
 #[derive(Debug, Default)]
 pub(crate) struct Beats {
     rounds: BTreeMap<Round, RoundBeats>,
+    /// The watches over rounds whose tables are erased.
+    watching: BTreeMap<Round, Watching>,
     evidence: BTreeMap<Round, Evidence>,
     lateness: Lateness,
 }
@@ -76,25 +84,50 @@ impl Beats {
         pool: BufferPool,
         rng: ErasingRng,
     ) -> Arc<ToClient> {
-        let Circuits { announcement, tables, released, clients } = circuits;
+        let Circuits { announcement, tables, released, clients, canaries } = circuits;
         let message = Arc::new(ToClient::Circuits { announcement, statements: released });
         let (round, ends) = (announcement.round, announcement.ends(place.layers));
         let evidence = Evidence { announcement, message: Arc::clone(&message), ends };
         self.evidence.insert(round, evidence);
-        let left = tables.map(|tables| (tables, clients));
+        let left = tables.map(|tables| Left { tables, clients, canaries });
         let beats = left.and_then(|left| RoundBeats::new(announcement, left, place, pool, rng));
         self.rounds.extend(beats.map(|beats| (round, beats)));
         for (round, beats) in &mut self.rounds {
             let successors = self.evidence.range(round.next()..);
             successors.for_each(|(_, successor)| beats.end_before(&successor.announcement));
         }
-        if self.rounds.len() > MOST_ROUNDS {
-            self.rounds.pop_first();
+        if self.rounds.len() > MOST_ROUNDS
+            && let Some((round, beats)) = self.rounds.pop_first()
+        {
+            self.erase(round, beats);
         }
         if self.evidence.len() > MOST_ROUNDS {
             self.evidence.pop_first();
         }
         message
+    }
+
+    /// A round's tables are of no more use. What is said about its cells outlives them.
+    fn erase(&mut self, round: Round, beats: RoundBeats) {
+        self.watching.extend(beats.erase().map(|watching| (round, watching)));
+        if self.watching.len() > MOST_ROUNDS {
+            self.watching.pop_first();
+        }
+    }
+
+    /// Another shard says something about the cells of a round.
+    pub(crate) fn hear(&mut self, message: &CanaryMessage) {
+        let (_, round) = message.round();
+        let running = self.rounds.get_mut(&round).and_then(RoundBeats::watching);
+        if let Some(watching) = running.or_else(|| self.watching.get_mut(&round)) {
+            watching.hear(message);
+        }
+    }
+
+    /// Takes what all other shards are to be told about cells.
+    pub(crate) fn say(&mut self) -> Vec<CanaryMessage> {
+        let running = self.rounds.values_mut().filter_map(RoundBeats::watching);
+        running.chain(self.watching.values_mut()).flat_map(Watching::say).collect()
     }
 
     /// The evidence of all rounds whose beats run or are to run, the oldest first.
@@ -179,7 +212,10 @@ impl Beats {
         for beats in self.rounds.values_mut() {
             beats.on_time(now, &mut self.lateness, out);
         }
-        self.rounds.retain(|_, beats| !beats.is_over(now));
+        let over: Vec<_> = self.rounds.extract_if(.., |_, beats| beats.is_over(now)).collect();
+        over.into_iter().for_each(|(round, beats)| self.erase(round, beats));
+        self.watching.values_mut().for_each(|watching| watching.on_time(now));
+        self.watching.retain(|_, watching| !watching.is_over(now));
         let begun = |evidence: &Evidence| evidence.announcement.first_beat <= now;
         let newest = self.evidence.iter().rfind(|(_, evidence)| begun(evidence));
         let newest = newest.map_or(Round(0), |(round, _)| *round);
@@ -192,6 +228,8 @@ impl Beats {
     /// The next moment at which time alone changes something.
     pub(crate) fn next_deadline(&self) -> Option<Timestamp> {
         let ends = self.evidence.values().map(|evidence| evidence.ends);
-        self.rounds.values().filter_map(RoundBeats::next_deadline).chain(ends).min()
+        let rounds = self.rounds.values().filter_map(RoundBeats::next_deadline);
+        let watching = self.watching.values().map(Watching::next_deadline);
+        rounds.chain(ends).chain(watching).min()
     }
 }

@@ -10,6 +10,7 @@ mod tables;
 pub(crate) use making::Making;
 pub(crate) use tables::{LastTable, LayerTable, Tables, groups};
 
+use antiphon_canaries::Canary;
 use antiphon_wire::{Announcement, Digest, SealStatement, Signed};
 
 use crate::io::ClientId;
@@ -24,4 +25,7 @@ pub(crate) struct Circuits {
     pub(crate) released: Vec<Signed<SealStatement>>,
     /// Clients of this gateway, in the order of their onions, with the hashes of their tickets.
     pub(crate) clients: Vec<(ClientId, Digest)>,
+    /// This shard's canaries, in the order of their onions, which are the gateway's last; `None` where one was not
+    /// set up cleanly. Where there are none, nobody watches over cells.
+    pub(crate) canaries: Vec<Option<Canary>>,
 }

@@ -1,5 +1,6 @@
-//! A shard's noise: a constant volume of deposits, of which a secret number is paired.
+//! A shard's noise: a constant volume of deposits, of which a secret number is paired; and its canaries beside it.
 
+mod canary;
 mod job;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::buffers::Buffer;
 use crate::erased::Erased;
 use crate::shuffle::shuffle;
+pub(crate) use canary::UnprovenCanary;
 pub(crate) use job::{NoiseJob, NoisePiece};
 
 /// Makes one shard's noise in one epoch.
@@ -20,7 +22,7 @@ pub(crate) struct NoiseMaker {
     sampler: PairSampler,
 }
 
-/// The noise of one round, ready to be sent.
+/// The noise of one round and the canaries behind it, ready to be sent.
 #[derive(Debug)]
 pub(crate) struct NoiseBatch {
     /// The shard at layer 1 for each onion.
@@ -29,11 +31,13 @@ pub(crate) struct NoiseBatch {
     pub(crate) onions: Buffer,
     /// The onions to look for in the filters.
     pub(crate) checked: Checked,
+    /// The canaries, whose onions are the last.
+    pub(crate) canaries: Vec<UnprovenCanary>,
     /// Time of the threads that built it.
     pub(crate) took: Duration,
 }
 
-/// The checked half of a round's noise: on a fair coin each, drawn afresh every round.
+/// The checked half of a round's noise, on a fair coin each, drawn afresh every round; and its canaries.
 #[derive(Debug)]
 pub(crate) struct Checked {
     /// The seal-layer shard in whose filter each must be.
@@ -91,9 +95,9 @@ pub fn noise_deposits(
 
 impl Checked {
     /// Nothing yet, with room for what is drawn from `onions` onions: half of them, and four
-    /// deviations more. What outgrows its room leaves a copy behind.
-    fn of_up_to(onions: usize, onion_bytes: usize) -> Self {
-        let room = onions.min(onions / 2 + 2 * onions.isqrt() + 1);
+    /// deviations more; and for `sure` others. What outgrows its room leaves a copy behind.
+    fn of_up_to(onions: usize, sure: usize, onion_bytes: usize) -> Self {
+        let room = onions.min(onions / 2 + 2 * onions.isqrt() + 1) + sure;
         let sealed = Zeroizing::new(Vec::with_capacity(room * onion_bytes));
         Self { at: Erased::with_capacity(room), sealed }
     }
@@ -112,6 +116,12 @@ impl Checked {
                 self.sealed.extend_from_slice(onion);
             }
         }
+    }
+
+    /// Takes onions that are looked for in any case.
+    fn take_all(&mut self, seals: impl Iterator<Item = ShardIndex>, sealed: &[u8]) {
+        seals.for_each(|at| self.at.push(at));
+        self.sealed.extend_from_slice(sealed);
     }
 }
 
@@ -188,14 +198,14 @@ mod tests {
         let mut rng = ChaCha20Rng::seed_from_u64(5);
         let sealed: Vec<u8> = (0..4000u32).flat_map(u32::to_be_bytes).collect();
         let seals = (0..4000).map(|i| ShardIndex(i % 7));
-        let mut checked = Checked::of_up_to(4000, 4);
+        let mut checked = Checked::of_up_to(4000, 0, 4);
         checked.draw(seals.clone(), &sealed, 4, &mut rng);
         assert!((checked.at.len() as i32 - 2000).abs() < 6 * 32, "{}", checked.at.len());
         for (at, onion) in checked.at.iter().zip(checked.sealed.chunks_exact(4)) {
             let number = u32::from_be_bytes([onion[0], onion[1], onion[2], onion[3]]);
             assert_eq!(u32::from(at.0), number % 7);
         }
-        let mut again = Checked::of_up_to(4000, 4);
+        let mut again = Checked::of_up_to(4000, 0, 4);
         again.draw(seals, &sealed, 4, &mut rng);
         assert_ne!(*checked.sealed, *again.sealed);
     }

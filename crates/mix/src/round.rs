@@ -75,6 +75,7 @@ impl RoundMachine {
             traffic: Traffic::default(),
             counts: RoundCounts::default(),
             circuits: Making::default(),
+            canaries: Vec::new(),
             tracer: Tracer::new(epoch, round, layers),
         };
         let first = Arriving::new(&context, round, Layer::FIRST, limits, pool.clone());

@@ -238,6 +238,7 @@ impl Shard {
             }
             ToShard::Release => self.depart(Departure::Released),
             ToShard::Needed { reason } => self.depart(Self::needed(&reason)),
+            ToShard::Canary { message } => self.hear_of_cells(&message),
             ToShard::Beat { number } => self.say(ToCoordinator::Beat { number }),
             ToShard::AskClock
             | ToShard::Campaign { .. }
@@ -256,6 +257,7 @@ impl Shard {
             self.with_round(now, round, |machine, outputs| machine.on_time(now, outputs));
         }
         self.beats.on_time(now, &mut self.outputs);
+        self.speak_of_cells();
     }
 
     fn work_done(&mut self, now: Timestamp, WorkDone { done, took }: WorkDone) {

@@ -22,7 +22,7 @@ use antiphon_wire::{
 use crate::epoch_keys::{KeyRequest, OfferedKeys};
 use crate::noise::{NoiseBatch, NoiseJob, NoisePiece};
 
-pub(crate) use cells::{CellJob, MovedCells, Task};
+pub(crate) use cells::{CellJob, MovedCells, Prints, Task};
 pub(crate) use exchange::{ExchangeJob, Exchanged};
 #[cfg(test)]
 pub(crate) use headers::tests::header;

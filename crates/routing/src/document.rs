@@ -123,6 +123,11 @@ impl VerifiedEpoch {
         &self.content.rules
     }
 
+    /// Canaries that each shard makes in a round: none where no beats follow.
+    pub fn canaries(&self) -> u8 {
+        if self.parameters().beats.is_classic() { 0 } else { self.rules().canaries }
+    }
+
     /// f over the weight that is present, which is at least the network file's.
     pub fn effective_malicious(&self) -> Ppm {
         self.content.rules.effective_malicious

@@ -42,6 +42,12 @@ impl<'k> DrawnPaths<'k> {
         self.hops.iter().skip(usize::from(layer.0) - 1).step_by(layers).map(|hop| hop.shard)
     }
 
+    /// The shards at layers 1 to L on each of the paths.
+    pub fn shards(&self) -> impl Iterator<Item = Vec<ShardIndex>> {
+        let paths = self.hops.chunks_exact(usize::from(self.geometry.layers()));
+        paths.map(|hops| hops.iter().map(|hop| hop.shard).collect())
+    }
+
     /// The onions that were built along these paths, each with the shard that it goes to first.
     pub fn entries<'a>(&self, onions: &'a [u8]) -> impl Iterator<Item = Entry<'a>> {
         let onions = onions.chunks_exact(self.geometry.onion_bytes(Layer::FIRST));

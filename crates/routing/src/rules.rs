@@ -16,6 +16,8 @@ pub struct EpochRules {
     pub mixing_hops: u8,
     /// The guarantee that the noise has to give.
     pub budget: Budget,
+    /// Canaries that each shard makes in every round with beats.
+    pub canaries: u8,
 }
 
 /// Reason why operators cannot make up an epoch.
@@ -89,6 +91,7 @@ impl EpochRules {
             mixing_hops: hops.max(policy.least_mixing_hops),
             budget: Budget::new(policy.epsilon, policy.delta, policy.disturbed_rounds)?
                 .with_pairs(policy.most_pairs)?,
+            canaries: policy.canaries,
         })
     }
 

@@ -192,6 +192,11 @@ choice! {
             /// Hash of the contribution.
             digest: Digest,
         },
+        /// A message about canaries, for all shards of its round or for the coordinator that judges.
+        15 = Canary {
+            /// The message, in a form of its own.
+            message: crate::Blob,
+        },
     }
 }
 
@@ -264,6 +269,11 @@ choice! {
         12 = Contribution {
             /// One shard's keys, with their proof.
             contribution: Arc<Contribution>,
+        },
+        /// A message about canaries that a shard of its round has sent, this one or another.
+        13 = Canary {
+            /// The message as it was sent.
+            message: crate::Blob,
         },
     }
 }

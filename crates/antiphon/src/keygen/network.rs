@@ -144,6 +144,7 @@ fn render(network: &NetworkFile) -> String {
         longest_epoch_s,
         longest_deadline_ms,
         suite,
+        canaries,
         trusts_heavy_operators,
     } = network.policy;
     let malicious = f64::from(malicious_ppm) / f64::from(Ppm::WHOLE);
@@ -185,6 +186,8 @@ longest_epoch_s = {longest_epoch_s}
 longest_deadline_ms = {longest_deadline_ms}
 # What onions are encrypted with: 1 is X25519, 2 is X25519 and ML-KEM-768.
 suite = {suite}
+# Canaries that each shard makes in every round with beats, two onions each: they find who garbles cells.
+canaries = {canaries}
 {heavy}
 # The operators. The weight is an operator's share in every path, relative to the others'.
 "

@@ -53,6 +53,10 @@ impl Coordinator {
             match tick {
                 Tick::Persist => self.persist(),
                 Tick::Open { announcement, shards } => {
+                    if let Some(signed) = &self.clock.marks().current {
+                        debug_assert_eq!(signed.document.epoch, announcement.epoch);
+                        self.faults.opened(&announcement, &signed.document);
+                    }
                     self.send(&shards, ToShard::Open { announcement });
                 }
                 Tick::Ended(ended) => self.ended(&ended),
@@ -67,6 +71,7 @@ impl Coordinator {
         for consequence in self.faults.drain() {
             match consequence {
                 Consequence::Notice(notice) => self.notice(notice),
+                Consequence::Tell { shards, message } => self.send(&shards, message),
                 Consequence::LeaveOut { shard, reason } => {
                     self.planner.leave_out(self.now, &shard, &reason);
                     self.follow_planner();

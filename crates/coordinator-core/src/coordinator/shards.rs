@@ -11,7 +11,7 @@ use crate::notice::Notice;
 use crate::planner::Member;
 
 impl Coordinator {
-    /// A message came over a shard's link. Before it has registered, nothing else counts.
+    /// A message came over a shard's link. Before it has registered, nothing else counts. Long, as it is one table of kinds.
     pub(super) fn message(&mut self, shard: IdentityKey, message: ToCoordinator) {
         // Registration comes first: nothing else is heard from a shard that is not registered.
         if let ToCoordinator::Register { registration, standing } = message {
@@ -37,6 +37,10 @@ impl Coordinator {
             ToCoordinator::Ended { epoch, round, outcome, counts } => {
                 self.clock.reported(now, shard, (epoch, round), (outcome, counts));
                 self.faults.reported(shard, round);
+            }
+            ToCoordinator::Canary { message } => {
+                self.faults.hear_of_cells(&shard, message);
+                self.follow_faults();
             }
             ToCoordinator::Leaving => self.planner.leaving(now, shard),
             ToCoordinator::Staying => self.planner.staying(shard),

@@ -46,6 +46,7 @@ impl Coordinator {
             let standing = match member.departure() {
                 Some(departure) => departure,
                 None if in_epoch(shard) => "in_epoch",
+                None if suspensions.garbles(shard) => "garbles",
                 None if sits_out > 0 => "suspended",
                 None => "waiting",
             };

@@ -21,6 +21,9 @@ pub(crate) struct Record {
     next: u32,
     /// True if it failed since its last epoch began.
     failed: bool,
+    /// True if it sits out since it was named for garbling cells.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    garbles: bool,
 }
 
 /// The records of all shards that failed.
@@ -40,6 +43,19 @@ impl Suspensions {
         }
         record.failed = true;
         record.left
+    }
+
+    /// Notes that a shard was named for garbling cells, which is proven: it sits out as long as anybody does. Returns
+    /// the number of epochs.
+    pub(crate) fn exclude(&mut self, identity: IdentityKey) -> u32 {
+        let excluded = Record { left: LONGEST, next: LONGEST, failed: true, garbles: true };
+        self.0.insert(identity, excluded);
+        LONGEST
+    }
+
+    /// Returns `true` if the shard sits out since it was named for garbling cells.
+    pub(crate) fn garbles(&self, identity: &IdentityKey) -> bool {
+        self.0.get(identity).is_some_and(|record| record.garbles && record.left > 0)
     }
 
     /// Returns `true` if the shard sits out the next epoch, unless a quorum needs it.
@@ -130,6 +146,18 @@ mod tests {
         suspensions.fail(SHARD);
         suspensions.completed(&[SHARD, OTHER]);
         assert_eq!(suspensions.epochs_left(&SHARD), 2);
+    }
+
+    #[test]
+    fn who_garbles_sits_out_longest_and_is_known_for_it_until_it_is_back() {
+        let mut suspensions = Suspensions::default();
+        suspensions.fail(SHARD);
+        assert!(!suspensions.garbles(&SHARD));
+        assert_eq!(suspensions.exclude(SHARD), LONGEST);
+        assert!(suspensions.garbles(&SHARD));
+        assert_eq!(suspensions.fail(SHARD), LONGEST, "another failure changes nothing");
+        assert_eq!(sit_out(&mut suspensions), LONGEST);
+        assert!(!suspensions.garbles(&SHARD));
     }
 
     #[test]

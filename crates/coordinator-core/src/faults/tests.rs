@@ -95,7 +95,7 @@ fn followed(faults: &mut Faults) -> Followed {
             Consequence::LeaveOut { shard, .. } => followed.left_out.push(shard),
             Consequence::Break { .. } => followed.broken += 1,
             Consequence::Away { .. } => followed.away += 1,
-            Consequence::Notice(_) | Consequence::DropNext => {}
+            Consequence::Notice(_) | Consequence::DropNext | Consequence::Tell { .. } => {}
         }
     }
     followed

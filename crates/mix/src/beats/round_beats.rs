@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use antiphon_canaries::Canary;
 use antiphon_onion::{BeatContext, CellBytes, ErasingRng};
 use antiphon_wire::{
     Announcement, Blob, CellBatch, Digest, IdentityKey, Layer, ShardIndex, Timestamp, ToClient,
@@ -13,6 +14,7 @@ use crate::beats::Place;
 use crate::beats::lateness::Lateness;
 use crate::beats::passage::{ClosedStop, Passage};
 use crate::beats::stop::{Kind, Schedule, Stop};
+use crate::beats::watching::Watching;
 use crate::buffers::BufferPool;
 use crate::circuits::Tables;
 use crate::io::{ClientId, Notice, Output};
@@ -24,9 +26,11 @@ pub(crate) struct RoundBeats {
     schedule: Schedule,
     place: Place,
     tables: Tables,
-    /// The first slot of each client at the gateway, then that of its noise, and the end.
-    client_slots: Vec<u32>,
+    /// The first slot of each client at the gateway, then that of its noise, of each canary, and the end.
+    gateway_slots: Vec<u32>,
     clients: Attached,
+    /// The watch over the cells, if the round's shards make canaries.
+    watching: Option<Watching>,
     cell: CellBytes,
     /// Beats under way, each through once it is not here any more.
     passages: BTreeMap<u64, Passage>,
@@ -39,6 +43,13 @@ pub(crate) struct RoundBeats {
     rng: ErasingRng,
 }
 
+/// All that a round leaves behind at a shard but its evidence.
+pub(crate) struct Left {
+    pub(crate) tables: Tables,
+    pub(crate) clients: Vec<(ClientId, Digest)>,
+    pub(crate) canaries: Vec<Option<Canary>>,
+}
+
 /// The clients of a gateway, by the order of their onions, and the links that they are at.
 #[derive(Debug)]
 struct Attached {
@@ -48,24 +59,27 @@ struct Attached {
 }
 
 impl RoundBeats {
-    /// The beats of a round that left `tables` for these clients. `None` if its epoch has none.
+    /// The beats of a round that left all this behind. `None` if its epoch has none.
     pub(crate) fn new(
         announcement: Announcement,
-        (tables, clients): (Tables, Vec<(ClientId, Digest)>),
+        left: Left,
         place: Place,
         pool: BufferPool,
         rng: ErasingRng,
     ) -> Option<Self> {
         let cell = CellBytes::new(announcement.beats.cell_bytes).ok()?;
+        let Left { tables, clients, canaries } = left;
         let onions = tables.below_last(Layer(0)).starts().last().copied().unwrap_or(0);
-        let mut client_slots: Vec<u32> =
-            (0..=clients.len() as u32).map(|client| client * place.cells_per_client).collect();
-        client_slots.push(onions);
+        let clients_end = (0..=clients.len() as u32).map(|client| client * place.cells_per_client);
+        let canaries_left = (0..=canaries.len() as u32).rev();
+        let gateway_slots =
+            clients_end.chain(canaries_left.map(|left| onions.saturating_sub(2 * left))).collect();
         Some(Self {
+            watching: Watching::new(&announcement, &place, canaries),
             schedule: Schedule::new(announcement, tables.layers()),
             place,
             tables,
-            client_slots,
+            gateway_slots,
             clients: Attached::new(clients),
             cell,
             passages: BTreeMap::new(),
@@ -99,7 +113,12 @@ impl RoundBeats {
             let beat = self.next;
             self.next += 1;
             if !self.schedule.is_over(beat, now) {
-                let passage = Passage::new(beat, &self.schedule, &self.tables, &self.client_slots);
+                let mut passage =
+                    Passage::new(beat, &self.schedule, &self.tables, &self.gateway_slots);
+                if let Some(watching) = &self.watching {
+                    // Behind the clients and the noise.
+                    watching.begin(beat, &mut passage, self.clients.links.len() + 1, &self.pool);
+                }
                 self.passages.insert(beat, passage);
             }
         }
@@ -202,15 +221,19 @@ impl RoundBeats {
             Kind::Back(layer) => Task::Back(layer, Arc::clone(self.tables.below_last(layer))),
         };
         let context = BeatContext { epoch, round, beat, cell: self.cell };
+        let is_watched = self.watching.is_some();
         let (rng, pool) = (self.rng.fork(), self.pool.clone());
-        CellJob { context, stop, task, cells, missing, rng, pool }
+        CellJob { context, stop, task, cells, missing, is_watched, rng, pool }
     }
 
     pub(crate) fn on_moved(&mut self, moved: MovedCells, out: &mut VecDeque<Output>) {
-        let MovedCells { context: BeatContext { beat, .. }, stop, batches } = moved;
+        let MovedCells { context: BeatContext { beat, .. }, stop, batches, prints } = moved;
         // Its successor may have taken over meanwhile.
         let Some(passage) = self.passages.get_mut(&beat) else { return };
         passage.done(stop);
+        if let (Some(watching), Some(prints)) = (&mut self.watching, prints) {
+            watching.moved(beat, &self.schedule, stop, prints);
+        }
         match self.schedule.after(stop) {
             Some(next) => self.send(beat, stop, next, batches, out),
             None => self.bring_home(beat, &batches, out),
@@ -219,6 +242,10 @@ impl RoundBeats {
         for (beat, passage) in self.passages.extract_if(.., |_, passage| passage.is_over()) {
             let (filled, late) = (passage.filled(cell), passage.late);
             out.push_back(Output::Notice(Notice::BeatEnded { round, beat, filled, late }));
+        }
+        let under_way = self.passages.keys().next().copied().unwrap_or(self.next);
+        if let Some(watching) = &mut self.watching {
+            watching.over_before(under_way);
         }
     }
 
@@ -258,13 +285,30 @@ impl RoundBeats {
     ) {
         let Announcement { epoch, round, .. } = *self.announcement();
         let each = self.place.cells_per_client as usize * self.cell.bytes();
-        // Clients' slots come first; what follows came back to this shard's own noise.
+        if let (Some(watching), Some((_, bytes))) = (&mut self.watching, batches.last()) {
+            watching.home(beat, bytes);
+        }
+        // Clients' slots come first; what follows came back to this shard's own noise and canaries.
         let cells = batches.iter().flat_map(|(_, bytes)| bytes.chunks_exact(each));
         for (link, cells) in self.clients.links.iter().zip(cells) {
             let Some(to) = *link else { continue };
             let message = ToClient::Cells { epoch, round, beat, cells: Blob(cells.to_vec()) };
             out.push_back(Output::Client { to, message: Arc::new(message) });
         }
+    }
+
+    /// The watch over the cells, if there is one.
+    pub(crate) fn watching(&mut self) -> Option<&mut Watching> {
+        self.watching.as_mut()
+    }
+
+    /// Erases the tables. Returns what is still to be said about the cells.
+    pub(crate) fn erase(self) -> Option<Watching> {
+        let Self { watching, tables, .. } = self;
+        drop(tables);
+        let mut watching = watching?;
+        watching.erased();
+        Some(watching)
     }
 
     /// Returns `true` once the tables are of no more use: all beats have passed, or the time for them has.

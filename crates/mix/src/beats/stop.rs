@@ -82,6 +82,11 @@ impl Schedule {
         }
     }
 
+    /// Layer and direction of the batches that come to `stop`; `None` at the gateway, where clients' cells come.
+    pub(crate) fn comes_as(&self, stop: Stop) -> Option<(Layer, Direction)> {
+        self.leaves_as(Stop(stop.0.checked_sub(1)?))
+    }
+
     /// The stop after `stop`, where its cells go.
     pub(crate) fn after(&self, stop: Stop) -> Option<Stop> {
         (stop.0 < 2 * self.layers).then(|| Stop(stop.0 + 1))
@@ -127,6 +132,9 @@ mod tests {
                 schedule.stop_of(&batch)
             });
             assert_eq!(next, schedule.after(stop), "{stop:?}");
+            if let Some(after) = schedule.after(stop) {
+                assert_eq!(schedule.comes_as(after), schedule.leaves_as(stop), "{stop:?}");
+            }
         }
         assert_eq!(schedule.closes(2, Stop::GATEWAY), Timestamp(1800));
         // Layer 1 on the way back: 2L - 1.

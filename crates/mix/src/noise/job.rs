@@ -8,7 +8,7 @@ use antiphon_routing::{RoundKeys, VerifiedEpoch};
 use antiphon_wire::{Epoch, Geometry, Layer, Round, Suite};
 use zeroize::Zeroizing;
 
-use super::{Checked, NoiseBatch, NoiseMaker};
+use super::{Checked, NoiseBatch, NoiseMaker, UnprovenCanary};
 use crate::erased::Erased;
 
 /// Hops that are built at once: a millisecond or a few. In suite 1 that is one batch of the onions' Diffie-Hellman.
@@ -74,7 +74,7 @@ impl NoiseJob {
     /// Builds a piece.
     pub(crate) fn run(mut self: Box<Self>) -> NoisePiece {
         match self.piece() {
-            Some(building) if building.is_done(self.epoch.geometry()) => {
+            Some(building) if building.is_done(&self.epoch) => {
                 NoisePiece::Built(NoiseBatch { took: self.took, ..building.batch })
             }
             Some(building) => {
@@ -93,11 +93,15 @@ impl NoiseJob {
         let keys = RoundKeys::new(Arc::clone(&self.epoch), self.round)?.ok()?;
         let geometry = self.epoch.geometry();
         let deposits = self.maker.deposits(geometry.deposit_bytes(), &mut self.rng);
-        let onions = deposits.len() / geometry.deposit_bytes();
+        let noise = deposits.len() / geometry.deposit_bytes();
+        let canaries = usize::from(self.epoch.canaries());
+        let onions = noise + 2 * canaries;
+        let sealed_bytes = geometry.onion_bytes(geometry.seal_layer());
         let batch = NoiseBatch {
             entries: Erased::with_capacity(onions),
             onions: Vec::with_capacity(onions * geometry.onion_bytes(Layer::FIRST)).into(),
-            checked: Checked::of_up_to(onions, geometry.onion_bytes(geometry.seal_layer())),
+            checked: Checked::of_up_to(noise, 2 * canaries, sealed_bytes),
+            canaries: Vec::with_capacity(canaries),
             took: Duration::ZERO,
         };
         Some(Building { keys, deposits, batch })
@@ -105,12 +109,39 @@ impl NoiseJob {
 }
 
 impl Building {
-    fn is_done(&self, geometry: Geometry) -> bool {
+    fn is_done(&self, epoch: &VerifiedEpoch) -> bool {
+        self.has_noise(epoch.geometry())
+            && self.batch.canaries.len() >= usize::from(epoch.canaries())
+    }
+
+    fn has_noise(&self, geometry: Geometry) -> bool {
         self.batch.entries.len() * geometry.deposit_bytes() >= self.deposits.len()
     }
 
-    /// Builds the next few onions.
+    /// Builds the next few onions: of noise, and then of canaries.
     fn add(&mut self, geometry: Geometry, rng: &mut ErasingRng) -> Option<()> {
+        if self.has_noise(geometry) {
+            self.add_canary(geometry, rng)
+        } else {
+            self.add_noise(geometry, rng)
+        }
+    }
+
+    /// Builds a canary. All of them are looked for in filters: whoever lost one before the seal opens is found as
+    /// ever.
+    fn add_canary(&mut self, geometry: Geometry, rng: &mut ErasingRng) -> Option<()> {
+        let Self { keys, batch, .. } = self;
+        let start = batch.onions.len();
+        batch.onions.resize(start + 2 * geometry.onion_bytes(Layer::FIRST), 0);
+        let (canary, sealed) =
+            UnprovenCanary::build(keys, geometry, rng, &mut batch.onions[start..])?;
+        batch.entries.extend(canary.shards_at(Layer::FIRST));
+        batch.checked.take_all(canary.shards_at(geometry.seal_layer()), &sealed);
+        batch.canaries.push(canary);
+        Some(())
+    }
+
+    fn add_noise(&mut self, geometry: Geometry, rng: &mut ErasingRng) -> Option<()> {
         let Self { keys, deposits, batch } = self;
         let layers = usize::from(geometry.layers());
         let deposit_bytes = geometry.deposit_bytes();

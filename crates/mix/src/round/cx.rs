@@ -13,6 +13,7 @@ use antiphon_wire::{
 use crate::buffers::BufferPool;
 use crate::circuits::{Circuits, Making};
 use crate::epoch_context::EpochContext;
+use crate::noise::UnprovenCanary;
 use crate::round::arriving::Arriving;
 use crate::round::gateway::Submissions;
 use crate::round::phase::Statements;
@@ -52,6 +53,7 @@ pub(super) struct Shared {
     pub(super) traffic: Traffic,
     pub(super) counts: RoundCounts,
     pub(super) circuits: Making,
+    pub(super) canaries: Vec<UnprovenCanary>,
     pub(super) tracer: Tracer,
 }
 

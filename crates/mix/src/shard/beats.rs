@@ -1,6 +1,10 @@
 //! The shard's part in beats: rounds hand their circuits over, peers and clients their cells.
 
-use antiphon_wire::{Announcement, CellBatch, Epoch, IdentityKey, Round, Timestamp};
+use antiphon_canaries::CanaryMessage;
+use antiphon_wire::{
+    Announcement, Blob, CellBatch, Decode as _, Encode as _, Epoch, IdentityKey, Round, Timestamp,
+    ToCoordinator,
+};
 
 use crate::beats::Place;
 use crate::circuits::Circuits;
@@ -17,6 +21,7 @@ impl Shard {
         let place = Place {
             identities: context.identities.clone(),
             me: context.me,
+            identity: context.identity.clone(),
             cells_per_client: 2 * u32::from(context.epoch.parameters().pairs_per_client),
             layers: context.epoch.geometry().layers(),
         };
@@ -55,6 +60,22 @@ impl Shard {
         cells: &[u8],
     ) {
         self.beats.on_client(now, from, beat, cells);
+    }
+
+    /// The coordinator hands on what a shard has said about cells. It is believed for nothing of it.
+    pub(super) fn hear_of_cells(&mut self, message: &Blob) {
+        if let Ok(message) = CanaryMessage::from_bytes(&message.0) {
+            self.beats.hear(&message);
+        }
+    }
+
+    /// Tells the coordinator what all others are to hear about cells. Without one it is lost, and with it what would
+    /// have come of it.
+    pub(super) fn speak_of_cells(&mut self) {
+        for message in self.beats.say() {
+            let message = Blob(message.to_bytes());
+            self.say(ToCoordinator::Canary { message });
+        }
     }
 
     /// Tells a client that has just linked whose beats run.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use antiphon_canaries::Print;
 use antiphon_onion::{BeatContext, ErasingRng, backward_cells, forward_cells};
 use antiphon_wire::{Layer, ShardIndex};
 use bytes::Bytes;
@@ -21,6 +22,8 @@ pub(crate) struct CellJob {
     pub(crate) cells: Buffer,
     /// Places of cells that did not come: filled at random, once.
     pub(crate) missing: Vec<Range<usize>>,
+    /// Whether somebody watches over the cells.
+    pub(crate) is_watched: bool,
     pub(crate) rng: ErasingRng,
     pub(crate) pool: BufferPool,
 }
@@ -43,11 +46,24 @@ pub(crate) struct MovedCells {
     pub(crate) stop: Stop,
     /// For whom they are. At home: all, in the order of the gateway's onions, for shard 0.
     pub(crate) batches: Vec<(ShardIndex, Bytes)>,
+    /// If somebody watches over the cells.
+    pub(crate) prints: Option<Prints>,
+}
+
+/// The first bytes of all cells at one stop, by the other shard.
+#[derive(Debug, Default)]
+pub(crate) struct Prints {
+    /// Those that came, or `None` where they were filled in. At the gateway, where clients' come, nothing.
+    pub(crate) came: Vec<(ShardIndex, Option<Vec<Print>>)>,
+    /// Those that go. At home nothing.
+    pub(crate) goes: Vec<(ShardIndex, Vec<Print>)>,
 }
 
 impl CellJob {
     pub(super) fn run(self) -> MovedCells {
-        let Self { context, stop, task, mut cells, missing, mut rng, pool } = self;
+        let came = self.is_watched.then(|| self.came());
+        let (cell, is_home) = (self.context.cell.bytes(), self.task.is_home());
+        let Self { context, stop, task, mut cells, missing, mut rng, pool, .. } = self;
         for place in missing {
             rng.fill_bytes(&mut cells[place]);
         }
@@ -76,7 +92,39 @@ impl CellJob {
                 mover.cut(back, table.starts())
             }
         };
-        MovedCells { context, stop, batches }
+        let prints = came.map(|came| {
+            let prints = |(to, bytes): &(ShardIndex, Bytes)| (*to, Print::of_all(bytes, cell));
+            let goes = if is_home { Vec::new() } else { batches.iter().map(prints).collect() };
+            Prints { came, goes }
+        });
+        MovedCells { context, stop, batches, prints }
+    }
+
+    /// The prints of what came from each shard, before anything is filled in.
+    fn came(&self) -> Vec<(ShardIndex, Option<Vec<Print>>)> {
+        let cell = self.context.cell.bytes();
+        let of = |(from, range): (ShardIndex, Range<usize>)| {
+            let place = range.start * cell..range.end * cell;
+            let came = !self.missing.contains(&place);
+            (from, came.then(|| Print::of_all(&self.cells[place], cell)))
+        };
+        self.task.senders().map_or_else(Vec::new, |starts| groups(starts).map(of).collect())
+    }
+}
+
+impl Task {
+    /// The first cell of each shard that cells come from, and one more at the end; `None` at the gateway.
+    fn senders(&self) -> Option<&[u32]> {
+        match self {
+            Self::There(Layer(0), _) => None,
+            Self::There(_, table) => Some(table.starts()),
+            Self::Exchange(_, table) => Some(table.starts()),
+            Self::Back(_, table) => Some(table.receivers()),
+        }
+    }
+
+    fn is_home(&self) -> bool {
+        matches!(self, Self::Back(Layer(0), _))
     }
 }
 

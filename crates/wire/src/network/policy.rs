@@ -45,6 +45,9 @@ pub struct Policy {
     /// The suite that every epoch's onions are of. No coordinator chooses it: one suite sends more, the other
     /// promises less.
     pub suite: Suite,
+    /// Canaries that each shard makes in every round with beats, two onions each: by them it is found who garbles
+    /// cells. No coordinator chooses it, whose own shards they may be.
+    pub canaries: u8,
     /// `true` if operators with more than `malicious_ppm` of the weight are meant to be in the network: none
     /// of them is ever counted as malicious.
     pub trusts_heavy_operators: bool,
@@ -59,7 +62,7 @@ impl Default for Policy {
 impl Policy {
     /// f = 0.2; epsilon = ln 2 and delta = 1e-6 over K = 1000; as many attempts; one pair a client; 14
     /// mixing hops; a round a second at most, and 4 early ones an hour, 24 a day; epochs of six hours and deadlines of half a minute at
-    /// most; suite 1. The total over a year is 0.3: five equal operators keep it with 14 hops, a round a second and all
+    /// most; suite 1; one canary a shard and round. The total over a year is 0.3: five equal operators keep it with 14 hops, a round a second and all
     /// attempts used up.
     pub const DEFAULT: Self = Self {
         malicious_ppm: 200_000,
@@ -77,11 +80,15 @@ impl Policy {
         longest_epoch_s: 6 * 60 * 60,
         longest_deadline_ms: 30_000,
         suite: Suite::Classic,
+        canaries: 1,
         trusts_heavy_operators: false,
     };
 
     /// The most pairs that any policy may allow, so that the bytes of a round stay bounded.
     pub const MOST_PAIRS: u8 = 16;
+
+    /// The most canaries that any policy may ask for: whoever judges hears of no more of a shard in a round.
+    pub const MOST_CANARIES: u8 = 8;
 
     /// Refuses values outside the ranges for which the figures can be computed.
     pub(super) fn check(&self) -> Result<(), NetworkFileError> {
@@ -102,6 +109,7 @@ impl Policy {
         within("total_over_days", self.total_over_days, 1..=36_500)?;
         within("attempts", self.attempts, 1..=1_000_000)?;
         within("most_pairs", self.most_pairs, 1..=Self::MOST_PAIRS)?;
+        within("canaries", self.canaries, 0..=Self::MOST_CANARIES)?;
         within("least_mixing_hops", self.least_mixing_hops, 2..=99)?;
         within("early_rounds_an_hour", self.early_rounds_an_hour, 0..=1000)?;
         within("early_rounds_a_day", self.early_rounds_a_day, 0..=1000)?;
@@ -126,6 +134,7 @@ impl Policy {
         self.longest_epoch_s.encode(bytes);
         self.longest_deadline_ms.encode(bytes);
         bytes.push(self.suite.number());
+        self.canaries.encode(bytes);
         bytes.push(u8::from(self.trusts_heavy_operators));
     }
 }

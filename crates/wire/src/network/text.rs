@@ -34,6 +34,7 @@ struct RawPolicy {
     longest_epoch_s: u32,
     longest_deadline_ms: u32,
     suite: u8,
+    canaries: u8,
     operators_above_malicious: Option<String>,
 }
 
@@ -56,6 +57,7 @@ impl Default for RawPolicy {
             longest_epoch_s: policy.longest_epoch_s,
             longest_deadline_ms: policy.longest_deadline_ms,
             suite: policy.suite.number(),
+            canaries: policy.canaries,
             operators_above_malicious: None,
         }
     }
@@ -92,6 +94,7 @@ impl RawPolicy {
             longest_epoch_s: self.longest_epoch_s,
             longest_deadline_ms: self.longest_deadline_ms,
             suite,
+            canaries: self.canaries,
             trusts_heavy_operators,
         })
     }

@@ -22,6 +22,7 @@ early_rounds_a_day = 11
 longest_epoch_s = 7200
 longest_deadline_ms = 9000
 suite = 2
+canaries = 5
 operators_above_malicious = "are trusted"
 
 [[operator]]
@@ -58,6 +59,7 @@ fn a_file_says_what_it_says() {
         longest_epoch_s: 7200,
         longest_deadline_ms: 9000,
         suite: Suite::Hybrid,
+        canaries: 5,
         trusts_heavy_operators: true,
     };
     assert_eq!(network.policy, policy);
@@ -75,7 +77,7 @@ fn the_id_of_a_file_stays_what_it_is() {
     assert_eq!(hex::encode(id.0), SAMPLE_ID);
 }
 
-const SAMPLE_ID: &str = "5ff6541fa796b73e15ea9e79e699a7b3c16638ce5910a39ddf1099628af86c6e";
+const SAMPLE_ID: &str = "5640143e17448c3be2c26f770559b8e26ac4f97582011b837ba19b9d97e765cc";
 
 #[test]
 fn layout_and_spelt_out_defaults_do_not_change_the_id() {
@@ -115,6 +117,7 @@ fn any_change_of_policy_name_key_weight_or_order_changes_the_id() {
         ("7200", "7201"),
         ("9000", "9001"),
         ("suite = 2", "suite = 1"),
+        ("canaries = 5", "canaries = 4"),
         ("Alder", "Ash"),
         (KEY, OTHER_KEY),
         ("weight = 3", "weight = 4"),
@@ -148,6 +151,7 @@ fn what_makes_no_sense_is_refused_by_name() {
         ("7200", "0", "policy.longest_epoch_s"),
         ("9000", "3600001", "policy.longest_deadline_ms"),
         ("suite = 2", "suite = 3", "`policy.suite` is 3"),
+        ("canaries = 5", "canaries = 9", "`policy.canaries` is 9"),
         ("are trusted", "are fine", "policy.operators_above_malicious"),
         ("= 16", "= 1", "policy.least_mixing_hops"),
         ("= 16", "= 100", "policy.least_mixing_hops"),

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use antiphon_canaries::Canary;
 use antiphon_wire::{Announcement, Blob, RoundOutcome, Timestamp, ToClient};
 
 use crate::circuits::Circuits;
@@ -48,7 +49,8 @@ impl Replying {
         match origin {
             Origin::Gateway => {
                 cx.answer_clients(&batches);
-                cx.leave_circuits(*self.deadlines.announcement(), self.outcome);
+                let canaries = cx.prove_canaries(&batches);
+                cx.leave_circuits(*self.deadlines.announcement(), self.outcome, canaries);
                 cx.end(self.outcome, self.deadlines.opened())
             }
             Origin::Layer(layer) => {
@@ -66,7 +68,12 @@ impl Replying {
 impl Cx<'_> {
     /// Hands over what the round leaves behind for its beats, if it has any. They run where all keys were released,
     /// whatever became of the round at this shard.
-    fn leave_circuits(&mut self, announcement: Announcement, outcome: RoundOutcome) {
+    fn leave_circuits(
+        &mut self,
+        announcement: Announcement,
+        outcome: RoundOutcome,
+        canaries: Vec<Option<Canary>>,
+    ) {
         let released = self.shared.statements.released();
         if announcement.beats.is_classic() || released.len() < self.context.shards() {
             debug_assert!(announcement.beats.is_classic() || outcome != RoundOutcome::Delivered);
@@ -75,7 +82,20 @@ impl Cx<'_> {
         let tables = self.shared.circuits.finish(self.geometry().layers());
         let tables = tables.filter(|_| outcome == RoundOutcome::Delivered);
         let clients = self.shared.submissions.clients().collect();
-        self.outputs.circuits = Some(Circuits { announcement, tables, released, clients });
+        let circuits = Circuits { announcement, tables, released, clients, canaries };
+        self.outputs.circuits = Some(circuits);
+    }
+
+    /// The canaries that the round has answered as it has to: the last replies are theirs. What else of them was
+    /// not set up cleanly, and says nothing of anybody.
+    fn prove_canaries(&mut self, batches: &[Batch]) -> Vec<Option<Canary>> {
+        let canaries = std::mem::take(&mut self.shared.canaries);
+        let body_bytes = self.geometry().body_bytes();
+        let bodies: usize = batches.iter().map(|batch| batch.bytes.len() / body_bytes).sum();
+        let replies = batches.iter().flat_map(|batch| batch.bytes.chunks_exact(body_bytes));
+        let theirs: Vec<_> = replies.skip(bodies.saturating_sub(2 * canaries.len())).collect();
+        let proven = canaries.into_iter().zip(theirs.chunks(2));
+        proven.map(|(canary, replies)| canary.prove(&replies.concat())).collect()
     }
 
     fn answer_clients(&mut self, batches: &[Batch]) {

@@ -80,7 +80,8 @@ impl Submitting {
         cx.shared.counts.noise_onions = noise.entries.len() as u32;
         cx.shared.tracer.noise_took(noise.took);
         let entries = submissions.take_entries();
-        let NoiseBatch { entries: noise_entries, onions: noise, checked, .. } = noise;
+        let NoiseBatch { entries: noise_entries, onions: noise, checked, canaries, .. } = noise;
+        cx.shared.canaries = canaries;
         let own = Own::new(checked, cx.context.shards());
         cx.depart(Departing::Gateway { entries, noise_entries, noise });
         Phase::Leaving(Leaving { deadlines, next: first, undecided, own })

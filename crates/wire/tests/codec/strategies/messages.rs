@@ -71,6 +71,7 @@ pub(crate) fn to_coordinator() -> impl Strategy<Value = ToCoordinator> {
         (epoch(), blob()).prop_map(|(epoch, reason)| ToCoordinator::Refuse { epoch, reason }),
         (epoch(), round()).prop_map(|(epoch, round)| ToCoordinator::Ready { epoch, round }),
         digest().prop_map(|digest| ToCoordinator::AskContribution { digest }),
+        blob().prop_map(|message| ToCoordinator::Canary { message }),
         (epoch(), round(), round_outcome(), round_counts()).prop_map(
             |(epoch, round, outcome, counts)| {
                 ToCoordinator::Ended { epoch, round, outcome, counts }
@@ -115,6 +116,7 @@ pub(crate) fn to_shard() -> impl Strategy<Value = ToShard> {
         Just(ToShard::Resign),
         epoch().prop_map(|epoch| ToShard::Show { epoch }),
         any::<u64>().prop_map(|number| ToShard::Beat { number }),
+        blob().prop_map(|message| ToShard::Canary { message }),
     ]
 }
 
