@@ -8,6 +8,7 @@ mod crashes;
 mod delays;
 mod early;
 mod election;
+mod garblers;
 mod keys;
 mod lists;
 mod members;
