@@ -111,6 +111,13 @@ fn on_shards(status: &Status) -> Vec<Advice> {
                 seconds(ahead)
             )));
         }
+        if shard.standing == "garbles" {
+            advice.push(Advice::care(format!(
+                "{name} garbled cells and sits out {} epochs. Ask its operator why; a shard that is mended comes back at \
+                 once under a new identity.",
+                shard.sits_out
+            )));
+        }
         if shard.standing == "suspended" {
             advice.push(Advice::care(format!(
                 "{name} sits out {} epochs, since it failed in one. Its log says why; it comes back by itself.",
@@ -229,6 +236,10 @@ mod tests {
             (
                 |status| status.shards[0].standing = "suspended".to_owned(),
                 "cdcdcdcdcdcd of beta sits out",
+            ),
+            (
+                |status| status.shards[0].standing = "garbles".to_owned(),
+                "cdcdcdcdcdcd of beta garbled cells and sits out",
             ),
             (|status| status.epoch = None, "No epoch runs yet."),
         ] {

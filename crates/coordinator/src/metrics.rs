@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use antiphon_coordinator_core::Status;
 use antiphon_process::metrics::coordinator::{
-    ACCEPTED, CLOCK_AHEAD, CLOCK_BEHIND, CONDUCT, EPOCH, EPOCH_END, EPOCH_LAST_ROUND, EPOCH_LAYERS,
-    EPOCH_SHARDS, EPOCHS, FAILED, FILTER_BYTES, FILTERS, HALF_OPEN, LEADS, LINKS_HELD, ONIONS,
-    QUORUM_MARGIN, QUORUM_WEIGHT, REFUSED, REGISTRATIONS_REFUSED, ROUND, ROUND_SHARE, ROUND_TIME,
-    ROUNDS, ROUNDS_ABORTED, ROUNDS_OPEN, ROUNDS_OPENED, SHARDS, SHARDS_BY_STANDING, SUSPENSIONS,
-    TERM,
+    ACCEPTED, CANARIES_BROKEN, CANARY_CELLS, CLOCK_AHEAD, CLOCK_BEHIND, CONDUCT, EPOCH, EPOCH_END,
+    EPOCH_LAST_ROUND, EPOCH_LAYERS, EPOCH_SHARDS, EPOCHS, FAILED, FILTER_BYTES, FILTERS, HALF_OPEN,
+    LEADS, LINKS_HELD, NAMED, ONIONS, QUORUM_MARGIN, QUORUM_WEIGHT, REFUSED, REGISTRATIONS_REFUSED,
+    ROUND, ROUND_SHARE, ROUND_TIME, ROUNDS, ROUNDS_ABORTED, ROUNDS_OPEN, ROUNDS_OPENED, SHARDS,
+    SHARDS_BY_STANDING, SUSPENSIONS, TERM,
 };
 use antiphon_process::metrics::labels::{
-    Cause, Conduct, CoordinatorEndpoint, Ending, Extreme, Fate, Label as _, Origin, Refusal,
+    Cause, Conduct, CoordinatorEndpoint, Ending, Extreme, Fate, Label as _, Lost, Origin, Refusal,
     Registration, Standing, Weight,
 };
 use antiphon_transport::{Endpoint, ServerStats};
@@ -36,6 +36,12 @@ pub(crate) fn record(notice: &Notice) {
         Notice::EpochBroken { .. } => EPOCHS.add(Fate::Broken, 1),
         Notice::EpochPublished { .. } => EPOCHS.add(Fate::Published, 1),
         Notice::ShardSuspended { .. } => SUSPENSIONS.add((), 1),
+        Notice::CellsJudged { canaries, garbled, lost, .. } => {
+            CANARIES_BROKEN.add((), (*canaries).into());
+            CANARY_CELLS.add(Lost::Garbled, (*garbled).into());
+            CANARY_CELLS.add(Lost::Late, (*lost).into());
+        }
+        Notice::ShardNamed { .. } => NAMED.add((), 1),
         Notice::ShardRejected { .. } => REGISTRATIONS_REFUSED.add(Registration::Rejected, 1),
         _ => {}
     }

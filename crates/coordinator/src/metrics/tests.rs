@@ -43,6 +43,8 @@ fn what_the_coordinator_tells_is_counted_and_names_no_shard() {
         Notice::EpochBroken { epoch: Epoch(1), reason: "x".to_owned() },
         Notice::ShardSuspended { shard, epochs: 1, reason: "x".to_owned() },
         Notice::ShardRejected { shard, reason: "x".to_owned() },
+        Notice::CellsJudged { canaries: 3, garbled: 4, lost: 2, late: vec![shard] },
+        Notice::ShardNamed { shard, operator: "beta".to_owned(), epochs: 64 },
         Notice::RoundEnded(RoundReport {
             epoch: Epoch(1),
             round: Round(7),
@@ -67,6 +69,10 @@ fn what_the_coordinator_tells_is_counted_and_names_no_shard() {
         "epochs_total{what=\"failed\"} 1",
         "epochs_total{what=\"broken\"} 1",
         "suspensions_total 1",
+        "canaries_broken_total 3",
+        "canary_cells_total{lost=\"garbled\"} 4",
+        "canary_cells_total{lost=\"late\"} 2",
+        "shards_named_total 1",
         "shards 5",
         "shards_by_standing{standing=\"suspended\"} 1",
         "shards_by_standing{standing=\"released\"} 0",
@@ -94,7 +100,7 @@ fn every_conduct_and_standing_of_a_status_has_a_label() {
     for conduct in ["going", "resuming", "broken", "stopped", "standby"] {
         assert!(Conduct::VALUES.contains(&conduct), "{conduct}");
     }
-    for standing in ["leaving", "released", "suspended", "in_epoch", "waiting"] {
+    for standing in ["leaving", "released", "suspended", "garbles", "in_epoch", "waiting"] {
         assert!(Standing::VALUES.contains(&standing), "{standing}");
     }
 }

@@ -2,12 +2,13 @@
 
 use super::catalogue;
 use super::labels::{
-    Cause, Conduct, CoordinatorEndpoint, Ending, Extreme, Fate, Origin, Refusal, Registration,
-    Standing, Weight,
+    Cause, Conduct, CoordinatorEndpoint, Ending, Extreme, Fate, Lost, Origin, Refusal,
+    Registration, Standing, Weight,
 };
 use super::shard::ROUND_BUCKETS;
 
 const SIGNED: &str = "Every shard signs how its round ended, and tells all others.";
+const SIGNED_ABOUT_CELLS: &str = "Every shard is told what all others sign about cells. Canaries carry nobody's messages, and their number is public.";
 const LINKS: &str =
     "Whoever watches the port counts its links and attempts, and sees which are closed.";
 const IN_DOCUMENTS: &str = "It follows from documents that everybody can read.";
@@ -64,6 +65,12 @@ catalogue! {
         "Weight present beyond what an epoch takes; below 0, no epoch can be planned", OF_SHARDS;
     SUSPENSIONS: Counter<()> = "antiphon_coordinator_suspensions_total", "suspensions",
         "Suspensions of shards", OF_SHARDS;
+    CANARIES_BROKEN: Counter<()> = "antiphon_coordinator_canaries_broken_total", "canaries",
+        "Canaries that their makers opened, since cells of theirs came back broken", SIGNED_ABOUT_CELLS;
+    CANARY_CELLS: Counter<Lost> = "antiphon_coordinator_canary_cells_total", "cells",
+        "Cells of these canaries that did not come home, by what became of them", SIGNED_ABOUT_CELLS;
+    NAMED: Counter<()> = "antiphon_coordinator_shards_named_total", "shards",
+        "Shards that were named for garbling cells", SIGNED_ABOUT_CELLS;
     CLOCK_BEHIND: Gauge<()> = "antiphon_coordinator_clock_behind_seconds", "seconds",
         "How far this coordinator's clock is behind those of most shards; 0 within two seconds", OF_SHARDS;
     CLOCK_AHEAD: Gauge<Extreme> = "antiphon_coordinator_shard_clock_ahead_seconds", "seconds",

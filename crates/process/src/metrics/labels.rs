@@ -287,10 +287,22 @@ label! {
         Waiting = "waiting",
         /// It sits out.
         Suspended = "suspended",
+        /// It sits out, since it was named for garbling cells.
+        Garbles = "garbles",
         /// It leaves at the next hand-over.
         Leaving = "leaving",
         /// It has left.
         Released = "released",
+    }
+}
+
+label! {
+    /// What became of a canary's cell that did not come home.
+    Lost = "lost" {
+        /// It was changed on the way.
+        Garbled = "garbled",
+        /// Its batch was late, or a shard said nothing.
+        Late = "late",
     }
 }
 
