@@ -13,6 +13,7 @@ mod watching;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use antiphon_canaries::CanaryMessage;
 use antiphon_onion::ErasingRng;
@@ -199,11 +200,16 @@ impl Beats {
         self.rounds.values_mut().for_each(|beats| beats.client_left(client));
     }
 
-    /// Cells have been moved at a stop.
-    pub(crate) fn on_moved(&mut self, moved: MovedCells, out: &mut VecDeque<Output>) {
+    /// Cells have been moved at a stop, which took so much computing time.
+    pub(crate) fn on_moved(
+        &mut self,
+        moved: MovedCells,
+        took: Duration,
+        out: &mut VecDeque<Output>,
+    ) {
         let (epoch, round) = (moved.context.epoch, moved.context.round);
         if let Some((beats, _)) = self.of(epoch, round) {
-            beats.on_moved(moved, out);
+            beats.on_moved(moved, took, out);
         }
     }
 

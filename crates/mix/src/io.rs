@@ -1,6 +1,7 @@
 //! Inputs and outputs of a shard.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{
@@ -279,5 +280,9 @@ pub enum Notice {
         filled: u64,
         /// Batches of other shards that did not come whole in time.
         late: u32,
+        /// Times that the cipher went over a cell here.
+        ciphered: u64,
+        /// Computing time of this, and of moving the cells.
+        cpu: Duration,
     },
 }

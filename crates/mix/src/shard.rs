@@ -273,7 +273,7 @@ impl Shard {
                     }
                 });
             }
-            Done::Cells(moved) => self.beats.on_moved(*moved, &mut self.outputs),
+            Done::Cells(moved) => self.beats.on_moved(*moved, took, &mut self.outputs),
             Done::NoiseGoesOn(mut job) => {
                 job.add_time(took);
                 self.build_noise(job);

@@ -57,7 +57,7 @@ fn record(notice: &Notice) {
             }
         }
         Notice::RoundTraced(trace) => crate::metrics::round_traced(trace),
-        Notice::BeatEnded { round, beat, filled, late } => {
+        Notice::BeatEnded { round, beat, filled, late, .. } => {
             crate::metrics::beat_ended(*filled, *late);
             tracing::debug!(%round, beat, filled, late, "beat ended");
         }

@@ -1,6 +1,7 @@
 //! One beat on its way through a shard.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use antiphon_wire::{ShardIndex, Timestamp};
 
@@ -20,6 +21,10 @@ pub(crate) struct Passage {
     filled_bytes: usize,
     /// Batches of other shards that did not come in time.
     pub(crate) late: u32,
+    /// Times that the cipher went over a cell.
+    pub(crate) ciphered: u64,
+    /// Computing time of moving cells.
+    pub(crate) cpu: Duration,
 }
 
 /// How far a beat is at one stop.
@@ -55,7 +60,8 @@ impl Passage {
             };
             AtStop::Open(Inbound::new(starts, cell))
         });
-        Self { beat, stops: stops.collect(), filled_bytes: 0, late: 0 }
+        let (late, ciphered, cpu) = (0, 0, Duration::ZERO);
+        Self { beat, stops: stops.collect(), filled_bytes: 0, late, ciphered, cpu }
     }
 
     /// Cells of this size that did not come in time.

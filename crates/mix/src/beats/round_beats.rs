@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use antiphon_canaries::Canary;
 use antiphon_onion::{BeatContext, CellBytes, ErasingRng};
@@ -226,11 +227,19 @@ impl RoundBeats {
         CellJob { context, stop, task, cells, missing, is_watched, rng, pool }
     }
 
-    pub(crate) fn on_moved(&mut self, moved: MovedCells, out: &mut VecDeque<Output>) {
-        let MovedCells { context: BeatContext { beat, .. }, stop, batches, prints } = moved;
+    pub(crate) fn on_moved(
+        &mut self,
+        moved: MovedCells,
+        took: Duration,
+        out: &mut VecDeque<Output>,
+    ) {
+        let MovedCells { context: BeatContext { beat, .. }, stop, batches, prints, ciphered } =
+            moved;
         // Its successor may have taken over meanwhile.
         let Some(passage) = self.passages.get_mut(&beat) else { return };
         passage.done(stop);
+        passage.ciphered += ciphered;
+        passage.cpu += took;
         if let (Some(watching), Some(prints)) = (&mut self.watching, prints) {
             watching.moved(beat, &self.schedule, stop, prints);
         }
@@ -240,8 +249,10 @@ impl RoundBeats {
         }
         let (round, cell) = (self.announcement().round, self.cell.bytes());
         for (beat, passage) in self.passages.extract_if(.., |_, passage| passage.is_over()) {
-            let (filled, late) = (passage.filled(cell), passage.late);
-            out.push_back(Output::Notice(Notice::BeatEnded { round, beat, filled, late }));
+            let Passage { late, ciphered, cpu, .. } = passage;
+            let filled = passage.filled(cell);
+            let ended = Notice::BeatEnded { round, beat, filled, late, ciphered, cpu };
+            out.push_back(Output::Notice(ended));
         }
         let under_way = self.passages.keys().next().copied().unwrap_or(self.next);
         if let Some(watching) = &mut self.watching {

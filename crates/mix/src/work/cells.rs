@@ -48,6 +48,8 @@ pub(crate) struct MovedCells {
     pub(crate) batches: Vec<(ShardIndex, Bytes)>,
     /// If somebody watches over the cells.
     pub(crate) prints: Option<Prints>,
+    /// Times that the cipher went over a cell.
+    pub(crate) ciphered: u64,
 }
 
 /// The first bytes of all cells at one stop, by the other shard.
@@ -68,6 +70,7 @@ impl CellJob {
             rng.fill_bytes(&mut cells[place]);
         }
         let mut mover = Mover { cell: context.cell.bytes(), rng, pool };
+        let ciphered = task.ciphered();
         let batches = match task {
             Task::There(layer, table) => {
                 let mut out = mover.gather(&cells, table.slots());
@@ -97,7 +100,7 @@ impl CellJob {
             let goes = if is_home { Vec::new() } else { batches.iter().map(prints).collect() };
             Prints { came, goes }
         });
-        MovedCells { context, stop, batches, prints }
+        MovedCells { context, stop, batches, prints, ciphered }
     }
 
     /// The prints of what came from each shard, before anything is filled in.
@@ -125,6 +128,15 @@ impl Task {
 
     fn is_home(&self) -> bool {
         matches!(self, Self::Back(Layer(0), _))
+    }
+
+    /// Times that the cipher goes over a cell: at layer L on the way there and back.
+    fn ciphered(&self) -> u64 {
+        let keys = match self {
+            Self::There(_, table) | Self::Back(_, table) => table.keys().len(),
+            Self::Exchange(_, table) => 2 * table.keys().len(),
+        };
+        keys as u64
     }
 }
 
