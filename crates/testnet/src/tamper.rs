@@ -1,7 +1,7 @@
 //! Shards that misbehave on purpose, for demonstrations and tests of what is done about them.
 
 use antiphon_mix::Output;
-use antiphon_wire::{BatchHeader, Digest, Direction, Layer, Round, SignedHeader};
+use antiphon_wire::{BatchHeader, CellBatch, Digest, Direction, Layer, Round, SignedHeader};
 use ed25519_dalek::SigningKey;
 use rand::{Rng, RngExt as _};
 
@@ -21,6 +21,9 @@ pub struct OutgoingBatch {
 pub trait Tamper: Send {
     /// Changes a batch before it is signed and sent.
     fn outgoing(&mut self, batch: &mut OutgoingBatch);
+
+    /// Changes the cells of a beat before they are sent. They stay as many as they are.
+    fn cells(&mut self, _batch: &CellBatch, _cells: &mut [u8]) {}
 }
 
 impl OutgoingBatch {
@@ -46,6 +49,11 @@ pub(crate) fn tampering(
             tamper.outgoing(&mut batch);
             let header = batch.sign(&identity);
             Output::Batch { to, header, bytes: batch.bytes.into(), item_bytes }
+        }
+        Output::Cells { to, batch, bytes, item_bytes } => {
+            let mut cells = bytes.to_vec();
+            tamper.cells(&batch, &mut cells);
+            Output::Cells { to, batch, bytes: cells.into(), item_bytes }
         }
         other => other,
     }
