@@ -25,7 +25,8 @@ use circuits::{Secrets, Tally};
 pub use evidence::EvidenceError;
 pub(crate) use evidence::check as check_evidence;
 use gateway_clock::GatewayClock;
-use timetable::{Departure, departure_after, departure_of, due_at, made_at};
+use timetable::made_at;
+pub use timetable::{Departure, departure_after, departure_of, due_at};
 
 /// Rounds held at most: those whose beats run or ran last, and those of which it is not known yet whether theirs
 /// will.

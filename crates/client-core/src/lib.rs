@@ -17,7 +17,7 @@ mod round_refusal;
 mod schedule;
 
 pub use antiphon_onion::EntropySource;
-pub use beats::EvidenceError;
+pub use beats::{Departure, EvidenceError, departure_after, departure_of, due_at};
 pub use checkpoint::{Checkpoint, CircuitMark, RoundMark};
 pub use client::{Client, ClientConfig};
 pub use clock::CLOCK_SLACK_MS;

@@ -14,13 +14,31 @@ use antiphon_testnet::THREAD_NAMES;
 /// threads of the network and of the harness live as long as they do.
 const EVERY: Duration = Duration::from_millis(200);
 
+/// Names of the network's threads that serve its links; all others of its threads compute.
+const LINK_THREADS: &str = "antiphon-net";
+
 /// Seconds of processor time, by who used it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct CpuSeconds {
     /// Seconds of the network's threads.
     pub(crate) server: f64,
+    /// Those of them that the links took.
+    pub(crate) links: f64,
     /// Seconds of all other threads.
     pub(crate) client: f64,
+}
+
+/// What was used between the marks.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct CpuUse {
+    /// Over the whole time.
+    pub(crate) all: CpuSeconds,
+    /// Beats that began in that time.
+    pub(crate) beats: u64,
+    /// Seconds of the network's links in those of them during which no round ran.
+    pub(crate) quiet_links: f64,
+    /// Number of those.
+    pub(crate) quiet_beats: u64,
 }
 
 /// Reason for which processor time is not known.
@@ -28,10 +46,18 @@ pub(crate) struct CpuSeconds {
 #[error("this system does not say what each thread costs (/proc/self/task/*/schedstat: {0})")]
 pub(crate) struct NoCpuTimes(String);
 
+/// Whose thread it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Client = 0,
+    Links = 1,
+    Work = 2,
+}
+
 /// One thread as the system shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Thread {
-    server: bool,
+    part: Part,
     /// Nanoseconds on a processor so far.
     ran_ns: u64,
 }
@@ -41,7 +67,7 @@ struct Thread {
 struct Tally {
     /// By thread number: what it had used when first seen, and at the last look.
     threads: BTreeMap<u64, (Thread, u64)>,
-    ended: [u64; 2],
+    ended: [u64; 3],
     looked: bool,
 }
 
@@ -54,7 +80,7 @@ impl Tally {
             match self.threads.get_mut(&number) {
                 // A smaller count is another thread under the same number.
                 Some((before, start)) if thread.ran_ns < before.ran_ns => {
-                    self.ended[usize::from(before.server)] += before.ran_ns - *start;
+                    self.ended[before.part as usize] += before.ran_ns - *start;
                     (*before, *start) = (thread, 0);
                 }
                 Some((before, _)) => *before = thread,
@@ -68,10 +94,10 @@ impl Tally {
     fn seconds(&self) -> CpuSeconds {
         let mut sums = self.ended;
         for (thread, start) in self.threads.values() {
-            sums[usize::from(thread.server)] += thread.ran_ns - start;
+            sums[thread.part as usize] += thread.ran_ns - start;
         }
-        let [client, server] = sums.map(|ns| ns as f64 / 1e9);
-        CpuSeconds { server, client }
+        let [client, links, work] = sums.map(|ns| ns as f64 / 1e9);
+        CpuSeconds { server: links + work, links, client }
     }
 }
 
@@ -82,13 +108,63 @@ pub(crate) enum Mark {
     Begin,
     /// Count no further from here on.
     End,
+    /// A round has opened.
+    Round,
+    /// No round runs any more.
+    Quiet,
+    /// A beat begins.
+    Beat,
+}
+
+/// What is counted from one mark to the next.
+#[derive(Debug, Default)]
+struct Counts {
+    tally: Tally,
+    counts: bool,
+    quiet: bool,
+    /// Seconds of links up to the beginning of a beat, if no round has run since.
+    since: Option<f64>,
+    so_far: CpuUse,
+}
+
+impl Counts {
+    /// Takes a mark, or a look without one.
+    fn take(
+        &mut self,
+        mark: Option<Mark>,
+        now: impl FnOnce() -> Result<BTreeMap<u64, Thread>, NoCpuTimes>,
+    ) -> Result<(), NoCpuTimes> {
+        self.counts |= mark == Some(Mark::Begin);
+        // Also at the end, so that what ran since the last look counts.
+        if self.counts {
+            self.tally.look(now()?);
+            self.so_far.all = self.tally.seconds();
+        }
+        match mark {
+            Some(Mark::Round) => (self.quiet, self.since) = (false, None),
+            Some(Mark::Quiet) => (self.quiet, self.since) = (true, None),
+            Some(Mark::Beat) if self.counts => self.beat(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn beat(&mut self) {
+        self.so_far.beats += 1;
+        let links = self.so_far.all.links;
+        if let Some(before) = self.since {
+            self.so_far.quiet_links += links - before;
+            self.so_far.quiet_beats += 1;
+        }
+        self.since = self.quiet.then_some(links);
+    }
 }
 
 /// Measures from one mark to the other.
 #[derive(Debug)]
 pub(crate) struct CpuMeter {
     marks: Sender<Mark>,
-    thread: JoinHandle<Result<CpuSeconds, NoCpuTimes>>,
+    thread: JoinHandle<Result<CpuUse, NoCpuTimes>>,
 }
 
 impl CpuMeter {
@@ -96,17 +172,12 @@ impl CpuMeter {
         let (marks, marked) = mpsc::channel();
         let meter = thread::Builder::new().name("load-meter".to_owned());
         let thread = meter.spawn(move || {
-            let mut tally = Tally::default();
-            let mut counts = false;
+            let mut counts = Counts::default();
             loop {
                 let mark = marked.recv_timeout(EVERY);
-                // Also at the end, so that what ran since the last look counts.
-                if counts || mark == Ok(Mark::Begin) {
-                    tally.look(threads()?);
-                }
-                counts |= mark == Ok(Mark::Begin);
+                counts.take(mark.ok(), threads)?;
                 if matches!(mark, Ok(Mark::End) | Err(RecvTimeoutError::Disconnected)) {
-                    return Ok(tally.seconds());
+                    return Ok(counts.so_far);
                 }
             }
         })?;
@@ -118,8 +189,8 @@ impl CpuMeter {
         self.marks.clone()
     }
 
-    /// Seconds that were used between the marks.
-    pub(crate) fn finish(self) -> Result<CpuSeconds, NoCpuTimes> {
+    /// What was used between the marks.
+    pub(crate) fn finish(self) -> Result<CpuUse, NoCpuTimes> {
         // It may have ended already.
         let _ = self.marks.send(Mark::End);
         self.thread.join().unwrap_or_else(|_| Err(NoCpuTimes("the meter failed".to_owned())))
@@ -151,7 +222,12 @@ fn threads() -> Result<BTreeMap<u64, Thread>, NoCpuTimes> {
 fn look_at(task: &Path) -> Option<Thread> {
     let name = fs::read_to_string(task.join("comm")).ok()?;
     let ran_ns = ran_ns(&fs::read_to_string(task.join("schedstat")).ok()?)?;
-    Some(Thread { server: name.starts_with(THREAD_NAMES), ran_ns })
+    let part = match name.starts_with(THREAD_NAMES) {
+        _ if name.starts_with(LINK_THREADS) => Part::Links,
+        true => Part::Work,
+        false => Part::Client,
+    };
+    Some(Thread { part, ran_ns })
 }
 
 /// The first figure of a `schedstat` file.
@@ -163,23 +239,47 @@ fn ran_ns(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn look(threads: &[(u64, bool, u64)]) -> BTreeMap<u64, Thread> {
-        threads
-            .iter()
-            .map(|&(number, server, ran_ns)| (number, Thread { server, ran_ns }))
-            .collect()
+    const CLIENT: Part = Part::Client;
+    const WORK: Part = Part::Work;
+
+    fn look(threads: &[(u64, Part, u64)]) -> BTreeMap<u64, Thread> {
+        threads.iter().map(|&(number, part, ran_ns)| (number, Thread { part, ran_ns })).collect()
     }
 
     #[test]
     fn threads_that_end_or_begin_are_counted() {
         let mut tally = Tally::default();
         let s = 1_000_000_000;
-        tally.look(look(&[(1, false, 5 * s), (2, true, s)]));
+        tally.look(look(&[(1, CLIENT, 5 * s), (2, WORK, s)]));
         assert_eq!(tally.seconds(), CpuSeconds::default());
         // 2 ends after another second, 3 begins and ends, 4 gets the number 3 again.
-        tally.look(look(&[(1, false, 6 * s), (2, true, 2 * s), (3, true, 7 * s)]));
-        tally.look(look(&[(1, false, 6 * s), (3, false, 4 * s)]));
-        assert_eq!(tally.seconds(), CpuSeconds { server: 1.0 + 7.0, client: 1.0 + 4.0 });
+        tally.look(look(&[(1, CLIENT, 6 * s), (2, WORK, 2 * s), (3, WORK, 7 * s)]));
+        tally.look(look(&[(1, CLIENT, 6 * s), (3, CLIENT, 4 * s)]));
+        let used = CpuSeconds { server: 1.0 + 7.0, links: 0.0, client: 1.0 + 4.0 };
+        assert_eq!(tally.seconds(), used);
+    }
+
+    #[test]
+    fn links_are_counted_for_beats_during_which_no_round_ran() {
+        let mut counts = Counts::default();
+        let s = 1_000_000_000;
+        let mut mark = |mark, links: u64| {
+            counts.take(Some(mark), || Ok(look(&[(1, Part::Links, links * s)]))).unwrap();
+            counts.so_far
+        };
+        mark(Mark::Beat, 1);
+        mark(Mark::Round, 2);
+        mark(Mark::Begin, 3);
+        mark(Mark::Beat, 10);
+        mark(Mark::Quiet, 20);
+        // In part, the beat before was a round's.
+        mark(Mark::Beat, 30);
+        mark(Mark::Beat, 31);
+        mark(Mark::Beat, 33);
+        mark(Mark::Round, 34);
+        let used = mark(Mark::Beat, 90);
+        assert_eq!((used.beats, used.quiet_beats, used.quiet_links), (5, 2, 3.0));
+        assert_eq!(used.all.links, 90.0 - 3.0);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The simulated clients' links: many clients on few connections.
 
+mod cells;
 mod client;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::arrivals::Arrivals;
+use crate::beats::Beats;
 use crate::builder::Builder;
 use crate::population::Population;
 use crate::window::{Window, WireBytes};
@@ -42,6 +44,7 @@ pub(crate) struct Shared {
     pub(crate) builder: Builder,
     arrivals: Arrivals,
     pub(crate) window: Window,
+    pub(crate) beats: Beats,
     /// The two newest epochs, the older first.
     epochs: watch::Sender<Vec<Arc<VerifiedEpoch>>>,
     limits: Limits,
@@ -125,6 +128,7 @@ impl Fleet {
         };
         let shared = Arc::new(Shared {
             builder,
+            beats: Beats::new(population.clone(), window.marks()),
             window,
             arrivals,
             epochs: watch::Sender::new(vec![Arc::clone(epoch)]),
@@ -249,6 +253,13 @@ impl Shared {
     /// Last words of a gateway that took no onions.
     pub(crate) fn refusal(&self) -> Option<String> {
         lock(&self.refusal).clone()
+    }
+
+    /// A round has ended everywhere. Unless another has opened meanwhile, nothing but beats goes on.
+    pub(crate) fn quiet_after(&self, round: Round) {
+        if self.opened.borrow().is_some_and(|open| open.round == round) {
+            self.window.quiet();
+        }
     }
 
     /// The last measured round is over.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_client::Coordinator;
+use antiphon_process::clock::SystemClock;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_testnet::EmbeddedNetwork;
 use antiphon_wire::{Geometry, GeometryError, Policy, Round};
@@ -19,7 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::builder::Builder;
 use crate::cpu::CpuMeter;
 use crate::documents::Documents;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Shared};
 use crate::memory::{self, MemoryNeeds, TooManyClients};
 use crate::observed::Observed;
 use crate::population::Population;
@@ -155,6 +156,7 @@ pub fn check_memory(
         links_per_connection: options.links_per_connection.into(),
         embedded: embedded.map(|(shards, _)| (shards.into(), 0)),
         rounds_in_flight: in_flight,
+        has_beats: false,
     };
     let available = memory::available().unwrap_or(u64::MAX);
     let least = options.least_ahead(in_flight);
@@ -276,11 +278,15 @@ impl Harness<'_> {
         for number in 0..self.options.all_rounds() {
             let round = Round(first.0 + number);
             self.progress.stage(Stage::Waiting { round: round.0, number });
+            if number == warmup {
+                fleet.shared.beats.measure(true);
+            }
             let book = measured.ended(round).await?;
-            if round == *last {
+            if round == *last && measured.is_classic() {
                 fleet.shared.close_window();
             }
             let ended = measured.conclude(round, book).await;
+            fleet.shared.quiet_after(round);
             fleet.shared.builder.release(round);
             if let Some(error) = fleet.shared.builder.failed() {
                 return Err(error.into());
@@ -290,7 +296,28 @@ impl Harness<'_> {
                 measured.add(ended);
             }
         }
+        if !measured.is_classic() {
+            self.beat_on(&fleet.shared, *last, measured.patience()).await;
+        }
         Ok(())
+    }
+
+    /// Lets the beats of the last measured round go on until the next round opens, and those that are under way then
+    /// come back. A network that opens no further round within `patience` has beats all the same.
+    async fn beat_on(&self, shared: &Shared, last: Round, patience: Duration) {
+        self.progress.stage(Stage::Beating);
+        let mut opened = shared.watch_opened();
+        let next = opened.wait_for(|open| open.is_some_and(|open| open.round > last));
+        // Whichever it is, what was measured by then counts.
+        let _ = timeout(patience, next).await;
+        shared.close_window();
+        shared.beats.measure(false);
+        // Each beat has a time by which it is over.
+        while shared.beats.settle(SystemClock::now()) > 0 {
+            sleep(LOOK).await;
+        }
+        // For the last shards to say so.
+        sleep(LOOK).await;
     }
 
     /// The network, if it is in this process.
@@ -330,6 +357,7 @@ impl Harness<'_> {
             links_per_connection: self.options.links_per_connection.into(),
             embedded: matches!(self.target, Target::Embedded(_)).then_some((shards, noise)),
             rounds_in_flight: in_flight,
+            has_beats: !epoch.parameters().beats.is_classic(),
         };
         // A system that does not say how much it has is taken at its word when it runs out.
         let available = memory::available().unwrap_or(u64::MAX);

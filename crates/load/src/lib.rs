@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod arrivals;
+mod beats;
 mod builder;
 mod cpu;
 mod documents;
@@ -30,4 +31,4 @@ pub use phases::{LayerPhases, Phases, Spread};
 pub use prepared::PrepareError;
 pub use progress::{Progress, Silent, Stage};
 pub use provenance::Provenance;
-pub use report::{Outcome, Report, Round};
+pub use report::{BeatsReport, Outcome, Report, Round};

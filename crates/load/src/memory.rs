@@ -15,6 +15,12 @@ const CONNECTION_BYTES: u64 = 128 << 10;
 const LAYER_COPIES: u64 = 6;
 /// Bytes that a shard keeps for each onion and layer to answer it: reply key, slot and order.
 const REPLY_STATE_BYTES: u64 = 32 + 16;
+/// Bytes that a shard keeps for each circuit and layer.
+const TABLE_BYTES: u64 = 36;
+/// Rounds whose circuits are kept at once: the one whose beats run, one whose last beats are under way, and one to come.
+const CIRCUIT_ROUNDS: u64 = 3;
+/// Bytes of one circuit's cells in both directions, made, under way and in links' buffers.
+const CELL_STATE_BYTES: u64 = 4 << 10;
 /// The process itself and all that does not grow with the clients, in bytes.
 const BASE_BYTES: u64 = 96 << 20;
 /// Bytes of a shard whatever its load: threads, links to peers, tables.
@@ -38,6 +44,8 @@ pub struct MemoryNeeds {
     pub embedded: Option<(u64, u64)>,
     /// Rounds of that network that may run at the same time, at least 1.
     pub rounds_in_flight: u64,
+    /// Beats follow its rounds.
+    pub has_beats: bool,
 }
 
 /// Refusal of a run that the machine has too little memory for.
@@ -65,14 +73,21 @@ impl MemoryNeeds {
     /// Bytes of a client's onions of one round: the message to the gateway and one reply key for each onion
     /// and layer, the keys of a meeting, and the book's entries.
     pub fn bytes_per_client_and_round(&self) -> u64 {
-        let onion = self.geometry.entry_bytes() as u64 + 32 * u64::from(self.geometry.layers());
-        self.onions_per_client * onion + 192
+        let keys = if self.has_beats { 2 } else { 1 };
+        let keys = keys * 32 * u64::from(self.geometry.layers());
+        self.onions_per_client * (self.geometry.entry_bytes() as u64 + keys) + 192
+    }
+
+    /// Bytes of a client's circuits of the rounds that it may have cells for, if there are beats, and of its cells.
+    fn bytes_of_circuits(&self) -> u64 {
+        let keys = CIRCUIT_ROUNDS * 32 * u64::from(self.geometry.layers());
+        if self.has_beats { self.onions_per_client * (keys + CELL_STATE_BYTES) } else { 0 }
     }
 
     /// Bytes of a client besides its onions.
     fn bytes_per_client(&self) -> u64 {
         let connection = CONNECTION_BYTES.div_ceil(self.links_per_connection.max(1));
-        let harness = LINK_BYTES + connection;
+        let harness = LINK_BYTES + connection + self.bytes_of_circuits();
         match self.embedded {
             None => harness,
             Some(_) => {
@@ -86,9 +101,11 @@ impl MemoryNeeds {
 
     /// Bytes of one onion of each running round that all shards together hold at the peak.
     fn bytes_per_onion_in_shards(&self) -> u64 {
-        self.rounds_in_flight
-            * (LAYER_COPIES * self.geometry.entry_bytes() as u64
-                + REPLY_STATE_BYTES * u64::from(self.geometry.layers()))
+        let layers = u64::from(self.geometry.layers());
+        let tables = if self.has_beats { CIRCUIT_ROUNDS * TABLE_BYTES * layers } else { 0 };
+        let state = REPLY_STATE_BYTES * layers;
+        let round = LAYER_COPIES * self.geometry.entry_bytes() as u64 + state;
+        self.rounds_in_flight * round + tables
     }
 
     fn fixed(&self) -> u64 {
@@ -167,6 +184,7 @@ mod tests {
             links_per_connection: 256,
             embedded: None,
             rounds_in_flight: 1,
+            has_beats: false,
         }
     }
 
@@ -198,6 +216,9 @@ mod tests {
         assert!(embedded.bytes(2) > needs(1000).bytes(2) + 5 * SHARD_BYTES);
         let overlapping = MemoryNeeds { rounds_in_flight: 4, ..embedded };
         assert!(overlapping.bytes(5) > embedded.bytes(5));
+        // Keys in the harness and tables in the shards, for each onion and layer.
+        let beats = MemoryNeeds { has_beats: true, ..embedded };
+        assert!(beats.bytes(2) - embedded.bytes(2) > 2 * 1000 * 15 * 3 * (32 + 36));
     }
 
     #[test]

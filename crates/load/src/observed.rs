@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use antiphon_coordinator::{Notice as CoordinatorNotice, RoundReport};
 use antiphon_mix::{Notice, RoundTrace};
@@ -19,6 +20,32 @@ struct Known {
     opened: BTreeMap<Round, Instant>,
     ended: BTreeMap<Round, RoundReport>,
     traces: BTreeMap<Round, Vec<RoundTrace>>,
+    beats: BTreeMap<(Round, u64), SeenBeats>,
+}
+
+/// Reports of shards on beats, added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SeenBeats {
+    /// Number of reports: one of each shard for each beat.
+    pub(crate) reports: usize,
+    /// Cells in whose place random ones went on.
+    pub(crate) filled: u64,
+    /// Batches that were late.
+    pub(crate) late: u64,
+    /// Times that the cipher went over a cell.
+    pub(crate) ciphered: u64,
+    /// Computing time.
+    pub(crate) cpu: Duration,
+}
+
+impl SeenBeats {
+    fn add(&mut self, other: &Self) {
+        self.reports += other.reports;
+        self.filled += other.filled;
+        self.late += other.late;
+        self.ciphered += other.ciphered;
+        self.cpu += other.cpu;
+    }
 }
 
 /// Listens for as long as it lives.
@@ -57,6 +84,19 @@ impl Observed {
         let known = lock(&self.known);
         let traces = known.traces.get(&round).map_or(0, Vec::len);
         known.ended.contains_key(&round) && traces >= self.shards
+    }
+
+    /// The reports on these beats of rounds, added up.
+    pub(crate) fn of_beats(&self, beats: &[(Round, u64)]) -> SeenBeats {
+        let known = lock(&self.known);
+        let mut sum = SeenBeats::default();
+        beats.iter().filter_map(|beat| known.beats.get(beat)).for_each(|seen| sum.add(seen));
+        sum
+    }
+
+    /// Number of shards that report.
+    pub(crate) fn shards(&self) -> usize {
+        self.shards
     }
 
     /// Takes what is known of a round, and forgets older ones.
@@ -98,6 +138,17 @@ async fn shard(mut notices: broadcast::Receiver<ShardNotice>, known: Arc<Mutex<K
         match notices.recv().await {
             Ok(ShardNotice::Machine(Notice::RoundTraced(trace))) => {
                 lock(&known).traces.entry(trace.round).or_default().push(trace);
+            }
+            Ok(ShardNotice::Machine(Notice::BeatEnded {
+                round,
+                beat,
+                filled,
+                late,
+                ciphered,
+                cpu,
+            })) => {
+                let seen = SeenBeats { reports: 1, filled, late: late.into(), ciphered, cpu };
+                lock(&known).beats.entry((round, beat)).or_default().add(&seen);
             }
             Ok(_) => {}
             Err(RecvError::Lagged(missed)) => tracing::warn!(missed, "traces lost"),

@@ -132,7 +132,7 @@ fn figures(report: &Report) -> Vec<(&'static str, String)> {
     let seconds = |ms: f64| format!("{:.2} s", ms / 1000.0);
     let unknown = || "not known".to_owned();
     let latency = report.latency_ms;
-    vec![
+    let mut figures = vec![
         ("median latency", latency.map_or_else(unknown, |found| seconds(found.p50))),
         ("slowest round", latency.map_or_else(unknown, |found| seconds(found.max))),
         ("rounds delivered", format!("{} of {}", report.delivered(), report.rounds.len())),
@@ -145,7 +145,24 @@ fn figures(report: &Report) -> Vec<(&'static str, String)> {
             "peeling, an onion and layer",
             report.peel_us_per_onion.map_or_else(unknown, |us| format!("{us:.1} µs")),
         ),
-    ]
+    ];
+    if let Some(beats) = &report.beats {
+        let cells = beats.latency_ms;
+        figures.extend([
+            ("median latency of cells", cells.map_or_else(unknown, |found| seconds(found.p50))),
+            ("slowest cell", cells.map_or_else(unknown, |found| seconds(found.max))),
+            (
+                "beats",
+                format!("{}, {:.1} s apart", beats.count, f64::from(beats.interval_ms) / 1000.0),
+            ),
+            ("cells lost", format!("{} of {}", beats.lost_cells, beats.cells)),
+            (
+                "an onion costs as much as",
+                beats.onion_to_cell.map_or_else(unknown, |times| format!("{times:.0} cells")),
+            ),
+        ]);
+    }
+    figures
 }
 
 /// All rounds as a table.
@@ -185,18 +202,19 @@ mod tests {
         let folder = folder.path().join("made/on/the/way");
         let written = write_page(&sample(), &folder).unwrap();
         let page = fs::read_to_string(folder.join("report.html")).unwrap();
-        assert_eq!(page.matches("<svg ").count(), 6);
-        assert_eq!(page.matches("<figure>").count(), 6);
+        assert_eq!(page.matches("<svg ").count(), 7);
+        assert_eq!(page.matches("<figure>").count(), 7);
         for outside in ["src=", "href=", "url(", "@import", "<script"] {
             assert!(!page.contains(outside), "{outside}");
         }
         assert!(page.contains("prefers-color-scheme: dark"));
         assert!(page.contains("no batch from shard &lt;3&gt;"), "text is escaped");
-        for name in ["latency", "distribution", "phases", "cpu", "bytes", "memory"] {
+        assert!(page.contains("12 of 14000000") && page.contains("16 cells"), "beats stand apart");
+        for name in ["latency", "distribution", "cells", "phases", "cpu", "bytes", "memory"] {
             let svg = fs::read_to_string(folder.join(format!("{name}.svg"))).unwrap();
             assert!(svg.starts_with("<svg ") && svg.contains("<style>"), "{name}");
         }
-        assert_eq!(written.len(), 7);
+        assert_eq!(written.len(), 8);
     }
 
     #[test]
@@ -208,7 +226,7 @@ mod tests {
             round.latency_ms = None;
         }
         (report.latency_ms, report.client_latency_ms) = (None, None);
-        (report.server_cpu_s, report.client_cpu_s) = (None, None);
+        (report.server_cpu_s, report.client_cpu_s, report.beats) = (None, None, None);
         write_page(&report, folder.path()).unwrap();
         assert!(!folder.path().join("phases.svg").exists());
         report.rounds.clear();

@@ -25,6 +25,7 @@ pub(crate) fn all(report: &Report) -> Vec<Plot> {
     [
         latency::rounds(report),
         latency::distribution(report),
+        latency::cells(report),
         phases::layers(report),
         work::cpu(report),
         work::bytes(report),

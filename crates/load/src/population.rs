@@ -17,6 +17,7 @@ enum Purpose {
     Arrival = 4,
     Onions = 5,
     Gateway = 6,
+    Cell = 7,
 }
 
 /// The simulated clients. Client `2i` talks to client `2i + 1`, up to as many as talk; the rest idle.
@@ -91,6 +92,11 @@ impl Population {
         let second = deposits.len() / 2;
         self.fill(Purpose::Idle, &[client.into(), round.0, pair.into()], deposits);
         deposits.copy_within(..DEAD_DROP_BYTES, second);
+    }
+
+    /// Fills the cell that a client sends on one of its circuits in a beat.
+    pub(crate) fn cell(&self, client: u32, (round, beat, on): (Round, u64, u8), cell: &mut [u8]) {
+        self.fill(Purpose::Cell, &[client.into(), round.0, beat, on.into()], cell);
     }
 
     /// Randomness for when a client arrives in a round.

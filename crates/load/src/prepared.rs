@@ -1,7 +1,9 @@
 //! Onions of a run of clients, built before their round opens.
 
+use std::sync::{Mutex, PoisonError};
+
 use antiphon_client_core::BareMeeting;
-use antiphon_onion::{BuildError, KeyError, ReplyKeys};
+use antiphon_onion::{BuildError, CircuitKeys, Keep, KeyError, ReplyKeys};
 use antiphon_wire::{Blob, DEAD_DROP_BYTES, Digest, Encode as _, FromClient, Geometry};
 use bytes::Bytes;
 
@@ -33,6 +35,8 @@ pub(crate) struct Prepared {
     replies: ReplyKeys,
     /// The meeting of each client that talks.
     meetings: Vec<Option<BareMeeting>>,
+    /// The keys of each client's circuits, until it takes them; nothing in a classic network.
+    circuits: Mutex<Vec<Option<CircuitKeys>>>,
 }
 
 impl Prepared {
@@ -55,7 +59,10 @@ impl Prepared {
 
         // Of its own for each run, so that onions do not depend on which thread builds them.
         let mut rng = population.onions(first, book.round);
-        let (entries, replies) = keys.entries(&deposits, &mut rng)?;
+        let is_classic = book.epoch.parameters().beats.is_classic();
+        let keep = if is_classic { Keep::NOTHING } else { Keep::CIRCUITS };
+        let (entries, built) = keys.entries_keeping(&deposits, keep, &mut rng)?;
+        let circuits = built.circuits.map(|all| each(&all, geometry, onions_each));
         let (epoch, round) = (book.epoch.epoch(), book.round);
         let frames = entries
             .chunks_exact(onions_each * geometry.entry_bytes())
@@ -66,7 +73,15 @@ impl Prepared {
                 FromClient::Submit { epoch, round, ticket, onions }.to_bytes().into()
             })
             .collect();
-        Ok(Self { frames, replies, meetings })
+        let circuits = Mutex::new(circuits.unwrap_or_default());
+        Ok(Self { frames, replies: built.replies, meetings, circuits })
+    }
+
+    /// The keys of the circuits of the client at `position` in the run, for whoever asks first.
+    pub(crate) fn take_circuits(&self, position: usize) -> Option<CircuitKeys> {
+        // Nothing panics while holding it.
+        let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
+        circuits.get_mut(position)?.take()
     }
 
     /// Number of a client's replies, reply streams still on, that are not what has to come back. `client`
@@ -109,6 +124,17 @@ impl Prepared {
         }
         lost
     }
+}
+
+/// The keys of all circuits by the client that they are of.
+fn each(all: &CircuitKeys, geometry: Geometry, onions_each: usize) -> Vec<Option<CircuitKeys>> {
+    let layers = usize::from(geometry.layers());
+    let clients = 0..all.len() / onions_each;
+    let of = |client: usize| {
+        let circuits = client * onions_each..(client + 1) * onions_each;
+        CircuitKeys::of_circuits(layers, circuits.flat_map(|it| all.of(it)).cloned().collect())
+    };
+    clients.map(|client| Some(of(client))).collect()
 }
 
 /// The clients of run number `chunk`: from the first to before the last.

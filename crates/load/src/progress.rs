@@ -28,6 +28,8 @@ pub enum Stage<'a> {
         /// Number of rounds that clients took part in before it.
         number: u64,
     },
+    /// The measured rounds have ended, and beats go on until the next one opens.
+    Beating,
     /// A round has ended.
     Round {
         /// The round that ended.

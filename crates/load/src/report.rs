@@ -1,10 +1,14 @@
 //! Report of a run, with names as the JSON has them.
 
+mod beats;
+
 use serde::Serialize;
 
 use crate::latency::{Latencies, Percentiles};
 use crate::phases::Phases;
 use crate::provenance::Provenance;
+pub use beats::BeatsReport;
+pub(crate) use beats::ServerCpu;
 
 /// Everything that a run found. Figures are those of the measured rounds, unless they say otherwise.
 #[derive(Clone, Debug, Serialize)]
@@ -52,6 +56,8 @@ pub struct Report {
     pub warmup: u32,
     /// The measured rounds, in order.
     pub rounds: Vec<Round>,
+    /// The beats that followed rounds; nothing in a classic network.
+    pub beats: Option<BeatsReport>,
     /// Over the delivered rounds: from the opening to the last client's replies. As all latencies here,
     /// without the time for which clients hold their onions back.
     pub latency_ms: Option<Percentiles>,
@@ -83,9 +89,9 @@ pub struct Report {
     pub peak_rss_bytes: Option<u64>,
     /// The memory that the run was expected to take.
     pub estimated_bytes: u64,
-    /// Per client and round on the wire, links and all.
+    /// Per client and round on the wire, links, beats and all.
     pub bytes_per_client_up: f64,
-    /// Per client and round on the wire, links and all.
+    /// Per client and round on the wire, links, beats and all.
     pub bytes_per_client_down: f64,
     /// QUIC connections that carried the clients' links, over the whole run.
     pub connections: usize,
@@ -277,6 +283,7 @@ pub(crate) fn sample() -> Report {
         interrupted: false,
         warmup: 1,
         rounds: (4..16).map(round).collect(),
+        beats: Some(beats::sample()),
         latency_ms: client_latencies.percentiles(),
         client_latency_ms: client_latencies.percentiles(),
         duration_s: Some(56.8),

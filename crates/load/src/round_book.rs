@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use antiphon_onion::CircuitKeys;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::Round;
 use bytes::Bytes;
@@ -159,6 +160,12 @@ impl Book {
     pub(crate) fn frame(&self, client: u32) -> Option<Bytes> {
         let (chunk, position) = self.chunk_of(client)?;
         chunk.frames.get(position).cloned()
+    }
+
+    /// The keys of a client's circuits, for whoever asks first; none in a classic network.
+    pub(crate) fn take_circuits(&self, client: u32) -> Option<CircuitKeys> {
+        let (chunk, position) = self.chunk_of(client)?;
+        chunk.take_circuits(position)
     }
 
     /// A client hears that the round is open.

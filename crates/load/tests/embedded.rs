@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use antiphon_coordinator::CoordinatorConfig;
 use antiphon_load::{Arrivals, LoadOptions, Outcome, Report, Silent, Target, run};
 use antiphon_testnet::{EmbeddedNetwork, EmbeddedOptions, OutgoingBatch, Tamper};
-use antiphon_wire::{Direction, Layer, Policy};
+use antiphon_wire::{CellBatch, Direction, Layer, Policy, Suite};
 
 const LINKS: u32 = 16;
 
@@ -24,7 +24,16 @@ fn network_of_epochs(
     rounds_in_flight: u8,
     tamper: impl FnMut(u16) -> Option<Box<dyn Tamper>>,
 ) -> EmbeddedNetwork {
-    let policy = Policy {
+    let coordinator = CoordinatorConfig {
+        interval_ms: if rounds_in_flight > 1 { 100 } else { 300 },
+        rounds_in_flight,
+        ..coordinator(epoch_rounds)
+    };
+    start(policy(), coordinator, tamper)
+}
+
+fn policy() -> Policy {
+    Policy {
         malicious_ppm: 0,
         epsilon: 4.0,
         delta: 1e-2,
@@ -34,22 +43,47 @@ fn network_of_epochs(
         trusts_heavy_operators: true,
         total_delta: 1.0,
         ..Policy::DEFAULT
-    };
-    let coordinator = CoordinatorConfig {
+    }
+}
+
+fn coordinator(epoch_rounds: u32) -> CoordinatorConfig {
+    CoordinatorConfig {
         epoch_rounds,
         prepare_ahead_rounds: 6.min(epoch_rounds / 2),
-        interval_ms: if rounds_in_flight > 1 { 100 } else { 300 },
         submit_ms: 1500,
-        rounds_in_flight,
         layer_ms: 20_000,
         verify_ms: 20_000,
         reply_ms: 20_000,
         ready_ms: 60_000,
         ..CoordinatorConfig::default()
-    };
+    }
+}
+
+fn start(
+    policy: Policy,
+    coordinator: CoordinatorConfig,
+    tamper: impl FnMut(u16) -> Option<Box<dyn Tamper>>,
+) -> EmbeddedNetwork {
     let mut options = EmbeddedOptions::new(3, policy, coordinator);
     options.limits.links_per_connection = LINKS;
     EmbeddedNetwork::start(&options, tamper).unwrap()
+}
+
+/// A network whose rounds are followed by beats.
+fn with_beats(tamper: impl FnMut(u16) -> Option<Box<dyn Tamper>>) -> EmbeddedNetwork {
+    let policy = Policy { suite: Suite::Hybrid, ..policy() };
+    let coordinator = CoordinatorConfig {
+        interval_ms: 3000,
+        submit_ms: 1000,
+        rounds_in_flight: 1,
+        beats: 24,
+        beat_ms: 250,
+        beat_layer_ms: 100,
+        // Cells of beats that a round takes over while it is still set up are lost.
+        first_beat_ms: 1500,
+        ..coordinator(100)
+    };
+    start(policy, coordinator, tamper)
 }
 
 fn options(clients: u32) -> LoadOptions {
@@ -148,20 +182,29 @@ fn rounds_overlap_and_lose_nothing() {
     }
 }
 
-/// Garbles all replies on their way to the gateways.
-struct GarbleReplies;
+/// Garbles all replies on their way to the gateways, or all cells.
+struct Garble(bool);
 
-impl Tamper for GarbleReplies {
+impl Tamper for Garble {
     fn outgoing(&mut self, batch: &mut OutgoingBatch) {
-        if batch.header.direction == Direction::Reply && batch.header.layer == Layer::FIRST {
+        if !self.0
+            && batch.header.direction == Direction::Reply
+            && batch.header.layer == Layer::FIRST
+        {
             batch.bytes.iter_mut().for_each(|byte| *byte ^= 0x55);
+        }
+    }
+
+    fn cells(&mut self, _batch: &CellBatch, cells: &mut [u8]) {
+        if self.0 {
+            cells.iter_mut().for_each(|byte| *byte ^= 0x55);
         }
     }
 }
 
 #[test]
 fn bodies_that_a_shard_garbles_are_counted_as_lost() {
-    let garbles = |shard| (shard == 1).then(|| Box::new(GarbleReplies) as Box<dyn Tamper>);
+    let garbles = |shard| (shard == 1).then(|| Box::new(Garble(false)) as Box<dyn Tamper>);
     let report = measure(&LoadOptions { rounds: 1, warmup: 0, ..options(60) }, garbles);
     let round = &report.rounds[0];
     // The network is content: only who holds the keys can tell.
@@ -171,6 +214,44 @@ fn bodies_that_a_shard_garbles_are_counted_as_lost() {
     assert!((3..=37).contains(&round.lost_messages), "{}", round.lost_messages);
     assert!(round.idle_disturbed > 0 && round.idle_disturbed <= 30);
     assert_eq!(report.lost_messages, round.lost_messages);
+}
+
+#[test]
+fn every_cell_of_every_client_comes_back_for_a_fraction_of_an_onions_cost() {
+    let network = with_beats(|_| None);
+    let options = LoadOptions { rounds: 1, ..options(24) };
+    let report = run(&options, &Target::Embedded(&network), &Silent, || Ok(pending())).unwrap();
+    let beats = report.beats.as_ref().unwrap();
+    assert_eq!((report.suite, report.delivered(), report.lost_messages), (2, 1, 0));
+    assert_eq!((beats.per_round, beats.interval_ms, beats.cell_bytes), (24, 250, 256));
+    // A round every three seconds at the soonest, and four beats a second. Nobody waits for clients in their first
+    // round, of which there may be no circuits.
+    assert!((4..=60).contains(&beats.count), "{beats:?}");
+    let all = 2 * 24 * beats.count;
+    // On a busy machine some are late, and are sent for nothing.
+    assert!(beats.cells > all / 2 && beats.cells <= all, "{beats:?}");
+    assert!(beats.lost_cells < beats.cells / 4, "{beats:?}");
+    // Cells leave as long before their beat as a layer may take.
+    assert!(beats.latency_ms.unwrap().p50 >= 100.0, "{beats:?}");
+    // Four layers, there and back.
+    let circuits = 2 * 24 + report.noise_per_round;
+    let all = 8 * circuits * beats.count;
+    assert!((all / 3..=all).contains(&beats.cell_operations), "{beats:?} {circuits}");
+    if cfg!(target_os = "linux") {
+        assert!(beats.server_cpu_s.unwrap() > 0.0, "{beats:?}");
+        assert!(beats.onion_to_cell.unwrap() > 2.0, "{beats:?}");
+    }
+}
+
+#[test]
+fn cells_that_a_shard_garbles_are_counted_as_lost_and_the_rounds_are_intact() {
+    let network = with_beats(|shard| (shard == 1).then(|| Box::new(Garble(true)) as _));
+    let options = LoadOptions { rounds: 1, ..options(24) };
+    let report = run(&options, &Target::Embedded(&network), &Silent, || Ok(pending())).unwrap();
+    let beats = report.beats.as_ref().unwrap();
+    assert_eq!((report.delivered(), report.lost_messages), (1, 0));
+    // A cell passes one of three shards in one of eight steps nearly always.
+    assert!(beats.lost_cells > beats.cells / 2 && beats.cells > 0, "{beats:?}");
 }
 
 #[test]

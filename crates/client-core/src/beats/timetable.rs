@@ -8,16 +8,18 @@ const MADE_AHEAD_MS: u64 = 250;
 
 /// A beat of a round, and the moment at which every client's cells of it leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Departure {
-    pub(crate) beat: u64,
-    pub(crate) at: Timestamp,
+pub struct Departure {
+    /// Number of the beat.
+    pub beat: u64,
+    /// The moment, by the gateway's clock.
+    pub at: Timestamp,
 }
 
 /// The first departure after `moment`. The schedule goes on behind the round's last beat.
 ///
 /// Cells leave a layer's time before their beat begins, as what a link between shards may take, a client's may take as
 /// well; but no more than half a beat, since gateways take cells from one beat ahead on.
-pub(crate) fn departure_after(announced: &Announcement, moment: Timestamp) -> Departure {
+pub fn departure_after(announced: &Announcement, moment: Timestamp) -> Departure {
     let first = departure_of(announced, 0).at;
     let beat = match moment < first {
         true => 0,
@@ -27,7 +29,7 @@ pub(crate) fn departure_after(announced: &Announcement, moment: Timestamp) -> De
 }
 
 /// The departure of the cells of beat `beat`.
-pub(crate) fn departure_of(announced: &Announcement, beat: u64) -> Departure {
+pub fn departure_of(announced: &Announcement, beat: u64) -> Departure {
     let lead_ms = u64::from(announced.beats.layer_ms).min(beat_ms(announced) / 2);
     let first = Timestamp(announced.first_beat.0.saturating_sub(lead_ms));
     Departure { beat, at: first.plus_ms(beat.saturating_mul(beat_ms(announced))) }
@@ -45,7 +47,7 @@ pub(crate) fn made_at(beats: &BeatParameters, at: Timestamp) -> Timestamp {
 
 /// Time after which nothing is expected to come back of a beat through `layers` layers: four beats later than
 /// it should.
-pub(crate) fn due_at(announced: &Announcement, beat: u64, layers: u8) -> Timestamp {
+pub fn due_at(announced: &Announcement, beat: u64, layers: u8) -> Timestamp {
     let late_ms = 4 * u64::from(announced.beats.beat_ms);
     announced.begins(beat).plus_ms(announced.beats.passage_ms(layers) + late_ms)
 }

@@ -1,5 +1,5 @@
-//! One simulated client: it links, hands in its prepared onions in every round, and checks what comes
-//! back.
+//! One simulated client: it links, hands in its prepared onions in every round and its cells in every beat, and
+//! checks what comes back.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use rand_chacha::ChaCha20Rng;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use super::cells::Cells;
 use super::{AGAIN, Shared, lock};
 use crate::round_book::{Book, Fate, Opening};
 
@@ -65,6 +66,7 @@ pub(super) async fn live(shared: Arc<Shared>, client: u32) {
             receiver,
             due: VecDeque::new(),
             flying: Vec::new(),
+            cells: Cells::new(&shared, client),
         };
         let left = session.run().await;
         drop(session);
@@ -117,6 +119,7 @@ struct Session<'a> {
     due: VecDeque<(Instant, Arc<Book>)>,
     /// Rounds whose onions are handed in.
     flying: Vec<Arc<Book>>,
+    cells: Cells<'a>,
 }
 
 impl Session<'_> {
@@ -125,11 +128,13 @@ impl Session<'_> {
             let next = self.due.front().map(|(at, _)| *at);
             // A client of its own keeps the link before until its rounds are over; this one waits for that.
             let turn_at = self.turn_at.filter(|_| self.is_free());
+            let cells = self.cells.next_at();
             let left = tokio::select! {
                 biased;
                 // The fleet outlives its clients.
                 _ = self.epochs.changed() => self.plan_turn(),
                 () = until(turn_at) => self.turn(),
+                () = until(cells) => self.send_cells().await,
                 () = until(next) => self.submit().await,
                 incoming = self.receiver.recv() => match incoming {
                     Ok(Some(frame)) => match ToClient::from_bytes(&frame) {
@@ -140,6 +145,9 @@ impl Session<'_> {
                 },
             };
             if let Some(left) = left {
+                if left != Left::Lost {
+                    self.cells.withdraw();
+                }
                 return left;
             }
         }
@@ -147,11 +155,20 @@ impl Session<'_> {
 
     fn message(&mut self, message: ToClient) -> Option<Left> {
         match message {
-            // One of all clients has documents from the coordinator, and none has circuits.
-            ToClient::Document { .. }
-            | ToClient::Circuits { .. }
-            | ToClient::Cells { .. }
-            | ToClient::Clock { .. } => None,
+            // One of all clients has documents from the coordinator.
+            ToClient::Document { .. } => None,
+            ToClient::Circuits { announcement, .. } => {
+                self.cells.announced(announcement);
+                None
+            }
+            ToClient::Cells { epoch, round, beat, cells } => {
+                self.cells.back((epoch, round, beat), cells.0);
+                None
+            }
+            ToClient::Clock { now } => {
+                self.cells.heed_clock(now);
+                None
+            }
             ToClient::Opened { epoch, round, closes_in_ms } => {
                 self.opened(epoch, round, closes_in_ms);
                 None
@@ -163,10 +180,12 @@ impl Session<'_> {
                 self.leaves_after(round)
             }
             ToClient::Aborted { epoch, round, .. } => {
+                self.cells.give_up(epoch, round);
                 self.landed(epoch, round)?.set_fate(self.client, Fate::Aborted);
                 self.leaves_after(round)
             }
             ToClient::Refused { epoch, round, reason } => {
+                self.cells.give_up(epoch, round);
                 self.landed(epoch, round)?.set_fate(self.client, Fate::Refused);
                 let reason = String::from_utf8_lossy(&reason.0).into_owned();
                 *lock(&self.shared.refusal) = Some(reason);
@@ -221,7 +240,17 @@ impl Session<'_> {
             return None;
         };
         book.set_fate(self.client, Fate::Submitted);
+        if let Some(keys) = book.take_circuits(self.client) {
+            let layers = book.epoch.geometry().layers();
+            self.cells.set_up((book.epoch.epoch(), book.round), layers, keys);
+        }
         self.flying.push(book);
+        self.sender.send(frame).await.is_err().then_some(Left::Lost)
+    }
+
+    /// Makes cells, or sends those that were made.
+    async fn send_cells(&mut self) -> Option<Left> {
+        let frame = self.cells.step()?;
         self.sender.send(frame).await.is_err().then_some(Left::Lost)
     }
 

@@ -10,7 +10,7 @@ use antiphon_wire::Round as RoundNumber;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{LoadError, LoadOptions, noise_per_round};
-use crate::cpu::{CpuSeconds, NoCpuTimes};
+use crate::cpu::{CpuUse, NoCpuTimes};
 use crate::fleet::{Fleet, Shared};
 use crate::latency::Latencies;
 use crate::observed::{Observed, Seen};
@@ -18,7 +18,7 @@ use crate::phases::Phases;
 use crate::population::Population;
 use crate::prepared::{CHUNK, Prepared};
 use crate::provenance::Provenance;
-use crate::report::{Outcome, Report, Round};
+use crate::report::{BeatsReport, Outcome, Report, Round, ServerCpu};
 use crate::round_book::{Book, Totals};
 
 /// Interval in which a running round is looked at. It does not limit what is measured: times are noted as
@@ -84,6 +84,16 @@ impl<'a> Measured<'a> {
         }
     }
 
+    /// Returns `true` if no beats follow rounds.
+    pub(super) fn is_classic(&self) -> bool {
+        self.epoch.parameters().beats.is_classic()
+    }
+
+    /// Time in which the next round has to open.
+    pub(super) fn patience(&self) -> Duration {
+        OPEN_WITHIN + longest(&self.epoch)
+    }
+
     pub(super) fn prebuilt(&mut self, rounds: u64) {
         self.prebuilt = rounds;
     }
@@ -125,8 +135,7 @@ impl<'a> Measured<'a> {
     /// planned.
     pub(super) async fn ended(&self, number: RoundNumber) -> Result<Option<Arc<Book>>, LoadError> {
         let newest = self.shared.watch_opened();
-        let longest = longest(&self.epoch);
-        let patience = OPEN_WITHIN + longest;
+        let (longest, patience) = (longest(&self.epoch), self.patience());
         let mut waited_since = Instant::now();
         let mut heard = *newest.borrow();
         loop {
@@ -230,13 +239,12 @@ impl<'a> Measured<'a> {
     }
 
     /// Adds the measured rounds up to a report. Long, as every figure of it is a line.
-    pub(super) fn report(
-        self,
-        cpu: Result<CpuSeconds, NoCpuTimes>,
-        estimated_bytes: u64,
-    ) -> Report {
-        let Self { options, epoch, mut rounds, .. } = self;
+    pub(super) fn report(self, cpu: Result<CpuUse, NoCpuTimes>, estimated_bytes: u64) -> Report {
         let embedded = self.observed.is_some();
+        let onions = self.rounds.iter().map(|round| round.user_onions).sum();
+        let beats = self.beats(onions, cpu.as_ref().ok().filter(|_| embedded));
+        let cpu = cpu.map(|used| used.all);
+        let Self { options, epoch, mut rounds, .. } = self;
         let duration_s = from_the_first(&mut rounds);
         let mut latencies = Latencies::default();
         let delivered = rounds.iter().filter(|round| round.outcome == Outcome::Delivered);
@@ -306,8 +314,38 @@ impl<'a> Measured<'a> {
             refusal: self.shared.refusal(),
             idle_disturbed: sum(|round| round.idle_disturbed),
             client_latencies: self.client_latencies,
+            beats,
             rounds,
         }
+    }
+
+    /// Adds the measured beats up. `onions` are those of clients in the measured rounds.
+    fn beats(&self, onions: u64, cpu: Option<&CpuUse>) -> Option<BeatsReport> {
+        if self.is_classic() {
+            return None;
+        }
+        let parameters = &self.epoch.parameters().beats;
+        let totals = self.shared.beats.totals();
+        let count = totals.beats.len() as u64;
+        let circuits = totals.sent + count * noise_per_round(&self.epoch);
+        let mut report = BeatsReport {
+            count,
+            cells: totals.cells,
+            lost_cells: totals.lost,
+            cell_operations: 2 * u64::from(self.epoch.geometry().layers()) * circuits,
+            ..BeatsReport::new(parameters, totals.latencies)
+        };
+        let Some(observed) = &self.observed else { return Some(report) };
+        let seen = observed.of_beats(&totals.beats);
+        report.cell_operations = seen.ciphered;
+        (report.filled_cells, report.late_batches) = (Some(seen.filled), Some(seen.late));
+        if let Some(cpu) = cpu.filter(|cpu| cpu.quiet_beats > 0 && seen.reports > 0) {
+            let work_s = seen.cpu.as_secs_f64() * observed.shards() as f64 / seen.reports as f64;
+            let beat_s = work_s + cpu.quiet_links / cpu.quiet_beats as f64;
+            let rounds_s = cpu.all.server - beat_s * cpu.beats as f64;
+            report.charge(ServerCpu { beat_s, rounds_s }, totals.sent, onions);
+        }
+        Some(report)
     }
 }
 

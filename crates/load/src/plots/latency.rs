@@ -3,6 +3,7 @@
 use antiphon_plot::{Anchor, Area, Canvas, Scale, WIDTH};
 
 use super::Plot;
+use crate::latency::{Latencies, Percentiles};
 use crate::report::{Outcome, Report, Round};
 
 /// Rounds whose numbers all fit below the axis.
@@ -77,15 +78,49 @@ fn series(
     }
 }
 
-/// Latency of clients by quantile, as HDR histograms are drawn.
+/// Latency of clients' rounds by quantile.
 pub(super) fn distribution(report: &Report) -> Option<Plot> {
     let found = report.client_latency_ms?;
     let latencies = &report.client_latencies;
-    let mut canvas =
-        Canvas::new(AREA.bottom + 52.0, "latency of clients by percentile, in seconds");
+    let what = "latency of clients by percentile, in seconds";
+    let svg = by_quantile(latencies, found, what, "of clients and rounds");
+    let about = format!(
+        "From the opening of a round to a client's own replies, over {} clients and rounds: {}.",
+        latencies.len(),
+        in_words(found)
+    );
+    Some(Plot { name: "distribution", title: "Distribution over clients", about, svg })
+}
+
+/// Latency of clients' cells by quantile.
+pub(super) fn cells(report: &Report) -> Option<Plot> {
+    let beats = report.beats.as_ref()?;
+    let found = beats.latency_ms?;
+    let what = "latency of cells by percentile, in seconds";
+    let svg = by_quantile(&beats.latencies, found, what, "of clients and beats");
+    let about = format!(
+        "From when all clients' cells of a beat leave to when a client's own are back, over {} clients and beats: {}.",
+        beats.latencies.len(),
+        in_words(found)
+    );
+    Some(Plot { name: "cells", title: "Distribution of cells", about, svg })
+}
+
+fn in_words(found: Percentiles) -> String {
+    format!(
+        "half within {:.2} s, 99 % within {:.2} s, all within {:.2} s",
+        found.p50 / 1000.0,
+        found.p99 / 1000.0,
+        found.max / 1000.0
+    )
+}
+
+/// Latencies by quantile, as HDR histograms are drawn.
+fn by_quantile(latencies: &Latencies, found: Percentiles, what: &str, of: &str) -> String {
+    let mut canvas = Canvas::new(AREA.bottom + 52.0, what);
     let scale = Scale::to(found.max / 1000.0, 5);
     AREA.upright(&mut canvas, &scale, "seconds");
-    // One more nine for each unit to the right, as far as there are clients for it.
+    // One more nine for each unit to the right, as far as there are latencies for it.
     let nines = (latencies.len() as f64).log10().clamp(1.0, 6.0);
     let names = ["0", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %", "99.9999 %"];
     for (nine, name) in names.iter().enumerate().take_while(|(nine, _)| *nine as f64 <= nines) {
@@ -106,15 +141,6 @@ pub(super) fn distribution(report: &Report) -> Option<Plot> {
         })
         .collect();
     canvas.polyline("line s0", &points);
-    canvas.text("label", Anchor::End, (AREA.right, AREA.bottom + 40.0), "of clients and rounds");
-    let about = format!(
-        "From the opening of a round to a client's own replies, over {} clients and rounds: half within \
-         {:.2} s, 99 % within {:.2} s, all within {:.2} s.",
-        latencies.len(),
-        found.p50 / 1000.0,
-        found.p99 / 1000.0,
-        found.max / 1000.0
-    );
-    let svg = canvas.finish();
-    Some(Plot { name: "distribution", title: "Distribution over clients", about, svg })
+    canvas.text("label", Anchor::End, (AREA.right, AREA.bottom + 40.0), of);
+    canvas.finish()
 }
