@@ -73,6 +73,8 @@ class Found:
         told(f"FIGURE {what} under {report['clients']} clients: {len(opened)} rounds, {report['messages']} messages, "
              f"{report['lost_messages']} lost; of {len(opened) * report['clients']} times that a client could take part, it did not "
              f"{sum(each['late'] for each in opened)} times, {sum(each['absent'] for each in opened)} of them without a gateway")
+        if beats := report["beats"]:
+            told(f"FIGURE {what}: {beats['count']} beats, {beats['cells']} cells, {beats['lost_cells']} lost, {beats['latency_ms']} ms")
         bad = [each for each in opened if each["outcome"] != "delivered" or each["lost_messages"] or each["idle_disturbed"]]
         assert opened and not bad, shown(bad)
         return opened

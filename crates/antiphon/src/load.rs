@@ -16,6 +16,7 @@ use antiphon_load::{
 use antiphon_onion::Kernel;
 use antiphon_process::entropy::entropy;
 use antiphon_process::signals::stop_requested;
+use antiphon_routing::DocumentError;
 use antiphon_testnet::{EmbeddedError, EmbeddedNetwork};
 use clap::{ArgGroup, Args};
 use rand::Rng as _;
@@ -47,13 +48,17 @@ processor time is counted apart for the network and for the clients. Memory deci
 built ahead; if it does not hold two, the run is refused. Clients whose onions are not ready or not taken \
 are counted as late.
 
-It succeeds if at least one round was delivered and no message was lost.
+Where beats follow rounds, clients send cells in each of them, over the circuits that their onions left, and check what comes back of these as well. Rounds and beats are told apart in all figures: with the network in this process, also what the network spends on a cell and on an onion.
+
+It succeeds if at least one round was delivered and no message was lost. Lost cells are counted: applications send again what was in them.
 
 Examples:
   antiphon load --local-shards 3 --clients 1000
       three shards in this process
   antiphon load --local-shards 5 --clients 10000 --rounds 10 --json load.json --report report
       figures for programs, and a page with plots in the folder report
+  antiphon load --local-shards 5 --clients 2000 --beats 60 --rounds 2
+      beats after each round, and onions of suite 2
   antiphon load --network client.toml --clients 500 --arrivals uniform
       a network elsewhere, from a client's configuration"
 )]
@@ -68,7 +73,7 @@ pub(crate) struct LoadArguments {
         value_name = "FILE",
         conflicts_with_all = [
             "malicious", "epsilon", "delta", "disturbed", "hops", "suite", "interval",
-            "rounds_in_flight", "window",
+            "rounds_in_flight", "window", "beats", "beat_interval",
         ]
     )]
     network: Option<PathBuf>,
@@ -133,6 +138,8 @@ pub(crate) enum LoadCommandError {
     Output(#[from] OutputError),
     #[error("cannot write the report: {0}")]
     Page(#[from] antiphon_load::PageError),
+    #[error("--beats and --interval: {0}")]
+    Beats(#[from] DocumentError),
     #[error("no round was delivered to all clients: see the outcomes")]
     NothingDelivered,
     #[error("{lost} of {sent} messages did not arrive as they were sent")]
@@ -142,7 +149,10 @@ pub(crate) enum LoadCommandError {
 impl Exits for LoadCommandError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Kernel(_) | Self::Load(LoadError::Memory(_)) => Exit::Usage,
+            Self::Config(_)
+            | Self::Kernel(_)
+            | Self::Beats(_)
+            | Self::Load(LoadError::Memory(_)) => Exit::Usage,
             Self::Load(LoadError::Interrupted) => Exit::Interrupted,
             Self::Plan(error) => error.exit(),
             _ => Exit::Failed,
@@ -179,12 +189,13 @@ impl LoadArguments {
         let (options, stop) = (self.options(), || -> io::Result<_> { stop_requested() });
         let report = match (self.local_shards, &self.network) {
             (Some(shards), _) => {
-                let network = self.local.network(shards, &self.guarantee, &options);
-                let in_flight = network.coordinator.rounds_in_flight;
-                check_memory(&options, &network.policy, Some((shards, in_flight)))?;
-                // A guarantee that no noise keeps would leave the network without an epoch.
-                let equals = of_equals(shards, network.policy.clone()).map_err(PlanError::from)?;
-                Figures::of(&equals, 1, None)?;
+                let policy = self.local.policy(&self.guarantee, &options);
+                check_memory(&options, &policy, Some((shards, self.local.in_flight())))?;
+                // A guarantee that no noise keeps, or beats that no shard takes, would leave the network without an epoch.
+                let equals = of_equals(shards, policy.clone()).map_err(PlanError::from)?;
+                let layers = Figures::of(&equals, 1, None)?.layers;
+                let network = self.local.network(shards, policy, layers, &options);
+                network.coordinator.check_beats(&equals, layers)?;
                 let network = EmbeddedNetwork::start(&network, |_| None)?;
                 antiphon_load::run(&options, &Target::Embedded(&network), &bar, stop)
             }

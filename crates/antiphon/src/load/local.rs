@@ -4,7 +4,7 @@ use antiphon_coordinator::CoordinatorConfig;
 use antiphon_load::LoadOptions;
 use antiphon_shard::ServerLimits;
 use antiphon_testnet::EmbeddedOptions;
-use antiphon_wire::{Policy, Suite};
+use antiphon_wire::{MOST_BEATS_IN_FLIGHT, Policy, Suite};
 use clap::Args;
 
 use crate::cli::guarantee::GuaranteeArguments;
@@ -62,11 +62,17 @@ pub(super) struct LocalArguments {
     /// Mixing hops, if they are more than the malicious fraction asks for
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(2..=99), help_heading = "With --local-shards")]
     hops: Option<u8>,
-    /// Cryptographic suite of the onions: 1 is X25519, 2 is X25519 and ML-KEM-768
-    #[arg(long, value_name = "N", default_value_t, help_heading = "With --local-shards")]
-    suite: Suite,
-    /// The least time between the openings of two rounds [default: 1 s and a third of a millisecond for
-    /// each client; in suite 2, 8 ms for each]
+    /// Beats that follow each round; 0 is a classic network
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "With --local-shards")]
+    beats: u16,
+    /// Time from one beat to the next [default: 1 s and 0.4 ms for each client]
+    #[arg(long, value_name = "SECONDS", value_parser = interval, requires = "beats", help_heading = "With --local-shards")]
+    beat_interval: Option<f64>,
+    /// Cryptographic suite of the onions: 1 is X25519, 2 is X25519 and ML-KEM-768 [default: 2 with beats, 1 without]
+    #[arg(long, value_name = "N", help_heading = "With --local-shards")]
+    suite: Option<Suite>,
+    /// The least time between the openings of two rounds [default: half of what all beats of one take; without beats, 1 s
+    /// and a third of a millisecond for each client, and in suite 2, 8 ms for each]
     #[arg(long, value_name = "SECONDS", value_parser = interval, help_heading = "With --local-shards")]
     interval: Option<f64>,
     /// Rounds that may run at the same time
@@ -79,22 +85,27 @@ pub(super) struct LocalArguments {
 }
 
 impl LocalArguments {
-    /// A network that carries the test's clients.
+    /// The policy of the test's network.
+    pub(super) fn policy(&self, guarantee: &GuaranteeArguments, options: &LoadOptions) -> Policy {
+        guarantee.policy(Policy {
+            least_mixing_hops: self.hops.unwrap_or(2),
+            least_round_interval_ms: self.interval_ms(0, options).min(1000),
+            // A test lasts for minutes. Longer paths only if they are asked for.
+            total_delta: 1.0,
+            suite: self.suite(),
+            ..Policy::default()
+        })
+    }
+
+    /// A network with this policy, whose onions have so many layers, that carries the test's clients.
     pub(super) fn network(
         &self,
         shards: u16,
-        guarantee: &GuaranteeArguments,
+        policy: Policy,
+        layers: u8,
         options: &LoadOptions,
     ) -> EmbeddedOptions {
-        let coordinator = self.coordinator(shards, options);
-        let policy = guarantee.policy(Policy {
-            least_mixing_hops: self.hops.unwrap_or(2),
-            least_round_interval_ms: coordinator.interval_ms.min(1000),
-            // A test lasts for minutes. Longer paths only if they are asked for.
-            total_delta: 1.0,
-            suite: self.suite,
-            ..Policy::default()
-        });
+        let coordinator = self.coordinator(shards, layers, options);
         let mut network = EmbeddedOptions::new(shards, policy, coordinator);
         // Every client comes from the same address.
         let room = options.clients as usize + 64;
@@ -108,22 +119,47 @@ impl LocalArguments {
         network
     }
 
+    /// The number of rounds that may run at the same time.
+    pub(super) fn in_flight(&self) -> u8 {
+        self.rounds_in_flight
+    }
+
+    /// The suite of the onions: rounds that are followed by beats are rare enough for the longer ones.
+    fn suite(&self) -> Suite {
+        self.suite.unwrap_or(if self.beats > 0 { Suite::Hybrid } else { Suite::Classic })
+    }
+
+    /// Time from one beat to the next: all clients' cells have to come in, go through the shards and back.
+    fn beat_ms(&self, options: &LoadOptions) -> u32 {
+        let usual = (options.clients / 5).saturating_mul(2).saturating_add(1000);
+        self.beat_interval.map_or(usual, ms)
+    }
+
+    /// The least time between the openings of two rounds, with so many more shards than few.
+    fn interval_ms(&self, many: u32, options: &LoadOptions) -> u32 {
+        let usual = if self.beats > 0 {
+            u32::from(self.beats).saturating_mul(self.beat_ms(options)) / 2
+        } else {
+            (self.work().saturating_mul(options.clients) / 3).saturating_add(1000 + 250 * many)
+        };
+        self.interval.map_or(usual, ms)
+    }
+
     /// The work that an onion is, in those of suite 1: building it and peeling it are what takes long.
     fn work(&self) -> u32 {
-        match self.suite {
+        match self.suite() {
             Suite::Classic => 1,
             Suite::Hybrid => 24,
         }
     }
 
     /// Epochs and deadlines that fit the load.
-    fn coordinator(&self, shards: u16, options: &LoadOptions) -> CoordinatorConfig {
+    fn coordinator(&self, shards: u16, layers: u8, options: &LoadOptions) -> CoordinatorConfig {
         let clients = options.clients;
         let many = u32::from(shards).saturating_sub(MANY_SHARDS);
         let work = self.work();
-        let interval_ms = self
-            .interval
-            .map_or((work.saturating_mul(clients) / 3).saturating_add(1000 + 250 * many), ms);
+        let interval_ms = self.interval_ms(many, options);
+        let beat_ms = self.beat_ms(options);
         // Shards share the cores, so that a step of one waits for those of all others.
         let patience_ms = (work.saturating_mul(clients) / 3)
             .max(clients)
@@ -145,9 +181,25 @@ impl LocalArguments {
             ready_ms: patience_ms.saturating_add(60_000),
             contribute_ms: checks_ms,
             endorse_ms: checks_ms,
+            beats: self.beats,
+            beat_ms,
+            beat_layer_ms: beat_layer_ms(clients, layers, beat_ms),
+            // More, once a round has shown how long it takes.
+            first_beat_ms: interval_ms / 2,
             ..usual
         }
     }
+}
+
+/// Time after which each layer of a beat closes. Layers that are complete go on at once: it is for gateways, which wait for
+/// all clients' cells, and for what comes late, as far as there may be beats under way.
+fn beat_layer_ms(clients: u32, layers: u8, beat_ms: u32) -> u32 {
+    let most = MOST_BEATS_IN_FLIGHT as u32 - 1;
+    let in_flight = most.saturating_mul(beat_ms) / (2 * u32::from(layers.max(1)));
+    (100 + clients / 20)
+        .min(beat_ms / 2)
+        .min(in_flight)
+        .clamp(1, Policy::DEFAULT.longest_deadline_ms)
 }
 
 /// Rounds in an epoch: enough for the test and for its document not to expire before it is signed, and
@@ -168,6 +220,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::cli::network::of_equals;
 
     #[derive(Parser)]
     struct Arguments {
@@ -197,7 +250,8 @@ mod tests {
         let Arguments { local, guarantee } = Arguments::parse_from(["load"]);
         for shards in [2, 5, 20, 40, 60, 100, 150, MOST_SHARDS] {
             let options = options();
-            let network = local.network(shards, &guarantee, &options);
+            let policy = local.policy(&guarantee, &options);
+            let network = local.network(shards, policy, 15, &options);
             let CoordinatorConfig { epoch_rounds, prepare_ahead_rounds, .. } = network.coordinator;
             // The test's rounds, and those that go by while clients join.
             let taken = options.rounds + options.warmup + LEAST_SPARE_ROUNDS / 2;
@@ -205,6 +259,28 @@ mod tests {
             let keys = epoch_rounds * u32::from(shards).pow(2);
             assert!(keys <= KEYS_TO_START, "{shards} shards: {epoch_rounds} rounds");
         }
+    }
+
+    #[test]
+    fn beats_are_such_as_shards_take_whatever_is_asked_for() {
+        for beats in [2, 60, 20_000] {
+            for (clients, layers) in [(1, 3), (1000, 15), (100_000, 100)] {
+                let arguments = ["load", "--beats", &beats.to_string()];
+                let Arguments { local, guarantee } = Arguments::parse_from(arguments);
+                let options = LoadOptions { clients, ..options() };
+                let policy = local.policy(&guarantee, &options);
+                assert_eq!(policy.suite, Suite::Hybrid);
+                let policy = Policy { longest_epoch_s: u32::MAX, ..policy };
+                let network = of_equals(3, policy.clone()).unwrap();
+                let config = local.network(3, policy, layers, &options).coordinator;
+                assert_eq!(config.check_beats(&network, layers), Ok(()), "{config:?}");
+                assert!(config.first_beat_ms <= config.interval_ms);
+            }
+        }
+        let Arguments { local, .. } =
+            Arguments::parse_from(["load", "--beats", "9", "--suite", "1"]);
+        assert_eq!(local.suite(), Suite::Classic);
+        assert!(Arguments::try_parse_from(["load", "--beat-interval", "1"]).is_err());
     }
 
     fn options() -> LoadOptions {

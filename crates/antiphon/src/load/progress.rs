@@ -48,6 +48,9 @@ impl Progress for Bar {
             Stage::Waiting { round, number } => {
                 self.show(format!("round {round}"), number, self.rounds);
             }
+            Stage::Beating => {
+                self.show("beats of the last round".to_owned(), self.rounds, self.rounds);
+            }
             Stage::Round { round, measured } => {
                 let latency =
                     round.latency_ms.map_or("-".to_owned(), |ms| format!("{:.2} s", ms / 1000.0));

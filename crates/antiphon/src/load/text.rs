@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use antiphon_load::{Percentiles, Report, Round};
+use antiphon_load::{BeatsReport, Percentiles, Report, Round};
 
 /// The figures as a compact table.
 pub(super) fn render(report: &Report) -> String {
@@ -12,9 +12,16 @@ pub(super) fn render(report: &Report) -> String {
         text += &line(round);
     }
     text.push('\n');
-    for (name, value) in times(report).into_iter().chain(costs(report)).chain(clients(report)) {
+    let rows = times(report).into_iter().chain(costs(report)).chain(clients(report));
+    for (name, value) in rows {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{name:<22}{value}");
+    }
+    if let Some(beats) = &report.beats {
+        text.push('\n');
+        for (name, value) in of_beats(beats) {
+            let _ = writeln!(text, "{name:<22}{value}");
+        }
     }
     if let Some(round) = report.median_round()
         && let Some(phases) = &round.phases
@@ -80,6 +87,40 @@ fn times(report: &Report) -> Vec<Row> {
     rows
 }
 
+/// Beats, apart from the rounds that they follow.
+fn of_beats(beats: &BeatsReport) -> Vec<Row> {
+    let every = f64::from(beats.interval_ms) / 1000.0;
+    let latency = beats.latency_ms.map_or("no cell came back".to_owned(), in_words);
+    let mut rows = vec![
+        (
+            "beats",
+            format!("{}, one every {every:.1} s, up to {} a round", beats.count, beats.per_round),
+        ),
+        ("latency, cells", latency),
+        (
+            "cells",
+            format!("{} of {} bytes, {} lost", beats.cells, beats.cell_bytes, beats.lost_cells),
+        ),
+    ];
+    if let (Some(filled), Some(late)) = (beats.filled_cells, beats.late_batches) {
+        let shards = format!("{filled} cells filled in, {late} batches late between shards");
+        rows.push(("", shards));
+    }
+    rows.push(("", format!("ciphered {} times", beats.cell_operations)));
+    if let Some(seconds) = beats.server_cpu_s {
+        rows.push(("processor time", format!("network {seconds:.2} s of what is said above")));
+    }
+    if let (Some(cell), Some(onion), Some(times)) =
+        (beats.server_us_per_cell, beats.server_us_per_onion, beats.onion_to_cell)
+    {
+        let each = format!(
+            "{cell:.1} us a client's cell, {onion:.0} us an onion: {times:.0} times as much"
+        );
+        rows.push(("", each));
+    }
+    rows
+}
+
 /// Costs of rounds on this machine.
 fn costs(report: &Report) -> Vec<Row> {
     let known = |figure: Option<String>| figure.unwrap_or_else(|| "not known".to_owned());
@@ -108,8 +149,11 @@ fn costs(report: &Report) -> Vec<Row> {
     rows.push((
         "wire",
         format!(
-            "{:.0} B up and {:.0} B down a client and round, over {} connections",
-            report.bytes_per_client_up, report.bytes_per_client_down, report.connections
+            "{:.0} B up and {:.0} B down a client and round{}, over {} connections",
+            report.bytes_per_client_up,
+            report.bytes_per_client_down,
+            if report.beats.is_some() { " with its beats" } else { "" },
+            report.connections
         ),
     ));
     rows
@@ -157,10 +201,11 @@ fn line(round: &Round) -> String {
 }
 
 fn percentiles(found: Option<Percentiles>) -> String {
-    found.map_or("no round was delivered".to_owned(), |found| {
-        let Percentiles { p50, p90, p99, max } = found;
-        format!("p50 {p50:.0} ms, p90 {p90:.0} ms, p99 {p99:.0} ms, max {max:.0} ms")
-    })
+    found.map_or("no round was delivered".to_owned(), in_words)
+}
+
+fn in_words(Percentiles { p50, p90, p99, max }: Percentiles) -> String {
+    format!("p50 {p50:.0} ms, p90 {p90:.0} ms, p99 {p99:.0} ms, max {max:.0} ms")
 }
 
 /// Where the time of one round went.

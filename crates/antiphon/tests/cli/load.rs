@@ -33,7 +33,7 @@ fn a_run_tells_its_figures_to_people_and_programs_and_draws_them() {
     assert_eq!(report["seed"], "7", "digits, as programs round numbers");
     let command = report["provenance"]["command"].as_str().unwrap();
     assert!(command.ends_with(&arguments), "{command}");
-    assert_eq!(report["interrupted"], false);
+    assert_eq!((&report["interrupted"], &report["beats"]), (&false.into(), &Value::Null));
     for name in [
         "onions_total",
         "hop_operations",
@@ -67,6 +67,42 @@ fn a_run_tells_its_figures_to_people_and_programs_and_draws_them() {
 }
 
 #[test]
+fn beats_are_told_apart_from_the_rounds_that_they_follow() {
+    let folder = tempfile::tempdir().unwrap();
+    // The last of several values counts.
+    let beats = SMALL.replace("--interval 0.3", "--interval 2 --beats 16 --beat-interval 0.25");
+    let run = run(folder.path(), &format!("load {beats} --clients 12 --json out.json"));
+    assert_eq!(run.code, 0, "{}", run.err);
+    for words in
+        ["suite 2", "\nbeats ", "\nlatency, cells ", "us a client's cell, ", "with its beats"]
+    {
+        assert!(run.out.contains(words), "{words}: {}", run.out);
+    }
+    let json = fs::read_to_string(folder.path().join("out.json")).unwrap();
+    let report: Value = serde_json::from_str(&json).unwrap();
+    let beats = &report["beats"];
+    assert_eq!(
+        (&report["suite"], &beats["per_round"], &beats["cell_bytes"]),
+        (&2.into(), &16.into(), &256.into())
+    );
+    for name in ["count", "cells", "cell_operations"] {
+        assert!(beats[name].as_u64().unwrap() > 0, "{name}: {report}");
+    }
+    assert!(
+        beats["lost_cells"].as_u64().unwrap() < beats["cells"].as_u64().unwrap() / 2,
+        "{report}"
+    );
+    for name in ["p50", "p90", "p99", "max"] {
+        assert!(beats["latency_ms"][name].as_f64().unwrap() > 0.0, "{name}: {report}");
+    }
+    if cfg!(target_os = "linux") {
+        for name in ["server_cpu_s", "server_us_per_cell", "server_us_per_onion", "onion_to_cell"] {
+            assert!(beats[name].as_f64().unwrap() > 0.0, "{name}: {report}");
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_run_is_refused_with_what_would_be_right() {
     let here = Path::new(".");
     refused(here, "load", 2, "--local-shards");
@@ -85,6 +121,9 @@ fn what_cannot_be_run_is_refused_with_what_would_be_right() {
     refused(here, "load --local-shards 3 --talking 1.5", 2, "from 0 to 1");
     refused(here, "load --local-shards 3 --kernel abacus", 2, "portable");
     refused(here, "load --network client.toml --hops 4", 2, "cannot be used with");
+    refused(here, "load --network client.toml --beats 60", 2, "cannot be used with");
+    refused(here, "load --local-shards 3 --beat-interval 1", 2, "--beats");
+    refused(here, "load --local-shards 3 --beats 10 --interval 60", 2, "less than two intervals");
 }
 
 #[test]
