@@ -4,6 +4,9 @@
 //! lost. Each end says first how its messages are numbered and from which on it sends; a receipt names the number up to
 //! which all are in the receiver's store. What has no receipt is sent again in the next session, under the same
 //! number; so each message is kept once, in order, whatever ends when.
+//!
+//! A process may end while its session goes on. The next one says its numbering anew and gives a receipt for all
+//! that it has; messages whose number it does not know any more it leaves out, and asks for them again.
 
 use std::mem;
 
@@ -28,8 +31,8 @@ pub enum ContactError {
     /// Bytes that cannot be read.
     #[error("the contact sent what cannot be read: {0}")]
     Unreadable(#[from] DecodeError),
-    /// Messages before their numbering, or a numbering from zero.
-    #[error("the contact did not say first how its messages are numbered")]
+    /// A numbering from zero.
+    #[error("the contact numbers its messages from zero")]
     Numbering,
     /// Receipts for what was never sent, again and again.
     #[error("the contact acknowledges what was never sent to it")]
@@ -81,14 +84,19 @@ pub struct Exchange {
     awaited: Option<u64>,
     /// The contact has not been told of all that is in this store.
     owes: bool,
+    /// The contact is to be asked for its numbering.
+    asks: bool,
+    /// It was asked, and has not said it yet.
+    asked: bool,
     /// Receipts that were for something else.
     strange: u32,
 }
 
 impl Exchange {
-    /// A session with a contact, of which nothing was said yet.
+    /// A session with a contact: one that begins, or one that goes on after this process was started again.
     pub const fn new(contact: ContactId) -> Self {
-        Self { contact, next: None, awaited: None, owes: false, strange: 0 }
+        let (next, awaited) = (None, None);
+        Self { contact, next, awaited, owes: true, asks: false, asked: false, strange: 0 }
     }
 
     /// The next piece for the session; `None` if there is nothing to be said at the moment. What it depends on is on disk
@@ -108,6 +116,10 @@ impl Exchange {
             self.next = Some(from);
             return piece(Piece::Begin { stream, from });
         };
+        if mem::take(&mut self.asks) {
+            self.asked = true;
+            return piece(Piece::Again);
+        }
         if mem::take(&mut self.owes)
             && let Some(Heard { stream, have, last }) = store.heard(self.contact)
         {
@@ -143,7 +155,7 @@ impl Exchange {
         match (Piece::from_bytes(bytes).map_err(ContactError::Unreadable)?, self.awaited) {
             (Piece::Begin { stream, from }, _) if from > 0 => {
                 let heard = store.hear(now, self.contact, stream, from, rng)?;
-                self.awaited = Some(from);
+                (self.awaited, self.asks, self.asked) = (Some(from), false, false);
                 self.owes = heard.have >= from;
             }
             (Piece::Content { id, body }, Some(number)) => {
@@ -161,9 +173,10 @@ impl Exchange {
             (Piece::Receipt { up_to, mark }, _) => {
                 arrival.delivered = self.receipt(now, store, up_to, mark, rng)?;
             }
-            (Piece::Begin { .. } | Piece::Content { .. } | Piece::Void, _) => {
-                return Err(ContactError::Numbering.into());
-            }
+            (Piece::Again, _) => self.next = None,
+            // Of before this process was started: it comes once more, behind its numbering.
+            (Piece::Content { .. } | Piece::Void, None) => self.asks = !self.asked,
+            (Piece::Begin { .. }, _) => return Err(ContactError::Numbering.into()),
         }
         Ok(arrival)
     }

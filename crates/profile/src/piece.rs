@@ -26,6 +26,9 @@ pub(crate) enum Piece {
     Void,
     /// All messages up to this number are in the store. The mark shows of which numbering, and which is the last.
     Receipt { up_to: u64, mark: ReceiptMark },
+    /// This end does not know any more how the other one numbers its messages: it is to say so again, and then
+    /// all that has no receipt.
+    Again,
 }
 
 impl Encode for Piece {
@@ -48,6 +51,7 @@ impl Encode for Piece {
                 up_to.encode(out);
                 mark.0.encode(out);
             }
+            Self::Again => out.push(5),
         }
     }
 }
@@ -65,6 +69,7 @@ impl Decode for Piece {
             }
             3 => Self::Void,
             4 => Self::Receipt { up_to: Decode::decode(input)?, mark: ReceiptMark(input.array()?) },
+            5 => Self::Again,
             tag => return Err(DecodeError::UnknownTag { what: "piece of a session", tag }),
         })
     }

@@ -6,7 +6,7 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use super::*;
 use crate::event::{EventId, EventKind};
-use crate::exchange::{ArrivalError, Exchange};
+use crate::exchange::{Arrival, ArrivalError, Exchange};
 
 /// One end: a machine, the store while there is power, and an application that sends numbered messages.
 struct End {
@@ -41,8 +41,17 @@ impl World {
         Self { rng, ends, on_the_way: Default::default() }
     }
 
-    /// The power of an end goes, and comes again. Its session is over at both ends.
+    /// The power of an end goes, and comes again. Its session is over at both ends, or goes on with what is on its way.
     fn kill(&mut self, who: usize) {
+        self.reopen(who);
+        if self.rng.random() {
+            self.break_session();
+        } else {
+            self.ends[who].exchange = Exchange::new(CONTACT);
+        }
+    }
+
+    fn reopen(&mut self, who: usize) {
         let end = &mut self.ends[who];
         end.kills += 1;
         end.store = None;
@@ -58,7 +67,6 @@ impl World {
                 Err(error) => panic!("{error}"),
             }
         }
-        self.break_session();
     }
 
     fn break_session(&mut self) {
@@ -97,7 +105,11 @@ impl World {
         let end = &mut self.ends[to];
         match end.exchange.arrived(NOW, end.store.as_mut().unwrap(), &bytes, &mut self.rng) {
             Ok(_) => {}
-            Err(ArrivalError::Room(RoomError::Store(StoreError::Io(_)))) => self.kill(to),
+            Err(ArrivalError::Room(RoomError::Store(StoreError::Io(_)))) => {
+                // A session that goes on gives it once more.
+                self.on_the_way[1 - to].push_front(bytes);
+                self.kill(to);
+            }
             Err(error) => panic!("{error}"),
         }
     }
@@ -299,12 +311,23 @@ fn a_contact_that_breaks_the_rules_changes_nothing() {
     let before = store.counts();
     let begin_at_zero = [&[1][..], &[3; 16], &[0; 8]].concat();
     let receipt = [&[4][..], &[0, 0, 0, 0, 0, 0, 0, 9], &[5; 16]].concat();
-    for bytes in [&[][..], &[9], &[3], &[&[2][..], &[1; 20]].concat(), &begin_at_zero] {
+    for bytes in [&[][..], &[9], &[&[2][..], &[1; 3]].concat(), &begin_at_zero] {
         let mut exchange = Exchange::new(CONTACT);
         let arrived = exchange.arrived(NOW, store, bytes, &mut world.rng);
         assert!(matches!(arrived, Err(ArrivalError::Contact(_))), "{bytes:?}: {arrived:?}");
     }
     assert_eq!(store.counts(), before);
+    // Messages before their numbering are left out, and asked for once.
+    let mut exchange = Exchange::new(CONTACT);
+    let mut asked = 0;
+    for _ in 0..20 {
+        let message = [&[2][..], &[1; 20]].concat();
+        let arrived = exchange.arrived(NOW, store, &message, &mut world.rng).unwrap();
+        assert_eq!(arrived, Arrival::default());
+        let said = exchange.next(NOW, store, &mut world.rng).unwrap();
+        asked += usize::from(said.is_some_and(|said| said.bytes == [5]));
+    }
+    assert_eq!((asked, store.counts().messages), (1, 0));
     // Receipts that are for nothing: the numbering is begun anew once, and then the session is of no use.
     let mut exchange = Exchange::new(CONTACT);
     let outcomes = (0..200).map(|_| exchange.arrived(NOW, store, &receipt, &mut world.rng));
