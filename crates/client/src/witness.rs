@@ -7,10 +7,14 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
+use aes_gcm::aead::AeadInOut;
+use aes_gcm::{Aes256Gcm, KeyInit as _};
+use antiphon_process::entropy::entropy;
 use antiphon_process::kept_file::owners_only;
+use rand::Rng as _;
 use zeroize::Zeroizing;
 
-use crate::formats::{SLOT_BYTES, Slot, Witnessed};
+use crate::formats::{SLOT_BYTES, Slot, StateKey, Witnessed};
 
 /// A memory that no backup brings back: a keychain entry that stays on the device, or a [`FileWitness`]. It serves one
 /// state file, and has the keys of what is newest in it: once they are overwritten, nobody reads what was there before,
@@ -34,6 +38,14 @@ pub trait StateWitness: fmt::Debug + Send + Sync {
     fn keep(&self, witnessed: &Witnessed) -> io::Result<()>;
 }
 
+/// The last character is the version of a sealed slot's form.
+const SEALED_MAGIC: [u8; 8] = *b"antiphw3";
+const SALT_BYTES: usize = 32;
+const TAG_BYTES: usize = 16;
+/// Magic, salt, a slot, and a tag.
+const SEALED_BYTES: usize = SEALED_MAGIC.len() + SALT_BYTES + SLOT_BYTES + TAG_BYTES;
+const SEAL_CONTEXT: &str = "Antiphon 2026 seal of a witness";
+
 /// Slots are in sectors of their own, so that a torn write damages one only.
 const SLOT_APART: u64 = 4096;
 
@@ -48,6 +60,8 @@ const SLOT_APART: u64 = 4096;
 pub struct FileWitness {
     file: Mutex<File>,
     origin: [u8; 24],
+    /// Without one, whoever has the file reads it.
+    seal: Option<StateKey>,
 }
 
 impl FileWitness {
@@ -56,6 +70,18 @@ impl FileWitness {
     /// # Errors
     /// If it cannot be opened. `WouldBlock` if another process has it open.
     pub fn open(path: &Path) -> io::Result<Self> {
+        Self::open_with(path, None)
+    }
+
+    /// Likewise, for a witness that nobody reads without `key`: neither, then, what is in the state file.
+    ///
+    /// # Errors
+    /// As of [`open`](Self::open).
+    pub fn open_sealed(path: &Path, key: &[u8; 32]) -> io::Result<Self> {
+        Self::open_with(path, Some(StateKey(*key)))
+    }
+
+    fn open_with(path: &Path, seal: Option<StateKey>) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
         let file = owners_only(options).open(path)?;
@@ -64,8 +90,52 @@ impl FileWitness {
             TryLockError::Error(error) => error,
         })?;
         let origin = origin(&file)?;
-        Ok(Self { file: Mutex::new(file), origin })
+        Ok(Self { file: Mutex::new(file), origin, seal })
     }
+
+    fn bytes_of(&self, slot: &Slot) -> Zeroizing<Vec<u8>> {
+        let bytes = slot.render();
+        match &self.seal {
+            None => bytes,
+            Some(key) => Zeroizing::new(seal(key, &bytes)),
+        }
+    }
+
+    fn slot_in(&self, bytes: &[u8]) -> Option<Slot> {
+        match &self.seal {
+            None => Slot::parse(bytes),
+            Some(key) => Slot::parse(&unseal(key, bytes)?),
+        }
+    }
+}
+
+/// Seals a slot with a key that is made for it alone, so that the nonce can be fixed.
+fn seal(key: &StateKey, slot: &[u8]) -> Vec<u8> {
+    let mut salt = [0; SALT_BYTES];
+    entropy().fill_bytes(&mut salt);
+    let mut bytes = [&SEALED_MAGIC[..], &salt, slot].concat();
+    let (head, content) = bytes.split_at_mut(SEALED_MAGIC.len() + SALT_BYTES);
+    let tag = Aes256Gcm::new((&sealing_key(key, &salt).0).into())
+        .encrypt_inout_detached(&[0; 12].into(), head, content.into())
+        .expect("a slot is far below AES-GCM's limit of 64 GiB");
+    bytes.extend(&tag[..]);
+    bytes
+}
+
+fn unseal(key: &StateKey, bytes: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (head, rest) = bytes.split_at_checked(SEALED_MAGIC.len() + SALT_BYTES)?;
+    let salt = head.strip_prefix(&SEALED_MAGIC)?.first_chunk()?;
+    let (content, tag) = rest.split_last_chunk::<TAG_BYTES>()?;
+    let mut content = Zeroizing::new(content.to_vec());
+    Aes256Gcm::new((&sealing_key(key, salt).0).into())
+        .decrypt_inout_detached(&[0; 12].into(), head, (&mut content[..]).into(), &(*tag).into())
+        .ok()?;
+    Some(content)
+}
+
+fn sealing_key(key: &StateKey, salt: &[u8; SALT_BYTES]) -> StateKey {
+    let mut hasher = blake3::Hasher::new_derive_key(SEAL_CONTEXT);
+    StateKey(*hasher.update(&key.0).update(salt).finalize().as_bytes())
 }
 
 impl StateWitness for FileWitness {
@@ -73,10 +143,11 @@ impl StateWitness for FileWitness {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let mut newest: Option<Witnessed> = None;
         for slot in 0..2 {
-            let mut bytes = Zeroizing::new(Vec::with_capacity(SLOT_BYTES));
+            let most = if self.seal.is_some() { SEALED_BYTES } else { SLOT_BYTES };
+            let mut bytes = Zeroizing::new(Vec::with_capacity(most));
             file.seek(SeekFrom::Start(slot * SLOT_APART))?;
-            (&mut *file).take(SLOT_BYTES as u64).read_to_end(&mut bytes)?;
-            let found = Slot::parse(&bytes).filter(|slot| slot.origin == self.origin);
+            (&mut *file).take(most as u64).read_to_end(&mut bytes)?;
+            let found = self.slot_in(&bytes).filter(|slot| slot.origin == self.origin);
             let found = found.map(|slot| slot.witnessed);
             let is_newer = |found: &Witnessed| {
                 newest.as_ref().is_none_or(|known| known.newest.number < found.newest.number)
@@ -89,7 +160,8 @@ impl StateWitness for FileWitness {
     fn keep(&self, witnessed: &Witnessed) -> io::Result<()> {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(witnessed.newest.number % 2 * SLOT_APART))?;
-        file.write_all(&Slot { origin: self.origin, witnessed: witnessed.clone() }.render())?;
+        let slot = Slot { origin: self.origin, witnessed: witnessed.clone() };
+        file.write_all(&self.bytes_of(&slot))?;
         file.sync_data()
     }
 }
@@ -139,6 +211,26 @@ mod tests {
         drop(torn);
         let witness = FileWitness::open(&path).unwrap();
         assert_eq!(witness.recall().unwrap(), Some(witnessed(4)));
+    }
+
+    #[test]
+    fn a_sealed_witness_is_read_with_its_key_alone_and_shows_no_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("witness");
+        let open = |key: u8| FileWitness::open_sealed(&path, &[key; 32]).unwrap();
+        for number in 0..3 {
+            open(1).keep(&witnessed(number)).unwrap();
+        }
+        assert_eq!(open(1).recall().unwrap(), Some(witnessed(2)));
+        assert_eq!(open(2).recall().unwrap(), None);
+        assert_eq!(FileWitness::open(&path).unwrap().recall().unwrap(), None);
+        let bytes = std::fs::read(&path).unwrap();
+        for key in [1, 2, 3] {
+            assert!(
+                !bytes.windows(8).any(|window| window == [key; 8]),
+                "key {key} is in the clear"
+            );
+        }
     }
 
     #[test]

@@ -228,7 +228,7 @@ impl Backup {
         cost: KeyCost,
         now: Timestamp,
         rng: &mut R,
-        mark: impl FnOnce(&Profile) -> io::Result<()>,
+        mark: impl FnOnce(&mut Profile) -> io::Result<()>,
     ) -> Result<(Profile, BackupSummary), RestoreError> {
         let summary = self.read(|_| Ok::<_, BackupError>(()))?;
         let profile = Profile::create_with(folder, unlock, cost, now, rng, |profile, rng| {

@@ -60,6 +60,8 @@ pub(crate) enum Record {
     Session(SessionState),
     /// The number of the last event that was dropped.
     Dropped(u64),
+    /// The key for what lies beside the store. No backup takes it.
+    DeviceKey(Zeroizing<[u8; 32]>),
 }
 
 impl Record {
@@ -69,7 +71,7 @@ impl Record {
             Self::Message(Message { at, .. })
             | Self::Stub(Stub { at, .. })
             | Self::Event { at, .. } => Drawer::Day(day(*at)),
-            Self::Keepsake(_) => Drawer::Standing,
+            Self::Keepsake(_) | Self::DeviceKey(_) => Drawer::Standing,
             Self::Streams(_) | Self::Session(_) | Self::Dropped(_) => Drawer::Running,
         }
     }
@@ -144,6 +146,10 @@ impl Encode for Record {
                 out.push(7);
                 event.encode(out);
             }
+            Self::DeviceKey(key) => {
+                out.push(8);
+                out.extend_from_slice(&key[..]);
+            }
         }
     }
 }
@@ -161,6 +167,7 @@ impl Decode for Record {
             5 => Self::Keepsake(Decode::decode(input)?),
             6 => Self::Session(Decode::decode(input)?),
             7 => Self::Dropped(Decode::decode(input)?),
+            8 => Self::DeviceKey(Zeroizing::new(input.array()?)),
             tag => return Err(DecodeError::UnknownTag { what: "record", tag }),
         })
     }

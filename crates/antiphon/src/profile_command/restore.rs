@@ -63,13 +63,15 @@ pub(super) fn run(arguments: &RestoreArguments) -> Result<(), ProfileCommandErro
 }
 
 /// Leaves a witness of a state that is not there, so that the client counts as restored.
-fn mark_restored(profile: &Profile) -> io::Result<()> {
+fn mark_restored(profile: &mut Profile) -> io::Result<()> {
     let mut instance = [0; 16];
     entropy().fill_bytes(&mut instance);
     let newest = Record { instance, number: 1 };
     // Of no content: nothing is ever sealed with them.
     let [key, next] = [draw_key(), draw_key()];
-    FileWitness::open(&profile.witness_file())?.keep(&Witnessed { newest, key, next })
+    let device = profile.store_mut().device_key(&mut entropy()).map_err(io::Error::other)?;
+    let witness = FileWitness::open_sealed(&profile.witness_file(), &device)?;
+    witness.keep(&Witnessed { newest, key, next })
 }
 
 fn draw_key() -> StateKey {

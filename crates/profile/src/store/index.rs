@@ -40,6 +40,7 @@ enum Entry {
     Keepsake(KeepsakeKind, String),
     Session(ContactId),
     Dropped,
+    DeviceKey,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +59,7 @@ pub(super) struct Index {
     keepsakes: BTreeMap<(KeepsakeKind, String), RecordNumber>,
     sessions: BTreeMap<ContactId, RecordNumber>,
     dropped: Option<(RecordNumber, u64)>,
+    device_key: Option<RecordNumber>,
 }
 
 impl Index {
@@ -110,6 +112,10 @@ impl Index {
                 self.dropped = Some((number, *event));
                 Entry::Dropped
             }
+            Record::DeviceKey(_) => {
+                self.device_key = Some(number);
+                Entry::DeviceKey
+            }
         };
         self.entries.insert(number, entry);
     }
@@ -155,6 +161,7 @@ impl Index {
                 self.sessions.remove(&contact);
             }
             Some(Entry::Dropped) => self.dropped = None,
+            Some(Entry::DeviceKey) => self.device_key = None,
             None => {}
         }
     }
@@ -257,6 +264,10 @@ impl Index {
 
     pub(super) fn session(&self, contact: ContactId) -> Option<RecordNumber> {
         self.sessions.get(&contact).copied()
+    }
+
+    pub(super) fn device_key(&self) -> Option<RecordNumber> {
+        self.device_key
     }
 
     /// The events, the messages that are over and the stubs that are older than these times.

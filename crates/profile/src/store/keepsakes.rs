@@ -1,6 +1,7 @@
-//! Keepsakes and the states of sessions.
+//! Keepsakes, the states of sessions, and the key for what lies beside the store.
 
 use rand::CryptoRng;
+use zeroize::Zeroizing;
 
 use super::{Batch, Store};
 use crate::keepsake::{Keepsake, KeepsakeKind, MOST_KEEPSAKE_BYTES, MOST_NAME_BYTES, SessionState};
@@ -110,6 +111,30 @@ impl<P: Place> Store<P> {
         let batch = Batch { removed: [number].into(), ..Batch::default() };
         self.erase(&batch, rng)?;
         Ok(true)
+    }
+
+    /// The key for what else lies in the profile's folder, 32 bytes, so that it opens with what opens the profile. Drawn
+    /// when it is first asked for, and in no backup.
+    ///
+    /// # Errors
+    /// If the store cannot be read or written.
+    pub fn device_key(
+        &mut self,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Zeroizing<[u8; 32]>, StoreError> {
+        self.mend(rng)?;
+        if let Some(number) = self.index.device_key() {
+            return match self.record(number)? {
+                Record::DeviceKey(key) => Ok(key),
+                _ => Err(StoreError::damaged(format!("record {number} is no key"))),
+            };
+        }
+        let mut key = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut key[..]);
+        let number = self.vault.next_number();
+        let puts = vec![(number, Record::DeviceKey(key.clone()))];
+        self.keep(&Batch { puts, ..Batch::default() }, rng)?;
+        Ok(key)
     }
 
     /// Keeps the state of a session, in the place of the one before, which nobody can read from then on.
