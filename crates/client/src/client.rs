@@ -48,7 +48,7 @@ pub struct Client {
     events: broadcast::WeakSender<Event>,
     status: watch::Receiver<Status>,
     origin: StateOrigin,
-    task: Task,
+    _task: Task,
 }
 
 /// Ends the client's task when it is dropped.
@@ -114,7 +114,7 @@ impl Client {
         let handles = Handles { commands: commands.downgrade(), inbound, events, ready };
         let (driver, status) = Driver::new(config, state, start, handles);
         let task = Task(tokio::spawn(driver.run()));
-        Ok(Self { commands, events: weak_events, status, origin, task })
+        Ok(Self { commands, events: weak_events, status, origin, _task: task })
     }
 
     /// Opens a conversation. It takes part from the next round on. Both ends agree on all options but
@@ -176,10 +176,20 @@ impl Client {
     ///
     /// Takes part in no further round, waits for the outcome of those in flight, at most until their
     /// deadline, and closes the link.
-    pub async fn shut_down(mut self) {
-        if self.commands.send(Command::ShutDown).await.is_ok() {
-            // Fails only if the runtime is going away.
-            let _ = (&mut self.task.0).await;
+    pub async fn shut_down(&self) {
+        self.stop().await;
+        // Its end of the channel goes with the task.
+        self.commands.closed().await;
+    }
+
+    /// Takes part in no further round from when this returns, and closes no conversation that is dropped after that: they
+    /// go on when the client starts again. For an application whose parts hold conversations, and let go of them
+    /// before [`shut_down`](Self::shut_down), which waits for the rounds in flight.
+    pub async fn stop(&self) {
+        let (noted, stops) = oneshot::channel();
+        // Both fail only if the client is gone.
+        if self.commands.send(Command::ShutDown { noted }).await.is_ok() {
+            let _ = stops.await;
         }
     }
 }

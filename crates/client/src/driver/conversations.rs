@@ -28,7 +28,7 @@ pub(crate) enum Command {
     SetVerified { conversation: ConversationId, verified: bool },
     Continue { units: u32 },
     ContinueAfterAborts { rounds: u32 },
-    ShutDown,
+    ShutDown { noted: oneshot::Sender<()> },
 }
 
 /// A message to send, and the channels to report on it.
@@ -86,7 +86,11 @@ impl Driver {
             }
             Command::Continue { units } => self.core().continue_at_a_price(units),
             Command::ContinueAfterAborts { rounds } => self.core().continue_after_aborts(rounds),
-            Command::ShutDown => self.stopping = true,
+            Command::ShutDown { noted } => {
+                self.stopping = true;
+                // Fails only if nobody waits any more.
+                let _ = noted.send(());
+            }
         }
     }
 

@@ -361,7 +361,7 @@ async fn shutting_down_waits_for_the_round_in_flight() {
     let mut events = client.events();
     served.open(1, 10).await;
     let onions = served.onions(1, 10).await;
-    let stopping = tokio::spawn(client.shut_down());
+    let stopping = tokio::spawn(async move { client.shut_down().await });
     let replies = world.mix.exchange(Round(10), &[onions]).remove(0);
     served.reply(1, 10, replies).await;
     assert_eq!(event(&mut events, ended).await, (Round(10), Outcome::Undisturbed));
