@@ -19,6 +19,9 @@ mod keepsake;
 #[path = "../../crates/profile/src/message.rs"]
 mod message;
 #[allow(dead_code)]
+#[path = "../../crates/messenger/src/parts.rs"]
+mod parts;
+#[allow(dead_code)]
 #[path = "../../crates/profile/src/piece.rs"]
 mod piece;
 #[allow(dead_code)]
@@ -27,6 +30,7 @@ mod text;
 
 use backup_item::BackupItem;
 use formats::{BACKUP_HEADER_BYTES, BackupHeader, KEY_SLOT_BYTES, KeySlot, NoHeader};
+use parts::{Joined, Joiner, cut};
 use piece::Piece;
 
 fn same<T: Decode + Encode>(bytes: &[u8]) {
@@ -52,8 +56,24 @@ fn check(bytes: &[u8]) {
     same::<Piece>(bytes);
 }
 
+/// Parts of a piece as a contact sends them, each behind its length.
+fn check_parts(mut bytes: &[u8]) {
+    let mut joiner = Joiner::default();
+    while let Some((length, rest)) = bytes.split_first() {
+        let (part, rest) = rest.split_at(rest.len().min(usize::from(*length)));
+        if let Joined::Whole(piece) = joiner.take(part) {
+            let mut again = Joiner::default();
+            let parts = cut(&piece, 200);
+            let joined = parts.iter().map(|part| again.take(part)).next_back();
+            assert_eq!(joined, Some(Joined::Whole(piece)));
+        }
+        bytes = rest;
+    }
+}
+
 fuzz_target!(|bytes: &[u8]| {
     check(bytes);
+    check_parts(bytes);
     // Nobody finds a hash by chance.
     check(&[bytes, &Digest::of(bytes).0].concat());
 });

@@ -1,0 +1,303 @@
+//! A contact as it is kept: who it is, and what calls and sessions are made from.
+
+use antiphon_client::{ConversationOptions, ConversationSecret, Role, Start};
+use antiphon_contacts::{
+    CODE_BYTES, CallRoot, CallRound, ContactCode, Identity, KEPT_MS, OwnCode, Roots, SafetyNumber,
+    SameCodeError, SessionBinding, Side,
+};
+use antiphon_profile::{ContactId, Keepsake, KeepsakeKind};
+use rand::CryptoRng;
+
+use crate::error::MessengerError;
+
+/// Most bytes of a contact's name.
+const MOST_NAME_BYTES: usize = 64;
+const VERSION: u16 = 1;
+/// Id, side, flags, number of the session, the two codes.
+const FIXED_BYTES: usize = 16 + 1 + 1 + 8 + 2 * CODE_BYTES;
+const VERIFIED: u8 = 1;
+const BLOCKED: u8 = 2;
+/// Call rounds for which old roots are kept: there is one a minute.
+const KEPT_ROUNDS: u64 = KEPT_MS / 60_000;
+
+const SIGNING_CONTEXT: &str = "Antiphon 2026 identity of a contact code";
+const BINDING_CONTEXT: &str = "Antiphon 2026 binding of two contact codes";
+
+/// Reason why a name is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// No name, or one that is too long.
+    #[error("a contact's name has 1 to {MOST_NAME_BYTES} bytes: only you see it")]
+    Length,
+    /// Characters that move the cursor or begin a line.
+    #[error("a contact's name is one line without control characters")]
+    Control,
+    /// Another contact has it.
+    #[error("there is a contact \"{0}\" already: take another name")]
+    Taken(String),
+}
+
+/// A contact.
+#[derive(Debug)]
+pub struct Contact {
+    id: ContactId,
+    name: String,
+    side: Side,
+    verified: bool,
+    blocked: bool,
+    /// Number of the session: each end counts on when one is over.
+    session: u64,
+    own: ContactCode,
+    partner: ContactCode,
+    roots: Roots,
+}
+
+impl Contact {
+    /// The contact that follows from both ends' codes.
+    pub(crate) fn of_codes(
+        name: String,
+        own: &OwnCode,
+        partner: ContactCode,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Self, SameCodeError> {
+        let (root, side) = CallRoot::of_codes(own, &partner)?;
+        let roots = Roots::new(side, &root, KEPT_ROUNDS);
+        let (id, own) = (ContactId::draw(rng), *own.code());
+        Ok(Self {
+            id,
+            name,
+            side,
+            verified: false,
+            blocked: false,
+            session: 0,
+            own,
+            partner,
+            roots,
+        })
+    }
+
+    /// The name of the contact in the store.
+    pub const fn id(&self) -> ContactId {
+        self.id
+    }
+
+    /// The name that the user gave it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// `true` once the user has compared the safety number.
+    pub const fn is_verified(&self) -> bool {
+        self.verified
+    }
+
+    /// `true` if the user wants nothing of it.
+    pub const fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// The code that this end gave to the contact.
+    pub const fn own_code(&self) -> &ContactCode {
+        &self.own
+    }
+
+    /// The code that the contact gave.
+    pub const fn code(&self) -> &ContactCode {
+        &self.partner
+    }
+
+    pub(crate) fn set_verified(&mut self) {
+        self.verified = true;
+    }
+
+    pub(crate) fn set_blocked(&mut self, blocked: bool) {
+        self.blocked = blocked;
+    }
+
+    /// The number to compare with the contact, on a way on which nobody can change it: the same at both ends if both have
+    /// the codes that the other gave. Where a contact comes of two codes, their keys are the two identities.
+    pub fn safety_number(&self) -> SafetyNumber {
+        let [own, partner] = [&self.own, &self.partner].map(identity);
+        let mut codes = [self.own.to_bytes(), self.partner.to_bytes()];
+        codes.sort_unstable();
+        let binding = blake3::derive_key(BINDING_CONTEXT, &codes.concat());
+        SafetyNumber::new(&own, &partner, &SessionBinding(binding))
+    }
+
+    /// The terms of the session that is due. `None` if its keys are gone, which this program never lets happen.
+    pub(crate) fn terms(&self) -> Option<ConversationOptions> {
+        let secret = self.roots.session(CallRound(self.session))?;
+        let role = match self.side {
+            Side::First => Role::First,
+            Side::Second => Role::Second,
+        };
+        let terms = ConversationOptions::new(ConversationSecret(secret.0), role, Start::Dense);
+        Some(ConversationOptions { verified: self.verified, ..terms })
+    }
+
+    /// The number of the session that is due.
+    pub(crate) const fn session(&self) -> u64 {
+        self.session
+    }
+
+    /// Goes on to the next session. The keys of the one before cannot be found again.
+    pub(crate) fn end_session(&mut self) {
+        self.session += 1;
+        self.roots.forget_before(CallRound(self.session));
+    }
+
+    /// The record to keep. [`Store::replace_keepsake`](antiphon_profile::Store::replace_keepsake) takes it.
+    pub(crate) fn keepsake(&self) -> Keepsake {
+        let roots = self.roots.to_bytes();
+        let mut bytes = Vec::with_capacity(FIXED_BYTES + roots.len());
+        bytes.extend(self.id.0);
+        bytes.push(match self.side {
+            Side::First => 0,
+            Side::Second => 1,
+        });
+        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        bytes.push(flag(self.verified, VERIFIED) | flag(self.blocked, BLOCKED));
+        bytes.extend(self.session.to_be_bytes());
+        bytes.extend(self.own.to_bytes());
+        bytes.extend(self.partner.to_bytes());
+        bytes.extend(&roots[..]);
+        Keepsake { kind: KeepsakeKind::Contact, name: self.name.clone(), version: VERSION, bytes }
+    }
+
+    /// The contact that a record holds.
+    pub(crate) fn parse(keepsake: &Keepsake) -> Result<Self, MessengerError> {
+        if keepsake.version != VERSION {
+            return Err(MessengerError::Newer(keepsake.name.clone()));
+        }
+        let damaged = || MessengerError::Damaged(keepsake.name.clone());
+        Self::read(&keepsake.name, &keepsake.bytes).ok_or_else(damaged)
+    }
+
+    fn read(name: &str, bytes: &[u8]) -> Option<Self> {
+        let (id, rest) = bytes.split_first_chunk::<16>()?;
+        let ([side, flags], rest) = rest.split_first_chunk::<2>()?;
+        let (session, rest) = rest.split_first_chunk::<8>()?;
+        let (own, rest) = rest.split_first_chunk::<CODE_BYTES>()?;
+        let (partner, roots) = rest.split_first_chunk::<CODE_BYTES>()?;
+        let side = match side {
+            0 => Side::First,
+            1 => Side::Second,
+            _ => return None,
+        };
+        if flags & !(VERIFIED | BLOCKED) != 0 {
+            return None;
+        }
+        Some(Self {
+            id: ContactId(*id),
+            name: name.to_owned(),
+            side,
+            verified: flags & VERIFIED != 0,
+            blocked: flags & BLOCKED != 0,
+            session: u64::from_be_bytes(*session),
+            own: ContactCode::from_bytes(own).ok()?,
+            partner: ContactCode::from_bytes(partner).ok()?,
+            roots: Roots::from_bytes(roots).ok()?,
+        })
+    }
+}
+
+/// The keys by which a code's owner is known: the code's own, and a mark of all that the code says.
+fn identity(code: &ContactCode) -> Identity {
+    let signing = blake3::derive_key(SIGNING_CONTEXT, &code.to_bytes());
+    Identity { agreement: *code.key.bytes(), signing }
+}
+
+/// Sees that a name can be shown in a line.
+pub(crate) fn check_name(name: &str) -> Result<(), NameError> {
+    match name {
+        _ if name.is_empty() || name.len() > MOST_NAME_BYTES => Err(NameError::Length),
+        _ if name.chars().any(char::is_control) => Err(NameError::Control),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use antiphon_contacts::{BoxAddress, Expiry, NetworkMark, OwnCodes};
+    use proptest::prelude::*;
+    use rand::SeedableRng as _;
+    use rand_chacha::ChaCha20Rng;
+
+    use super::*;
+
+    /// Two people who have given each other a code.
+    fn pair() -> [Contact; 2] {
+        let mut rng = ChaCha20Rng::seed_from_u64(7);
+        let mut own = |label| {
+            let mut codes = OwnCodes::default();
+            codes
+                .make(label, NetworkMark([1; 4]), BoxAddress(3), Expiry::NEVER, &mut rng)
+                .unwrap()
+                .clone()
+        };
+        let (alice, bob) = (own("bob"), own("alice"));
+        let mut rng = ChaCha20Rng::seed_from_u64(8);
+        [
+            Contact::of_codes("bob".into(), &alice, *bob.code(), &mut rng).unwrap(),
+            Contact::of_codes("alice".into(), &bob, *alice.code(), &mut rng).unwrap(),
+        ]
+    }
+
+    #[test]
+    fn both_ends_find_the_same_secrets_of_each_session_and_different_roles() {
+        let [mut alice, mut bob] = pair();
+        let mut secrets = Vec::new();
+        for _ in 0..3 {
+            let (a, b) = (alice.terms().unwrap(), bob.terms().unwrap());
+            assert_eq!(a.secret.0, b.secret.0);
+            assert_ne!(a.role, b.role);
+            secrets.push(a.secret.0);
+            alice.end_session();
+            bob.end_session();
+        }
+        secrets.dedup();
+        assert_eq!(secrets.len(), 3);
+    }
+
+    #[test]
+    fn the_safety_number_is_the_same_at_both_ends_and_another_one_for_another_code() {
+        let [alice, bob] = pair();
+        assert_eq!(alice.safety_number(), bob.safety_number());
+        let mut other = bob;
+        other.own.knock_tag[0] ^= 1;
+        assert_ne!(alice.safety_number(), other.safety_number());
+    }
+
+    #[test]
+    fn a_contact_is_read_as_it_was_kept_and_a_newer_one_is_refused() {
+        let [mut alice, _] = pair();
+        alice.end_session();
+        alice.set_verified();
+        let mut kept = alice.keepsake();
+        let read = Contact::parse(&kept).unwrap();
+        assert_eq!(read.keepsake(), kept);
+        assert_eq!((read.session(), read.is_verified(), read.is_blocked()), (1, true, false));
+        assert_eq!(read.terms().unwrap().secret.0, alice.terms().unwrap().secret.0);
+        kept.version = 2;
+        assert!(Contact::parse(&kept).unwrap_err().to_string().contains("newer"));
+    }
+
+    proptest! {
+        #[test]
+        fn other_bytes_are_refused_or_read_as_what_writes_them(
+            bytes in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            if let Some(read) = Contact::read("bob", &bytes) {
+                prop_assert_eq!(&read.keepsake().bytes, &bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_lines() {
+        assert_eq!(check_name("Bob"), Ok(()));
+        assert_eq!(check_name(""), Err(NameError::Length));
+        assert_eq!(check_name(&"b".repeat(65)), Err(NameError::Length));
+        assert_eq!(check_name("B\nob"), Err(NameError::Control));
+    }
+}

@@ -1,0 +1,18 @@
+#![doc = include_str!("../README.md")]
+
+pub mod api;
+mod book;
+pub mod config;
+mod contact;
+mod error;
+mod messenger;
+mod parts;
+mod shared;
+mod status;
+mod talk;
+
+pub use antiphon_contacts::Expiry;
+pub use contact::{Contact, NameError};
+pub use error::{ErrorKind, MessengerError};
+pub use messenger::{Messenger, StartError};
+pub use status::{Place, Standing, TalkState};

@@ -1,0 +1,393 @@
+//! What an application asks for.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use antiphon_client::{
+    Client, ClientConfig, ClientGone, FileWitness, Pace, StateError, StateOrigin,
+};
+use antiphon_contacts::{Expiry, NetworkMark, OwnCode};
+use antiphon_process::clock::SystemClock;
+use antiphon_process::entropy::entropy;
+use antiphon_profile::{
+    ContactId, Event, EventId, Message, MessageId, Profile, Progress, StoreError, Submission,
+    Submitted,
+};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::book;
+use crate::contact::Contact;
+use crate::error::MessengerError;
+use crate::shared::Shared;
+use crate::status::{Place, Standing, TalkState};
+use crate::talk::{Signals, Talk};
+
+/// Reason why a messenger does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The client's state cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The profile's store cannot be read or written.
+    #[error("{folder}: {source}")]
+    Store {
+        /// Folder of the profile.
+        folder: PathBuf,
+        /// Error of the store.
+        source: StoreError,
+    },
+    /// The contacts cannot be read.
+    #[error("{folder}: {source}")]
+    Contacts {
+        /// Folder of the profile.
+        folder: PathBuf,
+        /// Error of the book.
+        source: MessengerError,
+    },
+    /// The witness beside the client's state cannot be opened.
+    #[error("cannot use {path}: {source}")]
+    Witness {
+        /// Path of the witness.
+        path: PathBuf,
+        /// Error of the system.
+        source: std::io::Error,
+    },
+}
+
+/// One user's contacts and messages, in the network for as long as this lives.
+#[derive(Debug)]
+pub struct Messenger {
+    shared: Arc<Shared>,
+    client: Arc<Client>,
+    talks: Mutex<BTreeMap<ContactId, Open>>,
+}
+
+/// A contact's conversation that runs.
+#[derive(Debug)]
+struct Open {
+    signals: Arc<Signals>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Messenger {
+    /// Starts a client on a profile, and a conversation with each contact. The client's state lies in the profile's
+    /// folder, and opens with what opens the profile. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// If the profile's store or the client's state cannot be used. Nothing that happens in the network ends it.
+    pub fn start(mut profile: Profile, config: ClientConfig) -> Result<Self, StartError> {
+        let folder = profile.folder().to_owned();
+        let store = profile.store_mut();
+        let failed = |source| StartError::Store { folder: folder.clone(), source };
+        let key = store.device_key(&mut entropy()).map_err(failed)?;
+        let contacts = book::contacts(store)
+            .map_err(|source| StartError::Contacts { folder: folder.clone(), source })?;
+        let path = profile.witness_file();
+        let witness = FileWitness::open_sealed(&path, &key)
+            .map_err(|source| StartError::Witness { path, source })?;
+        let network = NetworkMark::of(&config.network.id());
+        let config = ClientConfig {
+            state: Some(profile.state_file()),
+            witness: Some(Arc::new(witness)),
+            ..config
+        };
+        let client = Arc::new(Client::start(config)?);
+        let shared = Arc::new(Shared::new(profile, network));
+        let messenger = Self { shared, client, talks: Mutex::default() };
+        for contact in contacts {
+            if !contact.is_blocked() {
+                messenger.talk(contact.id());
+            }
+        }
+        Ok(messenger)
+    }
+
+    /// Leaves the network after the round in flight, which everybody sees: when a person says so, or at a time that was
+    /// fixed beforehand.
+    pub async fn shut_down(&self) {
+        // Before the conversations are let go of, or they would be closed.
+        self.client.stop().await;
+        self.talks().clear();
+        self.client.shut_down().await;
+    }
+
+    fn talks(&self) -> MutexGuard<'_, BTreeMap<ContactId, Open>> {
+        self.talks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to talk to a contact.
+    fn talk(&self, contact: ContactId) {
+        let signals = Arc::new(Signals::default());
+        let talk = Talk {
+            shared: Arc::clone(&self.shared),
+            client: Arc::clone(&self.client),
+            contact,
+            signals: Arc::clone(&signals),
+        };
+        let task = tokio::spawn(talk.run());
+        self.talks().insert(contact, Open { signals, task });
+    }
+
+    fn wake(&self, contact: ContactId) {
+        if let Some(open) = self.talks().get(&contact) {
+            open.signals.wake();
+        }
+    }
+
+    /// Makes a contact code to be given to one person, known by its label.
+    ///
+    /// # Errors
+    /// If the label is no label or taken, or the code cannot be kept.
+    pub async fn make_code(&self, label: &str, expiry: Expiry) -> Result<OwnCode, MessengerError> {
+        let (label, network) = (label.to_owned(), self.shared.network);
+        let made = self
+            .shared
+            .store(move |store, rng| book::make_code(store, network, &label, expiry, rng));
+        made.await
+    }
+
+    /// The codes that were made.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn codes(&self) -> Result<Vec<OwnCode>, MessengerError> {
+        self.shared.store(|store, _| book::codes(store)).await
+    }
+
+    /// Takes a code back that no contact is known by.
+    ///
+    /// # Errors
+    /// If there is none, it serves a contact, or the store cannot be written.
+    pub async fn revoke_code(&self, label: &str) -> Result<(), MessengerError> {
+        let label = label.to_owned();
+        self.shared.store(move |store, rng| book::revoke_code(store, &label, rng)).await
+    }
+
+    /// Makes a contact of the code that a person gave, and begins to talk to it. `own` is the label of the code that the
+    /// person was given; without it, that is the name, and if there is no code of that label yet, one is made:
+    /// give [`Contact::own_code`] to the person.
+    ///
+    /// # Errors
+    /// If the code is none or of no use, or the name is taken.
+    pub async fn add_contact(
+        &self,
+        name: &str,
+        code: &str,
+        own: Option<&str>,
+    ) -> Result<Contact, MessengerError> {
+        let (name, code, own) = (name.to_owned(), code.to_owned(), own.map(str::to_owned));
+        let network = self.shared.network;
+        let added = self.shared.store(move |store, rng| {
+            book::add(store, network, SystemClock::now(), &name, &code, own.as_deref(), rng)
+        });
+        let contact = added.await?;
+        self.talk(contact.id());
+        Ok(contact)
+    }
+
+    /// The contacts, by name.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn contacts(&self) -> Result<Vec<Contact>, MessengerError> {
+        self.shared.store(|store, _| book::contacts(store)).await
+    }
+
+    /// One contact.
+    ///
+    /// # Errors
+    /// If there is none of that id.
+    pub async fn contact(&self, id: ContactId) -> Result<Contact, MessengerError> {
+        self.shared.store(move |store, _| book::contact(store, id)).await
+    }
+
+    /// Notes that the user has compared the safety number with the contact, and that it is this. Local: the contact does
+    /// not learn of it. From now on, messages to it go in beats as well, where the network has them.
+    ///
+    /// # Errors
+    /// If the number is another one, or there is no such contact.
+    pub async fn verify(&self, id: ContactId, number: &str) -> Result<Contact, MessengerError> {
+        let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+        let given = digits(number);
+        let verified = self.shared.store(move |store, rng| {
+            let mut contact = book::contact(store, id)?;
+            if digits(&contact.safety_number().to_string()) != given {
+                return Err(MessengerError::OtherNumber(contact.name().to_owned()));
+            }
+            contact.set_verified();
+            book::keep(store, &contact, rng)?;
+            Ok(contact)
+        });
+        let contact = verified.await?;
+        if let Some(open) = self.talks().get(&id) {
+            open.signals.verified();
+        }
+        Ok(contact)
+    }
+
+    /// Wants nothing of a contact any more, or wants it again. Messages that wait for it stay in the queue.
+    ///
+    /// # Errors
+    /// If there is no such contact, or the store cannot be written.
+    pub async fn block(&self, id: ContactId, blocked: bool) -> Result<Contact, MessengerError> {
+        let changed = self.shared.store(move |store, rng| {
+            let mut contact = book::contact(store, id)?;
+            contact.set_blocked(blocked);
+            book::keep(store, &contact, rng)?;
+            Ok::<_, MessengerError>(contact)
+        });
+        let contact = changed.await?;
+        self.talks().remove(&id);
+        if !blocked {
+            self.talk(id);
+        }
+        Ok(contact)
+    }
+
+    /// Takes a message to a contact. It is on disk when this returns. With a key, the same message submitted again is
+    /// the same message.
+    ///
+    /// # Errors
+    /// If it is not taken.
+    pub async fn send(
+        &self,
+        contact: ContactId,
+        body: Vec<u8>,
+        key: Option<&str>,
+    ) -> Result<Submitted, MessengerError> {
+        let key = key.map(str::to_owned);
+        let submitted = self.shared.store(move |store, rng| {
+            let to = book::contact(store, contact)?;
+            if to.is_blocked() {
+                return Err(MessengerError::Blocked(to.name().to_owned()));
+            }
+            let submission = Submission { contact, body: &body, key: key.as_deref() };
+            Ok(store.submit(SystemClock::now(), submission, rng)?)
+        });
+        let submitted = submitted.await?;
+        self.wake(contact);
+        Ok(submitted)
+    }
+
+    /// Takes a message back of which nothing has left.
+    ///
+    /// # Errors
+    /// If it is too late for that, or there is no such message.
+    pub async fn recall(&self, id: MessageId) -> Result<Message, MessengerError> {
+        let recalled = self.shared.store(move |store, rng| {
+            if store.message(id)?.is_none() {
+                return Err(MessengerError::NoMessage(id.to_string()));
+            }
+            if !store.recall(SystemClock::now(), id, rng)? {
+                return Err(MessengerError::TooLate);
+            }
+            store.message(id)?.ok_or_else(|| MessengerError::NoMessage(id.to_string()))
+        });
+        recalled.await
+    }
+
+    /// A message, and how far it has come if it is under way.
+    ///
+    /// # Errors
+    /// If there is none of that id.
+    pub async fn message(
+        &self,
+        id: MessageId,
+    ) -> Result<(Message, Option<Progress>), MessengerError> {
+        let found = self.shared.store(move |store, _| {
+            let message = store.message(id)?;
+            let message = message.ok_or_else(|| MessengerError::NoMessage(id.to_string()))?;
+            Ok((message, store.progress(id)))
+        });
+        found.await
+    }
+
+    /// Messages from and to a contact in the order in which they were kept, `skip` left out and at most `most`.
+    ///
+    /// # Errors
+    /// If there is no such contact, or the store cannot be read.
+    pub async fn messages(
+        &self,
+        contact: ContactId,
+        skip: usize,
+        most: usize,
+    ) -> Result<Vec<(Message, Option<Progress>)>, MessengerError> {
+        let found = self.shared.store(move |store, _| {
+            book::contact(store, contact)?;
+            let messages = store.messages(contact, skip, most)?;
+            let with_progress = |message: Message| {
+                let progress = store.progress(message.id);
+                (message, progress)
+            };
+            Ok(messages.into_iter().map(with_progress).collect())
+        });
+        found.await
+    }
+
+    /// The events after this one, in order and at most `most`.
+    ///
+    /// # Errors
+    /// If events after it were dropped for their age, or the store cannot be read.
+    pub async fn events_after(
+        &self,
+        after: EventId,
+        most: usize,
+    ) -> Result<Vec<Event>, MessengerError> {
+        Ok(self.shared.store(move |store, _| store.events_after(after, most)).await?)
+    }
+
+    /// The id of the newest event, as it rises.
+    pub fn newest_event(&self) -> watch::Receiver<EventId> {
+        self.shared.newest()
+    }
+
+    /// How far the conversation with a contact is.
+    pub fn talk_state(&self, contact: ContactId) -> TalkState {
+        self.talks().get(&contact).map_or(TalkState::Closed, |open| open.signals.state())
+    }
+
+    /// Speed of a conversation, by the newest epoch.
+    pub fn pace(&self) -> Option<Pace> {
+        self.client.status().pace
+    }
+
+    /// How things stand.
+    pub async fn standing(&self) -> Standing {
+        let read = self.shared.store(|store, _| (store.counts(), store.last_event()));
+        let (counts, last_event) = read.await;
+        let status = self.client.status();
+        let places = self.talks();
+        let places = places
+            .iter()
+            .map(|(contact, open)| Place { contact: *contact, state: open.signals.state() });
+        Standing {
+            is_online: status.gateway.is_some(),
+            epoch: status.epoch,
+            last_round: status.last_round,
+            pace: status.pace,
+            budget: status.budget,
+            attempts: status.attempts,
+            is_restored: self.client.origin() == StateOrigin::Restored,
+            counts,
+            last_event,
+            places: places.collect(),
+        }
+    }
+
+    /// Allows disturbed and aborted rounds beyond what the network's guarantee covers. A decision for a person.
+    ///
+    /// # Errors
+    /// If the client is gone.
+    pub async fn allow(&self, units: u32, aborts: u32) -> Result<(), ClientGone> {
+        self.client.continue_at_a_price(units).await?;
+        self.client.continue_after_aborts(aborts).await
+    }
+}

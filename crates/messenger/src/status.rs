@@ -1,0 +1,64 @@
+//! How things stand.
+
+use antiphon_client::{Budget, Epoch, Pace, Round};
+use antiphon_profile::{ContactId, EventId, StoreCounts};
+
+/// How far a contact's conversation is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TalkState {
+    /// It is not open yet.
+    #[default]
+    Closed,
+    /// The network has no pair of onions left for it: those of other contacts take all.
+    NoPlace,
+    /// It is open, and the partner was not heard of since this process began.
+    Waiting,
+    /// The partner was heard of.
+    Met,
+}
+
+impl TalkState {
+    /// Name for programs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::NoPlace => "no_place",
+            Self::Waiting => "waiting",
+            Self::Met => "met",
+        }
+    }
+}
+
+/// A contact's conversation at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Contact.
+    pub contact: ContactId,
+    /// How far it is.
+    pub state: TalkState,
+}
+
+/// How a messenger stands.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// `true` while there is a link to a gateway.
+    pub is_online: bool,
+    /// The newest epoch whose document was verified.
+    pub epoch: Option<Epoch>,
+    /// The newest round that was taken part in.
+    pub last_round: Option<Round>,
+    /// Speed of a conversation.
+    pub pace: Option<Pace>,
+    /// Units of the guarantee.
+    pub budget: Budget,
+    /// Aborted rounds that the guarantee allows for.
+    pub attempts: Budget,
+    /// `true` if this profile was restored from a backup, or may be an old copy.
+    pub is_restored: bool,
+    /// What the store holds.
+    pub counts: StoreCounts,
+    /// The newest event.
+    pub last_event: EventId,
+    /// Conversations.
+    pub places: Vec<Place>,
+}

@@ -1,0 +1,376 @@
+//! One contact's conversation: messages from the store into the network, and what comes back into the store.
+//!
+//! A conversation stays open whatever is said in it, and the next one follows when it is over, so that nothing that
+//! a user does, or leaves undone, shows.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use antiphon_client::{
+    Arrival, Client, Conversation, ConversationId, ConversationReceiver, ConversationSender,
+    CoreEvent, Delivery, Event, Events, Level, OpenConversationError, Pace, ReceiveError,
+    SendError,
+};
+use antiphon_process::clock::SystemClock;
+use antiphon_process::until;
+use antiphon_profile::{ArrivalError, ContactId, Exchange, MessageId, Progress};
+use antiphon_wire::Timestamp;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::book;
+use crate::parts::{Joined, Joiner, cut};
+use crate::shared::Shared;
+use crate::status::TalkState;
+
+/// Parts under way at once: enough for all rounds in flight, and few, so that what waits can still be recalled.
+const MOST_PARTS: usize = 16;
+/// Bytes of a part before anybody knows what a body carries.
+const FIRST_PART_BYTES: usize = 200;
+/// Pause after the store could not be written, or no place was free.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// What others see of a conversation, and how they wake it.
+#[derive(Debug, Default)]
+pub(crate) struct Signals {
+    /// There is something to be sent.
+    wake: Notify,
+    /// The user has made sure who the contact is, and the conversation is to be told.
+    verified: AtomicBool,
+    state: Mutex<TalkState>,
+}
+
+impl Signals {
+    /// Tells the conversation that there is something to be sent.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Tells the conversation that the user has made sure who the contact is.
+    pub(crate) fn verified(&self) {
+        self.verified.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    pub(crate) fn state(&self) -> TalkState {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn show(&self, state: TalkState) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+}
+
+/// A contact's conversations, one after the other.
+pub(crate) struct Talk {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) client: Arc<Client>,
+    pub(crate) contact: ContactId,
+    pub(crate) signals: Arc<Signals>,
+}
+
+impl Talk {
+    /// Talks until the contact is blocked or gone, or the client is.
+    pub(crate) async fn run(self) {
+        loop {
+            let Some((session, terms)) = self.terms().await else { break };
+            let events = self.client.events();
+            match self.client.open(terms).await {
+                Ok(conversation) => {
+                    self.signals.show(TalkState::Waiting);
+                    let over = Session::new(&self, conversation, events).run().await;
+                    self.signals.show(TalkState::Closed);
+                    if !over || !self.go_on_from(session).await {
+                        break;
+                    }
+                }
+                Err(OpenConversationError::Refused(_)) => {
+                    self.signals.show(TalkState::NoPlace);
+                    tokio::time::sleep(PAUSE).await;
+                }
+                // It was over when this process ended, and that had not been kept yet.
+                Err(OpenConversationError::UsedSecret) => {
+                    if !self.go_on_from(session).await {
+                        break;
+                    }
+                }
+                Err(OpenConversationError::Gone(_)) => break,
+            }
+        }
+        self.signals.show(TalkState::Closed);
+    }
+
+    /// The number and the terms of the session that is due; `None` if there is to be none.
+    async fn terms(&self) -> Option<(u64, antiphon_client::ConversationOptions)> {
+        loop {
+            let id = self.contact;
+            match self.shared.store(move |store, _| book::contact(store, id)).await {
+                Ok(contact) if contact.is_blocked() => return None,
+                Ok(contact) => return Some((contact.session(), contact.terms()?)),
+                Err(error) if error.kind() == crate::ErrorKind::NotFound => return None,
+                Err(error) => {
+                    tracing::error!(%error, "a contact cannot be read; trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Keeps that a session is over. Returns `false` if there is no contact any more.
+    async fn go_on_from(&self, session: u64) -> bool {
+        loop {
+            let id = self.contact;
+            let kept = self.shared.store(move |store, rng| {
+                let mut contact = book::contact(store, id)?;
+                if contact.session() == session {
+                    contact.end_session();
+                    book::keep(store, &contact, rng)?;
+                }
+                Ok::<_, crate::MessengerError>(())
+            });
+            match kept.await {
+                Ok(()) => return true,
+                Err(error) if error.kind() == crate::ErrorKind::NotFound => return false,
+                Err(error) => {
+                    tracing::error!(%error, "a contact cannot be kept; trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// The message that a part is of, its number among the parts, and how many there are.
+type PartOf = (MessageId, u32, u32);
+
+/// A part that the partner has not acknowledged yet.
+struct UnderWay {
+    delivery: Delivery,
+    of: Option<PartOf>,
+}
+
+/// One conversation.
+struct Session<'a> {
+    talk: &'a Talk,
+    id: ConversationId,
+    sender: ConversationSender,
+    receiver: ConversationReceiver,
+    events: Events,
+    exchange: Exchange,
+    joiner: Joiner,
+    /// Parts of the piece that is being sent.
+    parts: VecDeque<(Vec<u8>, Option<PartOf>)>,
+    under_way: VecDeque<UnderWay>,
+    /// What has come and is not in the store yet.
+    arrived: Option<(Arrival, Vec<u8>)>,
+    level: Level,
+    /// The partner was heard of. Before that, messages stay in the queue, and can be recalled.
+    heard: bool,
+    /// Nothing more can be sent in it.
+    closing: bool,
+    /// Time to try the store again.
+    again: Option<Instant>,
+}
+
+impl<'a> Session<'a> {
+    fn new(talk: &'a Talk, conversation: Conversation, events: Events) -> Self {
+        let id = conversation.id();
+        let (sender, receiver) = conversation.split();
+        Self {
+            talk,
+            id,
+            sender,
+            receiver,
+            events,
+            exchange: Exchange::new(talk.contact),
+            joiner: Joiner::default(),
+            parts: VecDeque::new(),
+            under_way: VecDeque::new(),
+            arrived: None,
+            level: Level::DENSEST,
+            heard: false,
+            closing: false,
+            again: None,
+        }
+    }
+
+    /// Returns `true` if the conversation is over, `false` if the client is gone.
+    async fn run(mut self) -> bool {
+        loop {
+            self.fill().await;
+            let (idle, signals) = (self.arrived.is_none(), &self.talk.signals);
+            let acknowledged = async {
+                match self.under_way.front_mut() {
+                    Some(first) => (&mut first.delivery).await.is_ok(),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                arrival = self.receiver.arrival(), if idle => match arrival {
+                    Ok(arrival) => self.take(arrival).await,
+                    // The partner sends again what has no receipt.
+                    Err(ReceiveError::Missed(_)) => self.joiner = Joiner::default(),
+                    Err(ReceiveError::Closed) => {
+                        return !matches!(self.sender.try_send([]).await, Err(SendError::Gone(_)));
+                    }
+                },
+                arrived = acknowledged => self.acknowledged(arrived).await,
+                event = self.events.next() => match event {
+                    Some(Event::Core(event)) => self.heed(&event),
+                    Some(_) => {}
+                    None => return false,
+                },
+                () = signals.wake.notified() => {
+                    if signals.verified.swap(false, Ordering::AcqRel) {
+                        self.sender.set_verified(true).await;
+                    }
+                }
+                () = until(self.again) => {
+                    self.again = None;
+                    self.store_arrived().await;
+                }
+            }
+        }
+    }
+
+    fn heed(&mut self, event: &CoreEvent) {
+        match event {
+            CoreEvent::Rhythm { conversation, level } if *conversation == self.id => {
+                self.level = *level;
+            }
+            CoreEvent::NoRoom { conversation } if *conversation == self.id => {
+                self.talk.signals.show(TalkState::NoPlace);
+            }
+            _ => {}
+        }
+    }
+
+    /// Hands over to the network what there is to be sent, as far as there is room.
+    async fn fill(&mut self) {
+        while self.has_room() {
+            if self.parts.is_empty() && !self.next_piece().await {
+                return;
+            }
+            let Some((part, of)) = self.parts.pop_front() else { return };
+            match self.sender.try_send(part).await {
+                Ok(delivery) => self.under_way.push_back(UnderWay { delivery, of }),
+                // What has no receipt goes into the next one.
+                Err(_) => self.closing = true,
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let most = if self.heard { MOST_PARTS } else { 1 };
+        self.under_way.len() < most && !self.closing
+    }
+
+    fn hear(&mut self) {
+        if !self.heard {
+            self.heard = true;
+            self.talk.signals.show(TalkState::Met);
+        }
+    }
+
+    /// Takes the next piece out of the store. Returns `false` if there is none at the moment.
+    async fn next_piece(&mut self) -> bool {
+        if self.again.is_some() {
+            return false;
+        }
+        let mut exchange = self.exchange.clone();
+        let next = self.talk.shared.store(move |store, rng| {
+            let next = exchange.next(SystemClock::now(), store, rng);
+            next.map(|next| (exchange, next))
+        });
+        match next.await {
+            Ok((exchange, next)) => {
+                self.exchange = exchange;
+                let Some(next) = next else { return false };
+                let parts = cut(&next.bytes, self.body_bytes());
+                let count = parts.len() as u32;
+                let of = |number| next.message.map(|message| (message, number, count));
+                let parts = parts.into_iter().zip(1..).map(|(part, number)| (part, of(number)));
+                self.parts.extend(parts);
+                true
+            }
+            Err(error) => {
+                tracing::error!(%error, "the store does not give what is to be sent; trying again");
+                self.again = Some(Instant::now() + PAUSE);
+                false
+            }
+        }
+    }
+
+    fn body_bytes(&self) -> usize {
+        let pace = self.talk.client.status().pace;
+        pace.map_or(FIRST_PART_BYTES, |pace| pace.body_bytes as usize)
+    }
+
+    /// Takes note that the partner has, or has not, acknowledged the first part that is under way.
+    async fn acknowledged(&mut self, arrived: bool) {
+        let first = self.under_way.pop_front();
+        if !arrived {
+            return;
+        }
+        self.hear();
+        let Some(UnderWay { of: Some((message, part, parts)), .. }) = first else { return };
+        let now = SystemClock::now();
+        let expected_by = self.expected_by(now, self.talk.client.status().pace, parts - part);
+        let progress = Progress { part, parts, expected_by };
+        let shared = &self.talk.shared;
+        shared.store(move |store, _| store.set_progress(message, progress)).await;
+    }
+
+    /// When so many parts are there, and a receipt is back, at the rhythm of the moment.
+    fn expected_by(&self, now: Timestamp, pace: Option<Pace>, parts: u32) -> Timestamp {
+        let Some(pace) = pace else { return now };
+        // Two parts in a meeting; then the last of them and the receipt, a meeting each.
+        let meetings = u64::from(parts.div_ceil(2)) + 2;
+        let rounds = meetings * self.level.rounds();
+        Timestamp(now.0.saturating_add(rounds * u64::from(pace.interval_ms)))
+    }
+
+    /// Takes a part that has come.
+    async fn take(&mut self, arrival: Arrival) {
+        self.hear();
+        match self.joiner.take(arrival.message()) {
+            Joined::Whole(piece) => {
+                self.arrived = Some((arrival, piece));
+                self.store_arrived().await;
+            }
+            // Not taken before the piece is in the store: if this process ends, all of it comes again.
+            Joined::More => {}
+            Joined::Spoilt => drop(arrival.take()),
+        }
+    }
+
+    /// Puts into the store what has come. Only then is it taken out of the client's state, and only then does the
+    /// partner get a receipt.
+    async fn store_arrived(&mut self) {
+        let Some((arrival, piece)) = self.arrived.take() else { return };
+        let mut exchange = self.exchange.clone();
+        let stored = self.talk.shared.store(move |store, rng| {
+            let arrived = exchange.arrived(SystemClock::now(), store, &piece, rng);
+            (exchange, piece, arrived)
+        });
+        let (exchange, piece, arrived) = stored.await;
+        match arrived {
+            Ok(_) => {
+                self.exchange = exchange;
+                drop(arrival.take());
+            }
+            Err(ArrivalError::Room(error)) => {
+                tracing::warn!(%error, "what a contact sent waits until it can be kept");
+                self.arrived = Some((arrival, piece));
+                self.again = Some(Instant::now() + PAUSE);
+            }
+            // Left out, and the conversation goes on: an end would show.
+            Err(ArrivalError::Contact(error)) => {
+                tracing::warn!(%error, "a contact sends what no honest one does");
+                drop(arrival.take());
+            }
+        }
+    }
+}
