@@ -1,10 +1,11 @@
 //! `antiphon profile`: what a user keeps on a device, and backups of it.
 
 mod backup;
+mod change;
 mod export;
 mod new;
 mod restore;
-mod secret;
+pub(crate) mod secret;
 mod show;
 
 use std::io;
@@ -20,6 +21,7 @@ use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::output::OutputError;
 
 use backup::BackupArguments;
+use change::ChangeArguments;
 use export::ExportArguments;
 use new::NewArguments;
 use restore::RestoreArguments;
@@ -57,6 +59,8 @@ enum Action {
     Export(ExportArguments),
     /// Write a backup: one sealed file, from which a new profile can be made
     Backup(BackupArguments),
+    /// Have a profile open with another passphrase or key file
+    Change(ChangeArguments),
     /// Make a new profile from a backup
     Restore(RestoreArguments),
 }
@@ -80,6 +84,8 @@ pub(crate) enum ProfileCommandError {
     ShortPassphrase { least: usize },
     #[error("the two passphrases differ: try again")]
     Differ,
+    #[error("interrupted before the passphrase was read: nothing has been done")]
+    Interrupted,
     #[error("cannot read the passphrase: {0}")]
     NoPassphrase(io::Error),
     #[error("cannot write {path}: {source} (its folder has to exist, and no file is overwritten)")]
@@ -110,6 +116,7 @@ impl Exits for ProfileCommandError {
             | Self::ShortPassphrase { .. }
             | Self::Differ
             | Self::NoPassphrase(_) => Exit::Usage,
+            Self::Interrupted => Exit::Interrupted,
             _ => Exit::Failed,
         }
     }
@@ -122,6 +129,7 @@ pub(crate) fn run(arguments: &ProfileArguments) -> Result<(), ProfileCommandErro
         Action::Show(arguments) => show::run(arguments),
         Action::Export(arguments) => export::run(arguments),
         Action::Backup(arguments) => backup::run(arguments),
+        Action::Change(arguments) => change::run(arguments),
         Action::Restore(arguments) => restore::run(arguments),
     }
 }

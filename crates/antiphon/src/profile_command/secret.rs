@@ -1,9 +1,8 @@
 //! Passphrases and key files, from wherever they are given.
 
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use antiphon_process::entropy::entropy;
 use antiphon_process::keyfile::warn_if_open_to_others;
@@ -15,13 +14,15 @@ use super::ProfileCommandError;
 
 /// Characters of a new passphrase, at least.
 const LEAST_CHARACTERS: usize = 8;
+/// Byte that this key sends.
+const CTRL_C: u8 = 3;
 /// Most bytes of a passphrase that are read.
 const MOST_BYTES: u64 = 4 << 10;
 
 /// Place of the secret that opens a profile.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
-pub(super) struct SecretArguments {
+pub(crate) struct SecretArguments {
     /// Read the passphrase from this file's first line, rather than ask for it
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
@@ -37,31 +38,39 @@ impl SecretArguments {
     }
 
     /// The secret of something that there is.
-    pub(super) fn read(&self, prompt: &str) -> Result<Unlock, ProfileCommandError> {
+    pub(crate) fn read(&self, prompt: &str) -> Result<Unlock, ProfileCommandError> {
         secret(self.passphrase_file.as_deref(), self.key_file.as_deref(), prompt)
     }
 
     /// A secret for something new: a key file is made, and a passphrase asked for twice.
-    pub(super) fn draw(&self) -> Result<Unlock, ProfileCommandError> {
-        if let Some(path) = &self.key_file {
-            return Unlock::write_key_file(path, &mut entropy())
-                .map_err(|source| ProfileCommandError::Write { path: path.clone(), source });
-        }
-        let passphrase = match &self.passphrase_file {
-            Some(path) => read_line(path)?,
-            None => {
-                let first = ask("New passphrase: ")?;
-                if io::stdin().is_terminal() && *first != *ask("Once more: ")? {
-                    return Err(ProfileCommandError::Differ);
-                }
-                first
-            }
-        };
-        if passphrase.chars().count() < LEAST_CHARACTERS {
-            return Err(ProfileCommandError::ShortPassphrase { least: LEAST_CHARACTERS });
-        }
-        Ok(Unlock::Passphrase(passphrase))
+    pub(crate) fn draw(&self) -> Result<Unlock, ProfileCommandError> {
+        new_secret(self.passphrase_file.as_deref(), self.key_file.as_deref())
     }
+}
+
+/// A secret for something new, from a passphrase file, as a key file that is made, or asked for twice.
+pub(super) fn new_secret(
+    passphrase_file: Option<&Path>,
+    key_file: Option<&Path>,
+) -> Result<Unlock, ProfileCommandError> {
+    if let Some(path) = key_file {
+        return Unlock::write_key_file(path, &mut entropy())
+            .map_err(|source| ProfileCommandError::Write { path: path.to_owned(), source });
+    }
+    let passphrase = match passphrase_file {
+        Some(path) => read_line(path)?,
+        None => {
+            let first = ask("New passphrase: ")?;
+            if io::stdin().is_terminal() && *first != *ask("Once more: ")? {
+                return Err(ProfileCommandError::Differ);
+            }
+            first
+        }
+    };
+    if passphrase.chars().count() < LEAST_CHARACTERS {
+        return Err(ProfileCommandError::ShortPassphrase { least: LEAST_CHARACTERS });
+    }
+    Ok(Unlock::Passphrase(passphrase))
 }
 
 /// The secret that these files hold, or that is asked for.
@@ -85,10 +94,15 @@ fn read_line(path: &Path) -> Result<Zeroizing<String>, ProfileCommandError> {
 
 /// Asks at the terminal, where nothing of the answer shows; or reads a line of standard input.
 fn ask(prompt: &str) -> Result<Zeroizing<String>, ProfileCommandError> {
-    let _quiet = Quiet::begin(prompt);
+    let quiet = Quiet::begin(prompt);
     // Not `Stdin`'s own buffer, which would keep the passphrase.
-    line(File::from(stdin().map_err(ProfileCommandError::NoPassphrase)?).take(MOST_BYTES))
-        .map_err(ProfileCommandError::NoPassphrase)
+    let answer = stdin().and_then(|stdin| line(File::from(stdin).take(MOST_BYTES)));
+    // As it was before, whatever was typed.
+    drop(quiet);
+    answer.map_err(|error| match error.kind() {
+        io::ErrorKind::Interrupted => ProfileCommandError::Interrupted,
+        _ => ProfileCommandError::NoPassphrase(error),
+    })
 }
 
 #[cfg(unix)]
@@ -103,44 +117,90 @@ fn stdin() -> io::Result<std::os::windows::io::OwnedHandle> {
     io::stdin().as_handle().try_clone_to_owned()
 }
 
-/// The first line, without its end.
-fn line(input: impl io::Read) -> io::Result<Zeroizing<String>> {
+/// The first line, without its end. `Interrupted` if it ends with Ctrl-C.
+fn line(mut input: impl io::Read) -> io::Result<Zeroizing<String>> {
     // In one piece: a buffer that grows leaves copies behind.
-    let mut text = Zeroizing::new(String::with_capacity(MOST_BYTES as usize));
+    let mut text = Zeroizing::new(Vec::with_capacity(MOST_BYTES as usize));
+    let mut byte = [0];
     // A byte at a time, so that a second line is left for who asks next.
-    BufReader::with_capacity(1, input).read_line(&mut text)?;
-    let length = text.trim_end_matches(['\r', '\n']).len();
-    text.truncate(length);
-    Ok(text)
+    while input.read(&mut byte)? == 1 && byte[0] != b'\n' {
+        if byte[0] == CTRL_C {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        text.push(byte[0]);
+    }
+    let text = str::from_utf8(text.strip_suffix(b"\r").unwrap_or(&text));
+    text.map(|text| Zeroizing::new(text.to_owned())).map_err(io::Error::other)
 }
 
-/// A terminal that does not show what is typed, while this lives.
-struct Quiet(bool);
+/// A terminal that does not show what is typed, while this lives. Ctrl-C ends the line rather than the process, which would
+/// leave the terminal like this.
+struct Quiet {
+    #[cfg(unix)]
+    before: Option<rustix::termios::Termios>,
+}
 
+#[cfg(unix)]
 impl Quiet {
     fn begin(prompt: &str) -> Self {
-        if !io::stdin().is_terminal() {
-            return Self(false);
-        }
-        let mut out = io::stderr();
-        // A prompt that cannot be shown is no reason not to read.
-        let _ = out.write_all(prompt.as_bytes()).and_then(|()| out.flush());
-        Self(stty("-echo"))
+        use rustix::termios::{
+            LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr,
+        };
+
+        let stdin = io::stdin();
+        // No terminal, or one that the system does not let be changed.
+        let Ok(before) = tcgetattr(&stdin) else { return Self { before: None } };
+        show(prompt);
+        let mut quiet = before.clone();
+        quiet.local_modes -= LocalModes::ECHO | LocalModes::ISIG;
+        quiet.special_codes[SpecialCodeIndex::VEOL] = CTRL_C;
+        let changed = tcsetattr(&stdin, OptionalActions::Now, &quiet);
+        Self { before: changed.is_ok().then_some(before) }
     }
 }
 
+#[cfg(unix)]
 impl Drop for Quiet {
     fn drop(&mut self) {
-        if self.0 {
-            stty("echo");
-            let _ = io::stderr().write_all(b"\n");
+        if let Some(before) = self.before.take() {
+            // A terminal that is gone needs nothing.
+            let _ = rustix::termios::tcsetattr(
+                io::stdin(),
+                rustix::termios::OptionalActions::Now,
+                &before,
+            );
+            show("\n");
         }
     }
 }
 
-/// Changes the terminal at standard input. Returns `false` where there is no `stty`: what is typed shows there.
-fn stty(mode: &str) -> bool {
-    let mut command = Command::new("stty");
-    command.arg(mode).stdin(Stdio::inherit()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
+#[cfg(not(unix))]
+impl Quiet {
+    fn begin(prompt: &str) -> Self {
+        if io::stdin().is_terminal() {
+            show(prompt);
+        }
+        Self {}
+    }
+}
+
+/// Shows something at the terminal. That it cannot be shown is no reason not to read.
+fn show(text: &str) {
+    let mut out = io::stderr();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_what_stands_before_its_end_and_ctrl_c_is_none() {
+        let read = |text: &str| line(text.as_bytes()).map(|line| line.to_string());
+        assert_eq!(read("correct horse\nbattery\n").unwrap(), "correct horse");
+        assert_eq!(read("correct horse\r\n").unwrap(), "correct horse");
+        assert_eq!(read("correct horse ").unwrap(), "correct horse ");
+        assert_eq!(read("").unwrap(), "");
+        assert_eq!(read("corr\u{3}").unwrap_err().kind(), io::ErrorKind::Interrupted);
+    }
 }

@@ -48,6 +48,21 @@ fn a_profile_is_made_shown_backed_up_and_restored() {
 }
 
 #[test]
+fn a_changed_passphrase_opens_the_profile_and_the_former_one_opens_nothing() {
+    let directory = setup();
+    let here = directory.path();
+    passphrase(here, "next", "another good passphrase");
+    done(here, "profile change p --passphrase-file pass --new-passphrase-file next");
+    refused(here, "profile show p --passphrase-file pass", 2, "the passphrase is wrong");
+    done(here, "profile change p --passphrase-file next --new-key-file key");
+    refused(here, "profile show p --passphrase-file next", 2, "it opens with a key file");
+    assert!(done(here, "profile show p --key-file key").contains("a key file"));
+    passphrase(here, "short", "short");
+    refused(here, "profile change p --key-file key --new-passphrase-file short", 2, "8 characters");
+    done(here, "profile show p --key-file key");
+}
+
+#[test]
 fn a_key_file_is_made_for_a_profile_and_opens_it_alone() {
     let directory = setup();
     let here = directory.path();
