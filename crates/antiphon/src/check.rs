@@ -17,8 +17,8 @@ use crate::output::{self, OutputError};
 #[command(
     after_long_help = EXIT_CODES,
     long_about = "\
-Check configuration files of shards, coordinators and clients, and network files, with all the files that \
-they name. Opens no port, writes nothing and starts nothing. What a file is for follows from its keys.
+Check configuration files of shards, coordinators, clients and daemons, and network files, with all the files \
+that they name. Opens no port, writes nothing and starts nothing. What a file is for follows from its keys.
 
   antiphon check coordinator.toml shard.toml client.toml network.toml"
 )]
@@ -36,8 +36,8 @@ pub(crate) enum CheckError {
     #[error("{path} is no TOML: {problem}")]
     Syntax { path: PathBuf, problem: String },
     #[error(
-        "{0} is no configuration of a shard (`listen_peers`), a coordinator (`listen_shards`) or a client \
-         (`coordinator`), and no network file (`operator`): docs/samples has one of each"
+        "{0} is no configuration of a shard (`listen_peers`), a coordinator (`listen_shards`), a client (`state`) or \
+         a daemon (`coordinator`), and no network file (`operator`): docs/samples has one of each"
     )]
     Unknown(PathBuf),
     #[error(transparent)]
@@ -91,9 +91,12 @@ fn check(path: &Path) -> Result<&'static str, CheckError> {
         NetworkFile::parse(&text)
             .map_err(|source| CheckError::Network { path: path.to_owned(), source })?;
         Ok("a network file")
-    } else if has(&["coordinator", "gateway"]) {
+    } else if has(&["state", "conversation", "inbox", "socket"]) {
         antiphon_client::config::load(path)?;
         Ok("a client's configuration")
+    } else if has(&["coordinator", "gateway"]) {
+        antiphon_messenger::config::load(path)?;
+        Ok("a daemon's configuration")
     } else {
         Err(CheckError::Unknown(path.to_owned()))
     }

@@ -18,6 +18,8 @@ use crate::catalogue::CatalogueArguments;
 use crate::check::CheckArguments;
 use crate::client_command::ClientArguments;
 use crate::client_command::commands::{ReceiveArguments, SendArguments, StatusArguments};
+use crate::daemon_command::contact::ContactArguments;
+use crate::daemon_command::serve::ServeArguments;
 use crate::demo::DemoArguments;
 use crate::drain::DrainArguments;
 use crate::exit::EXIT_CODES;
@@ -68,6 +70,8 @@ pub(crate) enum Command {
     Shard(ShardArguments),
     Coordinator(CoordinatorArguments),
     Client(ClientArguments),
+    Serve(ServeArguments),
+    Contact(ContactArguments),
     Send(SendArguments),
     Receive(ReceiveArguments),
     Status(StatusArguments),

@@ -8,6 +8,7 @@ mod catalogue;
 mod check;
 mod cli;
 mod client_command;
+mod daemon_command;
 mod demo;
 mod drain;
 mod exit;
@@ -44,11 +45,22 @@ fn run(command: Command, log_level: LogLevel) -> Result<(), Failure> {
         Command::Shard(arguments) => Ok(antiphond::shard::run(&arguments, log_level)?),
         Command::Coordinator(arguments) => Ok(antiphond::coordinator::run(&arguments, log_level)?),
         Command::Client(arguments) => Ok(client_command::run(&arguments)?),
-        Command::Send(arguments) => Ok(commands::send(&arguments)?),
-        Command::Receive(arguments) => Ok(commands::receive(&arguments)?),
-        Command::Status(arguments) => match arguments.network() {
-            Some(url) => Ok(network_status::run(url, arguments.json())?),
-            None => Ok(commands::status(&arguments)?),
+        Command::Serve(arguments) => Ok(daemon_command::serve::run(&arguments)?),
+        Command::Contact(arguments) => Ok(daemon_command::contact::run(&arguments)?),
+        Command::Send(arguments) => match arguments.sending() {
+            Some(sending) => Ok(daemon_command::send::run(&sending)?),
+            None => Ok(commands::send(&arguments)?),
+        },
+        Command::Receive(arguments) => match arguments.receiving() {
+            Some(receiving) => Ok(daemon_command::receive::run(&receiving)?),
+            None => Ok(commands::receive(&arguments)?),
+        },
+        Command::Status(arguments) => match (arguments.network(), arguments.daemon()) {
+            (Some(url), _) => Ok(network_status::run(url, arguments.json())?),
+            (None, Some((place, allowance))) => {
+                Ok(daemon_command::status::run(place, allowance, arguments.json())?)
+            }
+            (None, None) => Ok(commands::status(&arguments)?),
         },
         Command::Profile(arguments) => Ok(profile_command::run(&arguments)?),
         Command::Drain(arguments) => Ok(drain::run(&arguments)?),

@@ -20,6 +20,11 @@ impl JsonArguments {
         self.target.as_ref().map_or(Ok(()), JsonTarget::check)
     }
 
+    /// `true` if they are.
+    pub(crate) const fn is_wanted(&self) -> bool {
+        self.target.is_some()
+    }
+
     /// Prints `text` to standard output, unless the JSON goes there.
     pub(crate) fn print(&self, text: &str) -> Result<(), OutputError> {
         if self.target == Some(JsonTarget::Stdout) { Ok(()) } else { output::print(text) }

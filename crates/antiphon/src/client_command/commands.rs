@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use antiphon_client::config::{self, ConfigError};
+use antiphon_messenger::api::Allowance;
 use antiphon_process::signals::stop_requested;
 use antiphon_process::until;
 use clap::Args;
@@ -17,18 +18,27 @@ use super::jobs::{JobLine, ReceivedFile, Reply, Request, SocketError, StatusRepo
 use super::progress::Progress;
 use super::{durations, status_text};
 use crate::cli::json::JsonArguments;
+use crate::daemon_command::place::PlaceArguments;
+use crate::daemon_command::receive::Receiving;
+use crate::daemon_command::send::Sending;
 use crate::exit::{EXIT_CODES, Exit, Exits};
 use crate::network_status::AdminUrl;
 use crate::output::OutputError;
 
-/// Send a file to the partner of a running client
+/// Send a message to a contact, or a file to the partner of a running client
 #[derive(Debug, Args)]
 #[command(
     after_long_help = EXIT_CODES,
     long_about = "\
-Send a file to the partner, through a client that runs with the same configuration.
+Send a message to a contact, through the daemon that `antiphon serve` runs on the profile. It is on disk when this \
+returns, and goes on its way whenever the contact is there; with --wait, exit code 0 means that it is in the contact's \
+store.
 
-Exit code 0 means that the partner has stored the whole file on disk. If the partner refuses it or \
+  antiphon send bob 'hello'
+  antiphon send bob --wait < letter.txt
+
+With --config, send a file to the partner, through a client that runs with the same configuration. \
+Exit code 0 then means that the partner has stored the whole file on disk. If the partner refuses it or \
 cannot keep it, the reason is told. While the partner's disk is full, the file waits. Stopping this \
 command, or its --timeout, takes the file back; the client itself stays in the network all the same.
 
@@ -36,19 +46,52 @@ command, or its --timeout, takes the file back; the client itself stays in the n
   antiphon send --config client.toml photo.jpg"
 )]
 pub(crate) struct SendArguments {
-    /// The file: a regular one, no larger than `largest_file_bytes` in the configuration
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    /// The contact, by name; with --config, the file: a regular one, no larger than `largest_file_bytes` in the
+    /// configuration
+    #[arg(value_name = "CONTACT|FILE")]
+    what: PathBuf,
+    /// The text of the message [default: what comes on standard input]
+    #[arg(value_name = "TEXT", conflicts_with = "config")]
+    text: Option<String>,
+    #[command(flatten)]
+    place: PlaceArguments,
+    /// Wait until the message is delivered
+    #[arg(long, conflicts_with = "config")]
+    wait: bool,
+    /// Send it once, however often this is run with the same key
+    #[arg(long, value_name = "KEY", conflicts_with = "config")]
+    key: Option<String>,
     #[command(flatten)]
     job: JobArguments,
 }
 
-/// Wait for the next file that the partner of a running client sends
+impl SendArguments {
+    /// The message for a daemon; `None` if it is a file for a client.
+    pub(crate) fn sending(&self) -> Option<Sending<'_>> {
+        let contact = self.what.to_str().unwrap_or_default();
+        self.job.config.is_none().then_some(Sending {
+            place: &self.place,
+            contact,
+            text: self.text.as_deref(),
+            key: self.key.as_deref(),
+            waits: self.wait,
+            timeout: self.job.timeout,
+            json: &self.job.json,
+        })
+    }
+}
+
+/// Print the messages that have come, or wait for the next file of a running client's partner
 #[derive(Debug, Args)]
 #[command(
     after_long_help = EXIT_CODES,
     long_about = "\
-Wait for the next file, through a client that runs with the same configuration, and print its path.
+Print the messages that have come since this was last run, through the daemon that `antiphon serve` runs on the \
+profile, and with --follow those that come from then on. With --json, each is a line of JSON.
+
+  antiphon receive --follow
+
+With --config, wait for the next file, through a client that runs with the same configuration, and print its path.
 
 Files go into the folder that `inbox` in the configuration names, whether or not this command runs. \
 Without such a folder they are refused, unless this command waits for them with --into. They get the \
@@ -58,33 +101,57 @@ already. They can be read by their owner alone.
   antiphon receive --config client.toml --into inbox"
 )]
 pub(crate) struct ReceiveArguments {
+    #[command(flatten)]
+    place: PlaceArguments,
+    /// Go on printing messages as they come
+    #[arg(long, conflicts_with = "config")]
+    follow: bool,
+    /// Begin behind the event with this number, and note nothing for the next time
+    #[arg(long, value_name = "EVENT", conflicts_with = "config")]
+    after: Option<u64>,
     /// The folder for the file; made if it is missing
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", requires = "config")]
     into: Option<PathBuf>,
     #[command(flatten)]
     job: JobArguments,
 }
 
-/// Say how a running client stands, or a network or a shard: rounds, ledger, files; epochs, operators
+impl ReceiveArguments {
+    /// What to receive of a daemon; `None` if it is a file of a client.
+    pub(crate) fn receiving(&self) -> Option<Receiving<'_>> {
+        self.job.config.is_none().then_some(Receiving {
+            place: &self.place,
+            follow: self.follow,
+            after: self.after,
+            json: self.job.json.is_wanted(),
+        })
+    }
+}
+
+/// Say how a daemon or a client stands, or a network or a shard: rounds, ledger, messages; epochs, operators
 #[derive(Debug, Args)]
 #[command(
     after_long_help = EXIT_CODES,
     long_about = "\
-Say how a running client stands: its rounds, ledger, conversation and files. With the address of a \
+Say how the daemon stands that `antiphon serve` runs on the profile: its rounds, ledger, messages and contacts. With \
+--config, say how a running client stands: its rounds, ledger, conversation and files. With the address of a \
 coordinator's admin server, say how a network stands: the epoch that runs, the shards that are \
 registered, which operators are present, and what the network guarantees. With that of a shard, say \
 whether it takes part, and why not if it does not.
 
+  antiphon status
   antiphon status --config client.toml
   antiphon status http://127.0.0.1:9101"
 )]
 pub(crate) struct StatusArguments {
     /// The admin server of a coordinator or a shard, to say how a network or that shard stands
-    #[arg(value_name = "URL", conflicts_with_all = ["config", "allow", "allow_aborts"])]
+    #[arg(value_name = "URL", conflicts_with_all = ["config", "profile", "allow", "allow_aborts"])]
     network: Option<AdminUrl>,
     /// The configuration file of the client
-    #[arg(long, value_name = "FILE", required_unless_present = "network")]
+    #[arg(long, value_name = "FILE", conflicts_with = "profile")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    place: PlaceArguments,
     /// Allow so many disturbed rounds beyond what the network's guarantee covers, so that a resting
     /// conversation meets again: each unit adds to what an attacker may have learnt
     #[arg(long, value_name = "UNITS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -99,11 +166,11 @@ pub(crate) struct StatusArguments {
 #[derive(Debug, Args)]
 struct JobArguments {
     /// The configuration file of the client
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[arg(long, value_name = "FILE", conflicts_with = "profile")]
+    config: Option<PathBuf>,
     /// Meet in every round for a start once more, as the partner is known to be there and does the
     /// same. Costs up to nine units of the ledger if it is not
-    #[arg(long)]
+    #[arg(long, requires = "config")]
     now: bool,
     /// Give up after so long, such as 90s, 45m, 8h or 7d [default: never]
     #[arg(long, value_name = "TIME", value_parser = durations::parse)]
@@ -161,7 +228,7 @@ struct SendReport {
 pub(crate) fn send(arguments: &SendArguments) -> Result<(), JobError> {
     let job = &arguments.job;
     job.json.check()?;
-    let path = absolute(&arguments.file)?;
+    let path = absolute(&arguments.what)?;
     let mut progress = Progress::new();
     let ended = job.wait(&Request::Send { path, now: job.now }, &mut progress);
     let acknowledged = progress.acknowledged();
@@ -206,7 +273,7 @@ pub(crate) fn receive(arguments: &ReceiveArguments) -> Result<(), JobError> {
 /// Says how the client stands.
 pub(crate) fn status(arguments: &StatusArguments) -> Result<(), JobError> {
     arguments.json.check()?;
-    let Some(config) = &arguments.config else { unreachable!("asked for a network or a client") };
+    let Some(config) = &arguments.config else { unreachable!("asked for a client") };
     let socket = config::socket_of(config)?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(async {
@@ -230,6 +297,13 @@ impl StatusArguments {
         self.network.as_ref()
     }
 
+    /// The profile whose daemon to ask, and what to allow it; `None` if a client is asked.
+    pub(crate) fn daemon(&self) -> Option<(&PlaceArguments, Allowance)> {
+        let units = self.allow.unwrap_or_default();
+        let aborts = self.allow_aborts.unwrap_or_default();
+        self.config.is_none().then_some((&self.place, Allowance { units, aborts }))
+    }
+
     /// Where the result goes as JSON.
     pub(crate) const fn json(&self) -> &JsonArguments {
         &self.json
@@ -239,7 +313,8 @@ impl StatusArguments {
 impl JobArguments {
     /// Hands the job in and waits for its end.
     fn wait(&self, request: &Request, progress: &mut Progress) -> Result<Reply, JobError> {
-        let socket = config::socket_of(&self.config)?;
+        let Some(config) = &self.config else { unreachable!("asked for a client") };
+        let socket = config::socket_of(config)?;
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let ended = runtime.block_on(async {
             // The handler stands before the job is handed in: from then on Ctrl-C ends in words on what was

@@ -58,6 +58,11 @@ fn help_teaches_every_command() {
     for command in [
         "",
         "client",
+        "serve",
+        "contact",
+        "send",
+        "receive",
+        "status",
         "load",
         "plan",
         "account",

@@ -12,6 +12,7 @@ mod demo;
 mod files;
 mod load;
 mod members;
+mod messenger;
 mod metrics;
 mod network;
 mod process;

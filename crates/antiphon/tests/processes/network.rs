@@ -248,6 +248,28 @@ impl Network {
         );
     }
 
+    /// Writes the configuration of daemons.
+    pub(crate) fn write_daemon(&self) {
+        let (port, coordinator) = (self.ports[1], &self.coordinator);
+        self.write(
+            "antiphon.toml",
+            &format!(
+                "network = \"network.toml\"\n[coordinator]\naddress = \"127.0.0.1:{port}\"\nidentity = \
+                 \"{coordinator}\"\n"
+            ),
+        );
+    }
+
+    /// Writes a passphrase to `{name}.pass`, for its owner alone.
+    pub(crate) fn write_passphrase(&self, name: &str, text: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let name = format!("{name}.pass");
+        self.write(&name, text);
+        let path = self.folder().join(name);
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
     fn write_client(&self, role: &str, gateway: usize) {
         let (gateway, coordinator) = (&self.shards[gateway], &self.coordinator);
         self.write(

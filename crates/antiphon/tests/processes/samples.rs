@@ -11,7 +11,8 @@ use tempfile::TempDir;
 
 use crate::done;
 
-const SAMPLES: [&str; 4] = ["network.toml", "coordinator.toml", "shard.toml", "client.toml"];
+const SAMPLES: [&str; 5] =
+    ["network.toml", "coordinator.toml", "shard.toml", "client.toml", "antiphon.toml"];
 
 fn sample(name: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/samples");
@@ -99,6 +100,18 @@ fn the_client_sample_is_read_and_its_options_exist() {
     let config = config::load(&file(&folder, "client.toml")).unwrap();
     assert!(matches!(config.client.gateway, Gateway::Shard(_)));
     assert!(config.inbox.is_some() && config.socket.ends_with("client.socket"));
+}
+
+#[test]
+fn the_daemon_sample_is_read_and_its_options_exist() {
+    use antiphon_client::Gateway;
+    use antiphon_messenger::config;
+
+    let folder = folder_of(false);
+    assert_eq!(config::load(&file(&folder, "antiphon.toml")).unwrap().gateway, Gateway::Auto);
+    let folder = folder_of(true);
+    let config = config::load(&file(&folder, "antiphon.toml")).unwrap();
+    assert!(matches!(config.gateway, Gateway::Shard(_)));
 }
 
 #[test]

@@ -1,0 +1,267 @@
+//! `antiphon contact`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use antiphon_contacts::Qr;
+use antiphon_messenger::api::{
+    CodeView, CodesView, ContactView, ContactsView, NewCode, NewContact, Verification,
+};
+use clap::{Args, Subcommand};
+
+use super::DaemonError;
+use super::ask::Daemon;
+use super::place::PlaceArguments;
+use crate::cli::json::JsonArguments;
+use crate::exit::EXIT_CODES;
+
+/// Make contact codes, and add, list, verify and block contacts, through a running daemon
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = EXIT_CODES,
+    long_about = "\
+Make contact codes, and add, list, verify and block contacts, through the daemon that `antiphon serve` runs.
+
+Two people become contacts when each has the other's code. Make a code for each person, and give it to nobody \
+else:
+
+  antiphon contact code bob
+  antiphon contact add bob antiphon1...
+  antiphon contact verify bob
+
+Nothing is sent by making a code or by verifying, and nobody sees that it was done."
+)]
+pub(crate) struct ContactArguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Show the code for a person, and make it if there is none yet
+    Code(CodeArguments),
+    /// Show the codes that were made
+    Codes(ListArguments),
+    /// Take a code back that no contact is known by
+    Revoke(NameArguments),
+    /// Make a contact of the code that a person gave
+    Add(AddArguments),
+    /// Show the contacts
+    List(ListArguments),
+    /// Show a contact's safety number, or note that it was compared with the contact
+    Verify(VerifyArguments),
+    /// Want nothing of a contact any more; its end sees that the conversation is over
+    Block(NameArguments),
+    /// Want a blocked contact again
+    Unblock(NameArguments),
+}
+
+#[derive(Debug, Args)]
+struct CodeArguments {
+    /// Label of the code, such as the name of the person whom it is for: only you see it
+    label: String,
+    /// Make a code that is good for so many days [default: it has no end]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_525))]
+    days: Option<u32>,
+    /// Show it as a QR code as well
+    #[arg(long)]
+    qr: bool,
+    /// Write it as a QR code to this SVG file
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    #[command(flatten)]
+    place: PlaceArguments,
+    #[command(flatten)]
+    json: JsonArguments,
+}
+
+#[derive(Debug, Args)]
+struct AddArguments {
+    /// Name of the contact: only you see it
+    name: String,
+    /// The code that the person gave
+    code: String,
+    /// Label of the code that the person was given [default: the name; where there is none, one is made]
+    #[arg(long, value_name = "LABEL")]
+    own_code: Option<String>,
+    #[command(flatten)]
+    place: PlaceArguments,
+    #[command(flatten)]
+    json: JsonArguments,
+}
+
+#[derive(Debug, Args)]
+struct ListArguments {
+    #[command(flatten)]
+    place: PlaceArguments,
+    #[command(flatten)]
+    json: JsonArguments,
+}
+
+#[derive(Debug, Args)]
+struct NameArguments {
+    /// Name of the contact, or label of the code
+    name: String,
+    #[command(flatten)]
+    place: PlaceArguments,
+    #[command(flatten)]
+    json: JsonArguments,
+}
+
+#[derive(Debug, Args)]
+struct VerifyArguments {
+    /// Name of the contact
+    name: String,
+    /// The sixty digits that the contact shows or says; whatever stands between them is left out
+    number: Vec<String>,
+    #[command(flatten)]
+    place: PlaceArguments,
+    #[command(flatten)]
+    json: JsonArguments,
+}
+
+/// Does what is asked for with contacts and codes.
+pub(crate) fn run(arguments: &ContactArguments) -> Result<(), DaemonError> {
+    match &arguments.action {
+        Action::Code(arguments) => code(arguments),
+        Action::Codes(arguments) => codes(arguments),
+        Action::Revoke(arguments) => revoke(arguments),
+        Action::Add(arguments) => add(arguments),
+        Action::List(arguments) => list(arguments),
+        Action::Verify(arguments) => verify(arguments),
+        Action::Block(arguments) => block(arguments, "block"),
+        Action::Unblock(arguments) => block(arguments, "unblock"),
+    }
+}
+
+fn code(arguments: &CodeArguments) -> Result<(), DaemonError> {
+    arguments.json.check()?;
+    let daemon = Daemon::of(&arguments.place)?;
+    let CodesView { codes } = daemon.get("/v1/codes")?;
+    let known = codes.into_iter().find(|code| code.label == arguments.label);
+    let code: CodeView = match known {
+        Some(code) => code,
+        None => {
+            let new = NewCode { label: arguments.label.clone(), days: arguments.days };
+            daemon.post("/v1/codes", &new, &[])?
+        }
+    };
+    // In upper case it takes a smaller one.
+    let qr = || Qr::new(code.code.to_uppercase().as_bytes());
+    if let Some(path) = &arguments.svg
+        && let Ok(qr) = qr()
+    {
+        let failed = |source| DaemonError::Write { path: path.clone(), source };
+        fs::write(path, qr.to_svg()).map_err(failed)?;
+    }
+    let mut text = format!("{}\n", code.code);
+    if arguments.qr
+        && let Ok(qr) = qr()
+    {
+        text.push_str(&qr.to_text(false));
+    }
+    Ok(arguments.json.deliver(&code, &text)?)
+}
+
+fn codes(arguments: &ListArguments) -> Result<(), DaemonError> {
+    arguments.json.check()?;
+    let codes: CodesView = Daemon::of(&arguments.place)?.get("/v1/codes")?;
+    let text = codes.codes.iter().fold(String::new(), |mut text, code| {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{}\n  {}", code.label, code.code);
+        text
+    });
+    Ok(arguments.json.deliver(&codes, &text)?)
+}
+
+fn revoke(arguments: &NameArguments) -> Result<(), DaemonError> {
+    arguments.json.check()?;
+    let daemon = Daemon::of(&arguments.place)?;
+    daemon.delete(&format!("/v1/codes/{}", escaped(&arguments.name)))?;
+    let words = format!("the code \"{}\" is good for nothing any more\n", arguments.name);
+    Ok(arguments.json.deliver(&(), &words)?)
+}
+
+fn add(arguments: &AddArguments) -> Result<(), DaemonError> {
+    arguments.json.check()?;
+    let daemon = Daemon::of(&arguments.place)?;
+    let CodesView { codes } = daemon.get("/v1/codes")?;
+    let new = NewContact {
+        name: arguments.name.clone(),
+        code: arguments.code.clone(),
+        own_code: arguments.own_code.clone(),
+    };
+    let added: ContactView = daemon.post("/v1/contacts", &new, &[])?;
+    let name = &added.name;
+    let text = if codes.iter().any(|code| code.code == added.own_code) {
+        format!("{name} is a contact, once {name} has added your code as well\n")
+    } else {
+        format!(
+            "{name} is a contact, once {name} has added this code of yours:\n{}\n",
+            added.own_code
+        )
+    };
+    Ok(arguments.json.deliver(&added, &text)?)
+}
+
+fn list(arguments: &ListArguments) -> Result<(), DaemonError> {
+    arguments.json.check()?;
+    let contacts: ContactsView = Daemon::of(&arguments.place)?.get("/v1/contacts")?;
+    let widest = contacts.contacts.iter().map(|contact| contact.name.chars().count()).max();
+    let text = contacts.contacts.iter().fold(String::new(), |mut text, contact| {
+        let verified = if contact.verified { "verified" } else { "not verified" };
+        let width = widest.unwrap_or_default();
+        let _ = writeln!(text, "{:width$}  {verified}, {}", contact.name, state(contact));
+        text
+    });
+    Ok(arguments.json.deliver(&contacts, &text)?)
+}
+
+/// How a contact's conversation stands, in words.
+pub(super) fn state(contact: &ContactView) -> &'static str {
+    match &contact.state[..] {
+        _ if contact.blocked => "blocked",
+        "met" => "in conversation",
+        "waiting" => "waiting for the other end",
+        "no_place" => "waiting for a place: the network has as many pairs as other contacts take",
+        _ => "not talking",
+    }
+}
+
+fn verify(arguments: &VerifyArguments) -> Result<(), DaemonError> {
+    arguments.json.check()?;
+    let daemon = Daemon::of(&arguments.place)?;
+    let contact = daemon.contact(&arguments.name)?;
+    if arguments.number.is_empty() {
+        let words = "the same digits have to stand at the other end; then: antiphon contact verify";
+        let text = format!("{}\n{words} {} DIGITS\n", contact.safety_number, contact.name);
+        return Ok(arguments.json.deliver(&contact, &text)?);
+    }
+    let verification = Verification { safety_number: arguments.number.concat() };
+    let path = format!("/v1/contacts/{}/verify", contact.id);
+    let verified: ContactView = daemon.post(&path, &verification, &[])?;
+    Ok(arguments.json.deliver(&verified, &format!("{} is verified\n", verified.name))?)
+}
+
+fn block(arguments: &NameArguments, what: &str) -> Result<(), DaemonError> {
+    arguments.json.check()?;
+    let daemon = Daemon::of(&arguments.place)?;
+    let contact = daemon.contact(&arguments.name)?;
+    let path = format!("/v1/contacts/{}/{what}", contact.id);
+    let changed: ContactView = daemon.post(&path, &(), &[])?;
+    let is = if changed.blocked { "is blocked" } else { "is wanted again" };
+    Ok(arguments.json.deliver(&changed, &format!("{} {is}\n", changed.name))?)
+}
+
+/// A label as a part of a path.
+fn escaped(label: &str) -> String {
+    label.bytes().fold(String::new(), |mut text, byte| {
+        if byte.is_ascii_alphanumeric() {
+            text.push(char::from(byte));
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+        text
+    })
+}

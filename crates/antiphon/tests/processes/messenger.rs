@@ -1,0 +1,108 @@
+//! Two people who meet by both codes, each with a shell, as the book walks through it.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::network::Network;
+use crate::process::Process;
+
+/// The commands of the book's page, one by one, with the words that a person puts in.
+fn walk_through() -> Vec<String> {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src/messenger.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, from) = page.split_once("## From nothing to a delivered message").unwrap();
+    let (section, _) = from.split_once("\n## ").unwrap();
+    let blocks = section.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap());
+    let lines = blocks.flat_map(str::lines).map(|line| line.split('#').next().unwrap().trim());
+    lines.map(str::to_owned).collect()
+}
+
+/// A command in somebody's shell.
+fn shell(network: &Network, who: &str, command: &str) -> String {
+    let output = Command::new("sh")
+        .args(["-c", command])
+        .current_dir(network.folder())
+        .env("ANTIPHON_PROFILE", who)
+        .env("PATH", path())
+        .output()
+        .unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{who}: {command}: {err}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn path() -> String {
+    let own = Path::new(env!("CARGO_BIN_EXE_antiphon")).parent().unwrap().display();
+    format!("{own}:{}", std::env::var("PATH").unwrap())
+}
+
+#[test]
+fn a_newcomer_gets_from_nothing_to_a_delivered_message_as_the_book_says() {
+    let network = Network::new();
+    let _coordinator = network.start_coordinator("coordinator");
+    let _shards = network.start_shards();
+    network.write_daemon();
+    let commands = walk_through();
+    assert_eq!(commands.len(), 7, "{commands:?}");
+    for who in ["alice", "bob"] {
+        network.write_passphrase(who, "five words that nobody guesses");
+    }
+    let serve = |who: &str, command: &str| {
+        let arguments = command.strip_prefix("antiphon ").unwrap().trim_end_matches(" &");
+        let arguments = format!("{arguments} --profile {who} --passphrase-file {who}.pass");
+        let mut daemon = Process::start(network.folder(), who, &arguments);
+        daemon.wait_for_words("it stays whatever its user does");
+        daemon
+    };
+    let mut alice = serve("alice", &commands[0]);
+    let mut bob = serve("bob", &commands[1]);
+    let code = shell(&network, "alice", &commands[2]);
+    let added = shell(&network, "bob", &commands[3].replace("antiphon1q...", code.trim()));
+    let given = added.lines().find(|line| line.starts_with("antiphon1")).unwrap();
+    shell(&network, "alice", &commands[4].replace("antiphon1p...", given));
+    let queued = shell(&network, "alice", &commands[5]);
+    assert!(queued.starts_with("queued  "), "{queued}");
+    let follow = commands[6].strip_prefix("antiphon ").unwrap();
+    let mut received =
+        Process::start(network.folder(), "received", &format!("{follow} --profile bob"));
+    received.wait_for_words("alice: hello\n");
+    received.kill();
+
+    // Bob answers and waits until it is in Alice's store.
+    let said =
+        shell(&network, "bob", "echo 'hello, too' | antiphon send alice --wait --timeout 60s");
+    assert!(said.starts_with("delivered  "), "{said}");
+    assert_eq!(shell(&network, "alice", "antiphon receive"), "bob: hello, too\n");
+    assert_eq!(shell(&network, "alice", "antiphon receive"), "", "each is printed once");
+    let lines = shell(&network, "alice", "antiphon receive --after 0 --json");
+    let line: serde_json::Value = serde_json::from_str(lines.trim()).unwrap();
+    assert_eq!((&line["from"], &line["text"]), (&"bob".into(), &"hello, too".into()));
+
+    // The digits are the same at both ends, and taken as they are shown.
+    let number = shell(&network, "alice", "antiphon contact verify bob --json");
+    let number: serde_json::Value = serde_json::from_str(&number).unwrap();
+    let digits = number["safety_number"].as_str().unwrap();
+    let verified = shell(&network, "bob", &format!("antiphon contact verify alice {digits}"));
+    assert_eq!(verified, "alice is verified\n");
+    assert_eq!(
+        shell(&network, "bob", "antiphon contact list"),
+        "alice  verified, in conversation\n"
+    );
+    let status = shell(&network, "alice", "antiphon status");
+    assert!(
+        status.contains("linked to a gateway") && status.contains("bob: in conversation"),
+        "{status}"
+    );
+
+    // Whoever has the profile is named, and a daemon that left leaves nothing to be asked.
+    let second = "serve --profile alice --passphrase-file alice.pass --config antiphon.toml";
+    let mut second = Process::start(network.folder(), "second", second);
+    second.wait_for_words("is in use by process");
+    assert_eq!(second.exit_code(), 1);
+    for daemon in [&mut alice, &mut bob] {
+        assert_eq!(daemon.terminate().0, 0);
+    }
+    let mut asked = Process::start(network.folder(), "asked", "contact list --profile alice");
+    asked.wait_for_words("no daemon runs on the profile alice");
+    assert_eq!(asked.exit_code(), 1);
+}
