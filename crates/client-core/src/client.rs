@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use antiphon_onion::EntropySource;
 use antiphon_routing::VerifiedEpoch;
-use antiphon_wire::{NetworkFile, Round, SignedDocument, Timestamp, ToClient};
+use antiphon_wire::{Epoch, IdentityKey, NetworkFile, Round, SignedDocument, Timestamp, ToClient};
 
 use crate::beats::Beats;
 use crate::clock::RoundClock;
@@ -277,6 +277,21 @@ impl Client {
     /// [`GatewayPolicy`](crate::GatewayPolicy) draws from.
     pub fn epoch_at(&self, now: Timestamp) -> Option<&Arc<VerifiedEpoch>> {
         self.documents.at(now)
+    }
+
+    /// The epoch to whose gateway a client that uses `present` turns next: the one [at](Self::epoch_at) `now`, or one
+    /// to come that `present` does not serve.
+    pub fn epoch_to_turn_to(
+        &self,
+        now: Timestamp,
+        present: &IdentityKey,
+    ) -> Option<&Arc<VerifiedEpoch>> {
+        self.documents.turning(now, present)
+    }
+
+    /// Returns `true` if the document of this epoch is held.
+    pub fn knows(&self, epoch: Epoch) -> bool {
+        self.documents.of_epoch(epoch).is_some()
     }
 
     /// The oldest round whose outcome is not known.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use antiphon_routing::{DocumentError, VerifiedEpoch};
-use antiphon_wire::{Epoch, NetworkFile, Round, SignedDocument, Timestamp};
+use antiphon_wire::{Epoch, IdentityKey, NetworkFile, Round, SignedDocument, Timestamp};
 
 use crate::RoundRefusal;
 
@@ -75,6 +75,19 @@ impl Documents {
         let begun = |held: &&Arc<VerifiedEpoch>| now >= held.document().starts_at && lasts(held);
         let first = || self.held.iter().find(lasts);
         self.held.iter().rfind(begun).or_else(first).or_else(|| self.newest())
+    }
+
+    /// The document of the epoch to whose gateway a client that uses `present` turns next: the one at `now`, or one
+    /// after it that `present` does not serve.
+    pub(crate) fn turning(
+        &self,
+        now: Timestamp,
+        present: &IdentityKey,
+    ) -> Option<&Arc<VerifiedEpoch>> {
+        let at = self.at(now)?;
+        let serves = |epoch: &&Arc<VerifiedEpoch>| epoch.index_of(present).is_some();
+        let mut following = self.held.iter().filter(|held| held.epoch() >= at.epoch());
+        following.find(|held| !serves(held)).or(Some(at))
     }
 
     /// Takes a document up if it is valid and newer. Returns it, or `None` if it is known already.

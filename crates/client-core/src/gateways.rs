@@ -16,6 +16,9 @@ pub use conduct::GatewayFault;
 /// Draws tried for a gateway other than the first: enough, unless the first has nearly all weight.
 const TRIES: usize = 64;
 
+/// Epochs whose draws are kept, so that none is drawn for twice: as many as a client holds documents of.
+const MOST_EPOCHS: usize = 4;
+
 /// A client's gateways: a new one for every epoch, whatever happened and whoever talks, and at most
 /// one other in it, should the first be lost.
 ///
@@ -29,11 +32,37 @@ const TRIES: usize = 64;
 #[derive(Clone, Debug, Default)]
 pub struct GatewayPolicy {
     pinned: Option<IdentityKey>,
+    /// The epoch whose gateway is in use.
     epoch: Epoch,
-    drawn: [Option<IdentityKey>; 2],
+    /// By rising epoch.
+    drawn: Vec<Drawn>,
+    conduct: Conduct,
+}
+
+/// The gateways that were drawn for an epoch.
+#[derive(Clone, Debug, Default)]
+struct Drawn {
+    epoch: Epoch,
+    gateways: [Option<IdentityKey>; 2],
     /// `true` if the second of them is to be used.
     second: bool,
-    conduct: Conduct,
+}
+
+impl Drawn {
+    /// The one to use: drawn when it is first asked for.
+    fn gateway(&mut self, epoch: &VerifiedEpoch, rng: &mut impl CryptoRng) -> IdentityKey {
+        let mut draw = || epoch.shards()[epoch.paths().draw_hop(rng).position()].identity;
+        let [first, second] = &mut self.gateways;
+        let first = *first.get_or_insert_with(&mut draw);
+        if !self.second {
+            return first;
+        }
+        *second.get_or_insert_with(|| {
+            let mut others = (0..TRIES).map(|_| draw());
+            // All weight may be with the first gateway's operator.
+            others.find(|other| *other != first).unwrap_or(first)
+        })
+    }
 }
 
 impl GatewayPolicy {
@@ -44,7 +73,8 @@ impl GatewayPolicy {
 
     /// The one that was used in `epoch` before a restart: whoever starts again does not draw again.
     pub fn resumed(epoch: Epoch, gateway: IdentityKey) -> Self {
-        Self { epoch, drawn: [Some(gateway), None], ..Self::default() }
+        let drawn = Drawn { epoch, gateways: [Some(gateway), None], second: false };
+        Self { epoch, drawn: vec![drawn], ..Self::default() }
     }
 
     /// The gateway that the client always uses, if it has one.
@@ -52,9 +82,20 @@ impl GatewayPolicy {
         self.pinned
     }
 
-    /// The gateway to use in `epoch`: drawn when it is first asked for. `None` if the epoch lacks the
-    /// one that the client always uses.
+    /// The gateway to use in `epoch`, which is in use from here on: drawn when it is first asked for. `None` if the
+    /// epoch lacks the one that the client always uses.
     pub fn gateway(
+        &mut self,
+        epoch: &VerifiedEpoch,
+        rng: &mut impl CryptoRng,
+    ) -> Option<IdentityKey> {
+        self.epoch = epoch.epoch();
+        self.following(epoch, rng)
+    }
+
+    /// The gateway that is to be used in `epoch`, while that of another one still is: the same that
+    /// [`gateway`](Self::gateway) names when its time has come.
+    pub fn following(
         &mut self,
         epoch: &VerifiedEpoch,
         rng: &mut impl CryptoRng,
@@ -62,21 +103,20 @@ impl GatewayPolicy {
         if let Some(pinned) = self.pinned {
             return epoch.index_of(&pinned).map(|_| pinned);
         }
-        if self.epoch != epoch.epoch() {
-            let conduct = std::mem::take(&mut self.conduct);
-            *self = Self { epoch: epoch.epoch(), conduct, ..Self::default() };
+        let position = self.drawn.partition_point(|drawn| drawn.epoch < epoch.epoch());
+        if self.drawn.get(position).is_none_or(|drawn| drawn.epoch != epoch.epoch()) {
+            self.drawn.insert(position, Drawn { epoch: epoch.epoch(), ..Drawn::default() });
         }
-        let mut draw = || epoch.shards()[epoch.paths().draw_hop(rng).position()].identity;
-        let [first, second] = &mut self.drawn;
-        let first = *first.get_or_insert_with(&mut draw);
-        if !self.second {
-            return Some(first);
+        let gateway = self.drawn[position].gateway(epoch, rng);
+        if self.drawn.len() > MOST_EPOCHS {
+            self.drawn.remove(0);
         }
-        Some(*second.get_or_insert_with(|| {
-            let mut others = (0..TRIES).map(|_| draw());
-            // All weight may be with the first gateway's operator.
-            others.find(|other| *other != first).unwrap_or(first)
-        }))
+        Some(gateway)
+    }
+
+    /// Takes note that the gateway of `epoch` is in use from here on.
+    pub fn turned(&mut self, epoch: Epoch) {
+        self.epoch = epoch;
     }
 
     /// Takes note that a link to `gateway` is up, for rounds that open every `interval_ms`.
@@ -119,7 +159,15 @@ impl GatewayPolicy {
     /// Takes note that the gateway in use cannot be reached, broke the protocol, or is at
     /// [fault](Self::fault): the other one of the epoch's two is used from now on.
     pub fn lost(&mut self) {
-        self.second = !self.second;
+        self.lost_in(self.epoch);
         self.conduct = Conduct::default();
+    }
+
+    /// Takes note that the gateway [to be used](Self::following) in `epoch` cannot be reached, or broke the
+    /// protocol: the other one of that epoch's two is to be used.
+    pub fn lost_in(&mut self, epoch: Epoch) {
+        if let Some(drawn) = self.drawn.iter_mut().find(|drawn| drawn.epoch == epoch) {
+            drawn.second = !drawn.second;
+        }
     }
 }

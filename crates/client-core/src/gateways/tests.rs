@@ -214,10 +214,53 @@ fn clients_turn_within_four_intervals_of_an_epochs_start_each_at_a_moment_of_its
     // Four intervals of two seconds.
     assert!(turns.len() > 400 && turns.iter().all(|after| *after <= 8000));
     assert!(turns.first() < Some(&200) && turns.last() > Some(&7800));
-    // A gateway that is out of the epoch opens none of its rounds.
-    for gone in [None, Some(IdentityKey([7; 32]))] {
-        assert_eq!(GatewayPolicy::turns_at(epoch, gone, early, &mut rng), NOW);
-    }
+    assert_eq!(GatewayPolicy::turns_at(epoch, None, early, &mut rng), NOW);
     let late = NOW.plus_ms(3000);
     assert_eq!(GatewayPolicy::turns_at(epoch, None, late, &mut rng), late);
+}
+
+#[test]
+fn the_next_gateway_is_dialled_before_the_epoch_that_the_present_one_does_not_serve() {
+    let mix = Mix::new(&Plan::new(1, 0, NOW));
+    let mut rng = ChaCha20Rng::seed_from_u64(7);
+    let gone = Some(IdentityKey([7; 32]));
+    // Announced long before, three seconds before, and too late. Four intervals are eight seconds.
+    for (ahead_ms, dials_ms) in [(60_000, 4000..=8000), (3000, 1500..=3000), (0, 0..=0)] {
+        let now = Timestamp(NOW.0 - ahead_ms);
+        let moments: BTreeSet<_> = (0..500)
+            .map(|_| GatewayPolicy::turns_at(mix.epoch(), gone, now, &mut rng))
+            .map(|at| NOW.ms_since(at))
+            .collect();
+        assert!(moments.iter().all(|before| dials_ms.contains(before)), "{ahead_ms}");
+        assert!(ahead_ms == 0 || moments.len() > 300, "each at a moment of its own");
+    }
+    let late = NOW.plus_ms(3000);
+    assert_eq!(GatewayPolicy::turns_at(mix.epoch(), gone, late, &mut rng), late);
+}
+
+#[test]
+fn the_gateway_that_is_dialled_before_its_epoch_is_the_one_that_is_used_in_it() {
+    let mixes = [mix(1, 0, 1), mix(2, 200, 1)];
+    let mut rng = ChaCha20Rng::seed_from_u64(8);
+    for _ in 0..100 {
+        let mut policy = GatewayPolicy::default();
+        let [present, next] = mixes.each_ref().map(Mix::epoch);
+        let mut used = [BTreeSet::new(), BTreeSet::new()];
+        // Whoever cuts links before the hand-over, again and again, has two draws in either epoch.
+        for _ in 0..8 {
+            used[0].insert(policy.gateway(present, &mut rng));
+            let ahead = policy.following(next, &mut rng);
+            policy.lost();
+            assert_eq!(
+                policy.following(next, &mut rng),
+                ahead,
+                "the next has nothing to do with it"
+            );
+            policy.lost_in(next.epoch());
+            used[1].insert(ahead);
+        }
+        assert!(used.iter().all(|used| used.len() <= 2));
+        let ahead = policy.following(next, &mut rng);
+        assert_eq!(policy.gateway(next, &mut rng), ahead);
+    }
 }

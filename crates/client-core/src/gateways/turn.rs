@@ -17,7 +17,12 @@ impl GatewayPolicy {
     /// whoever keeps a client from reaching the next one must not keep it there.
     pub const TURN_WITHIN_MS: u64 = 20_000;
 
-    /// Time to turn from the gateway `present` to that of an epoch that was adopted.
+    /// Time to dial the gateway of an epoch that was adopted, to turn to it from the gateway `present`. One that
+    /// serves the epoch as well is left some time after its start. One that does not is left with the epoch's first
+    /// round, so the next is dialled before, at a moment in the first half of the time that is left, or of the last
+    /// [intervals](SPREAD_INTERVALS) before the start if that is longer.
+    ///
+    /// The moment follows from the document, the clock and the draw, and from nothing that the client is used for.
     pub fn turns_at(
         epoch: &VerifiedEpoch,
         present: Option<IdentityKey>,
@@ -25,14 +30,20 @@ impl GatewayPolicy {
         rng: &mut impl CryptoRng,
     ) -> Timestamp {
         let document = epoch.document();
-        let stays = present.is_some_and(|present| epoch.index_of(&present).is_some());
-        let spread_ms = match stays {
-            true => {
-                (u64::from(document.parameters.interval_ms) * SPREAD_INTERVALS).min(MOST_SPREAD_MS)
+        let interval_ms = u64::from(document.parameters.interval_ms);
+        let spread_ms = (interval_ms * SPREAD_INTERVALS).min(MOST_SPREAD_MS);
+        let starts_at = document.starts_at;
+        match present {
+            Some(gateway) if epoch.index_of(&gateway).is_some() => {
+                now.max(starts_at).plus_ms(rng.random_range(0..=spread_ms))
             }
-            // It opens none of the epoch's rounds.
-            false => 0,
-        };
-        now.max(document.starts_at).plus_ms(rng.random_range(0..=spread_ms))
+            Some(_) => {
+                let left_ms = starts_at.ms_since(now).min(spread_ms);
+                let before_ms = left_ms - rng.random_range(0..=left_ms / 2);
+                now.max(Timestamp(starts_at.0.saturating_sub(before_ms)))
+            }
+            // There is nothing to turn from.
+            None => now.max(starts_at),
+        }
     }
 }
