@@ -34,7 +34,7 @@ use crate::{ClientConfig, ConnectError, Gateway};
 pub(crate) use conversations::{Command, Outgoing};
 use departures::{Departure, Departures};
 use line::Line;
-use turn::Before;
+use turn::{Before, Next};
 
 /// Ends of the channels between the task and the application.
 pub(crate) struct Handles {
@@ -61,8 +61,8 @@ pub(crate) struct Driver {
     gateway: Option<IdentityKey>,
     /// Rounds up to this one were handed in elsewhere: the line's gateway has no say in them.
     since: Option<Round>,
-    /// The line to a newer epoch's gateway, until it is up.
-    next: Option<Line>,
+    /// The line to a newer epoch's gateway, until it is turned to.
+    next: Option<Next>,
     /// The line to the gateway before, until its rounds are over.
     before: Option<Before>,
     /// Time to turn to the gateway of the epoch that is due.
@@ -153,7 +153,9 @@ impl Driver {
                 self.gateways.quiet_at().filter(|_| watched).map(|at| Moment::now().instant_of(at));
             tokio::select! {
                 event = self.line.next() => self.line_event(event).await,
-                event = Line::next_of(self.next.as_mut()) => self.next_event(event).await,
+                event = Line::next_of(self.next.as_mut().map(|next| &mut next.line)) => {
+                    self.next_event(event).await;
+                }
                 event = Line::next_of(self.before.as_mut().map(|before| &mut before.line)) => {
                     self.before_event(event).await;
                 }

@@ -76,6 +76,7 @@ impl Driver {
     }
 
     async fn up(&mut self) {
+        self.line.greet();
         let Some(gateway) = self.line.gateway() else { return };
         tracing::info!("linked to a gateway");
         self.handle(Input::Linked).await;
@@ -119,7 +120,7 @@ impl Driver {
         }
     }
 
-    async fn message(&mut self, message: ToClient) {
+    pub(super) async fn message(&mut self, message: ToClient) {
         if self.line.gateway().is_none() {
             return match message {
                 ToClient::Document { .. } => {
@@ -164,6 +165,7 @@ impl Driver {
     /// dialled again at once, and has the rounds under way; a guilty one is left for the epoch's other one.
     pub(super) fn lost(&mut self, reason: String, guilty: bool) {
         let again = match self.line.gateway() {
+            Some(_) if self.turned_at_once() => return,
             Some(gateway) => {
                 tracing::info!(%reason, "the link to the gateway is gone");
                 self.departures.clear();

@@ -38,7 +38,7 @@ pub(super) enum Target {
 pub(super) enum LineEvent {
     /// The wait is over: time to dial.
     Due,
-    /// The link is up, and the hello on its way.
+    /// The link is up.
     Up,
     /// The target did not answer, or somebody else did.
     Failed(DialError),
@@ -142,6 +142,12 @@ impl Line {
         }
     }
 
+    /// Says hello: from here on the other side reckons with this client.
+    pub(super) fn greet(&mut self) {
+        let hello = FromClient::Hello { version: PROTOCOL_VERSION };
+        self.send(hello.to_bytes().into());
+    }
+
     /// Hands a frame over, without waiting. One that nobody takes is lost with the link.
     pub(super) fn send(&mut self, frame: Bytes) {
         if let State::Up(_, up) = &mut self.state
@@ -192,9 +198,6 @@ impl Line {
         let (sender, receiver) = link.split();
         let (frames, queue) = mpsc::channel(QUEUE);
         let writer = Writer(tokio::spawn(write(sender, queue)));
-        let hello = FromClient::Hello { version: PROTOCOL_VERSION };
-        // The queue is empty.
-        let _ = frames.try_send(hello.to_bytes().into());
         let waiting = State::Waiting(Instant::now());
         if let State::Dialling(target, _) = std::mem::replace(&mut self.state, waiting) {
             let coordinator = matches!(target, Target::Coordinator { .. });

@@ -13,8 +13,9 @@ use antiphon_client::{
     StateOrigin,
 };
 use antiphon_mock_mix::Mix;
+use antiphon_process::clock::SystemClock;
 use antiphon_wire::{Blob, ToClient};
-use world::{Served, World, event, mix, within};
+use world::{Served, World, event, mix, mix_from, within};
 
 fn options(role: Role) -> ConversationOptions {
     ConversationOptions::new(ConversationSecret([9; 32]), role, Start::Dense)
@@ -283,6 +284,37 @@ async fn a_client_turns_to_a_new_epochs_gateway_without_losing_a_round() {
     turned.open(2, 12).await;
     turned.onions(2, 12).await;
     assert_eq!(client.status().epoch, Some(Epoch(2)));
+}
+
+/// The first gateway serves no round of the next epoch, which starts in a while.
+#[tokio::test]
+async fn a_client_is_linked_to_its_next_gateway_before_the_present_one_serves_no_more() {
+    let mut world = World::new();
+    let config = world.config(None, None);
+    let (client, shard, mut served) = world.connect(config).await;
+    let mut events = client.events();
+    let mut addresses = world.addresses();
+    addresses[shard] = None;
+    let next = mix_from(2, 12, SystemClock::now().plus_ms(5000), &addresses);
+    served.document(next.signed.clone()).await;
+    // Long before the epoch starts, and without a word: nobody is to wait for it in the rounds before.
+    let (other, mut ahead) = world.gateway_unasked().await;
+    assert_ne!(other, shard);
+    for round in [10, 11] {
+        ahead.open(1, round).await;
+        served.open(1, round).await;
+        let onions = served.onions(1, round).await;
+        served.reply(1, round, world.mix.exchange(Round(round), &[onions]).remove(0)).await;
+        assert_eq!(event(&mut events, ended).await, (Round(round), Outcome::Undisturbed));
+    }
+    // The one before may be gone by then.
+    served.hang_up();
+    ahead.open(2, 12).await;
+    ahead.hello().await;
+    let onions = ahead.onions(2, 12).await;
+    ahead.reply(2, 12, next.exchange(Round(12), &[onions]).remove(0)).await;
+    assert_eq!(event(&mut events, ended).await, (Round(12), Outcome::Undisturbed));
+    assert_eq!(client.status().gateway, Some(World::identity(other)));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use antiphon_process::clock::SystemClock;
 use antiphon_transport::{Accept, CloseReason, Identity, Limits, LinkReceiver, LinkSender, Server};
 use antiphon_wire::{
     Blob, Decode as _, Digest, Encode as _, Epoch, FromClient, PROTOCOL_VERSION, Round,
-    SignedDocument, Ticket, ToClient,
+    SignedDocument, Ticket, Timestamp, ToClient,
 };
 use tokio::time::timeout;
 
@@ -34,7 +34,17 @@ pub(crate) struct Served {
 
 /// Epoch `epoch`, from now on, of those of the three shards that are listening at `addresses`.
 pub(crate) fn mix(epoch: u64, first_round: u64, addresses: &[Option<SocketAddr>; 3]) -> Mix {
-    mix_of(Plan::new(epoch, first_round, SystemClock::now()), addresses)
+    mix_from(epoch, first_round, SystemClock::now(), addresses)
+}
+
+/// The same from another time on.
+pub(crate) fn mix_from(
+    epoch: u64,
+    first_round: u64,
+    starts_at: Timestamp,
+    addresses: &[Option<SocketAddr>; 3],
+) -> Mix {
+    mix_of(Plan::new(epoch, first_round, starts_at), addresses)
 }
 
 fn mix_of(mut plan: Plan, addresses: &[Option<SocketAddr>; 3]) -> Mix {
@@ -114,14 +124,21 @@ impl World {
         (within(client).await.unwrap().unwrap(), shard, served)
     }
 
-    /// The next client's link, at whichever gateway.
+    /// The next client's link, at whichever gateway, after its hello.
     pub(crate) async fn gateway(&mut self) -> (usize, Served) {
+        let (shard, mut served) = self.gateway_unasked().await;
+        served.hello().await;
+        (shard, served)
+    }
+
+    /// The same, whether it says hello or not.
+    pub(crate) async fn gateway_unasked(&mut self) -> (usize, Served) {
         let [a, b, c] = &mut self.gateways;
         within(async {
             tokio::select! {
-                served = Served::accept(a) => (0, served),
-                served = Served::accept(b) => (1, served),
-                served = Served::accept(c) => (2, served),
+                served = Served::linked(a) => (0, served),
+                served = Served::linked(b) => (1, served),
+                served = Served::linked(c) => (2, served),
             }
         })
         .await
@@ -131,10 +148,19 @@ impl World {
 impl Served {
     /// The next client's link, after its hello.
     pub(crate) async fn accept(server: &mut Server) -> Self {
-        let (sender, receiver) = server.accept().await.unwrap().split();
-        let mut served = Self { sender, receiver };
-        assert_eq!(served.next().await, FromClient::Hello { version: PROTOCOL_VERSION });
+        let mut served = Self::linked(server).await;
+        served.hello().await;
         served
+    }
+
+    async fn linked(server: &mut Server) -> Self {
+        let (sender, receiver) = server.accept().await.unwrap().split();
+        Self { sender, receiver }
+    }
+
+    /// The hello that is said next.
+    pub(crate) async fn hello(&mut self) {
+        assert_eq!(self.next().await, FromClient::Hello { version: PROTOCOL_VERSION });
     }
 
     pub(crate) async fn next(&mut self) -> FromClient {
