@@ -31,6 +31,10 @@ pub(super) struct Clients {
     /// there is a document: clients of a shard that was started again know more than it does.
     beats: Option<BeatParameters>,
     patience: Patience,
+    /// The epoch of the last round that was opened.
+    epoch: Option<Epoch>,
+    /// They were shown a document since then, which they have to check.
+    shown: bool,
 }
 
 /// One of them.
@@ -56,11 +60,20 @@ struct Linked {
 }
 
 impl Clients {
-    /// Whom a round that opens now waits for, and for how many milliseconds of `window_ms`. If more clients
-    /// are missing of late than took part, that is hardly their own doing, and they are waited for as
+    /// Whom a round of `epoch` that opens now waits for, and for how many milliseconds of `window_ms`. If more
+    /// clients are missing of late than took part, that is hardly their own doing, and they are waited for as
     /// well: else nobody's onions would come before the round goes on.
-    pub(super) fn expect(&mut self, window_ms: u64) -> (Vec<ClientId>, u64) {
+    ///
+    /// The first round of an epoch waits for all who never handed in as well: clients that turn link themselves
+    /// before, and leave the rounds before to their other gateways. In that round, and where a document was shown since
+    /// the last one opened, clients have more to do than experience tells of, and get the whole window.
+    pub(super) fn expect(&mut self, epoch: Epoch, window_ms: u64) -> (Vec<ClientId>, u64) {
         self.patience.fade();
+        let is_first = self.epoch.replace(epoch) != Some(epoch);
+        if is_first {
+            let newcomers = self.linked.values_mut().filter(|client| client.missed.is_none());
+            newcomers.for_each(|client| client.awaited = true);
+        }
         let those = |which: fn(&Linked) -> bool| -> Vec<ClientId> {
             let chosen = self.linked.iter().filter(|(_, client)| which(client));
             chosen.map(|(id, _)| *id).collect()
@@ -69,7 +82,8 @@ impl Clients {
         if missing.len() > awaited.len() {
             awaited.extend(missing);
         }
-        (awaited, self.patience.wait_ms(window_ms))
+        let busy = std::mem::take(&mut self.shown) || is_first;
+        (awaited, if busy { window_ms } else { self.patience.wait_ms(window_ms) })
     }
 
     /// The links of all clients.
@@ -91,12 +105,16 @@ impl Clients {
         }
     }
 
-    /// A round has gone on without a client's onions.
-    pub(super) fn missed(&mut self, client: ClientId) {
-        if let Some(linked) = self.linked.get_mut(&client) {
+    /// A round has gone on without a client's onions. Returns `true` if others need not wait for it either: one that
+    /// linked itself while the round was open may have handed in elsewhere.
+    pub(super) fn missed(&mut self, client: ClientId, round: Round) -> bool {
+        let Some(linked) = self.linked.get_mut(&client) else { return true };
+        let was_told = linked.first_told.is_some_and(|first| first <= round);
+        if was_told {
             linked.awaited = false;
             linked.missed = linked.missed.map(|missed| missed.saturating_add(1));
         }
+        was_told
     }
 }
 
@@ -120,6 +138,7 @@ impl Shard {
     }
 
     pub(super) fn pass_on_document(&mut self, epoch: &VerifiedEpoch) {
+        self.clients.shown = true;
         self.tell_all_clients(ToClient::Document { document: epoch.signed().clone() });
     }
 
@@ -301,5 +320,69 @@ impl Shard {
                 machine.client_left(now, client, outputs);
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW_MS: u64 = 2000;
+
+    /// Clients that have linked themselves, by their numbers.
+    fn linked(clients: impl IntoIterator<Item = u64>) -> Clients {
+        let linked = clients.into_iter().map(|client| (ClientId(client), Linked::default()));
+        Clients { linked: linked.collect(), ..Clients::default() }
+    }
+
+    /// Whom a round waits for.
+    fn awaited(clients: &mut Clients, epoch: u64, round: u64) -> Vec<u64> {
+        for client in clients.linked.values_mut() {
+            client.first_told.get_or_insert(Round(round));
+        }
+        clients.expect(Epoch(epoch), WINDOW_MS).0.into_iter().map(|client| client.0).collect()
+    }
+
+    #[test]
+    fn whoever_links_before_an_epoch_is_waited_for_in_its_first_round_alone() {
+        let mut clients = linked([1]);
+        assert_eq!(awaited(&mut clients, 1, 10), [1]);
+        clients.handed_in(ClientId(1), Round(10), 100, WINDOW_MS);
+        // It stands by for the next epoch, and says nothing.
+        clients.linked.insert(ClientId(2), Linked::default());
+        assert_eq!(awaited(&mut clients, 1, 11), [1]);
+        assert_eq!(awaited(&mut clients, 2, 12), [1, 2]);
+        clients.missed(ClientId(2), Round(12));
+        assert_eq!(awaited(&mut clients, 2, 13), [1]);
+    }
+
+    #[test]
+    fn a_round_whose_opening_a_client_did_not_hear_is_held_against_nobody() {
+        let mut clients = linked([1, 2]);
+        assert_eq!(awaited(&mut clients, 1, 10), [1, 2]);
+        // It has turned to this gateway in the midst of a round that it handed in for elsewhere.
+        clients.linked.insert(ClientId(3), Linked { awaited: true, ..Linked::default() });
+        assert!(!clients.missed(ClientId(3), Round(10)));
+        assert!(clients.missed(ClientId(2), Round(10)));
+        assert_eq!(awaited(&mut clients, 1, 11), [1, 3]);
+        assert!(clients.missed(ClientId(3), Round(11)));
+        assert_eq!(awaited(&mut clients, 1, 12), [1]);
+    }
+
+    #[test]
+    fn clients_have_the_whole_window_after_a_document_and_in_the_first_round_of_an_epoch() {
+        let mut clients = linked([1]);
+        let mut waits = |epoch, shown| {
+            clients.shown = shown;
+            let (_, wait_ms) = clients.expect(Epoch(epoch), WINDOW_MS);
+            clients.linked.entry(ClientId(1)).or_default().first_told = Some(Round(1));
+            let round = clients.linked[&ClientId(1)].counted.next();
+            clients.handed_in(ClientId(1), round, 10, WINDOW_MS);
+            wait_ms
+        };
+        let all = [(1, false), (1, false), (1, true), (1, false), (2, false), (2, false)];
+        let quick = WINDOW_MS / 4;
+        let waited = all.map(|(epoch, shown)| waits(epoch, shown));
+        assert_eq!(waited, [WINDOW_MS, quick, WINDOW_MS, quick, WINDOW_MS, quick]);
     }
 }

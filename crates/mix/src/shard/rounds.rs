@@ -46,7 +46,7 @@ impl Shard {
         let epoch = machine.context().epoch.epoch();
         let trace = outputs.ended.map(|_| machine.trace());
         self.outputs.append(&mut outputs.queue);
-        outputs.missed.iter().for_each(|client| self.miss(*client));
+        outputs.missed.iter().for_each(|client| self.miss(*client, round));
         if let Some(circuits) = outputs.circuits {
             self.begin_beats(now, circuits);
         }
@@ -64,9 +64,10 @@ impl Shard {
     }
 
     /// A round goes on without a client's onions: the others do not wait for it either.
-    fn miss(&mut self, client: ClientId) {
-        self.clients.missed(client);
-        self.rounds.values_mut().for_each(|machine| machine.forget_client(client));
+    fn miss(&mut self, client: ClientId, round: Round) {
+        if self.clients.missed(client, round) {
+            self.rounds.values_mut().for_each(|machine| machine.forget_client(client));
+        }
     }
 
     /// Makes sure that the machine of a round, which `epoch` serves, is there. The seal key can be taken
@@ -146,7 +147,7 @@ impl Shard {
         if !is_given_up {
             self.announce_to_clients(now, epoch, round, submit_ms);
         }
-        let (awaited, wait_ms) = self.clients.expect(submit_ms.into());
+        let (awaited, wait_ms) = self.clients.expect(epoch, submit_ms.into());
         self.with_round(now, round, |machine, outputs| {
             machine.open(now, announcement, awaited, wait_ms, outputs);
         });
