@@ -157,13 +157,17 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
 
     async fn take_part(&mut self, sources: &mut Sources) -> Result<(), RunError> {
         let mut give_up = Instant::now();
-        while !self.stopping || (self.machine.is_busy() && Instant::now() < give_up) {
+        while !self.stopping
+            || self.lingers_by().is_some()
+            || (self.machine.is_busy() && Instant::now() < give_up)
+        {
             if !self.stopping && self.has_left() {
                 self.stopping = true;
                 give_up = Instant::now() + self.rosters.longest_round();
                 continue;
             }
             let leave_by = self.leaving_until.unwrap_or(give_up);
+            let stop_by = self.lingers_by().unwrap_or(give_up);
             let wait = self.until_deadline();
             let input = tokio::select! {
                 // The task that serves an endpoint ends after this one: `None` never comes.
@@ -180,7 +184,7 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
                     None
                 }
                 () = sleep(wait) => Some(Input::Tick),
-                () = sleep_until(give_up), if self.stopping => None,
+                () = sleep_until(stop_by), if self.stopping => None,
                 () = sleep_until(leave_by), if self.leaving_until.is_some() && !self.stopping => None,
                 _ = sources.phase.changed(), if self.leaving_until.is_none() => {
                     self.leaving_until = Some(Instant::now() + HAND_OVER);
@@ -205,6 +209,15 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
                 || self.machine.departure().may_stop()
                 || Instant::now() >= until
         })
+    }
+
+    /// Moment until which a shard that was let go keeps its links to clients, which may have no other gateway yet: no
+    /// later than it waits for a hand-over. `None` if it is over, or there are none.
+    fn lingers_by(&self) -> Option<Instant> {
+        let until = self.machine.lingers_until().filter(|_| !self.clients.is_empty())?;
+        let by = Instant::now() + Duration::from_millis(until.ms_since(SystemClock::now()));
+        let by = self.leaving_until.map_or(by, |leave_by| by.min(leave_by));
+        (Instant::now() < by).then_some(by)
     }
 
     /// Handles inputs of which many may wait, without asking after the rest in between.

@@ -13,7 +13,8 @@ use antiphon_coordinator::{
 };
 use antiphon_process::entropy::entropy;
 use antiphon_shard::{
-    CoordinatorAddress, ServerLimits, ShardNotice, ShardServer, ShardServerConfig, StartError,
+    CoordinatorAddress, RunError, ServerLimits, ShardNotice, ShardServer, ShardServerConfig,
+    StartError,
 };
 use antiphon_transport::{Identity, Medium};
 use antiphon_wire::{
@@ -234,6 +235,16 @@ impl EmbeddedNetwork {
     /// Time since it was started.
     pub fn up_for(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Has the shard with this identity leave as one that is asked to stop: it serves until an epoch without it has
+    /// taken over. Returns its end, or `None` if the network does not have it.
+    pub fn leave(
+        &mut self,
+        shard: &IdentityKey,
+    ) -> Option<impl Future<Output = Result<(), RunError>> + use<>> {
+        let position = self.shards.iter().position(|server| server.identity() == *shard)?;
+        Some(self.shards.remove(position).shut_down())
     }
 
     /// Reports of the coordinator from here on.

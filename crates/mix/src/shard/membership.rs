@@ -39,6 +39,10 @@ impl Departure {
     }
 }
 
+/// Time after the start of an epoch without it for which a shard keeps the links of clients that turn to others, in
+/// milliseconds.
+const LINGER_MS: u64 = 5000;
+
 /// The longest reason of the coordinator that is passed on, in characters.
 const LONGEST_REASON: usize = 400;
 
@@ -72,6 +76,14 @@ impl Shard {
             self.departure = Departure::Staying;
             self.say(ToCoordinator::Staying);
         }
+    }
+
+    /// Time until which a shard that was let go keeps its clients' links: the first round of the epoch without it opens
+    /// some time after it was let go, and until then clients have no other gateway to hand in at.
+    pub fn lingers_until(&self) -> Option<Timestamp> {
+        let released = self.departure == Departure::Released;
+        let epoch = self.elsewhere.as_ref().filter(|_| released);
+        epoch.map(|epoch| epoch.document().starts_at.plus_ms(LINGER_MS))
     }
 
     /// The coordinator answers a shard that is leaving, again if it was needed and is not any more. What it says to
