@@ -2,6 +2,7 @@
 
 mod cells;
 mod client;
+mod turn;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -173,6 +174,16 @@ impl Shared {
         let epochs = self.epochs.borrow();
         let begun = epochs.iter().rfind(|epoch| epoch.document().starts_at <= now);
         Arc::clone(begun.unwrap_or(&epochs[0]))
+    }
+
+    /// The epoch to whose gateway a client that uses `present` turns next: the one at `now`, or a newer one that
+    /// `present` does not serve.
+    fn epoch_to_turn_to(&self, now: Timestamp, present: &IdentityKey) -> Arc<VerifiedEpoch> {
+        let at = self.epoch_at(now);
+        let epochs = self.epochs.borrow();
+        let following = epochs.iter().filter(|epoch| epoch.epoch() >= at.epoch());
+        let left = following.into_iter().find(|epoch| epoch.index_of(present).is_none());
+        left.map_or(at, Arc::clone)
     }
 
     fn gateway(&self, epoch: &VerifiedEpoch, identity: &IdentityKey) -> Option<Arc<Gateway>> {

@@ -200,6 +200,12 @@ impl<'a> Cells<'a> {
         Some(spoilt)
     }
 
+    /// The client hands in over another link from here on.
+    pub(super) fn begin_anew(&mut self) {
+        self.withdraw();
+        *self = Self::new(self.shared, self.client);
+    }
+
     /// The client leaves its gateway by its own choice, and the cells that are under way are not lost.
     pub(super) fn withdraw(&self) {
         self.under_way.iter().for_each(|(book, _)| book.left(self.client));

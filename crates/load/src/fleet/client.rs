@@ -19,16 +19,15 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::cells::Cells;
+use super::turn::Next;
 use super::{AGAIN, Shared, lock};
 use crate::round_book::{Book, Fate, Opening};
 
 /// Reason for which a client has no link any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Left {
+pub(super) enum Left {
     /// It made room for another one.
     Replaced,
-    /// A new epoch has another gateway for it.
-    Turned,
     /// The link broke by itself.
     Lost,
 }
@@ -54,7 +53,9 @@ pub(super) async fn live(shared: Arc<Shared>, client: u32) {
         policy.linked(gateway, SystemClock::now(), epoch.parameters().interval_ms);
         shared.linked.fetch_add(1, Ordering::Relaxed);
         let mut session = Session {
-            shared: &shared,
+            shared: Arc::clone(&shared),
+            next: None,
+            before: None,
             client,
             policy: &mut policy,
             gateway,
@@ -62,8 +63,7 @@ pub(super) async fn live(shared: Arc<Shared>, client: u32) {
             epochs: &mut epochs,
             turn_at: None,
             rng,
-            sender,
-            receiver,
+            link: (sender, receiver),
             due: VecDeque::new(),
             flying: Vec::new(),
             cells: Cells::new(&shared, client),
@@ -80,7 +80,6 @@ async fn after(left: Left, shared: &Shared, policy: &mut GatewayPolicy) {
     match left {
         // Whoever takes the number is somebody else.
         Left::Replaced => *policy = GatewayPolicy::default(),
-        Left::Turned => drop(shared.turns.fetch_add(1, Ordering::Relaxed)),
         Left::Lost => {
             shared.links_lost.fetch_add(1, Ordering::Relaxed);
             policy.link_broke();
@@ -96,52 +95,57 @@ async fn link(
     gateway: &IdentityKey,
 ) -> Option<(LinkSender, LinkReceiver)> {
     let (sender, receiver) = shared.open_link(epoch, gateway).await?.split();
-    let hello = FromClient::Hello { version: PROTOCOL_VERSION };
-    sender.send(hello.to_bytes().into()).await.ok()?;
+    greet(&sender).await?;
     Some((sender, receiver))
 }
 
-struct Session<'a> {
-    shared: &'a Shared,
+/// Says hello. `None` if the link is gone.
+pub(super) async fn greet(sender: &LinkSender) -> Option<()> {
+    let hello = FromClient::Hello { version: PROTOCOL_VERSION };
+    sender.send(hello.to_bytes().into()).await.ok()
+}
+
+pub(super) struct Session<'a> {
+    pub(super) shared: Arc<Shared>,
     client: u32,
-    policy: &'a mut GatewayPolicy,
-    gateway: IdentityKey,
+    pub(super) policy: &'a mut GatewayPolicy,
+    pub(super) gateway: IdentityKey,
     /// The epoch for which the gateway was drawn.
-    epoch: Arc<VerifiedEpoch>,
+    pub(super) epoch: Arc<VerifiedEpoch>,
     /// Told of when there is a newer one.
     epochs: &'a mut watch::Receiver<Vec<Arc<VerifiedEpoch>>>,
     /// When to turn to the gateway of that.
-    turn_at: Option<Instant>,
-    rng: ChaCha20Rng,
-    sender: LinkSender,
-    receiver: LinkReceiver,
+    pub(super) turn_at: Option<Instant>,
+    /// The link to that one, until it is turned to.
+    pub(super) next: Option<Next>,
+    /// The link to the gateway before, until its rounds are over.
+    pub(super) before: Option<(LinkSender, LinkReceiver)>,
+    pub(super) rng: ChaCha20Rng,
+    pub(super) link: (LinkSender, LinkReceiver),
     /// Rounds for which onions are to be handed in, and when.
     due: VecDeque<(Instant, Arc<Book>)>,
     /// Rounds whose onions are handed in.
     flying: Vec<Arc<Book>>,
-    cells: Cells<'a>,
+    pub(super) cells: Cells<'a>,
 }
 
 impl Session<'_> {
     async fn run(&mut self) -> Left {
         loop {
-            let next = self.due.front().map(|(at, _)| *at);
-            // A client of its own keeps the link before until its rounds are over; this one waits for that.
-            let turn_at = self.turn_at.filter(|_| self.is_free());
+            let due = self.due.front().map(|(at, _)| *at);
             let cells = self.cells.next_at();
             let left = tokio::select! {
                 biased;
                 // The fleet outlives its clients.
                 _ = self.epochs.changed() => self.plan_turn(),
-                () = until(turn_at) => self.turn(),
+                () = until(self.turn_at) => self.turn(),
                 () = until(cells) => self.send_cells().await,
-                () = until(next) => self.submit().await,
-                incoming = self.receiver.recv() => match incoming {
-                    Ok(Some(frame)) => match ToClient::from_bytes(&frame) {
-                        Ok(message) => self.message(message),
-                        Err(_) => Some(Left::Lost),
-                    },
-                    _ => Some(Left::Lost),
+                () = until(due) => self.submit().await,
+                ahead = Next::event_of(self.next.as_mut()) => self.heard_ahead(ahead).await,
+                last = heard_of(self.before.as_mut()) => self.heard_before(last),
+                incoming = heard(&mut self.link.1) => match incoming {
+                    Some(message) => self.message(message),
+                    None => self.lost().await,
                 },
             };
             if let Some(left) = left {
@@ -153,7 +157,7 @@ impl Session<'_> {
         }
     }
 
-    fn message(&mut self, message: ToClient) -> Option<Left> {
+    pub(super) fn message(&mut self, message: ToClient) -> Option<Left> {
         match message {
             // One of all clients has documents from the coordinator.
             ToClient::Document { .. } => None,
@@ -196,19 +200,14 @@ impl Session<'_> {
 
     /// Plans to turn to the gateway of the newest epoch, at a time of this client's own.
     fn plan_turn(&mut self) -> Option<Left> {
-        let newest = self.epochs.borrow_and_update().last().map(Arc::clone)?;
+        let epochs = self.epochs.borrow_and_update().clone();
+        // It may have come in place of the one that is about to be turned to.
+        let is_known = |next: &Next| epochs.iter().any(|epoch| epoch.epoch() == next.epoch.epoch());
+        self.next.take_if(|next| !is_known(next));
         let now = SystemClock::now();
-        let at = GatewayPolicy::turns_at(&newest, Some(self.gateway), now, &mut self.rng);
+        let at = GatewayPolicy::turns_at(epochs.last()?, Some(self.gateway), now, &mut self.rng);
         self.turn_at = Some(Instant::now() + Duration::from_millis(at.ms_since(now)));
         None
-    }
-
-    /// The time to turn has come: the link stays if the epoch's gateway is the one that it leads to.
-    fn turn(&mut self) -> Option<Left> {
-        self.turn_at = None;
-        self.epoch = self.shared.epoch_at(SystemClock::now());
-        let gateway = self.policy.gateway(&self.epoch, &mut self.rng)?;
-        (gateway != self.gateway).then_some(Left::Turned)
     }
 
     fn opened(&mut self, epoch: Epoch, round: Round, closes_in_ms: u32) {
@@ -233,7 +232,7 @@ impl Session<'_> {
     }
 
     /// Hands in the onions that are due.
-    async fn submit(&mut self) -> Option<Left> {
+    pub(super) async fn submit(&mut self) -> Option<Left> {
         let (_, book) = self.due.pop_front()?;
         let Some(frame) = book.frame(self.client) else {
             book.set_fate(self.client, Fate::Unprepared);
@@ -245,13 +244,13 @@ impl Session<'_> {
             self.cells.set_up((book.epoch.epoch(), book.round), layers, keys);
         }
         self.flying.push(book);
-        self.sender.send(frame).await.is_err().then_some(Left::Lost)
+        self.link.0.send(frame).await.is_err().then_some(Left::Lost)
     }
 
     /// Makes cells, or sends those that were made.
     async fn send_cells(&mut self) -> Option<Left> {
         let frame = self.cells.step()?;
-        self.sender.send(frame).await.is_err().then_some(Left::Lost)
+        self.link.0.send(frame).await.is_err().then_some(Left::Lost)
     }
 
     /// The round whose outcome has come.
@@ -266,8 +265,27 @@ impl Session<'_> {
         (self.is_free() && leaves).then_some(Left::Replaced)
     }
 
+    /// Returns `true` if onions wait for their moment.
+    pub(super) fn has_due(&self) -> bool {
+        !self.due.is_empty()
+    }
+
     /// Returns `true` if no round waits for this client's onions or has them.
-    fn is_free(&self) -> bool {
+    pub(super) fn is_free(&self) -> bool {
         self.flying.is_empty() && self.due.is_empty()
+    }
+}
+
+/// The next message of a link; `None` if the link is gone, or brings what is none.
+pub(super) async fn heard(receiver: &mut LinkReceiver) -> Option<ToClient> {
+    let frame = receiver.recv().await.ok()??;
+    ToClient::from_bytes(&frame).ok()
+}
+
+/// The same of a link that is there; never ends on one that is not.
+async fn heard_of(link: Option<&mut (LinkSender, LinkReceiver)>) -> Option<ToClient> {
+    match link {
+        Some((_, receiver)) => heard(receiver).await,
+        None => std::future::pending().await,
     }
 }
