@@ -27,6 +27,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::clients::{ClientEvent, ClientLink};
 use crate::coordinator::{self, CoordinatorEvent};
 use crate::doors::Doors;
+use crate::notice::Told;
 use crate::outbound::Outbound;
 use crate::peers::PeerLinks;
 use crate::phase::Phase;
@@ -111,6 +112,7 @@ pub(crate) struct EventLoop<T> {
     /// Moment that traces are measured from.
     started: Instant,
     part: Part,
+    told: Told,
 }
 
 impl<T: FnMut(Output) -> Output> EventLoop<T> {
@@ -138,6 +140,7 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
             stopping: false,
             started: Instant::now(),
             part: Part::new(readiness),
+            told: Told::default(),
         }
     }
 

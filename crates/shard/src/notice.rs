@@ -1,5 +1,7 @@
 //! Notices of a running shard to its operator.
 
+use std::collections::BTreeSet;
+
 use antiphon_mix::Notice;
 use antiphon_process::metrics::labels::Refused;
 use antiphon_process::metrics::shard::{DOCUMENTS_REFUSED, PEER_FAULTS};
@@ -32,10 +34,49 @@ pub enum ShardNotice {
     Machine(Notice),
 }
 
+/// Reasons of coordinators that are remembered as told.
+const MOST_TOLD: usize = 16;
+
+/// What the log has said of links to coordinators that come to nothing, so that it says it once.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    rejections: BTreeSet<String>,
+}
+
+impl Told {
+    /// Returns `true` if the log has said all of it, and more of the same at each dial would help nobody. Of a shard that
+    /// is not `listed`, it has said at the start, or with the list that is without it, what its operator has to do.
+    pub(crate) fn has(&mut self, notice: &ShardNotice, listed: bool) -> bool {
+        match notice {
+            ShardNotice::CoordinatorLinked | ShardNotice::CoordinatorLost { .. } => !listed,
+            ShardNotice::Machine(Notice::Rejected { why }) if listed => {
+                if self.rejections.len() >= MOST_TOLD {
+                    self.rejections.clear();
+                }
+                !self.rejections.insert(why.clone())
+            }
+            ShardNotice::Machine(Notice::Rejected { .. }) => true,
+            // Its operator has done something about it.
+            ShardNotice::EpochPublished { .. } => {
+                self.rejections.clear();
+                false
+            }
+            ShardNotice::Machine(_) => false,
+        }
+    }
+}
+
 impl ShardNotice {
-    /// Writes this to the log and counts it.
-    pub(crate) fn record(&self) {
+    /// Writes this to the log and counts it; for developers alone if the log has said all of it.
+    pub(crate) fn record(&self, is_told: bool) {
         match self {
+            Self::CoordinatorLinked if is_told => tracing::debug!("linked to the coordinator"),
+            Self::CoordinatorLost { why } if is_told => {
+                tracing::debug!(%why, "no link to the coordinator");
+            }
+            Self::Machine(Notice::Rejected { why }) if is_told => {
+                tracing::debug!(%why, "the coordinator rejects this shard");
+            }
             Self::CoordinatorLinked => tracing::info!("linked to the coordinator"),
             Self::CoordinatorLost { why } => tracing::warn!(%why, "no link to the coordinator"),
             Self::EpochPublished { epoch, first_round, last_round, shards, layers } => {
@@ -106,6 +147,52 @@ fn record(notice: &Notice) {
         Notice::PeerFault { peer, what } => {
             PEER_FAULTS.add((), 1);
             tracing::warn!(%peer, %what, "a peer broke the rules");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rejected(why: &str) -> ShardNotice {
+        ShardNotice::Machine(Notice::Rejected { why: why.to_owned() })
+    }
+
+    #[test]
+    fn a_shard_that_is_on_no_list_does_not_say_so_at_each_dial() {
+        let mut told = Told::default();
+        let lost = ShardNotice::CoordinatorLost { why: "it closed the link".to_owned() };
+        for notice in [ShardNotice::CoordinatorLinked, rejected("not listed"), lost] {
+            assert!(told.has(&notice, false), "{notice:?}");
+        }
+        let list = Notice::ListTaken { number: 2, first_epoch: Epoch(3), listed: true };
+        assert!(!told.has(&ShardNotice::Machine(list), false));
+    }
+
+    #[test]
+    fn a_rejection_is_told_once_and_again_when_it_was_lifted() {
+        let mut told = Told::default();
+        let epoch = ShardNotice::EpochPublished {
+            epoch: Epoch(1),
+            first_round: Round(1),
+            last_round: Round(9),
+            shards: 3,
+            layers: 3,
+        };
+        for _ in 0..2 {
+            assert_eq!(
+                [(); 3].map(|()| told.has(&rejected("another version"), true)),
+                [false, true, true]
+            );
+            assert!(!told.has(&rejected("another network"), true));
+            assert!(!told.has(&ShardNotice::CoordinatorLinked, true));
+            assert!(!told.has(&epoch, true));
+        }
+        // However many reasons a coordinator thinks of.
+        for number in 0..100 {
+            told.has(&rejected(&number.to_string()), true);
+            assert!(told.rejections.len() <= MOST_TOLD);
         }
     }
 }

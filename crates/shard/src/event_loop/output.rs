@@ -96,8 +96,9 @@ impl<T> EventLoop<T> {
         self.notify(ShardNotice::Machine(notice));
     }
 
-    pub(super) fn notify(&self, notice: ShardNotice) {
-        notice.record();
+    pub(super) fn notify(&mut self, notice: ShardNotice) {
+        let is_told = self.told.has(&notice, self.machine.is_on_list());
+        notice.record(is_told);
         // Fails only when nobody listens.
         let _ = self.hands.notices.send(notice);
     }
