@@ -36,6 +36,8 @@ pub enum Notice {
         term: Term,
         /// Reason for which it does not, in words.
         reason: String,
+        /// Number of rounds that it opened, and of whose end it has not heard.
+        open_rounds: usize,
     },
     /// Too few shards let this coordinator lead; it tries again.
     NotElected {
@@ -330,7 +332,7 @@ impl fmt::Display for Notice {
             Self::Elected { term, shards } => {
                 write!(f, "this coordinator leads in term {term}: {shards} shards let it so far")
             }
-            Self::Deposed { term, reason } => {
+            Self::Deposed { term, reason, .. } => {
                 write!(f, "this coordinator, which led in term {term}, stands by: {reason}")
             }
             Self::NotElected { term } => {

@@ -31,6 +31,7 @@ pub(crate) fn record(notice: &Notice) {
     match notice {
         Notice::RoundOpened { .. } => ROUNDS_OPENED.add((), 1),
         Notice::RoundEnded(report) => round_ended(report),
+        Notice::Deposed { open_rounds, .. } => ROUNDS.add(Ending::Unheard, *open_rounds as u64),
         Notice::EpochCalled { .. } => EPOCHS.add(Fate::Called, 1),
         Notice::EpochFailed { .. } => EPOCHS.add(Fate::Failed, 1),
         Notice::EpochBroken { .. } => EPOCHS.add(Fate::Broken, 1),

@@ -176,12 +176,13 @@ impl Elected {
         renew(leader, &self.electorate);
         if leader.beats.are_over(self.now) {
             let (term, is_stopping) = (leader.term, leader.is_stopping);
+            let open_rounds = leader.coordinator.open_rounds().count();
             // Those that hear it, wait for it no longer.
             let shards: Vec<_> = leader.followers().copied().collect();
             shards.into_iter().for_each(|shard| self.send(shard, ToShard::Resign));
             self.role = if is_stopping { Role::Stopped } else { Role::Standby(Standby::default()) };
             let reason = "it is not heard by a quorum of shards".to_owned();
-            self.notice(Notice::Deposed { term, reason });
+            self.notice(Notice::Deposed { term, reason, open_rounds });
         }
     }
 
@@ -202,7 +203,8 @@ impl Elected {
         shards.into_iter().for_each(|shard| self.send(shard, ToShard::Resign));
         self.role = Role::Standby(Standby::default());
         let reason = "a shard cannot follow it, and can follow one of a higher term".to_owned();
-        self.notice(Notice::Deposed { term, reason });
+        // It makes way when none is open.
+        self.notice(Notice::Deposed { term, reason, open_rounds: 0 });
     }
 
     /// Does what is due, and passes on what the machine wants done.

@@ -1,6 +1,6 @@
 use antiphon_process::admin::MetricsPage;
 use antiphon_process::metrics::Program;
-use antiphon_wire::{Epoch, IdentityKey, Reason, Round};
+use antiphon_wire::{Epoch, IdentityKey, Reason, Round, Term};
 
 use super::*;
 use crate::RoundTotals;
@@ -38,6 +38,7 @@ fn what_the_coordinator_tells_is_counted_and_names_no_shard() {
     let totals = RoundTotals { user_onions: 4, noise_onions: 9, ..RoundTotals::default() };
     for notice in [
         Notice::RoundOpened { epoch: Epoch(1), round: Round(7), late: vec![shard] },
+        Notice::Deposed { term: Term(1), reason: "x".to_owned(), open_rounds: 2 },
         Notice::EpochCalled { epoch: Epoch(1), first_round: Round(1), shards: 3 },
         Notice::EpochFailed { epoch: Epoch(1), reason: "x".to_owned() },
         Notice::EpochBroken { epoch: Epoch(1), reason: "x".to_owned() },
@@ -63,6 +64,7 @@ fn what_the_coordinator_tells_is_counted_and_names_no_shard() {
         "rounds_opened_total 1",
         "rounds_total{outcome=\"aborted\"} 1",
         "rounds_total{outcome=\"delivered\"} 0",
+        "rounds_total{outcome=\"unheard\"} 2",
         "rounds_aborted_total{cause=\"not_prepared\"} 1",
         "onions_total{origin=\"noise\"} 9",
         "epochs_total{what=\"called\"} 1",

@@ -89,6 +89,8 @@ label! {
         Partial = "partial",
         /// A shard withheld its seal key.
         Aborted = "aborted",
+        /// Nobody told here: the coordinator was deposed while it was open.
+        Unheard = "unheard",
     }
 }
 

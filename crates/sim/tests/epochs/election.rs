@@ -261,6 +261,27 @@ fn what_a_slow_leader_said_before_it_was_deposed_opens_no_round_twice() {
     }
 }
 
+#[test]
+fn each_round_that_was_opened_is_counted_as_one_that_ended_or_whose_end_a_deposed_leader_did_not_hear()
+ {
+    let mut network = Network::new(setup());
+    until_rounds(&mut network, 3);
+    let coordinator = leader(&mut network);
+    network.set_adversary(Slow { coordinator, ms: 9000 });
+    run(&mut network, 20_000);
+    let notices = || network.record.coordinator.iter().map(|(_, notice)| notice);
+    let opened = notices().filter(|it| matches!(it, Notice::RoundOpened { .. })).count();
+    let ended = notices().filter(|it| matches!(it, Notice::RoundEnded(_))).count();
+    let unheard: usize = notices()
+        .filter_map(|it| match it {
+            Notice::Deposed { open_rounds, .. } => Some(*open_rounds),
+            _ => None,
+        })
+        .sum();
+    assert!(unheard > 0, "{}", log(&network));
+    assert_eq!(opened, ended + unheard + network.open_rounds(), "{}", log(&network));
+}
+
 /// A coordinator that leads for ever as it believes, whatever its clock and the shards say: it opens a next round
 /// every time that another coordinator does.
 struct NeverStops {
