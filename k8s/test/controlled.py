@@ -16,6 +16,8 @@ COORDINATORS = coordinators(2)
 # Operators beside the first, with one shard each: of three, two make a quorum, so that one shard of any may be away.
 OTHERS = {"other": "beta", "third": "gamma"}
 INTERVAL = 5.0
+# The longest that users wait for a round when a leader is lost, or a shard, in seconds.
+MOST_WITHOUT_A_LEADER, MOST_WITHOUT_A_SHARD = 10.0, 6.0
 # Little noise, of a promise that is worth little: what is measured here is not the processor.
 LITTLE_NOISE = ("--malicious", "0", "--trust-heavy-operators", "--epsilon", "ln4", "--delta", "1e-3", "--disturbed", "10",
                 "--total-delta", "1")

@@ -105,7 +105,7 @@ class Watch:
 
     def __init__(self, hosts):
         self.began, self.ended, self.delivered = time.monotonic(), False, []
-        self.harm = {"aborted": 0, "partial": 0, "broken": 0, "suspended": 0}
+        self.harm = {"aborted": 0, "partial": 0, "unheard": 0, "broken": 0, "suspended": 0}
         before = [(host, counts(host)) for host in hosts]
         self.threads = [threading.Thread(target=self.follow, args=each, daemon=True) for each in before]
         for thread in self.threads:
@@ -136,8 +136,8 @@ class Watch:
         for thread in self.threads:
             thread.join()
         took, longest, harm = time.monotonic() - self.began, self.longest(), self.harm
-        told(f"FIGURE {what} in {took:.0f} s: {len(self.delivered)} rounds meanwhile, {harm['aborted'] + harm['partial']} aborted, "
-             f"{harm['broken']} epochs broken, {harm['suspended']} suspensions, {longest:.1f} s without a round at most "
+        told(f"FIGURE {what} in {took:.0f} s: {len(self.delivered)} rounds meanwhile, {harm['aborted'] + harm['partial']} aborted, {harm['unheard']} of "
+             f"which a deposed leader heard no end, {harm['broken']} epochs broken, {harm['suspended']} suspensions, {longest:.1f} s without a round at most "
              f"(machine's load {os.getloadavg()[0]:.0f})")
         assert self.delivered, f"{what}: no round was delivered meanwhile"
         for name, most in (("aborted", aborted), ("partial", 0), ("broken", broken), ("suspended", suspended)):

@@ -3,7 +3,7 @@
 import json
 import time
 
-from controlled import COORDINATORS, INTERVAL
+from controlled import COORDINATORS, MOST_WITHOUT_A_SHARD
 from machine import wait_for
 from running import RELEASE, SPACE, Watch, told
 
@@ -18,7 +18,7 @@ def a_shard_that_is_killed_costs_a_round_at_most(network):
     wait_for("rounds without it", 90, lambda: len(watch.delivered) >= seen + 3)
     # An epoch is broken by it, as its keys are gone.
     longest = watch.check("a shard was killed with signal 9", aborted=1, broken=1, suspended=1)
-    assert longest < INTERVAL + 6, longest
+    assert longest < MOST_WITHOUT_A_SHARD, longest
     wait_for("the network as it was", 240, lambda: network.serves(4), every=0.5)
 
 

@@ -5,7 +5,7 @@ import re
 import signal
 import urllib.request
 
-from controlled import COORDINATORS, INTERVAL
+from controlled import COORDINATORS, INTERVAL, MOST_WITHOUT_A_LEADER
 from machine import wait_for
 from running import Watch, told
 
@@ -27,7 +27,7 @@ def rounds_go_on_without_the_coordinator_that_leads(network):
         wait_for("rounds by it", 60, lambda: len(watch.delivered) >= seen + 2)
         killed = how.startswith("killed")
         longest = watch.check(f"{leader} led in term {term} and was {how}; {next_leader} led in term {next_term},", aborted=4 * killed)
-        assert longest < (INTERVAL + 10 if killed else 2 * INTERVAL), longest
+        assert longest < (MOST_WITHOUT_A_LEADER if killed else 2 * INTERVAL), longest
         wait_for("both coordinators", 90, lambda: has_come_back(network, pod), every=0.5)
 
 
@@ -57,7 +57,7 @@ def of_two_that_lead_at_once_one_opens_rounds(network):
     seen = len(watch.delivered)
     wait_for("rounds by it", 90, lambda: len(watch.delivered) >= seen + 4)
     longest = watch.check(f"{leader} of term {term} stood still and went on beside {next_leader} of term {next_term},", aborted=2)
-    assert longest < INTERVAL + 10, longest
+    assert longest < MOST_WITHOUT_A_LEADER, longest
     each_round_ended_once(network)
     for pod in network.pods().values():
         set_log_level(pod, "info")
