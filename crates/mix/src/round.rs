@@ -280,6 +280,13 @@ impl RoundMachine {
         self.shared.submissions.await_client(client);
     }
 
+    /// Gives those whose onions are waited for all the time for which the round takes any.
+    pub(crate) fn give_all_time(&mut self) {
+        if let Phase::Submitting(phase) = &self.phase {
+            self.shared.submissions.wait_until(phase.closes());
+        }
+    }
+
     /// Waits for a client's onions no longer.
     pub(crate) fn forget_client(&mut self, client: ClientId) {
         self.shared.submissions.forget_client(client);

@@ -146,6 +146,11 @@ impl Submissions {
         clients.into_iter().for_each(|client| self.await_client(client));
     }
 
+    /// Waits until then at least.
+    pub(crate) fn wait_until(&mut self, until: Timestamp) {
+        self.awaited_until = self.awaited_until.max(until);
+    }
+
     /// Expects onions of a client.
     pub(crate) fn await_client(&mut self, client: ClientId) {
         if !self.by_client.contains_key(&client) {

@@ -9,7 +9,7 @@ use antiphon_wire::{
 };
 
 use crate::io::{ClientId, Misconduct, Output};
-use crate::round::SubmitError;
+use crate::round::{RoundMachine, SubmitError};
 use crate::shard::Shard;
 use crate::shard::kept::MOST_KEPT;
 use crate::shard::patience::Patience;
@@ -46,6 +46,8 @@ struct Linked {
     since: Timestamp,
     /// It has said hello.
     greeted: bool,
+    /// It linked itself when an epoch was announced of which no round had opened.
+    stands_by: bool,
     /// Rounds wait for its onions: from its hello on, until it misses a round, and again
     /// once it has handed in.
     awaited: bool,
@@ -64,15 +66,16 @@ impl Clients {
     /// clients are missing of late than took part, that is hardly their own doing, and they are waited for as
     /// well: else nobody's onions would come before the round goes on.
     ///
-    /// The first round of an epoch waits for all who never handed in as well: clients that turn link themselves
-    /// before, and leave the rounds before to their other gateways. In that round, and where a document was shown since
+    /// The first round of an epoch waits for those as well who linked themselves when it was announced: clients that turn
+    /// do so, and hand in for the rounds before at their other gateways. In that round, and where a document was shown since
     /// the last one opened, clients have more to do than experience tells of, and get the whole window.
     pub(super) fn expect(&mut self, epoch: Epoch, window_ms: u64) -> (Vec<ClientId>, u64) {
         self.patience.fade();
         let is_first = self.epoch.replace(epoch) != Some(epoch);
         if is_first {
-            let newcomers = self.linked.values_mut().filter(|client| client.missed.is_none());
-            newcomers.for_each(|client| client.awaited = true);
+            for client in self.linked.values_mut() {
+                client.awaited |= std::mem::take(&mut client.stands_by);
+            }
         }
         let those = |which: fn(&Linked) -> bool| -> Vec<ClientId> {
             let chosen = self.linked.iter().filter(|(_, client)| which(client));
@@ -139,11 +142,14 @@ impl Shard {
 
     pub(super) fn pass_on_document(&mut self, epoch: &VerifiedEpoch) {
         self.clients.shown = true;
+        // They check it before anything else.
+        self.rounds.values_mut().for_each(RoundMachine::give_all_time);
         self.tell_all_clients(ToClient::Document { document: epoch.signed().clone() });
     }
 
     pub(super) fn client_joined(&mut self, now: Timestamp, client: ClientId) {
-        self.clients.linked.insert(client, Linked::default());
+        let stands_by = self.epochs.keys().next_back() > self.clients.epoch.as_ref();
+        self.clients.linked.insert(client, Linked { stands_by, ..Linked::default() });
         let served = self.epochs.values().map(|keys| &keys.context.epoch);
         let documents: Vec<_> =
             served.chain(&self.elsewhere).map(|epoch| epoch.signed().clone()).collect();
@@ -329,9 +335,10 @@ mod tests {
 
     const WINDOW_MS: u64 = 2000;
 
-    /// Clients that have linked themselves, by their numbers.
+    /// Clients that have said hello, by their numbers.
     fn linked(clients: impl IntoIterator<Item = u64>) -> Clients {
-        let linked = clients.into_iter().map(|client| (ClientId(client), Linked::default()));
+        let greeted = || Linked { awaited: true, ..Linked::default() };
+        let linked = clients.into_iter().map(|client| (ClientId(client), greeted()));
         Clients { linked: linked.collect(), ..Clients::default() }
     }
 
@@ -349,11 +356,14 @@ mod tests {
         assert_eq!(awaited(&mut clients, 1, 10), [1]);
         clients.handed_in(ClientId(1), Round(10), 100, WINDOW_MS);
         // It stands by for the next epoch, and says nothing.
-        clients.linked.insert(ClientId(2), Linked::default());
+        clients.linked.insert(ClientId(2), Linked { stands_by: true, ..Linked::default() });
         assert_eq!(awaited(&mut clients, 1, 11), [1]);
         assert_eq!(awaited(&mut clients, 2, 12), [1, 2]);
         clients.missed(ClientId(2), Round(12));
-        assert_eq!(awaited(&mut clients, 2, 13), [1]);
+        // A link on which nobody says anything is waited for once.
+        for (epoch, round) in [(2, 13), (3, 14)] {
+            assert_eq!(awaited(&mut clients, epoch, round), [1]);
+        }
     }
 
     #[test]

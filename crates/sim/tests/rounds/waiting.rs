@@ -20,8 +20,19 @@ fn setup() -> Setup {
     setup
 }
 
+/// Within one epoch: in the rounds around a hand-over, clients have more time.
 fn run(adversary: impl Adversary + 'static, prepare: impl FnOnce(&mut Network)) -> Network {
-    let mut network = Network::with_adversary(setup(), adversary);
+    let mut setup = setup();
+    setup.coordinator.epoch_rounds = 100;
+    run_in(setup, adversary, prepare)
+}
+
+fn run_in(
+    setup: Setup,
+    adversary: impl Adversary + 'static,
+    prepare: impl FnOnce(&mut Network),
+) -> Network {
+    let mut network = Network::with_adversary(setup, adversary);
     prepare(&mut network);
     assert!(network.run_until(600_000, |network| network.record.rounds().count() >= 20));
     network
@@ -46,10 +57,29 @@ fn silent(client: usize, first: u64, last: u64) -> InRounds<MaliciousClient> {
 
 #[test]
 fn a_link_that_sends_nothing_slows_no_round() {
-    let quiet = longest(&run(Honest, |_| {}));
-    let strangers = longest(&run(Honest, |network| network.link_silently(0)));
+    // Over two hand-overs as well.
+    let quiet = longest(&run_in(setup(), Honest, |_| {}));
+    let strangers = longest(&run_in(setup(), Honest, |network| network.link_silently(0)));
     assert!(quiet < 1_000, "{quiet}");
     assert!(strangers < quiet + 200, "{strangers} instead of {quiet}");
+}
+
+#[test]
+fn whoever_is_late_for_a_document_to_check_or_a_gateway_to_turn_to_is_waited_for() {
+    // Of an epoch of ten rounds, the next is announced while the seventh is open.
+    for (round, outcome) in [
+        (6, Outcome::Disturbed),
+        (7, Outcome::Undisturbed),
+        (8, Outcome::Undisturbed),
+        (9, Outcome::Disturbed),
+        // The first of the next, to which clients turn.
+        (11, Outcome::Undisturbed),
+    ] {
+        let round = Round(round);
+        let attack = MaliciousClient { client: 3, play: ClientPlay::Late(1_200) };
+        let network = run_in(setup(), InRounds { first: round, last: round, attack }, |_| {});
+        assert_eq!(network.record.outcome(3, round), Some(outcome), "{round}");
+    }
 }
 
 #[test]

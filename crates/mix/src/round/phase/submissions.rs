@@ -98,7 +98,12 @@ impl Submitting {
     /// For how many milliseconds clients may still hand in onions.
     pub(in crate::round) fn open_for_ms(&self, now: Timestamp) -> Option<u32> {
         // Both are at most the epoch's u32 of milliseconds apart.
-        Some(self.deadlines.submissions().ms_since(now) as u32).filter(|&left| left > 0)
+        Some(self.closes().ms_since(now) as u32).filter(|&left| left > 0)
+    }
+
+    /// The time from which on clients may hand in no more.
+    pub(in crate::round) fn closes(&self) -> Timestamp {
+        self.deadlines.submissions()
     }
 
     pub(in crate::round) fn has_noise(&self) -> bool {
