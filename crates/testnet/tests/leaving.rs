@@ -16,7 +16,7 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(120);
 const CLIENTS: usize = 12;
 
-fn options(coordinator: CoordinatorConfig) -> EmbeddedOptions {
+fn options(coordinator: &CoordinatorConfig) -> EmbeddedOptions {
     let policy = Policy {
         malicious_ppm: 0,
         epsilon: 20.0,
@@ -35,7 +35,7 @@ fn options(coordinator: CoordinatorConfig) -> EmbeddedOptions {
         verify_ms: 20_000,
         reply_ms: 20_000,
         ready_ms: 60_000,
-        ..coordinator
+        ..coordinator.clone()
     };
     // Each client has up to three links.
     let sockets = 4 * CLIENTS as u32;
@@ -98,7 +98,7 @@ async fn taken_part(events: &mut Events, last: Round) -> (BTreeSet<Round>, BTree
 }
 
 /// One shard of five leaves, with the clients that have it as their gateway, and its process ends.
-async fn nobody_misses_a_round(coordinator: CoordinatorConfig) {
+async fn nobody_misses_a_round(coordinator: &CoordinatorConfig) {
     let has_beats = coordinator.beats > 0;
     let mut network = EmbeddedNetwork::start(&options(coordinator), |_| None).unwrap();
     let mut notices = network.subscribe();
@@ -130,19 +130,19 @@ async fn nobody_misses_a_round(coordinator: CoordinatorConfig) {
 
 #[tokio::test]
 async fn no_client_misses_a_round_when_its_gateway_leaves() {
-    nobody_misses_a_round(CoordinatorConfig { interval_ms: 600, ..CoordinatorConfig::default() })
-        .await;
+    let classic = CoordinatorConfig { interval_ms: 600, ..CoordinatorConfig::default() };
+    nobody_misses_a_round(&classic).await;
 }
 
 #[tokio::test]
 async fn none_does_where_beats_follow_rounds() {
-    nobody_misses_a_round(CoordinatorConfig {
+    let with_beats = CoordinatorConfig {
         interval_ms: 1500,
         beats: 30,
         beat_ms: 100,
         beat_layer_ms: 20,
         first_beat_ms: 600,
         ..CoordinatorConfig::default()
-    })
-    .await;
+    };
+    nobody_misses_a_round(&with_beats).await;
 }
