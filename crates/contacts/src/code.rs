@@ -45,6 +45,14 @@ impl NetworkMark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BoxAddress(pub u8);
 
+impl BoxAddress {
+    /// The number of the box in which the address is, of `boxes` that the network has.
+    #[must_use]
+    pub fn number(self, boxes: u16) -> u16 {
+        antiphon_wire::box_of_address(self.0, boxes)
+    }
+}
+
 /// Whole hour since 1970 in which a code ends, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expiry(u32);

@@ -1,6 +1,6 @@
 //! Invitations: what reaches the owner of a contact code, and names nobody.
 
-use antiphon_wire::Timestamp;
+use antiphon_wire::{INVITATION_BYTES, Timestamp};
 use hpke::aead::AesGcm256;
 use hpke::kdf::HkdfSha256;
 use hpke::kem::X25519HkdfSha256;
@@ -12,12 +12,10 @@ use crate::agreement::AgreementSecret;
 use crate::kdf::Key;
 use crate::{BoxAddress, CallRoot, ContactCode, KNOCK_TAG_BYTES, Knock, OwnCode};
 
-/// Bytes of an invitation: an X25519 key, 96 of payload, and a tag.
-pub const INVITATION_BYTES: usize = KEY_BYTES + PAYLOAD_BYTES + TAG_BYTES;
-
 const KEY_BYTES: usize = 32;
 const PAYLOAD_BYTES: usize = 96;
 const TAG_BYTES: usize = 16;
+const _: () = assert!(INVITATION_BYTES == KEY_BYTES + PAYLOAD_BYTES + TAG_BYTES);
 const VERSION: u8 = 1;
 
 const INFO: &[u8] = b"Antiphon 2026 invitation";
@@ -28,7 +26,7 @@ type PublicKey = <Suite as Kem>::PublicKey;
 type PrivateKey = <Suite as Kem>::PrivateKey;
 type EncappedKey = <Suite as Kem>::EncappedKey;
 
-/// Number of an invitation round. Invitation rounds have numbers of their own, which only rise.
+/// Number of an invitation round, which is the number of the mix's round. Numbers only rise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct InvitationRound(pub u64);
 
@@ -40,6 +38,12 @@ pub struct Invitation([u8; INVITATION_BYTES]);
 impl std::fmt::Debug for Invitation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Invitation(..)")
+    }
+}
+
+impl From<Invitation> for [u8; INVITATION_BYTES] {
+    fn from(invitation: Invitation) -> Self {
+        invitation.0
     }
 }
 

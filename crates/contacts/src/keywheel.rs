@@ -1,5 +1,6 @@
 //! The keys of call rounds, of which the past ones can be erased.
 
+use antiphon_wire::{TOKEN_BYTES, Token};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::kdf::{Key, expand};
@@ -9,14 +10,10 @@ const TREE_CONTEXT: &str = "Antiphon 2026 keywheel";
 const TOKEN_CONTEXT: &str = "Antiphon 2026 call token";
 const SESSION_CONTEXT: &str = "Antiphon 2026 session of a call round";
 
-/// Bits of a token.
-pub const TOKEN_BITS: u32 = 40;
-
-const TOKEN_BYTES: usize = TOKEN_BITS as usize / 8;
 const VERSION: u8 = 1;
 const KEY_BYTES: usize = 32;
 
-/// Number of a call round. Call rounds have numbers of their own, which only rise.
+/// Number of a call round, which is the number of the mix's round. Numbers only rise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CallRound(pub u64);
 
@@ -38,37 +35,6 @@ impl Intent {
             Self::Call => 0,
             Self::Answer => 1,
         }
-    }
-}
-
-/// The 40 bits that stand in a box for one call. Nobody but the two ends can tell them from random ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Token(u64);
-
-impl Token {
-    /// The token with these low 40 bits; `None` for a larger number.
-    #[must_use]
-    pub fn new(bits: u64) -> Option<Self> {
-        (bits >> TOKEN_BITS == 0).then_some(Self(bits))
-    }
-
-    /// The token as a number below 2^40.
-    #[must_use]
-    pub fn bits(self) -> u64 {
-        self.0
-    }
-
-    /// The token's five bytes, the highest first.
-    #[must_use]
-    pub fn to_bytes(self) -> [u8; TOKEN_BYTES] {
-        let [_, _, _, bytes @ ..] = self.0.to_be_bytes();
-        bytes
-    }
-
-    /// The token with these bytes.
-    #[must_use]
-    pub fn from_bytes(bytes: [u8; TOKEN_BYTES]) -> Self {
-        Self(bytes.into_iter().fold(0, |bits, byte| bits << 8 | u64::from(byte)))
     }
 }
 

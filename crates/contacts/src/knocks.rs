@@ -2,7 +2,7 @@
 
 use antiphon_wire::Timestamp;
 
-use crate::{BoxAddress, CallRoot, InvitationBox, InvitationRound, OwnCodes, Side};
+use crate::{BoxAddress, CallRoot, Invitation, InvitationBox, InvitationRound, OwnCodes, Side};
 
 /// Invitations under one code and in one box that are looked at; whoever sends more loses the rest.
 pub const MOST_KNOCKS: usize = 8;
@@ -73,10 +73,12 @@ impl OwnCodes {
         time: Timestamp,
     ) -> Knocks {
         let mut found = Knocks::default();
+        let items = published.items().iter().map(|item| Invitation::from_bytes(*item));
+        let items: Vec<_> = items.collect();
         for own in self.all() {
             // All are tried, so that the time does not tell how many there were.
             let mut opened: Vec<Knock> =
-                published.items().iter().filter_map(|item| item.open(own, round, time)).collect();
+                items.iter().filter_map(|item| item.open(own, round, time)).collect();
             if opened.len() > MOST_KNOCKS {
                 found.flooded.push(own.label().to_owned());
             }

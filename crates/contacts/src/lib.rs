@@ -2,13 +2,10 @@
 
 mod acquaintance;
 mod agreement;
-mod call_box;
 mod call_root;
 mod code;
-mod deposit;
 mod introduction;
 mod invitation;
-mod invitation_box;
 mod kdf;
 mod keywheel;
 mod knocks;
@@ -20,25 +17,22 @@ mod safety_number;
 #[cfg(test)]
 mod vectors;
 
+pub use antiphon_wire::{
+    BoxError, CallBox, INVITATION_BYTES, InvitationBox, MOST_BOXES, MOST_INVITATIONS, MOST_TOKENS,
+    TOKEN_BITS, Token,
+};
+
 pub use acquaintance::{Acquaintance, Change, Explanation};
 pub use agreement::AgreementKey;
-pub use call_box::{BoxError, CallBox, MOST_TOKENS};
 pub use call_root::{CallRoot, SameCodeError, Side};
 pub use code::{
     BoxAddress, CODE_BYTES, CODE_CHARACTERS, CodeBytesError, CodeError, CodeRefusal, ContactCode,
     Expiry, KNOCK_TAG_BYTES, LabelError, MOST_CODES, MakeError, NetworkMark, OwnCode, OwnCodes,
     RecordError, Slip,
 };
-pub use deposit::{
-    BoxNumber, CALL_DEPOSIT_BYTES, INVITATION_DEPOSIT_BYTES, MOST_BOXES, call_deposit,
-    invitation_deposit,
-};
 pub use introduction::{INTRODUCTION_BYTES, Introduction, IntroductionError};
-pub use invitation::{INVITATION_BYTES, Invitation, InvitationRound};
-pub use invitation_box::{InvitationBox, MOST_INVITATIONS};
-pub use keywheel::{
-    CallKeys, CallRound, Intent, Keywheel, SessionSecret, TOKEN_BITS, Token, WheelError,
-};
+pub use invitation::{Invitation, InvitationRound};
+pub use keywheel::{CallKeys, CallRound, Intent, Keywheel, SessionSecret, WheelError};
 pub use knocks::{Accepted, Knock, Knocks, MOST_KNOCKS};
 pub use phrase::{PHRASE_BITS, PHRASE_WORDS, Phrase, PhraseError, Suggestion, UnknownWord};
 pub use qr::{Qr, QrError};

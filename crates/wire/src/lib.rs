@@ -3,6 +3,7 @@
 mod addresses;
 mod batch_verification;
 mod beat;
+mod boxes;
 mod client;
 mod codec;
 mod control;
@@ -14,6 +15,7 @@ mod ids;
 mod kem_key;
 mod network;
 mod round;
+mod services;
 mod signed;
 mod signed_header;
 mod suite;
@@ -21,6 +23,11 @@ mod suite;
 pub use addresses::{Addresses, AddressesError, MOST_ADDRESSES};
 pub use batch_verification::verify_together;
 pub use beat::{Announcement, BeatParameters, CellBatch, MOST_BEATS_IN_FLIGHT};
+pub use boxes::{
+    BOX_CONTEXT, BoxContent, BoxError, BoxStatement, CallBox, INVITATION_BYTES, InvitationBox,
+    MOST_BOXES, MOST_INVITATIONS, MOST_TOKENS, TOKEN_BITS, TOKEN_BYTES, Token, box_dead_drop,
+    box_of_address,
+};
 pub use client::{FromClient, Ticket, ToClient};
 pub use codec::{Blob, Decode, DecodeError, Encode, Reader};
 pub use control::{
@@ -42,6 +49,7 @@ pub use round::{
     BatchHeader, Direction, FilterSalt, FilterStatement, Finding, PeerMessage, Reason, SealAct,
     SealSecret, SealStatement, Verdict,
 };
+pub use services::{RoundKind, Services};
 pub use signed::{BadSignature, Digest, IdentityKey, Signable, Signature, Signed};
 pub use signed_header::{HeaderList, SignedHeader};
 pub use suite::{Suite, UnknownSuite};

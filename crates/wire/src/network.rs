@@ -162,7 +162,10 @@ impl NetworkFile {
     /// Hash that names this network in everything that is signed, and that people compare. It covers all that
     /// the file says, the names included, since people go by them.
     pub fn id(&self) -> Digest {
-        let mut bytes = b"antiphon network file v4\0".to_vec();
+        let mut bytes = match self.policy.services.has_mailboxes() {
+            false => b"antiphon network file v4\0".to_vec(),
+            true => b"antiphon network file v4 with mailboxes\0".to_vec(),
+        };
         for operator in &self.operators {
             operator.key.encode(&mut bytes);
             operator.weight.encode(&mut bytes);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use antiphon_process::keyfile::write_public;
 use antiphon_routing::{FEW_HONEST_TARGET, Ppm, mixing_hops};
-use antiphon_wire::{NetworkFile, Operator, Policy, Suite};
+use antiphon_wire::{NetworkFile, Operator, Policy, Services, Suite};
 use clap::Args;
 
 use super::KeygenError;
@@ -41,6 +41,10 @@ pub(super) struct NetworkArguments {
     /// The least time between two rounds, in milliseconds [default: 1000, and 300000 with --beats]
     #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..))]
     round_interval: Option<u32>,
+    /// Run the mailbox services, calls and invitations, by which contacts reach each other: every twelfth round, or two of three with --beats,
+    /// where rounds are then 100 s apart unless said otherwise
+    #[arg(long)]
+    mailboxes: bool,
     /// How many rounds may come sooner than that in any hour, when a shard is lost
     #[arg(long, value_name = "N", default_value_t = Policy::DEFAULT.early_rounds_an_hour)]
     early_an_hour: u16,
@@ -104,6 +108,13 @@ impl NetworkArguments {
         // Where one round serves many messages, its onions may be long.
         let (interval_ms, suite) =
             if self.beats { (WITH_BEATS_MS, Suite::Hybrid) } else { (1000, default.suite) };
+        let services = self.services();
+        // As far apart as before are the rounds that beats follow.
+        let interval_ms = if self.beats {
+            interval_ms / u32::from(services.mailbox_rounds + 1)
+        } else {
+            interval_ms
+        };
         let by_rule = mixing_hops(self.guarantee.malicious, FEW_HONEST_TARGET).ok();
         self.guarantee.policy(Policy {
             least_mixing_hops: self.mixing_hops.or(by_rule).unwrap_or(default.least_mixing_hops),
@@ -114,9 +125,51 @@ impl NetworkArguments {
             longest_deadline_ms: self.longest_deadline,
             suite: self.suite.unwrap_or(suite),
             trusts_heavy_operators: self.trust_heavy_operators,
+            services,
             ..default
         })
     }
+
+    fn services(&self) -> Services {
+        match (self.mailboxes, self.beats) {
+            (false, _) => Services::NONE,
+            (true, false) => Services::USUAL,
+            (true, true) => Services {
+                dead_drop_rounds: 1,
+                mailbox_rounds: 2,
+                invitations_every: 12,
+                ..Services::USUAL
+            },
+        }
+    }
+}
+
+/// The services' table, or nothing where there are none.
+fn services_table(services: &Services) -> String {
+    if !services.has_mailboxes() {
+        return String::new();
+    }
+    let Services {
+        dead_drop_rounds,
+        mailbox_rounds,
+        invitations_every,
+        call_boxes,
+        invitation_boxes,
+    } = services;
+    format!(
+        "\
+# Mailbox services: so many rounds for them follow each so many with dead drops. One of so many of theirs is for
+# invitations, all others for calls.
+[services]
+dead_drop_rounds = {dead_drop_rounds}
+mailbox_rounds = {mailbox_rounds}
+invitations_every = {invitations_every}
+# Boxes of each service: every client gets all of them.
+call_boxes = {call_boxes}
+invitation_boxes = {invitation_boxes}
+
+"
+    )
 }
 
 const TRUSTS_HEAVY: &str = "\
@@ -146,7 +199,9 @@ fn render(network: &NetworkFile) -> String {
         suite,
         canaries,
         trusts_heavy_operators,
+        services,
     } = network.policy;
+    let services = services_table(&services);
     let malicious = f64::from(malicious_ppm) / f64::from(Ppm::WHOLE);
     let heavy = if trusts_heavy_operators { TRUSTS_HEAVY } else { "" };
     // `{:?}` writes as many digits as it takes to read the same number back.
@@ -189,7 +244,7 @@ suite = {suite}
 # Canaries that each shard makes in every round with beats, two onions each: they find who garbles cells.
 canaries = {canaries}
 {heavy}
-# The operators. The weight is an operator's share in every path, relative to the others'.
+{services}# The operators. The weight is an operator's share in every path, relative to the others'.
 "
     );
     for operator in &network.operators {
@@ -232,6 +287,7 @@ mod tests {
                 total_delta: 1.0,
                 suite: Suite::Hybrid,
                 trusts_heavy_operators: true,
+                services: if malicious_ppm == 0 { Services::NONE } else { Services::USUAL },
                 ..Policy::default()
             };
             let network = NetworkFile::new(operators.clone(), policy).unwrap();

@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use super::{NetworkFileError, plain};
-use crate::Suite;
 use crate::codec::Encode;
+use crate::{Services, Suite};
 
 /// Limits of a network on its epochs, and the guarantee that they give.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +51,8 @@ pub struct Policy {
     /// `true` if operators with more than `malicious_ppm` of the weight are meant to be in the network: none
     /// of them is ever counted as malicious.
     pub trusts_heavy_operators: bool,
+    /// Mailbox services beside the dead drops, and which rounds are theirs.
+    pub services: Services,
 }
 
 impl Default for Policy {
@@ -82,6 +84,7 @@ impl Policy {
         suite: Suite::Classic,
         canaries: 1,
         trusts_heavy_operators: false,
+        services: Services::NONE,
     };
 
     /// The most pairs that any policy may allow, so that the bytes of a round stay bounded.
@@ -114,7 +117,8 @@ impl Policy {
         within("early_rounds_an_hour", self.early_rounds_an_hour, 0..=1000)?;
         within("early_rounds_a_day", self.early_rounds_a_day, 0..=1000)?;
         within("longest_epoch_s", self.longest_epoch_s, 1..=31_536_000)?;
-        within("longest_deadline_ms", self.longest_deadline_ms, 1..=3_600_000)
+        within("longest_deadline_ms", self.longest_deadline_ms, 1..=3_600_000)?;
+        self.services.check()
     }
 
     /// Appends the policy's part of the bytes that the network file's id is a hash of.
@@ -136,6 +140,10 @@ impl Policy {
         bytes.push(self.suite.number());
         self.canaries.encode(bytes);
         bytes.push(u8::from(self.trusts_heavy_operators));
+        // Files without them stay as they were; those with them begin otherwise.
+        if self.services.has_mailboxes() {
+            self.services.encode(bytes);
+        }
     }
 }
 

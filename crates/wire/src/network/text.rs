@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::policy::{malicious_out_of_range, wrong};
 use super::{NetworkFile, NetworkFileError, Operator, Policy, plain};
-use crate::{IdentityKey, Suite};
+use crate::{IdentityKey, Services, Suite};
 
 /// Value of `policy.operators_above_malicious` that allows such operators.
 const TRUSTED: &str = "are trusted";
@@ -13,7 +13,45 @@ const TRUSTED: &str = "are trusted";
 #[serde(deny_unknown_fields)]
 struct RawFile {
     policy: RawPolicy,
+    services: Option<RawServices>,
     operator: Vec<Operator>,
+}
+
+/// A network file has the services if it has the table, even an empty one.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawServices {
+    dead_drop_rounds: u16,
+    mailbox_rounds: u16,
+    invitations_every: u16,
+    call_boxes: u16,
+    invitation_boxes: u16,
+}
+
+impl Default for RawServices {
+    fn default() -> Self {
+        let Services {
+            dead_drop_rounds,
+            mailbox_rounds,
+            invitations_every,
+            call_boxes,
+            invitation_boxes,
+        } = Services::USUAL;
+        Self { dead_drop_rounds, mailbox_rounds, invitations_every, call_boxes, invitation_boxes }
+    }
+}
+
+impl From<RawServices> for Services {
+    fn from(raw: RawServices) -> Self {
+        let RawServices {
+            dead_drop_rounds,
+            mailbox_rounds,
+            invitations_every,
+            call_boxes,
+            invitation_boxes,
+        } = raw;
+        Self { dead_drop_rounds, mailbox_rounds, invitations_every, call_boxes, invitation_boxes }
+    }
 }
 
 #[derive(Deserialize)]
@@ -96,6 +134,7 @@ impl RawPolicy {
             suite,
             canaries: self.canaries,
             trusts_heavy_operators,
+            services: Services::NONE,
         })
     }
 }
@@ -108,7 +147,8 @@ impl NetworkFile {
     pub fn parse(text: &str) -> Result<Self, NetworkFileError> {
         let raw: RawFile = toml::from_str(text)
             .map_err(|e| NetworkFileError::Syntax(plain(e.to_string().trim_end())))?;
-        Self::new(raw.operator, raw.policy.policy()?)
+        let services = raw.services.map_or(Services::NONE, Services::from);
+        Self::new(raw.operator, Policy { services, ..raw.policy.policy()? })
     }
 }
 

@@ -1,6 +1,6 @@
 //! The network file: what is pinned is what was written, or an error that says what to change.
 
-use antiphon_wire::{IdentityKey, NetworkFile, Operator, OperatorIndex, Policy, Suite};
+use antiphon_wire::{IdentityKey, NetworkFile, Operator, OperatorIndex, Policy, Services, Suite};
 use ed25519_dalek::SigningKey;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
@@ -61,6 +61,7 @@ fn a_file_says_what_it_says() {
         suite: Suite::Hybrid,
         canaries: 5,
         trusts_heavy_operators: true,
+        services: Services::NONE,
     };
     assert_eq!(network.policy, policy);
     assert_eq!(network.total_weight(), 4);
@@ -123,6 +124,56 @@ fn any_change_of_policy_name_key_weight_or_order_changes_the_id() {
         ("weight = 3", "weight = 4"),
     ] {
         assert_ne!(id(&SAMPLE.replace(from, to)), id(SAMPLE), "{from} -> {to}");
+    }
+}
+
+const SERVICES: &str = "
+[services]
+dead_drop_rounds = 1
+mailbox_rounds = 4
+invitations_every = 24
+call_boxes = 16
+invitation_boxes = 2
+";
+
+#[test]
+fn a_file_says_which_rounds_are_for_mailboxes_and_all_of_it_is_in_the_id() {
+    let of = |services: &str| {
+        let network = NetworkFile::parse(&(SAMPLE.to_owned() + services)).unwrap();
+        (network.policy.services, network.id())
+    };
+    let (services, id) = of(SERVICES);
+    let expected = Services {
+        dead_drop_rounds: 1,
+        mailbox_rounds: 4,
+        invitations_every: 24,
+        call_boxes: 16,
+        invitation_boxes: 2,
+    };
+    assert_eq!(services, expected);
+    assert_eq!(of("[services]").0, Services::USUAL);
+    assert_eq!(hex::encode(of("").1.0), SAMPLE_ID);
+    assert_eq!(hex::encode(of("[services]\nmailbox_rounds = 0").1.0), SAMPLE_ID);
+    for (from, to) in [
+        ("dead_drop_rounds = 1", "dead_drop_rounds = 2"),
+        ("= 4", "= 5"),
+        ("= 24", "= 25"),
+        ("= 16", "= 17"),
+        ("boxes = 2", "boxes = 3"),
+    ] {
+        assert_ne!(of(&SERVICES.replacen(from, to, 1)).1, id, "{from} -> {to}");
+    }
+    for (from, to, named) in [
+        ("dead_drop_rounds = 1", "dead_drop_rounds = 0", "services.dead_drop_rounds"),
+        ("= 4", "= 1001", "services.mailbox_rounds"),
+        ("= 24", "= 1", "services.invitations_every"),
+        ("= 16", "= 257", "services.call_boxes"),
+        ("boxes = 2", "boxes = 0", "services.invitation_boxes"),
+        ("call_boxes", "call_boxs", "call_boxs"),
+    ] {
+        let text = SAMPLE.to_owned() + &SERVICES.replacen(from, to, 1);
+        let refused = NetworkFile::parse(&text).unwrap_err().to_string();
+        assert!(refused.contains(named), "{refused}");
     }
 }
 

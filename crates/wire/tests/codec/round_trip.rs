@@ -36,7 +36,7 @@ round_trips! {
     epoch round layer shard operator timestamp
     digest identity signature blob address
     operator_list parameters beat_parameters announcement shard_entry epoch_document signed_document contribution
-    batch_header signed_header cell_batch filter_statement finding verdict reason seal_act seal_statement
+    batch_header signed_header cell_batch box_statement filter_statement finding verdict reason seal_act seal_statement
     registration held_epoch standing round_counts round_outcome
     to_coordinator to_shard from_client to_client peer_message
 }

@@ -5,21 +5,23 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use antiphon_wire::{
-    Addresses, BatchHeader, BeatParameters, Blob, Contribution, Digest, Direction, Encode as _,
-    Epoch, EpochDocument, FilterSalt, FilterStatement, Finding, HeaderList, IdentityKey, Layer,
-    OperatorIndex, OperatorList, PROTOCOL_VERSION, Parameters, Reason, Round, SUITE_1, SealAct,
-    SealStatement, ShardEntry, ShardIndex, Signable, Signed, SignedHeader, Timestamp, Verdict,
+    Addresses, BatchHeader, BeatParameters, Blob, BoxStatement, Contribution, Digest, Direction,
+    Encode as _, Epoch, EpochDocument, FilterSalt, FilterStatement, Finding, HeaderList,
+    IdentityKey, Layer, OperatorIndex, OperatorList, PROTOCOL_VERSION, Parameters, Reason, Round,
+    SUITE_1, SealAct, SealStatement, ShardEntry, ShardIndex, Signable, Signed, SignedHeader,
+    Timestamp, Verdict,
 };
 use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
 
 use crate::strategies::*;
 
-const CONTEXTS: [&str; 6] = [
+const CONTEXTS: [&str; 7] = [
     HeaderList::CONTEXT,
     FilterStatement::CONTEXT,
     Verdict::CONTEXT,
     SealStatement::CONTEXT,
+    BoxStatement::CONTEXT,
     OperatorList::CONTEXT,
     EpochDocument::CONTEXT,
 ];
@@ -248,13 +250,21 @@ fn signed_bytes_stay_what_they_are() {
         fingerprint(&statement(SealAct::Withheld { reason })),
         fingerprint(&list()),
         fingerprint(&document()),
+        fingerprint(&BoxStatement {
+            network: Digest([1; 32]),
+            epoch: Epoch(2),
+            round: Round(3),
+            shard: ShardIndex(4),
+            number: 5,
+            content: Blob(vec![6; 8]),
+        }),
     ];
     assert_eq!(found, VECTORS);
     let bytes = signed.to_bytes();
     assert_eq!(hex::encode(&bytes[bytes.len() - 64..]), HEADER_SIGNATURE);
 }
 
-const VECTORS: [&str; 7] = [
+const VECTORS: [&str; 8] = [
     "c5afa8d3f5af30cdb53d059072263db8f51c074f97ae4c73b8ccd5dc6926b90d",
     "bba16505e0823e5aa81c2c2c1eec4fd5c5f59b29fedd950e4379929e1b8fa8af",
     "964cbe7c4ba304c94d6ae6778db0b47719a8032ac27519549fd7b619b7590d5c",
@@ -262,5 +272,6 @@ const VECTORS: [&str; 7] = [
     "6c2c23ac68ab26004c77114795663e7f7e147272eb146884c6048a6621790bd3",
     "22202f79115f73f38284b66c40e7b2c42dc2124fc7d651222325a0ae0ebc8398",
     "2fc32734e19d974d64ada4d9835a31a992badf99ce4fe80d593079dc9c3d7dc4",
+    "fe5aafa579fac05bb889bac60cae26df6f9aaa4e67b4e2602c3639eb107e7cc9",
 ];
 const HEADER_SIGNATURE: &str = "3af3fdc827aa4d626a6c216a5a290422127c72694fbe70339a555df14fe0e8f6a13749861afaba6fe60534b6138038a69ca08002c8fa8f8d9e92c97418d8ff04";

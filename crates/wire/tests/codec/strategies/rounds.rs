@@ -1,8 +1,8 @@
 //! What shards sign in a round.
 
 use antiphon_wire::{
-    BatchHeader, CellBatch, Direction, FilterSalt, FilterStatement, Finding, Reason, SealAct,
-    SealSecret, SealStatement, SignedHeader, Verdict,
+    BatchHeader, BoxStatement, CellBatch, Direction, FilterSalt, FilterStatement, Finding, Reason,
+    SealAct, SealSecret, SealStatement, SignedHeader, Verdict,
 };
 use ed25519_dalek::SigningKey;
 use proptest::collection::vec;
@@ -77,6 +77,19 @@ pub(crate) fn cell_batch() -> impl Strategy<Value = CellBatch> {
             layer,
             direction,
             count,
+        },
+    )
+}
+
+pub(crate) fn box_statement() -> impl Strategy<Value = BoxStatement> {
+    (digest(), epoch(), round(), shard(), any::<u16>(), blob()).prop_map(
+        |(network, epoch, round, shard, number, content)| BoxStatement {
+            network,
+            epoch,
+            round,
+            shard,
+            number,
+            content,
         },
     )
 }

@@ -1,6 +1,11 @@
 //! The published box of a call round: its tokens in order, the gaps between them Golomb coded.
 
-use crate::{TOKEN_BITS, Token};
+use super::{BoxError, head};
+
+/// Bits of a token.
+pub const TOKEN_BITS: u32 = 40;
+/// Bytes of a token.
+pub const TOKEN_BYTES: usize = TOKEN_BITS as usize / 8;
 
 /// Tokens of a box at most.
 pub const MOST_TOKENS: usize = 1 << 20;
@@ -9,18 +14,35 @@ const VERSION: u8 = 1;
 /// Version and count.
 const HEAD_BYTES: usize = 1 + 4;
 
-/// Reason why bytes are no published box.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BoxError {
-    /// A version that this program does not know.
-    #[error("this box has version {0}, which this program does not know: update the program")]
-    Version(u8),
-    /// More items than a box may have.
-    #[error("this box claims to hold {0} items, more than any may")]
-    TooMany(u32),
-    /// Too short, too long, not in order, or not written in the one way there is.
-    #[error("this box is damaged, or its host wrote it wrongly")]
-    Damaged,
+/// The 40 bits that stand in a box for one call. Nobody but the two ends can tell them from random ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Token(u64);
+
+impl Token {
+    /// The token with these low 40 bits; `None` for a larger number.
+    #[must_use]
+    pub fn new(bits: u64) -> Option<Self> {
+        (bits >> TOKEN_BITS == 0).then_some(Self(bits))
+    }
+
+    /// The token as a number below 2^40.
+    #[must_use]
+    pub fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// The token's five bytes, the highest first.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; TOKEN_BYTES] {
+        let [_, _, _, bytes @ ..] = self.0.to_be_bytes();
+        bytes
+    }
+
+    /// The token with these bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; TOKEN_BYTES]) -> Self {
+        Self(bytes.into_iter().fold(0, |bits, byte| bits << 8 | u64::from(byte)))
+    }
 }
 
 /// The tokens of a box, in order. Their order says nothing about who came first.
@@ -114,18 +136,6 @@ impl CallBox {
         let whole = used.div_ceil(8) == body.len();
         if whole && bits.all(|bit| !bit) { Ok(Self(found)) } else { Err(BoxError::Damaged) }
     }
-}
-
-/// The count of a box's items, and all behind it.
-pub(crate) fn head(bytes: &[u8], version: u8, head_bytes: usize) -> Result<(u32, &[u8]), BoxError> {
-    match bytes.first() {
-        Some(found) if *found == version => {}
-        Some(found) => return Err(BoxError::Version(*found)),
-        None => return Err(BoxError::Damaged),
-    }
-    let (head, body) = bytes.split_at_checked(head_bytes).ok_or(BoxError::Damaged)?;
-    let count = head[1..].try_into().map_err(|_| BoxError::Damaged)?;
-    Ok((u32::from_be_bytes(count), body))
 }
 
 /// Bits of each gap's remainder: the binary logarithm of ln 2 times the mean gap, which is the best power of two for

@@ -1,12 +1,14 @@
 use proptest::prelude::*;
-use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::SeedableRng as _;
 
 use super::*;
 
 fn random(count: usize, seed: u64) -> CallBox {
-    let mut rng = ChaCha20Rng::seed_from_u64(seed);
-    let token = |_| Token::new(rng.next_u64() >> 24).unwrap();
+    let mut expanded = blake3::Hasher::new().update(&seed.to_be_bytes()).finalize_xof();
+    let token = |_| {
+        let mut bytes = [0; TOKEN_BYTES];
+        expanded.fill(&mut bytes);
+        Token::from_bytes(bytes)
+    };
     CallBox::new((0..count).map(token).collect()).unwrap()
 }
 
