@@ -2,6 +2,7 @@
 
 mod beats;
 mod kept;
+mod mailboxes;
 mod rounds;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -17,6 +18,7 @@ use crate::beats::Beats;
 use crate::clock::RoundClock;
 use crate::conversation::Conversation;
 use crate::documents::Documents;
+use crate::mailboxes::Mailboxes;
 use crate::round::Conversations;
 use crate::{
     Budget, Checkpoint, ConversationId, Event, Input, Ledger, MessageId, OpenError, Opening,
@@ -63,6 +65,7 @@ pub struct Client {
     /// Rounds whose outcome is not known yet, the oldest first.
     in_flight: VecDeque<InFlight>,
     beats: Beats,
+    mailboxes: Mailboxes,
     outputs: VecDeque<Output>,
 }
 
@@ -84,6 +87,7 @@ impl Client {
             next_conversation: 0,
             in_flight: VecDeque::new(),
             beats: Beats::resumed(kept.circuits),
+            mailboxes: Mailboxes::default(),
             outputs: VecDeque::new(),
             config,
         }
@@ -92,6 +96,7 @@ impl Client {
     /// Tells the client of an event. Nothing that comes from outside makes it panic.
     pub fn handle(&mut self, now: Timestamp, input: Input) {
         self.settle_overdue(now);
+        self.miss_boxes(now);
         match input {
             Input::Message(message) => self.message(now, *message),
             Input::Linked => self.linked(),
@@ -120,6 +125,7 @@ impl Client {
             ToClient::Cells { epoch, round, beat, cells } => {
                 self.cells(now, (epoch, round, beat), cells.0);
             }
+            ToClient::Box { published } => self.published(&published),
             ToClient::Clock { now: theirs } => self.beats.heed_clock(now, theirs),
         }
     }
@@ -147,7 +153,7 @@ impl Client {
     /// Time of the next [`Input::Tick`], unless something else happens before.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let rounds = self.in_flight.iter().map(|round| round.due);
-        rounds.chain(self.beats.next_deadline()).min()
+        rounds.chain(self.beats.next_deadline()).chain(self.mailboxes.next_deadline()).min()
     }
 
     /// Opens a conversation. It takes part from the next round on. One of before a restart that had the same secret

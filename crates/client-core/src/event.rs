@@ -1,11 +1,12 @@
 //! The inputs and outputs of a client.
 
-use antiphon_wire::{Digest, Epoch, Round, Ticket, Timestamp, ToClient};
+use antiphon_wire::{BoxContent, Digest, Epoch, Round, Ticket, Timestamp, ToClient};
 
 use crate::beats::EvidenceError;
 use crate::conversation::PartnerError;
 use crate::{
-    Checkpoint, ConversationSecret, DocumentRefusal, Level, MessageId, Role, RoundRefusal, Start,
+    BoxRefusal, Checkpoint, ConversationSecret, DocumentRefusal, Level, MessageId, Role,
+    RoundRefusal, Start,
 };
 
 /// One of a client's conversations.
@@ -48,7 +49,7 @@ pub enum Output {
         round: Round,
         /// Hash of the round's ticket.
         ticket: Digest,
-        /// `2 * pairs` onions, each behind the two bytes of its first shard's index.
+        /// `2 * pairs` onions, or one in a mailbox round, each behind the two bytes of its first shard's index.
         onions: Vec<u8>,
     },
     /// Send these cells to the gateway that has the round's onions, at a time that is the same for every client
@@ -73,6 +74,11 @@ pub enum Output {
         round: Round,
         /// Secret that proves that the round's onions were this client's.
         ticket: Ticket,
+    },
+    /// Ask the gateway for boxes that it keeps.
+    AskBoxes {
+        /// The last round whose boxes are not wanted.
+        after: Round,
     },
     /// Tell the application of an event.
     Event(Event),
@@ -164,6 +170,37 @@ pub enum Event {
         round: Round,
         /// Outcome for this client.
         outcome: Outcome,
+    },
+    /// A round with a posting ended, or was passed over.
+    Posted {
+        /// Round of the posting.
+        round: Round,
+        /// Whether it arrived at its host, as far as can be known: the onion's reply is what its host sends back. What did
+        /// not arrive has to be made anew for a later round.
+        arrived: bool,
+    },
+    /// A box was published. Every client gets every box.
+    Box {
+        /// Round whose items it holds.
+        round: Round,
+        /// Number of the box among those of its service.
+        number: u16,
+        /// The items.
+        content: BoxContent,
+    },
+    /// A box is not what its host has to publish.
+    BoxRefused {
+        /// Round that it claims to be of.
+        round: Round,
+        /// Reason for the refusal.
+        error: BoxRefusal,
+    },
+    /// A box of a round that was not aborted has not come: its host has published none, or the gateway keeps it back.
+    BoxMissing {
+        /// Round of the box.
+        round: Round,
+        /// Number of the box.
+        number: u16,
     },
     /// There is evidence that a round's beats run.
     BeatsRun {

@@ -11,6 +11,7 @@ pub mod file_message;
 mod gateways;
 mod hold;
 mod ledger;
+mod mailboxes;
 mod reliability;
 mod round;
 mod round_refusal;
@@ -27,6 +28,7 @@ pub use event::{ConversationId, Event, Input, OpenError, Opening, Outcome, Outpu
 pub use gateways::{GatewayFault, GatewayPolicy};
 pub use hold::hold_ms;
 pub use ledger::{Budget, Ledger};
+pub use mailboxes::{BoxRefusal, Item, PostError, Posting};
 pub use reliability::{MessageId, ReceiveError, SendError};
 pub use round_refusal::RoundRefusal;
 pub use schedule::{Level, Start};

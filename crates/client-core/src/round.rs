@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::beats::Carries;
 use crate::conversation::{BodyKeys, Conversation, Meeting, equal};
-use crate::{ConversationId, Event};
+use crate::{ConversationId, Event, Posting};
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +21,8 @@ pub(crate) type Conversations = BTreeMap<ConversationId, Conversation>;
 pub(crate) struct Place {
     pub(crate) epoch: Epoch,
     pub(crate) round: Round,
+    /// Number of the round among those with dead drops, by which conversations count when they meet.
+    pub(crate) turn: Round,
     pub(crate) geometry: Geometry,
     /// Pairs of onions per client.
     pub(crate) pairs: u8,
@@ -32,6 +34,8 @@ pub(crate) struct Place {
 enum Expected {
     /// The other body of an idle pair.
     Own,
+    /// The body that was deposited for a box.
+    Echo,
     /// A conversation partner's body.
     Partners { conversation: ConversationId, keys: BodyKeys },
 }
@@ -39,7 +43,7 @@ enum Expected {
 /// A round's deposits, and the replies expected for them.
 pub(crate) struct Plan {
     place: Place,
-    /// `2 * pairs` deposits, behind each other.
+    /// `2 * pairs` deposits, or one in a mailbox round, behind each other.
     deposits: Zeroizing<Vec<u8>>,
     /// For each of them, the reply that has to come back.
     expected: Vec<Expected>,
@@ -47,6 +51,8 @@ pub(crate) struct Plan {
     meetings: Vec<(ConversationId, u64)>,
     /// Use of the circuit that each onion leaves behind, if the round has beats.
     carries: Vec<Carries>,
+    /// An item for a box is among the deposits.
+    has_posting: bool,
 }
 
 /// Result of a round.
@@ -69,7 +75,7 @@ impl Plan {
         rng: &mut impl CryptoRng,
         events: &mut Vec<Event>,
     ) -> Self {
-        let Place { epoch, round, geometry, pairs, cell } = place;
+        let Place { epoch, round, turn, geometry, pairs, cell } = place;
         let pair_bytes = 2 * geometry.deposit_bytes();
         let mut plan = Self::idle(place, rng);
         let mut taken = 0;
@@ -87,7 +93,7 @@ impl Plan {
             if conversation.level() != before {
                 events.push(Event::Rhythm { conversation: id, level: conversation.level() });
             }
-            if !(may_meet && fits && conversation.meets(round)) {
+            if !(may_meet && fits && conversation.meets(turn)) {
                 conversation.skip(epoch, round);
                 continue;
             }
@@ -124,7 +130,29 @@ impl Plan {
         expected.resize_with(2 * pairs, || Expected::Own);
         let mut carries = Vec::new();
         carries.resize_with(2 * pairs, || Carries::Idle);
-        Self { place, deposits, expected, meetings: Vec::new(), carries }
+        Self { place, deposits, expected, meetings: Vec::new(), carries, has_posting: false }
+    }
+
+    /// A plan of a mailbox round: one deposit, which is a dummy for the null box unless there is a posting. Both are random
+    /// bytes to everybody but the host of the box.
+    pub(crate) fn mailbox(
+        place: Place,
+        posting: Option<Posting>,
+        rng: &mut impl CryptoRng,
+    ) -> Self {
+        let mut deposits = Zeroizing::new(vec![0; place.geometry.deposit_bytes()]);
+        rng.fill_bytes(&mut deposits);
+        if let Some(posting) = posting {
+            posting.write(place.epoch, &mut deposits);
+        }
+        let (meetings, carries) = (Vec::new(), Vec::new());
+        let (expected, has_posting) = (vec![Expected::Echo], posting.is_some());
+        Self { place, deposits, expected, meetings, carries, has_posting }
+    }
+
+    /// Returns `true` if an item for a box is among the deposits.
+    pub(crate) fn has_posting(&self) -> bool {
+        self.has_posting
     }
 
     /// Hands out the uses of the circuits that the round's onions leave behind, in their order.
@@ -132,7 +160,7 @@ impl Plan {
         std::mem::take(&mut self.carries)
     }
 
-    /// The deposits, behind each other, two for each pair.
+    /// The deposits, behind each other: two for each pair, or one.
     pub(crate) fn deposits(&self) -> &[u8] {
         &self.deposits
     }
@@ -189,6 +217,7 @@ impl Plan {
         for (onion, (expected, body)) in self.expected.iter().zip(bodies).enumerate() {
             undisturbed &= match expected {
                 Expected::Own => equal(self.body_of(onion ^ 1), body),
+                Expected::Echo => equal(self.body_of(onion), body),
                 Expected::Partners { conversation, keys } => {
                     let came = self.hear(*conversation, keys, body, conversations, events);
                     failed.extend((!came).then_some(*conversation));

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use antiphon_client_core::{OpenError, Opening};
+use antiphon_client_core::{OpenError, Opening, PostError, Posting};
 use antiphon_process::clock::SystemClock;
 use antiphon_process::entropy::entropy;
+use antiphon_wire::{Round, RoundKind};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -36,6 +37,17 @@ pub enum OpenConversationError {
          new one and give it to both ends"
     )]
     UsedSecret,
+    /// The client is shut down.
+    #[error(transparent)]
+    Gone(#[from] ClientGone),
+}
+
+/// Reason why nothing was posted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PostingError {
+    /// The round or the item does not fit.
+    #[error(transparent)]
+    Refused(#[from] PostError),
     /// The client is shut down.
     #[error(transparent)]
     Gone(#[from] ClientGone),
@@ -169,6 +181,33 @@ impl Client {
     /// If the client is gone.
     pub async fn continue_after_aborts(&self, rounds: u32) -> Result<(), ClientGone> {
         self.commands.send(Command::ContinueAfterAborts { rounds }).await.map_err(|_| ClientGone)
+    }
+
+    /// Deposits an item in the next round of this kind that has none yet, in the place of a dummy: what leaves, and when, is
+    /// the same with or without. `make` is told the round and makes the item for it. Returns the round.
+    /// [`CoreEvent::Posted`](crate::CoreEvent::Posted) says whether it arrived, [`CoreEvent::Box`](crate::CoreEvent::Box)
+    /// brings every box, and neither shows to anybody else.
+    ///
+    /// # Errors
+    /// If the network has no such rounds, too many items wait, `make` makes nothing, or the client is gone.
+    pub async fn post(
+        &self,
+        kind: RoundKind,
+        make: impl FnOnce(Round) -> Option<Posting> + Send + 'static,
+    ) -> Result<Round, PostingError> {
+        let (answer, posted) = oneshot::channel();
+        let command = Command::Post { kind, make: Box::new(make), answer };
+        self.commands.send(command).await.map_err(|_| ClientGone)?;
+        Ok(posted.await.map_err(|_| ClientGone)??)
+    }
+
+    /// Asks the gateway for boxes of rounds after `after`, which it keeps: a few for each round that opens. They come as
+    /// [`CoreEvent::Box`](crate::CoreEvent::Box), as long as the documents of their epochs are known.
+    ///
+    /// # Errors
+    /// If the client is gone.
+    pub async fn ask_boxes(&self, after: Round) -> Result<(), ClientGone> {
+        self.commands.send(Command::AskBoxes { after }).await.map_err(|_| ClientGone)
     }
 
     /// Leaves the network, which everybody sees: do it when a person says so, or at a time that was

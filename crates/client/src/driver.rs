@@ -253,6 +253,9 @@ impl Driver {
                         self.line.send(frame.into());
                     }
                 }
+                Some(Output::AskBoxes { after }) => {
+                    self.line.send(FromClient::AskBoxes { after }.to_bytes().into());
+                }
                 Some(Output::Event(event)) => {
                     if let antiphon_client_core::Event::DocumentRefused { error } = &event {
                         refusal = Some(error.clone());

@@ -18,11 +18,14 @@ mod witness;
 pub use antiphon_client_core::Event as CoreEvent;
 pub use antiphon_client_core::file_message;
 pub use antiphon_client_core::{
-    Budget, ConversationId, ConversationSecret, DocumentRefusal, Ledger, Level, MessageId,
-    OpenError, Opening as ConversationOptions, Outcome, PartnerError, Role, RoundRefusal, Start,
+    BoxRefusal, Budget, ConversationId, ConversationSecret, DocumentRefusal, Item, Ledger, Level,
+    MessageId, OpenError, Opening as ConversationOptions, Outcome, PartnerError, PostError,
+    Posting, Role, RoundRefusal, Start,
 };
-pub use antiphon_wire::{Epoch, IdentityKey, NetworkFile, Round};
-pub use client::{Client, ClientGone, OpenConversationError};
+pub use antiphon_wire::{
+    BoxContent, CallBox, Epoch, IdentityKey, InvitationBox, NetworkFile, Round, RoundKind, Token,
+};
+pub use client::{Client, ClientGone, OpenConversationError, PostingError};
 pub use connect_error::ConnectError;
 pub use conversation::{
     Arrival, Conversation, ConversationReceiver, ConversationSender, Delivery, ReceiveError,

@@ -279,12 +279,18 @@ impl RoundClock {
     /// The earliest time for the next round.
     fn due(&self) -> Timestamp {
         let due = self.in_its_time();
-        if !self.hurried {
+        let first = self.marks.current.as_ref().map(|signed| signed.document.first_round);
+        let next = first.map_or(self.next_round(), |first| self.next_round().max(first));
+        if !self.hurried || self.is_mailbox(next) {
             return due;
         }
         self.early
             .free_at()
             .map_or(due, |free| due.min(free.plus_ms(EARLY_SPARE_MS).max(self.idle_since)))
+    }
+
+    fn is_mailbox(&self, round: Round) -> bool {
+        self.rules.network.policy.services.of(round).has_boxes()
     }
 
     /// When the next round would open if nothing hurried it.
@@ -340,8 +346,9 @@ impl RoundClock {
             let is_allowed = self.early.take(now);
             debug_assert!(is_allowed, "a round opens early only where one is left");
         }
-        let hurried = std::mem::take(&mut self.hurried);
-        self.rescue = hurried.then_some(round);
+        // Only a round with dead drops sets circuits up anew.
+        let hurried = !self.is_mailbox(round) && std::mem::take(&mut self.hurried);
+        self.rescue = self.rescue.filter(|_| self.is_mailbox(round)).or(hurried.then_some(round));
         self.marks.last_round = round;
         self.marks.last_open = Some(now);
         // Durable before any shard hears of it, so that no number is used twice after a crash.
@@ -352,8 +359,12 @@ impl RoundClock {
         // Neither this round nor those beside it measure what one takes alone.
         self.open.values_mut().for_each(|beside| beside.alone = false);
         let first_beat = self.first_beat(now, document, hurried);
-        let announcement = document.parameters.announce(epoch, round, first_beat);
-        self.announced = Some(announcement);
+        let kind = self.rules.network.policy.services.of(round);
+        let announcement = document.parameters.announce(epoch, round, kind, first_beat);
+        // Beats are laid on the grid of those before them: a mailbox round has none.
+        if !kind.has_boxes() {
+            self.announced = Some(announcement);
+        }
         self.ticks.push(Tick::Open { announcement, shards: open.shards().to_vec() });
         self.ticks.push(Tick::Notice(Notice::RoundOpened { epoch, round, late }));
         self.readiness.forget_up_to(round);

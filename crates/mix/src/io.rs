@@ -257,6 +257,22 @@ pub enum Notice {
         /// The rule that it broke, in words.
         what: String,
     },
+    /// A published box lacks noise that this shard has sent for it: its host left it out, or did not get it.
+    BoxLacksNoise {
+        /// Round of the box.
+        round: Round,
+        /// Shard that hosts the box.
+        host: IdentityKey,
+        /// Items of this shard's checked noise that are missing.
+        missing: u32,
+    },
+    /// A mailbox round is over, and a host has published no box that is in order.
+    BoxMissing {
+        /// Round of the box.
+        round: Round,
+        /// Shard that hosts the box.
+        host: IdentityKey,
+    },
     /// A round ended here.
     RoundEnded {
         /// Round that ended.

@@ -16,6 +16,8 @@ pub struct Limits {
     pub client_messages_per_round: u32,
     /// Bytes of answers kept for clients that come back for them over another link.
     pub kept_answer_bytes: usize,
+    /// Bytes of published boxes kept for clients that come back. What was published first goes first.
+    pub kept_box_bytes: usize,
 }
 
 impl Limits {
@@ -41,6 +43,7 @@ impl Default for Limits {
             submissions: 100_000,
             client_messages_per_round: 8,
             kept_answer_bytes: 64 << 20,
+            kept_box_bytes: 64 << 20,
         }
     }
 }

@@ -1,18 +1,22 @@
 //! A shard's noise: a constant volume of deposits, of which a secret number is paired; and its canaries beside it.
 
+mod boxes;
 mod canary;
 mod job;
 
 use std::time::Duration;
 
 use antiphon_dp_noise::{DistributionError, PairDistribution, PairSampler, Sigma};
-use antiphon_wire::{DEAD_DROP_BYTES, ShardEntry, ShardIndex};
+use antiphon_routing::VerifiedEpoch;
+use antiphon_wire::{DEAD_DROP_BYTES, Round, RoundKind, ShardEntry, ShardIndex};
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::buffers::Buffer;
 use crate::erased::Erased;
 use crate::shuffle::shuffle;
+pub use boxes::box_noise;
+pub(crate) use boxes::{BoxedNoise, dead_drops_of};
 pub(crate) use canary::UnprovenCanary;
 pub(crate) use job::{NoiseJob, NoisePiece};
 
@@ -33,6 +37,8 @@ pub(crate) struct NoiseBatch {
     pub(crate) checked: Checked,
     /// The canaries, whose onions are the last.
     pub(crate) canaries: Vec<UnprovenCanary>,
+    /// In a mailbox round, the checked items that its boxes have to hold.
+    pub(crate) boxed: BoxedNoise,
     /// Time of the threads that built it.
     pub(crate) took: Duration,
 }
@@ -57,10 +63,18 @@ impl NoiseMaker {
     /// Draws the deposits of one round, in random order.
     pub(crate) fn deposits(
         &self,
-        deposit_bytes: usize,
+        epoch: &VerifiedEpoch,
+        round: Round,
         rng: &mut impl CryptoRng,
     ) -> Zeroizing<Vec<u8>> {
-        noise_deposits(&self.sampler, deposit_bytes, rng)
+        let deposit_bytes = epoch.geometry().deposit_bytes();
+        match epoch.kind_of(round) {
+            RoundKind::DeadDrops => noise_deposits(&self.sampler, deposit_bytes, rng),
+            kind => {
+                let boxes = dead_drops_of(epoch, round);
+                box_noise(&self.sampler, kind, &boxes, deposit_bytes, rng)
+            }
+        }
     }
 }
 
@@ -102,18 +116,20 @@ impl Checked {
         Self { at: Erased::with_capacity(room), sealed }
     }
 
-    /// Draws from more noise.
+    /// Draws from more noise, and tells `drawn` the position of each onion that is checked.
     fn draw(
         &mut self,
         seals: impl Iterator<Item = ShardIndex>,
         sealed: &[u8],
         onion_bytes: usize,
         rng: &mut impl CryptoRng,
+        mut drawn: impl FnMut(usize),
     ) {
-        for (at, onion) in seals.zip(sealed.chunks_exact(onion_bytes)) {
+        for (position, (at, onion)) in seals.zip(sealed.chunks_exact(onion_bytes)).enumerate() {
             if rng.next_u32() & 1 == 1 {
                 self.at.push(at);
                 self.sealed.extend_from_slice(onion);
+                drawn(position);
             }
         }
     }
@@ -136,10 +152,10 @@ mod tests {
 
     const DEPOSIT: usize = DEAD_DROP_BYTES + 16;
 
-    fn maker() -> NoiseMaker {
+    fn sampler() -> PairSampler {
         let sigma = Sigma::from_units(5 * 1024).unwrap();
         let distribution = PairDistribution::new(80, sigma).unwrap();
-        NoiseMaker { sampler: PairSampler::new(distribution) }
+        PairSampler::new(distribution)
     }
 
     /// The positions of the deposits, by dead drop.
@@ -157,7 +173,7 @@ mod tests {
         let mut rng = ChaCha20Rng::seed_from_u64(3);
         let rounds = 2000;
         for _ in 0..rounds {
-            let deposits = maker().deposits(DEPOSIT, &mut rng);
+            let deposits = noise_deposits(&sampler(), DEPOSIT, &mut rng);
             assert_eq!(deposits.len(), 80 * DEPOSIT);
             let drops = by_dead_drop(&deposits);
             assert!(drops.values().all(|positions| positions.len() <= 2));
@@ -181,7 +197,7 @@ mod tests {
         let mut paired = [0u32; 80];
         let mut total = 0;
         for _ in 0..2000 {
-            let deposits = maker().deposits(DEPOSIT, &mut rng);
+            let deposits = noise_deposits(&sampler(), DEPOSIT, &mut rng);
             for positions in by_dead_drop(&deposits).into_values().filter(|p| p.len() == 2) {
                 total += 2;
                 positions.into_iter().for_each(|position| paired[position] += 1);
@@ -199,14 +215,14 @@ mod tests {
         let sealed: Vec<u8> = (0..4000u32).flat_map(u32::to_be_bytes).collect();
         let seals = (0..4000).map(|i| ShardIndex(i % 7));
         let mut checked = Checked::of_up_to(4000, 0, 4);
-        checked.draw(seals.clone(), &sealed, 4, &mut rng);
+        checked.draw(seals.clone(), &sealed, 4, &mut rng, |_| {});
         assert!((checked.at.len() as i32 - 2000).abs() < 6 * 32, "{}", checked.at.len());
         for (at, onion) in checked.at.iter().zip(checked.sealed.chunks_exact(4)) {
             let number = u32::from_be_bytes([onion[0], onion[1], onion[2], onion[3]]);
             assert_eq!(u32::from(at.0), number % 7);
         }
         let mut again = Checked::of_up_to(4000, 0, 4);
-        again.draw(seals, &sealed, 4, &mut rng);
+        again.draw(seals, &sealed, 4, &mut rng, |_| {});
         assert_ne!(*checked.sealed, *again.sealed);
     }
 }

@@ -43,7 +43,7 @@ use traffic::Traffic;
 pub(crate) struct RoundMachine {
     context: Arc<EpochContext>,
     round: Round,
-    service: &'static dyn Service,
+    service: Arc<dyn Service>,
     limits: Limits,
     pool: BufferPool,
     rng: ErasingRng,
@@ -66,7 +66,7 @@ impl RoundMachine {
         let (network, epoch) = (document.network, document.epoch);
         let layers = context.epoch.geometry().layers();
         let published = context.published(round)?;
-        let service = service::named(context.epoch.parameters().service)?;
+        let service = service::of_round(&context.epoch, round, context.me)?;
         let keeper = SealKeeper::new(network, epoch, round, context.me, seal);
         let undecided = Undecided::new(keeper, context.shards());
         let shared = Shared {
@@ -95,7 +95,7 @@ impl RoundMachine {
             now,
             round: *round,
             context,
-            service: *service,
+            service,
             limits: *limits,
             pool,
             rng,
@@ -267,7 +267,7 @@ impl RoundMachine {
             (client, ticket),
             onions,
             epoch.geometry(),
-            epoch.parameters().pairs_per_client,
+            epoch.onions_per_client(self.round),
             self.context.shards(),
             self.limits.submissions,
         )?;

@@ -2,6 +2,7 @@
 
 mod allegiance;
 mod beats;
+mod boxes;
 mod clients;
 mod epochs;
 mod fetch;
@@ -33,6 +34,7 @@ use crate::round::RoundMachine;
 use crate::work::{Done, StepResult, WorkDone};
 use crate::{Limits, SignerState};
 use allegiance::Allegiance;
+use boxes::Boxes;
 use clients::Clients;
 use kept::Kept;
 use lists::Lists;
@@ -95,6 +97,7 @@ pub struct Shard {
     beats: Beats,
     clients: Clients,
     kept: Kept,
+    boxes: Boxes,
     outputs: VecDeque<Output>,
     pool: BufferPool,
     /// The clock that traces are measured with.
@@ -128,6 +131,7 @@ impl Shard {
             beats: Beats::default(),
             clients: Clients::default(),
             kept: Kept::new(config.limits.kept_answer_bytes),
+            boxes: Boxes::new(config.limits.kept_box_bytes),
             outputs: VecDeque::new(),
             pool: BufferPool::default(),
             clock: Duration::ZERO,

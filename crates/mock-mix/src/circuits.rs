@@ -2,8 +2,8 @@
 
 use antiphon_onion::{BeatContext, CellBytes, CircuitKey, backward_cells, forward_cells};
 use antiphon_wire::{
-    Announcement, Epoch, Layer, Round, SealAct, SealSecret, SealStatement, Signed, Timestamp,
-    ToClient,
+    Announcement, Epoch, Layer, Round, RoundKind, SealAct, SealSecret, SealStatement, Signed,
+    Timestamp, ToClient,
 };
 
 use crate::Mix;
@@ -31,7 +31,7 @@ impl Mix {
     /// The announcement of `round`, whose first beat is to begin at `first_beat`.
     pub fn announce(&self, round: Round, first_beat: Timestamp) -> Announcement {
         let document = &self.signed.document;
-        document.parameters.announce(document.epoch, round, first_beat)
+        document.parameters.announce(document.epoch, round, RoundKind::DeadDrops, first_beat)
     }
 
     /// Evidence that the announced round has opened: every shard's release of its seal key.

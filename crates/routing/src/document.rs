@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use antiphon_onion::{HopKey, JointSealKey, KemPublicKey, KeyError, OnionPublicKey};
 use antiphon_wire::{
-    Digest, Epoch, EpochDocument, Geometry, IdentityKey, NetworkFile, OperatorIndex, Parameters,
-    Round, ShardEntry, ShardIndex, SignedDocument,
+    Announcement, Digest, Epoch, EpochDocument, Geometry, IdentityKey, NetworkFile, OperatorIndex,
+    Parameters, Round, RoundKind, Services, ShardEntry, ShardIndex, SignedDocument, Timestamp,
+    box_dead_drop,
 };
 
 use crate::{EpochRules, PathSampler, Ppm, RoundKeys};
@@ -42,6 +43,8 @@ pub(crate) struct CheckedContent {
     hop_keys: Vec<HopKey>,
     /// One key for each round of the epoch.
     joint_seal_keys: Vec<JointSealKey>,
+    /// The network file's.
+    services: Services,
 }
 
 impl VerifiedEpoch {
@@ -123,14 +126,45 @@ impl VerifiedEpoch {
         &self.content.rules
     }
 
-    /// Canaries that each shard makes in a round: none where no beats follow.
-    pub fn canaries(&self) -> u8 {
-        if self.parameters().beats.is_classic() { 0 } else { self.rules().canaries }
+    /// Canaries that each shard makes in `round`: none where no beats follow.
+    pub fn canaries(&self, round: Round) -> u8 {
+        if self.has_beats(round) { self.rules().canaries } else { 0 }
     }
 
     /// f over the weight that is present, which is at least the network file's.
     pub fn effective_malicious(&self) -> Ppm {
         self.content.rules.effective_malicious
+    }
+
+    /// The network's services, which say what each round is for.
+    pub fn services(&self) -> &Services {
+        &self.content.services
+    }
+
+    /// Service that `round` is for.
+    pub fn kind_of(&self, round: Round) -> RoundKind {
+        self.services().of(round)
+    }
+
+    /// Onions that a client hands in for `round`.
+    pub fn onions_per_client(&self, round: Round) -> usize {
+        self.kind_of(round).onions_per_client(self.parameters().pairs_per_client)
+    }
+
+    /// Returns `true` if `round` leaves circuits behind, for the beats that follow it.
+    pub fn has_beats(&self, round: Round) -> bool {
+        !self.parameters().beats.is_classic() && self.kind_of(round) == RoundKind::DeadDrops
+    }
+
+    /// The announcement of `round`, whose first beat begins at `first_beat` if it has beats.
+    pub fn announce(&self, round: Round, first_beat: Timestamp) -> Announcement {
+        self.parameters().announce(self.epoch(), round, self.kind_of(round), first_beat)
+    }
+
+    /// The shard that hosts box `number` of `round`.
+    pub fn box_host(&self, round: Round, number: u16) -> ShardIndex {
+        let dead_drop = box_dead_drop(self.kind_of(round), self.epoch(), round, number);
+        self.paths().dead_drop_shard(&dead_drop)
     }
 
     /// The sampler of hops and dead-drop shards.

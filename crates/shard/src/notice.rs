@@ -143,6 +143,13 @@ fn record(notice: &Notice) {
         Notice::AnnouncementRefused { round } => {
             tracing::error!(%round, "the coordinator announced a round with other beats than its epoch has");
         }
+        Notice::BoxLacksNoise { round, host, missing } => tracing::error!(
+            %round, %host, missing,
+            "a published box lacks noise that this shard sent: its host left items out, or did not get them"
+        ),
+        Notice::BoxMissing { round, host } => tracing::error!(
+            %round, %host, "a round is over, and the host of a box has published none that is in order"
+        ),
         Notice::Rejected { why } => tracing::error!(%why, "the coordinator rejects this shard"),
         Notice::PeerFault { peer, what } => {
             PEER_FAULTS.add((), 1);

@@ -1,7 +1,7 @@
 //! Beats: what an epoch and a round's announcement say of them.
 
 use crate::codec::{Encode as _, record};
-use crate::{Digest, Direction, Epoch, Layer, Parameters, Round, Timestamp};
+use crate::{Digest, Direction, Epoch, Layer, Parameters, Round, RoundKind, Timestamp};
 
 /// The most beats of one round that are under way at once, so that what shards keep of them is bounded.
 pub const MOST_BEATS_IN_FLIGHT: u64 = 32;
@@ -121,14 +121,15 @@ impl Announcement {
 }
 
 impl Parameters {
-    /// The announcement of `round`, whose first beat begins at `first_beat` if the epoch has beats.
+    /// The announcement of `round`, whose first beat begins at `first_beat` if beats follow rounds of its kind.
     pub const fn announce(
         &self,
         epoch: Epoch,
         round: Round,
+        kind: RoundKind,
         first_beat: Timestamp,
     ) -> Announcement {
-        if self.beats.is_classic() {
+        if self.beats.is_classic() || kind.has_boxes() {
             return Announcement::classic(epoch, round);
         }
         Announcement { epoch, round, first_beat, beats: self.beats }

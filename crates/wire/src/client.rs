@@ -4,7 +4,8 @@ use std::fmt;
 
 use crate::codec::{Decode, DecodeError, Encode, Reader, choice, newtype};
 use crate::{
-    Announcement, Blob, Digest, Epoch, Round, SealStatement, Signed, SignedDocument, Timestamp,
+    Announcement, Blob, BoxStatement, Digest, Epoch, Round, SealStatement, Signed, SignedDocument,
+    Timestamp,
 };
 
 /// Bytes that a client draws for a round: whoever shows them gets the round's replies over another
@@ -46,7 +47,7 @@ choice! {
             round: Round,
             /// Hash of the round's [`Ticket`].
             ticket: Digest,
-            /// Two onions per pair, each behind the two bytes of its first shard's index.
+            /// Two onions per pair, or one in a mailbox round, each behind the two bytes of its first shard's index.
             onions: Blob,
         },
         /// Asks what became of the onions that were handed in with this ticket's hash. The answer, now or
@@ -69,6 +70,12 @@ choice! {
             beat: u64,
             /// Cells behind each other, in the order of the round's onions.
             cells: Blob,
+        },
+        /// Asks for boxes of rounds that the client has not been linked in. It gets a few of those that the gateway
+        /// keeps, the oldest first, and asks again.
+        4 = AskBoxes {
+            /// The last round whose boxes the client has.
+            after: Round,
         },
     }
 }
@@ -141,6 +148,11 @@ choice! {
         7 = Clock {
             /// Time at which the message is made.
             now: Timestamp,
+        },
+        /// A box that its host has published, the same for all clients.
+        8 = Box {
+            /// Items of the box, signed by the host.
+            published: Signed<BoxStatement>,
         },
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::codec::{Decode, DecodeError, Encode, Reader, choice, record};
 use crate::{
-    Blob, CellBatch, Contribution, Digest, Epoch, Layer, Round, ShardIndex, Signable, Signed,
-    SignedHeader,
+    Blob, BoxStatement, CellBatch, Contribution, Digest, Epoch, Layer, Round, ShardIndex, Signable,
+    Signed, SignedHeader,
 };
 
 /// Direction in which a batch travels.
@@ -315,6 +315,11 @@ choice! {
             /// Its place in a beat, and the number of cells.
             batch: CellBatch,
         },
+        /// A box that the sender hosts, for everybody.
+        9 = Box {
+            /// Items of the box.
+            published: Signed<BoxStatement>,
+        },
     }
 }
 
@@ -332,6 +337,7 @@ impl PeerMessage {
             }
             Self::AskStatements { epoch, round } => (*epoch, *round),
             Self::Cells { batch } => (batch.epoch, batch.round),
+            Self::Box { published } => (published.claimed().epoch, published.claimed().round),
             Self::AskContribution { .. } | Self::Contribution { .. } | Self::NoContribution => {
                 return None;
             }

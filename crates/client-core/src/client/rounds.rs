@@ -7,9 +7,9 @@ use antiphon_onion::{CellBytes, Keep, ReplyKeys};
 use antiphon_routing::{RoundKeys, VerifiedEpoch};
 use antiphon_verify::{AbortKind, judge_abort};
 use antiphon_wire::{
-    Epoch, MOST_ROUNDS_IN_FLIGHT, Round, SealStatement, Signed, Ticket, Timestamp,
+    Epoch, MOST_ROUNDS_IN_FLIGHT, Round, RoundKind, SealStatement, Signed, Ticket, Timestamp,
 };
-use rand::Rng as _;
+use rand::{CryptoRng, Rng as _};
 use zeroize::Zeroizing;
 
 use super::Client;
@@ -113,7 +113,7 @@ impl Client {
     }
 
     /// Plans a round, builds its onions and hands them out, after the checkpoint that has to be on disk
-    /// first.
+    /// first. Long, as that order is one idea.
     fn submit(
         &mut self,
         now: Timestamp,
@@ -126,7 +126,7 @@ impl Client {
         let may_meet = self.may_meet(reserved);
         let place = place_of(&document, round);
         let (mut events, mut rng) = (Vec::new(), self.entropy.generator());
-        let mut plan = Plan::new(place, &mut self.conversations, may_meet, &mut rng, &mut events);
+        let mut plan = self.plan(place, document.kind_of(round), may_meet, &mut rng, &mut events);
         let keep = if place.cell.is_some() { Keep::CIRCUITS } else { Keep::NOTHING };
         let built = keys.entries_keeping(plan.deposits(), keep, &mut rng);
         let mut ticket = Ticket([0; 32]);
@@ -147,6 +147,7 @@ impl Client {
         let may_cost = reserved + u32::from(plan.meets());
         let checkpoint = self.checkpoint_at(RoundMark { epoch, round }, may_cost);
         let due = now.plus_ms(longest_ms(&document, closes_in_ms));
+        self.expect_boxes(round, due);
         let reply_keys = built.replies;
         let flight = InFlight { document, round, onions, ticket, reply_keys, plan, due };
         // In this order: the charge is on disk before the onions leave, or a crash would not pay for it.
@@ -155,6 +156,24 @@ impl Client {
         self.outputs.extend(events.into_iter().map(Output::Event));
         self.follow(flight);
         Ok(())
+    }
+
+    /// Plans a round of this kind.
+    fn plan(
+        &mut self,
+        place: Place,
+        kind: RoundKind,
+        may_meet: bool,
+        rng: &mut impl CryptoRng,
+        events: &mut Vec<Event>,
+    ) -> Plan {
+        let posting = self.take_posting(place.round);
+        match kind {
+            RoundKind::DeadDrops => {
+                Plan::new(place, &mut self.conversations, may_meet, rng, events)
+            }
+            RoundKind::Calls | RoundKind::Invitations => Plan::mailbox(place, posting, rng),
+        }
     }
 
     /// Returns `true` if conversations may meet while `reserved` rounds may be charged yet. Whatever is left may be
@@ -229,6 +248,7 @@ impl Client {
             .collect();
         let ask = |((round, epoch), ticket)| Output::Resume { epoch, round, ticket };
         self.outputs.extend(asked.into_iter().map(ask));
+        self.ask_missed_boxes();
     }
 
     pub(super) fn link_lost(&mut self) {
@@ -253,8 +273,15 @@ impl Client {
         let mut events = Vec::new();
         // An idle round shows the same whoever talks, so its end costs nothing.
         let counts = flight.counts();
+        let has_posting = flight.plan.has_posting();
         let undisturbed = flight.plan.settle(result, &mut self.conversations, &mut events);
         let outcome = if undisturbed { Outcome::Undisturbed } else { outcome };
+        if matches!(outcome, Outcome::FreeAbort | Outcome::ChargedAbort) {
+            self.mailboxes.give_up(flight.round);
+        }
+        if has_posting {
+            events.push(Event::Posted { round: flight.round, arrived: undisturbed });
+        }
         self.outputs.extend(events.into_iter().map(Output::Event));
         self.event(Event::RoundEnded { round: flight.round, outcome });
         match outcome {
@@ -303,8 +330,9 @@ fn place_of(document: &VerifiedEpoch, round: Round) -> Place {
     let parameters = document.parameters();
     // A document's cells have a possible size, as was checked.
     let cell = CellBytes::new(parameters.beats.cell_bytes).ok();
-    let cell = cell.filter(|_| !parameters.beats.is_classic());
-    Place { epoch, round, geometry, pairs: parameters.pairs_per_client, cell }
+    let cell = cell.filter(|_| document.has_beats(round));
+    let turn = Round(document.services().turn(round));
+    Place { epoch, round, turn, geometry, pairs: parameters.pairs_per_client, cell }
 }
 
 /// The longest that a round can take from its opening: until it closes, then the deadlines of every

@@ -15,7 +15,14 @@ const ID: ConversationId = ConversationId(0);
 
 fn place(round: u64, pairs: u8) -> Place {
     let geometry = Geometry::new(15, BODY as u16).unwrap();
-    Place { epoch: Epoch(1 + round / 100), round: Round(round), geometry, pairs, cell: None }
+    Place {
+        epoch: Epoch(1 + round / 100),
+        round: Round(round),
+        turn: Round(round),
+        geometry,
+        pairs,
+        cell: None,
+    }
 }
 
 fn end(role: Role, pairs: u8, start: Start) -> Conversations {

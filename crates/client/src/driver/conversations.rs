@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use antiphon_client_core::{
-    ConversationId, DocumentRefusal, Event as CoreEvent, MessageId, Opening, RoundRefusal,
-    SendError,
+    ConversationId, DocumentRefusal, Event as CoreEvent, MessageId, Opening, PostError, Posting,
+    RoundRefusal, SendError,
 };
-use antiphon_wire::{Epoch, Round};
+use antiphon_wire::{Epoch, Round, RoundKind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{Driver, Moment};
@@ -28,8 +28,13 @@ pub(crate) enum Command {
     SetVerified { conversation: ConversationId, verified: bool },
     Continue { units: u32 },
     ContinueAfterAborts { rounds: u32 },
+    Post { kind: RoundKind, make: MakePosting, answer: oneshot::Sender<Result<Round, PostError>> },
+    AskBoxes { after: Round },
     ShutDown { noted: oneshot::Sender<()> },
 }
+
+/// Makes what is posted in a round, once it is known which one it is.
+pub(crate) type MakePosting = Box<dyn FnOnce(Round) -> Option<Posting> + Send>;
 
 /// A message to send, and the channels to report on it.
 pub(crate) struct Outgoing {
@@ -86,12 +91,30 @@ impl Driver {
             }
             Command::Continue { units } => self.core().continue_at_a_price(units),
             Command::ContinueAfterAborts { rounds } => self.core().continue_after_aborts(rounds),
+            Command::Post { kind, make, answer } => {
+                let posted = self.post(kind, make);
+                // Fails only if the application does not want to know.
+                let _ = answer.send(posted);
+            }
+            Command::AskBoxes { after } => {
+                self.core().ask_boxes(after);
+                self.drain(Moment::now()).await;
+            }
             Command::ShutDown { noted } => {
                 self.stopping = true;
                 // Fails only if nobody waits any more.
                 let _ = noted.send(());
             }
         }
+    }
+
+    /// Posts in the next round of this kind. Nothing else happens to the client in between, so it is still to come.
+    fn post(&mut self, kind: RoundKind, make: MakePosting) -> Result<Round, PostError> {
+        let mut core = self.core();
+        let round = core.next_mailbox_round(kind).ok_or(PostError::NoRounds(kind))?;
+        let posting = make(round).ok_or(PostError::NoItem(round))?;
+        core.post(posting)?;
+        Ok(posting.round)
     }
 
     fn open(

@@ -241,5 +241,6 @@ pub(super) fn round_of(message: &ToClient) -> Option<Round> {
         | ToClient::Refused { round, .. }
         | ToClient::Cells { round, .. } => Some(*round),
         ToClient::Circuits { announcement, .. } => Some(announcement.round),
+        ToClient::Box { published } => Some(published.claimed().round),
     }
 }

@@ -1,6 +1,6 @@
 //! When an epoch is needed.
 
-use antiphon_wire::{EpochDocument, Round, Timestamp};
+use antiphon_wire::{EpochDocument, Round, RoundKind, Timestamp};
 
 use super::Planner;
 use crate::course::{Conduct, Course};
@@ -69,7 +69,11 @@ impl Planner {
             (Need::Ahead | Need::HandOver, None) => {
                 unreachable!("only an epoch that runs ends soon or is handed over")
             }
-            (Need::First | Need::Successor, _) => next,
+            // With a round that sets circuits up: there are none.
+            (Need::First | Need::Successor, _) => {
+                let services = &self.rules.network.policy.services;
+                services.next(RoundKind::DeadDrops, next).unwrap_or(next)
+            }
         }
     }
 }

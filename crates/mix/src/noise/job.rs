@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use antiphon_onion::{ErasingRng, Keep};
 use antiphon_routing::{RoundKeys, VerifiedEpoch};
-use antiphon_wire::{Epoch, Geometry, Layer, Round, Suite};
+use antiphon_wire::{DEAD_DROP_BYTES, Epoch, Geometry, Layer, Round, Suite};
 use zeroize::Zeroizing;
 
-use super::{Checked, NoiseBatch, NoiseMaker, UnprovenCanary};
+use super::{BoxedNoise, Checked, NoiseBatch, NoiseMaker, UnprovenCanary, dead_drops_of};
 use crate::erased::Erased;
 
 /// Hops that are built at once: a millisecond or a few. In suite 1 that is one batch of the onions' Diffie-Hellman.
@@ -45,6 +45,8 @@ pub(crate) enum NoisePiece {
 struct Building {
     keys: RoundKeys<Arc<VerifiedEpoch>>,
     deposits: Zeroizing<Vec<u8>>,
+    /// The dead drops of the round's boxes, if it has any.
+    boxes: Vec<[u8; DEAD_DROP_BYTES]>,
     batch: NoiseBatch,
 }
 
@@ -92,9 +94,10 @@ impl NoiseJob {
         }
         let keys = RoundKeys::new(Arc::clone(&self.epoch), self.round)?.ok()?;
         let geometry = self.epoch.geometry();
-        let deposits = self.maker.deposits(geometry.deposit_bytes(), &mut self.rng);
+        let boxes = dead_drops_of(&self.epoch, self.round);
+        let deposits = self.maker.deposits(&self.epoch, self.round, &mut self.rng);
         let noise = deposits.len() / geometry.deposit_bytes();
-        let canaries = usize::from(self.epoch.canaries());
+        let canaries = usize::from(self.epoch.canaries(self.round));
         let onions = noise + 2 * canaries;
         let sealed_bytes = geometry.onion_bytes(geometry.seal_layer());
         let batch = NoiseBatch {
@@ -102,16 +105,20 @@ impl NoiseJob {
             onions: Vec::with_capacity(onions * geometry.onion_bytes(Layer::FIRST)).into(),
             checked: Checked::of_up_to(noise, 2 * canaries, sealed_bytes),
             canaries: Vec::with_capacity(canaries),
+            boxed: match boxes.is_empty() {
+                true => BoxedNoise::default(),
+                false => BoxedNoise::of_up_to(noise, self.epoch.kind_of(self.round)),
+            },
             took: Duration::ZERO,
         };
-        Some(Building { keys, deposits, batch })
+        Some(Building { keys, deposits, boxes, batch })
     }
 }
 
 impl Building {
     fn is_done(&self, epoch: &VerifiedEpoch) -> bool {
         self.has_noise(epoch.geometry())
-            && self.batch.canaries.len() >= usize::from(epoch.canaries())
+            && self.batch.canaries.len() >= usize::from(epoch.canaries(self.keys.context().round))
     }
 
     fn has_noise(&self, geometry: Geometry) -> bool {
@@ -142,7 +149,7 @@ impl Building {
     }
 
     fn add_noise(&mut self, geometry: Geometry, rng: &mut ErasingRng) -> Option<()> {
-        let Self { keys, deposits, batch } = self;
+        let Self { keys, deposits, boxes, batch } = self;
         let layers = usize::from(geometry.layers());
         let deposit_bytes = geometry.deposit_bytes();
         let rest = &deposits[batch.entries.len() * deposit_bytes..];
@@ -160,7 +167,12 @@ impl Building {
         batch.entries.extend(paths.shards_at(Layer::FIRST));
         let seals = paths.shards_at(geometry.seal_layer());
         let sealed = Zeroizing::new(built.sealed?);
-        batch.checked.draw(seals, &sealed, geometry.onion_bytes(geometry.seal_layer()), rng);
+        let NoiseBatch { checked, boxed, .. } = batch;
+        checked.draw(seals, &sealed, geometry.onion_bytes(geometry.seal_layer()), rng, |onion| {
+            if !boxes.is_empty() {
+                boxed.take(boxes, &deposits[onion * deposit_bytes..][..deposit_bytes]);
+            }
+        });
         Some(())
     }
 }

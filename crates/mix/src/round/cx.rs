@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use antiphon_onion::ErasingRng;
 use antiphon_wire::{
-    Digest, Geometry, Layer, PeerMessage, Round, RoundCounts, RoundOutcome, ShardIndex, Timestamp,
-    ToClient,
+    BoxStatement, Digest, Geometry, Layer, PeerMessage, Round, RoundCounts, RoundOutcome,
+    ShardIndex, Signed, Timestamp, ToClient,
 };
 
 use crate::buffers::BufferPool;
 use crate::circuits::{Circuits, Making};
 use crate::epoch_context::EpochContext;
-use crate::noise::UnprovenCanary;
+use crate::noise::{BoxedNoise, UnprovenCanary};
 use crate::round::arriving::Arriving;
 use crate::round::gateway::Submissions;
 use crate::round::phase::Statements;
@@ -33,6 +33,10 @@ pub(crate) struct Outputs {
     pub(crate) answers: Vec<(Digest, Arc<ToClient>)>,
     /// What a round that opened leaves behind for its beats.
     pub(crate) circuits: Option<Circuits>,
+    /// Checked noise that the round's boxes have to hold.
+    pub(crate) boxed: Option<BoxedNoise>,
+    /// Boxes that this shard has published.
+    pub(crate) published: Vec<Signed<BoxStatement>>,
     /// Set when the round has ended: how, what was counted, and the milliseconds since its opening.
     pub(crate) ended: Option<(RoundOutcome, RoundCounts, u64)>,
 }
@@ -62,7 +66,7 @@ pub(super) struct Cx<'a> {
     pub(super) now: Timestamp,
     pub(super) round: Round,
     pub(super) context: &'a EpochContext,
-    pub(super) service: &'static dyn Service,
+    pub(super) service: &'a Arc<dyn Service>,
     pub(super) limits: Limits,
     pub(super) pool: &'a BufferPool,
     pub(super) rng: &'a mut ErasingRng,
@@ -77,7 +81,7 @@ impl Cx<'_> {
 
     /// Whether the round sets circuits up.
     pub(super) fn has_beats(&self) -> bool {
-        !self.context.epoch.parameters().beats.is_classic()
+        self.context.epoch.has_beats(self.round)
     }
 
     /// A layer of which nothing is in yet.

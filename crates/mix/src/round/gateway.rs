@@ -16,7 +16,9 @@ const BLOCK_BYTES: usize = 128 << 10;
 pub(crate) enum SubmitError {
     #[error("the round is not open for onions")]
     Closed,
-    #[error("a submission has two onions per pair, each of the epoch's size")]
+    #[error(
+        "a submission has two onions per pair, or one in a mailbox round, each of the epoch's size"
+    )]
     Size,
     #[error("an onion is for a shard that is not in the epoch document")]
     FirstHop,
@@ -67,12 +69,12 @@ impl Submissions {
         (client, ticket): (ClientId, Digest),
         onions: &[u8],
         geometry: Geometry,
-        pairs: u8,
+        onions_per_client: usize,
         shards: usize,
         most: usize,
     ) -> Result<(), SubmitError> {
         let entry_bytes = geometry.entry_bytes();
-        if onions.len() != 2 * usize::from(pairs) * entry_bytes {
+        if onions.len() != onions_per_client * entry_bytes {
             return Err(SubmitError::Size);
         }
         let mut entries = onions.chunks_exact(entry_bytes);

@@ -178,7 +178,8 @@ impl Phase {
             PeerMessage::AskContribution { .. }
             | PeerMessage::Contribution { .. }
             | PeerMessage::NoContribution
-            | PeerMessage::Cells { .. } => self,
+            | PeerMessage::Cells { .. }
+            | PeerMessage::Box { .. } => self,
             PeerMessage::AskStatements { .. } => {
                 cx.answer_with_statements(from);
                 self

@@ -59,6 +59,8 @@ struct Linked {
     idle: u32,
     /// The last round in which the time of its onions counted.
     counted: Round,
+    /// It has asked for boxes since the last round was opened.
+    was_shown_boxes: bool,
 }
 
 impl Clients {
@@ -183,6 +185,7 @@ impl Shard {
             (client.messages, client.since) = (0, now);
             client.first_told.get_or_insert(round);
             client.idle += 1;
+            client.was_shown_boxes = false;
         }
         // A link that hands in nothing takes the place of a client.
         let idle = self.clients.linked.iter().filter(|(_, client)| client.idle > IDLE_ROUNDS);
@@ -215,6 +218,7 @@ impl Shard {
         self.clients.beats
     }
 
+    /// Takes a client's message, if it has not sent too many. Long, as it is one table of messages.
     pub(super) fn client(&mut self, now: Timestamp, from: ClientId, message: FromClient) {
         // Cells go on at their rate while no round opens, and also where no shard has a table for them.
         let beats = self.beats_of_clients();
@@ -250,6 +254,12 @@ impl Shard {
             }
             FromClient::Cells { epoch, round, beat, cells } => {
                 self.client_cells(now, from, (epoch, round, beat), &cells.0);
+            }
+            // Once for each round that opens, so that what goes out to those that come back is bounded.
+            FromClient::AskBoxes { after } => {
+                if !std::mem::replace(&mut client.was_shown_boxes, true) {
+                    self.show_boxes(from, after);
+                }
             }
         }
     }

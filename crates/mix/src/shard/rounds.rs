@@ -50,8 +50,15 @@ impl Shard {
         if let Some(circuits) = outputs.circuits {
             self.begin_beats(now, circuits);
         }
+        if let Some(boxed) = outputs.boxed {
+            self.boxes.expect(round, boxed);
+        }
+        for published in outputs.published {
+            self.own_box(now, published);
+        }
         if let Some((outcome, counts, took_ms)) = outputs.ended {
             self.kept.keep(now, round, outputs.answers);
+            self.boxes_due(epoch, round, outcome);
             self.say(ToCoordinator::Ended { epoch, round, outcome, counts });
             self.notice(Notice::RoundEnded { round, outcome, counts, took_ms });
             self.outputs.extend(trace.map(|trace| Output::Notice(Notice::RoundTraced(trace))));
@@ -160,7 +167,7 @@ impl Shard {
     fn is_as_agreed(&mut self, now: Timestamp, announcement: &Announcement) -> bool {
         let Announcement { epoch, round, first_beat, beats } = *announcement;
         let Some(keys) = self.epochs.get(&epoch) else { return false };
-        let expected = keys.context.epoch.parameters().announce(epoch, round, first_beat);
+        let expected = keys.context.epoch.announce(round, first_beat);
         let agreed = expected == *announcement && first_beat <= now.plus_ms(beats.span_ms());
         if !agreed {
             self.notice(Notice::AnnouncementRefused { round });
@@ -262,6 +269,9 @@ impl Shard {
         let Some(message) = self.peer_about_proposal(now, from, message) else { return };
         if let PeerMessage::Cells { batch } = message {
             return self.cell_batch(now, &from, &batch);
+        }
+        if let PeerMessage::Box { published } = message {
+            return self.peer_box(now, from, published);
         }
         // An empty list of statements is about nothing.
         let Some((epoch, round)) = message.round() else { return };

@@ -1,5 +1,7 @@
 //! The exchange at layer L.
 
+use std::sync::Arc;
+
 use antiphon_wire::Geometry;
 
 use crate::buffers::BufferPool;
@@ -8,11 +10,11 @@ use crate::erased::Erased;
 use crate::layer::answering::Answering;
 use crate::layer::closed_layer::{Admitted, ClosedLayer};
 use crate::layer::routes::Slot;
-use crate::service::{PairCounts, Service};
+use crate::service::{PairCounts, PublishedBox, Service};
 
 #[derive(Debug)]
 pub(crate) struct ExchangeJob {
-    pub(crate) service: &'static dyn Service,
+    pub(crate) service: Arc<dyn Service>,
     pub(crate) closed: ClosedLayer,
     pub(crate) geometry: Geometry,
     pub(crate) pool: BufferPool,
@@ -24,6 +26,8 @@ pub(crate) struct Exchanged {
     /// In a round that sets circuits up.
     pub(crate) table: Option<LastTable>,
     pub(crate) counts: PairCounts,
+    /// Boxes that this shard hosts.
+    pub(crate) boxes: Vec<PublishedBox>,
 }
 
 impl ExchangeJob {
@@ -40,6 +44,7 @@ impl ExchangeJob {
         drop(sources);
         let mut replies = pool.take(leaving.len() * body_bytes);
         let counts = service.exchange(&deposits, body_bytes, &mut replies);
+        let boxes = service.publish(&deposits, body_bytes);
         let slots: Erased<Slot> = leaving.iter().map(|onion| onion.slot).collect();
         let table = circuit_keys.map(|keys| {
             let partners = service.partners(&deposits, body_bytes);
@@ -47,6 +52,6 @@ impl ExchangeJob {
         });
         let bodies = [(&slots[..], replies.into_bytes())].into_iter();
         let answering = Answering::new(reply_keys, starts, body_bytes, bodies, pool);
-        Exchanged { answering, table, counts }
+        Exchanged { answering, table, counts, boxes }
     }
 }

@@ -32,9 +32,12 @@ pub fn beat_bounds(p: &Parameters, policy: &Policy) -> Result<(), DocumentError>
     if beats.in_flight(p.layers) > MOST_BEATS_IN_FLIGHT {
         return out_of_range("number of beats under way at once");
     }
-    // One aborted round is not to be silence.
-    if beats.span_ms() < 2 * u64::from(p.interval_ms) {
-        return out_of_range("number of beats, which cover less than two intervals of rounds,");
+    // One aborted round is not to be silence. Mailbox rounds set no circuits up.
+    let apart_ms = u64::from(p.interval_ms) * policy.services.rounds_apart();
+    if beats.span_ms() < 2 * apart_ms {
+        return out_of_range(
+            "number of beats, which cover less than two intervals of rounds with dead drops,",
+        );
     }
     let span_s = beats.span_ms().div_ceil(1000);
     if span_s > policy.longest_epoch_s.into() {
@@ -45,7 +48,7 @@ pub fn beat_bounds(p: &Parameters, policy: &Policy) -> Result<(), DocumentError>
 
 #[cfg(test)]
 mod tests {
-    use antiphon_wire::BeatParameters;
+    use antiphon_wire::{BeatParameters, Services};
 
     use super::*;
 
@@ -53,7 +56,11 @@ mod tests {
         BeatParameters { beats: 150, beat_ms: 4000, layer_ms: 250, cell_bytes: 256 };
 
     fn check(beats: BeatParameters) -> Result<(), DocumentError> {
-        let parameters = Parameters {
+        beat_bounds(&parameters(beats), &Policy::default())
+    }
+
+    fn parameters(beats: BeatParameters) -> Parameters {
+        Parameters {
             suite: 1,
             service: 0,
             layers: 15,
@@ -66,8 +73,7 @@ mod tests {
             verify_ms: 3000,
             reply_ms: 3000,
             beats,
-        };
-        beat_bounds(&parameters, &Policy::default())
+        }
     }
 
     #[test]
@@ -89,5 +95,15 @@ mod tests {
             assert!(check(beats).is_err(), "{beats:?}");
         }
         check(BeatParameters { beats: 5400, layer_ms: 4133, ..BEATS }).unwrap();
+    }
+
+    #[test]
+    fn beats_go_on_over_the_mailbox_rounds_between_rounds_with_dead_drops() {
+        let services = Services { dead_drop_rounds: 1, mailbox_rounds: 4, ..Services::USUAL };
+        let policy = Policy { services, ..Policy::default() };
+        let parameters = Parameters { interval_ms: 60_000, ..parameters(BEATS) };
+        assert_eq!(beat_bounds(&parameters, &policy), Ok(()));
+        let services = Services { mailbox_rounds: 5, ..services };
+        assert!(beat_bounds(&parameters, &Policy { services, ..policy }).is_err());
     }
 }

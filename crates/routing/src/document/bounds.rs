@@ -1,6 +1,6 @@
 //! The policy's bounds on an epoch's demands, and on its duration.
 
-use antiphon_wire::{Parameters, Policy};
+use antiphon_wire::{INVITATION_BYTES, Parameters, Policy};
 
 use super::DocumentError;
 
@@ -35,6 +35,11 @@ pub fn bounds(p: &Parameters, rounds: u64, policy: &Policy) -> Result<(), Docume
     if p.pairs_per_client > policy.most_pairs {
         let allowed = policy.most_pairs;
         return Err(DocumentError::TooManyPairs { found: p.pairs_per_client, allowed });
+    }
+    if policy.services.has_mailboxes() && usize::from(p.body) < INVITATION_BYTES {
+        return Err(DocumentError::OutOfRange {
+            what: "size of a body, which holds an invitation,",
+        });
     }
     super::beat_bounds(p, policy)
 }
@@ -72,6 +77,16 @@ mod tests {
         assert_eq!(longest_s / (365 * 24 * 3600), 40);
         let refused = bounds(&years, MAX_ROUNDS, &policy).unwrap_err();
         assert!(matches!(refused, DocumentError::TooLong { allowed: 21_600, .. }), "{refused}");
+    }
+
+    #[test]
+    fn bodies_hold_invitations_where_there_are_any() {
+        let short = Parameters { body: 128, ..HOUR };
+        let services = antiphon_wire::Services::USUAL;
+        let policy = Policy { services, ..Policy::default() };
+        assert_eq!(bounds(&short, 720, &Policy::default()), Ok(()));
+        assert!(bounds(&short, 720, &policy).is_err());
+        assert_eq!(bounds(&Parameters { body: 144, ..HOUR }, 720, &policy), Ok(()));
     }
 
     #[test]

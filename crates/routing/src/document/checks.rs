@@ -231,6 +231,7 @@ pub(crate) fn content(
         onion_keys,
         kem_keys,
         joint_seal_keys,
+        services: network.policy.services,
     })
 }
 

@@ -46,6 +46,7 @@ pub fn round_of(payload: &Payload) -> Option<Round> {
             PeerMessage::Statements { statements } => statements.first()?.claimed().round,
             PeerMessage::AskStatements { round, .. } => *round,
             PeerMessage::Cells { batch } => batch.round,
+            PeerMessage::Box { published } => published.claimed().round,
             PeerMessage::AskContribution { .. }
             | PeerMessage::Contribution { .. }
             | PeerMessage::NoContribution => return None,

@@ -315,6 +315,9 @@ impl Network {
                 ClientOutput::Resume { epoch, round, ticket } => {
                     self.send_to_gateway(i, FromClient::Resume { epoch, round, ticket });
                 }
+                ClientOutput::AskBoxes { after } => {
+                    self.send_to_gateway(i, FromClient::AskBoxes { after });
+                }
                 ClientOutput::Event(event) => {
                     self.policies[i].heed(&event);
                     self.record.events[i].push((self.now, event));

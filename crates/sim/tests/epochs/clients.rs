@@ -43,7 +43,10 @@ impl Alone {
                     let mark = self.saved.expect("it persists before it submits").mark;
                     assert_eq!((mark.epoch, mark.round), (*epoch, *round));
                 }
-                Output::Cells { .. } | Output::Resume { .. } | Output::Event(_) => {}
+                Output::Cells { .. }
+                | Output::Resume { .. }
+                | Output::AskBoxes { .. }
+                | Output::Event(_) => {}
             }
         }
         outputs

@@ -59,7 +59,10 @@ proptest! {
                             }
                         }
                     }
-                    Output::Cells { .. } | Output::Resume { .. } | Output::Event(_) => {}
+                    Output::Cells { .. }
+                    | Output::Resume { .. }
+                    | Output::AskBoxes { .. }
+                    | Output::Event(_) => {}
                 }
             }
             prop_assert!(client.ledger().charged() as usize <= submitted.len());

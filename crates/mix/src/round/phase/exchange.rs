@@ -1,12 +1,15 @@
 //! Layer L: every shard's deposits, and what the service makes of them.
 
-use antiphon_wire::{RoundOutcome, Timestamp};
+use std::sync::Arc;
+
+use antiphon_wire::{Blob, BoxStatement, PeerMessage, RoundOutcome, Signed, Timestamp};
 
 use crate::layer::origin::Origin;
 use crate::round::arriving::Arriving;
 use crate::round::cx::{Cx, Shared};
 use crate::round::deadlines::Deadlines;
 use crate::round::phase::{Phase, Replying};
+use crate::service::PublishedBox;
 use crate::work::{ExchangeJob, Exchanged, Step};
 
 /// Layer L's onions come in. Nothing aborts the round any more: what is missing counts as empty.
@@ -40,7 +43,7 @@ impl Deposits {
         let layer = last.layer();
         let closed = last.close();
         cx.shared.tracer.peeled(layer, closed.slots());
-        let (service, geometry, pool) = (cx.service, cx.geometry(), cx.pool.clone());
+        let (service, geometry, pool) = (Arc::clone(cx.service), cx.geometry(), cx.pool.clone());
         cx.work(Step::Exchange(Box::new(ExchangeJob { service, closed, geometry, pool })));
         Phase::Exchanging(Exchanging { deadlines, outcome })
     }
@@ -56,11 +59,30 @@ impl Exchanging {
     /// Layer L has its replies.
     pub(super) fn on_done(self, cx: &mut Cx<'_>, exchanged: Exchanged) -> Phase {
         let Self { deadlines, outcome } = self;
-        let Exchanged { answering, table, counts } = exchanged;
+        let Exchanged { answering, table, counts, boxes } = exchanged;
         table.into_iter().for_each(|table| cx.shared.circuits.exchange(table));
         cx.shared.counts.pairs = counts.pairs;
         cx.shared.counts.singles = counts.singles;
         cx.answer_onions(Origin::Layer(cx.geometry().last_layer()), answering);
+        boxes.into_iter().for_each(|filled| cx.publish_box(filled));
         Phase::Replying(Replying { deadlines, outcome })
+    }
+}
+
+impl Cx<'_> {
+    /// Signs a box and sends it to all: from here on nobody can be shown another.
+    fn publish_box(&mut self, PublishedBox { number, content }: PublishedBox) {
+        let document = self.context.epoch.document();
+        let statement = BoxStatement {
+            network: document.network,
+            epoch: document.epoch,
+            round: self.round,
+            shard: self.context.me,
+            number,
+            content: Blob(content),
+        };
+        let published = Signed::new(statement, &self.context.identity);
+        self.tell_all(&PeerMessage::Box { published: published.clone() });
+        self.outputs.published.push(published);
     }
 }

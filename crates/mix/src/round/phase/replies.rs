@@ -99,8 +99,8 @@ impl Cx<'_> {
     }
 
     fn answer_clients(&mut self, batches: &[Batch]) {
-        let pairs = self.context.epoch.parameters().pairs_per_client;
-        let each = 2 * usize::from(pairs) * self.geometry().body_bytes();
+        let onions = self.context.epoch.onions_per_client(self.round);
+        let each = onions * self.geometry().body_bytes();
         let (epoch, round) = (self.context.epoch.epoch(), self.round);
         // Clients' slots come first; what follows are the replies to this shard's own noise.
         let replies = batches.iter().flat_map(|batch| batch.bytes.chunks_exact(each));

@@ -80,8 +80,9 @@ impl Submitting {
         cx.shared.counts.noise_onions = noise.entries.len() as u32;
         cx.shared.tracer.noise_took(noise.took);
         let entries = submissions.take_entries();
-        let NoiseBatch { entries: noise_entries, onions: noise, checked, canaries, .. } = noise;
+        let NoiseBatch { entries: noise_entries, onions: noise, checked, canaries, boxed, .. } = noise;
         cx.shared.canaries = canaries;
+        cx.outputs.boxed = Some(boxed).filter(|boxed| !boxed.is_empty());
         let own = Own::new(checked, cx.context.shards());
         cx.depart(Departing::Gateway { entries, noise_entries, noise });
         Phase::Leaving(Leaving { deadlines, next: first, undecided, own })

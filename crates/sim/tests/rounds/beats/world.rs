@@ -229,7 +229,7 @@ impl World {
                 first.begins(beats)
             }
         };
-        self.epoch.parameters().announce(EPOCH, Round(round), first_beat)
+        self.epoch.announce(Round(round), first_beat)
     }
 
     pub(crate) fn announced(&self, round: u64) -> Announcement {

@@ -132,6 +132,7 @@ pub(crate) fn from_client() -> impl Strategy<Value = FromClient> {
         (epoch(), round(), any::<u64>(), blob()).prop_map(|(epoch, round, beat, cells)| {
             FromClient::Cells { epoch, round, beat, cells }
         }),
+        round().prop_map(|after| FromClient::AskBoxes { after }),
     ]
 }
 
@@ -159,6 +160,7 @@ pub(crate) fn to_client() -> impl Strategy<Value = ToClient> {
             ToClient::Cells { epoch, round, beat, cells }
         }),
         any::<u64>().prop_map(|now| ToClient::Clock { now: Timestamp(now) }),
+        signed(box_statement()).prop_map(|published| ToClient::Box { published }),
     ]
 }
 
@@ -176,5 +178,6 @@ pub(crate) fn peer_message() -> impl Strategy<Value = PeerMessage> {
         }),
         Just(PeerMessage::NoContribution),
         cell_batch().prop_map(|batch| PeerMessage::Cells { batch }),
+        signed(box_statement()).prop_map(|published| PeerMessage::Box { published }),
     ]
 }
