@@ -183,3 +183,10 @@ fn no_number_of_hops_helps_without_honest_noise_or_honest_shards() {
         assert_eq!(hopeless.disturbed_halfway(14).proven, 1.0);
     }
 }
+
+#[test]
+fn a_call_that_is_followed_from_its_client_to_its_box_costs_what_the_page_on_contacts_says() {
+    // Five operators at the default volume of 1616 each, of which a box has half.
+    let one = population(200_000, 4 * 1616 / 2, 4).one_onion(14).proven;
+    assert!((one / 3.2e-6 - 1.0).abs() < 0.02, "{one:e}");
+}

@@ -8,6 +8,7 @@ mod filters;
 mod gateways;
 mod honest;
 mod links;
+mod mailboxes;
 mod onions;
 mod overlap;
 mod replies;
