@@ -3,6 +3,7 @@
 mod curve;
 mod error;
 mod figures;
+mod mailboxes;
 mod outlook;
 mod possible;
 mod scale;
@@ -27,6 +28,7 @@ use crate::exit::EXIT_CODES;
 use curve::Curve;
 pub(crate) use error::PlanError;
 pub(crate) use figures::Figures;
+use mailboxes::MailboxFigures;
 use outlook::Outlook;
 use scale::ScaleFigures;
 use scale_arguments::{CurveOver, ScaleArguments};
@@ -106,6 +108,8 @@ struct Plan {
     #[serde(flatten)]
     outlook: Outlook,
     #[serde(flatten)]
+    mailboxes: Option<MailboxFigures>,
+    #[serde(flatten)]
     scale: Option<ScaleFigures>,
 }
 
@@ -129,12 +133,17 @@ pub(crate) fn run(arguments: &PlanArguments) -> Result<(), PlanError> {
         .is_wanted()
         .then(|| ScaleFigures::of(&figures, network.policy.suite, &arguments.scale))
         .transpose()?;
+    let mailboxes = MailboxFigures::of(&solved, &network, figures.hops);
     let mut text = text::render(&figures, &outlook);
+    if let Some(mailboxes) = &mailboxes {
+        text += "\n";
+        text += &mailboxes.render();
+    }
     if let Some(scale) = &scale {
         text += "\n";
         text += &scale_text::render(scale);
     }
-    arguments.json.deliver(&Plan { figures, outlook, scale }, &text)?;
+    arguments.json.deliver(&Plan { figures, outlook, mailboxes, scale }, &text)?;
     Ok(())
 }
 
