@@ -134,7 +134,7 @@ impl Work {
                 let (epoch, round) = (job.epoch(), job.round());
                 match job.run() {
                     NoisePiece::GoesOn(job) => Done::NoiseGoesOn(job),
-                    NoisePiece::Built(noise) => Done::Noise { epoch, round, noise: Some(noise) },
+                    NoisePiece::Built(noise) => Done::Noise { epoch, round, noise: Some(*noise) },
                     NoisePiece::Impossible => Done::Noise { epoch, round, noise: None },
                 }
             }

@@ -36,7 +36,7 @@ pub(crate) enum NoisePiece {
     /// There is more to build.
     GoesOn(Box<NoiseJob>),
     /// All of it is there.
-    Built(NoiseBatch),
+    Built(Box<NoiseBatch>),
     /// The round is not the epoch's, or its keys are unusable.
     Impossible,
 }
@@ -77,7 +77,7 @@ impl NoiseJob {
     pub(crate) fn run(mut self: Box<Self>) -> NoisePiece {
         match self.piece() {
             Some(building) if building.is_done(&self.epoch) => {
-                NoisePiece::Built(NoiseBatch { took: self.took, ..building.batch })
+                NoisePiece::Built(Box::new(NoiseBatch { took: self.took, ..building.batch }))
             }
             Some(building) => {
                 self.building = Some(building);

@@ -80,7 +80,8 @@ impl Submitting {
         cx.shared.counts.noise_onions = noise.entries.len() as u32;
         cx.shared.tracer.noise_took(noise.took);
         let entries = submissions.take_entries();
-        let NoiseBatch { entries: noise_entries, onions: noise, checked, canaries, boxed, .. } = noise;
+        let NoiseBatch { entries: noise_entries, onions: noise, checked, canaries, boxed, .. } =
+            noise;
         cx.shared.canaries = canaries;
         cx.outputs.boxed = Some(boxed).filter(|boxed| !boxed.is_empty());
         let own = Own::new(checked, cx.context.shards());
