@@ -19,6 +19,8 @@ pub mod redial;
 pub mod requests;
 #[cfg(unix)]
 pub mod signals;
+#[cfg(feature = "telemetry")]
+pub mod telemetry;
 mod until;
 pub mod verdict;
 

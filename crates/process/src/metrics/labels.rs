@@ -415,6 +415,18 @@ label! {
 }
 
 label! {
+    /// What became of a round's trace.
+    Telling = "result" {
+        /// The collector took it.
+        Sent = "sent",
+        /// The collector did not take it in time, or refused it.
+        Failed = "failed",
+        /// Too many others were waiting.
+        Lost = "lost",
+    }
+}
+
+label! {
     /// The version of the program.
     Version = "version" {
         /// This one.

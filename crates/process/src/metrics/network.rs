@@ -3,6 +3,7 @@
 use antiphon_wire::{PROTOCOL_VERSION, Policy};
 
 use super::catalogue;
+use super::labels::Telling;
 
 const NETWORK_FILE: &str = "The network file says it, which every user has.";
 
@@ -19,6 +20,8 @@ catalogue! {
         "All that may add to delta, over the days that the network file says", NETWORK_FILE;
     MALICIOUS: Gauge<()> = "antiphon_guarantee_malicious_ratio", "share",
         "The largest share of the operators' weight that may be malicious", NETWORK_FILE;
+    TRACES: Counter<Telling> = "antiphon_traces_total", "rounds",
+        "Rounds whose trace was for a collector, by what became of it", "One a round, and rounds are opened at every client.";
 }
 
 /// Sets what the network file asks of every epoch, and the protocol that is spoken in it.
