@@ -8,6 +8,8 @@ use antiphon_process::descriptors;
 use antiphon_process::logging::LogLevel;
 use antiphon_process::metrics::Program;
 use antiphon_process::signals::stop_requested;
+use antiphon_process::telemetry::{self, Teller};
+use antiphon_wire::IdentityKey;
 use clap::Args;
 use tokio::runtime::Runtime;
 
@@ -54,6 +56,11 @@ async fn serve(config: ConfigFile, log_level: LogLevel) -> Result<(), ServeError
         }
         None => None,
     };
+    if let Some(section) = config.telemetry {
+        let identity = IdentityKey(config.coordinator.identity.public().0);
+        let network = config.coordinator.network.id();
+        telemetry::install(section, Teller { program: Program::Coordinator, network, identity });
+    }
     let mut server = CoordinatorServer::start(config.coordinator)?;
     let _admin = admin.map(|admin| admin.serve(server.readiness(), log_level, server.asker()));
     tracing::info!(

@@ -8,7 +8,9 @@ use antiphon_process::descriptors;
 use antiphon_process::logging::LogLevel;
 use antiphon_process::metrics::Program;
 use antiphon_process::signals::stop_requested;
+use antiphon_process::telemetry::{self, Teller};
 use antiphon_shard::{ConfigFile, ShardServer};
+use antiphon_wire::IdentityKey;
 use clap::Args;
 use tokio::runtime::Runtime;
 
@@ -61,6 +63,11 @@ async fn serve(
         }
         None => None,
     };
+    if let Some(section) = config.telemetry {
+        let identity = IdentityKey::of(&config.shard.identity);
+        let network = config.shard.network.id();
+        telemetry::install(section, Teller { program: Program::Shard, network, identity });
+    }
     let mut lists = OperatorLists::watch(config.operator_list)?;
     let mut server = ShardServer::start(config.shard)
         .map_err(|source| ServeError::ShardStart { config: arguments.config.clone(), source })?;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use antiphon_coordinator_core::CoordinatorConfig;
 pub use antiphon_process::config_file::ConfigError;
 use antiphon_process::config_file::{AdminSection, ConfigSource};
+use antiphon_process::telemetry::TelemetrySection;
 use antiphon_transport::{Identity, Prefix};
 use antiphon_wire::{Geometry, MOST_ROUNDS_IN_FLIGHT, NetworkFile, Policy, Suite};
 use serde::Deserialize;
@@ -36,6 +37,8 @@ pub struct ConfigFile {
     pub coordinator: ServerConfig,
     /// Where to answer those who look after the process, and others.
     pub admin: Option<AdminSection>,
+    /// The collector that is told of rounds.
+    pub telemetry: Option<TelemetrySection>,
 }
 
 #[derive(Deserialize)]
@@ -49,6 +52,7 @@ struct Raw {
     #[serde(default = "one")]
     replicas: u16,
     admin: Option<AdminSection>,
+    telemetry: Option<TelemetrySection>,
     #[serde(default)]
     limits: RawLimits,
     #[serde(default)]
@@ -136,7 +140,7 @@ impl ConfigFile {
     pub fn read(file: &Path) -> Result<Self, ConfigError> {
         let (raw, source) = ConfigSource::read::<Raw>(file)?;
         let network = source.network("network", &raw.network)?;
-        let admin = raw.admin;
+        let (admin, telemetry) = (raw.admin, raw.telemetry.clone());
         let coordinator = ServerConfig {
             listen_shards: raw.listen_shards,
             listen_clients: raw.listen_clients,
@@ -146,7 +150,7 @@ impl ConfigFile {
             trusted: source.prefixes("limits.trusted", &raw.limits.trusted)?,
             state: source.beside(&raw.state),
         };
-        Ok(Self { coordinator, admin })
+        Ok(Self { coordinator, admin, telemetry })
     }
 }
 

@@ -22,7 +22,7 @@ use crate::advice;
 use crate::links::{Heed, Links, ShardLink};
 use crate::metrics::{self, Doors};
 use crate::store::Store;
-use crate::{ServerError, StoreError};
+use crate::{ServerError, StoreError, traces};
 
 /// How long to wait before trying again to keep the state.
 const RETRY: Duration = Duration::from_secs(1);
@@ -59,6 +59,7 @@ impl Telling {
             tracing::info!("{notice}");
         }
         metrics::record(&notice);
+        traces::note(&notice);
         match &notice {
             Notice::EpochPublished { epoch, .. } => {
                 self.ready(format!("epoch {epoch} is published"));

@@ -8,6 +8,7 @@ mod links;
 mod metrics;
 mod shards;
 mod store;
+mod traces;
 
 use std::io;
 use std::net::SocketAddr;

@@ -34,6 +34,7 @@ use crate::phase::Phase;
 use crate::send_times::SendTimes;
 use crate::server::endpoints::Served;
 use crate::status::Drain;
+use crate::traces::Traces;
 use crate::workers::Workers;
 use crate::{ShardNotice, StateFileError};
 use readiness::Part;
@@ -104,6 +105,7 @@ pub(crate) struct EventLoop<T> {
     /// The last message encoded for clients, since many get the same.
     encoded: Option<(Arc<ToClient>, Bytes)>,
     send_times: SendTimes,
+    traces: Traces,
     /// Whether it is to leave and stay up.
     drain: Drain,
     /// Time until which a shard that leaves to stop goes on as before.
@@ -135,6 +137,7 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
             gone: Vec::new(),
             encoded: None,
             send_times: SendTimes::default(),
+            traces: Traces::default(),
             drain: Drain::No,
             leaving_until: None,
             stopping: false,

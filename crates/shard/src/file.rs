@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 pub use antiphon_process::config_file::ConfigError;
 use antiphon_process::config_file::{AdminSection, ConfigSource, Several};
+use antiphon_process::telemetry::TelemetrySection;
 use antiphon_transport::Medium;
 use antiphon_wire::{MOST_ADDRESSES, Suite};
 use serde::Deserialize;
@@ -23,6 +24,8 @@ pub struct ConfigFile {
     pub operator_list: PathBuf,
     /// Address of the pages for those who look after the process.
     pub admin: Option<AdminSection>,
+    /// The collector that is told of rounds.
+    pub telemetry: Option<TelemetrySection>,
 }
 
 #[derive(Deserialize)]
@@ -41,6 +44,7 @@ struct Raw {
     #[serde(default)]
     limits: RawLimits,
     admin: Option<AdminSection>,
+    telemetry: Option<TelemetrySection>,
     /// Former name of `admin`, to be told of.
     metrics: Option<IgnoredAny>,
 }
@@ -125,8 +129,8 @@ impl Raw {
             medium: Medium::Tcp,
         };
         let operator_list = source.beside(&self.operator_list);
-        let admin = self.admin;
-        Ok(ConfigFile { shard, operator_list, admin })
+        let (admin, telemetry) = (self.admin, self.telemetry);
+        Ok(ConfigFile { shard, operator_list, admin, telemetry })
     }
 
     fn check(&self, source: &ConfigSource) -> Result<(), ConfigError> {

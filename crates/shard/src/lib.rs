@@ -20,6 +20,7 @@ mod state_file;
 mod status;
 #[cfg(test)]
 mod test_header;
+mod traces;
 mod workers;
 
 pub use advertised::{Advertised, NotAdvertised};

@@ -18,6 +18,7 @@ mod network;
 mod process;
 mod samples;
 mod shutdown;
+mod traces;
 
 use std::path::Path;
 use std::process::Command;

@@ -169,10 +169,19 @@ impl Network {
     /// Gives the process of a configuration an admin server, and returns its URL.
     pub(crate) fn look_after(&self, configuration: &str) -> String {
         let address = format!("127.0.0.1:{}", free_ports(1)[0]);
-        let before = if configuration == "coordinator.toml" { "[epoch]" } else { "[coordinator]" };
-        let section = format!("[admin]\nlisten = \"{address}\"\n{before}");
-        self.change(configuration, before, &section);
+        self.add_section(configuration, &format!("[admin]\nlisten = \"{address}\"\n"));
         format!("http://{address}")
+    }
+
+    /// Has the process of a configuration tell a collector of its rounds.
+    pub(crate) fn tell(&self, configuration: &str, collector: &str) {
+        let section = format!("[telemetry]\nendpoint = \"http://{collector}\"\n");
+        self.add_section(configuration, &section);
+    }
+
+    fn add_section(&self, configuration: &str, section: &str) {
+        let before = if configuration == "coordinator.toml" { "[epoch]" } else { "[coordinator]" };
+        self.change(configuration, before, &format!("{section}{before}"));
     }
 
     /// Replaces `old` in a file.

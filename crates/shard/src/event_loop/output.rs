@@ -93,6 +93,7 @@ impl<T> EventLoop<T> {
             Notice::Rejected { why } => self.part.rejected = Some(why.clone()),
             _ => {}
         }
+        self.traces.note(&notice);
         self.notify(ShardNotice::Machine(notice));
     }
 
