@@ -3,8 +3,10 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSocket};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use antiphon_process::config_file::read_bounded;
 use antiphon_wire::Addresses;
 
 use crate::StartError;
@@ -18,6 +20,9 @@ pub enum Advertised {
     Name(String),
     /// The address of the interface that reaches the coordinator, with this port or the one listened on.
     Auto(Option<u16>),
+    /// A file with an address, or a name with a port, in each line. It is read before every registration: whoever learns
+    /// only later where a shard is reached, or that this has changed, writes it there.
+    File(PathBuf),
 }
 
 /// The text is neither an address, nor a host with a port, nor `auto`.
@@ -33,6 +38,9 @@ impl FromStr for Advertised {
     fn from_str(text: &str) -> Result<Self, NotAdvertised> {
         if text == "auto" {
             return Ok(Self::Auto(None));
+        }
+        if let Some(path) = text.strip_prefix("file:").filter(|rest| is_path(rest)) {
+            return Ok(Self::File(path.into()));
         }
         if let Ok(address) = text.parse::<SocketAddr>() {
             let dialled = !address.ip().is_unspecified() && address.port() != 0;
@@ -55,8 +63,34 @@ impl fmt::Display for Advertised {
             Self::Name(name) => name.fmt(f),
             Self::Auto(None) => f.write_str("auto"),
             Self::Auto(Some(port)) => write!(f, "auto:{port}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
         }
     }
+}
+
+impl Advertised {
+    /// Reads what may be several addresses with one port, as a pod with IPv4 and IPv6 is told its own:
+    /// `192.0.2.7,2001:db8::7:7100`.
+    ///
+    /// # Errors
+    /// If it is neither that, nor anything that is advertised by itself.
+    pub(crate) fn several(text: &str) -> Result<Vec<Self>, NotAdvertised> {
+        let of_port = |(hosts, port): (&str, &str)| -> Option<Vec<Self>> {
+            let port: u16 = port.parse().ok().filter(|port| *port != 0)?;
+            let addresses = hosts.split(',').map(|host| host.parse().ok());
+            let known = |ip: IpAddr| (!ip.is_unspecified()).then_some(SocketAddr::new(ip, port));
+            addresses.map(|ip| ip.and_then(known).map(Self::Address)).collect()
+        };
+        match text.parse() {
+            Ok(one) => Ok(vec![one]),
+            Err(none) => text.rsplit_once(':').and_then(of_port).ok_or(none),
+        }
+    }
+}
+
+/// `file:7100` is a host of that name.
+fn is_path(text: &str) -> bool {
+    !text.is_empty() && text.parse::<u16>().is_err()
 }
 
 /// Everything that the addresses to register come from.
@@ -94,12 +128,14 @@ impl Advertising {
     ) -> Result<Addresses, StartError> {
         let mut found = Vec::new();
         for advertised in advertised {
-            let address = self.look_up(advertised, listens).map_err(|source| {
+            let addresses = self.look_up(advertised, listens).map_err(|source| {
                 StartError::Unresolved { whom, name: advertised.to_string(), source }
             })?;
-            // Names for the inside and the outside may have the same address.
-            if !found.contains(&address) {
-                found.push(address);
+            for address in addresses {
+                // Names for the inside and the outside may have the same address.
+                if !found.contains(&address) {
+                    found.push(address);
+                }
             }
         }
         if found.is_empty() {
@@ -113,16 +149,41 @@ impl Advertising {
         Addresses::new(found).map_err(|source| StartError::Addresses { whom, source })
     }
 
-    /// Finds one address. Of several that a name has, it is the first of the kind that the shard listens on.
-    fn look_up(&self, advertised: &Advertised, listens: SocketAddr) -> io::Result<SocketAddr> {
-        match advertised {
-            Advertised::Address(address) => Ok(*address),
-            Advertised::Name(name) => choose(&name.to_socket_addrs()?.collect::<Vec<_>>(), listens),
+    /// Finds one address, or those of a file. Of several that a name has, it is the first of the kind that the shard
+    /// listens on.
+    fn look_up(&self, advertised: &Advertised, listens: SocketAddr) -> io::Result<Vec<SocketAddr>> {
+        let one = match advertised {
+            Advertised::Address(address) => *address,
+            Advertised::Name(name) => {
+                choose(&name.to_socket_addrs()?.collect::<Vec<_>>(), listens)?
+            }
             Advertised::Auto(port) => {
                 let ip = address_towards(&self.coordinator)?;
-                Ok(SocketAddr::new(ip, port.unwrap_or(listens.port())))
+                SocketAddr::new(ip, port.unwrap_or(listens.port()))
+            }
+            Advertised::File(path) => return self.look_up_all(path, listens),
+        };
+        Ok(vec![one])
+    }
+
+    fn look_up_all(&self, path: &Path, listens: SocketAddr) -> io::Result<Vec<SocketAddr>> {
+        let text = read_bounded(path)?;
+        let lines = text.lines().map(str::trim);
+        let mut found = Vec::new();
+        for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            match line.parse() {
+                Ok(one @ (Advertised::Address(_) | Advertised::Name(_))) => {
+                    found.extend(self.look_up(&one, listens)?);
+                }
+                _ => {
+                    return Err(io::Error::other(format!("`{line}` in it is no host with a port")));
+                }
             }
         }
+        if found.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "there is no address in it"));
+        }
+        Ok(found)
     }
 }
 
@@ -199,6 +260,55 @@ mod tests {
         let found = ["192.0.2.1:7", "127.0.0.1:7100", "[2001:db8::1]:7", "127.0.0.1:9"];
         assert_eq!(peers.all(), found.map(|text| text.parse::<SocketAddr>().unwrap()));
         assert_eq!(clients.all(), ["127.0.0.1:7101".parse::<SocketAddr>().unwrap()]);
+    }
+
+    #[test]
+    fn several_addresses_of_a_machine_are_one_text_with_one_port() {
+        let several = |text: &str| {
+            let found = Advertised::several(text)?;
+            Ok(found.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        let two = ["192.0.2.7:7100", "[2001:db8::7]:7100"];
+        assert_eq!(several("192.0.2.7,2001:db8::7:7100").unwrap(), two);
+        assert_eq!(several("2001:db8::7:7100").unwrap(), two[1..]);
+        assert_eq!(several("192.0.2.7:7100").unwrap(), two[..1]);
+        for bad in ["192.0.2.7,:7100", "192.0.2.7,a.example:7100", "192.0.2.7,::1:0", "::,::1:7"] {
+            assert_eq!(several(bad), Err(NotAdvertised), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_anew_each_time_and_says_what_is_wrong_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("peers");
+        let text = format!("file:{}", file.display());
+        assert_eq!(text.parse(), Ok(Advertised::File(file.clone())));
+        assert_eq!("file:7100".parse(), Ok(Advertised::Name("file:7100".to_owned())));
+        let advertising = advertising(&["127.0.0.1:7", &text], "");
+        assert!(!advertising.is_fixed());
+        let missing = advertising.resolve().unwrap_err().to_string();
+        assert!(missing.contains("`advertise_peers` is file:"), "{missing}");
+        for (lines, found) in [
+            (
+                "# balancer\n192.0.2.1:7100\n\n[2001:db8::1]:7100\n",
+                "192.0.2.1:7100, [2001:db8::1]:7100",
+            ),
+            ("192.0.2.2:7100", "192.0.2.2:7100"),
+        ] {
+            std::fs::write(&file, lines).unwrap();
+            let (peers, _) = advertising.resolve().unwrap();
+            let shown: Vec<_> = peers.all()[1..].iter().map(ToString::to_string).collect();
+            assert_eq!(shown.join(", "), found);
+        }
+        for (lines, wrong) in [
+            ("\n#\n", "no address in it"),
+            ("192.0.2.1", "`192.0.2.1` in it"),
+            ("auto", "`auto` in it"),
+        ] {
+            std::fs::write(&file, lines).unwrap();
+            let error = advertising.resolve().unwrap_err().to_string();
+            assert!(error.contains(wrong), "{error}");
+        }
     }
 
     #[test]

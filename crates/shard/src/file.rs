@@ -161,9 +161,21 @@ fn advertised(
         let found = format!("a list of {}", texts.len());
         return Err(source.wrong(key, found, "from one to four, or left out"));
     }
-    let expected = "an address or a host, with a port that others can dial, or `auto`";
-    let parse = |text: String| text.parse().map_err(|_| source.wrong(key, text, expected));
-    texts.into_iter().map(parse).collect()
+    let expected = "an address or a host, with a port that others can dial, `auto`, or `file:` with the path of a file that \
+                    has these";
+    let mut all = Vec::new();
+    for text in texts {
+        let several = Advertised::several(&text).map_err(|_| source.wrong(key, &text, expected))?;
+        all.extend(several.into_iter().map(|one| match one {
+            Advertised::File(path) => Advertised::File(source.beside(&path)),
+            other => other,
+        }));
+    }
+    if all.len() > MOST_ADDRESSES {
+        let found = format!("of {} addresses", all.len());
+        return Err(source.wrong(key, found, "from one to four"));
+    }
+    Ok(all)
 }
 
 fn coordinators(

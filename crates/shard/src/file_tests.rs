@@ -79,6 +79,31 @@ fn a_shard_has_up_to_four_addresses_in_the_order_in_which_they_are_tried() {
 }
 
 #[test]
+fn addresses_of_both_kinds_and_of_a_file_beside_the_configuration_are_taken() {
+    let directory = directory();
+    let with = |list: &str| read_text(&directory, &GOOD.replacen("\"192.0.2.1:4402\"", list, 1));
+    let shard = with("[\"10.0.0.7,fd00::7:4402\", \"file:mine.clients\"]").unwrap().shard;
+    let texts: Vec<_> = shard.advertise_clients.iter().map(ToString::to_string).collect();
+    let file = directory.path().join("mine.clients");
+    assert_eq!(texts, ["10.0.0.7:4402", "[fd00::7]:4402", &format!("file:{}", file.display())]);
+    let six = with("[\"10.0.0.1,10.0.0.2,10.0.0.3:1\", \"10.0.0.4,10.0.0.5,10.0.0.6:1\"]");
+    let error = six.unwrap_err().to_string();
+    assert!(error.contains("of 6 addresses"), "{error}");
+}
+
+#[test]
+fn a_collector_of_traces_is_named_by_its_url_and_anything_else_is_refused_in_words() {
+    let directory = directory();
+    let with = |endpoint: &str| {
+        read_text(&directory, &format!("{GOOD}\n[telemetry]\nendpoint = \"{endpoint}\"\n"))
+    };
+    assert!(with("http://127.0.0.1:4318").unwrap().telemetry.is_some());
+    let error = with("https://collector.example").unwrap_err().to_string();
+    assert!(error.contains("http://HOST:PORT") && error.contains("no TLS"), "{error}");
+    assert_eq!(read_text(&directory, GOOD).unwrap().telemetry, None);
+}
+
+#[test]
 fn a_shard_may_have_several_coordinators_with_a_key_each() {
     let directory = directory();
     let start = GOOD.find("[coordinator]").unwrap();
