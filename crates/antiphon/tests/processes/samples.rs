@@ -74,7 +74,7 @@ fn the_coordinator_sample_shows_the_defaults() {
     assert_eq!(config.admin, None);
     let folder = folder_of(true);
     let config = coordinator::ConfigFile::read(&file(&folder, "coordinator.toml")).unwrap();
-    assert!(config.admin.is_some());
+    assert!(config.admin.is_some() && config.telemetry.is_some());
 }
 
 #[test]
