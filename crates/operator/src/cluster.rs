@@ -14,7 +14,7 @@ use antiphon_wire::IdentityKey;
 use ed25519_dalek::SigningKey;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch,
@@ -30,7 +30,7 @@ use crate::found::{self, Found, TOLD_LIST};
 use crate::lists::Signer;
 use crate::objects;
 use crate::observed::{List, Ordinal, Permille};
-use crate::resource::{JoinedCoordinator, MixNetwork, MixNetworkStatus};
+use crate::resource::{ExposureType, JoinedCoordinator, MixNetwork, MixNetworkStatus};
 
 /// Who applies objects.
 pub(crate) const MANAGER: &str = "antiphon-operator";
@@ -104,6 +104,11 @@ impl<'a> Cluster<'a> {
             claims: self.api::<PersistentVolumeClaim>().list(&component("shard")).await?.items,
             ..Found::default()
         };
+        if spec.exposure.kind == ExposureType::LoadBalancer {
+            let labels = "app.kubernetes.io/name=antiphon,app.kubernetes.io/instance";
+            let own = ListParams::default().labels(&format!("{labels}={name}"));
+            found.services = self.api::<Service>().list(&own).await?.items;
+        }
         self.ask(&mut found).await;
         Ok(found)
     }

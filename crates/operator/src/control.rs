@@ -1,6 +1,6 @@
 //! The loop: look at every resource, decide, do it, tell how it stands.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
@@ -21,9 +21,11 @@ use crate::lease::Claim;
 use crate::lists::{ListsError, Signer};
 use crate::look::{self, AGAIN, Look, RESTING, WAITING};
 use crate::objects::{self, Plan};
-use crate::observed::{Coordinators, Observed, Permille, Scaling};
+use crate::observed::{Coordinators, Observed, Ordinal, Permille, Scaling};
 use crate::refusal::{Accepted, Given, Refusal, accept};
-use crate::resource::{Condition, MixNetwork, MixNetworkStatus, OwnCoordinator};
+use crate::resource::{
+    Condition, ExposureType, MixNetwork, MixNetworkSpec, MixNetworkStatus, OwnCoordinator,
+};
 use crate::step::{Replicas, Step};
 
 /// Time that one look at all resources may take: then the process ends, and whoever runs it starts it again.
@@ -300,6 +302,7 @@ impl Control {
             spec: &mix.spec,
             coordinators: &keys.into_values().collect::<Vec<_>>(),
             replicas: replicas.get(),
+            outer: &found.outer(&name, replicas.get().max(mix.spec.shards)),
         };
         let objects = objects::objects(&plan);
         let mut hasher = DefaultHasher::new();
@@ -365,6 +368,7 @@ fn accept_and_see(mix: &MixNetwork, found: &Found) -> Result<(Accepted, Observed
         replicas: found.replicas(),
         pods: found.shard_pods(&name),
         claims: found.claimed(&name),
+        awaited: awaited(&name, spec, found),
         coordinators: own.map(|own| coordinators(&name, own, found)).transpose()?,
         network: found.status.as_ref().map(found::network),
         scaling: spec.autoscale.map(|bounds| Scaling {
@@ -375,6 +379,15 @@ fn accept_and_see(mix: &MixNetwork, found: &Found) -> Result<(Accepted, Observed
         computing: found.computing.clone(),
     };
     Ok((accepted, seen))
+}
+
+/// Shards whose load balancers have no addresses yet, where they have any.
+fn awaited(name: &str, spec: &MixNetworkSpec, found: &Found) -> BTreeSet<Ordinal> {
+    if spec.exposure.kind != ExposureType::LoadBalancer {
+        return BTreeSet::new();
+    }
+    let outer = found.outer(name, spec.shards);
+    outer.into_iter().filter(|(_, outer)| !outer.is_known()).map(|(at, _)| Ordinal(at)).collect()
 }
 
 fn coordinators(name: &str, own: &OwnCoordinator, found: &Found) -> Result<Coordinators, BadKey> {

@@ -67,7 +67,20 @@ pub(crate) fn decide(seen: &Observed) -> Decision {
     }
     let changes = changes(seen);
     let scaled = load::follow(seen, &changes);
-    Decision::step(Step::Apply(replicas(seen))).then(changes).then(scaled)
+    Decision::step(Step::Apply(replicas(seen))).then(awaits(seen)).then(changes).then(scaled)
+}
+
+/// Shards that are not started before others can find them.
+fn awaits(seen: &Observed) -> Decision {
+    let new = |shard: &Ordinal| !seen.pods.contains_key(shard);
+    let awaited: Vec<Ordinal> = seen.awaited.iter().copied().filter(new).collect();
+    if awaited.is_empty() {
+        return Decision::default();
+    }
+    Decision::waits(format!(
+        "waits for the load balancers of {} to have addresses, before these shards start",
+        named(&awaited)
+    ))
 }
 
 fn changes(seen: &Observed) -> Decision {
@@ -129,7 +142,8 @@ fn keys(seen: &Observed) -> Decision {
 
 /// More pods at once; fewer once those that go are drained. How many pods *run* is no reason for anything.
 fn replicas(seen: &Observed) -> Replicas {
-    Drained::beyond_wanted(seen).map_or_else(|| Replicas::at_least(seen), Replicas::lowered)
+    Drained::beyond_wanted(seen)
+        .map_or_else(|| Replicas::at_least(seen), |drained| Replicas::lowered(seen, drained))
 }
 
 /// Pods that do not know of the newest list yet. A node brings a changed file when it likes, within two minutes, and

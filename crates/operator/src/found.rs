@@ -9,10 +9,11 @@ use ed25519_dalek::SigningKey;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{
     ConfigMap, ContainerStatus, PersistentVolumeClaim, Pod, PodCondition, PodStatus, Secret,
+    Service,
 };
 use kube::ResourceExt as _;
 
-use crate::objects;
+use crate::objects::{self, Outer, outer_service};
 use crate::observed::{self, Network, Ordinal, Permille, Standing};
 
 /// Note of a pod: the list that its node was told to bring.
@@ -34,6 +35,8 @@ pub(crate) struct Found {
     pub(crate) pods: Vec<Pod>,
     pub(crate) coordinator_pods: Vec<Pod>,
     pub(crate) claims: Vec<PersistentVolumeClaim>,
+    /// Services, where shards are reached through load balancers.
+    pub(crate) services: Vec<Service>,
     /// What the coordinator answered that leads, and which it is.
     pub(crate) status: Option<Status>,
     pub(crate) leader: Option<Ordinal>,
@@ -94,6 +97,16 @@ impl Found {
         pods_of(&self.coordinator_pods, self.coordinator_set.as_ref(), &objects::coordinator(name))
     }
 
+    /// The addresses of so many shards' load balancers.
+    pub(crate) fn outer(&self, name: &str, shards: u16) -> BTreeMap<u16, Outer> {
+        let of = |shard: u16, whom: &str| {
+            let name = outer_service(name, shard, whom);
+            self.services.iter().find(|each| each.name_any() == name).map_or_else(Vec::new, hosts)
+        };
+        let outer = |shard| Outer { peers: of(shard, "peers"), clients: of(shard, "clients") };
+        (0..shards).map(|shard| (shard, outer(shard))).collect()
+    }
+
     /// Shards that have a claim.
     pub(crate) fn claimed(&self, name: &str) -> BTreeSet<Ordinal> {
         let before = format!("state-{}-", objects::set(name));
@@ -115,6 +128,13 @@ impl Found {
     pub(crate) fn coordinator_replicas(&self) -> Option<u16> {
         replicas(self.coordinator_set.as_ref()?)
     }
+}
+
+/// The addresses of a Service's load balancers, in the order in which they are told.
+fn hosts(service: &Service) -> Vec<String> {
+    let balancers = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+    let told = balancers.and_then(|balancers| balancers.ingress.as_ref()).into_iter().flatten();
+    told.filter_map(|each| each.ip.clone().or_else(|| each.hostname.clone())).collect()
 }
 
 fn replicas(set: &StatefulSet) -> Option<u16> {
@@ -252,6 +272,33 @@ mod tests {
         let unscheduled = serde_json::json!({ "type": "PodScheduled", "status": "False" });
         assert!(failing(serde_json::json!({ "conditions": [unscheduled] })));
         assert!(!failing(container(serde_json::json!({ "running": {} }))));
+    }
+
+    #[test]
+    fn addresses_of_load_balancers_are_those_that_the_cluster_tells_by_number_or_by_name() {
+        let service = |name: &str, told: serde_json::Value| -> Service {
+            let status = serde_json::json!({ "loadBalancer": { "ingress": told } });
+            let service = serde_json::json!({ "metadata": { "name": name }, "status": status });
+            serde_json::from_value(service).unwrap()
+        };
+        let found = Found {
+            services: vec![
+                service(
+                    "mix-shard-0-peers",
+                    serde_json::json!([{ "ip": "192.0.2.1" }, { "ip": "2001:db8::1" }]),
+                ),
+                service("mix-shard-0-clients", serde_json::json!([{ "hostname": "a.example" }])),
+                service("mix-shard-1-peers", serde_json::json!([{ "ip": "192.0.2.9" }])),
+                service("mix-shard-1-clients", serde_json::Value::Null),
+            ],
+            ..Found::default()
+        };
+        let outer = found.outer("mix", 3);
+        assert_eq!(outer[&0].peers, ["192.0.2.1", "2001:db8::1"]);
+        assert_eq!(outer[&0].clients, ["a.example"]);
+        let known: Vec<u16> =
+            outer.iter().filter(|(_, outer)| outer.is_known()).map(|(shard, _)| *shard).collect();
+        assert_eq!(known, [0], "one that has only one of both cannot be found");
     }
 
     #[test]

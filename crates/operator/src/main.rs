@@ -34,7 +34,7 @@ use clap::{Args, Parser, Subcommand};
 use kube::{Client, Config, CustomResourceExt as _};
 
 use crate::control::Control;
-use crate::objects::Plan;
+use crate::objects::{Outer, Plan};
 use crate::resource::{MixNetwork, MixNetworkSpec};
 
 /// How long the API server may take to link, and to answer.
@@ -97,6 +97,12 @@ struct RenderArguments {
     /// The public key of a coordinator that runs here, in the order of their pods
     #[arg(long = "coordinator", value_name = "PUBKEY")]
     coordinators: Vec<IdentityKey>,
+    /// For loadBalancer: the address or name of a load balancer, in the order of the shards, for other shards
+    #[arg(long = "peers", value_name = "HOST")]
+    peers: Vec<String>,
+    /// For loadBalancer: the same for clients
+    #[arg(long = "clients", value_name = "HOST")]
+    clients: Vec<String>,
 }
 
 fn filter(text: &str) -> Result<LogFilter, String> {
@@ -160,8 +166,14 @@ fn render(arguments: &RenderArguments) -> Result<(), Box<dyn Error>> {
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;
     let spec: MixNetworkSpec = serde_json::from_str(&text)?;
-    let RenderArguments { name, coordinators } = arguments;
-    print(&objects::objects(&Plan { name, spec: &spec, coordinators, replicas: spec.shards }))
+    let RenderArguments { name, coordinators, peers, clients } = arguments;
+    let both = peers.iter().zip(clients).map(|(peers, clients)| Outer {
+        peers: vec![peers.clone()],
+        clients: vec![clients.clone()],
+    });
+    let outer = (0..).zip(both).collect();
+    let plan = Plan { name, spec: &spec, coordinators, replicas: spec.shards, outer: &outer };
+    print(&objects::objects(&plan))
 }
 
 fn print(value: &impl serde::Serialize) -> Result<(), Box<dyn Error>> {

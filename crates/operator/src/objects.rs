@@ -2,17 +2,21 @@
 
 mod coordinator;
 mod grace;
+mod outer;
 mod pod;
 mod policies;
 mod services;
 mod shards;
 
+use std::collections::BTreeMap;
+
 use antiphon_wire::IdentityKey;
 use serde_json::{Value, json};
 
 pub(crate) use grace::MOST_LAYERS;
+pub(crate) use outer::{Outer, outer_service};
 
-use crate::resource::{Exposure, ExposureType, MixNetworkSpec};
+use crate::resource::{Exposure, ExposureType, Family, MixNetworkSpec};
 
 /// What the objects are made of.
 #[derive(Clone, Debug)]
@@ -25,6 +29,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) coordinators: &'a [IdentityKey],
     /// The number of pods.
     pub(crate) replicas: u16,
+    /// The addresses of shards' load balancers, as far as they have any.
+    pub(crate) outer: &'a BTreeMap<u16, Outer>,
 }
 
 /// Names of objects that are not made from a template.
@@ -103,6 +109,32 @@ impl Plan<'_> {
 
     fn has_host_ports(&self) -> bool {
         self.exposure().kind == ExposureType::HostPort
+    }
+
+    /// `true` if pods have Services of their own, for dials from outside.
+    fn has_outer_services(&self) -> bool {
+        matches!(self.exposure().kind, ExposureType::NodePort | ExposureType::LoadBalancer)
+    }
+
+    /// Every address of a machine, as configurations write it: for IPv6, which takes IPv4 in as well.
+    fn any(&self) -> &'static str {
+        if self.exposure().family == Family::Ipv4 { "0.0.0.0" } else { "[::]" }
+    }
+
+    /// A variable's address or addresses, as configurations write them before a port.
+    fn own(&self, variable: &str) -> String {
+        match self.exposure().family {
+            Family::Ipv4 => format!("${{{variable}}}"),
+            Family::Ipv6 => format!("[${{{variable}}}]"),
+            Family::Dual => format!("${{{variable}S}}"),
+        }
+    }
+
+    /// The last section of every configuration.
+    fn telemetry(&self) -> String {
+        self.spec.telemetry.as_ref().map_or_else(String::new, |telemetry| {
+            format!("\n[telemetry]\nendpoint = \"{}\"\n", telemetry.endpoint)
+        })
     }
 
     /// The coordinators as shards know them.

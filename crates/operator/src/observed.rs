@@ -30,6 +30,8 @@ pub(crate) struct Observed {
     pub(crate) pods: BTreeMap<Ordinal, Pod>,
     /// Shards that have a claim.
     pub(crate) claims: BTreeSet<Ordinal>,
+    /// Shards asked for that nobody outside could find yet: their load balancers have no addresses.
+    pub(crate) awaited: BTreeSet<Ordinal>,
     /// The coordinators; `None` if they run elsewhere.
     pub(crate) coordinators: Option<Coordinators>,
     /// The view of the coordinator that leads; `None` if it cannot be asked, or none leads.

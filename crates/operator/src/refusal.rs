@@ -209,7 +209,8 @@ fn check_size(spec: &MixNetworkSpec, network: &NetworkFile) -> Result<(), Refusa
 }
 
 fn check_ports(spec: &MixNetworkSpec) -> Result<(), Refusal> {
-    let Exposure { kind, peers, clients, coordinator_shards, coordinator_clients } = spec.exposure;
+    let Exposure { kind, peers, clients, coordinator_shards, coordinator_clients, .. } =
+        spec.exposure;
     if kind != ExposureType::NodePort {
         return Ok(());
     }

@@ -4,8 +4,8 @@ mod spec;
 mod status;
 
 pub(crate) use spec::{
-    Autoscale, Coordinator, Exposure, ExposureType, JoinedCoordinator, MixNetwork, MixNetworkSpec,
-    OwnCoordinator, Requirements, Resources, State,
+    Autoscale, Coordinator, Exposure, ExposureType, Family, JoinedCoordinator, MixNetwork,
+    MixNetworkSpec, OwnCoordinator, Requirements, Resources, State,
 };
 pub(crate) use status::{Condition, ListTold, MixNetworkStatus, ShardTold};
 

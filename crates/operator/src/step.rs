@@ -46,17 +46,24 @@ impl Replicas {
         let listed: BTreeSet<&IdentityKey> = lists.flat_map(|list| &list.shards).collect();
         let mut named = seen.keys.iter().rev().filter(|(_, key)| listed.contains(key));
         let named = named.next().map_or(0, |(shard, _)| shard.0 + 1);
-        Self(seen.replicas.unwrap_or(0).max(seen.wanted).max(named))
+        Self(seen.replicas.unwrap_or(0).max(startable(seen, seen.wanted.max(named))))
     }
 
     /// As many as asked for, after all others are drained.
-    pub(crate) const fn lowered(drained: Drained) -> Self {
-        Self(drained.0)
+    pub(crate) fn lowered(seen: &Observed, drained: Drained) -> Self {
+        Self(startable(seen, drained.0))
     }
 
     pub(crate) const fn get(self) -> u16 {
         self.0
     }
+}
+
+/// So many pods, without new ones whose load balancers have no addresses: a shard has to know where it is reached when it
+/// starts. One that runs goes on where it was last reached.
+fn startable(seen: &Observed, pods: u16) -> u16 {
+    let first = seen.awaited.first().map_or(u16::MAX, |shard| shard.0);
+    pods.min(first.max(seen.replicas.unwrap_or(0)))
 }
 
 /// Proof that no shard above so many is in an epoch any more, or ever will be.

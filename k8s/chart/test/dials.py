@@ -50,10 +50,16 @@ def needed(objects):
         dials.add((COORDINATOR, "ingress", "TCP", port_of(toml["coordinator.toml"], "show"), controllers))
     if inside and "mix-shard" in sets:
         dials.add((SHARD, "egress", "UDP", 7000, COORDINATOR))
-    shards = [text for name, text in toml.items() if name.startswith("mix-shard-")]
+    shards = [text for name, text in toml.items() if name.startswith("mix-shard-") and name.endswith(".toml")]
     dials |= {(SHARD, "egress", "TCP", port_of(text, "advertise_peers"), "anybody") for text in shards}
     dials |= {(SHARD, "egress", "UDP", int(port), COORDINATOR if inside else "anybody")
               for text in shards for port in re.findall(r'^address = ".*:(\d+)"', text, re.M)}
+    # Whoever is told of rounds, and the servers of names, for all that tell.
+    for name, text in toml.items():
+        pods = COORDINATOR if name == "coordinator.toml" else SHARD
+        for port in re.findall(r'^endpoint = "http://.*:(\d+)"', text, re.M):
+            dials |= {(pods, "egress", "TCP", int(port), "anybody")}
+            dials |= {(pods, "egress", protocol, 53, "anybody") for protocol in ("TCP", "UDP")}
     if any(each["kind"] == "ServiceMonitor" for each in objects):
         # The set of values with a Prometheus, and with ports of other operators.
         prometheus = str({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}})
@@ -64,4 +70,4 @@ def needed(objects):
 
 def port_of(toml, key):
     [line] = [line for line in toml.splitlines() if line.startswith(key + " ")]
-    return int(line.rstrip('"').rsplit(":", 1)[1])
+    return int(re.search(r':(\d+)"', line)[1])

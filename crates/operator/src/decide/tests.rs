@@ -129,6 +129,33 @@ fn a_pod_that_died_is_no_reason_for_fewer_pods() {
 }
 
 #[test]
+fn a_shard_starts_when_its_load_balancers_have_addresses_and_one_that_runs_never_waits_for_them() {
+    let pods = |seen: &Observed| match decide(seen).steps.as_slice() {
+        [Step::Apply(replicas), ..] => replicas.get(),
+        other => panic!("{other:?}"),
+    };
+    let mut seen = settled(3);
+    let new = [Ordinal(3), Ordinal(4)];
+    for shard in new {
+        let key = ed25519_dalek::SigningKey::from_bytes(&[200 + shard.0 as u8; 32]);
+        seen.keys.insert(shard, antiphon_wire::IdentityKey::of(&key));
+    }
+    (seen.wanted, seen.awaited) = (5, new.into());
+    assert_eq!(pods(&seen), 3);
+    let waits = decide(&seen).waits.unwrap();
+    assert!(waits.contains("load balancers of shards 3 and 4 to have addresses"), "{waits}");
+    seen.awaited = [Ordinal(4)].into();
+    assert_eq!(pods(&seen), 4);
+    seen.awaited = BTreeSet::new();
+    assert_eq!(pods(&seen), 5);
+    // A cloud that forgets an address stops nobody.
+    let mut seen = settled(3);
+    seen.awaited = [Ordinal(0)].into();
+    assert_eq!(pods(&seen), 3);
+    assert_eq!(decide(&seen).waits, None);
+}
+
+#[test]
 fn a_pod_that_somebody_adds_to_the_set_is_taken_away_again() {
     let mut seen = settled(3);
     let idle = Pod { running: false, ready: false, ..seen.pods[&Ordinal(2)] };

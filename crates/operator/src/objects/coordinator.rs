@@ -12,7 +12,7 @@ use crate::resource::OwnCoordinator;
 /// All objects of the coordinators. Long, as it is one list of them.
 pub(super) fn objects(plan: &Plan<'_>, own: &OwnCoordinator) -> Vec<Value> {
     let name = plan.coordinator_set();
-    let text = configuration(own);
+    let text = configuration(plan, own);
     let config = json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -56,9 +56,9 @@ pub(super) fn objects(plan: &Plan<'_>, own: &OwnCoordinator) -> Vec<Value> {
     objects
 }
 
-fn configuration(own: &OwnCoordinator) -> String {
+fn configuration(plan: &Plan<'_>, own: &OwnCoordinator) -> String {
     let mut text = include_str!("../../../../k8s/chart/antiphon/files/coordinator.toml")
-        .replace("@any@", "0.0.0.0")
+        .replace("@any@", plan.any())
         .replace("@replicas@", &own.replicas.to_string());
     for (section, settings) in own.sections() {
         // Writing to a text does not fail.
@@ -67,5 +67,5 @@ fn configuration(own: &OwnCoordinator) -> String {
             let _ = writeln!(text, "{name} = {value}");
         }
     }
-    text
+    text + &plan.telemetry()
 }

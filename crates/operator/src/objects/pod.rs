@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value, json};
 
 use super::{Plan, selector};
-use crate::resource::{Resources, State};
+use crate::resource::{Family, Resources, State};
 
 /// What the chart's pods have as well: ports, probes, mounts, and what every pod is forbidden.
 static PODS: LazyLock<Value> = LazyLock::new(|| {
@@ -31,6 +31,15 @@ pub(super) fn container(plan: &Plan<'_>, component: &str, resources: &Resources)
     if let (Some(all), Some(own)) = (args.as_array_mut(), own["args"].as_array()) {
         all.extend(own.iter().cloned());
     }
+    let mut env = own["env"].clone();
+    for (asked, more) in [
+        (plan.exposure().family == Family::Dual, "envOfBothFamilies"),
+        (plan.spec.telemetry.is_some(), "envToTell"),
+    ] {
+        if let (true, Some(env), Some(more)) = (asked, env.as_array_mut(), own[more].as_array()) {
+            env.extend(more.iter().cloned());
+        }
+    }
     let on_node = own["onNode"].as_array().filter(|_| plan.has_host_ports());
     let ports = own["ports"].as_array().into_iter().flatten().map(|port| {
         let mut port = port.clone();
@@ -44,7 +53,7 @@ pub(super) fn container(plan: &Plan<'_>, component: &str, resources: &Resources)
         "image": plan.spec.image,
         "imagePullPolicy": plan.spec.image_pull_policy,
         "args": args,
-        "env": own["env"],
+        "env": env,
         "ports": ports.collect::<Vec<_>>(),
         "volumeMounts": own["volumeMounts"],
         "resources": {

@@ -35,7 +35,8 @@ fn of_shards(plan: &Plan<'_>) -> Value {
             json!([{ "podSelector": { "matchLabels": selector(plan.name, "coordinator") } }]);
     }
     let inner = json!([{ "port": 7100, "protocol": "TCP" }, { "port": 7101, "protocol": "UDP" }]);
-    let names = json!([{ "port": 53, "protocol": "UDP" }, { "port": 53, "protocol": "TCP" }]);
+    let mut egress = vec![json!({ "ports": peers }), coordinator, names()];
+    egress.extend(collector(plan));
     json!({
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -45,23 +46,38 @@ fn of_shards(plan: &Plan<'_>) -> Value {
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [{ "ports": inner }, looked_after(plan)],
             // Other shards, wherever the epoch's document says that they are.
-            "egress": [{ "ports": peers }, coordinator, { "ports": names }],
+            "egress": egress,
         },
     })
 }
 
+/// The servers of names.
+fn names() -> Value {
+    json!({ "ports": [{ "port": 53, "protocol": "UDP" }, { "port": 53, "protocol": "TCP" }] })
+}
+
+/// The collector of traces, wherever it is.
+fn collector(plan: &Plan<'_>) -> Option<Value> {
+    let port = plan.spec.telemetry.as_ref()?.port()?;
+    Some(json!({ "ports": [{ "port": port, "protocol": "TCP" }] }))
+}
+
 fn of_coordinator(plan: &Plan<'_>) -> Value {
     let inner = json!([{ "port": 7000, "protocol": "UDP" }, { "port": 7001, "protocol": "UDP" }]);
+    let mut spec = json!({
+        "podSelector": { "matchLabels": selector(plan.name, "coordinator") },
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [{ "ports": inner }, looked_after(plan), seen()],
+    });
+    // It dials nobody else. A list without entries would be applied anew each time: the cluster keeps none.
+    if let Some(collector) = collector(plan) {
+        spec["egress"] = json!([collector, names()]);
+    }
     json!({
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": plan.metadata(&plan.coordinator_set()),
-        "spec": {
-            "podSelector": { "matchLabels": selector(plan.name, "coordinator") },
-            // It dials nobody. A list without entries would be applied anew each time: the cluster keeps none.
-            "policyTypes": ["Ingress", "Egress"],
-            "ingress": [{ "ports": inner }, looked_after(plan), seen()],
-        },
+        "spec": spec,
     })
 }
 

@@ -18,6 +18,11 @@ fn configurations(plan: &Plan<'_>) -> Value {
     let mut data = Map::new();
     for at in plan.ordinals() {
         data.insert(format!("{}-{at}.toml", plan.set()), json!(configuration(plan, at)));
+        // A running shard reads them again and again.
+        let known = plan.outer.get(&at).filter(|outer| outer.is_known());
+        for (whom, addresses) in known.iter().flat_map(|outer| outer.files()) {
+            data.insert(format!("{}-{at}.{whom}", plan.set()), json!(addresses));
+        }
     }
     json!({
         "apiVersion": "v1",
@@ -28,22 +33,45 @@ fn configurations(plan: &Plan<'_>) -> Value {
 }
 
 fn configuration(plan: &Plan<'_>, at: u16) -> String {
-    let exposure = plan.exposure();
-    let (ip, peers, clients) = match exposure.kind {
-        ExposureType::Cluster => ("${POD_IP}", 7100, 7101),
-        ExposureType::HostPort => ("${HOST_IP}", 7100, 7101),
-        ExposureType::NodePort => ("${HOST_IP}", exposure.peers + at, exposure.clients + at),
-    };
+    let [peers, clients] = advertised(plan, at);
     let section = |KnownCoordinator { address, identity }: KnownCoordinator| {
         format!("[[coordinator]]\naddress = \"{address}\"\nidentity = \"{identity}\"\n")
     };
     let coordinators: Vec<String> = plan.coordinators().into_iter().map(section).collect();
     include_str!("../../../../k8s/chart/antiphon/files/shard.toml")
-        .replace("@any@", "0.0.0.0")
-        .replace("@peers@", &format!("{ip}:{peers}"))
-        .replace("@clients@", &format!("{ip}:{clients}"))
+        .replace("@any@", plan.any())
+        .replace("@peers@", &peers.to_string())
+        .replace("@clients@", &clients.to_string())
         .replace("@operator@", &plan.spec.operator)
         .replace("@coordinators@", &coordinators.join("\n"))
+        + &plan.telemetry()
+}
+
+/// Where others dial the shard, as TOML: other shards, and clients. Those of the same cluster need no load balancer.
+fn advertised(plan: &Plan<'_>, at: u16) -> [Value; 2] {
+    let exposure = plan.exposure();
+    let by = |variable: &str, peers: u16, clients: u16| {
+        let ip = plan.own(variable);
+        [json!(format!("{ip}:{peers}")), json!(format!("{ip}:{clients}"))]
+    };
+    match exposure.kind {
+        ExposureType::Cluster => by("POD_IP", 7100, 7101),
+        ExposureType::HostPort => by("HOST_IP", 7100, 7101),
+        ExposureType::NodePort => by("HOST_IP", exposure.peers + at, exposure.clients + at),
+        ExposureType::LoadBalancer => {
+            let file = |whom: &str| format!("file:{}-{at}.{whom}", plan.set());
+            let inside = format!("{}:7100", plan.own("POD_IP"));
+            [json!([inside, file("peers")]), json!(file("clients"))]
+        }
+    }
+}
+
+/// Shards read their configurations when they start: another collector takes other pods.
+fn annotations(plan: &Plan<'_>) -> Value {
+    plan.spec.telemetry.as_ref().map_or_else(
+        || json!({}),
+        |telemetry| json!({ "antiphon.dev/telemetry": telemetry.endpoint }),
+    )
 }
 
 fn set(plan: &Plan<'_>) -> Value {
@@ -59,7 +87,7 @@ fn set(plan: &Plan<'_>) -> Value {
             // Pods are deleted one at a time by the controller, which knows when all others are in an epoch.
             "updateStrategy": { "type": "OnDelete" },
             "selector": { "matchLabels": selector(plan.name, "shard") },
-            "template": template(plan, "shard", &json!({}), pod(plan)),
+            "template": template(plan, "shard", &annotations(plan), pod(plan)),
             "volumeClaimTemplates": [claim(plan, "shard")],
         },
     })

@@ -14,13 +14,23 @@ struct Golden {
     name: String,
     coordinators: Vec<String>,
     specification: MixNetworkSpec,
+    /// Load balancers, in the order of the shards.
+    #[serde(default)]
+    peers: Vec<String>,
+    #[serde(default)]
+    clients: Vec<String>,
     objects: Vec<Value>,
 }
 
 impl Golden {
     fn made_now(&self) -> Vec<Value> {
         let coordinators = self.coordinators.iter().map(|key| key.parse().unwrap());
+        let outer = self.peers.iter().zip(&self.clients).map(|(peers, clients)| Outer {
+            peers: vec![peers.clone()],
+            clients: vec![clients.clone()],
+        });
         objects(&Plan {
+            outer: &(0..).zip(outer).collect(),
             name: &self.name,
             spec: &self.specification,
             coordinators: &coordinators.collect::<Vec<IdentityKey>>(),

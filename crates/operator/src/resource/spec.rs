@@ -1,5 +1,7 @@
 //! What an operator asks for.
 
+use std::collections::BTreeMap;
+
 use antiphon_coordinator_core::CoordinatorConfig;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -77,6 +79,9 @@ pub(crate) struct MixNetworkSpec {
     /// What the network file has to promise: nothing is started for less.
     #[serde(default)]
     pub(crate) requires: Requirements,
+    /// A collector that is told of every round, as OpenTelemetry traces; nobody is told without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) telemetry: Option<Telemetry>,
     /// What is logged: a level, or levels by module.
     #[serde(default = "info")]
     pub(crate) log: String,
@@ -297,6 +302,15 @@ pub(crate) struct Exposure {
     /// Whose addresses others dial.
     #[serde(rename = "type")]
     pub(crate) kind: ExposureType,
+    /// The kinds of addresses that pods and nodes have.
+    #[serde(skip_serializing_if = "Family::is_usual")]
+    pub(crate) family: Family,
+    /// Annotations of the outer Services: clouds go by them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) annotations: BTreeMap<String, String>,
+    /// For loadBalancer: the class of the load balancers; the cluster's usual one without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) load_balancer_class: Option<String>,
     /// For nodePort: shard n has this port and n for other shards.
     #[schemars(range(min = 30000, max = 32767))]
     pub(crate) peers: u16,
@@ -315,6 +329,9 @@ impl Default for Exposure {
     fn default() -> Self {
         Self {
             kind: ExposureType::Cluster,
+            family: Family::Ipv4,
+            annotations: BTreeMap::new(),
+            load_balancer_class: None,
             peers: 30100,
             clients: 30400,
             coordinator_shards: 30700,
@@ -333,6 +350,47 @@ pub(crate) enum ExposureType {
     HostPort,
     /// The nodes', with ports of their own.
     NodePort,
+    /// Those of load balancers, one for each pod and protocol. A shard is started when its own have addresses; where those
+    /// change, an epoch with the new ones takes over.
+    LoadBalancer,
+}
+
+/// Kinds of addresses.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// IPv4 alone.
+    #[default]
+    #[serde(rename = "IPv4")]
+    Ipv4,
+    /// IPv6 alone.
+    #[serde(rename = "IPv6")]
+    Ipv6,
+    /// Both: shards have an address of each.
+    #[serde(rename = "dual")]
+    Dual,
+}
+
+impl Family {
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A collector of traces.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Telemetry {
+    /// Its address for OTLP over HTTP, `http://HOST:PORT`: one on the pod's own node is `http://${HOST_IP}:4318`. There is no
+    /// TLS.
+    #[schemars(regex(pattern = r"^http://[^/\s]+:[0-9]+/?$"))]
+    pub(crate) endpoint: String,
+}
+
+impl Telemetry {
+    /// The collector's port.
+    pub(crate) fn port(&self) -> Option<u16> {
+        self.endpoint.trim_end_matches('/').rsplit_once(':')?.1.parse().ok()
+    }
 }
 
 /// Who may dial and be dialled.

@@ -50,7 +50,10 @@ name: {{ .component }}
 image: {{ include "antiphon.image" .root | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 args: {{ concat (list "--log" .root.Values.log) $own.args | toJson }}
-env: {{- toYaml $own.env | nindent 2 }}
+{{- $env := $own.env -}}
+{{- if eq .root.Values.exposure.family "dual" -}}{{- $env = concat $env (default list $own.envOfBothFamilies) -}}{{- end -}}
+{{- if .root.Values.telemetry.endpoint -}}{{- $env = concat $env (default list $own.envToTell) -}}{{- end }}
+env: {{- toYaml $env | nindent 2 }}
 ports:
 {{- range $own.ports }}
   - {{ ternary (merge (dict "hostPort" .containerPort) .) . (and $host (has .name $own.onNode)) | toJson }}
@@ -62,26 +65,49 @@ volumeMounts: {{- toYaml $own.volumeMounts | nindent 2 }}
 
 {{- /* Every address of this machine, and a variable's address with a port, as configurations write them. */ -}}
 {{- define "antiphon.any" -}}
-{{ if eq .Values.exposure.family "IPv6" }}[::]{{ else }}0.0.0.0{{ end }}
+{{ if eq .Values.exposure.family "IPv4" }}0.0.0.0{{ else }}[::]{{ end }}
 {{- end }}
 
 {{- define "antiphon.own" -}}
-{{- $ip := ternary "POD_IP" "HOST_IP" (eq .root.Values.exposure.type "cluster") -}}
-{{ if eq .root.Values.exposure.family "IPv6" }}[${{ "{" }}{{ $ip }}}]{{ else }}${{ "{" }}{{ $ip }}}{{ end }}
+{{- $exposure := .root.Values.exposure -}}
+{{- $ip := ternary "POD_IP" "HOST_IP" (has $exposure.type (list "cluster" "loadBalancer")) -}}
+{{- if eq $exposure.family "dual" }}{{ $ip = printf "%sS" $ip }}{{ end -}}
+{{ if eq $exposure.family "IPv6" }}[${{ "{" }}{{ $ip }}}]{{ else }}${{ "{" }}{{ $ip }}}{{ end }}
 {{- end }}
 
-{{- /* host:port under which others find what .kind names at the shard .at. */ -}}
+{{- /* Where others find what .kind names at the shard .at, as TOML. Other shards of the cluster need no load balancer. */ -}}
 {{- define "antiphon.advertised" -}}
 {{- $exposure := .root.Values.exposure -}}
 {{- $port := ternary 7100 7101 (eq .kind "peers") -}}
+{{- $own := include "antiphon.own" . -}}
 {{- if eq $exposure.type "loadBalancer" -}}
-{{- $host := index $exposure.loadBalancers .kind .at -}}
-{{ if contains ":" $host }}[{{ $host }}]{{ else }}{{ $host }}{{ end }}:{{ $port }}
+{{- $file := printf "file:%s-shard-%d.%s" .root.Release.Name (int .at) .kind -}}
+{{ if eq .kind "peers" }}{{ list (printf "%s:7100" $own) $file | toJson }}{{ else }}{{ toJson $file }}{{ end }}
 {{- else if eq $exposure.type "nodePort" -}}
-{{ include "antiphon.own" . }}:{{ add (index $exposure.nodePorts .kind) .at }}
+{{ printf "%s:%d" $own (add (index $exposure.nodePorts .kind) .at) | toJson }}
 {{- else -}}
-{{ include "antiphon.own" . }}:{{ $port }}
+{{ printf "%s:%d" $own $port | toJson }}
 {{- end -}}
+{{- end }}
+
+{{- /* The load balancer of .kind of the shard .at, as its file has it. */ -}}
+{{- define "antiphon.balancer" -}}
+{{- $host := index .root.Values.exposure.loadBalancers .kind .at -}}
+{{ if contains ":" $host }}[{{ $host }}]{{ else }}{{ $host }}{{ end }}:{{ ternary 7100 7101 (eq .kind "peers") }}
+{{- end }}
+
+{{- /* The last section of every configuration. */ -}}
+{{- define "antiphon.telemetry" -}}
+{{- with .Values.telemetry.endpoint }}
+
+[telemetry]
+endpoint = {{ toJson . }}
+{{- end }}
+{{- end }}
+
+{{- /* The collector's port, for a network policy. */ -}}
+{{- define "antiphon.collectorPort" -}}
+{{ .Values.telemetry.endpoint | trimSuffix "/" | splitList ":" | last }}
 {{- end }}
 
 {{- /* Whether all addresses are known that shards have to be told: "true" or nothing. */ -}}
@@ -169,6 +195,7 @@ affinity:
 {{- include "antiphon.toml" . }}
 {{- end }}
 {{- end }}
+{{- include "antiphon.telemetry" . }}
 {{- end }}
 
 {{- /* The configuration of the shard .at. */ -}}
@@ -190,4 +217,5 @@ affinity:
 [limits]
 {{- include "antiphon.toml" . }}
 {{- end }}
+{{- include "antiphon.telemetry" $root }}
 {{- end }}

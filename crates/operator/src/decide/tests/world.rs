@@ -204,6 +204,7 @@ impl World {
             (*shard, seen)
         };
         Observed {
+            awaited: BTreeSet::new(),
             wanted: self.wanted,
             paused: self.paused,
             deleted: false,
