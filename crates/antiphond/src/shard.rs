@@ -8,8 +8,8 @@ use antiphon_process::descriptors;
 use antiphon_process::logging::LogLevel;
 use antiphon_process::metrics::Program;
 use antiphon_process::signals::stop_requested;
-use antiphon_process::telemetry::{self, Teller};
-use antiphon_shard::{ConfigFile, ShardServer};
+use antiphon_process::telemetry::{self, TelemetrySection, Teller};
+use antiphon_shard::{ConfigFile, ShardServer, ShardServerConfig};
 use antiphon_wire::IdentityKey;
 use clap::Args;
 use tokio::runtime::Runtime;
@@ -63,11 +63,7 @@ async fn serve(
         }
         None => None,
     };
-    if let Some(section) = config.telemetry {
-        let identity = IdentityKey::of(&config.shard.identity);
-        let network = config.shard.network.id();
-        telemetry::install(section, Teller { program: Program::Shard, network, identity });
-    }
+    tell_rounds(config.telemetry, &config.shard);
     let mut lists = OperatorLists::watch(config.operator_list)?;
     let mut server = ShardServer::start(config.shard)
         .map_err(|source| ServeError::ShardStart { config: arguments.config.clone(), source })?;
@@ -93,4 +89,11 @@ async fn serve(
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Has a collector told of the shard's rounds, if one is named.
+fn tell_rounds(collector: Option<TelemetrySection>, shard: &ShardServerConfig) {
+    let Some(section) = collector else { return };
+    let (network, identity) = (shard.network.id(), IdentityKey::of(&shard.identity));
+    telemetry::install(section, Teller { program: Program::Shard, network, identity });
 }
