@@ -21,8 +21,7 @@ const MOST_PRINTS: usize = 1 << 25;
 /// Time for statements, openings and lists after a round's tables have expired, in milliseconds.
 pub const HEARING_MS: u64 = 20_000;
 
-/// Whoever judges: the coordinator, which is believed by nobody for it. All that it goes by is signed, and goes through its
-/// hands to all.
+/// Whoever judges: the coordinator, which is believed by nobody for it. All that it goes by is signed, and can be shown.
 #[derive(Debug, Default)]
 pub struct Court {
     rounds: BTreeMap<(Epoch, Round), Case>,
@@ -85,7 +84,8 @@ impl Court {
         }
     }
 
-    /// A shard says something. Returns `true` if it is to be told to all others.
+    /// A shard says something. Returns `true` if it is to be told to all shards: asks, which they keep a beat for, and openings,
+    /// for which they show lists. Statements and lists are of use here alone.
     ///
     /// # Errors
     /// If it is refused: it is signed by nobody, by another, of no round that is judged, or too much.
@@ -100,11 +100,12 @@ impl Court {
                     return Err(Refusal::Other);
                 }
                 // Two of one shard contradict each other.
-                case.evidence.add_statement(statement).inspect_err(|refusal| {
+                let taken = case.evidence.add_statement(statement).inspect_err(|refusal| {
                     if let Refusal::Twice(shard) = refusal {
                         self.marks.add([case.members[shard.position()]].into());
                     }
-                })
+                });
+                taken.map(|()| false)
             }
             CanaryMessage::Opening(opening) => case.take_opening(shard, opening).map(|()| true),
             CanaryMessage::List(list) => case.take_list(shard, list).map(|()| false),
@@ -193,8 +194,8 @@ impl Case {
         Ok(true)
     }
 
-    /// An opening counts once all statements are there, or the tables have expired; a maker's clock says which. Of a beat
-    /// that nobody asked for there are no lists.
+    /// An opening counts once the tables have expired, which a maker's clock says. Of a beat that nobody asked for there
+    /// are no lists.
     fn take_opening(
         &mut self,
         shard: ShardIndex,

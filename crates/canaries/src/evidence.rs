@@ -75,11 +75,11 @@ impl Evidence {
         Self { facts, identities, statements: BTreeMap::new(), lists: BTreeMap::new() }
     }
 
-    /// Takes in a shard's statement. Returns `true` if it is news.
+    /// Takes in a shard's statement.
     ///
     /// # Errors
     /// If it is refused. [`Refusal::Twice`] is a contradiction that the shard has signed.
-    pub fn add_statement(&mut self, signed: &Signed<Statement>) -> Result<bool, Refusal> {
+    pub fn add_statement(&mut self, signed: &Signed<Statement>) -> Result<(), Refusal> {
         let Statement { epoch, round, shard, ref beats } = *signed.claimed();
         let signer = self.identities.get(shard.position()).ok_or(Refusal::Other)?;
         let legs = |told: &Told| {
@@ -95,16 +95,11 @@ impl Evidence {
         match self.statements.get(&shard) {
             None => {
                 self.statements.insert(shard, statement.clone());
-                Ok(true)
+                Ok(())
             }
-            Some(known) if known == statement => Ok(false),
+            Some(known) if known == statement => Ok(()),
             Some(_) => Err(Refusal::Twice(shard)),
         }
-    }
-
-    /// Returns `true` once all shards have made their statements: their tables are erased.
-    pub fn is_complete(&self) -> bool {
-        self.statements.len() == self.facts.shards
     }
 
     /// Takes in a list that a statement names.

@@ -7,7 +7,7 @@ use crate::leg::List;
 use crate::opening::Opening;
 use crate::statement::Statement;
 
-/// A message about canaries, from a shard to all others.
+/// A message about canaries: asks and openings for all shards, statements and lists for whoever judges.
 #[derive(Clone, Debug)]
 pub enum CanaryMessage {
     /// A beat is to be kept.

@@ -29,7 +29,7 @@ pub struct Watch {
     asked: BTreeMap<ShardIndex, u64>,
     /// Set while the tables are there: nothing is stated, shown or opened before they are erased.
     is_running: bool,
-    /// The statements of all shards.
+    /// It says by which legs an opening's cells went. Whoever judges has what shards state of them.
     evidence: Evidence,
 }
 
@@ -92,34 +92,25 @@ impl Watch {
         self.record.forget_before(beat);
     }
 
-    /// The round's tables are erased here. Returns what to tell all others: the shard's statement, if anybody asked for a
-    /// beat, and its openings, if it is the last to erase them.
-    pub fn erased(&mut self, key: &SigningKey) -> Vec<CanaryMessage> {
+    /// The round's tables are erased here. Returns the shard's statement, for whoever judges, if anybody asked for a beat.
+    pub fn erased(&mut self, key: &SigningKey) -> Option<CanaryMessage> {
         self.is_running = false;
-        let Some(statement) = self.record.statement() else { return Vec::new() };
-        let statement = Signed::new(statement, key);
-        // It is among those without which nothing is opened.
-        let taken = self.evidence.add_statement(&statement);
-        debug_assert!(taken.is_ok(), "a shard's own statement is of its round: {taken:?}");
-        let opened = if self.evidence.is_complete() { self.open(key) } else { Vec::new() };
-        [vec![CanaryMessage::Statement(statement)], opened].concat()
+        self.record.statement().map(|told| CanaryMessage::Statement(Signed::new(told, key)))
     }
 
     /// Another shard says something. What is not signed by it, not of this round, or out of turn is nothing. Returns what to
-    /// tell all others.
-    pub fn hear(&mut self, message: &CanaryMessage, key: &SigningKey) -> Vec<CanaryMessage> {
+    /// tell whoever judges.
+    pub fn hear(&mut self, message: &CanaryMessage) -> Vec<CanaryMessage> {
         match message {
             CanaryMessage::Ask(ask) => {
                 self.keep(ask);
                 Vec::new()
             }
-            CanaryMessage::Statement(statement) => {
-                let news = self.evidence.add_statement(statement) == Ok(true);
-                if news && self.evidence.is_complete() { self.open(key) } else { Vec::new() }
-            }
             CanaryMessage::Opening(opening) if !self.is_running => self.show(opening),
-            // Whoever judges looks at lists; and what is opened too early is for nothing.
-            CanaryMessage::Opening(_) | CanaryMessage::List(_) => Vec::new(),
+            // Whoever judges looks at statements and lists; and what is opened too early is for nothing.
+            CanaryMessage::Opening(_) | CanaryMessage::Statement(_) | CanaryMessage::List(_) => {
+                Vec::new()
+            }
         }
     }
 

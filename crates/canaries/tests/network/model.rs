@@ -352,8 +352,8 @@ impl Network {
         }
         let mut said = VecDeque::new();
         for (shard, watch) in watches.iter_mut().enumerate() {
-            let stated = watch.as_mut().map(|watch| watch.erased(&key_of(shard)));
-            said.extend(stated.into_iter().flatten().map(|statement| (shard, statement)));
+            let stated = watch.as_mut().and_then(|watch| watch.erased(&key_of(shard)));
+            said.extend(stated.map(|statement| (shard, statement)));
         }
         self.tell(said, &mut watches, court);
         let mut said = VecDeque::new();
@@ -410,7 +410,7 @@ impl Network {
             let is_late = is_opening && self.acts.get(&from) == Some(&Act::OpensTooLate);
             for (shard, watch) in watches.iter_mut().enumerate() {
                 if let Some(watch) = watch.as_mut().filter(|_| shard == from || !is_late) {
-                    let answers = watch.hear(&message, &key_of(shard));
+                    let answers = watch.hear(&message);
                     said.extend(answers.into_iter().map(|answer| (shard, answer)));
                 }
             }

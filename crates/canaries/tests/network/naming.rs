@@ -82,10 +82,17 @@ fn two_that_garble_together_are_both_named() {
 
 #[test]
 fn a_threshold_below_the_malicious_weight_would_name_honest_shards() {
-    // With room for no malicious operator every member of a mark is named: the threshold is what protects.
+    // With room for one of two malicious operators nobody explains the marks of both: the threshold is what protects.
+    let act = Act::Garble { per_million: 1_000_000, from: 0 };
+    let (_, named, _) = outcome(&mut Network::new(10, [(3, act), (7, act)], 11), 2, 1);
+    assert!(named.iter().any(|shard| ![3, 7].contains(shard)), "{named:?}");
+}
+
+#[test]
+fn where_nobody_counts_as_malicious_no_honest_shard_is_named_beside_the_garbler() {
     let act = Act::Garble { per_million: 1_000_000, from: 0 };
     let (_, named, _) = outcome(&mut Network::new(5, [(3, act)], 11), 2, 0);
-    assert!(named.len() > 1, "{named:?}");
+    assert_eq!(named, [3]);
 }
 
 #[test]

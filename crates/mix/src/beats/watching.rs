@@ -122,7 +122,7 @@ impl Watching {
 
     /// Another shard says something.
     pub(crate) fn hear(&mut self, message: &CanaryMessage) {
-        let said = self.watch.hear(message, &self.identity);
+        let said = self.watch.hear(message);
         self.said.extend(said);
     }
 
