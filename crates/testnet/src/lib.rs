@@ -6,4 +6,4 @@ mod tamper;
 
 pub use embedded::{EmbeddedError, EmbeddedNetwork, EmbeddedOptions, THREAD_NAMES};
 pub use sharing::ShardLinks;
-pub use tamper::{DropOnions, OutgoingBatch, Tamper};
+pub use tamper::{DropOnions, GarbleCells, OutgoingBatch, Tamper};

@@ -59,6 +59,33 @@ pub(crate) fn tampering(
     }
 }
 
+/// A misbehaving shard for demonstrations: it garbles a share of the cells that it sends to others.
+#[derive(Debug)]
+pub struct GarbleCells<R> {
+    share: f64,
+    rng: R,
+}
+
+impl<R: Rng> GarbleCells<R> {
+    /// Garbles this share of cells, from 0 to 1, each drawn by itself.
+    pub fn new(share: f64, rng: R) -> Self {
+        Self { share, rng }
+    }
+}
+
+impl<R: Rng + Send> Tamper for GarbleCells<R> {
+    fn outgoing(&mut self, _batch: &mut OutgoingBatch) {}
+
+    fn cells(&mut self, batch: &CellBatch, cells: &mut [u8]) {
+        let cell_bytes = cells.len() / batch.count.max(1) as usize;
+        for cell in cells.chunks_exact_mut(cell_bytes.max(1)) {
+            if self.rng.random_bool(self.share) {
+                self.rng.fill_bytes(cell);
+            }
+        }
+    }
+}
+
 /// A misbehaving shard for demonstrations: in every round it drops some onions, picked at random,
 /// from the batches that it sends for one layer.
 ///
