@@ -47,7 +47,7 @@ impl FromStr for Advertised {
             return dialled.then_some(Self::Address(address)).ok_or(NotAdvertised);
         }
         let (host, port) = text.rsplit_once(':').ok_or(NotAdvertised)?;
-        let named = !host.is_empty() && !host.contains([':', '/', '[', ' ']);
+        let named = !host.is_empty() && !host.contains([':', ',', '/', '[', ' ']);
         match port.parse() {
             Ok(port @ 1..=u16::MAX) if host == "auto" => Ok(Self::Auto(Some(port))),
             Ok(1..=u16::MAX) if named => Ok(Self::Name(text.to_owned())),
