@@ -153,9 +153,7 @@ impl Driver {
                 self.gateways.quiet_at().filter(|_| watched).map(|at| Moment::now().instant_of(at));
             tokio::select! {
                 event = self.line.next() => self.line_event(event).await,
-                event = Line::next_of(self.next.as_mut().map(|next| &mut next.line)) => {
-                    self.next_event(event).await;
-                }
+                event = Next::event_of(self.next.as_mut()) => self.next_event(event).await,
                 event = Line::next_of(self.before.as_mut().map(|before| &mut before.line)) => {
                     self.before_event(event).await;
                 }

@@ -163,17 +163,13 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
 
     async fn take_part(&mut self, sources: &mut Sources) -> Result<(), RunError> {
         let mut give_up = Instant::now();
-        while !self.stopping
-            || self.lingers_by().is_some()
-            || (self.machine.is_busy() && Instant::now() < give_up)
-        {
+        while self.goes_on(give_up) {
             if !self.stopping && self.has_left() {
                 self.stopping = true;
                 give_up = Instant::now() + self.rosters.longest_round();
                 continue;
             }
             let leave_by = self.leaving_until.unwrap_or(give_up);
-            let stop_by = self.lingers_by().unwrap_or(give_up);
             let wait = self.until_deadline();
             let input = tokio::select! {
                 // The task that serves an endpoint ends after this one: `None` never comes.
@@ -190,7 +186,7 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
                     None
                 }
                 () = sleep(wait) => Some(Input::Tick),
-                () = sleep_until(stop_by), if self.stopping => None,
+                () = sleep_until(self.lingers_by().unwrap_or(give_up)), if self.stopping => None,
                 () = sleep_until(leave_by), if self.leaving_until.is_some() && !self.stopping => None,
                 _ = sources.phase.changed(), if self.leaving_until.is_none() => {
                     self.leaving_until = Some(Instant::now() + HAND_OVER);
@@ -215,6 +211,12 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
                 || self.machine.departure().may_stop()
                 || Instant::now() >= until
         })
+    }
+
+    /// Returns `true` while there is anything to do: a round, or beats of one, until `give_up`.
+    fn goes_on(&self, give_up: Instant) -> bool {
+        let is_busy = || self.machine.is_busy() && Instant::now() < give_up;
+        !self.stopping || self.lingers_by().is_some() || is_busy()
     }
 
     /// Moment until which a shard that was let go keeps its links to clients, which may have no other gateway yet: no

@@ -43,6 +43,11 @@ pub(super) struct Before {
 }
 
 impl Next {
+    /// Next event of a line that is there; never ends on one that is not.
+    pub(super) async fn event_of(next: Option<&mut Self>) -> LineEvent {
+        Line::next_of(next.map(|next| &mut next.line)).await
+    }
+
     /// Keeps a message for the turn: of clocks the last.
     fn keep(&mut self, message: ToClient) {
         let is_clock = |message: &ToClient| matches!(message, ToClient::Clock { .. });
