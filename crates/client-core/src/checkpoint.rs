@@ -4,7 +4,7 @@ use antiphon_wire::{
     Decode, DecodeError, Encode, Epoch, IdentityKey, Policy, Reader, Round, Ticket, Timestamp,
 };
 
-use crate::{CLOCK_SLACK_MS, Ledger};
+use crate::{CLOCK_SLACK_MS, Ledger, RoundPace};
 
 /// The newest round for which onions were built. No onions are built for it or an earlier one again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl CircuitMark {
     }
 }
 
-/// State that has to be on disk before a round's onions or a beat's cells leave: 184 bytes.
+/// State that has to be on disk before a round's onions or a beat's cells leave: 384 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     /// The round that is about to be submitted.
@@ -61,6 +61,8 @@ pub struct Checkpoint {
     pub circuits: [CircuitMark; 2],
     /// The gateway that has the circuits, for whoever keeps the checkpoint to say; all zeros if none has any.
     pub gateway: IdentityKey,
+    /// How many rounds the network may still open at once or early.
+    pub pace: RoundPace,
 }
 
 impl Default for Checkpoint {
@@ -74,13 +76,14 @@ impl Default for Checkpoint {
             epochs_after: Timestamp(0),
             circuits: [CircuitMark::default(); 2],
             gateway: IdentityKey([0; 32]),
+            pace: RoundPace::default(),
         }
     }
 }
 
 impl Checkpoint {
     /// The checkpoint to start from when this may not be the newest state: rounds after it may have been used
-    /// and charged. The ledger and the attempts are used up, and no epoch is served of which any round can
+    /// and charged. The ledger, the attempts and the early rounds are used up, and no epoch is served of which any round can
     /// have opened by `now`, by this clock or by any that the network and its clients bear. No circuits go on.
     #[must_use]
     pub fn of_a_backup(self, policy: &Policy, now: Timestamp) -> Self {
@@ -88,7 +91,8 @@ impl Checkpoint {
         let attempts = Ledger::new(policy.attempts, 0, self.attempts_extended).allowance();
         let epochs_after = self.epochs_after.max(now.plus_ms(CLOCK_SLACK_MS));
         let circuits = [CircuitMark::default(); 2];
-        Self { charged, attempts, epochs_after, circuits, ..self }
+        let pace = RoundPace::used_up(policy, now);
+        Self { charged, attempts, epochs_after, circuits, pace, ..self }
     }
 }
 
@@ -108,6 +112,7 @@ impl Encode for Checkpoint {
             circuits.unused_from.encode(out);
         }
         self.gateway.encode(out);
+        self.pace.encode(out);
     }
 }
 
@@ -127,8 +132,9 @@ impl Decode for Checkpoint {
         let epochs_after = Decode::decode(input)?;
         let circuits = [Decode::decode(input)?, Decode::decode(input)?];
         let gateway = Decode::decode(input)?;
+        let pace = Decode::decode(input)?;
         let counts = Self { charged, extended, attempts, attempts_extended, ..Self::default() };
-        Ok(Self { mark, epochs_after, circuits, gateway, ..counts })
+        Ok(Self { mark, epochs_after, circuits, gateway, pace, ..counts })
     }
 }
 
@@ -155,15 +161,19 @@ mod tests {
                 unused_from: 7,
             }),
             gateway: IdentityKey([9; 32]),
+            pace: RoundPace {
+                full: Timestamp(8),
+                early: std::array::from_fn(|at| Timestamp(at as u64)),
+            },
         };
-        assert_eq!(checkpoint.to_bytes().len(), 184);
+        assert_eq!(checkpoint.to_bytes().len(), 384);
         assert_eq!(Checkpoint::from_bytes(&checkpoint.to_bytes()), Ok(checkpoint));
     }
 
     proptest! {
         #[test]
-        fn other_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 176..192)) {
-            prop_assert_eq!(Checkpoint::from_bytes(&bytes).is_ok(), bytes.len() == 184);
+        fn other_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 376..392)) {
+            prop_assert_eq!(Checkpoint::from_bytes(&bytes).is_ok(), bytes.len() == 384);
         }
     }
 }

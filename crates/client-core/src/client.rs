@@ -78,7 +78,7 @@ impl Client {
         Self {
             entropy,
             documents: Documents::new(kept.mark.epoch),
-            clock: RoundClock::of(policy),
+            clock: RoundClock::resumed(policy, &kept.pace),
             mark: restored.map(|kept| kept.mark),
             epochs_after: kept.epochs_after,
             ledger: Ledger::new(policy.disturbed_rounds, kept.charged, kept.extended),
@@ -261,6 +261,7 @@ impl Client {
             attempts_extended: self.attempts.extended(),
             epochs_after: self.epochs_after,
             circuits: self.beats.marks(),
+            pace: self.clock.pace(),
             ..Checkpoint::default()
         }
     }

@@ -1,7 +1,7 @@
 //! A client's own bounds on when rounds can open.
 
-use antiphon_routing::EarlyRounds;
-use antiphon_wire::{EpochDocument, Policy, Round, Timestamp};
+use antiphon_routing::{EARLY_MARKS, EarlyRounds};
+use antiphon_wire::{Decode, DecodeError, Encode, EpochDocument, Policy, Reader, Round, Timestamp};
 
 use crate::RoundRefusal;
 
@@ -23,6 +23,47 @@ pub(crate) enum Haste {
     TooSoon(u64),
 }
 
+/// How much of what a network may open at once or early it has used. It outlives the client's process: else whoever has
+/// clients restarted would have them take part in more rounds than its file allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoundPace {
+    /// When as many rounds may come at once again as ever.
+    pub full: Timestamp,
+    /// The [marks](EarlyRounds::marks) of early rounds.
+    pub early: [Timestamp; EARLY_MARKS],
+}
+
+impl Default for RoundPace {
+    fn default() -> Self {
+        Self { full: Timestamp(0), early: [Timestamp(0); EARLY_MARKS] }
+    }
+}
+
+impl RoundPace {
+    /// The pace of a network that has used up all that it may by `now`.
+    pub(crate) fn used_up(policy: &Policy, now: Timestamp) -> Self {
+        let allowance_ms = RoundClock::of(policy).allowance_ms();
+        Self { full: now.plus_ms(allowance_ms), early: [now; EARLY_MARKS] }
+    }
+}
+
+impl Encode for RoundPace {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.full.encode(out);
+        self.early.iter().for_each(|at| at.encode(out));
+    }
+}
+
+impl Decode for RoundPace {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let mut pace = Self { full: Decode::decode(input)?, ..Self::default() };
+        for at in &mut pace.early {
+            *at = Decode::decode(input)?;
+        }
+        Ok(pace)
+    }
+}
+
 /// Holds rounds to the network file's least interval: a bucket of [`AT_ONCE`] rounds, into which each
 /// least interval puts one, by the client's own clock. Rounds that come sooner are early ones, of which the file
 /// allows few.
@@ -42,7 +83,18 @@ pub(crate) struct RoundClock {
 impl RoundClock {
     /// The clock of a network with this policy.
     pub(crate) fn of(policy: &Policy) -> Self {
-        Self { early: EarlyRounds::of(policy), ..Self::new(policy.least_round_interval_ms) }
+        Self::resumed(policy, &RoundPace::default())
+    }
+
+    /// The same, which has used so much.
+    pub(crate) fn resumed(policy: &Policy, pace: &RoundPace) -> Self {
+        let early = EarlyRounds::of_marks(policy, &pace.early);
+        Self { early, full: pace.full, ..Self::new(policy.least_round_interval_ms) }
+    }
+
+    /// What the network has used by now.
+    pub(crate) fn pace(&self) -> RoundPace {
+        RoundPace { full: self.full, early: self.early.marks() }
     }
 
     /// A clock that allows no early rounds.
@@ -163,6 +215,38 @@ mod tests {
             Policy { early_rounds_an_hour: 1000, early_rounds_a_day: 1000, ..policy.clone() };
         assert!(served(RoundClock::of(&loose)).len() > 3 * held.len());
         assert_eq!(served(RoundClock::new(300_000)).len(), 2 * 24 * 12 + 1);
+    }
+
+    #[test]
+    fn whoever_has_a_client_restarted_gets_no_more_rounds() {
+        for least_round_interval_ms in [1000, 5000, 300_000] {
+            let policy = Policy { least_round_interval_ms, ..Policy::DEFAULT };
+            let seconds = (0..12 * 3600_u64).step_by(7);
+            let times = || seconds.clone().map(|second| Timestamp(60_000 + 1000 * second));
+            let mut stays = RoundClock::of(&policy);
+            let stayed = times().filter(|now| stays.admit(*now, 300_000).is_ok()).count();
+            // It forgets when it heard of a round last, so that it takes no burst for a late one, and nothing else.
+            let mut pace = RoundPace::default();
+            let restarted = times().filter(|now| {
+                let mut clock = RoundClock::resumed(&policy, &pace);
+                let is_served = clock.admit(*now, 300_000).is_ok();
+                pace = clock.pace();
+                is_served
+            });
+            assert_eq!(restarted.count(), stayed, "{least_round_interval_ms}");
+            let all = times().filter(|now| RoundClock::of(&policy).admit(*now, 300_000).is_ok());
+            assert!(all.count() > stayed || least_round_interval_ms < 7000);
+        }
+    }
+
+    #[test]
+    fn a_backup_has_nothing_left() {
+        let policy = Policy { least_round_interval_ms: 300_000, ..Policy::DEFAULT };
+        let now = Timestamp(1_000_000_000);
+        let mut clock = RoundClock::resumed(&policy, &RoundPace::used_up(&policy, now));
+        let hour = (0..3600).map(|second| now.plus_ms(1000 * second));
+        let served = hour.filter(|at| clock.admit(*at, 300_000).is_ok()).count();
+        assert_eq!(served, 12, "one every five minutes, and none early");
     }
 
     #[test]

@@ -35,6 +35,10 @@ impl From<ToClient> for Input {
 
 /// Action that a client wants, to be carried out in the order given.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are few outputs at a time, and every other one is a checkpoint"
+)]
 pub enum Output {
     /// Write this to disk, and take no further output before it is there. If it cannot be, neither onions nor cells
     /// that follow leave.

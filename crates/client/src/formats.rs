@@ -38,9 +38,9 @@ pub struct Witnessed {
 }
 
 /// The last character is the version of the format.
-const STATE_MAGIC: [u8; 8] = *b"antiphc5";
+const STATE_MAGIC: [u8; 8] = *b"antiphc6";
 /// Magic, the network file's id, instance and number, the checkpoint, and the hash behind what is sealed.
-pub(crate) const STATE_BYTES: usize = 8 + 32 + 16 + 8 + 184 + HASH_BYTES;
+pub(crate) const STATE_BYTES: usize = 8 + 32 + 16 + 8 + 384 + HASH_BYTES;
 const HASH_BYTES: usize = 32;
 
 /// Content of a state file.

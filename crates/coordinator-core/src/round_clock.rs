@@ -57,6 +57,8 @@ pub(crate) struct Marks {
     pub(crate) last_round: Round,
     /// When a round was last opened, if ever.
     pub(crate) last_open: Option<Timestamp>,
+    /// When rounds were opened before their time that still count, the oldest first.
+    pub(crate) early: Vec<Timestamp>,
     /// The document of the epoch that runs.
     pub(crate) current: Option<Arc<SignedDocument>>,
     /// The document of the epoch after it.
@@ -100,7 +102,7 @@ impl RoundClock {
         Self {
             pace: Pace::new(rules.config.in_flight()),
             recent: Recent::default(),
-            early: EarlyRounds::of(&rules.network.policy),
+            early: EarlyRounds::resumed(&rules.network.policy, marks.early.iter().copied()),
             rules,
             marks,
             conduct: if is_restored { Conduct::Resuming } else { Conduct::Going },
@@ -345,6 +347,7 @@ impl RoundClock {
         if now < self.in_its_time() {
             let is_allowed = self.early.take(now);
             debug_assert!(is_allowed, "a round opens early only where one is left");
+            self.marks.early = self.early.lately().collect();
         }
         // Only a round with dead drops sets circuits up anew.
         let hurried = !self.is_mailbox(round) && std::mem::take(&mut self.hurried);

@@ -19,13 +19,16 @@ pub struct State {
 }
 
 /// The part of a state that changes in every round: what is above all numbers used, and who sits out.
-/// Its size does not depend on how many shards there are, but on how many failed.
+/// Its size does not depend on how many shards there are, but on how many failed, and on the early rounds of a day.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Marks {
     last_epoch: u64,
     last_round: u64,
     last_open_ms: u64,
+    /// When rounds were opened before their time, the oldest first; none in states of before they were kept.
+    #[serde(default)]
+    early_ms: Vec<u64>,
     #[serde(with = "hex_serde::digest")]
     previous: Digest,
     suspensions: Suspensions,
@@ -81,6 +84,7 @@ impl State {
             last_epoch: last_epoch.0.max(self.marks.last_epoch),
             last_round: last_round.0.max(self.marks.last_round),
             last_open_ms: last_open.map_or(self.marks.last_open_ms, |at| at.0),
+            early_ms: self.marks.early_ms,
             previous,
             suspensions: self.marks.suspensions,
         };
@@ -98,6 +102,7 @@ impl State {
                 last_epoch: planned.last_epoch.0,
                 last_round: opened.last_round.0,
                 last_open_ms: opened.last_open.map_or(0, |at| at.0),
+                early_ms: opened.early.iter().map(|at| at.0).collect(),
                 previous: planned.previous,
                 suspensions: suspensions.clone(),
             },
@@ -108,11 +113,13 @@ impl State {
 
     /// What each machine has to remember.
     pub(crate) fn parts(self) -> (planner::Marks, round_clock::Marks, Suspensions) {
-        let Marks { last_epoch, last_round, last_open_ms, previous, suspensions } = self.marks;
+        let Marks { last_epoch, last_round, last_open_ms, early_ms, previous, suspensions } =
+            self.marks;
         let planned = planner::Marks { last_epoch: Epoch(last_epoch), previous };
         let opened = round_clock::Marks {
             last_round: Round(last_round),
             last_open: Some(Timestamp(last_open_ms)).filter(|at| at.0 != 0),
+            early: early_ms.into_iter().map(Timestamp).collect(),
             current: self.current,
             next: self.next,
         };

@@ -17,10 +17,47 @@ pub struct EarlyRounds {
     lately: VecDeque<Timestamp>,
 }
 
+/// Marks of early rounds in [`EarlyRounds::marks`].
+pub const EARLY_MARKS: usize = 24;
+
 impl EarlyRounds {
     /// Those that a policy allows, none of them used.
     pub fn of(policy: &Policy) -> Self {
         Self::new(policy.early_rounds_an_hour, policy.early_rounds_a_day)
+    }
+
+    /// Those that a policy allows, of which some were used at these times, the oldest first.
+    pub fn resumed(policy: &Policy, lately: impl IntoIterator<Item = Timestamp>) -> Self {
+        let mut early = Self::of(policy);
+        early.lately.extend(lately);
+        let too_many = early.lately.len().saturating_sub(early.a_day);
+        early.lately.drain(..too_many);
+        early
+    }
+
+    /// Those that a policy allows, of which some were used by these [marks](Self::marks).
+    pub fn of_marks(policy: &Policy, marks: &[Timestamp; EARLY_MARKS]) -> Self {
+        let each = Self::of(policy).rounds_a_mark();
+        let used = marks.iter().filter(|at| at.0 > 0);
+        Self::resumed(policy, used.flat_map(|at| std::iter::repeat_n(*at, each)))
+    }
+
+    /// The times of those that still count, the oldest first.
+    pub fn lately(&self) -> impl Iterator<Item = Timestamp> {
+        self.lately.iter().copied()
+    }
+
+    /// The same in as many bytes whatever was used: each mark stands for one round, or for as many as it takes where more
+    /// than [`EARLY_MARKS`] are allowed a day, all at the time of the last of them. So none is forgotten by it.
+    pub fn marks(&self) -> [Timestamp; EARLY_MARKS] {
+        let mut marks = [Timestamp(0); EARLY_MARKS];
+        let newest_first = self.lately.iter().rev().step_by(self.rounds_a_mark());
+        marks.iter_mut().rev().zip(newest_first).for_each(|(mark, at)| *mark = *at);
+        marks
+    }
+
+    fn rounds_a_mark(&self) -> usize {
+        self.a_day.div_ceil(EARLY_MARKS).max(1)
     }
 
     /// So many in any hour, and so many in any day.
@@ -84,6 +121,31 @@ mod tests {
             (greedy(0, 24, 48).len(), greedy(4, 0, 48).len(), greedy(4, 2, 48).len()),
             (0, 0, 4)
         );
+    }
+
+    #[test]
+    fn a_restart_gives_no_more_however_many_are_allowed() {
+        for (an_hour, a_day) in [(4, 24), (1, 3), (7, 100), (1000, 1000), (0, 0)] {
+            let policy = Policy {
+                early_rounds_an_hour: an_hour,
+                early_rounds_a_day: a_day,
+                ..Policy::DEFAULT
+            };
+            let (mut stays, mut restarts) = (EarlyRounds::of(&policy), EarlyRounds::of(&policy));
+            let mut taken = [0, 0];
+            for minute in 1..3 * 24 * 60 {
+                let now = Timestamp(60_000 * minute);
+                restarts = EarlyRounds::of_marks(&policy, &restarts.marks());
+                taken[0] += u32::from(stays.take(now));
+                taken[1] += u32::from(restarts.take(now));
+                assert!(taken[1] <= taken[0], "{a_day} at {minute}");
+            }
+            if usize::from(a_day) <= EARLY_MARKS {
+                assert_eq!(taken[0], taken[1], "as many marks as rounds forget nothing");
+            }
+            let listed = EarlyRounds::resumed(&policy, stays.lately());
+            assert_eq!(listed.free_at(), stays.free_at());
+        }
     }
 
     #[test]

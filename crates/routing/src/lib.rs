@@ -20,7 +20,7 @@ mod total_delta;
 pub use contribution::ContributionError;
 pub use document::{DocumentError, MAX_ROUNDS, MAX_SHARDS, VerifiedEpoch, beat_bounds, bounds};
 pub use drawn_paths::DrawnPaths;
-pub use early_rounds::EarlyRounds;
+pub use early_rounds::{EARLY_MARKS, EarlyRounds};
 pub use epoch_size::{MOST_SEAL_KEYS, most_rounds};
 pub use honest::Honest;
 pub use mixing_bound::{BoundKind, MixingBound, MixingPopulation, ONIONS_PER_CONVERSATION};

@@ -170,10 +170,10 @@ fn the_checkpoint_comes_before_the_onions_it_covers() {
         let mark = RoundMark { epoch: Epoch(1), round: Round(round) };
         // The round itself is counted until its outcome is known.
         let charged = round as u32 + 1;
-        assert_eq!(
-            outputs[0],
-            Output::Persist(Checkpoint { mark, charged, attempts: 1, ..Checkpoint::default() })
-        );
+        let Output::Persist(Checkpoint { pace, .. }) = outputs[0] else { panic!("{outputs:?}") };
+        assert!(pace.full > Timestamp(0), "the round counts for a client that starts again");
+        let kept = Checkpoint { mark, charged, attempts: 1, pace, ..Checkpoint::default() };
+        assert_eq!(outputs[0], Output::Persist(kept));
         assert!(matches!(outputs[1], Output::Submit { .. }));
         reply(&mut client, &mix, round, Vec::new());
     }

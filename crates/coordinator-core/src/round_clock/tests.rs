@@ -3,8 +3,10 @@
 use antiphon_wire::{Announcement, Reason, RoundOutcome, ShardIndex};
 
 use super::*;
+use crate::faults::Suspensions;
 use crate::samples::{START, announced, config, rules, shard, shards};
 use crate::settings::CoordinatorConfig;
+use crate::state::State;
 
 const SHARDS: u8 = 5;
 
@@ -162,7 +164,8 @@ fn announce_next(clock: &mut RoundClock, first: u64) {
 fn a_restored_epoch_waits_for_its_shards_and_goes_on_above_what_they_served() {
     let rules = rules(SHARDS, config());
     let current = Some(announced(&rules, 4, (10, 90), &shards(SHARDS)));
-    let marks = Marks { last_round: Round(20), last_open: Some(START), current, next: None };
+    let marks =
+        Marks { last_round: Round(20), last_open: Some(START), current, ..Marks::default() };
     let mut clock = RoundClock::new(rules, marks, START);
     assert_eq!(clock.conduct(), Conduct::Resuming);
     assert_eq!(opened(&run(&mut clock, at(60_000))), []);
@@ -313,6 +316,15 @@ fn the_first_round_after_a_loss_comes_early_as_often_as_clients_allow() {
         run(&mut clock, at(ms + 1000));
     }
     assert_eq!(opened, [1, 1, 1, 1, 0], "four an hour");
+    // A coordinator that starts again knows of them.
+    let (_, marks, _) =
+        State::of(Default::default(), clock.marks(), &Suspensions::default()).parts();
+    let marks = Marks { current: None, next: None, ..marks };
+    let mut again = RoundClock::new(rules(SHARDS, with_rare_rounds()), marks, at(101_000));
+    announce(&mut again, 7, (7, 27));
+    run(&mut again, at(101_000));
+    break_at(&mut again, 102_000, 8, 8);
+    assert!(announcements(&run(&mut again, at(102_000))).is_empty());
     // The fifth waits for the interval since the fourth.
     assert!(announcements(&run(&mut clock, at(80_000 + 299_000))).is_empty());
     assert_eq!(announcements(&run(&mut clock, at(80_000 + 300_000))).len(), 1);
