@@ -97,6 +97,12 @@ pub struct EpochStatus {
     /// Nominal time between its rounds, in milliseconds.
     #[serde(default)]
     pub interval_ms: u32,
+    /// Beats that follow each of its rounds; 0 in a classic network.
+    #[serde(default)]
+    pub beats: u16,
+    /// Time between them, in milliseconds.
+    #[serde(default)]
+    pub beat_ms: u32,
     /// L, the number of layers.
     pub layers: u8,
     /// How many shards it has.
@@ -168,6 +174,8 @@ impl EpochStatus {
             last_round: document.last_round.0,
             expires_at_ms: document.expires_at.0,
             interval_ms: document.parameters.interval_ms,
+            beats: document.parameters.beats.beats,
+            beat_ms: document.parameters.beats.beat_ms,
             layers: document.parameters.layers,
             shards: document.shards.len(),
         }

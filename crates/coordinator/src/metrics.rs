@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use antiphon_coordinator_core::Status;
 use antiphon_process::metrics::coordinator::{
-    ACCEPTED, CANARIES_BROKEN, CANARY_CELLS, CLOCK_AHEAD, CLOCK_BEHIND, CONDUCT, EPOCH, EPOCH_END,
-    EPOCH_LAST_ROUND, EPOCH_LAYERS, EPOCH_SHARDS, EPOCHS, FAILED, FILTER_BYTES, FILTERS, HALF_OPEN,
-    LEADS, LINKS_HELD, NAMED, ONIONS, QUORUM_MARGIN, QUORUM_WEIGHT, REFUSED, REGISTRATIONS_REFUSED,
-    ROUND, ROUND_SHARE, ROUND_TIME, ROUNDS, ROUNDS_ABORTED, ROUNDS_OPEN, ROUNDS_OPENED, SHARDS,
-    SHARDS_BY_STANDING, SUSPENSIONS, TERM,
+    ACCEPTED, BEAT_INTERVAL, CANARIES_BROKEN, CANARY_CELLS, CLOCK_AHEAD, CLOCK_BEHIND, CONDUCT,
+    EPOCH, EPOCH_END, EPOCH_LAST_ROUND, EPOCH_LAYERS, EPOCH_SHARDS, EPOCHS, FAILED, FILTER_BYTES,
+    FILTERS, HALF_OPEN, LEADS, LINKS_HELD, NAMED, ONIONS, QUORUM_MARGIN, QUORUM_WEIGHT, REFUSED,
+    REGISTRATIONS_REFUSED, ROUND, ROUND_INTERVAL, ROUND_SHARE, ROUND_TIME, ROUNDS, ROUNDS_ABORTED,
+    ROUNDS_OPEN, ROUNDS_OPENED, SHARDS, SHARDS_BY_STANDING, SUSPENSIONS, TERM,
 };
 use antiphon_process::metrics::labels::{
     Cause, Conduct, CoordinatorEndpoint, Ending, Extreme, Fate, Label as _, Lost, Origin, Refusal,
@@ -100,6 +100,9 @@ fn epoch(newest: Option<&EpochStatus>) {
     EPOCH_LAST_ROUND.set((), newest.map_or(0.0, |epoch| epoch.last_round as f64));
     EPOCH_LAYERS.set((), newest.map_or(0.0, |epoch| f64::from(epoch.layers)));
     EPOCH_SHARDS.set_count((), newest.map_or(0, |epoch| epoch.shards));
+    let seconds = |ms: u32| f64::from(ms) / 1000.0;
+    ROUND_INTERVAL.set((), newest.map_or(0.0, |epoch| seconds(epoch.interval_ms)));
+    BEAT_INTERVAL.set((), newest.map_or(0.0, |epoch| seconds(epoch.beat_ms)));
 }
 
 fn shards(registered: &[ShardStatus], linked: usize) {

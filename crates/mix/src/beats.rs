@@ -141,6 +141,11 @@ impl Beats {
         self.evidence.values().map(|evidence| evidence.announcement.beats)
     }
 
+    /// Memory of the tables of all rounds.
+    pub(crate) fn table_bytes(&self) -> usize {
+        self.rounds.values().map(RoundBeats::table_bytes).sum()
+    }
+
     /// Returns `true` while this shard is needed for beats that run or are to run.
     pub(crate) fn are_running(&self) -> bool {
         !self.rounds.is_empty()

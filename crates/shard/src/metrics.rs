@@ -27,10 +27,11 @@ pub(crate) fn round_ended(outcome: &RoundOutcome, took_ms: u64) {
     ROUND_SHARE.set((), busyness.share());
 }
 
-pub(crate) fn beat_ended(filled: u64, late: u32) {
+pub(crate) fn beat_ended(filled: u64, late: u32, cpu: Duration) {
     BEATS.add((), 1);
     CELLS_FILLED.add((), filled);
     BATCHES_LATE.add((), late.into());
+    CPU_TIME.record(Work::Cells, cpu);
 }
 
 pub(crate) fn round_traced(trace: &RoundTrace) {
@@ -88,7 +89,7 @@ mod tests {
         let page = MetricsPage::install(Program::Shard).unwrap();
         round_ended(&RoundOutcome::Delivered, 300);
         round_ended(&RoundOutcome::Withheld { reason: Reason::NotPrepared }, 300);
-        beat_ended(5, 2);
+        beat_ended(5, 2, Duration::from_millis(7));
         let layer =
             LayerTrace { wait: Duration::from_millis(3), onions: 7, ..LayerTrace::default() };
         round_traced(&RoundTrace { layers: vec![layer; 2], ..RoundTrace::default() });
@@ -108,6 +109,7 @@ mod tests {
             "antiphon_shard_phase_seconds_bucket{phase=\"wait\",le=\"0.005\"} 2",
             "antiphon_shard_cpu_seconds_count{work=\"peel\"} 1",
             "antiphon_shard_cpu_seconds_count{work=\"noise\"} 1",
+            "antiphon_shard_cpu_seconds_bucket{work=\"cells\",le=\"0.01\"} 1",
             "antiphon_shard_onions_total 14",
             "antiphon_shard_endpoint_refused_total{endpoint=\"peers\",why=\"pace\"} 4",
             "antiphon_shard_clients_dropped_total{why=\"floods\"} 0",

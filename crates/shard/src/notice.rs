@@ -98,8 +98,8 @@ fn record(notice: &Notice) {
             }
         }
         Notice::RoundTraced(trace) => crate::metrics::round_traced(trace),
-        Notice::BeatEnded { round, beat, filled, late, .. } => {
-            crate::metrics::beat_ended(*filled, *late);
+        Notice::BeatEnded { round, beat, filled, late, cpu, .. } => {
+            crate::metrics::beat_ended(*filled, *late, *cpu);
             tracing::debug!(%round, beat, filled, late, "beat ended");
         }
         Notice::CallRefused { why } => {

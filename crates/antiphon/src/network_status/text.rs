@@ -24,6 +24,9 @@ pub(super) fn text(page: &Page) -> String {
     }
     line("rounds", rounds(status));
     line("epoch", epoch(status.epoch.as_ref(), status));
+    if let Some(epoch) = &status.epoch {
+        line("pace", pace(epoch));
+    }
     if let Some(next) = &status.next_epoch {
         line("next", epoch(Some(next), status));
     }
@@ -90,6 +93,19 @@ fn epoch(epoch: Option<&EpochStatus>, status: &Status) -> String {
     )
 }
 
+/// How often rounds and beats come.
+fn pace(epoch: &EpochStatus) -> String {
+    let seconds = |ms: u32| f64::from(ms) / 1000.0;
+    let rounds = format!("a round every {} s", seconds(epoch.interval_ms));
+    match epoch.beats {
+        0 => format!("{rounds}, and no beats"),
+        beats => format!(
+            "{rounds}, and up to {beats} beats after each, one every {} s",
+            seconds(epoch.beat_ms)
+        ),
+    }
+}
+
 fn operators(status: &Status) -> String {
     let quorum = &status.quorum;
     let (present, total) = (quorum.present_weight, quorum.total_weight);
@@ -123,7 +139,7 @@ mod tests {
             "rounds": { "conduct": "broken", "last": 41, "open": [40, 41], "clock_behind_ms": 9000 },
             "epoch": {
                 "epoch": 7, "first_round": 30, "last_round": 90, "expires_at_ms": 4_600_000,
-                "layers": 15, "shards": 5,
+                "layers": 15, "shards": 5, "interval_ms": 300_000, "beats": 150, "beat_ms": 4000,
             },
             "next_epoch": null,
             "planned": { "epoch": 8, "phase": "calling", "shards": 4 },
@@ -147,6 +163,7 @@ mod tests {
             "wait for the next epoch",
             "9000 ms behind",
             "7, rounds 30 to 90, 5 shards, 15 layers",
+            "a round every 300 s, and up to 150 beats after each, one every 4 s",
             "epoch 8, calling, 4 shards",
             "weight 3 of 5 present, 1 less than an epoch takes; absent: alpha, gamma",
             "of beta: suspended, sits out 2 epochs, clock -30 ms",

@@ -95,6 +95,11 @@ impl RoundBeats {
         self.schedule.announcement()
     }
 
+    /// Memory of the round's tables.
+    pub(crate) fn table_bytes(&self) -> usize {
+        self.tables.bytes()
+    }
+
     /// The beats from when `successor` takes over are its own.
     pub(crate) fn end_before(&mut self, successor: &Announcement) {
         self.end = self.end.min(self.announcement().beats_before(successor));

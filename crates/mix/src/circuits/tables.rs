@@ -71,6 +71,13 @@ impl LayerTable {
     pub(crate) fn keys(&self) -> &[CircuitKey] {
         &self.keys
     }
+
+    fn bytes(&self) -> usize {
+        size_of_val(&self.starts[..])
+            + size_of_val(self.receivers())
+            + size_of_val(self.slots())
+            + size_of_val(self.keys())
+    }
 }
 
 impl LastTable {
@@ -106,6 +113,13 @@ impl LastTable {
     pub(crate) fn partners(&self) -> &[u32] {
         &self.partners
     }
+
+    fn bytes(&self) -> usize {
+        size_of_val(&self.starts[..])
+            + size_of_val(self.slots())
+            + size_of_val(self.keys())
+            + size_of_val(self.partners())
+    }
 }
 
 impl Tables {
@@ -122,6 +136,11 @@ impl Tables {
     /// The table of layer L.
     pub(crate) fn last(&self) -> &Arc<LastTable> {
         &self.last
+    }
+
+    /// Memory of all tables.
+    pub(crate) fn bytes(&self) -> usize {
+        self.passed.iter().map(|table| table.bytes()).sum::<usize>() + self.last.bytes()
     }
 }
 

@@ -34,6 +34,11 @@ impl Shard {
         self.beats.on_time(now, &mut self.outputs);
     }
 
+    /// Memory of the tables that rounds left for their beats, in bytes.
+    pub fn circuit_bytes(&self) -> usize {
+        self.beats.table_bytes()
+    }
+
     /// Another shard announces cells.
     pub(super) fn cell_batch(&mut self, now: Timestamp, from: &IdentityKey, batch: &CellBatch) {
         self.beats.on_batch(now, from, batch);

@@ -55,6 +55,10 @@ catalogue! {
         "L of that epoch: more while operators are absent", IN_DOCUMENTS;
     EPOCH_SHARDS: Gauge<()> = "antiphon_coordinator_epoch_shards", "shards",
         "Shards of that epoch", IN_DOCUMENTS;
+    ROUND_INTERVAL: Gauge<()> = "antiphon_coordinator_round_interval_seconds", "seconds",
+        "Nominal time between its rounds", IN_DOCUMENTS;
+    BEAT_INTERVAL: Gauge<()> = "antiphon_coordinator_beat_interval_seconds", "seconds",
+        "Time between the beats that follow its rounds; 0 where none do", IN_DOCUMENTS;
     SHARDS: Gauge<()> = "antiphon_coordinator_shards", "shards",
         "Shards that are linked and registered", OF_SHARDS;
     SHARDS_BY_STANDING: Gauge<Standing> = "antiphon_coordinator_shards_by_standing", "shards",

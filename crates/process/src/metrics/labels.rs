@@ -151,6 +151,8 @@ label! {
         Peel = "peel",
         /// Building noise.
         Noise = "noise",
+        /// Moving the cells of beats.
+        Cells = "cells",
     }
 }
 

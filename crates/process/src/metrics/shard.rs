@@ -21,7 +21,7 @@ const LINKS: &str =
 const BETWEEN_SHARDS: &str =
     "It is about what shards tell each other, of which nothing depends on users.";
 const IN_DOCUMENTS: &str = "It follows from documents and lists that everybody can read.";
-const FROM_ONIONS: &str = "It follows from the numbers of onions, which batch headers state, and every onion takes the same.";
+const FROM_ONIONS: &str = "It follows from the numbers of onions and cells, which batch headers state, and each of them takes the same.";
 
 catalogue! {
     /// Everything that a shard counts of its own.
@@ -38,10 +38,12 @@ catalogue! {
         "Cells that did not come in time, in whose place random ones went on", ON_THE_WIRE;
     BATCHES_LATE: Counter<()> = "antiphon_shard_cell_batches_late_total", "batches",
         "Batches of other shards' cells that did not come whole in time", ON_THE_WIRE;
+    CIRCUIT_BYTES: Gauge<()> = "antiphon_shard_circuit_bytes", "bytes",
+        "Memory of the tables that rounds left for their beats", FROM_ONIONS;
     PHASE_TIME: Histogram<Phase> = "antiphon_shard_phase_seconds", "seconds" in PHASE_BUCKETS,
         "Time of a round in one phase; once a layer where it has layers", ON_THE_WIRE;
     CPU_TIME: Histogram<Work> = "antiphon_shard_cpu_seconds", "seconds" in PHASE_BUCKETS,
-        "Time of threads spent on a round, by kind of work", FROM_ONIONS;
+        "Time of threads spent on a round or a beat, by kind of work", FROM_ONIONS;
     ROUND_SHARE: Gauge<()> = "antiphon_shard_round_share", "share",
         "Computing time of the process over the last twenty rounds, of what its processors have in that time",
         "It follows from links and onions, which an onlooker counts, and all of them take the same.";

@@ -2,8 +2,8 @@
 
 use antiphon_process::metrics::labels::{Queue, ShardEndpoint, Urgency};
 use antiphon_process::metrics::shard::{
-    CLIENTS, COORDINATORS, EPOCH, EPOCH_END, LIST_END, LIST_NUMBER, LISTED, PEER_LINKS,
-    PEER_QUEUED, READY, ROUND, WORK_QUEUED,
+    CIRCUIT_BYTES, CLIENTS, COORDINATORS, EPOCH, EPOCH_END, LIST_END, LIST_NUMBER, LISTED,
+    PEER_LINKS, PEER_QUEUED, READY, ROUND, WORK_QUEUED,
 };
 
 use super::EventLoop;
@@ -22,6 +22,7 @@ impl<T> EventLoop<T> {
     fn set_standing(&self) {
         READY.set_whether((), self.part.readiness().is_ready());
         ROUND.set((), self.served.0 as f64);
+        CIRCUIT_BYTES.set_count((), self.machine.circuit_bytes());
         let newest = self.rosters.newest();
         EPOCH.set((), newest.map_or(0.0, |(epoch, _)| epoch.0 as f64));
         EPOCH_END.set((), newest.map_or(0.0, |(_, expires_at)| expires_at.0 as f64 / 1000.0));
