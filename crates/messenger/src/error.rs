@@ -8,7 +8,7 @@ use crate::contact::NameError;
 /// Kind of an error, by which a program decides what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// What was given is wrong: the same again is refused again.
+    /// The request is wrong: the same again is refused again.
     Wrong,
     /// There is nothing of that name.
     NotFound,

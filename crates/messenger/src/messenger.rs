@@ -1,4 +1,4 @@
-//! What an application asks for.
+//! The messenger as an application holds it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -349,7 +349,7 @@ impl Messenger {
         self.shared.newest()
     }
 
-    /// How far the conversation with a contact is.
+    /// State of the conversation with a contact.
     pub fn talk_state(&self, contact: ContactId) -> TalkState {
         self.talks().get(&contact).map_or(TalkState::Closed, |open| open.signals.state())
     }
@@ -359,7 +359,7 @@ impl Messenger {
         self.client.status().pace
     }
 
-    /// How things stand.
+    /// State of the client, the store and the conversations.
     pub async fn standing(&self) -> Standing {
         let read = self.shared.store(|store, _| (store.counts(), store.last_event()));
         let (counts, last_event) = read.await;

@@ -25,7 +25,7 @@ pub(crate) fn cut(piece: &[u8], body_bytes: usize) -> Vec<Vec<u8>> {
     (0..count).map(part).collect()
 }
 
-/// What a part completes.
+/// Outcome of a part.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Joined {
     /// Nothing yet.

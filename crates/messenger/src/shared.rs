@@ -8,7 +8,7 @@ use antiphon_profile::{EventId, Folder, Profile, Store};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
-/// What all parts of a messenger have in common.
+/// Profile, network and news, which all parts of a messenger have in common.
 #[derive(Debug)]
 pub(crate) struct Shared {
     profile: Mutex<Profile>,

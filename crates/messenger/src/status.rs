@@ -1,9 +1,9 @@
-//! How things stand.
+//! States of a messenger and of its conversations.
 
 use antiphon_client::{Budget, Epoch, Pace, Round};
 use antiphon_profile::{ContactId, EventId, StoreCounts};
 
-/// How far a contact's conversation is.
+/// State of a contact's conversation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TalkState {
     /// It is not open yet.
@@ -34,11 +34,11 @@ impl TalkState {
 pub struct Place {
     /// Contact.
     pub contact: ContactId,
-    /// How far it is.
+    /// State of its conversation.
     pub state: TalkState,
 }
 
-/// How a messenger stands.
+/// State of a messenger.
 #[derive(Clone, Debug)]
 pub struct Standing {
     /// `true` while there is a link to a gateway.
@@ -55,7 +55,7 @@ pub struct Standing {
     pub attempts: Budget,
     /// `true` if this profile was restored from a backup, or may be an old copy.
     pub is_restored: bool,
-    /// What the store holds.
+    /// Counts of what the store holds.
     pub counts: StoreCounts,
     /// The newest event.
     pub last_event: EventId,

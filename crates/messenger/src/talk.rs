@@ -32,7 +32,7 @@ const FIRST_PART_BYTES: usize = 200;
 /// Pause after the store could not be written, or no place was free.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// What others see of a conversation, and how they wake it.
+/// State of a conversation as others see it, and the means to wake it.
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
     /// There is something to be sent.
@@ -111,7 +111,9 @@ impl Talk {
                 Ok(contact) => return Some((contact.session(), contact.terms()?)),
                 Err(error) if error.kind() == crate::ErrorKind::NotFound => return None,
                 Err(error) => {
-                    tracing::error!(%error, "a contact cannot be read; trying again");
+                    // Without its words, which may name the contact.
+                    let kind = error.kind();
+                    tracing::error!(?kind, "a contact cannot be read; trying again");
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -134,7 +136,8 @@ impl Talk {
                 Ok(()) => return true,
                 Err(error) if error.kind() == crate::ErrorKind::NotFound => return false,
                 Err(error) => {
-                    tracing::error!(%error, "a contact cannot be kept; trying again");
+                    let kind = error.kind();
+                    tracing::error!(?kind, "a contact cannot be kept; trying again");
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -163,7 +166,7 @@ struct Session<'a> {
     /// Parts of the piece that is being sent.
     parts: VecDeque<(Vec<u8>, Option<PartOf>)>,
     under_way: VecDeque<UnderWay>,
-    /// What has come and is not in the store yet.
+    /// Piece that has come and is not in the store yet, with its last part.
     arrived: Option<(Arrival, Vec<u8>)>,
     level: Level,
     /// The partner was heard of. Before that, messages stay in the queue, and can be recalled.
@@ -239,6 +242,12 @@ impl<'a> Session<'a> {
         match event {
             CoreEvent::Rhythm { conversation, level } if *conversation == self.id => {
                 self.level = *level;
+                // It thins out while the partner is away.
+                if self.heard {
+                    let is_dense = *level == Level::DENSEST;
+                    let state = if is_dense { TalkState::Met } else { TalkState::Waiting };
+                    self.talk.signals.show(state);
+                }
             }
             CoreEvent::NoRoom { conversation } if *conversation == self.id => {
                 self.talk.signals.show(TalkState::NoPlace);

@@ -23,7 +23,7 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     response
 }
 
-/// What a request carries is of this type, whatever else is said of it.
+/// Returns `true` if the content of a request is of this type, whatever else is said of it.
 pub(super) fn is_of_type(headers: &HeaderMap, wanted: &str) -> bool {
     let given = headers.get(header::CONTENT_TYPE).and_then(|given| given.to_str().ok());
     let given = given.and_then(|given| given.split(';').next());

@@ -37,7 +37,7 @@ pub(super) async fn document() -> Response {
     answer::json(StatusCode::OK, &openapi())
 }
 
-/// The description.
+/// The description of all operations, as the document that is served.
 pub(super) fn openapi() -> Value {
     let mut schemas = SchemaSettings::draft2020_12()
         .with(|settings| settings.definitions_path = "/components/schemas".into())

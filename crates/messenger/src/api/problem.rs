@@ -12,13 +12,13 @@ use crate::error::{ErrorKind, MessengerError};
 /// Seconds after which to try again, while nobody knows how fast the network is.
 const RETRY_S: u64 = 60;
 
-/// Why something was not done.
+/// Reason why something was not done, as it is answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// Kind, for programs: `wrong`, `not_found`, `conflict`, `gone`, `too_long`, `busy`, `no_room`, `failed`, `token`, `host`,
     /// `origin`, `content_type` or `no_such_path`.
     pub kind: String,
-    /// What is wrong, and what to do.
+    /// Words that say what is wrong, and what to do.
     pub message: String,
     /// Most bytes that are taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]

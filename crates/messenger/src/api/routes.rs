@@ -1,4 +1,4 @@
-//! What can be asked for, and where.
+//! The paths of the API, and the work behind each.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ const MOST_TEXT_BYTES: usize = 6 * MOST_MESSAGE_BYTES + MOST_BYTES;
 const MOST_MESSAGES: u64 = 100;
 const DAY_MS: u64 = 86_400_000;
 
-/// What every answer is made from.
+/// Messenger that every answer is made from.
 #[derive(Clone)]
 pub(super) struct App {
     pub(super) messenger: Arc<Messenger>,

@@ -10,7 +10,7 @@ use antiphon_contacts::{BoxAddress, Expiry, NetworkMark, OwnCodes};
 use antiphon_process::clock::SystemClock;
 use antiphon_process::entropy::entropy;
 use antiphon_profile::{KeyCost, Profile, StoreLimits, Unlock};
-use antiphon_wire::{NetworkFile, Operator, Policy};
+use antiphon_wire::{NetworkFile, Operator, Policy, Timestamp};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -66,10 +66,7 @@ impl Daemon {
 
     /// A code that somebody else made.
     fn strangers_code(&self) -> String {
-        let mut codes = OwnCodes::default();
-        let made =
-            codes.make("x", self.network, BoxAddress(1), Expiry::NEVER, &mut entropy()).unwrap();
-        made.code().to_text()
+        code_of(self.network, Expiry::NEVER)
     }
 
     /// Asks with these lines for a head.
@@ -101,6 +98,12 @@ impl Daemon {
         assert_eq!(status, 201, "{contact}");
         contact["id"].as_str().unwrap().to_owned()
     }
+}
+
+fn code_of(network: NetworkMark, expiry: Expiry) -> String {
+    let mut codes = OwnCodes::default();
+    let made = codes.make("x", network, BoxAddress(1), expiry, &mut entropy()).unwrap();
+    made.code().to_text()
 }
 
 async fn answer(mut stream: impl tokio::io::AsyncRead + Unpin) -> Answer {
@@ -333,6 +336,12 @@ async fn wrong_codes_are_refused_in_words_that_say_what_to_do() {
     let own = daemon.post("/v1/codes", &json!({ "label": "for carol" })).await.2;
     let (status, words) = add("bob", own["code"].as_str().unwrap()).await;
     assert!(status == 400 && words.contains("your own contact code, \"for carol\""), "{words}");
+    let yesterday = Expiry::at(Timestamp(SystemClock::now().0 - 86_400_000));
+    let (status, words) = add("bob", &code_of(daemon.network, yesterday)).await;
+    assert!(status == 400 && words.contains("ask its owner for a new one"), "{words}");
+    let elsewhere = code_of(NetworkMark([9; 4]), Expiry::NEVER);
+    let (status, words) = add("bob", &elsewhere).await;
+    assert!(status == 400 && words.contains("of another network"), "{words}");
     assert_eq!(add("bob", &code).await.0, 201);
     let (status, words) = add("robert", &code).await;
     assert!(status == 409 && words.contains("\"bob\" already"), "{words}");

@@ -1,4 +1,4 @@
-//! What is asked and answered, as JSON.
+//! Questions and answers, as JSON.
 
 use antiphon_client::Budget;
 use antiphon_contacts::{Expiry, OwnCode};
@@ -51,7 +51,7 @@ pub struct ContactView {
     pub verified: bool,
     /// `true` if the user wants nothing of it.
     pub blocked: bool,
-    /// How far the conversation is: `closed`, `no_place`, `waiting` or `met`.
+    /// State of the conversation: `closed`, `no_place`, `waiting` or `met`.
     pub state: String,
     /// The code that this user gave to the contact.
     pub own_code: String,
@@ -80,7 +80,7 @@ pub struct NewContact {
     pub own_code: Option<String>,
 }
 
-/// What the user read of the contact's screen, or heard.
+/// Safety number that the user read of the contact's screen, or heard.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Verification {
@@ -196,11 +196,11 @@ pub struct BudgetView {
 pub struct PlaceView {
     /// Id of the contact.
     pub contact: String,
-    /// How far it is: `closed`, `no_place`, `waiting` or `met`.
+    /// State of it: `closed`, `no_place`, `waiting` or `met`.
     pub state: String,
 }
 
-/// How things stand.
+/// State of the daemon and of its client.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct StatusView {
     /// Version of the program.
