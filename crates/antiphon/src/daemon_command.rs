@@ -42,6 +42,10 @@ pub(crate) enum DaemonError {
     NoContact(String),
     #[error("the message is no text: send it as a file, through `antiphon client`")]
     NoText,
+    #[error(
+        "messages are lines of JSON on standard output: say --json alone, and send it where it is wanted"
+    )]
+    LinesToFile,
     #[error("the message was not delivered: {0}")]
     NotDelivered(String),
     #[error("not delivered within {}: it waits, and goes on its way", durations::about(*.0))]
@@ -53,7 +57,7 @@ pub(crate) enum DaemonError {
 impl Exits for DaemonError {
     fn exit(&self) -> Exit {
         match self {
-            Self::NoHome | Self::NoContact(_) | Self::NoText => Exit::Usage,
+            Self::NoHome | Self::NoContact(_) | Self::NoText | Self::LinesToFile => Exit::Usage,
             Self::Refused(problem) => match &problem.kind[..] {
                 "wrong" | "not_found" | "conflict" | "too_long" => Exit::Usage,
                 _ => Exit::Failed,

@@ -20,9 +20,14 @@ impl JsonArguments {
         self.target.as_ref().map_or(Ok(()), JsonTarget::check)
     }
 
-    /// `true` if they are.
-    pub(crate) const fn is_wanted(&self) -> bool {
-        self.target.is_some()
+    /// `true` if they go to standard output.
+    pub(crate) fn is_to_stdout(&self) -> bool {
+        self.target == Some(JsonTarget::Stdout)
+    }
+
+    /// `true` if they go to a file.
+    pub(crate) const fn is_to_file(&self) -> bool {
+        matches!(self.target, Some(JsonTarget::File(_)))
     }
 
     /// Prints `text` to standard output, unless the JSON goes there.

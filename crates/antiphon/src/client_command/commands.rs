@@ -123,7 +123,7 @@ impl ReceiveArguments {
             place: &self.place,
             follow: self.follow,
             after: self.after,
-            json: self.job.json.is_wanted(),
+            json: &self.job.json,
         })
     }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::DaemonError;
 use super::ask::Daemon;
 use super::place::PlaceArguments;
+use crate::cli::json::JsonArguments;
 use crate::output;
 
 /// What messages are received with.
@@ -20,7 +21,7 @@ pub(crate) struct Receiving<'a> {
     pub(crate) follow: bool,
     /// Number of the last event that is known, in place of the one that was noted last time.
     pub(crate) after: Option<u64>,
-    pub(crate) json: bool,
+    pub(crate) json: &'a JsonArguments,
 }
 
 /// A message that came, as a line of JSON.
@@ -34,6 +35,9 @@ struct Line<'a> {
 
 /// Prints the messages that have come since it was last run, and those that come, if that is wished.
 pub(crate) fn run(receiving: &Receiving<'_>) -> Result<(), DaemonError> {
+    if receiving.json.is_to_file() {
+        return Err(DaemonError::LinesToFile);
+    }
     let daemon = Daemon::of(receiving.place)?;
     let mut printer = Printer::new(&daemon, receiving);
     loop {
@@ -77,7 +81,7 @@ impl<'a> Printer<'a> {
         let noted = note.as_ref().and_then(|path| fs::read_to_string(path).ok());
         let noted = noted.and_then(|noted| noted.trim().parse().ok());
         let last = receiving.after.or(noted).unwrap_or(0);
-        Self { daemon, json: receiving.json, names: BTreeMap::new(), last, note }
+        Self { daemon, json: receiving.json.is_to_stdout(), names: BTreeMap::new(), last, note }
     }
 
     fn print(&mut self, event: &EventView) -> Result<(), DaemonError> {

@@ -10,6 +10,7 @@ mod load;
 mod plan;
 mod profile;
 mod scale;
+mod serve;
 mod speed;
 mod streams;
 

@@ -31,6 +31,19 @@ fn shell(network: &Network, who: &str, command: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// A command that fails, and says these words.
+fn refused(network: &Network, who: &str, command: &str, words: &str) {
+    let output = Command::new(env!("CARGO_BIN_EXE_antiphon"))
+        .args(command.split(' '))
+        .args(["--profile", who])
+        .current_dir(network.folder())
+        .output()
+        .unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{command:.40}: {err}");
+    assert!(err.contains(words), "{command:.40}: {err}");
+}
+
 fn path() -> String {
     let own = Path::new(env!("CARGO_BIN_EXE_antiphon")).parent().unwrap().display();
     format!("{own}:{}", std::env::var("PATH").unwrap())
@@ -93,6 +106,16 @@ fn a_newcomer_gets_from_nothing_to_a_delivered_message_as_the_book_says() {
         status.contains("linked to a gateway") && status.contains("bob: in conversation"),
         "{status}"
     );
+
+    // What cannot be done is said in words.
+    let own = format!("contact add me {}", code.trim());
+    refused(&network, "alice", &own, "your own contact code");
+    let mut wrong = code.trim().to_owned();
+    wrong.replace_range(40..41, if &code[40..41] == "q" { "p" } else { "q" });
+    refused(&network, "bob", &format!("contact add carol {wrong}"), "character 41");
+    refused(&network, "bob", "send carol hello", "there is no contact \"carol\"");
+    let long = format!("send alice {}", "a".repeat(65_537));
+    refused(&network, "bob", &long, "at most 65536 bytes");
 
     // Whoever has the profile is named, and a daemon that left leaves nothing to be asked.
     let second = "serve --profile alice --passphrase-file alice.pass --config antiphon.toml";
