@@ -38,7 +38,11 @@ part in every round, whether its user talks or not, until SIGTERM or SIGINT, or 
 fixed when it was started. Everybody sees when it is there, so start and stop it at times that have nothing to \
 do with when you talk.
 
-  antiphon serve --new --config antiphon.toml &
+  antiphon serve --new --config antiphon.toml
+
+It asks for a passphrase and stays; a system that starts it says where the passphrase is with --passphrase-file. In \
+another window:
+
   antiphon contact code bob
   antiphon contact add bob antiphon1...
   antiphon send bob 'hello'

@@ -61,7 +61,7 @@ fn a_newcomer_gets_from_nothing_to_a_delivered_message_as_the_book_says() {
         network.write_passphrase(who, "five words that nobody guesses");
     }
     let serve = |who: &str, command: &str| {
-        let arguments = command.strip_prefix("antiphon ").unwrap().trim_end_matches(" &");
+        let arguments = command.strip_prefix("antiphon ").unwrap();
         let arguments = format!("{arguments} --profile {who} --passphrase-file {who}.pass");
         let mut daemon = Process::start(network.folder(), who, &arguments);
         daemon.wait_for_words("it stays whatever its user does");
