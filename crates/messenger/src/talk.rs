@@ -29,6 +29,8 @@ use crate::status::TalkState;
 const MOST_PARTS: usize = 16;
 /// Bytes of a part before anybody knows what a body carries.
 const FIRST_PART_BYTES: usize = 200;
+/// Rounds between meetings from which on the partner counts as away: a few disturbed ones do not make it so.
+const AWAY_ROUNDS: u64 = 16;
 /// Pause after the store could not be written, or no place was free.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -244,8 +246,8 @@ impl<'a> Session<'a> {
                 self.level = *level;
                 // It thins out while the partner is away.
                 if self.heard {
-                    let is_dense = *level == Level::DENSEST;
-                    let state = if is_dense { TalkState::Met } else { TalkState::Waiting };
+                    let is_near = level.rounds() < AWAY_ROUNDS;
+                    let state = if is_near { TalkState::Met } else { TalkState::Waiting };
                     self.talk.signals.show(state);
                 }
             }
