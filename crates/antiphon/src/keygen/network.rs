@@ -71,6 +71,14 @@ pub(super) struct NetworkArguments {
     /// and 2 with --beats]
     #[arg(long, value_name = "N")]
     suite: Option<Suite>,
+    /// Canaries that each shard makes in every round with beats, to find who garbles cells; 0: nobody looks
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = Policy::DEFAULT.canaries,
+        value_parser = clap::value_parser!(u8).range(0..=i64::from(Policy::MOST_CANARIES))
+    )]
+    canaries: u8,
     /// Allow operators with more than the malicious share of the weight, which all users then trust outright
     #[arg(long)]
     trust_heavy_operators: bool,
@@ -124,6 +132,7 @@ impl NetworkArguments {
             longest_epoch_s: self.longest_epoch,
             longest_deadline_ms: self.longest_deadline,
             suite: self.suite.unwrap_or(suite),
+            canaries: self.canaries,
             trusts_heavy_operators: self.trust_heavy_operators,
             services,
             ..default

@@ -138,6 +138,10 @@ fn network_in_words(network: &NetworkFile) -> Vec<String> {
             "policy: onions of suite {}, at least {} mixing hops, at most {} pairs of onions a client",
             policy.suite, policy.least_mixing_hops, policy.most_pairs
         ),
+        match policy.canaries {
+            0 => "policy: no canaries: nobody looks who garbles cells".to_owned(),
+            canaries => format!("policy: {canaries} canaries of each shard in a round with beats"),
+        },
         format!(
             "policy: at most {} early rounds an hour and {} a day",
             policy.early_rounds_an_hour, policy.early_rounds_a_day

@@ -55,6 +55,8 @@ pub(crate) struct Figures {
     pub(crate) noise_total: u64,
     /// Noise deposits a round that are certain to be honest operators'.
     pub(crate) noise_honest: u64,
+    /// Canaries of each shard in a round with beats, two onions each, beside its noise.
+    pub(crate) canaries: u8,
     /// The same figures for each operator.
     pub(crate) noise_by_operator: Vec<OperatorNoise>,
     /// f, the malicious fraction of the weight.
@@ -211,6 +213,7 @@ impl Figures {
             sigma: largest.map_or(0.0, |each| each.sigma),
             noise_total: noise.total_volume(shares),
             noise_honest: honest.least_noise,
+            canaries: rules.canaries,
             noise_by_operator: by_operator,
             malicious: rules.effective_malicious.as_f64(),
             malicious_weight: rules.malicious_weight,
