@@ -146,11 +146,8 @@ fn noise(figures: &Figures, table: &mut Table) {
         }
     }
     table.row("total noise", &figures.noise_total, "deposits a round in the whole network");
-    table.row(
-        "canaries",
-        &figures.canaries,
-        "pairs that each shard adds to a round with beats, to find who garbles cells",
-    );
+    let why = "pairs that each shard adds to a round with beats, to find who garbles cells";
+    table.row("canaries", &figures.canaries, why);
     if figures.malicious_shards == 0 && figures.malicious > 0.0 {
         nobody_malicious(figures, table);
     }
