@@ -360,6 +360,8 @@ fn accept_and_see(mix: &MixNetwork, found: &Found) -> Result<(Accepted, Observed
     let seen = Observed {
         wanted: spec.shards,
         paused: spec.update.paused,
+        closed: accepted.window.filter(|window| !window.holds(SystemClock::now())),
+        at_once: spec.update.max_per_hand_over,
         deleted: false,
         // An epoch that is over in no time has no room for both.
         room: u64::from((epoch.prepare_ahead_rounds + SPARE_ROUNDS).min(epoch.rounds / 2)),

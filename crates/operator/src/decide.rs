@@ -185,10 +185,8 @@ fn replace(seen: &Observed) -> Decision {
     if seen.replicas.is_some_and(|replicas| replicas > seen.wanted) {
         return Decision::waits("waits for an epoch without the shards that leave".to_owned());
     }
-    let outdated = outdated(seen);
-    if seen.paused && !outdated.is_empty() {
-        let which = outdated.join(" and ");
-        return Decision::waits(format!("updates are paused: of an older template: {which}"));
+    if let Some(why) = held_up(seen) {
+        return Decision::waits(why);
     }
     if let Some(pod) = Dispensable::standby(seen) {
         return Decision::step(Step::ReplaceCoordinator(pod));
@@ -215,6 +213,20 @@ fn replace(seen: &Observed) -> Decision {
         "waits to replace {}, until every other coordinator could lead",
         named_coordinators(&left)
     ))
+}
+
+/// Why no pod that serves is replaced for now, though some are of an older template.
+fn held_up(seen: &Observed) -> Option<String> {
+    let outdated = outdated(seen);
+    let which = outdated.join(" and ");
+    match (seen.paused, seen.closed) {
+        _ if outdated.is_empty() => None,
+        (true, _) => Some(format!("updates are paused: of an older template: {which}")),
+        (false, Some(window)) => {
+            Some(format!("updates wait for {window}: of an older template: {which}"))
+        }
+        (false, None) => None,
+    }
 }
 
 /// Pods of an older template, in words.

@@ -16,6 +16,7 @@ mod observed;
 mod refusal;
 mod resource;
 mod step;
+mod window;
 
 use std::error::Error;
 use std::io::{self, Read as _, Write as _};

@@ -5,6 +5,8 @@ use std::fmt;
 
 use antiphon_wire::IdentityKey;
 
+use crate::window::Window;
+
 /// A shard of the operator, or a coordinator, by the number in its pod's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Ordinal(pub(crate) u16);
@@ -16,6 +18,10 @@ pub(crate) struct Observed {
     pub(crate) wanted: u16,
     /// `true` if no pod is to be replaced for a new image.
     pub(crate) paused: bool,
+    /// The part of the day in which pods that serve are replaced, if this is another part.
+    pub(crate) closed: Option<Window>,
+    /// How many shards may be replaced at one hand-over.
+    pub(crate) at_once: u16,
     /// `true` if the resource is being deleted.
     pub(crate) deleted: bool,
     /// Rounds that have to be left of the running epoch for a list's shards to change.

@@ -10,6 +10,7 @@ use crate::objects::MOST_LAYERS;
 use crate::resource::{
     Autoscale, Coordinator, Exposure, ExposureType, MixNetworkSpec, Requirements,
 };
+use crate::window::Window;
 
 /// Why nothing is done for a specification.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -70,6 +71,10 @@ pub(crate) enum Refusal {
          on a round takes longer with every shard. Set it to {most} at most"
     )]
     TooManyToHelp { asked: u16, most: u16 },
+    #[error(
+        "update.onlyBetween is {0}: it should be a part of the day in UTC, such as 02:00-05:00"
+    )]
+    Window(String),
     #[error("exposure: {ports} ports from {one} on run into those from {other} on")]
     Ports { ports: u16, one: u16, other: u16 },
 }
@@ -91,6 +96,8 @@ pub(crate) struct Accepted {
     pub(crate) network: NetworkFile,
     pub(crate) operator: OperatorIndex,
     pub(crate) key: SigningKey,
+    /// The part of the day in which pods that serve are replaced, if that is not all of it.
+    pub(crate) window: Option<Window>,
 }
 
 /// Looks for a reason to do nothing.
@@ -100,13 +107,19 @@ pub(crate) fn accept(spec: &MixNetworkSpec, given: &Given<'_>) -> Result<Accepte
         return Err(Refusal::Tag(spec.image.clone()));
     }
     check_ports(spec)?;
+    let window = window(spec)?;
     let network = network(spec, given)?;
     check_requirements(&spec.requires, &network)?;
     check_beats(spec, &network)?;
     check_bounds(spec, &network)?;
     check_size(spec, &network)?;
     let (operator, key) = operator(spec, given, &network)?;
-    Ok(Accepted { network, operator, key })
+    Ok(Accepted { network, operator, key, window })
+}
+
+fn window(spec: &MixNetworkSpec) -> Result<Option<Window>, Refusal> {
+    let parse = |text: &String| text.parse().map_err(|_| Refusal::Window(text.clone()));
+    spec.update.only_between.as_ref().map(parse).transpose()
 }
 
 fn check_coordinators(spec: &MixNetworkSpec, given: &Given<'_>) -> Result<(), Refusal> {

@@ -117,12 +117,23 @@ impl Replaceable {
         Some(Self { shard: *shard, sick: true })
     }
 
-    /// The outdated pod of the highest number, if every shard serves.
+    /// The outdated pod of the highest number, if every shard serves, or all that do not leave at the same hand-over.
     pub(crate) fn next(seen: &Observed) -> Option<Self> {
-        if !seen.wanted().all(|shard| seen.serves(shard)) {
+        let idle: Vec<Ordinal> = seen.wanted().filter(|shard| !seen.serves(*shard)).collect();
+        if !idle.is_empty() && !Self::leave_together(seen, &idle) {
             return None;
         }
-        Some(Self { shard: Self::outdated(seen).last()?, sick: false })
+        let stays = |shard: &Ordinal| !seen.pods[shard].stopping;
+        Some(Self { shard: Self::outdated(seen).filter(stays).last()?, sick: false })
+    }
+
+    /// Whether one more shard may leave with these: the newest template has shown that it serves, and more than half of
+    /// the operator's shards stay, without which it would count as absent.
+    fn leave_together(seen: &Observed, idle: &[Ordinal]) -> bool {
+        let most = seen.at_once.min(seen.wanted.saturating_sub(1) / 2);
+        let leaves = |shard: &Ordinal| seen.pods.get(shard).is_some_and(|pod| pod.stopping);
+        let newest = |shard: Ordinal| seen.serves(shard) && !seen.pods[&shard].outdated;
+        idle.len() < usize::from(most) && idle.iter().all(leaves) && seen.wanted().any(newest)
     }
 
     /// Shards that are to stay, whose pods an older template made.

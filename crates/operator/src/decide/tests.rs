@@ -326,6 +326,47 @@ fn nothing_is_replaced_while_updates_are_paused() {
 }
 
 #[test]
+fn pods_that_serve_are_replaced_at_the_time_of_day_that_is_asked_for_and_sick_ones_at_any() {
+    let mut seen = outdated();
+    seen.closed = Some("02:00-05:00".parse().unwrap());
+    let decision = decide(&seen);
+    assert_eq!(names(&decision), ["Applies"]);
+    assert!(decision.waits.unwrap().contains("wait for 02:00 to 05:00 UTC: of an older template"));
+    let pod = seen.pods.get_mut(&Ordinal(1)).unwrap();
+    (pod.running, pod.ready) = (false, false);
+    let key = seen.keys[&Ordinal(1)];
+    seen.network.as_mut().unwrap().shards.insert(key, Standing::Waiting);
+    assert_eq!(names(&decide(&seen)), ["Applies", "ReplacesPod"]);
+}
+
+#[test]
+fn shards_leave_together_for_an_upgrade_once_one_has_shown_that_it_serves_and_never_half_of_them() {
+    let replaced = |seen: &Observed| Replaceable::next(seen).map(Replaceable::shard);
+    let mut seen = settled(5);
+    seen.at_once = 4;
+    seen.pods.values_mut().for_each(|pod| pod.outdated = true);
+    assert_eq!(replaced(&seen), Some(Ordinal(4)));
+    let stop =
+        |seen: &mut Observed, shard| seen.pods.get_mut(&Ordinal(shard)).unwrap().stopping = true;
+    stop(&mut seen, 4);
+    assert_eq!(replaced(&seen), None, "none of the newest template serves");
+    let new = seen.pods.get_mut(&Ordinal(4)).unwrap();
+    (new.stopping, new.outdated) = (false, false);
+    stop(&mut seen, 3);
+    assert_eq!(replaced(&seen), Some(Ordinal(2)));
+    stop(&mut seen, 2);
+    assert_eq!(replaced(&seen), None, "more than half of five stay");
+    // One that is gone, and not back, is no reason for another to go.
+    seen.pods.remove(&Ordinal(2));
+    assert_eq!(replaced(&seen), None);
+    let mut seen = settled(5);
+    seen.at_once = 1;
+    seen.pods.values_mut().take(4).for_each(|pod| pod.outdated = true);
+    stop(&mut seen, 3);
+    assert_eq!(replaced(&seen), None, "one at a time, where no more are asked for");
+}
+
+#[test]
 fn keys_and_lists_that_are_gone_while_pods_run_are_not_made_anew() {
     let mut seen = settled(3);
     seen.keys.remove(&Ordinal(1));

@@ -57,6 +57,10 @@ fn what_cannot_work_is_refused_in_words_that_say_what_would() {
             json!({ "requires": { "operators": 6 } }),
             "requires.operators is 6, and the network file has 5",
         ),
+        (
+            json!({ "update": { "onlyBetween": "2-5" } }),
+            "update.onlyBetween is 2-5: it should be a part of the day in UTC",
+        ),
         (json!({ "requires": { "epsilon": 0.5 } }), "requires.epsilon is 0.5 at most"),
         (json!({ "requires": { "delta": 1e-9 } }), "requires.delta is"),
         (

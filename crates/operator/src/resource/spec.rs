@@ -465,11 +465,26 @@ impl Default for State {
 }
 
 /// How new images reach the shards.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Update {
     /// Replace no pod for now.
     pub(crate) paused: bool,
+    /// Replace pods that serve only in this part of the day, in UTC, as `02:00-05:00`. One that does not serve is replaced at
+    /// any time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$"))]
+    pub(crate) only_between: Option<String>,
+    /// How many shards are replaced at one hand-over, once one of the newest template serves: fewer than half of them, as
+    /// an operator without more than half of its shards counts as absent.
+    #[schemars(range(min = 1, max = 100))]
+    pub(crate) max_per_hand_over: u16,
+}
+
+impl Default for Update {
+    fn default() -> Self {
+        Self { paused: false, only_between: None, max_per_hand_over: 1 }
+    }
 }
 
 /// The least that the network file has to promise.

@@ -205,6 +205,8 @@ impl World {
         };
         Observed {
             awaited: BTreeSet::new(),
+            closed: None,
+            at_once: 1,
             wanted: self.wanted,
             paused: self.paused,
             deleted: false,
