@@ -4,7 +4,7 @@
 //! else is applied, with one field manager for objects and one for status: older API servers take the specification
 //! from a manager that applies a status.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_coordinator_core::Status;
 use antiphon_process::clock::SystemClock;
@@ -28,7 +28,7 @@ use zeroize::Zeroizing;
 use crate::admin;
 use crate::found::{self, Found, TOLD_LIST};
 use crate::lists::Signer;
-use crate::objects;
+use crate::objects::{self, MONITORING};
 use crate::observed::{List, Ordinal, Permille};
 use crate::resource::{ExposureType, JoinedCoordinator, MixNetwork, MixNetworkStatus};
 
@@ -109,8 +109,20 @@ impl<'a> Cluster<'a> {
             let own = ListParams::default().labels(&format!("{labels}={name}"));
             found.services = self.api::<Service>().list(&own).await?.items;
         }
+        if spec.monitoring.enabled {
+            found.kinds = self.kinds(MONITORING).await?;
+        }
         self.ask(&mut found).await;
         Ok(found)
+    }
+
+    /// The kinds of a group that the cluster knows.
+    async fn kinds(&self, group: &str) -> Result<BTreeSet<String>, ClusterError> {
+        match self.client.list_api_group_resources(group).await {
+            Ok(known) => Ok(known.resources.into_iter().map(|resource| resource.kind).collect()),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(BTreeSet::new()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Asks coordinators and shards. Whoever does not answer is not known.

@@ -303,6 +303,7 @@ impl Control {
             coordinators: &keys.into_values().collect::<Vec<_>>(),
             replicas: replicas.get(),
             outer: &found.outer(&name, replicas.get().max(mix.spec.shards)),
+            kinds: &found.kinds,
         };
         let objects = objects::objects(&plan);
         let mut hasher = DefaultHasher::new();

@@ -37,6 +37,8 @@ pub(crate) struct Found {
     pub(crate) claims: Vec<PersistentVolumeClaim>,
     /// Services, where shards are reached through load balancers.
     pub(crate) services: Vec<Service>,
+    /// The kinds of a Prometheus operator that the cluster knows.
+    pub(crate) kinds: BTreeSet<String>,
     /// What the coordinator answered that leads, and which it is.
     pub(crate) status: Option<Status>,
     pub(crate) leader: Option<Ordinal>,

@@ -104,6 +104,9 @@ struct RenderArguments {
     /// For loadBalancer: the same for clients
     #[arg(long = "clients", value_name = "HOST")]
     clients: Vec<String>,
+    /// A kind of a Prometheus operator that the cluster knows: ServiceMonitor or PrometheusRule
+    #[arg(long = "kind", value_name = "KIND")]
+    kinds: Vec<String>,
 }
 
 fn filter(text: &str) -> Result<LogFilter, String> {
@@ -167,13 +170,15 @@ fn render(arguments: &RenderArguments) -> Result<(), Box<dyn Error>> {
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;
     let spec: MixNetworkSpec = serde_json::from_str(&text)?;
-    let RenderArguments { name, coordinators, peers, clients } = arguments;
+    let RenderArguments { name, coordinators, peers, clients, kinds } = arguments;
     let both = peers.iter().zip(clients).map(|(peers, clients)| Outer {
         peers: vec![peers.clone()],
         clients: vec![clients.clone()],
     });
     let outer = (0..).zip(both).collect();
-    let plan = Plan { name, spec: &spec, coordinators, replicas: spec.shards, outer: &outer };
+    let kinds = &kinds.iter().cloned().collect();
+    let (spec, replicas) = (&spec, spec.shards);
+    let plan = Plan { name, spec, coordinators, replicas, outer: &outer, kinds };
     print(&objects::objects(&plan))
 }
 

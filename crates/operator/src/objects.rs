@@ -2,18 +2,20 @@
 
 mod coordinator;
 mod grace;
+mod monitoring;
 mod outer;
 mod pod;
 mod policies;
 mod services;
 mod shards;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_wire::IdentityKey;
 use serde_json::{Value, json};
 
 pub(crate) use grace::MOST_LAYERS;
+pub(crate) use monitoring::GROUP as MONITORING;
 pub(crate) use outer::{Outer, outer_service};
 
 use crate::resource::{Exposure, ExposureType, Family, MixNetworkSpec};
@@ -31,6 +33,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) replicas: u16,
     /// The addresses of shards' load balancers, as far as they have any.
     pub(crate) outer: &'a BTreeMap<u16, Outer>,
+    /// The kinds of a Prometheus operator that the cluster knows.
+    pub(crate) kinds: &'a BTreeSet<String>,
 }
 
 /// Names of objects that are not made from a template.
@@ -72,6 +76,7 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Value> {
     objects.extend(services::objects(plan));
     objects.extend(policies::objects(plan));
     objects.extend(shards::objects(plan));
+    objects.extend(monitoring::objects(plan));
     objects
 }
 

@@ -31,6 +31,7 @@ impl Golden {
         });
         objects(&Plan {
             outer: &(0..).zip(outer).collect(),
+            kinds: &BTreeSet::new(),
             name: &self.name,
             spec: &self.specification,
             coordinators: &coordinators.collect::<Vec<IdentityKey>>(),

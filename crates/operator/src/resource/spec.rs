@@ -79,6 +79,9 @@ pub(crate) struct MixNetworkSpec {
     /// What the network file has to promise: nothing is started for less.
     #[serde(default)]
     pub(crate) requires: Requirements,
+    /// What a Prometheus operator goes by, where the cluster knows its kinds.
+    #[serde(default)]
+    pub(crate) monitoring: Monitoring,
     /// A collector that is told of every round, as OpenTelemetry traces; nobody is told without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) telemetry: Option<Telemetry>,
@@ -373,6 +376,27 @@ pub(crate) enum Family {
 impl Family {
     fn is_usual(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// A ServiceMonitor and a PrometheusRule.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Monitoring {
+    /// Make them.
+    pub(crate) enabled: bool,
+    /// Labels by which a Prometheus finds them.
+    pub(crate) labels: BTreeMap<String, String>,
+    /// The time between two scrapes.
+    #[schemars(regex(pattern = r"^[1-9][0-9]*(s|m)$"))]
+    pub(crate) interval: String,
+    /// Make the rules as well.
+    pub(crate) rules: bool,
+}
+
+impl Default for Monitoring {
+    fn default() -> Self {
+        Self { enabled: true, labels: BTreeMap::new(), interval: "15s".to_owned(), rules: true }
     }
 }
 
