@@ -289,6 +289,14 @@ impl<'a> Cluster<'a> {
         Ok(generation.map(|generation| (name, generation)))
     }
 
+    /// What a set would become if it was applied. Nothing is written.
+    pub(crate) async fn would_be(&self, object: &Value) -> Result<StatefulSet, ClusterError> {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let params = PatchParams::apply(MANAGER).force().dry_run();
+        let sets: Api<StatefulSet> = self.api();
+        Ok(sets.patch(name, &params, &Patch::Apply(object)).await?)
+    }
+
     /// Has the StatefulSet keep no pods.
     pub(crate) async fn stop(&self) -> Result<(), ClusterError> {
         let none = json!({ "spec": { "replicas": 0 } });

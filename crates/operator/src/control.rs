@@ -10,8 +10,10 @@ use antiphon_process::metrics::labels::{Failure, LookEnding};
 use antiphon_wire::Timestamp;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt as _};
+use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::adoption;
 use crate::cluster::{Cluster, ClusterError};
 use crate::conditions::{self, Told};
 use crate::decide::{Decision, decide};
@@ -46,6 +48,8 @@ enum Hindrance {
     Lists(#[from] ListsError),
     #[error(transparent)]
     Key(#[from] BadKey),
+    #[error(transparent)]
+    Adoption(#[from] adoption::Hindrance),
     #[error("another controller acts now")]
     Deposed,
 }
@@ -56,7 +60,9 @@ impl Hindrance {
         match self {
             Self::Cluster(error) => look::failure(error),
             Self::Deposed => Failure::Deposed,
-            Self::Refusal(_) | Self::Lists(_) | Self::Key(_) => Failure::Internal,
+            Self::Refusal(_) | Self::Lists(_) | Self::Key(_) | Self::Adoption(_) => {
+                Failure::Internal
+            }
         }
     }
 }
@@ -198,6 +204,11 @@ impl Control {
                 return Ok(Look::new(LookEnding::Refused, words));
             }
         };
+        if let Err(hindrance) = may_adopt(&cluster, mix, (&found, &accepted)).await? {
+            let words = hindrance.to_string();
+            cluster.tell_status(status_of(mix, conditions::refused(&words))).await?;
+            return Ok(Look::new(LookEnding::Blocked, words));
+        }
         cluster.hold(true).await?;
         let decision = decide(&seen);
         for step in &decision.steps {
@@ -382,6 +393,46 @@ fn accept_and_see(mix: &MixNetwork, found: &Found) -> Result<(Accepted, Observed
         computing: found.computing.clone(),
     };
     Ok((accepted, seen))
+}
+
+/// Whether sets that somebody else installed can be taken over as they are. Once they are, they are this controller's own.
+async fn may_adopt(
+    cluster: &Cluster<'_>,
+    mix: &MixNetwork,
+    (found, accepted): (&Found, &Accepted),
+) -> Result<Result<(), adoption::Hindrance>, Hindrance> {
+    let foreign = [&found.set, &found.coordinator_set].into_iter().flatten();
+    let foreign: Vec<_> = foreign.filter(|set| adoption::is_foreign(set)).collect();
+    if foreign.is_empty() {
+        return Ok(Ok(()));
+    }
+    if let Err(hindrance) = adoption::check(&mix.spec, &accepted.network, found) {
+        return Ok(Err(hindrance));
+    }
+    if adoption::may_replace(mix) {
+        return Ok(Ok(()));
+    }
+    let (name, pods) = (mix.name_any(), found.replicas().unwrap_or(mix.spec.shards));
+    let keys = found.coordinator_keys(&name)?;
+    let plan = Plan {
+        name: &name,
+        spec: &mix.spec,
+        coordinators: &keys.into_values().collect::<Vec<_>>(),
+        replicas: pods,
+        outer: &found.outer(&name, pods),
+        kinds: &found.kinds,
+    };
+    let objects = objects::objects(&plan);
+    for set in foreign {
+        let is_it = |object: &&Value| {
+            object["kind"] == "StatefulSet" && object["metadata"]["name"] == set.name_any()
+        };
+        let Some(object) = objects.iter().find(is_it) else { continue };
+        if let Err(hindrance) = adoption::compare(set, &cluster.would_be(object).await?) {
+            return Ok(Err(hindrance));
+        }
+    }
+    Ok(Ok(()))
 }
 
 /// Shards whose load balancers have no addresses yet, where they have any.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod admin;
+mod adoption;
 mod cluster;
 mod conditions;
 mod control;
