@@ -296,6 +296,16 @@ impl Client {
         self.documents.turning(now, present)
     }
 
+    /// The epoch for whose gateway a client that uses `present` has to plan its next turn: the first that `present` does
+    /// not serve, or else the newest.
+    pub fn epoch_to_plan_for(
+        &self,
+        now: Timestamp,
+        present: Option<&IdentityKey>,
+    ) -> Option<&Arc<VerifiedEpoch>> {
+        self.documents.next_turn(now, present)
+    }
+
     /// Returns `true` if the document of this epoch is held.
     pub fn knows(&self, epoch: Epoch) -> bool {
         self.documents.of_epoch(epoch).is_some()

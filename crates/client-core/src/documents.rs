@@ -84,10 +84,24 @@ impl Documents {
         now: Timestamp,
         present: &IdentityKey,
     ) -> Option<&Arc<VerifiedEpoch>> {
-        let at = self.at(now)?;
-        let serves = |epoch: &&Arc<VerifiedEpoch>| epoch.index_of(present).is_some();
-        let mut following = self.held.iter().filter(|held| held.epoch() >= at.epoch());
-        following.find(|held| !serves(held)).or(Some(at))
+        self.left_by(now, present).or_else(|| self.at(now))
+    }
+
+    /// The document of the epoch for which a client that uses `present` turns next: the first from the one at `now` on
+    /// that `present` does not serve, or else the newest, for which another gateway is drawn.
+    pub(crate) fn next_turn(
+        &self,
+        now: Timestamp,
+        present: Option<&IdentityKey>,
+    ) -> Option<&Arc<VerifiedEpoch>> {
+        present.and_then(|present| self.left_by(now, present)).or_else(|| self.newest())
+    }
+
+    /// The first document from the one at `now` on that `gateway` does not serve.
+    fn left_by(&self, now: Timestamp, gateway: &IdentityKey) -> Option<&Arc<VerifiedEpoch>> {
+        let at = self.at(now)?.epoch();
+        let mut following = self.held.iter().filter(|held| held.epoch() >= at);
+        following.find(|held| held.index_of(gateway).is_none())
     }
 
     /// Takes a document up if it is valid and newer. Returns it, or `None` if it is known already.

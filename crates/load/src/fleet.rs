@@ -179,11 +179,23 @@ impl Shared {
     /// The epoch to whose gateway a client that uses `present` turns next: the one at `now`, or a newer one that
     /// `present` does not serve.
     fn epoch_to_turn_to(&self, now: Timestamp, present: &IdentityKey) -> Arc<VerifiedEpoch> {
+        self.epoch_left_by(now, present).unwrap_or_else(|| self.epoch_at(now))
+    }
+
+    /// The epoch for whose gateway a client that uses `present` plans its next turn: the first that `present` does not
+    /// serve, or else the newest.
+    fn epoch_to_plan_for(&self, now: Timestamp, present: &IdentityKey) -> Arc<VerifiedEpoch> {
+        let newest = || self.epochs.borrow().last().map(Arc::clone);
+        let left = self.epoch_left_by(now, present);
+        left.or_else(newest).unwrap_or_else(|| self.epoch_at(now))
+    }
+
+    /// The first epoch from the one at `now` on that `gateway` does not serve.
+    fn epoch_left_by(&self, now: Timestamp, gateway: &IdentityKey) -> Option<Arc<VerifiedEpoch>> {
         let at = self.epoch_at(now);
         let epochs = self.epochs.borrow();
-        let following = epochs.iter().filter(|epoch| epoch.epoch() >= at.epoch());
-        let left = following.into_iter().find(|epoch| epoch.index_of(present).is_none());
-        left.map_or(at, Arc::clone)
+        let mut following = epochs.iter().filter(|epoch| epoch.epoch() >= at.epoch());
+        following.find(|epoch| epoch.index_of(gateway).is_none()).map(Arc::clone)
     }
 
     fn gateway(&self, epoch: &VerifiedEpoch, identity: &IdentityKey) -> Option<Arc<Gateway>> {

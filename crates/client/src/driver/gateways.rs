@@ -9,7 +9,6 @@ use antiphon_process::clock::SystemClock;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_transport::DialError;
 use antiphon_wire::{IdentityKey, Round, Timestamp, ToClient};
-use tokio::time::Instant;
 
 use super::Driver;
 use super::line::{LineEvent, Target};
@@ -89,8 +88,8 @@ impl Driver {
         self.gateways.linked(gateway, SystemClock::now(), interval_ms);
         self.emit(Event::Connected { gateway });
         self.show_status();
-        // Its epoch may be over by now.
-        self.turn_at.get_or_insert(Instant::now());
+        // It may serve other epochs than the one before, and its epoch may be over by now.
+        self.plan_turn();
         if let Some(ready) = self.ready.take() {
             // Fails only if nobody waits any more.
             let _ = ready.send(Ok(()));

@@ -62,16 +62,17 @@ impl Next {
 }
 
 impl Driver {
-    /// Fixes the time to turn to the gateway of an epoch that was adopted.
+    /// Fixes the time to turn to another gateway: when an epoch was adopted, and when the gateway in use is another than
+    /// the time was fixed for.
     pub(super) fn plan_turn(&mut self) {
-        let newest = self.core().newest_epoch().map(Arc::clone);
-        let Some(newest) = newest else { return };
+        let (present, now) = (self.line.gateway(), Moment::now());
+        let epoch = self.core().epoch_to_plan_for(now.time, present.as_ref()).map(Arc::clone);
+        let Some(epoch) = epoch else { return };
         // It may have come in place of the one that is about to be turned to.
         if self.next.as_ref().is_some_and(|next| !self.core().knows(next.epoch)) {
             self.next = None;
         }
-        let (present, now) = (self.line.gateway(), Moment::now());
-        let turns_at = GatewayPolicy::turns_at(&newest, present, now.time, &mut self.rng);
+        let turns_at = GatewayPolicy::turns_at(&epoch, present, now.time, &mut self.rng);
         self.turn_at = Some(now.instant_of(turns_at));
     }
 

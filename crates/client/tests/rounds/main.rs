@@ -317,6 +317,35 @@ async fn a_client_is_linked_to_its_next_gateway_before_the_present_one_serves_no
     assert_eq!(client.status().gateway, Some(World::identity(other)));
 }
 
+/// The gateway of epoch 2 does not serve epoch 3, which was announced before that gateway was turned to. The one before
+/// serves epoch 3, so for whoever still used it there was no hurry.
+#[tokio::test]
+async fn a_client_that_has_turned_is_linked_to_the_gateway_after_before_its_own_serves_no_more() {
+    let mut world = World::new();
+    let config = world.config(None, None);
+    let (client, shard, served) = world.connect(config).await;
+    let mut events = client.events();
+    let mut addresses = world.addresses();
+    addresses[shard] = None;
+    let soon = SystemClock::now().plus_ms(1000);
+    served.document(mix_from(2, 12, soon, &addresses).signed).await;
+    let (other, mut ahead) = world.gateway_unasked().await;
+    let starts_at = SystemClock::now().plus_ms(6000);
+    let mut addresses = world.addresses();
+    addresses[other] = None;
+    served.document(mix_from(3, 14, starts_at, &addresses).signed).await;
+    let adopted = |event: &Event| match event {
+        Event::Core(CoreEvent::EpochAdopted { epoch, .. }) => (*epoch == Epoch(3)).then_some(()),
+        _ => None,
+    };
+    event(&mut events, adopted).await;
+    ahead.open(2, 12).await;
+    ahead.hello().await;
+    ahead.onions(2, 12).await;
+    let (third, _link) = world.gateway_unasked().await;
+    assert!(third != other && SystemClock::now() < starts_at);
+}
+
 #[tokio::test]
 async fn a_pinned_gateway_is_the_only_one_used() {
     let mut world = World::new();

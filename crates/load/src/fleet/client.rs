@@ -137,7 +137,10 @@ impl Session<'_> {
             let left = tokio::select! {
                 biased;
                 // The fleet outlives its clients.
-                _ = self.epochs.changed() => self.plan_turn(),
+                _ = self.epochs.changed() => {
+                    self.plan_turn();
+                    None
+                }
                 () = until(self.turn_at) => self.turn(),
                 () = until(cells) => self.send_cells().await,
                 () = until(due) => self.submit().await,
@@ -198,16 +201,17 @@ impl Session<'_> {
         }
     }
 
-    /// Plans to turn to the gateway of the newest epoch, at a time of this client's own.
-    fn plan_turn(&mut self) -> Option<Left> {
+    /// Plans to turn to another gateway, at a time of this client's own: when there is a newer epoch, and when the
+    /// gateway in use is another one.
+    pub(super) fn plan_turn(&mut self) {
         let epochs = self.epochs.borrow_and_update().clone();
         // It may have come in place of the one that is about to be turned to.
         let is_known = |next: &Next| epochs.iter().any(|epoch| epoch.epoch() == next.epoch.epoch());
         self.next.take_if(|next| !is_known(next));
         let now = SystemClock::now();
-        let at = GatewayPolicy::turns_at(epochs.last()?, Some(self.gateway), now, &mut self.rng);
+        let epoch = self.shared.epoch_to_plan_for(now, &self.gateway);
+        let at = GatewayPolicy::turns_at(&epoch, Some(self.gateway), now, &mut self.rng);
         self.turn_at = Some(Instant::now() + Duration::from_millis(at.ms_since(now)));
-        None
     }
 
     fn opened(&mut self, epoch: Epoch, round: Round, closes_in_ms: u32) {

@@ -130,6 +130,8 @@ impl Session<'_> {
         self.policy.turned(self.epoch.epoch());
         self.policy.linked(gateway, SystemClock::now(), interval_ms);
         self.shared.turns.fetch_add(1, Ordering::Relaxed);
+        // It may not serve an epoch that the one before serves.
+        self.plan_turn();
         greeted.is_none().then_some(Left::Lost)
     }
 
