@@ -270,7 +270,7 @@ mod tests {
                 let options = LoadOptions { clients, ..options() };
                 let policy = local.policy(&guarantee, &options);
                 assert_eq!(policy.suite, Suite::Hybrid);
-                let policy = Policy { longest_epoch_s: u32::MAX, ..policy };
+                let policy = Policy { longest_epoch_s: 365 * 24 * 60 * 60, ..policy };
                 let network = of_equals(3, policy.clone()).unwrap();
                 let config = local.network(3, policy, layers, &options).coordinator;
                 assert_eq!(config.check_beats(&network, layers), Ok(()), "{config:?}");
