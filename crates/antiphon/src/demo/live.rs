@@ -25,6 +25,14 @@ pub(super) fn opening(network: &NetworkReport, sigma: f64, file: &str, bytes: us
         short(network.delta_total),
         network.total_over_days,
     );
+    if network.canaries_per_shard > 0 {
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            text,
+            "canaries    {} a shard and round, two onions each: whoever garbles cells is named by them",
+            network.canaries_per_shard,
+        );
+    }
     if network.suite == Suite::Hybrid.number() {
         text += "onions      X25519 and ML-KEM-768, sealed only against today's computers: aborted rounds are charged\n";
     }

@@ -56,6 +56,8 @@ pub(super) struct NetworkReport {
     pub(super) clients: usize,
     /// V, the noise deposits of a shard in a round.
     pub(super) noise_per_shard: u32,
+    /// Canaries of a shard in a round, two onions each, which the onions of noise are counted with.
+    pub(super) canaries_per_shard: u8,
     pub(super) epsilon: f64,
     pub(super) delta: f64,
     /// K, the disturbed rounds that the budget covers.
@@ -80,6 +82,7 @@ impl NetworkReport {
             suite: arguments.suite().number(),
             clients: arguments.clients.into(),
             noise_per_shard: figures.noise_per_shard,
+            canaries_per_shard: if arguments.beats() > 0 { figures.canaries } else { 0 },
             epsilon: figures.epsilon,
             delta: figures.delta,
             disturbed_rounds_budget: figures.disturbed_rounds_budget,
