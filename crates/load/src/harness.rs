@@ -449,9 +449,10 @@ impl Harness<'_> {
     }
 }
 
-/// Noise onions of all shards in a round.
+/// Onions that all shards make in a round: noise, and canaries if beats follow.
 fn noise_per_round(epoch: &VerifiedEpoch) -> u64 {
-    epoch.shards().iter().map(|shard| u64::from(shard.noise_volume)).sum()
+    let canaries = 2 * u64::from(epoch.canaries(epoch.document().first_round));
+    epoch.shards().iter().map(|shard| u64::from(shard.noise_volume) + canaries).sum()
 }
 
 /// Hands new documents to the builder for as long as it lives.

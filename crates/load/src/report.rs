@@ -35,7 +35,7 @@ pub struct Report {
     pub body_bytes: usize,
     /// Onions that a client sends in a round.
     pub onions_per_client: u64,
-    /// Noise onions of all shards in a round.
+    /// Noise onions of all shards in a round, with their canaries.
     pub noise_per_round: u64,
     /// The nominal time between two rounds.
     pub interval_ms: u32,
