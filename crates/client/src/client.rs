@@ -204,6 +204,9 @@ impl Client {
     /// Asks the gateway for boxes of rounds after `after`, which it keeps: a few for each round that opens. They come as
     /// [`CoreEvent::Box`](crate::CoreEvent::Box), as long as the documents of their epochs are known.
     ///
+    /// Everybody sees on the link that it asks: do it because the client was away, and for as long, and never because of
+    /// who is expected to call, of what a box held, or of what a conversation does.
+    ///
     /// # Errors
     /// If the client is gone.
     pub async fn ask_boxes(&self, after: Round) -> Result<(), ClientGone> {

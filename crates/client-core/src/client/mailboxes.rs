@@ -32,7 +32,8 @@ impl Client {
     }
 
     /// Asks the gateway for boxes of rounds after `after`: it gives a few of those that it keeps. Its answers are
-    /// [`Event::Box`], of epochs whose documents are known.
+    /// [`Event::Box`], of epochs whose documents are known. It shows on the link: to be done for absence alone, whoever
+    /// is expected to call.
     pub fn ask_boxes(&mut self, after: Round) {
         self.outputs.push_back(Output::AskBoxes { after });
     }
