@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use antiphon_routing::EarlyRounds;
 use antiphon_wire::{
-    Announcement, Epoch, EpochDocument, IdentityKey, OperatorIndex, Round, RoundCounts,
-    RoundOutcome, SignedDocument, Timestamp,
+    Announcement, BeatParameters, Epoch, EpochDocument, IdentityKey, OperatorIndex, Round,
+    RoundCounts, RoundOutcome, SignedDocument, Timestamp,
 };
 
 use super::course::{Conduct, Course, before_end, lists};
@@ -81,8 +81,6 @@ pub(crate) struct RoundClock {
     idle_since: Timestamp,
     /// When the running epoch began.
     began: Timestamp,
-    /// The last announcement of this process.
-    announced: Option<Announcement>,
     /// Rounds that were opened before their time, of those that clients allow.
     early: EarlyRounds,
     /// The circuits of the last round are cut, as its epoch was broken: the next one does not wait for the interval.
@@ -111,7 +109,6 @@ impl RoundClock {
             ending: Ending::default(),
             idle_since: now,
             began: now,
-            announced: None,
             hurried: false,
             rescue: None,
             offsets: Offsets::default(),
@@ -364,40 +361,22 @@ impl RoundClock {
         let first_beat = self.first_beat(now, document, hurried);
         let kind = self.rules.network.policy.services.of(round);
         let announcement = document.parameters.announce(epoch, round, kind, first_beat);
-        // Beats are laid on the grid of those before them: a mailbox round has none.
-        if !kind.has_boxes() {
-            self.announced = Some(announcement);
-        }
         self.ticks.push(Tick::Open { announcement, shards: open.shards().to_vec() });
         self.ticks.push(Tick::Notice(Notice::RoundOpened { epoch, round, late }));
         self.readiness.forget_up_to(round);
         self.open.insert(round, open);
     }
 
-    /// The first beat of a round that opens `now`: after the time that rounds take, and on the grid of the beats
-    /// that went before, so that clients' pace does not change when it takes over. No beats are there to be taken over
+    /// The first beat of a round that opens `now`: after the time that rounds take, and on the grid of all beats, so
+    /// that clients' pace does not change when it takes over. No beats are there to be taken over
     /// from where rounds are hurried, and these come as soon as rounds of late allow.
     fn first_beat(&self, now: Timestamp, document: &EpochDocument, hurried: bool) -> Timestamp {
         let p = &document.parameters;
         let taken = (2 * self.pace.latency_ms()).min(p.longest_round_ms());
         let usual = u64::from(self.rules.config.first_beat_ms);
         let wait = if hurried && taken > 0 { taken } else { usual.max(taken) };
-        let earliest = now.plus_ms(wait.min(p.beats.span_ms()));
-        match self.announced {
-            Some(last) if !p.beats.is_classic() && last.beats.beat_ms == p.beats.beat_ms => {
-                let beat_ms = u64::from(p.beats.beat_ms);
-                let beats = earliest.ms_since(last.first_beat).div_ceil(beat_ms);
-                // On the grid it may be up to a beat later, which shards would refuse at the very end of the span.
-                let on_grid = last.begins(beats);
-                if on_grid <= now.plus_ms(p.beats.span_ms()) {
-                    on_grid
-                } else {
-                    // There is none before the first beat of all, if the clock was set back.
-                    beats.checked_sub(1).map_or(earliest, |before| last.begins(before))
-                }
-            }
-            _ => earliest,
-        }
+        let span_ms = p.beats.span_ms();
+        on_grid(&p.beats, now.plus_ms(wait.min(span_ms)), now.plus_ms(span_ms))
     }
 
     fn end_round(&mut self, open: OpenRound) {
@@ -415,6 +394,15 @@ impl RoundClock {
         }
         self.ticks.push(Tick::Ended(ended));
     }
+}
+
+/// The first moment from `earliest` on at which a beat may begin, or the one before it if that is after `latest`, when
+/// shards would refuse it. These moments are whole multiples of `beat_ms` since 1970: nobody has to remember the
+/// beats that went before, so a coordinator that starts again, or takes over, stays on their grid.
+fn on_grid(beats: &BeatParameters, earliest: Timestamp, latest: Timestamp) -> Timestamp {
+    let beat_ms = u64::from(beats.beat_ms).max(1);
+    let next = earliest.0.div_ceil(beat_ms).saturating_mul(beat_ms);
+    Timestamp(if next <= latest.0 { next } else { next.saturating_sub(beat_ms) })
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use antiphon_wire::{Announcement, Reason, RoundOutcome, ShardIndex};
 
 use super::*;
-use crate::faults::Suspensions;
 use crate::samples::{START, announced, config, rules, shard, shards};
 use crate::settings::CoordinatorConfig;
 use crate::state::State;
@@ -284,6 +283,34 @@ fn beats_of_following_rounds_are_on_one_grid_and_of_classic_ones_nowhere() {
     assert_eq!(told, [Announcement::classic(Epoch(1), Round(1))]);
 }
 
+/// Of what came before the restart, nobody tells it when beats began.
+#[test]
+fn a_coordinator_that_starts_again_lays_beats_on_the_grid_of_those_before() {
+    let first_beat = |marks: Option<Marks>, ms| {
+        let marks = Marks { current: None, next: None, ..marks.unwrap_or_default() };
+        let mut clock = RoundClock::new(rules(SHARDS, with_beats()), marks, at(ms));
+        announce(&mut clock, 1, (1, 90));
+        (1..90).for_each(|round| all_ready(&mut clock, 1, round));
+        let told = announcements(&run(&mut clock, at(ms + 2000)));
+        (told.first().expect("a round opens").first_beat, clock.marks().clone())
+    };
+    let (before, marks) = first_beat(None, 0);
+    for ms in [5010, 5370, 5990] {
+        let (after, _) = first_beat(Some(marks.clone()), ms);
+        assert!(after.ms_since(before).is_multiple_of(1000), "{before:?} {after:?}");
+        // One that has lost its state, or that leads in the place of another, does so as well.
+        let (after, _) = first_beat(None, ms);
+        assert!(after.ms_since(before).is_multiple_of(1000), "{before:?} {after:?}");
+    }
+}
+
+#[test]
+fn no_beat_is_announced_later_than_shards_take() {
+    let beats = BeatParameters { beats: 3, beat_ms: 1000, layer_ms: 100, cell_bytes: 256 };
+    let laid = |earliest| on_grid(&beats, Timestamp(earliest), Timestamp(5500)).0;
+    assert_eq!([4000, 4001, 5000, 5001, 5500].map(laid), [4000, 5000, 5000, 5000, 5000]);
+}
+
 /// Epochs with beats, whose rounds are five minutes apart.
 fn with_rare_rounds() -> CoordinatorConfig {
     CoordinatorConfig { interval_ms: 300_000, beats: 600, ..with_beats() }
@@ -317,8 +344,7 @@ fn the_first_round_after_a_loss_comes_early_as_often_as_clients_allow() {
     }
     assert_eq!(opened, [1, 1, 1, 1, 0], "four an hour");
     // A coordinator that starts again knows of them.
-    let (_, marks, _) =
-        State::of(Default::default(), clock.marks(), &Suspensions::default()).parts();
+    let (_, marks, _) = State::of(Default::default(), clock.marks(), Default::default()).parts();
     let marks = Marks { current: None, next: None, ..marks };
     let mut again = RoundClock::new(rules(SHARDS, with_rare_rounds()), marks, at(101_000));
     announce(&mut again, 7, (7, 27));
