@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use antiphon_coordinator_core::{Coordinator, CoordinatorConfig, Input, Marks, State};
+use antiphon_coordinator_core::{Coordinator, CoordinatorConfig, Input as CoordinatorInput, Marks, State};
 use antiphon_wire::{
     Decode as _, IdentityKey, NetworkFile, Operator, Policy, SignedDocument, Timestamp,
 };
@@ -18,21 +18,31 @@ static NETWORK: LazyLock<NetworkFile> = LazyLock::new(|| {
     NetworkFile::new(vec![operator], policy).expect("a policy that makes sense")
 });
 
-/// Marks with these numbers and this text for their suspensions.
-fn marks(numbers: [u64; 3], suspensions: &str) -> String {
+/// Marks with these numbers and these texts for their suspensions and for who may have garbled cells.
+fn marks(numbers: [u64; 3], suspensions: &str, garbled: &str) -> String {
     let [epoch, round, open_ms] = numbers;
     format!(
         r#"{{"last_epoch":{epoch},"last_round":{round},"last_open_ms":{open_ms},"previous":"{}",
-            "suspensions":{suspensions}}}"#,
+            "suspensions":{suspensions},"garbled":{garbled}}}"#,
         "00".repeat(32)
     )
 }
 
-fuzz_target!(|input: (u64, [u64; 3], &str, &[u8])| {
-    let (now, numbers, text, document) = input;
+/// Marks of shards whose keys are these bytes, in these sets.
+fn garbled(shards: &[(u8, u16)], sets: &[Vec<u8>]) -> String {
+    let shards = shards.iter().map(|(key, operator)| (hex::encode([*key; 32]), operator));
+    serde_json::json!({ "shards": shards.collect::<Vec<_>>(), "sets": sets }).to_string()
+}
+
+type Input<'a> = (u64, [u64; 3], &'a str, Vec<(u8, u16)>, Vec<Vec<u8>>, &'a [u8]);
+
+fuzz_target!(|input: Input<'_>| {
+    let (now, numbers, text, shards, sets, document) = input;
     let document = SignedDocument::from_bytes(document).ok().map(Arc::new);
     start(now, text, document.clone());
-    start(now, &marks(numbers, text), document);
+    start(now, &marks(numbers, text, "{\"shards\":[],\"sets\":[]}"), document.clone());
+    start(now, &marks(numbers, "{}", text), document.clone());
+    start(now, &marks(numbers, "{}", &garbled(&shards, &sets)), document);
 });
 
 fn start(now: u64, text: &str, next: Option<Arc<SignedDocument>>) {
@@ -43,7 +53,7 @@ fn start(now: u64, text: &str, next: Option<Arc<SignedDocument>>) {
     let config = CoordinatorConfig::default();
     let mut coordinator = Coordinator::new(config, NETWORK.clone(), state, Timestamp(now));
     while coordinator.poll().is_some() {}
-    coordinator.handle(Timestamp(now.saturating_add(60_000)), Input::Tick);
+    coordinator.handle(Timestamp(now.saturating_add(60_000)), CoordinatorInput::Tick);
     while coordinator.poll().is_some() {}
     let _ = coordinator.next_deadline();
 }

@@ -1,6 +1,7 @@
 //! The judgement of rounds, and of shards over many of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use antiphon_wire::{Epoch, IdentityKey, OperatorIndex, Round, ShardIndex, Signed, Timestamp};
 
@@ -25,8 +26,8 @@ pub const HEARING_MS: u64 = 20_000;
 #[derive(Debug, Default)]
 pub struct Court {
     rounds: BTreeMap<(Epoch, Round), Case>,
-    /// Shards of which one broke a rule.
-    marks: Marks,
+    /// Shards of which one broke a rule; shared with whoever keeps them.
+    marks: Arc<Marks>,
     /// Shards of which one missed a deadline.
     late: Marks,
 }
@@ -65,6 +66,16 @@ pub struct Named {
 }
 
 impl Court {
+    /// A court that goes on from the marks of rounds that were judged before.
+    pub fn resumed(marks: Arc<Marks>) -> Self {
+        Self { marks, ..Self::default() }
+    }
+
+    /// Shards of which one broke a rule, in rounds that were judged: what has to outlive the process.
+    pub const fn marks(&self) -> &Arc<Marks> {
+        &self.marks
+    }
+
     /// A round has opened whose tables expire at `expires` by the schedule. `members` are its shards, in the order of their epoch's document.
     pub fn open(&mut self, facts: Facts, members: Vec<Member>, expires: Timestamp) {
         let identities = members.iter().map(|member| member.shard).collect();
@@ -102,7 +113,7 @@ impl Court {
                 // Two of one shard contradict each other.
                 let taken = case.evidence.add_statement(statement).inspect_err(|refusal| {
                     if let Refusal::Twice(shard) = refusal {
-                        self.marks.add([case.members[shard.position()]].into());
+                        Arc::make_mut(&mut self.marks).add([case.members[shard.position()]].into());
                     }
                 });
                 taken.map(|()| false)
@@ -145,7 +156,7 @@ impl Court {
             shards.iter().map(|shard| members[shard.position()]).collect()
         };
         match finding {
-            Finding::Mark { members, .. } => self.marks.add(who(members)),
+            Finding::Mark { members, .. } => Arc::make_mut(&mut self.marks).add(who(members)),
             late => self.late.add(late.late(maker).as_ref().map(who).unwrap_or_default()),
         }
     }
@@ -161,7 +172,10 @@ impl Court {
         let garblers = named(&self.marks);
         let mut late = named(&self.late);
         late.retain(|member| !garblers.contains(member));
-        garblers.iter().for_each(|member| self.marks.settle(&member.shard));
+        if !garblers.is_empty() {
+            let marks = Arc::make_mut(&mut self.marks);
+            garblers.iter().for_each(|member| marks.settle(&member.shard));
+        }
         late.iter().for_each(|member| self.late.settle(&member.shard));
         Named { garblers, late }
     }

@@ -19,7 +19,7 @@ pub struct Member {
 }
 
 /// Sets of shards, in each of which at least one broke a rule, over the last epochs.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Marks(VecDeque<BTreeSet<Member>>);
 
 impl Marks {
@@ -37,6 +37,11 @@ impl Marks {
     /// Forgets the marks of a shard that has been left out for them.
     pub fn settle(&mut self, shard: &IdentityKey) {
         self.0.retain(|mark| mark.iter().all(|member| member.shard != *shard));
+    }
+
+    /// The marks that are remembered, the oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &BTreeSet<Member>> {
+        self.0.iter()
     }
 
     /// Number of marks that are remembered.

@@ -102,7 +102,7 @@ impl Coordinator {
         let kept = state.clone();
         let mut state = state;
         let notices = state.refresh(&network, now);
-        let (planned, opened, suspensions) = state.parts();
+        let (planned, opened, judged) = state.parts();
         // Clients are handed the saved documents again, the running epoch's first.
         let documents = [&opened.current, &opened.next].into_iter().flatten();
         let documents = documents.map(|signed| Output::Publish(Arc::clone(signed)));
@@ -113,7 +113,7 @@ impl Coordinator {
             settle_until: now,
             planner: Planner::new(Arc::clone(&rules), planned, now),
             clock: RoundClock::new(Arc::clone(&rules), opened, now),
-            faults: Faults::new(Arc::clone(&rules), suspensions),
+            faults: Faults::new(Arc::clone(&rules), judged),
             rules,
             kept,
             outputs,
@@ -246,7 +246,7 @@ impl Coordinator {
 
     /// State that has to outlive the process.
     fn state(&self) -> State {
-        State::of(self.planner.marks(), self.clock.marks(), self.faults.suspensions())
+        State::of(self.planner.marks(), self.clock.marks(), self.faults.marks())
     }
 
     fn persist(&mut self) {

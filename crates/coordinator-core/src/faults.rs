@@ -17,7 +17,7 @@ mod suspensions;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use antiphon_canaries::Court;
+use antiphon_canaries::{Court, Marks as Garbled};
 use antiphon_wire::{Epoch, IdentityKey, OperatorIndex, Round, SignedDocument, Timestamp, ToShard};
 
 use super::ended_round::EndedRound;
@@ -56,6 +56,15 @@ pub(crate) enum Consequence {
     },
 }
 
+/// Marks of faults that outlive the process.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Marks {
+    /// The shards that sit out.
+    pub(crate) suspensions: Suspensions,
+    /// Sets of shards in each of which one garbled a canary's cell.
+    pub(crate) garbled: Arc<Garbled>,
+}
+
 /// A link that was lost without a word.
 #[derive(Clone, Debug)]
 pub(crate) struct LostLink {
@@ -83,15 +92,15 @@ pub(crate) struct Faults {
 
 impl Faults {
     /// The machine of a network, with the records of shards that failed before.
-    pub(crate) fn new(rules: Arc<Rules>, suspensions: Suspensions) -> Self {
+    pub(crate) fn new(rules: Arc<Rules>, marks: Marks) -> Self {
         Self {
             rules,
-            suspensions,
+            suspensions: marks.suspensions,
             disputes: Disputes::default(),
             losses: Losses::default(),
             overdue: Overdue::default(),
             given_up: BTreeMap::new(),
-            court: Court::default(),
+            court: Court::resumed(marks.garbled),
             consequences: Vec::new(),
         }
     }
@@ -104,6 +113,11 @@ impl Faults {
     /// Moments at which there may be something to do.
     pub(crate) fn deadlines(&self) -> impl Iterator<Item = Timestamp> {
         self.overdue.deadlines().chain(self.court.next_deadline())
+    }
+
+    /// Marks that have to outlive the process.
+    pub(crate) fn marks(&self) -> Marks {
+        Marks { suspensions: self.suspensions.clone(), garbled: Arc::clone(self.court.marks()) }
     }
 
     /// The shards that sit out.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use antiphon_canaries::Marks as Garbled;
 use antiphon_wire::{Digest, Epoch, NetworkFile, Round, SignedDocument, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::faults::Suspensions;
 use super::hex_serde;
 use super::notice::Notice;
-use super::{planner, round_clock};
+use super::{faults, planner, round_clock};
 
 /// All that outlives the process. The default is that of a network which has never run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,8 +19,9 @@ pub struct State {
     next: Option<Arc<SignedDocument>>,
 }
 
-/// The part of a state that changes in every round: what is above all numbers used, and who sits out.
-/// Its size does not depend on how many shards there are, but on how many failed, and on the early rounds of a day.
+/// The part of a state that changes in every round: what is above all numbers used, who sits out, and who may have
+/// garbled cells. Its size does not depend on how many shards there are, but on how many failed or were hops of garbled
+/// canaries, and on the early rounds of a day.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Marks {
@@ -32,6 +34,13 @@ pub struct Marks {
     #[serde(with = "hex_serde::digest")]
     previous: Digest,
     suspensions: Suspensions,
+    /// Sets of shards in each of which one garbled a canary's cell; none in states of before they were kept.
+    #[serde(default, with = "hex_serde::marks", skip_serializing_if = "is_empty")]
+    garbled: Arc<Garbled>,
+}
+
+fn is_empty(garbled: &Arc<Garbled>) -> bool {
+    garbled.is_empty()
 }
 
 impl State {
@@ -71,7 +80,7 @@ impl State {
     }
 
     /// The state of a coordinator that leads above these numbers, which shards say, with these documents.
-    /// Of what it knew before, it keeps who sits out, and what is above what it hears.
+    /// Of what it knew before, it keeps who sits out and who may have garbled cells, and what is above what it hears.
     pub(crate) fn taken_over(
         self,
         (last_epoch, last_round): (Epoch, Round),
@@ -87,6 +96,7 @@ impl State {
             early_ms: self.marks.early_ms,
             previous,
             suspensions: self.marks.suspensions,
+            garbled: self.marks.garbled,
         };
         Self { marks, current, next }
     }
@@ -95,7 +105,7 @@ impl State {
     pub(crate) fn of(
         planned: planner::Marks,
         opened: &round_clock::Marks,
-        suspensions: &Suspensions,
+        judged: faults::Marks,
     ) -> Self {
         Self {
             marks: Marks {
@@ -104,7 +114,8 @@ impl State {
                 last_open_ms: opened.last_open.map_or(0, |at| at.0),
                 early_ms: opened.early.iter().map(|at| at.0).collect(),
                 previous: planned.previous,
-                suspensions: suspensions.clone(),
+                suspensions: judged.suspensions,
+                garbled: judged.garbled,
             },
             current: opened.current.clone(),
             next: opened.next.clone(),
@@ -112,9 +123,10 @@ impl State {
     }
 
     /// What each machine has to remember.
-    pub(crate) fn parts(self) -> (planner::Marks, round_clock::Marks, Suspensions) {
-        let Marks { last_epoch, last_round, last_open_ms, early_ms, previous, suspensions } =
-            self.marks;
+    pub(crate) fn parts(self) -> (planner::Marks, round_clock::Marks, faults::Marks) {
+        let Marks { last_epoch, last_round, last_open_ms, early_ms, previous, .. } = self.marks;
+        let judged =
+            faults::Marks { suspensions: self.marks.suspensions, garbled: self.marks.garbled };
         let planned = planner::Marks { last_epoch: Epoch(last_epoch), previous };
         let opened = round_clock::Marks {
             last_round: Round(last_round),
@@ -123,7 +135,7 @@ impl State {
             current: self.current,
             next: self.next,
         };
-        (planned, opened, suspensions)
+        (planned, opened, judged)
     }
 
     /// Fits the state to the time and the network: documents of no use are dropped, and a clock that

@@ -27,7 +27,7 @@ fn faults() -> Faults {
     });
     let network = NetworkFile::new(operators.collect(), Policy::default()).unwrap();
     let rules = Rules { config: CoordinatorConfig::default(), network };
-    Faults::new(Arc::new(rules), Suspensions::default())
+    Faults::new(Arc::new(rules), Marks::default())
 }
 
 fn running() -> Lineup {

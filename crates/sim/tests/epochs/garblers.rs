@@ -93,6 +93,25 @@ fn who_garbles_one_cell_in_a_hundred_is_named_within_two_epochs_and_left_out() {
     assert!(whole(&network, 10) > 0.999, "{}\n{}", whole(&network, 10), log(&network));
 }
 
+/// One judgement alone names nobody here: marks of several do, which outlive the coordinator that made them.
+#[test]
+fn a_garbler_is_named_by_a_coordinator_that_is_started_again_after_every_judgement() {
+    let mut network = Network::with_adversary(setup(), garbles(10));
+    let mut restarts = 0;
+    while named(&network).is_empty() {
+        let (before, _) = judged(&network);
+        let news = |network: &Network| judged(network).0 > before || !named(network).is_empty();
+        assert!(network.run_until(60 * INTERVAL_MS, news), "{}", log(&network));
+        if named(&network).is_empty() {
+            network.restart_coordinator(0);
+            restarts += 1;
+        }
+        assert!(restarts < 20, "{}", log(&network));
+    }
+    assert!(restarts > 0, "the first judgement named it: {}", log(&network));
+    assert_eq!(named(&network), [network.identity(GARBLER)].into());
+}
+
 /// Batches that are late, a shard that crashes and comes back, and a coordinator that is killed.
 #[test]
 fn nobody_is_named_for_losses_delays_a_crash_or_a_killed_coordinator() {
