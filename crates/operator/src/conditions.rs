@@ -233,3 +233,93 @@ pub(crate) fn newest_list(seen: &Observed) -> Option<ListTold> {
     let (number, first_epoch, last_epoch) = (list.number, list.first_epoch, list.last_epoch);
     Some(ListTold { number, first_epoch, last_epoch })
 }
+
+#[cfg(test)]
+mod tests {
+    use antiphon_wire::{Operator, Policy};
+    use ed25519_dalek::SigningKey;
+
+    use super::*;
+    use crate::observed::{List, Lists, Network};
+
+    /// Operators of these weights, of which a fifth may be malicious.
+    fn network(weights: &[u32]) -> NetworkFile {
+        let operators = weights.iter().zip(1..).map(|(weight, at)| Operator {
+            name: format!("operator {at}"),
+            key: antiphon_wire::IdentityKey::of(&SigningKey::from_bytes(&[at; 32])),
+            weight: *weight,
+        });
+        let policy = Policy { trusts_heavy_operators: true, ..Policy::DEFAULT };
+        NetworkFile::new(operators.collect(), policy).unwrap()
+    }
+
+    /// The condition of a kind: its status, reason and words.
+    fn of(kind: &str, seen: &Observed, told: &Told<'_>, network: &NetworkFile) -> [String; 3] {
+        let all = conditions(seen, &Decision::default(), network, told);
+        let found = all.into_iter().find(|each| each.kind == kind).unwrap();
+        [found.status, found.reason, found.message]
+    }
+
+    #[test]
+    fn a_cluster_with_more_weight_than_may_be_malicious_is_one_party_and_says_so() {
+        for (weights, here, status, reason) in [
+            (&[1, 1, 1, 1, 1][..], 1, "True", "OneOfMany"),
+            (&[1, 1, 1, 1, 1], 2, "False", "OneParty"),
+            (&[1, 1, 1, 1, 1], 5, "False", "OneParty"),
+            (&[3, 3, 2, 1, 1], 2, "True", "OneOfMany"),
+            (&[3, 3, 2, 1, 1], 3, "False", "OneParty"),
+            // Of three, a fifth is nobody: each could link all users.
+            (&[1, 1, 1], 1, "False", "OneParty"),
+        ] {
+            let told = Told { weight_here: here, ..Told::default() };
+            let network = network(weights);
+            let found = of("AnyTrust", &Observed::default(), &told, &network);
+            assert_eq!(found[..2], [status, reason], "{weights:?} with {here}");
+            assert!(found[2].contains("whoever administers"), "{}", found[2]);
+            if status == "False" {
+                let share = format!("weight {here} of {}", network.total_weight());
+                assert!(found[2].contains(&share), "{}", found[2]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_quorum_is_at_risk_when_no_operator_can_be_spared_and_the_absent_are_named() {
+        let absent = ["delta".to_owned(), "epsilon".to_owned()];
+        for (margin, status, words) in [
+            (Some(1), "False", "weigh 1 more"),
+            (Some(0), "True", "without one more, rounds stop"),
+            (Some(-1), "True", "weigh 1 too little for an epoch: absent are delta, epsilon"),
+            (None, "Unknown", "does not answer"),
+        ] {
+            let told = Told { quorum_margin: margin, absent: &absent, ..Told::default() };
+            let found = of("QuorumAtRisk", &Observed::default(), &told, &network(&[1; 5]));
+            assert_eq!(found[0], status, "{margin:?}");
+            assert!(found[2].contains(words), "{}", found[2]);
+        }
+    }
+
+    #[test]
+    fn a_list_expires_soon_when_fewer_epochs_are_left_than_its_renewal_takes() {
+        for (newest_epoch, status) in
+            [(100, "False"), (900, "False"), (901, "True"), (2000, "True")]
+        {
+            let newest = List {
+                number: 3,
+                first_epoch: 1,
+                last_epoch: 1000,
+                shards: std::collections::BTreeSet::new(),
+            };
+            let seen = Observed {
+                lists: Some(Lists { newest, ended: None }),
+                network: Some(Network { newest_epoch, ..Network::default() }),
+                ..Observed::default()
+            };
+            let found = of("ListExpiring", &seen, &Told::default(), &network(&[1; 5]));
+            assert_eq!(found[0], status, "{newest_epoch}");
+            let left =
+                format!("list 3 holds for {} more epochs", 1000_u64.saturating_sub(newest_epoch));
+            assert_eq!(found[2], left);
+        }
+    }
+}

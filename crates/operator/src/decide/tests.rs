@@ -22,6 +22,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => any::<bool>().prop_map(Happening::CoordinatorAway),
         1 => (0..3_u16).prop_map(Happening::KillCoordinator),
         1 => (0..5000_u32).prop_map(Happening::Load),
+        1 => Just(Happening::Delete),
+        2 => Just(Happening::Create),
     ]
 }
 
@@ -41,6 +43,50 @@ proptest! {
         }
         world.come_to_rest();
         prop_assert_eq!(world.what_is_wrong(), None);
+    }
+}
+
+/// An install, more shards, an upgrade, fewer shards, and deletion.
+const LIFE: [Happening; 5] = [
+    Happening::Scale(3),
+    Happening::Scale(6),
+    Happening::Upgrade,
+    Happening::Scale(2),
+    Happening::Delete,
+];
+
+/// Lives through all of it. The controller is killed after so many steps, and stays away for a while. Returns the world, and
+/// how many steps were done.
+fn life(killed_after: usize) -> (World, usize) {
+    let mut world = World::new(3, 2);
+    let mut done = 0;
+    for happening in LIFE {
+        world.happen(happening);
+        for _ in 0..40 {
+            let left = killed_after.checked_sub(done).filter(|left| *left > 0);
+            let before = done;
+            done += world.control(left.unwrap_or(usize::MAX));
+            // The next one gets the Lease when everything else has gone on.
+            let is_killed = before < killed_after && killed_after <= done;
+            for _ in 0..if is_killed { 5 } else { 1 } {
+                (0..=u8::MAX)
+                    .filter(|which| *which != world::EPOCH_ENDS)
+                    .for_each(|which| world.happen(Happening::Time(which)));
+            }
+        }
+        assert_eq!(world.what_is_wrong(), None, "after {happening:?}");
+    }
+    (world, done)
+}
+
+#[test]
+fn a_life_in_which_the_controller_is_killed_after_any_one_step_ends_as_the_one_in_which_it_is_not()
+{
+    let (undisturbed, steps) = life(usize::MAX);
+    assert!(steps > 100, "{steps}");
+    for killed_after in 1..steps {
+        let (world, _) = life(killed_after);
+        assert_eq!(world.end(), undisturbed.end(), "killed after {killed_after} steps");
     }
 }
 

@@ -36,6 +36,9 @@ pub(super) enum Happening {
     KillCoordinator(u16),
     /// All shards together have so much to do, in thousandths of one's time; their number follows it.
     Load(u32),
+    Delete,
+    /// A deleted resource that was let go is applied again.
+    Create,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -54,10 +57,22 @@ struct Signer {
     begins: u64,
 }
 
+/// Keys, claims and the newest list.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Kept {
+    keys: BTreeMap<Ordinal, IdentityKey>,
+    claims: BTreeSet<Ordinal>,
+    list: Option<u32>,
+}
+
 #[derive(Debug)]
 pub(super) struct World {
     wanted: u16,
     paused: bool,
+    /// What the user keeps of a resource that is deleted; `None` if it is not.
+    deleted: Option<Kept>,
+    /// The resource is let go, and the cluster has deleted what it owned.
+    gone: bool,
     revision: u32,
     bad: BTreeSet<u32>,
     away: bool,
@@ -90,6 +105,8 @@ impl World {
             coordinators,
             coordinator_pods: BTreeMap::new(),
             paused: false,
+            deleted: None,
+            gone: false,
             revision: 1,
             bad: BTreeSet::new(),
             away: false,
@@ -110,7 +127,9 @@ impl World {
     pub(super) fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Time(which) => self.time_passes(which),
-            Happening::Controller(steps) => self.control(steps.into()),
+            Happening::Controller(steps) => {
+                self.control(steps.into());
+            }
             Happening::Scale(wanted) => self.wanted = wanted,
             Happening::Load(load) => self.load = Some(load),
             Happening::Upgrade => self.revision += 1,
@@ -131,6 +150,21 @@ impl World {
                     pod.running = false;
                 }
             }
+            Happening::Delete => {
+                let kept = self.kept();
+                self.deleted.get_or_insert(kept);
+            }
+            Happening::Create if self.gone => (self.deleted, self.gone) = (None, false),
+            Happening::Create => {}
+        }
+    }
+
+    /// What a deletion leaves.
+    fn kept(&self) -> Kept {
+        Kept {
+            keys: self.keys.clone(),
+            claims: self.claims.keys().copied().collect(),
+            list: self.lists.as_ref().map(|lists| lists.newest.number),
         }
     }
 
@@ -157,6 +191,9 @@ impl World {
     }
 
     pub(super) fn what_is_wrong(&self) -> Option<String> {
+        if let Some(kept) = &self.deleted {
+            return self.what_a_deletion_left(kept);
+        }
         let wanted: BTreeSet<Ordinal> = (0..self.wanted).map(Ordinal).collect();
         let keys: BTreeSet<Ordinal> = self.keys.keys().copied().collect();
         let claims: BTreeSet<Ordinal> = self.claims.keys().copied().collect();
@@ -175,6 +212,21 @@ impl World {
             .or_else(|| {
                 let mut pods = self.pods.values().chain(self.coordinator_pods.values());
                 same("images", pods.all(|pod| pod.revision == self.revision))
+            })
+    }
+
+    fn what_a_deletion_left(&self, kept: &Kept) -> Option<String> {
+        let same = |what: &str, is: bool| (!is).then(|| format!("{what}: {self:?}"));
+        same("let go", self.gone && self.pods.is_empty() && self.coordinator_pods.is_empty())
+            .or_else(|| same("epoch", self.members.is_empty()))
+            .or_else(|| {
+                let left = self.kept();
+                // A set that was about to make a pod makes its claim.
+                let claims = kept.claims.is_subset(&left.claims);
+                same(
+                    "keys, claims and lists",
+                    claims && left.keys == kept.keys && left.list == kept.list,
+                )
             })
     }
 
@@ -209,7 +261,7 @@ impl World {
             at_once: 1,
             wanted: self.wanted,
             paused: self.paused,
-            deleted: false,
+            deleted: self.deleted.is_some(),
             room: 1,
             keys: self.keys.clone(),
             lists: self.lists.clone(),
@@ -295,16 +347,32 @@ impl World {
         stopping || (off && self.epoch.is_some())
     }
 
-    fn control(&mut self, steps: usize) {
-        for step in decide(&self.observe()).steps.into_iter().take(steps) {
+    /// A controller looks and does this many steps at most; returns how many there were.
+    pub(super) fn control(&mut self, most: usize) -> usize {
+        let steps = if self.gone { Vec::new() } else { decide(&self.observe()).steps };
+        let steps: Vec<Step> = steps.into_iter().take(most).collect();
+        let done = steps.len();
+        for step in steps {
             self.hold_to_account(&step);
             self.act(step);
         }
+        done
+    }
+
+    /// What is there in the end, whatever the way to it: shards with keys and claims, and the list.
+    pub(super) fn end(&self) -> (Kept, BTreeSet<IdentityKey>, u32) {
+        let listed = self.lists.as_ref().map(|lists| lists.newest.shards.clone());
+        (Kept { list: None, ..self.kept() }, listed.unwrap_or_default(), self.revision)
     }
 
     /// What must not be done, by what is true and not by what was seen.
     fn hold_to_account(&self, step: &Step) {
+        let is_of_deletion = matches!(step, Step::Stop | Step::LetGo);
+        assert_eq!(is_of_deletion, self.deleted.is_some(), "{step:?} of {self:?}");
         match step {
+            Step::LetGo => {
+                assert!(self.members.is_empty(), "an epoch needs what would be deleted: {self:?}");
+            }
             Step::Apply(replicas) => {
                 for shard in replicas.get()..self.replicas.unwrap_or(0) {
                     assert!(!self.is_member(Ordinal(shard)), "an epoch needs {shard}: {self:?}");
@@ -396,7 +464,12 @@ impl World {
             Step::ReplaceCoordinator(pod) => {
                 self.coordinator_pods.remove(&pod.coordinator());
             }
-            Step::Stop | Step::LetGo => unreachable!("never asked for here"),
+            Step::Stop => self.replicas = Some(0),
+            Step::LetGo => {
+                self.gone = true;
+                self.replicas = None;
+                self.coordinator_pods.clear();
+            }
         }
     }
 
