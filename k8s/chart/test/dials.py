@@ -71,3 +71,58 @@ def needed(objects):
 def port_of(toml, key):
     [line] = [line for line in toml.splitlines() if line.startswith(key + " ")]
     return int(re.search(r':(\d+)"', line)[1])
+
+
+class Place:
+    """A pod by its namespace and labels, or whatever is in no pod."""
+
+    def __init__(self, namespace=None, labels=None):
+        self.namespace, self.labels = namespace, labels or {}
+
+
+def places(charts):
+    """Who there is: the pods of rendered charts, by their objects and namespaces, and others."""
+    found = {"outside": Place(), "stranger": Place("antiphon", {"app": "stranger"}), "prometheus": Place("monitoring", {"app": "prometheus"}),
+             "names": Place("kube-system", {"k8s-app": "kube-dns"})}
+    for name, (objects, kind, namespace) in charts.items():
+        [template] = [each["spec"]["template"] for each in objects if (each["kind"], each["metadata"]["name"]) == kind]
+        found[name] = Place(namespace, template["metadata"]["labels"])
+    return found
+
+
+def permitted(policies, dialler, dialled, protocol, port):
+    """Whether a cluster that enforces policies, each with its namespace, lets somebody dial: what both ends' policies allow."""
+    ends = (("Egress", "egress", "to", dialler, dialled), ("Ingress", "ingress", "from", dialled, dialler))
+    return all(lets_through(policies, *end, protocol, port) for end in ends)
+
+
+def lets_through(policies, kind, direction, key, at, other, protocol, port):
+    own = [(namespace, policy["spec"]) for namespace, policy in policies
+           if namespace == at.namespace and kind in policy["spec"]["policyTypes"] and selects(policy["spec"]["podSelector"], at.labels)]
+    # Whoever no policy speaks of is open.
+    return not own or any(
+        {"port": port, "protocol": protocol} in rule["ports"] and (key not in rule or any(is_meant(each, namespace, other) for each in rule[key]))
+        for namespace, spec in own for rule in spec.get(direction) or ())
+
+
+def is_meant(peer, namespace, place):
+    assert set(peer) <= {"podSelector", "namespaceSelector"}, peer
+    if place.namespace is None:
+        return False
+    named = {"kubernetes.io/metadata.name": place.namespace}
+    there = selects(peer["namespaceSelector"], named) if "namespaceSelector" in peer else place.namespace == namespace
+    return there and selects(peer.get("podSelector", {}), place.labels)
+
+
+def selects(selector, labels):
+    assert set(selector) <= {"matchLabels"}, selector
+    return selector.get("matchLabels", {}).items() <= labels.items()
+
+
+def table(text):
+    """(where, protocol, port) of each line, and who may dial it."""
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            target, who = line.split(":")
+            where, protocol, port = target.split()
+            yield (where, protocol, int(port)), set(who.split())
