@@ -231,6 +231,14 @@ impl Client {
         }
     }
 
+    /// Ends a conversation at once, without a word to the partner: one that is away could not agree, and each meeting without
+    /// it costs a unit. [`Event::Closed`] follows. Meetings in flight are judged and charged like any others.
+    pub fn end_conversation(&mut self, id: ConversationId) {
+        if self.conversations.remove(&id).is_some() {
+            self.event(Event::Closed { conversation: id });
+        }
+    }
+
     /// Rounds that conversations have been charged.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger

@@ -125,6 +125,8 @@ pub(crate) struct Conversation {
     rounds: UnderWay,
     beats: UnderWay,
     spread: Spread,
+    /// The first round in which it meets.
+    first: Round,
     /// The first round without this conversation.
     closing: Option<Round>,
     /// `true` once the application knows that there is no room for it.
@@ -153,6 +155,7 @@ impl Conversation {
             rounds: UnderWay::default(),
             beats: UnderWay::default(),
             spread: Spread::default(),
+            first: opening.first,
             closing: None,
             told_no_room: false,
         }
@@ -192,6 +195,11 @@ impl Conversation {
     /// Returns `true` if the conversation is over by `round`.
     pub(crate) fn is_over(&self, round: Round) -> bool {
         self.closing.is_some_and(|closing| closing <= round)
+    }
+
+    /// Returns `true` if the conversation has begun by `round`.
+    pub(crate) fn has_begun(&self, round: Round) -> bool {
+        self.first <= round
     }
 
     /// Returns `true` if the conversation meets in `round`.

@@ -292,12 +292,14 @@ pub struct Opening {
     /// others see it, could find out which link is whose by having cells spoilt, at no cost. With any other,
     /// the rounds' own bodies carry all content.
     pub verified: bool,
+    /// The first round in which it meets: 0 for the next one. Ends that agree on it do not deposit alone at the beginning.
+    pub first: Round,
 }
 
 impl Opening {
     /// A conversation that takes one pair of onions per meeting, with a partner who is not verified.
     pub const fn new(secret: ConversationSecret, role: Role, start: Start) -> Self {
-        Self { secret, role, start, pairs: 1, verified: false }
+        Self { secret, role, start, pairs: 1, verified: false, first: Round(0) }
     }
 }
 

@@ -88,6 +88,10 @@ impl Plan {
                 events.push(Event::NoRoom { conversation: id });
             }
             conversation.told_no_room = !fits;
+            if !conversation.has_begun(round) {
+                conversation.skip(epoch, round);
+                continue;
+            }
             let before = conversation.level();
             conversation.begin_round();
             if conversation.level() != before {

@@ -134,6 +134,13 @@ impl ConversationSender {
         let _ = self.commands.send(Command::Close { conversation: self.id }).await;
     }
 
+    /// Ends the conversation at once, without a word to the partner, who is away: with nobody there to agree, each meeting
+    /// costs a unit. What is not acknowledged is lost.
+    pub async fn end(&self) {
+        // A client that is gone has no conversations.
+        let _ = self.commands.send(Command::End { conversation: self.id }).await;
+    }
+
     /// Meets in every round for a start once more, because a person knows that the partner is there
     /// now and does the same. Costs up to nine units of the ledger if it is not.
     pub async fn meet_now(&self) {

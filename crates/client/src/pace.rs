@@ -15,12 +15,18 @@ pub struct Pace {
     pub body_bytes: u32,
     /// Least time from one round to the next, in milliseconds.
     pub interval_ms: u32,
+    /// Pairs of onions that a client has in each round: as many conversations can be open.
+    pub pairs: u8,
 }
 
 impl Pace {
     pub(crate) fn of(epoch: &VerifiedEpoch) -> Self {
         let body_bytes = BareMeeting::payload_bytes(epoch.geometry()) as u32;
-        Self { body_bytes, interval_ms: epoch.parameters().interval_ms }
+        Self {
+            body_bytes,
+            interval_ms: epoch.parameters().interval_ms,
+            pairs: epoch.parameters().pairs_per_client,
+        }
     }
 
     /// Bytes that a meeting carries each way.
@@ -56,7 +62,7 @@ mod tests {
 
     #[test]
     fn times_follow_from_bodies_and_rounds() {
-        let pace = Pace { body_bytes: 222, interval_ms: 5000 };
+        let pace = Pace { body_bytes: 222, interval_ms: 5000, pairs: 1 };
         assert_eq!(pace.meeting_bytes(), 444);
         // 100 kB: 451 bodies, 226 rounds.
         assert_eq!(pace.time_for(451, 222).as_secs(), 226 * 5);

@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn a_conversation_closes_before_the_end_and_has_half_of_a_short_stay() {
-        let pace = Pace { body_bytes: 222, interval_ms: 5000 };
+        let pace = Pace { body_bytes: 222, interval_ms: 5000, pairs: 1 };
         let closes_before_the_end = |seconds| {
             let stay = Stay::begin(Duration::from_secs(seconds));
             stay.ends_at() - stay.closes_at(pace)

@@ -3,7 +3,7 @@
 //! Keys are kept as far as they are not used yet. Meetings that are under way are not: whatever was sent in them is sent
 //! again, and the partner takes each fragment once.
 
-use antiphon_wire::{Decode, DecodeError, Encode, Reader};
+use antiphon_wire::{Decode, DecodeError, Encode, Reader, Round};
 use zeroize::Zeroize;
 
 use super::{Conversation, ConversationSecret, UnderWay};
@@ -56,6 +56,7 @@ impl Conversation {
     pub(crate) fn adopt(&mut self, opening: &Opening) {
         self.is_orphan = false;
         self.verified = opening.verified;
+        self.first = opening.first;
     }
 
     pub(crate) fn sender(&self) -> &Sender {
@@ -110,6 +111,8 @@ impl Conversation {
             rounds: UnderWay::default(),
             beats: UnderWay::default(),
             spread: Decode::decode(input)?,
+            // Whoever opens it again says so.
+            first: Round(0),
             closing: Decode::decode(input)?,
             told_no_room: false,
         };

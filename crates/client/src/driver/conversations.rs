@@ -12,7 +12,7 @@ use antiphon_client_core::{
 use antiphon_wire::{Epoch, Round, RoundKind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
-use super::{Driver, Moment};
+use super::{Core, Driver, Moment};
 use crate::client::OpenConversationError;
 use crate::conversation::{Conversation, ConversationReceiver, ConversationSender};
 use crate::event::Event;
@@ -24,6 +24,7 @@ pub(crate) enum Command {
     Open { options: Opening, answer: oneshot::Sender<Result<Conversation, OpenConversationError>> },
     Send { conversation: ConversationId, outgoing: Outgoing },
     Close { conversation: ConversationId },
+    End { conversation: ConversationId },
     MeetNow { conversation: ConversationId },
     SetVerified { conversation: ConversationId, verified: bool },
     Continue { units: u32 },
@@ -82,9 +83,11 @@ impl Driver {
                 let _ = answer.send(taken);
             }
             Command::Close { conversation } => self.core().close_conversation(conversation),
+            Command::End { conversation } => {
+                self.change(|core| core.end_conversation(conversation)).await;
+            }
             Command::MeetNow { conversation } => {
-                self.core().meet_now(conversation);
-                self.drain(Moment::now()).await;
+                self.change(|core| core.meet_now(conversation)).await;
             }
             Command::SetVerified { conversation, verified } => {
                 self.core().set_verified(conversation, verified);
@@ -97,8 +100,7 @@ impl Driver {
                 let _ = answer.send(posted);
             }
             Command::AskBoxes { after } => {
-                self.core().ask_boxes(after);
-                self.drain(Moment::now()).await;
+                self.change(|core| core.ask_boxes(after)).await;
             }
             Command::ShutDown { noted } => {
                 self.stopping = true;
@@ -106,6 +108,12 @@ impl Driver {
                 let _ = noted.send(());
             }
         }
+    }
+
+    /// Changes something in the state machine that it has to say something about.
+    async fn change(&mut self, what: impl FnOnce(&mut Core)) {
+        what(&mut self.core());
+        self.drain(Moment::now()).await;
     }
 
     /// Posts in the next round of this kind. Nothing else happens to the client in between, so it is still to come.

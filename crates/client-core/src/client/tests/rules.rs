@@ -65,6 +65,47 @@ fn rounds_in_which_no_conversation_meets_cost_nothing() {
 }
 
 #[test]
+fn ends_that_agree_on_the_first_round_deposit_together_whoever_opened_first() {
+    let mix = mix(1, 0, 1);
+    let mut clients = [client(&mix, 1, None), client(&mix, 2, None)];
+    clients.iter_mut().for_each(|client| drop(document(client, &mix)));
+    let opening = |role| Opening { first: Round(4), ..opening(role) };
+    clients[0].open_conversation(&opening(Role::First)).unwrap();
+    for round in 0..6 {
+        if round == 3 {
+            clients[1].open_conversation(&opening(Role::Second)).unwrap();
+        }
+        let outputs = play(&mut clients, &mix, round);
+        let met = |outputs: &Vec<Output>| {
+            outputs.iter().any(|output| matches!(output, Output::Event(Event::Met { .. })))
+        };
+        assert_eq!(outputs.iter().map(met).collect::<Vec<_>>(), [round == 4; 2]);
+    }
+    assert_eq!(clients.map(|client| client.ledger().charged()), [0, 0]);
+}
+
+#[test]
+fn a_conversation_that_is_ended_costs_nothing_from_then_on() {
+    let mix = mix(1, 0, 1);
+    let mut client = client(&mix, 1, None);
+    document(&mut client, &mix);
+    let id = client.open_conversation(&opening(Role::First)).unwrap();
+    for round in 0..2 {
+        open(&mut client, &mix, round);
+    }
+    client.end_conversation(id);
+    assert_eq!(drain(&mut client), [Output::Event(Event::Closed { conversation: id })]);
+    for round in 0..40 {
+        open(&mut client, &mix, round);
+        reply(&mut client, &mix, round, vec![0; 512]);
+    }
+    // Those that were in flight when it ended.
+    assert_eq!(client.ledger().charged(), 2);
+    client.end_conversation(id);
+    assert_eq!(drain(&mut client), []);
+}
+
+#[test]
 fn meetings_in_flight_as_their_conversation_closes_are_judged_and_charged() {
     let mix = mix(1, 0, 1);
     let mut clients = [client(&mix, 1, None), client(&mix, 2, None)];
