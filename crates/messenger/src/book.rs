@@ -2,7 +2,7 @@
 
 use antiphon_contacts::{BoxAddress, ContactCode, Expiry, NetworkMark, OwnCode, OwnCodes};
 use antiphon_profile::{ContactId, Folder, Keepsake, KeepsakeKind, Store};
-use antiphon_wire::Timestamp;
+use antiphon_wire::{Round, Timestamp};
 use rand::CryptoRng;
 
 use crate::contact::{Contact, NameError, check_name};
@@ -12,6 +12,9 @@ const CODE_VERSION: u16 = 1;
 const ADDRESS_VERSION: u16 = 1;
 /// Name of the setting that says where this user listens.
 const ADDRESS: &str = "box address";
+const READ_VERSION: u16 = 1;
+/// Name of the setting that says which boxes of calls were read.
+const READ: &str = "calls read";
 
 /// The codes that were given out.
 pub(crate) fn codes(store: &Store<Folder>) -> Result<Vec<OwnCode>, MessengerError> {
@@ -116,6 +119,36 @@ fn keepsake_of(code: &OwnCode) -> Keepsake {
         version: CODE_VERSION,
         bytes: code.to_bytes().to_vec(),
     }
+}
+
+/// The boxes of calls that were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReadMark {
+    /// The last round whose box was read.
+    pub(crate) round: Round,
+    /// Time at which it was.
+    pub(crate) at: Timestamp,
+}
+
+/// The boxes of calls that were read; `None` before the first.
+pub(crate) fn read(store: &Store<Folder>) -> Result<Option<ReadMark>, MessengerError> {
+    let Some(kept) = store.keepsake(KeepsakeKind::Setting, READ)? else { return Ok(None) };
+    let (numbers, rest) = kept.bytes.as_chunks::<8>();
+    let [round, at] = *numbers else { return Ok(None) };
+    let mark =
+        ReadMark { round: Round(u64::from_be_bytes(round)), at: Timestamp(u64::from_be_bytes(at)) };
+    Ok(rest.is_empty().then_some(mark))
+}
+
+/// Keeps which boxes of calls were read.
+pub(crate) fn keep_read(
+    store: &mut Store<Folder>,
+    read: ReadMark,
+    rng: &mut impl CryptoRng,
+) -> Result<(), MessengerError> {
+    let bytes = [read.round.0.to_be_bytes(), read.at.0.to_be_bytes()].concat();
+    let (kind, name, version) = (KeepsakeKind::Setting, READ.to_owned(), READ_VERSION);
+    Ok(store.keep_keepsake(Keepsake { kind, name, version, bytes }, rng)?)
 }
 
 /// Where this user listens, drawn once: all that the codes of a user have in common.

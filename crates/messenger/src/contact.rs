@@ -6,17 +6,26 @@ use antiphon_contacts::{
     SameCodeError, SessionBinding, Side,
 };
 use antiphon_profile::{ContactId, Keepsake, KeepsakeKind};
+use antiphon_wire::{Timestamp, box_of_address};
 use rand::CryptoRng;
+use zeroize::Zeroize as _;
 
+use crate::calls::line::{CallMarks, Line};
 use crate::error::MessengerError;
 
 /// Most bytes of a contact's name.
 const MOST_NAME_BYTES: usize = 64;
-const VERSION: u16 = 1;
-/// Id, side, flags, number of the session, the two codes.
-const FIXED_BYTES: usize = 16 + 1 + 1 + 8 + 2 * CODE_BYTES;
+const VERSION: u16 = 2;
+/// The version without calls.
+const WITHOUT_CALLS: u16 = 1;
+/// Id, side, flags, number of the session, the two codes, calls that have left, time until which naps are made good.
+const FIXED_BYTES: usize = 16 + 1 + 1 + 8 + 2 * CODE_BYTES + 4 + 8;
 const VERIFIED: u8 = 1;
 const BLOCKED: u8 = 2;
+/// The session stands that a call opened.
+const STANDS: u8 = 4;
+/// The contact is to be called.
+const TELL: u8 = 8;
 /// Call rounds for which old roots are kept: there is one a minute.
 const KEPT_ROUNDS: u64 = KEPT_MS / 60_000;
 
@@ -45,8 +54,9 @@ pub struct Contact {
     side: Side,
     verified: bool,
     blocked: bool,
-    /// Number of the session: each end counts on when one is over.
+    /// Number of the session: the call round that opened it, or without calls a number that each end raises when one is over.
     session: u64,
+    calls: CallMarks,
     own: ContactCode,
     partner: ContactCode,
     roots: Roots,
@@ -70,6 +80,7 @@ impl Contact {
             verified: false,
             blocked: false,
             session: 0,
+            calls: CallMarks { tell: true, ..CallMarks::default() },
             own,
             partner,
             roots,
@@ -146,6 +157,23 @@ impl Contact {
         self.roots.forget_before(CallRound(self.session));
     }
 
+    /// The contact as far as calls go, in a network with so many boxes of them.
+    pub(crate) fn into_line(self, boxes: u16) -> Line {
+        Line::new(self.roots, box_of_address(self.partner.address.0, boxes), self.calls)
+    }
+
+    /// What calls have left behind.
+    pub(crate) const fn calls(&self) -> CallMarks {
+        self.calls
+    }
+
+    /// Takes note of what calls leave behind, and erases the keys of all rounds before `needed`.
+    pub(crate) fn set_calls(&mut self, calls: CallMarks, needed: CallRound) {
+        self.calls = calls;
+        self.session = calls.session.map_or(self.session, |session| session.0);
+        self.roots.forget_before(needed);
+    }
+
     /// The record to keep. [`Store::replace_keepsake`](antiphon_profile::Store::replace_keepsake) takes it.
     pub(crate) fn keepsake(&self) -> Keepsake {
         let roots = self.roots.to_bytes();
@@ -156,21 +184,45 @@ impl Contact {
             Side::Second => 1,
         });
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-        bytes.push(flag(self.verified, VERIFIED) | flag(self.blocked, BLOCKED));
+        let calls = &self.calls;
+        bytes.push(
+            flag(self.verified, VERIFIED)
+                | flag(self.blocked, BLOCKED)
+                | flag(calls.session.is_some(), STANDS)
+                | flag(calls.tell, TELL),
+        );
         bytes.extend(self.session.to_be_bytes());
         bytes.extend(self.own.to_bytes());
         bytes.extend(self.partner.to_bytes());
+        bytes.extend(calls.calls.to_be_bytes());
+        bytes.extend(calls.naps_until.0.to_be_bytes());
         bytes.extend(&roots[..]);
         Keepsake { kind: KeepsakeKind::Contact, name: self.name.clone(), version: VERSION, bytes }
     }
 
     /// The contact that a record holds.
     pub(crate) fn parse(keepsake: &Keepsake) -> Result<Self, MessengerError> {
-        if keepsake.version != VERSION {
-            return Err(MessengerError::Newer(keepsake.name.clone()));
+        let read = match keepsake.version {
+            VERSION => Self::read(&keepsake.name, &keepsake.bytes),
+            WITHOUT_CALLS => Self::read_without_calls(&keepsake.name, &keepsake.bytes),
+            _ => return Err(MessengerError::Newer(keepsake.name.clone())),
+        };
+        read.ok_or_else(|| MessengerError::Damaged(keepsake.name.clone()))
+    }
+
+    /// Reads a record of the version before: as one of a contact who was not called yet.
+    fn read_without_calls(name: &str, bytes: &[u8]) -> Option<Self> {
+        const CALLS_AT: usize = FIXED_BYTES - 4 - 8;
+        let (fixed, roots) = bytes.split_at_checked(CALLS_AT)?;
+        let mut bytes = [fixed, &[0; FIXED_BYTES - CALLS_AT], roots].concat();
+        let flags = bytes.get_mut(17)?;
+        if *flags & !(VERIFIED | BLOCKED) != 0 {
+            return None;
         }
-        let damaged = || MessengerError::Damaged(keepsake.name.clone());
-        Self::read(&keepsake.name, &keepsake.bytes).ok_or_else(damaged)
+        *flags |= TELL;
+        let read = Self::read(name, &bytes);
+        bytes.zeroize();
+        read
     }
 
     fn read(name: &str, bytes: &[u8]) -> Option<Self> {
@@ -178,22 +230,32 @@ impl Contact {
         let ([side, flags], rest) = rest.split_first_chunk::<2>()?;
         let (session, rest) = rest.split_first_chunk::<8>()?;
         let (own, rest) = rest.split_first_chunk::<CODE_BYTES>()?;
-        let (partner, roots) = rest.split_first_chunk::<CODE_BYTES>()?;
+        let (partner, rest) = rest.split_first_chunk::<CODE_BYTES>()?;
+        let (calls, rest) = rest.split_first_chunk::<4>()?;
+        let (naps_until, roots) = rest.split_first_chunk::<8>()?;
         let side = match side {
             0 => Side::First,
             1 => Side::Second,
             _ => return None,
         };
-        if flags & !(VERIFIED | BLOCKED) != 0 {
+        if flags & !(VERIFIED | BLOCKED | STANDS | TELL) != 0 {
             return None;
         }
+        let session = u64::from_be_bytes(*session);
+        let calls = CallMarks {
+            session: (flags & STANDS != 0).then_some(CallRound(session)),
+            tell: flags & TELL != 0,
+            calls: u32::from_be_bytes(*calls),
+            naps_until: Timestamp(u64::from_be_bytes(*naps_until)),
+        };
         Some(Self {
             id: ContactId(*id),
             name: name.to_owned(),
             side,
             verified: flags & VERIFIED != 0,
             blocked: flags & BLOCKED != 0,
-            session: u64::from_be_bytes(*session),
+            session,
+            calls,
             own: ContactCode::from_bytes(own).ok()?,
             partner: ContactCode::from_bytes(partner).ok()?,
             roots: Roots::from_bytes(roots).ok()?,
@@ -273,12 +335,17 @@ mod tests {
         let [mut alice, _] = pair();
         alice.end_session();
         alice.set_verified();
+        let naps_until = Timestamp(5);
+        let session = Some(CallRound(11));
+        let calls = CallMarks { session, tell: true, calls: 3, naps_until };
+        alice.set_calls(calls, CallRound(11));
         let mut kept = alice.keepsake();
         let read = Contact::parse(&kept).unwrap();
         assert_eq!(read.keepsake(), kept);
-        assert_eq!((read.session(), read.is_verified(), read.is_blocked()), (1, true, false));
+        assert_eq!((read.session(), read.is_verified(), read.is_blocked()), (11, true, false));
+        assert_eq!(read.calls(), calls);
         assert_eq!(read.terms().unwrap().secret.0, alice.terms().unwrap().secret.0);
-        kept.version = 2;
+        kept.version = 3;
         assert!(Contact::parse(&kept).unwrap_err().to_string().contains("newer"));
     }
 
@@ -291,6 +358,21 @@ mod tests {
                 prop_assert_eq!(&read.keepsake().bytes, &bytes);
             }
         }
+    }
+
+    #[test]
+    fn a_contact_of_before_calls_is_to_be_called() {
+        let [mut alice, _] = pair();
+        alice.end_session();
+        let mut kept = alice.keepsake();
+        kept.bytes.drain(FIXED_BYTES - 12..FIXED_BYTES);
+        kept.bytes[17] = VERIFIED;
+        kept.version = WITHOUT_CALLS;
+        let read = Contact::parse(&kept).unwrap();
+        assert_eq!(read.terms().unwrap().secret.0, alice.terms().unwrap().secret.0);
+        assert!(read.is_verified() && read.calls().tell && read.calls().session.is_none());
+        kept.bytes[17] = STANDS;
+        assert!(Contact::parse(&kept).is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod api;
 mod book;
+mod calls;
 pub mod config;
 mod contact;
 mod error;
@@ -10,6 +11,7 @@ mod parts;
 mod shared;
 mod status;
 mod talk;
+mod talks;
 
 pub use antiphon_contacts::Expiry;
 pub use contact::{Contact, NameError};

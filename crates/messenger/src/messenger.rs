@@ -1,28 +1,31 @@
 //! The messenger as an application holds it.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use antiphon_client::{
     Client, ClientConfig, ClientGone, FileWitness, Pace, StateError, StateOrigin,
 };
-use antiphon_contacts::{Expiry, NetworkMark, OwnCode};
+use antiphon_contacts::{CallRound, Expiry, NetworkMark, OwnCode};
 use antiphon_process::clock::SystemClock;
 use antiphon_process::entropy::entropy;
 use antiphon_profile::{
     ContactId, Event, EventId, Message, MessageId, Profile, Progress, StoreError, Submission,
     Submitted,
 };
+use antiphon_wire::Policy;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::book;
+use crate::calls::caller::{Caller, Changes};
+use crate::calls::line::CallMarks;
 use crate::contact::Contact;
 use crate::error::MessengerError;
 use crate::shared::Shared;
-use crate::status::{Place, Standing, TalkState};
-use crate::talk::{Signals, Talk};
+use crate::status::{Standing, TalkState};
+use crate::talk::Talk;
+use crate::talks::Talks;
 
 /// Reason why a messenger does not start.
 #[derive(Debug, thiserror::Error)]
@@ -61,17 +64,19 @@ pub enum StartError {
 pub struct Messenger {
     shared: Arc<Shared>,
     client: Arc<Client>,
-    talks: Mutex<BTreeMap<ContactId, Open>>,
+    talks: Arc<Talks>,
+    /// In a network with calls, what the caller is to look at.
+    calls: Option<Calls>,
 }
 
-/// A contact's conversation that runs.
+/// The caller that runs.
 #[derive(Debug)]
-struct Open {
-    signals: Arc<Signals>,
+struct Calls {
+    changes: Arc<Changes>,
     task: JoinHandle<()>,
 }
 
-impl Drop for Open {
+impl Drop for Calls {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -94,6 +99,8 @@ impl Messenger {
         let witness = FileWitness::open_sealed(&path, &key)
             .map_err(|source| StartError::Witness { path, source })?;
         let network = NetworkMark::of(&config.network.id());
+        let policy = config.network.policy.clone();
+        let is_kept = profile.state_file().exists();
         let config = ClientConfig {
             state: Some(profile.state_file()),
             witness: Some(Arc::new(witness)),
@@ -101,7 +108,13 @@ impl Messenger {
         };
         let client = Arc::new(Client::start(config)?);
         let shared = Arc::new(Shared::new(profile, network));
-        let messenger = Self { shared, client, talks: Mutex::default() };
+        let talks = Arc::default();
+        let is_kept = is_kept && client.origin() != StateOrigin::Restored;
+        let calls = policy.services.has_mailboxes().then(|| {
+            let (shared, client) = (Arc::clone(&shared), Arc::clone(&client));
+            call(shared, client, Arc::clone(&talks), policy, is_kept)
+        });
+        let messenger = Self { shared, client, talks, calls };
         for contact in contacts {
             if !contact.is_blocked() {
                 messenger.talk(contact.id());
@@ -115,30 +128,35 @@ impl Messenger {
     pub async fn shut_down(&self) {
         // Before the conversations are let go of, or they would be closed.
         self.client.stop().await;
-        self.talks().clear();
+        if let Some(calls) = &self.calls {
+            calls.task.abort();
+        }
+        self.talks.clear();
         self.client.shut_down().await;
     }
 
-    fn talks(&self) -> MutexGuard<'_, BTreeMap<ContactId, Open>> {
-        self.talks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Begins to talk to a contact.
+    /// Begins to talk to a contact: at once, or once a call has opened a session.
     fn talk(&self, contact: ContactId) {
-        let signals = Arc::new(Signals::default());
+        let signals = self.talks.signals(contact);
+        if let Some(calls) = &self.calls {
+            calls.changes.of(contact);
+            return;
+        }
         let talk = Talk {
             shared: Arc::clone(&self.shared),
             client: Arc::clone(&self.client),
             contact,
-            signals: Arc::clone(&signals),
+            signals,
         };
-        let task = tokio::spawn(talk.run());
-        self.talks().insert(contact, Open { signals, task });
+        self.talks.run(contact, tokio::spawn(talk.run()));
     }
 
     fn wake(&self, contact: ContactId) {
-        if let Some(open) = self.talks().get(&contact) {
-            open.signals.wake();
+        if let Some(signals) = self.talks.known(contact) {
+            signals.wake();
+        }
+        if let Some(calls) = &self.calls {
+            calls.changes.of(contact);
         }
     }
 
@@ -227,8 +245,8 @@ impl Messenger {
             Ok(contact)
         });
         let contact = verified.await?;
-        if let Some(open) = self.talks().get(&id) {
-            open.signals.verified();
+        if let Some(signals) = self.talks.known(id) {
+            signals.verified();
         }
         Ok(contact)
     }
@@ -241,13 +259,18 @@ impl Messenger {
         let changed = self.shared.store(move |store, rng| {
             let mut contact = book::contact(store, id)?;
             contact.set_blocked(blocked);
+            // Its session is closed by agreement, and the next one follows a call.
+            let calls = CallMarks { session: None, tell: true, ..contact.calls() };
+            contact.set_calls(calls, CallRound(0));
             book::keep(store, &contact, rng)?;
             Ok::<_, MessengerError>(contact)
         });
         let contact = changed.await?;
-        self.talks().remove(&id);
-        if !blocked {
-            self.talk(id);
+        self.talks.remove(id);
+        match &self.calls {
+            _ if !blocked => self.talk(id),
+            Some(calls) => calls.changes.of(id),
+            None => {}
         }
         Ok(contact)
     }
@@ -351,7 +374,7 @@ impl Messenger {
 
     /// State of the conversation with a contact.
     pub fn talk_state(&self, contact: ContactId) -> TalkState {
-        self.talks().get(&contact).map_or(TalkState::Closed, |open| open.signals.state())
+        self.talks.state(contact)
     }
 
     /// Speed of a conversation, by the newest epoch.
@@ -364,10 +387,6 @@ impl Messenger {
         let read = self.shared.store(|store, _| (store.counts(), store.last_event()));
         let (counts, last_event) = read.await;
         let status = self.client.status();
-        let places = self.talks();
-        let places = places
-            .iter()
-            .map(|(contact, open)| Place { contact: *contact, state: open.signals.state() });
         Standing {
             is_online: status.gateway.is_some(),
             epoch: status.epoch,
@@ -378,7 +397,7 @@ impl Messenger {
             is_restored: self.client.origin() == StateOrigin::Restored,
             counts,
             last_event,
-            places: places.collect(),
+            places: self.talks.places(),
         }
     }
 
@@ -390,4 +409,22 @@ impl Messenger {
         self.client.continue_at_a_price(units).await?;
         self.client.continue_after_aborts(aborts).await
     }
+}
+
+/// Starts to call and to be called.
+fn call(
+    shared: Arc<Shared>,
+    client: Arc<Client>,
+    talks: Arc<Talks>,
+    policy: Policy,
+    is_kept: bool,
+) -> Calls {
+    let changes = Arc::new(Changes::default());
+    let with = (talks, Arc::clone(&changes));
+    let task = tokio::spawn(async move {
+        if let Ok(caller) = Caller::new(shared, client, with, &policy, is_kept).await {
+            caller.run().await;
+        }
+    });
+    Calls { changes, task }
 }

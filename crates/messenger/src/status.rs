@@ -11,6 +11,12 @@ pub enum TalkState {
     Closed,
     /// The network has no pair of onions left for it: those of other contacts take all.
     NoPlace,
+    /// Nothing waits for the contact, and none of its sessions stands: a call begins the next one.
+    Asleep,
+    /// The contact is called, or answered.
+    Calling,
+    /// As many calls and answers have left as the network's guarantee covers for one contact.
+    CallsUsedUp,
     /// It is open, and the partner was not heard of since this process began.
     Waiting,
     /// The partner was heard of.
@@ -23,6 +29,9 @@ impl TalkState {
         match self {
             Self::Closed => "closed",
             Self::NoPlace => "no_place",
+            Self::Asleep => "asleep",
+            Self::Calling => "calling",
+            Self::CallsUsedUp => "calls_used_up",
             Self::Waiting => "waiting",
             Self::Met => "met",
         }

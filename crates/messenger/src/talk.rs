@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use antiphon_client::{
-    Arrival, Client, Conversation, ConversationId, ConversationReceiver, ConversationSender,
-    CoreEvent, Delivery, Event, Events, Level, OpenConversationError, Pace, ReceiveError,
-    SendError,
+    Arrival, Client, Conversation, ConversationId, ConversationOptions, ConversationReceiver,
+    ConversationSender, CoreEvent, Delivery, Event, Events, Level, OpenConversationError, Pace,
+    ReceiveError, Round, SendError,
 };
+use antiphon_contacts::CallRound;
 use antiphon_process::clock::SystemClock;
 use antiphon_process::until;
 use antiphon_profile::{ArrivalError, ContactId, Exchange, MessageId, Progress};
@@ -21,6 +22,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::book;
+use crate::calls::rhythm::{Rhythm, Step};
 use crate::parts::{Joined, Joiner, cut};
 use crate::shared::Shared;
 use crate::status::TalkState;
@@ -41,6 +43,8 @@ pub(crate) struct Signals {
     wake: Notify,
     /// The user has made sure who the contact is, and the conversation is to be told.
     verified: AtomicBool,
+    /// The session is to end without a word.
+    ended: AtomicBool,
     state: Mutex<TalkState>,
 }
 
@@ -56,13 +60,32 @@ impl Signals {
         self.wake();
     }
 
+    /// Tells the session to end without a word: the partner has lost it.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.wake();
+    }
+
     pub(crate) fn state(&self) -> TalkState {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn show(&self, state: TalkState) {
+    pub(crate) fn show(&self, state: TalkState) {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
+}
+
+/// End of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// It was closed by agreement, or never began.
+    Closed,
+    /// It ended without a word, as the partner was away.
+    Slept,
+    /// It was told to end.
+    Ended,
+    /// The client is gone.
+    Gone,
 }
 
 /// A contact's conversations, one after the other.
@@ -74,7 +97,38 @@ pub(crate) struct Talk {
 }
 
 impl Talk {
-    /// Talks until the contact is blocked or gone, or the client is.
+    /// Talks in the one session that a call has opened, from round `first` on, or from the next one on if it is one of
+    /// before a restart.
+    pub(crate) async fn once(
+        self,
+        session: CallRound,
+        first: Round,
+        wanted: Arc<AtomicBool>,
+    ) -> Over {
+        let Some((number, terms)) = self.terms().await else { return Over::Closed };
+        if number != session.0 {
+            return Over::Ended;
+        }
+        let events = self.client.events();
+        self.signals.ended.store(false, Ordering::Release);
+        let terms = ConversationOptions { first, ..terms };
+        match self.client.open(terms).await {
+            Ok(conversation) => {
+                self.signals.show(TalkState::Waiting);
+                let rhythm = Rhythm::new(SystemClock::now(), first == Round(0));
+                let mut session = Session::new(&self, conversation, events);
+                session.rhythm = Some((rhythm, wanted));
+                session.run().await
+            }
+            // It was over when the process before ended, or there is no room: the partner finds nobody.
+            Err(OpenConversationError::UsedSecret | OpenConversationError::Refused(_)) => {
+                Over::Closed
+            }
+            Err(OpenConversationError::Gone(_)) => Over::Gone,
+        }
+    }
+
+    /// Talks until the contact is blocked or gone, or the client is, in a network without calls.
     pub(crate) async fn run(self) {
         loop {
             let Some((session, terms)) = self.terms().await else { break };
@@ -84,7 +138,7 @@ impl Talk {
                     self.signals.show(TalkState::Waiting);
                     let over = Session::new(&self, conversation, events).run().await;
                     self.signals.show(TalkState::Closed);
-                    if !over || !self.go_on_from(session).await {
+                    if over == Over::Gone || !self.go_on_from(session).await {
                         break;
                     }
                 }
@@ -105,7 +159,7 @@ impl Talk {
     }
 
     /// The number and the terms of the session that is due; `None` if there is to be none.
-    async fn terms(&self) -> Option<(u64, antiphon_client::ConversationOptions)> {
+    async fn terms(&self) -> Option<(u64, ConversationOptions)> {
         loop {
             let id = self.contact;
             match self.shared.store(move |store, _| book::contact(store, id)).await {
@@ -177,6 +231,8 @@ struct Session<'a> {
     closing: bool,
     /// Time to try the store again.
     again: Option<Instant>,
+    /// In a network with calls, how long the session stands, and whether another contact waits for its place.
+    rhythm: Option<(Rhythm, Arc<AtomicBool>)>,
 }
 
 impl<'a> Session<'a> {
@@ -198,11 +254,12 @@ impl<'a> Session<'a> {
             heard: false,
             closing: false,
             again: None,
+            rhythm: None,
         }
     }
 
-    /// Returns `true` if the conversation is over, `false` if the client is gone.
-    async fn run(mut self) -> bool {
+    /// Talks until the session is over.
+    async fn run(mut self) -> Over {
         loop {
             self.fill().await;
             let (idle, signals) = (self.arrived.is_none(), &self.talk.signals);
@@ -217,19 +274,22 @@ impl<'a> Session<'a> {
                     Ok(arrival) => self.take(arrival).await,
                     // The partner sends again what has no receipt.
                     Err(ReceiveError::Missed(_)) => self.joiner = Joiner::default(),
-                    Err(ReceiveError::Closed) => {
-                        return !matches!(self.sender.try_send([]).await, Err(SendError::Gone(_)));
-                    }
+                    Err(ReceiveError::Closed) => return self.closed().await,
                 },
                 arrived = acknowledged => self.acknowledged(arrived).await,
                 event = self.events.next() => match event {
-                    Some(Event::Core(event)) => self.heed(&event),
+                    Some(Event::Core(event)) => {
+                        self.heed(&event);
+                        if self.is_asleep(&event).await {
+                            return Over::Slept;
+                        }
+                    }
                     Some(_) => {}
-                    None => return false,
+                    None => return Over::Gone,
                 },
                 () = signals.wake.notified() => {
-                    if signals.verified.swap(false, Ordering::AcqRel) {
-                        self.sender.set_verified(true).await;
+                    if self.is_ended().await {
+                        return Over::Ended;
                     }
                 }
                 () = until(self.again) => {
@@ -240,9 +300,33 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// The reason why nothing comes any more.
+    async fn closed(&self) -> Over {
+        match self.sender.try_send([]).await {
+            Err(SendError::Gone(_)) => Over::Gone,
+            _ => Over::Closed,
+        }
+    }
+
+    /// Does what others have asked for. Returns `true` if the session was ended.
+    async fn is_ended(&self) -> bool {
+        let signals = &self.talk.signals;
+        if signals.verified.swap(false, Ordering::AcqRel) {
+            self.sender.set_verified(true).await;
+        }
+        let ends = signals.ended.swap(false, Ordering::AcqRel);
+        if ends {
+            self.sender.end().await;
+        }
+        ends
+    }
+
     fn heed(&mut self, event: &CoreEvent) {
         match event {
+            CoreEvent::Met { conversation } if *conversation == self.id => self.note(Rhythm::heard),
             CoreEvent::Rhythm { conversation, level } if *conversation == self.id => {
+                let (now, before) = (SystemClock::now(), self.level);
+                self.note(|rhythm| rhythm.at_level(now, before, *level));
                 self.level = *level;
                 // It thins out while the partner is away.
                 if self.heard {
@@ -255,6 +339,33 @@ impl<'a> Session<'a> {
                 self.talk.signals.show(TalkState::NoPlace);
             }
             _ => {}
+        }
+    }
+
+    fn note(&mut self, what: impl FnOnce(&mut Rhythm)) {
+        if let Some((rhythm, _)) = &mut self.rhythm {
+            what(rhythm);
+        }
+    }
+
+    /// Asks to close the session once it has been quiet for a while. Returns `true` if it has fallen asleep. Both are looked
+    /// at when a round ends.
+    async fn is_asleep(&mut self, event: &CoreEvent) -> bool {
+        let Some((rhythm, wanted)) = &mut self.rhythm else { return false };
+        if !matches!(event, CoreEvent::RoundEnded { .. }) {
+            return false;
+        }
+        match rhythm.due(SystemClock::now(), wanted.load(Ordering::Relaxed)) {
+            Some(Step::Sleep) => {
+                self.sender.end().await;
+                true
+            }
+            Some(Step::Close) => {
+                self.closing = true;
+                self.sender.close().await;
+                false
+            }
+            None => false,
         }
     }
 
@@ -279,6 +390,7 @@ impl<'a> Session<'a> {
     }
 
     fn hear(&mut self) {
+        self.note(Rhythm::heard);
         if !self.heard {
             self.heard = true;
             self.talk.signals.show(TalkState::Met);
@@ -299,6 +411,7 @@ impl<'a> Session<'a> {
             Ok((exchange, next)) => {
                 self.exchange = exchange;
                 let Some(next) = next else { return false };
+                self.note(|rhythm| rhythm.said(SystemClock::now()));
                 let parts = cut(&next.bytes, self.body_bytes());
                 let count = parts.len() as u32;
                 let of = |number| next.message.map(|message| (message, number, count));
@@ -346,6 +459,7 @@ impl<'a> Session<'a> {
     /// Takes a part that has come.
     async fn take(&mut self, arrival: Arrival) {
         self.hear();
+        self.note(|rhythm| rhythm.said(SystemClock::now()));
         match self.joiner.take(arrival.message()) {
             Joined::Whole(piece) => {
                 self.arrived = Some((arrival, piece));

@@ -1,7 +1,10 @@
 //! Two users over a whole network, on profiles that are closed and opened again.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::path::Path;
+#[path = "two_users/calls.rs"]
+mod calls;
+
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use antiphon_client::{ClientConfig, Coordinator};
@@ -11,7 +14,7 @@ use antiphon_process::clock::SystemClock;
 use antiphon_process::entropy::entropy;
 use antiphon_profile::{EventId, EventKind, KeyCost, MessageState, Profile, Unlock};
 use antiphon_testnet::{EmbeddedNetwork, EmbeddedOptions};
-use antiphon_wire::Policy;
+use antiphon_wire::{Policy, Services};
 use tokio::time::timeout;
 
 /// Far longer than anything here takes.
@@ -20,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const CHEAP: KeyCost = KeyCost { memory_kib: 8, passes: 1, lanes: 1 };
 
 /// Three shards with little noise, and quick rounds.
-fn network() -> EmbeddedNetwork {
+fn network(services: Services) -> EmbeddedNetwork {
     let policy = Policy {
         malicious_ppm: 0,
         epsilon: 20.0,
@@ -29,6 +32,7 @@ fn network() -> EmbeddedNetwork {
         least_mixing_hops: 3,
         least_round_interval_ms: 200,
         total_delta: 1.0,
+        services,
         ..Policy::DEFAULT
     };
     let coordinator =
@@ -97,12 +101,16 @@ async fn delivered(messenger: &Messenger) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn by_both_codes_messages_arrive_once_and_in_order_over_restarts_of_both_ends() {
-    let network = network();
+    talk_over_restarts(&network(Services::NONE)).await;
+}
+
+/// Two users become contacts by both codes, and talk while they are started again and again.
+async fn talk_over_restarts(network: &EmbeddedNetwork) {
     let folder = tempfile::tempdir().unwrap();
     let paths = ["alice", "bob"].map(|name| folder.path().join(name));
     paths.iter().for_each(|path| make(path));
-    let mut alice = start(&paths[0], &network);
-    let mut bob = start(&paths[1], &network);
+    let mut alice = start(&paths[0], network);
+    let mut bob = start(&paths[1], network);
     let for_bob = alice.make_code("bob", Expiry::NEVER).await.unwrap().code().to_text();
     let alices = bob.add_contact("alice", &for_bob, None).await.unwrap();
     // What is said before the other end knows the contact waits for it.
@@ -127,20 +135,20 @@ async fn by_both_codes_messages_arrive_once_and_in_order_over_restarts_of_both_e
             0 => {
                 alice.shut_down().await;
                 drop(alice);
-                alice = start(&paths[0], &network);
+                alice = start(&paths[0], network);
             }
             1 => {
                 bob.shut_down().await;
                 drop(bob);
-                bob = start(&paths[1], &network);
+                bob = start(&paths[1], network);
             }
             _ => {
                 // As by a crash: nothing is waited for.
                 drop(alice);
                 drop(bob);
                 tokio::time::sleep(Duration::from_millis(300)).await;
-                alice = start(&paths[0], &network);
-                bob = start(&paths[1], &network);
+                alice = start(&paths[0], network);
+                bob = start(&paths[1], network);
             }
         }
         assert_eq!(received(&bob, expected.len()).await, expected);

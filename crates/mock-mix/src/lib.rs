@@ -168,7 +168,7 @@ fn draft(plan: &Plan) -> Draft {
             body: 256,
             pairs_per_client: plan.pairs,
             filter_bits: 20,
-            interval_ms: 2000,
+            interval_ms: plan.interval_ms,
             submit_ms: 500,
             layer_ms: 500,
             verify_ms: 500,

@@ -15,6 +15,8 @@ pub struct Plan {
     pub rounds: u64,
     /// Time at which the first round is to open.
     pub starts_at: Timestamp,
+    /// Milliseconds from one round to the next.
+    pub interval_ms: u32,
     /// Pairs of onions for each client.
     pub pairs: u8,
     /// Beats that follow each round.
@@ -47,6 +49,7 @@ impl Plan {
             first_round: Round(first_round),
             rounds: 150,
             starts_at,
+            interval_ms: 2000,
             pairs: 1,
             beats: BeatParameters::CLASSIC,
             policy: Policy {

@@ -239,6 +239,11 @@ impl<P: Place> Store<P> {
         self.progress.get(&id).copied()
     }
 
+    /// `true` if a message to a contact waits, or is under way without a receipt.
+    pub fn has_open(&self, contact: ContactId) -> bool {
+        self.index.has_open(contact)
+    }
+
     /// The contacts to and from whom there are messages.
     pub fn talks(&self) -> Vec<ContactId> {
         self.index.talks().copied().collect()

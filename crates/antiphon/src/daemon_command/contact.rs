@@ -224,6 +224,11 @@ pub(super) fn state(contact: &ContactView) -> &'static str {
         _ if contact.blocked => "blocked",
         "met" => "in conversation",
         "waiting" => "waiting for the other end",
+        "asleep" => "quiet: a message or a call begins a conversation",
+        "calling" => "being called",
+        "calls_used_up" => {
+            "not called any more: as many calls were made as the network covers for one contact"
+        }
         "no_place" => "waiting for a place: the network has as many pairs as other contacts take",
         _ => "not talking",
     }

@@ -51,7 +51,7 @@ pub struct ContactView {
     pub verified: bool,
     /// `true` if the user wants nothing of it.
     pub blocked: bool,
-    /// State of the conversation: `closed`, `no_place`, `waiting` or `met`.
+    /// State of the conversation: `closed`, `no_place`, `asleep`, `calling`, `calls_used_up`, `waiting` or `met`.
     pub state: String,
     /// The code that this user gave to the contact.
     pub own_code: String,
@@ -196,7 +196,7 @@ pub struct BudgetView {
 pub struct PlaceView {
     /// Id of the contact.
     pub contact: String,
-    /// State of it: `closed`, `no_place`, `waiting` or `met`.
+    /// State of it: `closed`, `no_place`, `asleep`, `calling`, `calls_used_up`, `waiting` or `met`.
     pub state: String,
 }
 

@@ -216,6 +216,12 @@ impl Index {
         self.queued.get(&contact).and_then(BTreeSet::first).copied()
     }
 
+    /// `true` if a message to a contact waits, or is under way.
+    pub(super) fn has_open(&self, contact: ContactId) -> bool {
+        let queued = self.queued.get(&contact).is_some_and(|numbers| !numbers.is_empty());
+        queued || self.under_way.get(&contact).is_some_and(|numbers| !numbers.is_empty())
+    }
+
     /// The message that was handed over under a number.
     pub(super) fn handed(&self, contact: ContactId, place: u64) -> Option<RecordNumber> {
         self.under_way.get(&contact)?.get(&place).copied()

@@ -1,0 +1,101 @@
+//! The same where the network has rounds for calls: sessions are opened by calls.
+
+use antiphon_messenger::Contact;
+use antiphon_profile::Backup;
+
+use super::*;
+
+/// A call round after every five of dead drops.
+const CALLS: Services =
+    Services { dead_drop_rounds: 5, mailbox_rounds: 1, invitations_every: 100, ..Services::USUAL };
+
+/// Alice and Bob, who are each other's contacts.
+async fn acquainted(
+    network: &EmbeddedNetwork,
+    paths: &[PathBuf; 2],
+) -> ([Messenger; 2], [Contact; 2]) {
+    paths.iter().for_each(|path| make(path));
+    let [alice, bob] = [0, 1].map(|i| start(&paths[i], network));
+    let for_bob = alice.make_code("bob", Expiry::NEVER).await.unwrap().code().to_text();
+    let alices = bob.add_contact("alice", &for_bob, None).await.unwrap();
+    let for_alice = alices.own_code().to_text();
+    let bobs = alice.add_contact("bob", &for_alice, None).await.unwrap();
+    ([alice, bob], [bobs, alices])
+}
+
+/// Waits until a contact's conversation stands like this.
+async fn stands(messenger: &Messenger, contact: &Contact, state: TalkState) {
+    let waited = timeout(PATIENCE, async {
+        while messenger.talk_state(contact.id()) != state {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    waited.await.expect("it comes to stand like this");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_calls_messages_arrive_once_and_in_order_over_restarts_of_both_ends() {
+    talk_over_restarts(&network(CALLS)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_profile_that_was_restored_calls_and_the_partner_is_told_once() {
+    let network = network(CALLS);
+    let folder = tempfile::tempdir().unwrap();
+    let paths = ["alice", "bob"].map(|name| folder.path().join(name));
+    let ([alice, bob], [bobs, alices]) = acquainted(&network, &paths).await;
+    alice.send(bobs.id(), b"before".to_vec(), None).await.unwrap();
+    assert_eq!(received(&bob, 1).await, ["before"]);
+    delivered(&alice).await;
+    alice.shut_down().await;
+    drop(alice);
+
+    // Alice's device is lost, and there is a backup of her profile.
+    let (backup, back) = (folder.path().join("backup"), folder.path().join("alice again"));
+    let mut bytes = Vec::new();
+    let profile = Profile::open(&paths[0], &unlock(), SystemClock::now(), &mut entropy()).unwrap();
+    let (now, store) = (SystemClock::now(), profile.store());
+    store.back_up(now, &unlock(), CHEAP, true, &mut bytes, &mut entropy()).unwrap();
+    std::fs::write(&backup, bytes).unwrap();
+    let backup = Backup::open(&backup, &unlock()).unwrap();
+    let restored = backup.restore(&back, &unlock(), CHEAP, now, &mut entropy(), |_| Ok(()));
+    drop((restored.unwrap(), profile));
+
+    let alice = start(&back, &network);
+    // Bob hears of it without saying anything.
+    stands(&bob, &alices, TalkState::Met).await;
+    alice.send(bobs.id(), b"after".to_vec(), None).await.unwrap();
+    assert_eq!(received(&bob, 2).await, ["before", "after"]);
+    bob.send(alices.id(), b"welcome back".to_vec(), None).await.unwrap();
+    assert_eq!(received(&alice, 1).await, ["welcome back"]);
+    let events = bob.events_after(EventId(0), 1000).await.unwrap();
+    let told = events.iter().filter(|event| event.kind == EventKind::ContactRestored(alices.id()));
+    assert_eq!(told.count(), 1);
+    alice.shut_down().await;
+    bob.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_one_place_two_contacts_get_their_messages_one_after_the_other() {
+    let network = network(CALLS);
+    let folder = tempfile::tempdir().unwrap();
+    let paths = ["alice", "bob"].map(|name| folder.path().join(name));
+    let ([alice, bob], [bobs, _]) = acquainted(&network, &paths).await;
+    let path = folder.path().join("carol");
+    make(&path);
+    let carol = start(&path, &network);
+    let for_carol = alice.make_code("carol", Expiry::NEVER).await.unwrap().code().to_text();
+    let alices = carol.add_contact("alice", &for_carol, None).await.unwrap();
+    let for_alice = alices.own_code().to_text();
+    let carols = alice.add_contact("carol", &for_alice, None).await.unwrap();
+    alice.send(bobs.id(), b"to bob".to_vec(), None).await.unwrap();
+    assert_eq!(received(&bob, 1).await, ["to bob"]);
+    carol.send(alices.id(), b"to alice".to_vec(), None).await.unwrap();
+    // A quiet session makes room after two minutes, which is longer than this test waits: Bob's is blocked instead.
+    stands(&alice, &carols, TalkState::NoPlace).await;
+    alice.block(bobs.id(), true).await.unwrap();
+    assert_eq!(received(&alice, 1).await, ["to alice"]);
+    for messenger in [alice, bob, carol] {
+        messenger.shut_down().await;
+    }
+}
