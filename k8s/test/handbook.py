@@ -13,6 +13,7 @@ class Section:
         text = FILE.read_text().split(f"\n## {title}\n")[1].split("\n## ")[0]
         blocks = re.findall(r"```(\w+)\n(.*?)```", text, re.S)
         self.specification = next((block for kind, block in blocks if kind == "yaml"), None)
+        self.first = next((block.splitlines() for kind, block in blocks if kind == "sh"), [])
         lines = [line for kind, block in blocks if kind == "sh" for line in block.splitlines()]
         inline = re.findall(r"`((?:kubectl|helm) [^`]*)`", re.sub(r"```.*?```", "", text, flags=re.S))
         self.untried = [*lines, *(line for line in inline if line not in lines)]

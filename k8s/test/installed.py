@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 import archive
+from handbook import Section
 from machine import wait_for
 from running import RELEASE, SHARDS, SPACE, told
 
@@ -45,6 +46,7 @@ class Network:
     def __init__(self, cluster, antiphon, image):
         self.cluster, self.antiphon, self.image = cluster, antiphon, image
         self.folder = cluster.folder
+        self.install_section = Section("Install")
 
     def prepare(self):
         """Volumes, which a cloud would provide, and an image, which a registry would hold."""
@@ -67,16 +69,20 @@ class Network:
             file.write_text(re.sub(r"^kubeVersion:.*\n", "", text, flags=re.M))
         return copy
 
+    def by_the_book(self, beginning, *more, **replaced):
+        """Runs a command of the handbook on installing."""
+        command = " ".join((self.install_section.command(beginning, **replaced), *map(str, more)))
+        return self.cluster.machine.run("sh", "-ec", command, timeout=320).stdout
+
     def make_keys(self):
-        environment = {**self.cluster.machine.environment, "ANTIPHON": str(self.antiphon)}
-        subprocess.run([HERE.parent / "new-network", "net", "--release", RELEASE, "--shards", str(SHARDS)],
-                       cwd=self.folder, env=environment, check=True, capture_output=True)
+        self.cluster.machine.environment["ANTIPHON"] = str(self.antiphon)
+        self.by_the_book("k8s/new-network", **{"k8s/new-network": HERE.parent / "new-network"})
 
     def install(self):
         (self.folder / "test-values.json").write_text(json.dumps(TEST_VALUES))
-        self.cluster.kubectl("apply", "-n", SPACE, "-f", "net/secrets.yaml")
-        self.helm("install", RELEASE, self.chart(), "--namespace", SPACE, "--values", "net/values.yaml",
-                  "--values", "test-values.json", "--set", f"image.digest={self.digest}", "--server-side=false")
+        self.by_the_book("kubectl apply")
+        self.by_the_book("helm install mix", "--values", "test-values.json", "--server-side=false",
+                         **{"k8s/chart/antiphon": self.chart(), "image.repository=REPOSITORY,": "", "sha256:DIGEST": self.digest})
 
     def helm(self, *arguments):
         return self.cluster.machine.run("helm", *arguments).stdout
