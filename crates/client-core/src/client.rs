@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use antiphon_onion::EntropySource;
 use antiphon_routing::VerifiedEpoch;
-use antiphon_wire::{Epoch, IdentityKey, NetworkFile, Round, SignedDocument, Timestamp, ToClient};
+use antiphon_wire::{
+    Epoch, IdentityKey, NetworkFile, Round, RoundKind, SignedDocument, Timestamp, ToClient,
+};
 
 use crate::beats::Beats;
 use crate::clock::RoundClock;
@@ -55,6 +57,10 @@ pub struct Client {
     documents: Documents,
     clock: RoundClock,
     mark: Option<RoundMark>,
+    /// Time at which the marked round opened, unless that was before a restart.
+    opened_at: Option<Timestamp>,
+    /// Milliseconds that the gateway's clock was ahead of this one when it was shown last.
+    clock_ahead_ms: Option<i64>,
     /// No epoch is served that starts by then.
     epochs_after: Timestamp,
     ledger: Ledger,
@@ -80,6 +86,8 @@ impl Client {
             documents: Documents::new(kept.mark.epoch),
             clock: RoundClock::resumed(policy, &kept.pace),
             mark: restored.map(|kept| kept.mark),
+            opened_at: None,
+            clock_ahead_ms: None,
             epochs_after: kept.epochs_after,
             ledger: Ledger::new(policy.disturbed_rounds, kept.charged, kept.extended),
             attempts: Ledger::new(policy.attempts, kept.attempts, kept.attempts_extended),
@@ -114,7 +122,9 @@ impl Client {
                     self.event(Event::RoundRefused { epoch, round, error });
                 }
             }
-            ToClient::Replies { epoch, round, replies } => self.replies(epoch, round, replies.0),
+            ToClient::Replies { epoch, round, replies } => {
+                self.replies(now, epoch, round, replies.0);
+            }
             ToClient::Aborted { epoch, round, statements } => {
                 self.aborted(epoch, round, &statements);
             }
@@ -126,7 +136,10 @@ impl Client {
                 self.cells(now, (epoch, round, beat), cells.0);
             }
             ToClient::Box { published } => self.published(&published),
-            ToClient::Clock { now: theirs } => self.beats.heed_clock(now, theirs),
+            ToClient::Clock { now: theirs } => {
+                self.clock_ahead_ms = Some(ahead_ms(now, theirs));
+                self.beats.heed_clock(now, theirs);
+            }
         }
     }
 
@@ -340,9 +353,37 @@ impl Client {
         self.mark.map(|mark| mark.round)
     }
 
+    /// Milliseconds that the gateway's clock is ahead of this client's; negative if it is behind. `None` before it was
+    /// shown. Only a person can know which of the two is wrong.
+    pub fn clock_ahead_ms(&self) -> Option<i64> {
+        self.clock_ahead_ms
+    }
+
+    /// The next round of a kind to open, and when it does if rounds keep to their interval. `None` if the network has
+    /// none of this kind, or no document is held.
+    pub fn next_round(&self, kind: RoundKind) -> Option<(Round, Timestamp)> {
+        let document = self.documents.current()?.document();
+        let first = document.first_round;
+        let (last, at) = match (self.mark, self.opened_at) {
+            (Some(mark), Some(at)) if mark.round >= first => (mark.round, at),
+            _ => (first, document.starts_at),
+        };
+        let from = self.mark.map(|mark| mark.round.next()).max(Some(first))?;
+        let round = self.config.network.policy.services.next(kind, from)?;
+        let interval_ms = u64::from(document.parameters.interval_ms);
+        let ahead_ms = round.0.saturating_sub(last.0).saturating_mul(interval_ms);
+        Some((round, Timestamp(at.0.saturating_add(ahead_ms))))
+    }
+
     fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }
+}
+
+/// Milliseconds from `own` to `theirs`, which is negative if `own` is later.
+fn ahead_ms(own: Timestamp, theirs: Timestamp) -> i64 {
+    let held = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+    held(theirs.ms_since(own)).saturating_sub(held(own.ms_since(theirs)))
 }
 
 impl std::fmt::Debug for Client {

@@ -168,6 +168,19 @@ pub enum Event {
         /// Round that was not answered.
         round: Round,
     },
+    /// What came back of a round's onions, each of which tests its path there and back: an idle pair is two
+    /// messages of this client to itself, and what nobody met comes back as it left. Comes before the round's end. Nothing
+    /// that an application does, and that shows, may depend on what it says.
+    Returned {
+        /// Round of the onions.
+        round: Round,
+        /// Onions that left.
+        sent: u16,
+        /// Onions whose reply was whole.
+        whole: u16,
+        /// Milliseconds from when they left until their replies were there; `None` if none came.
+        after_ms: Option<u64>,
+    },
     /// A round ended.
     RoundEnded {
         /// Round that ended.

@@ -65,6 +65,15 @@ pub(crate) enum Result<'a> {
     Nullified,
 }
 
+/// What the replies of a round were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Returned {
+    /// All are what they had to be.
+    pub(crate) undisturbed: bool,
+    /// Replies that came the whole way: what they had to be, or the own body of a deposit that nobody met.
+    pub(crate) whole: u16,
+}
+
 impl Plan {
     /// Plans a round. With `may_meet`, conversations that meet take their pairs; every other pair is
     /// idle. The result has the same shape whatever conversations do.
@@ -169,6 +178,12 @@ impl Plan {
         &self.deposits
     }
 
+    /// Onions of the round: two for each pair, or one.
+    pub(crate) fn onions(&self) -> u16 {
+        // A client has 255 pairs at most.
+        self.expected.len() as u16
+    }
+
     /// Bytes that all replies have together.
     pub(crate) fn reply_bytes(&self) -> usize {
         self.expected.len() * self.place.geometry.body_bytes()
@@ -179,23 +194,23 @@ impl Plan {
         !self.meetings.is_empty()
     }
 
-    /// Hands the result of the round to the conversations. Returns `true` if it was undisturbed.
+    /// Hands the result of the round to the conversations.
     pub(crate) fn settle(
         self,
         result: Result<'_>,
         conversations: &mut Conversations,
         events: &mut Vec<Event>,
-    ) -> bool {
-        let mut undisturbed = false;
+    ) -> Returned {
+        let mut returned = Returned::default();
         let mut failed = Vec::new();
         let nullified = matches!(result, Result::Nullified);
         match result {
             Result::Replies(replies) if replies.len() == self.reply_bytes() => {
-                undisturbed = self.collect(replies, conversations, events, &mut failed);
+                returned = self.collect(replies, conversations, events, &mut failed);
             }
             _ => failed.extend(self.meetings.iter().map(|(id, _)| *id)),
         }
-        let charged = !undisturbed && !nullified;
+        let charged = !returned.undisturbed && !nullified;
         for (id, meeting) in self.meetings {
             let Some(conversation) = conversations.get_mut(&id) else { continue };
             let before = conversation.level();
@@ -205,7 +220,7 @@ impl Plan {
                 events.push(Event::Rhythm { conversation: id, level });
             }
         }
-        undisturbed
+        returned
     }
 
     fn collect(
@@ -214,22 +229,25 @@ impl Plan {
         conversations: &mut Conversations,
         events: &mut Vec<Event>,
         failed: &mut Vec<ConversationId>,
-    ) -> bool {
+    ) -> Returned {
         let geometry = self.place.geometry;
-        let mut undisturbed = true;
+        let mut returned = Returned { undisturbed: true, whole: 0 };
         let bodies = replies.chunks_exact_mut(geometry.body_bytes());
         for (onion, (expected, body)) in self.expected.iter().zip(bodies).enumerate() {
-            undisturbed &= match expected {
+            let is_echo = equal(self.body_of(onion), body);
+            let came = match expected {
                 Expected::Own => equal(self.body_of(onion ^ 1), body),
-                Expected::Echo => equal(self.body_of(onion), body),
+                Expected::Echo => is_echo,
                 Expected::Partners { conversation, keys } => {
                     let came = self.hear(*conversation, keys, body, conversations, events);
                     failed.extend((!came).then_some(*conversation));
                     came
                 }
             };
+            returned.undisturbed &= came;
+            returned.whole += u16::from(came | is_echo);
         }
-        undisturbed
+        returned
     }
 
     /// Hands a reply to the conversation that met. Returns `true` if it is the partner's body.

@@ -12,8 +12,9 @@ use tokio::task::JoinHandle;
 use crate::driver::{Command, Driver, Handles};
 use crate::event::{Event, Events, Status};
 use crate::state_file::{StartState, StateFile, StateOrigin};
+use crate::traffic::Meter;
 use crate::used_secrets::UsedSecrets;
-use crate::{ClientConfig, ConnectError, Conversation, StateError};
+use crate::{ClientConfig, ConnectError, Conversation, StateError, Traffic};
 
 /// Commands waiting for the client's task.
 const COMMANDS: usize = 64;
@@ -59,6 +60,7 @@ pub struct Client {
     commands: mpsc::Sender<Command>,
     events: broadcast::WeakSender<Event>,
     status: watch::Receiver<Status>,
+    meter: Meter,
     origin: StateOrigin,
     _task: Task,
 }
@@ -125,8 +127,9 @@ impl Client {
         let weak_events = events.downgrade();
         let handles = Handles { commands: commands.downgrade(), inbound, events, ready };
         let (driver, status) = Driver::new(config, state, start, handles);
+        let meter = driver.meter();
         let task = Task(tokio::spawn(driver.run()));
-        Ok(Self { commands, events: weak_events, status, origin, _task: task })
+        Ok(Self { commands, events: weak_events, status, meter, origin, _task: task })
     }
 
     /// Opens a conversation. It takes part from the next round on. Both ends agree on all options but
@@ -162,6 +165,11 @@ impl Client {
     /// Status of the client at the moment.
     pub fn status(&self) -> Status {
         *self.status.borrow()
+    }
+
+    /// Bytes that the client's links have carried since it started.
+    pub fn traffic(&self) -> Traffic {
+        self.meter.read()
     }
 
     /// Allows `units` disturbed rounds beyond what the network's guarantee covers, so that resting

@@ -20,7 +20,7 @@ use antiphon_process::clock::SystemClock;
 use antiphon_process::entropy::{SystemRng, entropy};
 use antiphon_process::until;
 use antiphon_wire::{
-    Blob, Encode as _, Epoch, FromClient, IdentityKey, Round, Timestamp, ToClient,
+    Blob, Encode as _, Epoch, FromClient, IdentityKey, Round, RoundKind, Timestamp, ToClient,
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
@@ -29,6 +29,7 @@ use tokio::time::{Instant, sleep};
 use crate::event::{Event, Status};
 use crate::pace::Pace;
 use crate::state_file::{StartState, StateFile};
+use crate::traffic::Meter;
 use crate::used_secrets::UsedSecrets;
 use crate::{ClientConfig, ConnectError, Gateway};
 pub(crate) use conversations::{Command, Outgoing};
@@ -134,6 +135,11 @@ impl Driver {
             told_refusal: None,
         };
         (driver, shown)
+    }
+
+    /// Counter of what the client's links carry.
+    pub(crate) fn meter(&self) -> Meter {
+        self.line.meter().clone()
     }
 
     /// Runs until told to stop, or until connecting takes too long.
@@ -355,6 +361,8 @@ fn status_of(core: &Core, gateway: Option<IdentityKey>) -> Status {
         epoch: core.newest_epoch().map(|epoch| epoch.epoch()),
         last_round: core.last_round(),
         gateway,
+        clock_ahead_ms: core.clock_ahead_ms(),
+        next_call: core.next_round(RoundKind::Calls),
     }
 }
 

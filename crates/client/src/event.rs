@@ -1,7 +1,7 @@
 //! Events that a client tells its application beside messages.
 
 use antiphon_client_core::{Budget, ConversationId, Event as CoreEvent, Ledger};
-use antiphon_wire::{Epoch, IdentityKey, Round};
+use antiphon_wire::{Epoch, IdentityKey, Round, Timestamp};
 use tokio::sync::broadcast;
 
 use crate::pace::Pace;
@@ -86,4 +86,9 @@ pub struct Status {
     pub last_round: Option<Round>,
     /// The gateway, while the link to it is up.
     pub gateway: Option<IdentityKey>,
+    /// Milliseconds that the clock of the gateway last seen is ahead of this one's; negative if it is behind. Whether this one
+    /// is wrong or that of the gateway, only a person can find out.
+    pub clock_ahead_ms: Option<i64>,
+    /// The next round of calls, and when it opens if rounds keep to their interval; `None` in a network without.
+    pub next_call: Option<(Round, Timestamp)>,
 }

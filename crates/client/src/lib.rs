@@ -12,6 +12,7 @@ mod options;
 mod pace;
 mod seal;
 mod state_file;
+mod traffic;
 mod used_secrets;
 mod witness;
 
@@ -36,4 +37,5 @@ pub use formats::{Record, StateKey, Witnessed};
 pub use options::{ClientConfig, Coordinator, Gateway};
 pub use pace::Pace;
 pub use state_file::{StateError, StateOrigin};
+pub use traffic::Traffic;
 pub use witness::{FileWitness, StateWitness};

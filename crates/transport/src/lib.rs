@@ -31,4 +31,6 @@ pub use peer::{
     PeerServer,
 };
 pub use prefix::{BadPrefix, Prefix};
-pub use quic::{Accept, Connection, Dialer, Link, LinkReceiver, LinkSender, SendError, Server};
+pub use quic::{
+    Accept, ByteCounter, Connection, Dialer, Link, LinkReceiver, LinkSender, SendError, Server,
+};

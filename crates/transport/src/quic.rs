@@ -7,7 +7,7 @@ mod server;
 mod stream;
 
 pub use dialer::{Connection, Dialer};
-pub use link::{Link, LinkReceiver, LinkSender, SendError};
+pub use link::{ByteCounter, Link, LinkReceiver, LinkSender, SendError};
 pub use server::{Accept, Server};
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::Client;
 use crate::beats::Circuits;
 use crate::clock::{Haste, plausible};
 use crate::hold::leaves_at;
-use crate::round::{Place, Plan, Result as RoundResult};
+use crate::round::{Place, Plan, Result as RoundResult, Returned};
 use crate::{Event, Outcome, Output, RoundMark, RoundRefusal};
 
 /// Rounds of unknown outcome at a time: as many as can be open, and those that were open when the
@@ -35,6 +35,10 @@ pub(super) struct InFlight {
     ticket: Ticket,
     reply_keys: ReplyKeys,
     plan: Plan,
+    /// Time at which the onions leave.
+    leaves: Timestamp,
+    /// Milliseconds from then until replies came, if any have.
+    after_ms: Option<u64>,
     /// Time from which on nothing can come of the round any more.
     pub(super) due: Timestamp,
 }
@@ -83,7 +87,7 @@ impl Client {
         }
         self.end_closed(round);
         // From here on the round's keys are used up, whatever follows.
-        self.mark = Some(RoundMark { epoch, round });
+        (self.mark, self.opened_at) = (Some(RoundMark { epoch, round }), Some(now));
         self.submit(now, document, keys, closes_in_ms)
     }
 
@@ -148,11 +152,12 @@ impl Client {
         let checkpoint = self.checkpoint_at(RoundMark { epoch, round }, may_cost);
         let due = now.plus_ms(longest_ms(&document, closes_in_ms));
         self.expect_boxes(round, due);
-        let reply_keys = built.replies;
-        let flight = InFlight { document, round, onions, ticket, reply_keys, plan, due };
+        let (leaves, reply_keys, after_ms) = (leaves_at(now, closes_in_ms), built.replies, None);
+        let flight =
+            InFlight { document, round, onions, ticket, reply_keys, plan, leaves, after_ms, due };
         // In this order: the charge is on disk before the onions leave, or a crash would not pay for it.
         self.outputs.push_back(Output::Persist(checkpoint));
-        self.outputs.push_back(flight.submission(leaves_at(now, closes_in_ms)));
+        self.outputs.push_back(flight.submission(leaves));
         self.outputs.extend(events.into_iter().map(Output::Event));
         self.follow(flight);
         Ok(())
@@ -197,15 +202,16 @@ impl Client {
         );
     }
 
-    pub(super) fn replies(&mut self, epoch: Epoch, round: Round, replies: Vec<u8>) {
+    pub(super) fn replies(&mut self, now: Timestamp, epoch: Epoch, round: Round, replies: Vec<u8>) {
         let mut replies = Zeroizing::new(replies);
         let Some(at) = self.position(epoch, round) else { return };
-        let flight = &self.in_flight[at];
+        let flight = &mut self.in_flight[at];
         if replies.len() == flight.plan.reply_bytes() {
             let body_bytes = flight.document.geometry().body_bytes();
             for (onion, body) in replies.chunks_exact_mut(body_bytes).enumerate() {
                 flight.reply_keys.open(onion, body);
             }
+            flight.after_ms = Some(now.ms_since(flight.leaves));
         } else {
             self.event(Event::Unanswered { round });
         }
@@ -274,7 +280,10 @@ impl Client {
         // An idle round shows the same whoever talks, so its end costs nothing.
         let counts = flight.counts();
         let has_posting = flight.plan.has_posting();
-        let undisturbed = flight.plan.settle(result, &mut self.conversations, &mut events);
+        let (round, sent, after_ms) = (flight.round, flight.plan.onions(), flight.after_ms);
+        let returned = flight.plan.settle(result, &mut self.conversations, &mut events);
+        let Returned { undisturbed, whole } = returned;
+        events.push(Event::Returned { round, sent, whole, after_ms });
         let outcome = if undisturbed { Outcome::Undisturbed } else { outcome };
         if matches!(outcome, Outcome::FreeAbort | Outcome::ChargedAbort) {
             self.mailboxes.give_up(flight.round);

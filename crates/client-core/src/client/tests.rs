@@ -2,6 +2,7 @@ mod beats;
 mod hostile;
 pub(crate) mod mix;
 mod outages;
+mod returned;
 mod rules;
 
 use antiphon_mock_mix::Mix;
@@ -48,8 +49,10 @@ fn reply(client: &mut Client, mix: &Mix, round: u64, replies: Vec<u8>) -> Vec<Ou
     drain(client)
 }
 
+/// All outputs but what says which onions came back, which has tests of its own.
 fn drain(client: &mut Client) -> Vec<Output> {
-    std::iter::from_fn(|| client.poll()).collect()
+    let is_other = |output: &Output| !matches!(output, Output::Event(Event::Returned { .. }));
+    std::iter::from_fn(|| client.poll()).filter(is_other).collect()
 }
 
 /// The onions of the one submission among `outputs`.

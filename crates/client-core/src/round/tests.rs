@@ -92,7 +92,7 @@ impl Pair {
                 }
             }
             let result = Result::Replies(&mut replies[i]);
-            well[i] = plan.settle(result, &mut self.ends[i], &mut self.events[i]);
+            well[i] = plan.settle(result, &mut self.ends[i], &mut self.events[i]).undisturbed;
         }
         well
     }
@@ -132,7 +132,7 @@ impl Pair {
         let (plans, replies) = &mut open[0];
         let result = Result::Replies(&mut replies[end]);
         let plan = plans[end].take().unwrap();
-        assert!(plan.settle(result, &mut self.ends[end], &mut self.events[end]));
+        assert!(plan.settle(result, &mut self.ends[end], &mut self.events[end]).undisturbed);
     }
 
     fn received(&self, end: usize) -> Vec<&[u8]> {
@@ -243,7 +243,7 @@ fn an_absent_partner_disturbs_meetings_and_idle_rounds_are_undisturbed() {
         let plan = Plan::new(place(round, 1), &mut alone, true, &mut rng, &mut Vec::new());
         let mut replies = exchange(&[plan.deposits()]).remove(0);
         let result = Result::Replies(&mut replies);
-        disturbed += u32::from(!plan.settle(result, &mut alone, &mut Vec::new()));
+        disturbed += u32::from(!plan.settle(result, &mut alone, &mut Vec::new()).undisturbed);
     }
     assert!((9..20).contains(&disturbed), "{disturbed}");
 }
@@ -262,7 +262,8 @@ fn wrong_replies_are_noticed() {
             _ => {}
         }
         let result = Result::Replies(&mut replies);
-        assert_eq!(plan.settle(result, &mut nobody, &mut Vec::new()), change == 3);
+        let returned = plan.settle(result, &mut nobody, &mut Vec::new());
+        assert_eq!(returned.undisturbed, change == 3);
     }
 }
 
@@ -274,7 +275,8 @@ fn free_aborts_do_not_make_the_schedule_sparser_and_lose_nothing() {
         for i in [0, 1] {
             let events = &mut pair.events[i];
             let plan = Plan::new(place(round, 1), &mut pair.ends[i], true, &mut pair.rng, events);
-            assert!(!plan.settle(Result::Nullified, &mut pair.ends[i], events));
+            let returned = plan.settle(Result::Nullified, &mut pair.ends[i], events);
+            assert!(!returned.undisturbed);
         }
     }
     assert_eq!(pair.round(place(10, 1), 0.0), [true, true]);

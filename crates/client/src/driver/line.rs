@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::traffic::{Meter, Metered};
+
 /// Frames waiting to be sent. More than rounds can be in flight: a gateway that reads so slowly is
 /// of no use.
 const QUEUE: usize = 16;
@@ -59,6 +61,8 @@ enum State {
 }
 
 struct Up {
+    /// Counts what the link carries for as long as it is there.
+    _metered: Metered,
     receiver: LinkReceiver,
     frames: mpsc::Sender<Bytes>,
     writer: Writer,
@@ -77,6 +81,7 @@ impl Drop for Writer {
 pub(super) struct Line {
     documents: Arc<Dialer>,
     gateways: Arc<Dialer>,
+    meter: Meter,
     state: State,
 }
 
@@ -92,7 +97,13 @@ impl Line {
         // Clients stay anonymous.
         let dialer = |limits| Arc::new(Dialer::new(None, limits));
         let (documents, gateways) = (dialer(Limits::documents()), dialer(gateways));
-        Self { documents, gateways, state: State::Waiting(Instant::now()) }
+        let (meter, state) = (Meter::default(), State::Waiting(Instant::now()));
+        Self { documents, gateways, meter, state }
+    }
+
+    /// Counter of what this line carries, and every one that begins at it.
+    pub(super) fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// Another line from the same place.
@@ -100,6 +111,7 @@ impl Line {
         Self {
             documents: Arc::clone(&self.documents),
             gateways: Arc::clone(&self.gateways),
+            meter: self.meter.clone(),
             state: State::Waiting(Instant::now()),
         }
     }
@@ -168,7 +180,7 @@ impl Line {
     /// Waits until all frames handed over are sent, and closes.
     pub(super) async fn finish(self) {
         if let State::Up(_, up) = self.state {
-            let Up { receiver: _receiver, frames, mut writer, .. } = *up;
+            let Up { _metered, receiver: _receiver, frames, mut writer, .. } = *up;
             drop(frames);
             // Fails only if the runtime is going away.
             let _ = (&mut writer.0).await;
@@ -196,13 +208,17 @@ impl Line {
 
     fn up(&mut self, link: Link) {
         let (sender, receiver) = link.split();
+        let metered = self.meter.add(receiver.counter());
         let (frames, queue) = mpsc::channel(QUEUE);
         let writer = Writer(tokio::spawn(write(sender, queue)));
         let waiting = State::Waiting(Instant::now());
         if let State::Dialling(target, _) = std::mem::replace(&mut self.state, waiting) {
             let coordinator = matches!(target, Target::Coordinator { .. });
             let until = coordinator.then(|| Instant::now() + DOCUMENT_WITHIN);
-            self.state = State::Up(target, Box::new(Up { receiver, frames, writer, until }));
+            self.state = State::Up(
+                target,
+                Box::new(Up { _metered: metered, receiver, frames, writer, until }),
+            );
         }
     }
 }

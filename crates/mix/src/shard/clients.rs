@@ -197,14 +197,11 @@ impl Shard {
         self.tell_all_clients(ToClient::Opened { epoch, round, closes_in_ms });
     }
 
-    /// Shows clients that send cells the clock by which these are in time.
+    /// Shows clients the clock by which their cells are in time, and by which their users learn that their own is wrong.
     fn show_clock(&mut self, now: Timestamp, to: impl IntoIterator<Item = ClientId>) {
-        if self.beats_of_clients().is_some_and(|beats| !beats.is_classic()) {
-            let message = Arc::new(ToClient::Clock { now });
-            let told =
-                to.into_iter().map(|to| Output::Client { to, message: Arc::clone(&message) });
-            self.outputs.extend(told);
-        }
+        let message = Arc::new(ToClient::Clock { now });
+        let told = to.into_iter().map(|to| Output::Client { to, message: Arc::clone(&message) });
+        self.outputs.extend(told);
     }
 
     /// The beats for which clients send cells, by what they were told of last: of several, the most.

@@ -15,7 +15,7 @@ use crate::dial_error::DialError;
 use crate::dial_first::dial_first;
 use crate::identity::{Identity, PeerIdentity};
 use crate::limits::Limits;
-use crate::quic::link::{Connected, Link};
+use crate::quic::link::{ByteCounter, Connected, Link};
 use crate::quic::server::GREETING;
 use crate::quic::stream::{Receiving, Sending};
 use crate::rules::Rules;
@@ -230,8 +230,7 @@ impl Connection {
     /// Bytes of UDP payload that this connection has sent and received so far, with all that QUIC adds
     /// and sends again. Still there when the connection is gone.
     pub fn wire_bytes(&self) -> (u64, u64) {
-        let stats = self.conn.stats();
-        (stats.udp_tx.bytes, stats.udp_rx.bytes)
+        ByteCounter(self.conn.clone()).read()
     }
 }
 

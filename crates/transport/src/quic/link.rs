@@ -139,6 +139,34 @@ impl Drop for Shared {
     }
 }
 
+/// Counter of what a link's connection has carried. It can be read for as long as it is held, also when the link is gone.
+#[derive(Clone)]
+pub struct ByteCounter(pub(crate) quinn::Connection);
+
+impl ByteCounter {
+    /// Bytes of UDP payload sent and received so far, with all that QUIC adds and sends again.
+    pub fn read(&self) -> (u64, u64) {
+        let stats = self.0.stats();
+        (stats.udp_tx.bytes, stats.udp_rx.bytes)
+    }
+}
+
+impl PartialEq for ByteCounter {
+    /// Returns `true` if both count one connection.
+    fn eq(&self, other: &Self) -> bool {
+        self.0.stable_id() == other.0.stable_id()
+    }
+}
+
+impl Eq for ByteCounter {}
+
+impl fmt::Debug for ByteCounter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (sent, received) = self.read();
+        write!(f, "ByteCounter({sent} sent, {received} received)")
+    }
+}
+
 /// An authenticated, encrypted link to another process.
 pub struct Link {
     sender: LinkSender,

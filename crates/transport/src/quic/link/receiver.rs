@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::{Buf as _, Bytes};
 use tokio::time::timeout_at;
 
-use super::Shared;
+use super::{ByteCounter, Shared};
 use crate::close::{CloseReason, LinkLost};
 use crate::intake::{Intake, RecvError};
 use crate::quic::stream::{Boxed, StreamError};
@@ -31,6 +31,11 @@ impl LinkReceiver {
     /// side has shown who it is.
     pub fn trust(&mut self, max_bytes: usize) {
         self.intake.trust(max_bytes);
+    }
+
+    /// A counter of what the link's connection carries.
+    pub fn counter(&self) -> ByteCounter {
+        ByteCounter(self.shared.connected.conn.clone())
     }
 
     /// The next frame, in the order sent; `None` once the other side closed the link as
