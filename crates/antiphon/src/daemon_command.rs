@@ -50,6 +50,8 @@ pub(crate) enum DaemonError {
     NotDelivered(String),
     #[error("not delivered within {}: it waits, and goes on its way", durations::about(*.0))]
     NotYet(Duration),
+    #[error("nothing of what was sent came back: `antiphon status` says what may be amiss")]
+    NothingCameBack,
     #[error(transparent)]
     Output(#[from] OutputError),
 }

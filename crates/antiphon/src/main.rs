@@ -57,9 +57,10 @@ fn run(command: Command, log_level: LogLevel) -> Result<(), Failure> {
         },
         Command::Status(arguments) => match (arguments.network(), arguments.daemon()) {
             (Some(url), _) => Ok(network_status::run(url, arguments.json())?),
-            (None, Some((place, allowance))) => {
-                Ok(daemon_command::status::run(place, allowance, arguments.json())?)
-            }
+            (None, Some((place, allowance))) => match arguments.test() {
+                Some(rounds) => Ok(daemon_command::status::test(place, rounds, arguments.json())?),
+                None => Ok(daemon_command::status::run(place, allowance, arguments.json())?),
+            },
             (None, None) => Ok(commands::status(&arguments)?),
         },
         Command::Profile(arguments) => Ok(profile_command::run(&arguments)?),

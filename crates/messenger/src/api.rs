@@ -22,7 +22,7 @@ pub use problem::Problem;
 pub use server::{ApiError, Server};
 pub use token::Token;
 pub use views::{
-    Allowance, BudgetView, CodeView, CodesView, ContactView, ContactsView, EventView, EventsView,
-    MessageView, MessagesView, NewCode, NewContact, NewText, PlaceView, StatusView, SubmittedView,
-    Verification,
+    Allowance, BudgetView, CodeView, CodesView, ContactView, ContactsView, DataView, DayView,
+    EventView, EventsView, MessageView, MessagesView, NewCode, NewContact, NewText, PathView,
+    PlaceView, StatusView, SubmittedView, UnderWayView, Verification,
 };

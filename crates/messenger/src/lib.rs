@@ -17,4 +17,4 @@ pub use antiphon_contacts::Expiry;
 pub use contact::{Contact, NameError};
 pub use error::{ErrorKind, MessengerError};
 pub use messenger::{Messenger, StartError};
-pub use status::{Place, Standing, TalkState};
+pub use status::{DataUse, Day, PathReport, Place, Standing, TalkState};

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use antiphon_client::{
-    Client, ClientConfig, ClientGone, FileWitness, Pace, StateError, StateOrigin,
+    Client, ClientConfig, ClientGone, FileWitness, Pace, StateError, StateOrigin, Status,
 };
 use antiphon_contacts::{CallRound, Expiry, NetworkMark, OwnCode};
 use antiphon_process::clock::SystemClock;
@@ -23,9 +24,14 @@ use crate::calls::line::CallMarks;
 use crate::contact::Contact;
 use crate::error::MessengerError;
 use crate::shared::Shared;
-use crate::status::{Standing, TalkState};
+use crate::status::{Observed, PathReport, Standing, TalkState, keep, observe};
 use crate::talk::Talk;
 use crate::talks::Talks;
+
+/// Messages under way that are shown at most.
+const MOST_UNDER_WAY: usize = 16;
+/// The longest that a round is waited for beside the time between rounds.
+const A_ROUND: Duration = Duration::from_mins(1);
 
 /// Reason why a messenger does not start.
 #[derive(Debug, thiserror::Error)]
@@ -64,9 +70,22 @@ pub enum StartError {
 pub struct Messenger {
     shared: Arc<Shared>,
     client: Arc<Client>,
+    observed: Arc<Observed>,
+    /// Ends with this.
+    _observer: Observer,
     talks: Arc<Talks>,
     /// In a network with calls, what the caller is to look at.
     calls: Option<Calls>,
+}
+
+/// The task that watches the client.
+#[derive(Debug)]
+struct Observer(JoinHandle<()>);
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// The caller that runs.
@@ -106,6 +125,7 @@ impl Messenger {
             witness: Some(Arc::new(witness)),
             ..config
         };
+        let observed = Arc::new(Observed::of(profile.store()));
         let client = Arc::new(Client::start(config)?);
         let shared = Arc::new(Shared::new(profile, network));
         let talks = Arc::default();
@@ -114,7 +134,11 @@ impl Messenger {
             let (shared, client) = (Arc::clone(&shared), Arc::clone(&client));
             call(shared, client, Arc::clone(&talks), policy, is_kept)
         });
-        let messenger = Self { shared, client, talks, calls };
+        let events = client.events();
+        let (watched, by) = (Arc::clone(&client), Arc::clone(&observed));
+        let observer = tokio::spawn(observe(Arc::clone(&shared), watched, events, by));
+        let _observer = Observer(observer);
+        let messenger = Self { shared, client, observed, _observer, talks, calls };
         for contact in contacts {
             if !contact.is_blocked() {
                 messenger.talk(contact.id());
@@ -133,6 +157,7 @@ impl Messenger {
         }
         self.talks.clear();
         self.client.shut_down().await;
+        keep(&self.shared, &self.client, &self.observed).await;
     }
 
     /// Begins to talk to a contact: at once, or once a call has opened a session.
@@ -384,8 +409,11 @@ impl Messenger {
 
     /// State of the client, the store and the conversations.
     pub async fn standing(&self) -> Standing {
-        let read = self.shared.store(|store, _| (store.counts(), store.last_event()));
-        let (counts, last_event) = read.await;
+        let read = self.shared.store(|store, _| {
+            let under_way = store.under_way(MOST_UNDER_WAY);
+            (store.counts(), store.last_event(), under_way)
+        });
+        let (counts, last_event, under_way) = read.await;
         let status = self.client.status();
         Standing {
             is_online: status.gateway.is_some(),
@@ -398,7 +426,24 @@ impl Messenger {
             counts,
             last_event,
             places: self.talks.places(),
+            under_way,
+            clock_ahead_ms: status.clock_ahead_ms,
+            next_call: status.next_call,
+            path: self.observed.path(),
+            data: self.observed.data(SystemClock::now(), self.client.traffic()),
+            trouble: self.observed.trouble(),
         }
+    }
+
+    /// Waits until `rounds` more rounds have ended, or should have long since, and says what came back of this client's own
+    /// onions; without a link to a gateway at once, as nothing does. Nothing is sent for it, and nothing is charged.
+    pub async fn self_test(&self, rounds: u64) -> PathReport {
+        let Status { gateway: Some(_), pace: Some(pace), .. } = self.client.status() else {
+            return PathReport::default();
+        };
+        let interval_ms = u64::from(pace.interval_ms);
+        let within = Duration::from_millis(2 * rounds.saturating_mul(interval_ms)) + A_ROUND;
+        self.observed.test(rounds, within).await
     }
 
     /// Allows disturbed and aborted rounds beyond what the network's guarantee covers. A decision for a person.

@@ -1,7 +1,17 @@
 //! States of a messenger and of its conversations.
 
+mod data_use;
+mod observer;
+mod path_test;
+mod warning;
+
 use antiphon_client::{Budget, Epoch, Pace, Round};
-use antiphon_profile::{ContactId, EventId, StoreCounts};
+use antiphon_profile::{ContactId, EventId, MessageId, Progress, StoreCounts};
+use antiphon_wire::Timestamp;
+
+pub use data_use::{DataUse, Day};
+pub(crate) use observer::{Observed, keep, observe};
+pub use path_test::PathReport;
 
 /// State of a contact's conversation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,4 +80,23 @@ pub struct Standing {
     pub last_event: EventId,
     /// Conversations.
     pub places: Vec<Place>,
+    /// Messages under way and how far they are, those that are expected first.
+    pub under_way: Vec<(MessageId, Progress)>,
+    /// Milliseconds that the gateway's clock is ahead of this computer's; negative if it is behind.
+    pub clock_ahead_ms: Option<i64>,
+    /// The next round of calls, and when it opens if rounds keep to their interval; `None` in a network without.
+    pub next_call: Option<(Round, Timestamp)>,
+    /// What came back of the last rounds' onions: the self-test, which runs always.
+    pub path: PathReport,
+    /// Bytes that the links took.
+    pub data: DataUse,
+    /// What stands in the way of taking part at the moment, in words.
+    pub trouble: Option<String>,
+}
+
+impl Standing {
+    /// What a person should know or do, in words, the most urgent first.
+    pub fn warnings(&self) -> Vec<String> {
+        warning::warnings(self)
+    }
 }

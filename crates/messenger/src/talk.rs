@@ -414,6 +414,9 @@ impl<'a> Session<'a> {
                 self.note(|rhythm| rhythm.said(SystemClock::now()));
                 let parts = cut(&next.bytes, self.body_bytes());
                 let count = parts.len() as u32;
+                if let Some(message) = next.message {
+                    self.progress(message, 0, count).await;
+                }
                 let of = |number| next.message.map(|message| (message, number, count));
                 let parts = parts.into_iter().zip(1..).map(|(part, number)| (part, of(number)));
                 self.parts.extend(parts);
@@ -440,8 +443,16 @@ impl<'a> Session<'a> {
         }
         self.hear();
         let Some(UnderWay { of: Some((message, part, parts)), .. }) = first else { return };
+        self.progress(message, part, parts).await;
+    }
+
+    /// Notes how far a message is, and when it is expected to be there.
+    async fn progress(&self, message: MessageId, part: u32, parts: u32) {
+        // What was handed over before it goes first.
+        let before = self.under_way.iter().filter(|part| part.of.is_none_or(|of| of.0 != message));
+        let left = (parts - part).saturating_add(before.count() as u32);
         let now = SystemClock::now();
-        let expected_by = self.expected_by(now, self.talk.client.status().pace, parts - part);
+        let expected_by = self.expected_by(now, self.talk.client.status().pace, left);
         let progress = Progress { part, parts, expected_by };
         let shared = &self.talk.shared;
         shared.store(move |store, _| store.set_progress(message, progress)).await;

@@ -124,6 +124,13 @@ async fn talk_over_restarts(network: &EmbeddedNetwork) {
     assert_eq!(received(&alice, 1).await, ["early"]);
     assert_eq!(received(&bob, 1).await, expected);
     assert_eq!(alice.talk_state(bobs.id()), TalkState::Met);
+    let tested = alice.self_test(2).await;
+    assert!(tested.is_alive() && tested.rounds == 2 && tested.lost == 0, "{tested:?}");
+    let standing = alice.standing().await;
+    assert!(standing.clock_ahead_ms.is_some_and(|ahead_ms| ahead_ms.abs() < 5000), "{standing:?}");
+    assert_eq!(standing.warnings(), Vec::<String>::new());
+    let data = standing.data.days().next_back().unwrap().1;
+    assert!(data.sent > 1000 && data.received > 1000, "{data:?}");
     for turn in 0..3 {
         for number in 0..3 {
             let text = format!("message {number} of turn {turn}");
@@ -136,6 +143,8 @@ async fn talk_over_restarts(network: &EmbeddedNetwork) {
                 alice.shut_down().await;
                 drop(alice);
                 alice = start(&paths[0], network);
+                let after = alice.standing().await.data.days().next_back().unwrap().1;
+                assert!(after.sent > data.sent, "data use is kept over a restart: {after:?}");
             }
             1 => {
                 bob.shut_down().await;

@@ -140,12 +140,13 @@ registered, which operators are present, and what the network guarantees. With t
 whether it takes part, and why not if it does not.
 
   antiphon status
+  antiphon status --test
   antiphon status --config client.toml
   antiphon status http://127.0.0.1:9101"
 )]
 pub(crate) struct StatusArguments {
     /// The admin server of a coordinator or a shard, to say how a network or that shard stands
-    #[arg(value_name = "URL", conflicts_with_all = ["config", "profile", "allow", "allow_aborts"])]
+    #[arg(value_name = "URL", conflicts_with_all = ["config", "profile", "allow", "allow_aborts", "test"])]
     network: Option<AdminUrl>,
     /// The configuration file of the client
     #[arg(long, value_name = "FILE", conflicts_with = "profile")]
@@ -159,6 +160,17 @@ pub(crate) struct StatusArguments {
     /// Allow so many aborted rounds beyond what the network's guarantee covers, likewise
     #[arg(long, value_name = "ROUNDS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     allow_aborts: Option<u32>,
+    /// Wait for so many rounds, and say what came back of the daemon's own onions, and how soon. Nothing is sent for it,
+    /// nothing is charged, and nobody sees it
+    #[arg(
+        long,
+        value_name = "ROUNDS",
+        num_args = 0..=1,
+        default_missing_value = "3",
+        value_parser = clap::value_parser!(u64).range(1..=64),
+        conflicts_with_all = ["config", "allow", "allow_aborts"]
+    )]
+    test: Option<u64>,
     #[command(flatten)]
     json: JsonArguments,
 }
@@ -302,6 +314,11 @@ impl StatusArguments {
         let units = self.allow.unwrap_or_default();
         let aborts = self.allow_aborts.unwrap_or_default();
         self.config.is_none().then_some((&self.place, Allowance { units, aborts }))
+    }
+
+    /// The rounds of a self-test, if it is one that is wanted.
+    pub(crate) const fn test(&self) -> Option<u64> {
+        self.test
     }
 
     /// Where the result goes as JSON.

@@ -107,6 +107,11 @@ fn a_newcomer_gets_from_nothing_to_a_delivered_message_as_the_book_says() {
         "{status}"
     );
 
+    let tested = shell(&network, "alice", "antiphon status --test 2");
+    assert!(tested.contains("2 of 2 rounds came back after "), "{tested}");
+    assert!(tested.contains("; 0 of "), "{tested}");
+    assert!(status.contains("\ntoday ") && status.contains("\nclock "), "{status}");
+
     // What cannot be done is said in words.
     let own = format!("contact add me {}", code.trim());
     refused(&network, "alice", &own, "your own contact code");
@@ -128,4 +133,78 @@ fn a_newcomer_gets_from_nothing_to_a_delivered_message_as_the_book_says() {
     let mut asked = Process::start(network.folder(), "asked", "contact list --profile alice");
     asked.wait_for_words("no daemon runs on the profile alice");
     assert_eq!(asked.exit_code(), 1);
+}
+
+/// A daemon of somebody that serves, on a disk with so much room for each file.
+fn serving(network: &Network, who: &str, room_kib: Option<u64>, options: &str) -> Process {
+    let arguments = format!(
+        "serve {options} --profile {who} --passphrase-file {who}.pass --config antiphon.toml"
+    );
+    let mut daemon = match room_kib {
+        Some(kib) => Process::start_on_full_disk(network.folder(), who, kib, &arguments),
+        None => Process::start(network.folder(), who, &arguments),
+    };
+    daemon.wait_for_words("it stays whatever its user does");
+    daemon
+}
+
+/// Runs a command, and returns what it prints, or its words on why it did not do it.
+fn antiphon(network: &Network, arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new(env!("CARGO_BIN_EXE_antiphon"))
+        .args(arguments)
+        .current_dir(network.folder())
+        .output()
+        .unwrap();
+    match output.status.success() {
+        true => Ok(String::from_utf8(output.stdout).unwrap()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+    }
+}
+
+#[test]
+fn a_full_disk_is_said_in_words_and_loses_nothing() {
+    let network = Network::new();
+    let _coordinator = network.start_coordinator("coordinator");
+    let _shards = network.start_shards();
+    network.write_daemon();
+    for who in ["alice", "bob"] {
+        network.write_passphrase(who, "five words that nobody guesses");
+    }
+    let _alice = serving(&network, "alice", None, "--new");
+    let mut bob = serving(&network, "bob", None, "--new");
+    let code = shell(&network, "alice", "antiphon contact code bob");
+    let added = shell(&network, "bob", &format!("antiphon contact add alice {}", code.trim()));
+    let given = added.lines().find(|line| line.starts_with("antiphon1")).unwrap();
+    shell(&network, "alice", &format!("antiphon contact add bob {given}"));
+    shell(&network, "bob", "antiphon send alice 'before' --wait --timeout 60s");
+    assert_eq!(bob.terminate().0, 0);
+
+    let store = network.folder().join("bob/store");
+    let kib = std::fs::metadata(store).unwrap().len() / 1024;
+    let mut bob = serving(&network, "bob", Some(kib + 16), "");
+    let mut taken = 0;
+    let refusal = loop {
+        let text = format!("{taken}-{}", "x".repeat(60_000));
+        match antiphon(&network, &["send", "alice", &text, "--profile", "bob"]) {
+            Ok(_) => taken += 1,
+            Err(words) => break words,
+        }
+        assert!(taken < 200, "the disk never fills up");
+    };
+    assert!(refusal.contains("the disk is full: nothing was lost"), "{refusal}");
+    // What comes waits at its sender.
+    shell(&network, "alice", "antiphon send bob 'meanwhile'");
+    bob.wait_for_words("what a contact sent waits until it can be kept");
+    assert_eq!(shell(&network, "bob", "antiphon receive --after 0"), "");
+    assert_eq!(bob.terminate().0, 0);
+
+    let _bob = serving(&network, "bob", None, "");
+    let status = shell(&network, "bob", "antiphon status --json");
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    assert_eq!(status["open_messages"], taken, "whatever was taken is there, and nothing else");
+    let follow = "receive --follow --after 0 --profile bob";
+    let mut received = Process::start(network.folder(), "received", follow);
+    received.wait_for_words("alice: meanwhile\n");
+    received.kill();
+    assert_eq!(shell(&network, "bob", "antiphon receive --after 0"), "alice: meanwhile\n");
 }

@@ -10,7 +10,7 @@ use super::answer;
 use super::problem::Problem;
 use super::views::{
     Allowance, CodeView, CodesView, ContactView, ContactsView, EventsView, MessageView,
-    MessagesView, NewCode, NewContact, NewText, StatusView, SubmittedView, Verification,
+    MessagesView, NewCode, NewContact, NewText, PathView, StatusView, SubmittedView, Verification,
 };
 
 /// One thing that can be asked for.
@@ -133,6 +133,15 @@ fn operations(schemas: &mut SchemaGenerator) -> Vec<Operation> {
     vec![
         get("/v1/openapi.json", "This description", json!({ "type": "object" })),
         get("/v1/status", "How things stand", of::<StatusView>(schemas)),
+        Operation {
+            query: &[("rounds", "Rounds to wait for: 1 to 64, 3 unless said")],
+            refusals: &[400],
+            ..get(
+                "/v1/self-test",
+                "Wait for the next rounds, and say what came back of this client's own onions: nothing is sent for it",
+                of::<PathView>(schemas),
+            )
+        },
         post(
             "/v1/allowance",
             "Allow rounds beyond what the guarantee covers: a decision for a person",

@@ -16,7 +16,7 @@ const RETRY_S: u64 = 60;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// Kind, for programs: `wrong`, `not_found`, `conflict`, `gone`, `too_long`, `busy`, `no_room`, `failed`, `token`, `host`,
-    /// `origin`, `content_type` or `no_such_path`.
+    /// `origin`, `content_type`, `no_such_path` or `no_such_method`.
     pub kind: String,
     /// Words that say what is wrong, and what to do.
     pub message: String,

@@ -8,7 +8,8 @@ use antiphon_profile::{ContactId, MOST_MESSAGE_BYTES, MessageId};
 use antiphon_wire::Timestamp;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{FromRequestParts, Path, RawQuery, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
@@ -20,7 +21,7 @@ use super::problem::Problem;
 use super::token::Token;
 use super::views::{
     Allowance, CodeView, CodesView, ContactView, ContactsView, MessageView, MessagesView, NewCode,
-    NewContact, NewText, StatusView, SubmittedView, Verification,
+    NewContact, NewText, PathView, StatusView, SubmittedView, Verification,
 };
 use super::{describe, events};
 use crate::contact::Contact;
@@ -33,6 +34,9 @@ const MOST_BYTES: usize = 4 << 10;
 const MOST_TEXT_BYTES: usize = 6 * MOST_MESSAGE_BYTES + MOST_BYTES;
 /// Messages in a list, unless fewer are asked for.
 const MOST_MESSAGES: u64 = 100;
+/// Rounds of a self-test, unless others are asked for, and at most.
+const TESTED_ROUNDS: u64 = 3;
+const MOST_TESTED_ROUNDS: u64 = 64;
 const DAY_MS: u64 = 86_400_000;
 
 /// Messenger that every answer is made from.
@@ -51,11 +55,24 @@ impl App {
     }
 }
 
+/// The name in a path.
+struct Named(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let none = |_| Problem::new(StatusCode::NOT_FOUND, "not_found", "a name is text in UTF-8");
+        Path::from_request_parts(parts, state).await.map(|Path(name)| Self(name)).map_err(none)
+    }
+}
+
 /// All that can be asked for, by those who show the token.
 pub(super) fn router(messenger: Arc<Messenger>, token: Token) -> Router {
     Router::new()
         .route("/v1/openapi.json", get(describe::document))
         .route("/v1/status", get(status))
+        .route("/v1/self-test", get(self_test))
         .route("/v1/allowance", post(allow))
         .route("/v1/codes", get(codes).post(make_code))
         .route("/v1/codes/{label}", axum::routing::delete(revoke_code))
@@ -70,7 +87,7 @@ pub(super) fn router(messenger: Arc<Messenger>, token: Token) -> Router {
         .route("/v1/events", get(events::list))
         .route("/v1/events/stream", get(events::stream))
         .fallback(no_such_path)
-        .method_not_allowed_fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(token, guard))
         .with_state(App { messenger })
 }
@@ -80,6 +97,14 @@ async fn no_such_path() -> Problem {
         StatusCode::NOT_FOUND,
         "no_such_path",
         "nothing is done here: /v1/openapi.json says what is, and where",
+    )
+}
+
+async fn no_such_method() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "no_such_method",
+        "this is not done here: `Allow` says what is, and /v1/openapi.json what it does",
     )
 }
 
@@ -110,6 +135,13 @@ fn message_id(text: &str) -> Result<MessageId, Problem> {
 async fn status(State(app): State<App>) -> Response {
     let standing = app.messenger.standing().await;
     json(StatusCode::OK, &StatusView::of(&standing, SystemClock::now()))
+}
+
+/// Waits for the next rounds, and says what came back of them.
+async fn self_test(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let rounds = number(&query.unwrap_or_default(), "rounds")?.unwrap_or(TESTED_ROUNDS);
+    let report = app.messenger.self_test(rounds.clamp(1, MOST_TESTED_ROUNDS)).await;
+    Ok(json(StatusCode::OK, &PathView::of(&report)))
 }
 
 async fn allow(
@@ -143,10 +175,7 @@ async fn make_code(
     Ok(json(StatusCode::CREATED, &CodeView::of(&made)))
 }
 
-async fn revoke_code(
-    State(app): State<App>,
-    Path(label): Path<String>,
-) -> Result<Response, Problem> {
+async fn revoke_code(State(app): State<App>, Named(label): Named) -> Result<Response, Problem> {
     app.messenger.revoke_code(&label).await.map_err(|error| app.problem(&error))?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -168,7 +197,7 @@ async fn add_contact(
     Ok(json(StatusCode::CREATED, &app.view(&added)))
 }
 
-async fn contact(State(app): State<App>, Path(contact): Path<String>) -> Result<Response, Problem> {
+async fn contact(State(app): State<App>, Named(contact): Named) -> Result<Response, Problem> {
     let found = app.messenger.contact(contact_id(&contact)?).await;
     let found = found.map_err(|error| app.problem(&error))?;
     Ok(json(StatusCode::OK, &app.view(&found)))
@@ -176,7 +205,7 @@ async fn contact(State(app): State<App>, Path(contact): Path<String>) -> Result<
 
 async fn verify(
     State(app): State<App>,
-    Path(contact): Path<String>,
+    Named(contact): Named,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -187,11 +216,11 @@ async fn verify(
     Ok(json(StatusCode::OK, &app.view(&verified)))
 }
 
-async fn block(State(app): State<App>, Path(contact): Path<String>) -> Result<Response, Problem> {
+async fn block(State(app): State<App>, Named(contact): Named) -> Result<Response, Problem> {
     set_blocked(&app, &contact, true).await
 }
 
-async fn unblock(State(app): State<App>, Path(contact): Path<String>) -> Result<Response, Problem> {
+async fn unblock(State(app): State<App>, Named(contact): Named) -> Result<Response, Problem> {
     set_blocked(&app, &contact, false).await
 }
 
@@ -203,7 +232,7 @@ async fn set_blocked(app: &App, contact: &str, blocked: bool) -> Result<Response
 
 async fn messages(
     State(app): State<App>,
-    Path(contact): Path<String>,
+    Named(contact): Named,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let (contact, query) = (contact_id(&contact)?, query.unwrap_or_default());
@@ -219,7 +248,7 @@ async fn messages(
 /// Takes a message, as text in JSON or as bytes.
 async fn send(
     State(app): State<App>,
-    Path(contact): Path<String>,
+    Named(contact): Named,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -238,13 +267,13 @@ async fn send(
     Ok(json(StatusCode::ACCEPTED, &view))
 }
 
-async fn message(State(app): State<App>, Path(message): Path<String>) -> Result<Response, Problem> {
+async fn message(State(app): State<App>, Named(message): Named) -> Result<Response, Problem> {
     let found = app.messenger.message(message_id(&message)?).await;
     let (message, progress) = found.map_err(|error| app.problem(&error))?;
     Ok(json(StatusCode::OK, &MessageView::of(&message, progress)))
 }
 
-async fn recall(State(app): State<App>, Path(message): Path<String>) -> Result<Response, Problem> {
+async fn recall(State(app): State<App>, Named(message): Named) -> Result<Response, Problem> {
     let recalled = app.messenger.recall(message_id(&message)?).await;
     let recalled = recalled.map_err(|error| app.problem(&error))?;
     Ok(json(StatusCode::OK, &MessageView::of(&recalled, None)))

@@ -1,5 +1,7 @@
 //! Whoever asks, over real connections to a daemon whose network is not there.
 
+mod schemathesis;
+
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -37,15 +39,10 @@ struct Answer(u16, String, Value);
 
 impl Daemon {
     async fn start() -> Self {
-        Self::with_limits(StoreLimits::default()).await
-    }
-
-    async fn with_limits(limits: StoreLimits) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("profile");
         let (unlock, now) = (Unlock::passphrase("correct horse"), SystemClock::now());
-        let mut profile = Profile::create(&path, &unlock, CHEAP, now, &mut entropy()).unwrap();
-        profile.store_mut().set_limits(limits);
+        let profile = Profile::create(&path, &unlock, CHEAP, now, &mut entropy()).unwrap();
         let operator = Operator { name: "a".into(), key: IdentityKey([1; 32]), weight: 1 };
         let policy = Policy { trusts_heavy_operators: true, ..Policy::DEFAULT };
         let file = NetworkFile::new(vec![operator], policy).unwrap();
@@ -213,26 +210,35 @@ async fn one_idempotency_key_a_hundred_times_at_once_makes_one_message() {
     assert_eq!(messages["messages"].as_array().unwrap().len(), 1);
 }
 
-/// Ten thousand are the usual limit; the rule is the same for a smaller one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_nobody_fetches_ends_in_busy_and_nothing_grows() {
-    let limits = StoreLimits { open_messages: 20, ..StoreLimits::default() };
-    let daemon = Daemon::with_limits(limits).await;
+async fn ten_thousand_sends_that_nobody_fetches_end_in_busy_and_nothing_grows() {
+    let daemon = Daemon::start().await;
     let contact = daemon.contact().await;
     let path = format!("/v1/contacts/{contact}/messages");
-    let mut statuses = Vec::new();
-    for number in 0..40 {
+    let id: antiphon_profile::ContactId = contact.parse().unwrap();
+    let most = StoreLimits::default().open_messages;
+    assert_eq!(most, 10_000);
+    for number in 0..most - 10 {
+        daemon.messenger.send(id, format!("message {number}").into_bytes(), None).await.unwrap();
+    }
+    let store = daemon.path().join("store");
+    let (mut statuses, mut bytes) = (Vec::new(), 0);
+    for number in 0..60 {
         let Answer(status, head, problem) =
             daemon.post(&path, &json!({ "text": format!("message {number}") })).await;
         if status == 429 {
             assert!(head.contains("retry-after: 60"), "{head}");
-            assert!(problem["message"].as_str().unwrap().contains("20 messages wait"));
+            let words = problem["message"].as_str().unwrap();
+            assert!(words.contains("10000 messages wait"), "{words}");
+            let now = fs::metadata(&store).unwrap().len();
+            assert!(bytes == 0 || bytes == now, "the store grows from {bytes} to {now}");
+            bytes = now;
         }
         statuses.push(status);
     }
-    assert_eq!(statuses, [vec![202; 20], vec![429; 20]].concat());
+    assert_eq!(statuses, [vec![202; 10], vec![429; 50]].concat());
     let status = daemon.get("/v1/status").await.2;
-    assert_eq!((&status["open_messages"], &status["events"]), (&json!(20), &json!(20)));
+    assert_eq!((&status["open_messages"], &status["events"]), (&json!(most), &json!(most)));
     // A recalled one makes room, and says so.
     let first = daemon.get(&path).await.2["messages"][0]["id"].as_str().unwrap().to_owned();
     let recall = format!("/v1/messages/{first}/recall");
@@ -404,6 +410,27 @@ async fn whatever_the_description_lists_is_there_and_whatever_it_names_is_define
         assert!(schemas[name].is_object(), "{name}");
     }
     assert_eq!(daemon.get("/v2/status").await.2["kind"], json!("no_such_path"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_link_the_status_says_why_in_words_and_a_self_test_finds_nothing() {
+    let daemon = Daemon::start().await;
+    let patience = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    let words = loop {
+        let status = daemon.get("/v1/status").await.2;
+        assert_eq!(status["online"], json!(false));
+        let words = status["warnings"][0].as_str().unwrap().to_owned();
+        assert!(words.starts_with("no link to a gateway: "), "{words}");
+        if !words.contains("being looked for") {
+            break words;
+        }
+        assert!(tokio::time::Instant::now() < patience, "{words}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    assert!(words.contains("no link to the coordinator"), "{words}");
+    let Answer(status, _, test) = daemon.get("/v1/self-test?rounds=64").await;
+    assert_eq!((status, &test["alive"], &test["rounds"]), (200, &json!(false), &json!(0)));
+    assert_eq!(daemon.get("/v1/self-test?rounds=x").await.0, 400);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

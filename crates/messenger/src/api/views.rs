@@ -1,6 +1,6 @@
 //! Questions and answers, as JSON.
 
-use antiphon_client::Budget;
+use antiphon_client::{Budget, Traffic};
 use antiphon_contacts::{Expiry, OwnCode};
 use antiphon_profile::{Direction, Event, EventKind, Message, MessageId, MessageState, Progress};
 use antiphon_wire::Timestamp;
@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::contact::Contact;
-use crate::status::{Standing, TalkState};
+use crate::status::{Day, PathReport, Standing, TalkState};
 
 /// A contact code that the user made.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -237,6 +237,81 @@ pub struct StatusView {
     pub last_event: u64,
     /// Conversations, by contact.
     pub conversations: Vec<PlaceView>,
+    /// Messages under way, 16 at most, those that are expected first.
+    pub under_way: Vec<UnderWayView>,
+    /// Milliseconds that the gateway's clock is ahead of this computer's; negative if it is behind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock_ahead_ms: Option<i64>,
+    /// The next round of calls, in a network that has them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_call_round: Option<u64>,
+    /// Time at which it is expected to open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_call_ms: Option<u64>,
+    /// The self-test over the last 64 rounds at most.
+    pub path: PathView,
+    /// Bytes that the links took today, in universal time.
+    pub data_today: DataView,
+    /// Bytes that they took in this calendar month.
+    pub data_month: DataView,
+    /// Bytes by day, of two months at most.
+    pub data_days: Vec<DayView>,
+    /// What a person should know or do, in words, the most urgent first.
+    pub warnings: Vec<String>,
+}
+
+/// A message under way.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct UnderWayView {
+    /// Id of the message.
+    pub message: String,
+    /// Parts of it that have arrived.
+    pub part: u32,
+    /// Parts that it has.
+    pub parts: u32,
+    /// Time by which it is expected to be delivered.
+    pub expected_by_ms: u64,
+}
+
+/// What came back of this client's own onions, each of which tests its path through the network and back.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct PathView {
+    /// `true` if anything came back.
+    pub alive: bool,
+    /// Rounds that ended.
+    pub rounds: u32,
+    /// Rounds of which replies came.
+    pub answered: u32,
+    /// Onions that left in them.
+    pub sent: u32,
+    /// Onions that did not come back whole.
+    pub lost: u32,
+    /// Milliseconds until the replies were there, in the median.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub median_ms: Option<u64>,
+    /// Time at which something last came back whole, since the daemon was started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_whole_ms: Option<u64>,
+}
+
+/// Bytes of UDP payload on the links, with all that QUIC adds and sends again.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct DataView {
+    /// Bytes sent.
+    pub sent: u64,
+    /// Bytes received.
+    pub received: u64,
+}
+
+/// Bytes of a day.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct DayView {
+    /// The day in universal time, such as `2026-11-30`.
+    pub day: String,
+    /// Bytes sent.
+    pub sent: u64,
+    /// Bytes received.
+    pub received: u64,
 }
 
 /// Rounds allowed beyond what the guarantee covers.
@@ -356,6 +431,42 @@ impl StatusView {
             events: standing.counts.events,
             last_event: standing.last_event.0,
             conversations: conversations.collect(),
+            under_way: standing.under_way.iter().map(UnderWayView::of).collect(),
+            clock_ahead_ms: standing.clock_ahead_ms,
+            next_call_round: standing.next_call.map(|(round, _)| round.0),
+            next_call_ms: standing.next_call.map(|(_, at)| at.0),
+            path: PathView::of(&standing.path),
+            data_today: standing.data.today(now).into(),
+            data_month: standing.data.month(now).into(),
+            data_days: standing.data.days().map(DayView::of).collect(),
+            warnings: standing.warnings(),
         }
+    }
+}
+
+impl UnderWayView {
+    fn of((id, progress): &(MessageId, Progress)) -> Self {
+        let Progress { part, parts, expected_by } = *progress;
+        Self { message: id.to_string(), part, parts, expected_by_ms: expected_by.0 }
+    }
+}
+
+impl PathView {
+    pub(super) fn of(report: &PathReport) -> Self {
+        let PathReport { rounds, answered, sent, lost, median_ms, last_whole } = *report;
+        let (alive, last_whole_ms) = (report.is_alive(), last_whole.map(|at| at.0));
+        Self { alive, rounds, answered, sent, lost, median_ms, last_whole_ms }
+    }
+}
+
+impl From<Traffic> for DataView {
+    fn from(traffic: Traffic) -> Self {
+        Self { sent: traffic.sent, received: traffic.received }
+    }
+}
+
+impl DayView {
+    fn of((day, traffic): (Day, Traffic)) -> Self {
+        Self { day: day.to_string(), sent: traffic.sent, received: traffic.received }
     }
 }

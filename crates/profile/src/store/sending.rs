@@ -231,6 +231,15 @@ impl<P: Place> Store<P> {
         }
     }
 
+    /// Messages of this end that are under way, with how far they are: those that are expected first, and at most `most`.
+    pub fn under_way(&self, most: usize) -> Vec<(MessageId, Progress)> {
+        let progress = self.progress.iter().map(|(id, progress)| (*id, *progress));
+        let mut under_way: Vec<_> = progress.collect();
+        under_way.sort_by_key(|(id, progress)| (progress.expected_by, *id));
+        under_way.truncate(most);
+        under_way
+    }
+
     /// The number of the next message to be handed to a contact's session, and its numbering: all before it are in the
     /// contact's store.
     pub(crate) fn sending_from(
