@@ -28,13 +28,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let passphrase = io::read_to_string(io::stdin())?;
     let unlock = Unlock::passphrase(passphrase.trim_end());
     let profile = Profile::open(Path::new(&folder), &unlock, SystemClock::now(), &mut entropy())?;
-    let done = Path::new(&folder).join("echoed");
     let messenger = Messenger::start(profile, config)?;
     if let Some(code) = arguments.next() {
         let friend = messenger.add_contact("friend", &code, None).await?;
         println!("the code for the friend: {}", friend.own_code().to_text());
     }
-    let last = fs::read_to_string(&done).unwrap_or_default();
+    echo(&messenger, &Path::new(&folder).join("echoed")).await
+}
+
+/// Answers what comes from the event on that is noted in the file `done`, for as long as the messenger is there.
+pub(crate) async fn echo(messenger: &Messenger, done: &Path) -> Result<(), Box<dyn Error>> {
+    let last = fs::read_to_string(done).unwrap_or_default();
     let mut last = EventId(last.trim().parse().unwrap_or(0));
     let mut newest = messenger.newest_event();
     loop {
@@ -46,7 +50,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 messenger.send(message.contact, message.body.clone(), Some(&key)).await?;
             }
             last = event.id;
-            fs::write(&done, last.0.to_string())?;
+            fs::write(done, last.0.to_string())?;
         }
         newest.changed().await?;
     }

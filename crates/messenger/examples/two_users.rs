@@ -19,18 +19,12 @@ use antiphon_wire::Policy;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // A weak guarantee, so that rounds are quick.
-    let policy = Policy {
-        malicious_ppm: 0,
-        epsilon: 20.0,
-        delta: 0.1,
-        least_mixing_hops: 3,
-        least_round_interval_ms: 500,
-        total_delta: 1.0,
-        ..Policy::DEFAULT
-    };
-    let coordinator = CoordinatorConfig { interval_ms: 500, ..CoordinatorConfig::default() };
-    let network = EmbeddedNetwork::start(&EmbeddedOptions::new(3, policy, coordinator), |_| None)?;
+    run().await
+}
+
+/// Starts a network and two users, who meet and talk.
+pub(crate) async fn run() -> Result<(), Box<dyn Error>> {
+    let network = network()?;
     let folder = tempfile::tempdir()?;
     let alice = user(&folder.path().join("alice"), &network)?;
     let bob = user(&folder.path().join("bob"), &network)?;
@@ -51,8 +45,24 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// A network of three shards in this process.
+pub(crate) fn network() -> Result<EmbeddedNetwork, Box<dyn Error>> {
+    // A weak guarantee, so that rounds are quick.
+    let policy = Policy {
+        malicious_ppm: 0,
+        epsilon: 20.0,
+        delta: 0.1,
+        least_mixing_hops: 3,
+        least_round_interval_ms: 500,
+        total_delta: 1.0,
+        ..Policy::DEFAULT
+    };
+    let coordinator = CoordinatorConfig { interval_ms: 500, ..CoordinatorConfig::default() };
+    Ok(EmbeddedNetwork::start(&EmbeddedOptions::new(3, policy, coordinator), |_| None)?)
+}
+
 /// A user with a new profile.
-fn user(folder: &Path, network: &EmbeddedNetwork) -> Result<Messenger, Box<dyn Error>> {
+pub(crate) fn user(folder: &Path, network: &EmbeddedNetwork) -> Result<Messenger, Box<dyn Error>> {
     let (unlock, now) = (Unlock::passphrase("five words that nobody guesses"), SystemClock::now());
     let profile = Profile::create(folder, &unlock, KeyCost::default(), now, &mut entropy())?;
     let address = network.client_address().to_string();
@@ -62,7 +72,7 @@ fn user(folder: &Path, network: &EmbeddedNetwork) -> Result<Messenger, Box<dyn E
 }
 
 /// The text of the first message that has come, or comes.
-async fn next_message(messenger: &Messenger) -> Result<String, Box<dyn Error>> {
+pub(crate) async fn next_message(messenger: &Messenger) -> Result<String, Box<dyn Error>> {
     let mut newest = messenger.newest_event();
     let mut last = EventId(0);
     loop {
