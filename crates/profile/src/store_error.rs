@@ -88,9 +88,9 @@ impl StoreError {
 
 impl From<io::Error> for StoreError {
     fn from(error: io::Error) -> Self {
-        use io::ErrorKind::{InvalidData, QuotaExceeded, StorageFull};
+        use io::ErrorKind::{FileTooLarge, InvalidData, QuotaExceeded, StorageFull};
         match error.kind() {
-            StorageFull | QuotaExceeded => Self::DiskFull,
+            StorageFull | QuotaExceeded | FileTooLarge => Self::DiskFull,
             // redb says this of a file that is not its own.
             InvalidData => Self::Damaged(error.to_string()),
             _ => Self::Io(error),

@@ -20,9 +20,22 @@ pub(crate) struct Process {
 impl Process {
     /// Starts the command in `here`; its output goes to a file there, named for `name`.
     pub(crate) fn start(here: &Path, name: &str, arguments: &str) -> Self {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_antiphon")), here, name, arguments)
+    }
+
+    /// The same, on a disk that is full for every file beyond so many kibibytes.
+    pub(crate) fn start_on_full_disk(here: &Path, name: &str, kib: u64, arguments: &str) -> Self {
+        let mut shell = Command::new("sh");
+        // A process is told of it by an error then, as on a disk that is full, and not by a signal.
+        let limits = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", 2 * kib);
+        shell.args(["-c", &limits, env!("CARGO_BIN_EXE_antiphon")]);
+        Self::start_by(shell, here, name, arguments)
+    }
+
+    fn start_by(mut command: Command, here: &Path, name: &str, arguments: &str) -> Self {
         let log = here.join(format!("{name}.log"));
         let file = File::create(&log).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_antiphon"))
+        let child = command
             .current_dir(here)
             .env("NO_COLOR", "1")
             .args(arguments.split_whitespace())
