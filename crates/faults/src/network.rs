@@ -195,6 +195,40 @@ impl Network {
         Ok(Child::start(&self.program, folder, &name, &arguments, &surroundings)?)
     }
 
+    /// Runs a command of the program in the network's folder and returns what it prints.
+    pub(crate) fn run(&self, arguments: &str) -> Result<String, BenchError> {
+        self.setup().run(arguments)
+    }
+
+    /// Starts a user's daemon on the profile `name`, which is made first if it is not there, and waits until it serves.
+    pub(crate) fn start_daemon(
+        &self,
+        name: &str,
+        surroundings: &Surroundings,
+    ) -> Result<Child, BenchError> {
+        let pass = format!("{name}.pass");
+        let config = "daemon.toml";
+        let arguments =
+            ["serve", "--profile", name, "--passphrase-file", &pass, "--config", config];
+        let arguments = if self.folder().join(name).exists() {
+            arguments.to_vec()
+        } else {
+            [&arguments[..], &["--new"]].concat()
+        };
+        let log = format!("{name}-daemon");
+        let child = Child::start(&self.program, self.folder(), &log, &arguments, surroundings)?;
+        let mark = child.mark();
+        let serves = wait_for(Duration::from_secs(30), || {
+            child.said_since(mark).contains("it stays whatever its user does").then_some(())
+        });
+        let last = || child.said_since(mark).lines().last().unwrap_or_default().to_owned();
+        serves.map_or_else(
+            || Err(BenchError::NotSeen(format!("a daemon does not start: {}", last()))),
+            |()| Ok(()),
+        )?;
+        Ok(child)
+    }
+
     /// Starts a client that talks to nobody, and waits until it has a gateway.
     pub(crate) fn start_client(&self) -> Result<Child, BenchError> {
         let client = self.start_beside("client", "client.toml")?;

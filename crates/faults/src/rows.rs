@@ -7,6 +7,7 @@ mod floods;
 mod leaders;
 mod processes;
 mod strangers;
+mod talks;
 
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ pub(crate) fn all() -> Vec<Row> {
         strangers::ROWS,
         floods::ROWS,
         clocks::ROWS,
+        talks::ROWS,
     ]
     .concat()
 }

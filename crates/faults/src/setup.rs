@@ -19,7 +19,8 @@ pub(crate) struct Setup<'a> {
 }
 
 impl Setup<'_> {
-    fn run(&self, arguments: &str) -> Result<String, BenchError> {
+    /// Runs a command of the program and returns what it prints.
+    pub(crate) fn run(&self, arguments: &str) -> Result<String, BenchError> {
         let output = Command::new(self.program)
             .current_dir(self.folder)
             .args(arguments.split_whitespace())

@@ -58,7 +58,20 @@ pub(crate) const ROWS: &[Row] = &[
     ),
 ];
 
-fn no_faketime() -> Option<String> {
+/// Variables under which a process's clock is off by what the file says, which the library reads anew for each call. The
+/// monotonic clock is left alone.
+pub(super) fn faked_by(file: &Path) -> Vec<(String, String)> {
+    let variables = [
+        ("LD_PRELOAD", LIBRARY.to_owned()),
+        ("FAKETIME_TIMESTAMP_FILE", file.display().to_string()),
+        ("FAKETIME_NO_CACHE", "1".to_owned()),
+        ("DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+    ];
+    variables.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+pub(super) fn no_faketime() -> Option<String> {
     let missing = !Path::new(LIBRARY).exists();
     missing.then(|| "needs libfaketime: apt-get install faketime".to_owned())
 }
@@ -76,17 +89,8 @@ impl Faked {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("offset");
         fs::write(&file, format!("{offset}\n"))?;
-        // The library reads the offset anew for each call, and leaves the monotonic clock alone.
-        let variables = [
-            ("LD_PRELOAD", LIBRARY.to_owned()),
-            ("FAKETIME_TIMESTAMP_FILE", file.display().to_string()),
-            ("FAKETIME_NO_CACHE", "1".to_owned()),
-            ("DONT_FAKE_MONOTONIC", "1".to_owned()),
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
-        ];
-        let variables = variables.map(|(name, value)| (name.to_owned(), value));
         let network = program.network_in(|name| Surroundings {
-            variables: if name == whom { variables.to_vec() } else { Vec::new() },
+            variables: if name == whom { faked_by(&file) } else { Vec::new() },
             ..Surroundings::default()
         })?;
         Ok(Self { network, folder, whom })
