@@ -1,6 +1,7 @@
 //! `antiphon demo`: a whole network in one process, and a file carried through it.
 
 mod beats;
+mod codes;
 mod live;
 mod report;
 mod transfer;
@@ -23,7 +24,6 @@ use antiphon_testnet::{DropOnions, EmbeddedError, EmbeddedNetwork, EmbeddedOptio
 use antiphon_wire::{Layer, Policy, Suite};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use rand::Rng as _;
 use tokio::runtime::Runtime;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
@@ -34,6 +34,7 @@ use crate::output::OutputError;
 use crate::plan::{Figures, PlanError};
 
 use beats::{Beats, BeatsReport};
+use codes::Met;
 use report::{Messages, NetworkReport, Report, Round, Spent};
 
 /// The file that is carried if none is given.
@@ -63,7 +64,7 @@ const FIRST_EPOCH: Duration = Duration::from_secs(120);
     long_about = "\
 Run a whole network in this process and carry a file through it: a coordinator, shards that each have \
 an operator of their own, and clients, over QUIC on loopback, with real cryptography and the noise of \
-the default guarantee. Two clients talk and carry the file both ways; the rest idle. Rounds set up \
+the default guarantee. Two clients, whose users give each other a code, carry the file both ways; the rest idle. Rounds set up \
 circuits, and the file travels in rounds and in the beats that follow them. Each round and every ten \
 beats show what anyone watching could count.
 
@@ -210,11 +211,12 @@ impl Demo<'_> {
         let mut notices = network.subscribe();
         let figures = Figures::of(network.file(), 1, None)?;
         let about = NetworkReport::new(&figures, self.arguments);
+        let met = Met::of(network.file());
         self.arguments.json.print(&live::opening(
             &about,
             figures.sigma,
-            &self.file_name(),
-            self.file.len(),
+            &met.codes,
+            (&self.file_name(), self.file.len()),
         ))?;
 
         let progress = self.progress();
@@ -229,7 +231,7 @@ impl Demo<'_> {
             begun = begin => begun?,
             () = &mut stop => return Err(DemoError::Interrupted { rounds: 0 }),
         };
-        let carried = self.carry(&clients, &mut notices, &progress, stop).await?;
+        let carried = self.carry(&clients, met.ends, &mut notices, &progress, stop).await?;
         progress.finish_and_clear();
         let Carried { rounds, messages, beats, spent, interrupted } = carried;
         let report = Report { network: about, rounds, beats, spent, messages };
@@ -249,12 +251,13 @@ impl Demo<'_> {
     async fn carry(
         &self,
         clients: &[Client],
+        met: [(ConversationSecret, Role); 2],
         notices: &mut broadcast::Receiver<Notice>,
         progress: &ProgressBar,
         stop: Pin<&mut impl Future<Output = ()>>,
     ) -> Result<Carried, DemoError> {
         let per_round = self.arguments.beats();
-        let ends = converse(clients, per_round > 0).await?;
+        let ends = converse(clients, met, per_round > 0).await?;
         progress.set_message("carrying the file");
 
         let (so_far, messages) = watch::channel(Messages::default());
@@ -436,19 +439,18 @@ async fn first_epoch(notices: &mut broadcast::Receiver<Notice>) {
     }
 }
 
-/// Opens a conversation between the first two clients, from a secret that both are given. In beats they only speak
-/// to partners that are verified, as these are.
+/// Opens a conversation between the first two clients, whose users have met by their codes. In beats they only speak to
+/// partners that are verified, as these are.
 async fn converse(
     clients: &[Client],
+    ends: [(ConversationSecret, Role); 2],
     verified: bool,
 ) -> Result<[Conversation; 2], OpenConversationError> {
-    let mut secret = [0; 32];
-    entropy().fill_bytes(&mut secret);
-    let end = |role| ConversationOptions {
+    let [first, second] = ends.map(|(secret, role)| ConversationOptions {
         verified,
-        ..ConversationOptions::new(ConversationSecret(secret), role, Start::Dense)
-    };
-    Ok([clients[0].open(end(Role::First)).await?, clients[1].open(end(Role::Second)).await?])
+        ..ConversationOptions::new(secret, role, Start::Dense)
+    });
+    Ok([clients[0].open(first).await?, clients[1].open(second).await?])
 }
 
 /// Waits until so many beats were seen that there is a line about them, if rounds have that many.

@@ -10,7 +10,12 @@ use super::beats::{Beats, BeatsReport};
 use super::report::{NetworkReport, Outcome, Report, Round};
 
 /// The heading: the network and its promise.
-pub(super) fn opening(network: &NetworkReport, sigma: f64, file: &str, bytes: usize) -> String {
+pub(super) fn opening(
+    network: &NetworkReport,
+    sigma: f64,
+    codes: &[String; 2],
+    (file, bytes): (&str, usize),
+) -> String {
     let NetworkReport { shards, hops, clients, noise_per_shard, epsilon, delta, .. } = network;
     let mut text = format!(
         "A network of {shards} shards, each with an operator of its own, on loopback.\n\
@@ -36,7 +41,8 @@ pub(super) fn opening(network: &NetworkReport, sigma: f64, file: &str, bytes: us
     if network.suite == Suite::Hybrid.number() {
         text += "onions      X25519 and ML-KEM-768, sealed only against today's computers: aborted rounds are charged\n";
     }
-    // Writing to a string does not fail.
+    let [alices, bobs] = codes;
+    text += &format!("codes       Alice gives Bob {alices}\n{:12}Bob gives Alice {bobs}\n", "");
     let _ = write!(
         text,
         "mixing      delta_mix {:.1e} and peek {:.1e} a round and conversation (proven)\n\
