@@ -44,7 +44,7 @@ pub(crate) fn test(
 
 fn path_words(path: &PathView) -> String {
     let PathView { rounds, answered, sent, lost, median_ms, .. } = path;
-    let after = median_ms.map_or_else(String::new, |ms| format!(" after {:.1} s", seconds(*ms)));
+    let after = median_ms.map_or_else(String::new, |ms| format!(" after {:.1} s", seconds(ms)));
     format!("{answered} of {rounds} rounds came back{after}; {lost} of {sent} onions were lost")
 }
 
