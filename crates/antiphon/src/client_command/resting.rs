@@ -34,6 +34,8 @@ mod tests {
             epoch: None,
             last_round: None,
             gateway: None,
+            clock_ahead_ms: None,
+            next_call: None,
         }
     }
 

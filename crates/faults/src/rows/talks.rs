@@ -102,7 +102,7 @@ impl<'a> Talk<'a> {
             |talk, _| talk.kill(ALICE),
             |talk, _| talk.lose_shard(),
             |talk, _| talk.kill(BOB),
-            Self::stop,
+            |talk, stopped| talk.stop(stopped),
             |talk, _| talk.restart(ALICE),
             |talk, _| talk.move_clock(),
         ];
