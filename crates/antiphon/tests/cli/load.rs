@@ -160,3 +160,23 @@ fn a_network_that_is_not_there_or_not_described_is_named() {
     refused(folder.path(), "load --network client.toml --clients 2", 1, "127.0.0.1:9");
     assert!(!folder.path().join("client.state").exists(), "the state is the client's own");
 }
+
+#[test]
+#[ignore = "minutes of two cores and 2 GB of memory; docs/src/results.md says when it was run last, and what it found"]
+fn a_hundred_shards_carry_a_thousand_clients_in_one_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let command = "load --local-shards 100 --clients 1000 --rounds 2 --json out.json";
+    let run = run(folder.path(), command);
+    assert_eq!(run.code, 0, "{}", run.err);
+    println!("{}", run.out);
+    let json = fs::read_to_string(folder.path().join("out.json")).unwrap();
+    let report: Value = serde_json::from_str(&json).unwrap();
+    for (name, value) in [("shards", 100), ("clients", 1000), ("hops", 14), ("lost_messages", 0)] {
+        assert_eq!(report[name], value, "{name}: {report}");
+    }
+    let rounds = report["rounds"].as_array().unwrap();
+    assert!(rounds.iter().all(|round| round["outcome"] == "delivered"), "{report}");
+    // Whoever is late for a round has no message in it.
+    let messages = report["messages"].as_u64().unwrap();
+    assert!(rounds.len() == 2 && messages > 1800, "{report}");
+}

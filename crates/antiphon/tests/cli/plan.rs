@@ -1,7 +1,9 @@
 use std::fs;
 use std::path::Path;
 
-use antiphon_wire::IdentityKey;
+use antiphon_fixture::{Scripted, Setup};
+use antiphon_routing::most_rounds;
+use antiphon_wire::{IdentityKey, Policy};
 use ed25519_dalek::SigningKey;
 use serde_json::Value;
 
@@ -61,6 +63,28 @@ fn the_total_is_the_sum_of_its_parts_and_stands_first() {
     // What a large network promises at the same hops: nothing.
     let text = done(Path::new("."), "plan --shards 100");
     assert!(text.contains("1 promises nothing") && text.contains("0.15"), "{text}");
+}
+
+#[test]
+fn how_long_a_shard_takes_to_stop_is_printed_and_grows_with_the_layers() {
+    let here = Path::new(".");
+    let grace = |arguments: &str| {
+        let json: Value =
+            serde_json::from_str(&done(here, &format!("plan {arguments} --json -"))).unwrap();
+        (json["layers"].as_u64().unwrap(), json["termination_grace_s"].as_u64().unwrap())
+    };
+    let ((layers, usual), (more, longer)) = (grace(""), grace("--mix-target 1e-12"));
+    // Three seconds for a layer, and as many for its replies.
+    assert_eq!(longer - usual, 6 * (more - layers));
+    let text = done(here, "plan");
+    let line = text.lines().find(|line| line.contains("to stop a shard")).unwrap();
+    assert!(line.contains(&format!(" {usual} s ")) && line.contains("SIGTERM"), "{line}");
+    // As the handbook says.
+    let page = include_str!("../../../../docs/src/running-a-network.md");
+    assert!(
+        page.contains(&format!("{usual} s with {layers} layers")),
+        "{usual} s, {layers} layers"
+    );
 }
 
 #[test]
@@ -226,4 +250,28 @@ fn a_network_file_is_planned_for() {
 
     fs::write(here.join("bad.toml"), "[policy]\nmalicious = 0.6\n[[operator]]\n").unwrap();
     refused(here, "plan --network bad.toml", 2, "bad.toml");
+}
+
+#[test]
+fn a_plan_for_a_thousand_shards_is_what_the_planner_makes_of_them() {
+    for (operators, arguments) in
+        [(1000, "--shards 1000"), (100, "--shards 100 --shards-per-operator 10")]
+    {
+        let text = done(Path::new("."), &format!("plan {arguments} --json -"));
+        let plan: Value = serde_json::from_str(&text).unwrap();
+        let planned = |name: &str| plan[name].as_f64().unwrap();
+        let mut setup = Setup { operators, ..Setup::small(1000, 0) };
+        // As plans have it: nothing but the rule for f decides about the hops.
+        setup.policy = Policy { least_mixing_hops: 2, total_delta: 1.0, ..Policy::default() };
+        let (document, _) = Scripted::new(setup).honest(1, (1, 2));
+        assert_eq!((document.shards.len(), planned("shards")), (1000, 1000.0));
+        assert_eq!(f64::from(document.parameters.layers), planned("layers"), "{arguments}");
+        let volumes = document.shards.iter().map(|shard| f64::from(shard.noise_volume));
+        assert_eq!(volumes.sum::<f64>(), planned("noise_total"), "{arguments}");
+        for shard in &document.shards {
+            assert_eq!(f64::from(shard.noise_volume), planned("noise_per_shard"));
+            assert_eq!(f64::from(shard.noise_sigma) / 1024.0, planned("sigma"));
+        }
+        assert_eq!(most_rounds(1000) as f64, planned("most_epoch_rounds"));
+    }
 }

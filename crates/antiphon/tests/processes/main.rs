@@ -10,6 +10,7 @@ mod configurations;
 mod crashes;
 mod demo;
 mod files;
+mod handbook;
 mod load;
 mod members;
 mod messenger;
