@@ -183,7 +183,7 @@ impl Client {
             return Err(OpenError::NoPairs);
         }
         // Before the first document, a pair is what there is sure to be.
-        let document = self.documents.newest();
+        let document = self.documents.epochs().newest();
         let available = document.map_or(1, |epoch| epoch.parameters().pairs_per_client);
         let needed = self.make_room(opening.pairs, available);
         if needed > u32::from(available) {
@@ -237,7 +237,7 @@ impl Client {
     /// Asks the partner to end the conversation with us. Both ends stop at the same round soon,
     /// when [`Event::Closed`] comes; messages not acknowledged by then are lost.
     pub fn close_conversation(&mut self, id: ConversationId) {
-        let first = self.documents.current().map(|epoch| epoch.document().first_round);
+        let first = self.documents.epochs().current().map(|epoch| epoch.document().first_round);
         let last = self.mark.map(|mark| mark.round).max(first).unwrap_or_default();
         if let Some(conversation) = self.conversations.get_mut(&id) {
             conversation.close(last);
@@ -304,7 +304,7 @@ impl Client {
     /// The epoch whose rounds open at `now`, or those that will first: the one that a
     /// [`GatewayPolicy`](crate::GatewayPolicy) draws from.
     pub fn epoch_at(&self, now: Timestamp) -> Option<&Arc<VerifiedEpoch>> {
-        self.documents.at(now)
+        self.documents.epochs().at(now)
     }
 
     /// The epoch to whose gateway a client that uses `present` turns next: the one [at](Self::epoch_at) `now`, or one
@@ -314,7 +314,7 @@ impl Client {
         now: Timestamp,
         present: &IdentityKey,
     ) -> Option<&Arc<VerifiedEpoch>> {
-        self.documents.turning(now, present)
+        self.documents.epochs().to_turn_to(now, present)
     }
 
     /// The epoch for whose gateway a client that uses `present` has to plan its next turn: the first that `present` does
@@ -324,12 +324,12 @@ impl Client {
         now: Timestamp,
         present: Option<&IdentityKey>,
     ) -> Option<&Arc<VerifiedEpoch>> {
-        self.documents.next_turn(now, present)
+        self.documents.epochs().to_plan_for(now, present)
     }
 
     /// Returns `true` if the document of this epoch is held.
     pub fn knows(&self, epoch: Epoch) -> bool {
-        self.documents.of_epoch(epoch).is_some()
+        self.documents.epochs().of_epoch(epoch).is_some()
     }
 
     /// The oldest round whose outcome is not known.
@@ -345,7 +345,7 @@ impl Client {
 
     /// The epoch with the highest number.
     pub fn newest_epoch(&self) -> Option<&Arc<VerifiedEpoch>> {
-        self.documents.newest()
+        self.documents.epochs().newest()
     }
 
     /// The newest round for which onions were built.
@@ -362,7 +362,7 @@ impl Client {
     /// The next round of a kind to open, and when it does if rounds keep to their interval. `None` if the network has
     /// none of this kind, or no document is held.
     pub fn next_round(&self, kind: RoundKind) -> Option<(Round, Timestamp)> {
-        let document = self.documents.current()?.document();
+        let document = self.documents.epochs().current()?.document();
         let first = document.first_round;
         let (last, at) = match (self.mark, self.opened_at) {
             (Some(mark), Some(at)) if mark.round >= first => (mark.round, at),

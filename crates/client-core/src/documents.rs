@@ -1,12 +1,11 @@
-//! The epoch documents that a client holds: the one in use and those that follow it.
+//! The epoch documents that a client takes up, and those that it refuses.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use antiphon_routing::{DocumentError, VerifiedEpoch};
-use antiphon_wire::{Epoch, IdentityKey, NetworkFile, Round, SignedDocument, Timestamp};
+use antiphon_wire::{Epoch, NetworkFile, Round, SignedDocument, Timestamp};
 
-use crate::RoundRefusal;
+use crate::{Epochs, RoundRefusal};
 
 /// Reason why an epoch document was refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -43,65 +42,20 @@ fn with_tables(epoch: VerifiedEpoch) -> VerifiedEpoch {
     if built >= HOPS_FOR_A_TABLE * shards { epoch.with_tables() } else { epoch }
 }
 
-/// Documents held at most. An epoch may be handed over before its first round opens, while the one
-/// before it is still in use: that makes three.
-const MOST_HELD: usize = 4;
-
 pub(crate) struct Documents {
     /// Least epoch that is taken up.
     floor: Epoch,
-    /// By rising epoch and first round: one whose rounds have all been taken over is dropped.
-    held: VecDeque<Arc<VerifiedEpoch>>,
+    held: Epochs,
 }
 
 impl Documents {
     pub(crate) fn new(floor: Epoch) -> Self {
-        Self { floor, held: VecDeque::new() }
+        Self { floor, held: Epochs::default() }
     }
 
-    /// The document in use, the oldest that is held.
-    pub(crate) fn current(&self) -> Option<&Arc<VerifiedEpoch>> {
-        self.held.front()
-    }
-
-    /// The document of the highest epoch.
-    pub(crate) fn newest(&self) -> Option<&Arc<VerifiedEpoch>> {
-        self.held.back()
-    }
-
-    /// The document of the rounds that open at `now`, or that will open first.
-    pub(crate) fn at(&self, now: Timestamp) -> Option<&Arc<VerifiedEpoch>> {
-        let lasts = |held: &&Arc<VerifiedEpoch>| now < held.document().expires_at;
-        let begun = |held: &&Arc<VerifiedEpoch>| now >= held.document().starts_at && lasts(held);
-        let first = || self.held.iter().find(lasts);
-        self.held.iter().rfind(begun).or_else(first).or_else(|| self.newest())
-    }
-
-    /// The document of the epoch to whose gateway a client that uses `present` turns next: the one at `now`, or one
-    /// after it that `present` does not serve.
-    pub(crate) fn turning(
-        &self,
-        now: Timestamp,
-        present: &IdentityKey,
-    ) -> Option<&Arc<VerifiedEpoch>> {
-        self.left_by(now, present).or_else(|| self.at(now))
-    }
-
-    /// The document of the epoch for which a client that uses `present` turns next: the first from the one at `now` on
-    /// that `present` does not serve, or else the newest, for which another gateway is drawn.
-    pub(crate) fn next_turn(
-        &self,
-        now: Timestamp,
-        present: Option<&IdentityKey>,
-    ) -> Option<&Arc<VerifiedEpoch>> {
-        present.and_then(|present| self.left_by(now, present)).or_else(|| self.newest())
-    }
-
-    /// The first document from the one at `now` on that `gateway` does not serve.
-    fn left_by(&self, now: Timestamp, gateway: &IdentityKey) -> Option<&Arc<VerifiedEpoch>> {
-        let at = self.at(now)?.epoch();
-        let mut following = self.held.iter().filter(|held| held.epoch() >= at);
-        following.find(|held| held.index_of(gateway).is_none())
+    /// The documents that are held.
+    pub(crate) const fn epochs(&self) -> &Epochs {
+        &self.held
     }
 
     /// Takes a document up if it is valid and newer. Returns it, or `None` if it is known already.
@@ -112,13 +66,13 @@ impl Documents {
         now: Timestamp,
     ) -> Result<Option<Arc<VerifiedEpoch>>, DocumentRefusal> {
         let offered = signed.document.epoch;
-        if let Some(held) = self.held.iter().find(|held| held.epoch() == offered) {
+        if let Some(held) = self.held.of_epoch(offered) {
             return match held.digest() == signed.document.digest() {
                 true => Ok(None),
                 false => Err(DocumentRefusal::Conflict(offered)),
             };
         }
-        let known = self.newest().map_or(self.floor, |newest| newest.epoch());
+        let known = self.held.newest().map_or(self.floor, |newest| newest.epoch());
         if offered < known {
             return Err(DocumentRefusal::Older { offered, known });
         }
@@ -126,23 +80,8 @@ impl Documents {
             return Err(DocumentRefusal::Expired);
         }
         let epoch = Arc::new(with_tables(VerifiedEpoch::verify(signed, network)?));
-        let first = epoch.document().first_round;
-        self.held.retain(|held| held.document().first_round < first);
-        if self.held.len() == MOST_HELD {
-            self.held.pop_front();
-        }
-        self.held.push_back(Arc::clone(&epoch));
-        debug_assert!(self.held.len() <= MOST_HELD);
-        debug_assert!(
-            self.held.iter().is_sorted_by_key(|held| (held.epoch(), held.document().first_round)),
-            "documents are out of order"
-        );
+        self.held.add(Arc::clone(&epoch));
         Ok(Some(epoch))
-    }
-
-    /// The document of this epoch, if it is held.
-    pub(crate) fn of_epoch(&self, epoch: Epoch) -> Option<&Arc<VerifiedEpoch>> {
-        self.held.iter().find(|held| held.epoch() == epoch)
     }
 
     /// The document under which `round` of `epoch` is to be served.
@@ -151,20 +90,19 @@ impl Documents {
         epoch: Epoch,
         round: Round,
     ) -> Result<Arc<VerifiedEpoch>, RoundRefusal> {
-        let position = self.held.iter().position(|held| held.epoch() == epoch);
-        let at = position.ok_or(RoundRefusal::UnknownEpoch)?;
-        if !self.held[at].document().covers(round) {
+        let held = self.held.of_epoch(epoch).ok_or(RoundRefusal::UnknownEpoch)?;
+        if !held.document().covers(round) {
             return Err(RoundRefusal::OutsideEpoch);
         }
         // A round number is served under one document only, and the newest goes first.
-        match self.held.get(at + 1) {
+        match self.held.after(epoch) {
             Some(next) if round >= next.document().first_round => Err(RoundRefusal::Superseded),
-            _ => Ok(Arc::clone(&self.held[at])),
+            _ => Ok(Arc::clone(held)),
         }
     }
 
     /// Takes note that a round of `epoch` is served, and drops older documents: they have had their time.
     pub(crate) fn enter(&mut self, epoch: Epoch) {
-        self.held.retain(|held| held.epoch() >= epoch);
+        self.held.enter(epoch);
     }
 }

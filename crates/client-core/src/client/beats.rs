@@ -19,7 +19,8 @@ impl Client {
             return;
         }
         let (epoch, round) = (announced.epoch, announced.round);
-        let held = self.beats.epoch_of(epoch, round).or_else(|| self.documents.of_epoch(epoch));
+        let held =
+            self.beats.epoch_of(epoch, round).or_else(|| self.documents.epochs().of_epoch(epoch));
         let checked = match held.map(Arc::clone) {
             None => Err(EvidenceError::UnknownEpoch(epoch)),
             Some(held) => check_evidence(&held, &announced, statements).map(|()| held),

@@ -10,7 +10,7 @@ impl Client {
     /// The next round of this kind that takes a posting: its onions are not built yet. `None` if the network has none.
     pub fn next_mailbox_round(&self, kind: RoundKind) -> Option<Round> {
         let services = &self.config.network.policy.services;
-        let first = self.documents.current().map(|epoch| epoch.document().first_round);
+        let first = self.documents.epochs().current().map(|epoch| epoch.document().first_round);
         let mut from = self.mark.map(|mark| mark.round.next()).max(first).unwrap_or_default();
         loop {
             let round = services.next(kind, from)?;
@@ -70,7 +70,7 @@ impl Client {
     /// Takes a published box, if its host has signed it.
     pub(super) fn published(&mut self, published: &Signed<BoxStatement>) {
         let &BoxStatement { epoch, round, number, .. } = published.claimed();
-        let content = match self.documents.of_epoch(epoch) {
+        let content = match self.documents.epochs().of_epoch(epoch) {
             None => Err(BoxRefusal::UnknownEpoch),
             Some(document) => checked(document, published),
         };
