@@ -124,9 +124,11 @@ impl GatewayPolicy {
         self.conduct.linked(gateway, now, interval_ms);
     }
 
-    /// Takes note that the gateway opened a round, of those that open every `interval_ms`.
-    pub fn opened(&mut self, now: Timestamp, interval_ms: u32) {
-        self.conduct.opened(now, interval_ms);
+    /// Takes note that the gateway opened a round of `epoch`, of those that open every `interval_ms`.
+    /// Returns `true` if this is the first of an epoch there: the time to [turn](Self::turns_at) from it is to be fixed
+    /// then, since rounds may open later than the document says.
+    pub fn opened(&mut self, epoch: Epoch, now: Timestamp, interval_ms: u32) -> bool {
+        self.conduct.opened(epoch, now, interval_ms)
     }
 
     /// Takes note of an event of the client's machine.

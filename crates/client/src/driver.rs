@@ -151,12 +151,11 @@ impl Driver {
                 break;
             }
             self.let_go();
-            self.leave_if_at_fault();
+            self.leave_if_at_fault().await;
             let departure = self.departures.next();
+            let turns = self.turns_between_rounds();
             let connecting = self.ready.is_some().then_some(self.connect_by);
-            let watched = self.line.gateway().is_some() && !self.stopping;
-            let quiet =
-                self.gateways.quiet_at().filter(|_| watched).map(|at| Moment::now().instant_of(at));
+            let quiet = self.quiet_at();
             tokio::select! {
                 event = self.line.next() => self.line_event(event).await,
                 event = Next::event_of(self.next.as_mut()) => self.next_event(event).await,
@@ -164,7 +163,8 @@ impl Driver {
                     self.before_event(event).await;
                 }
                 () = until(self.turn_at) => self.turn(),
-                () = until(self.turn_by) => self.turn_away(),
+                () = until(self.turn_by) => self.turn_away().await,
+                () = until(turns) => self.turned().await,
                 Some(command) = self.inbound.recv() => self.command(command).await,
                 () = until(departure) => self.depart(),
                 () = sleep(tick.unwrap_or_default()), if tick.is_some() => {
@@ -184,6 +184,13 @@ impl Driver {
         }
         self.save_outcome().await;
         self.line.finish().await;
+    }
+
+    /// Time at which the gateway in use is left if it opens no round before.
+    fn quiet_at(&self) -> Option<Instant> {
+        let watched = self.line.gateway().is_some() && !self.stopping;
+        let at = self.gateways.quiet_at().filter(|_| watched)?;
+        Some(Moment::now().instant_of(at))
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {

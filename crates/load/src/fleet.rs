@@ -2,6 +2,8 @@
 
 mod cells;
 mod client;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 use std::collections::BTreeMap;
@@ -10,6 +12,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use antiphon_client_core::Epochs;
 use antiphon_routing::VerifiedEpoch;
 use antiphon_transport::{Connection, DialError, Dialer, Limits, Link};
 use antiphon_wire::{IdentityKey, Round, Timestamp};
@@ -46,8 +49,8 @@ pub(crate) struct Shared {
     arrivals: Arrivals,
     pub(crate) window: Window,
     pub(crate) beats: Beats,
-    /// The two newest epochs, the older first.
-    epochs: watch::Sender<Vec<Arc<VerifiedEpoch>>>,
+    /// The newest epochs.
+    epochs: watch::Sender<Epochs>,
     limits: Limits,
     /// Gateways of all epochs so far, by where they are.
     gateways: Mutex<BTreeMap<(IdentityKey, SocketAddr), Arc<Gateway>>>,
@@ -127,12 +130,14 @@ impl Fleet {
             links_per_connection,
             ..Limits::clients()
         };
+        let mut epochs = Epochs::default();
+        epochs.add(Arc::clone(epoch));
         let shared = Arc::new(Shared {
             builder,
             beats: Beats::new(population.clone(), window.marks()),
             window,
             arrivals,
-            epochs: watch::Sender::new(vec![Arc::clone(epoch)]),
+            epochs: watch::Sender::new(epochs),
             limits,
             gateways: Mutex::default(),
             opening: Semaphore::new(OPENING_AT_ONCE),
@@ -162,40 +167,12 @@ impl Shared {
     /// Takes a newer document: for onions that are not built yet, and for clients, which turn to its gateways.
     pub(crate) fn add_epoch(&self, epoch: Arc<VerifiedEpoch>) {
         self.builder.add_epoch(Arc::clone(&epoch));
-        self.epochs.send_modify(|epochs| {
-            // The one before may run for a while.
-            epochs.drain(..epochs.len() - 1);
-            epochs.push(epoch);
-        });
+        self.epochs.send_modify(|epochs| epochs.add(epoch));
     }
 
-    /// The epoch whose gateways clients use at the moment.
-    fn epoch_at(&self, now: Timestamp) -> Arc<VerifiedEpoch> {
-        let epochs = self.epochs.borrow();
-        let begun = epochs.iter().rfind(|epoch| epoch.document().starts_at <= now);
-        Arc::clone(begun.unwrap_or(&epochs[0]))
-    }
-
-    /// The epoch to whose gateway a client that uses `present` turns next: the one at `now`, or a newer one that
-    /// `present` does not serve.
-    fn epoch_to_turn_to(&self, now: Timestamp, present: &IdentityKey) -> Arc<VerifiedEpoch> {
-        self.epoch_left_by(now, present).unwrap_or_else(|| self.epoch_at(now))
-    }
-
-    /// The epoch for whose gateway a client that uses `present` plans its next turn: the first that `present` does not
-    /// serve, or else the newest.
-    fn epoch_to_plan_for(&self, now: Timestamp, present: &IdentityKey) -> Arc<VerifiedEpoch> {
-        let newest = || self.epochs.borrow().last().map(Arc::clone);
-        let left = self.epoch_left_by(now, present);
-        left.or_else(newest).unwrap_or_else(|| self.epoch_at(now))
-    }
-
-    /// The first epoch from the one at `now` on that `gateway` does not serve.
-    fn epoch_left_by(&self, now: Timestamp, gateway: &IdentityKey) -> Option<Arc<VerifiedEpoch>> {
-        let at = self.epoch_at(now);
-        let epochs = self.epochs.borrow();
-        let mut following = epochs.iter().filter(|epoch| epoch.epoch() >= at.epoch());
-        following.find(|epoch| epoch.index_of(gateway).is_none()).map(Arc::clone)
+    /// The epoch whose gateways clients use at `now`.
+    fn epoch_at(&self, now: Timestamp) -> Option<Arc<VerifiedEpoch>> {
+        self.epochs.borrow().at(now).map(Arc::clone)
     }
 
     fn gateway(&self, epoch: &VerifiedEpoch, identity: &IdentityKey) -> Option<Arc<Gateway>> {

@@ -1,6 +1,6 @@
 //! Conduct of a client's gateway, as far as it may be a reason to leave it.
 
-use antiphon_wire::{IdentityKey, Round, Timestamp};
+use antiphon_wire::{Epoch, IdentityKey, Round, Timestamp};
 
 use crate::Event;
 
@@ -38,6 +38,15 @@ pub(super) struct Conduct {
     refused: u32,
     breaks: u32,
     quiet_at: Option<Timestamp>,
+    opened: Option<Opened>,
+}
+
+/// Round that a gateway opened.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opened {
+    pub(super) epoch: Epoch,
+    pub(super) at: Timestamp,
+    pub(super) interval_ms: u32,
 }
 
 impl Conduct {
@@ -50,10 +59,13 @@ impl Conduct {
         self.quiet_at = Some(quiet_at(now, interval_ms));
     }
 
-    /// Takes note that it opened a round.
-    pub(super) fn opened(&mut self, now: Timestamp, interval_ms: u32) {
+    /// Takes note that it opened a round of `epoch`. Returns `true` if that is the first of this epoch, or a later one's.
+    pub(super) fn opened(&mut self, epoch: Epoch, now: Timestamp, interval_ms: u32) -> bool {
+        let is_first = self.opened.is_none_or(|before| before.epoch < epoch);
         self.breaks = 0;
+        self.opened = Some(Opened { epoch, at: now, interval_ms });
         self.quiet_at = Some(quiet_at(now, interval_ms));
+        is_first
     }
 
     pub(super) fn heed(&mut self, event: &Event) {
@@ -75,6 +87,11 @@ impl Conduct {
     pub(super) fn bears_a_break(&mut self) -> bool {
         self.breaks = self.breaks.saturating_add(1);
         self.breaks <= MOST_BREAKS
+    }
+
+    /// The round that it opened last.
+    pub(super) fn last_opened(&self) -> Option<Opened> {
+        self.opened
     }
 
     pub(super) fn quiet_at(&self) -> Option<Timestamp> {

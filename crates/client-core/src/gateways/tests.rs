@@ -143,7 +143,7 @@ fn a_gateway_is_left_for_what_everybody_sees_and_never_for_what_replies_hold() {
     policy.linked(gateway, NOW, 5000);
     // Replies that are disturbed, round after round, or a partner that breaks the rules.
     for round in (0..50).map(Round) {
-        policy.opened(NOW, 5000);
+        policy.opened(Epoch(1), NOW, 5000);
         policy.heed(&Event::RoundEnded { round, outcome: Outcome::Disturbed });
         let conversation = ConversationId(0);
         policy.heed(&Event::PartnerFailed { conversation, error: PartnerError::Acknowledgement });
@@ -161,7 +161,7 @@ fn a_gateway_is_left_for_what_everybody_sees_and_never_for_what_replies_hold() {
 
     policy.linked(gateway, NOW, 5000);
     assert_eq!(policy.quiet_at(), Some(NOW.plus_ms(60_000)));
-    policy.opened(NOW.plus_ms(9), 6000);
+    policy.opened(Epoch(1), NOW.plus_ms(9), 6000);
     assert_eq!(policy.fault(NOW.plus_ms(72_008)), None);
     assert_eq!(policy.fault(NOW.plus_ms(72_009)), Some(GatewayFault::Quiet));
 
@@ -187,7 +187,7 @@ fn a_link_that_breaks_is_made_again_three_times_before_the_next_gateway() {
         });
         assert_eq!(broken, [true; 3]);
         assert_eq!(policy.gateway(mix.epoch(), &mut rng), Some(first));
-        policy.opened(NOW, 5000);
+        policy.opened(Epoch(1), NOW, 5000);
     }
     assert_eq!([(); 4].map(|()| policy.link_broke()), [true, true, true, false]);
     assert_ne!(policy.gateway(mix.epoch(), &mut rng), Some(first));
@@ -236,6 +236,33 @@ fn the_next_gateway_is_dialled_before_the_epoch_that_the_present_one_does_not_se
     }
     let late = NOW.plus_ms(3000);
     assert_eq!(GatewayPolicy::turns_at(mix.epoch(), gone, late, &mut rng), late);
+}
+
+#[test]
+fn a_client_turns_between_two_rounds_and_once_the_epoch_has_begun() {
+    let mut policy = GatewayPolicy::default();
+    policy.linked(IdentityKey([7; 32]), NOW, 4000);
+    let at = |policy: &GatewayPolicy, after_ms| {
+        let turns = policy.turns_between_rounds(Epoch(2), NOW.plus_ms(after_ms));
+        turns.map(|at| at.ms_since(NOW))
+    };
+    assert_eq!(at(&policy, 2500), None, "nobody knows when rounds open");
+    // Rounds of the epoch before go on after the time at which the next was to start.
+    let mix = Mix::new(&Plan::new(2, 0, NOW));
+    let [present, gone] = [mix.epoch().shards()[0].identity, IdentityKey([7; 32])];
+    assert!(policy.opened(Epoch(1), NOW, 4000));
+    assert_eq!(at(&policy, 2500), None);
+    assert!(!policy.may_dial_for(mix.epoch(), &present), "the next one would wait for it");
+    assert!(policy.may_dial_for(mix.epoch(), &gone));
+    assert!(policy.opened(Epoch(2), NOW, 4000));
+    assert!(policy.may_dial_for(mix.epoch(), &present));
+    assert!(!policy.opened(Epoch(2), NOW, 4000));
+    let turns = [0, 2000, 2600, 3000, 3001, 9000].map(|after| at(&policy, after));
+    assert_eq!(turns, [Some(2000), Some(2000), Some(2600), Some(3000), None, None]);
+    policy.opened(Epoch(3), NOW.plus_ms(4000), 300_000);
+    assert_eq!(at(&policy, 4000), Some(14_000), "submissions take seconds, whatever the interval");
+    policy.linked(IdentityKey([8; 32]), NOW, 4000);
+    assert_eq!(at(&policy, 14_000), None, "what another gateway opened says nothing of this one");
 }
 
 #[test]

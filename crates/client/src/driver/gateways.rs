@@ -27,8 +27,10 @@ impl Driver {
             LineEvent::Up => self.up().await,
             LineEvent::Failed(error) => self.attempt_failed(error),
             LineEvent::Message(message) => self.message(*message).await,
-            LineEvent::Lost(reason) => self.lost(reason, false),
-            LineEvent::Nonsense(what) => self.lost(format!("it broke the protocol: {what}"), true),
+            LineEvent::Lost(reason) => self.lost(reason, false).await,
+            LineEvent::Nonsense(what) => {
+                self.lost(format!("it broke the protocol: {what}"), true).await;
+            }
         }
     }
 
@@ -126,19 +128,24 @@ impl Driver {
                     let refusal = self.handle(message.into()).await;
                     self.asked(refusal).await;
                 }
-                _ => self.lost("it broke the protocol: it is no gateway".to_owned(), true),
+                _ => self.lost("it broke the protocol: it is no gateway".to_owned(), true).await,
             };
         }
         if round_of(&message).is_some_and(|round| Some(round) <= self.since) {
             return;
         }
-        if matches!(message, ToClient::Opened { .. }) {
+        if let ToClient::Opened { epoch, .. } = message {
             if self.stopping {
                 return;
             }
             let interval_ms = self.interval_ms();
-            self.gateways.opened(SystemClock::now(), interval_ms);
+            let begins = self.gateways.opened(epoch, SystemClock::now(), interval_ms);
             self.failures = 0;
+            self.handle(message.into()).await;
+            if begins {
+                self.plan_turn();
+            }
+            return;
         }
         self.handle(message.into()).await;
     }
@@ -150,7 +157,7 @@ impl Driver {
             None => self.dial().await,
             // With several coordinators, another may have a better one.
             Some(error @ DocumentRefusal::Invalid(_)) if self.config.coordinators.len() > 1 => {
-                self.lost(error.to_string(), true);
+                self.lost(error.to_string(), true).await;
             }
             Some(error @ DocumentRefusal::Invalid(_)) if self.ready.is_some() => {
                 self.give_up(ConnectError::Document(error));
@@ -162,9 +169,9 @@ impl Driver {
 
     /// Gives the link up after it broke, or because it has to be given up. A gateway whose link broke is
     /// dialled again at once, and has the rounds under way; a guilty one is left for the epoch's other one.
-    pub(super) fn lost(&mut self, reason: String, guilty: bool) {
+    pub(super) async fn lost(&mut self, reason: String, guilty: bool) {
         let again = match self.line.gateway() {
-            Some(_) if self.turned_at_once() => return,
+            Some(_) if self.turned_at_once().await => return,
             Some(gateway) => {
                 tracing::info!(%reason, "the link to the gateway is gone");
                 self.departures.clear();
@@ -195,12 +202,12 @@ impl Driver {
     }
 
     /// Leaves a gateway that the policy has had enough of, whether conversations are open or not.
-    pub(super) fn leave_if_at_fault(&mut self) {
+    pub(super) async fn leave_if_at_fault(&mut self) {
         if self.stopping || self.line.gateway().is_none() {
             return;
         }
         if let Some(fault) = self.gateways.fault(SystemClock::now()) {
-            self.lost(fault.to_string(), true);
+            self.lost(fault.to_string(), true).await;
             self.ask |= fault == GatewayFault::Quiet;
         }
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use antiphon_client_core::GatewayPolicy;
 use antiphon_process::clock::SystemClock;
-use antiphon_wire::{Epoch, Round, Timestamp, ToClient};
+use antiphon_routing::VerifiedEpoch;
+use antiphon_wire::{IdentityKey, Round, Timestamp, ToClient};
 use tokio::time::Instant;
 
 use super::gateways::{named, round_of};
@@ -23,16 +24,14 @@ const MOST_KEPT: usize = 16;
 
 /// The line to the gateway of an epoch that is to be turned to.
 ///
-/// Where the gateway in use does not serve that epoch, the line stands by until the first of its rounds opens there,
-/// without a hello: nobody is to wait for this client in the rounds before.
+/// The line stands by without a hello: nobody is to wait for this client in rounds that it hands in for elsewhere. Where the
+/// gateway in use serves that epoch as well, it is turned to between two of its rounds; where it does not, with the first
+/// that opens at the next one.
 pub(super) struct Next {
     pub(super) line: Line,
-    epoch: Epoch,
-    starts_at: Timestamp,
-    /// `true` if the gateway in use serves the epoch as well.
-    stays: bool,
-    /// What the gateway has said that counts from the turn on.
-    said: Vec<ToClient>,
+    epoch: Arc<VerifiedEpoch>,
+    /// What the gateway has said that counts from the turn on, and when.
+    said: Vec<(Timestamp, ToClient)>,
 }
 
 /// The line to the gateway before, until the rounds that it was given are over.
@@ -52,24 +51,48 @@ impl Next {
     fn keep(&mut self, message: ToClient) {
         let is_clock = |message: &ToClient| matches!(message, ToClient::Clock { .. });
         if is_clock(&message) {
-            self.said.retain(|said| !is_clock(said));
+            self.said.retain(|(_, said)| !is_clock(said));
         }
         if self.said.len() == MOST_KEPT {
             self.said.remove(0);
         }
-        self.said.push(message);
+        self.said.push((SystemClock::now(), message));
+    }
+
+    /// `true` if the gateway is there to be turned to.
+    fn stands_by(&self) -> bool {
+        self.line.gateway().is_some()
+    }
+
+    fn has_begun(&self) -> bool {
+        self.epoch.document().starts_at <= SystemClock::now()
+    }
+
+    /// `true` if `gateway` serves the epoch as well.
+    fn is_served_by(&self, gateway: &IdentityKey) -> bool {
+        self.epoch.index_of(gateway).is_some()
+    }
+}
+
+/// What a gateway would say at `now`, of what it said at `at`: its clock has gone on.
+fn brought_up(message: ToClient, at: Timestamp, now: Timestamp) -> ToClient {
+    match message {
+        ToClient::Clock { now: theirs } => {
+            ToClient::Clock { now: theirs.plus_ms(now.ms_since(at)) }
+        }
+        message => message,
     }
 }
 
 impl Driver {
-    /// Fixes the time to turn to another gateway: when an epoch was adopted, and when the gateway in use is another than
-    /// the time was fixed for.
+    /// Fixes the time to turn to another gateway: when an epoch was adopted, when its rounds begin, and when the gateway in
+    /// use is another than the time was fixed for.
     pub(super) fn plan_turn(&mut self) {
         let (present, now) = (self.line.gateway(), Moment::now());
         let epoch = self.core().epoch_to_plan_for(now.time, present.as_ref()).map(Arc::clone);
         let Some(epoch) = epoch else { return };
         // It may have come in place of the one that is about to be turned to.
-        if self.next.as_ref().is_some_and(|next| !self.core().knows(next.epoch)) {
+        if self.next.as_ref().is_some_and(|next| !self.core().knows(next.epoch.epoch())) {
             self.next = None;
         }
         let turns_at = GatewayPolicy::turns_at(&epoch, present, now.time, &mut self.rng);
@@ -85,15 +108,18 @@ impl Driver {
         let Some(present) = self.line.gateway() else { return };
         let epoch = self.core().epoch_to_turn_to(now.time, &present).map(Arc::clone);
         let Some(epoch) = epoch else { return };
-        let document = epoch.document();
-        if self.next.as_ref().is_some_and(|next| next.epoch == document.epoch) {
+        if self.next.as_ref().is_some_and(|next| next.epoch.epoch() == epoch.epoch()) {
             return;
         }
-        let starts_at = document.starts_at;
-        let gateway = match starts_at <= now.time {
-            true => self.gateways.gateway(&epoch, &mut self.rng),
-            false => self.gateways.following(&epoch, &mut self.rng),
-        };
+        let starts_at = epoch.document().starts_at;
+        // It is planned for anew with the first of its rounds.
+        if !self.gateways.may_dial_for(&epoch, &present) {
+            return;
+        }
+        let gateway = self.gateways.following(&epoch, &mut self.rng);
+        if gateway == Some(present) && starts_at <= now.time {
+            self.gateways.turned(epoch.epoch());
+        }
         let Some(gateway) = gateway.filter(|gateway| *gateway != present && !self.stopping) else {
             (self.next, self.turn_by) = (None, None);
             return;
@@ -101,9 +127,7 @@ impl Driver {
         if let Some(target) = named(&epoch, &gateway) {
             let mut line = self.line.another();
             line.dial(target);
-            let stays = epoch.index_of(&present).is_some();
-            let epoch = document.epoch;
-            self.next = Some(Next { line, epoch, starts_at, stays, said: Vec::new() });
+            self.next = Some(Next { line, epoch, said: Vec::new() });
             self.turn_by.get_or_insert(now.instant_of(starts_at) + TURN_WITHIN);
         }
     }
@@ -111,9 +135,6 @@ impl Driver {
     pub(super) async fn next_event(&mut self, event: LineEvent) {
         let Some(next) = &mut self.next else { return };
         let reason = match event {
-            LineEvent::Up if next.stays || next.starts_at <= SystemClock::now() => {
-                return self.turned();
-            }
             LineEvent::Up => return,
             LineEvent::Message(message) => return self.heard_ahead(*message).await,
             LineEvent::Failed(error) => format!("no link to a gateway: {error}"),
@@ -121,23 +142,34 @@ impl Driver {
                 "no link to a gateway".to_owned()
             }
         };
-        let epoch = next.epoch;
+        let epoch = next.epoch.epoch();
         self.emit(Event::AttemptFailed { reason });
         self.gateways.lost_in(epoch);
         self.next = None;
         self.turn_at = Some(Instant::now() + RETRY);
     }
 
-    /// Takes a message of a gateway that stands by: with the first round of its epoch, it is turned to.
+    /// When to turn to the next gateway, which stands by, if the one in use serves its epoch as well and rounds open there.
+    pub(super) fn turns_between_rounds(&self) -> Option<Instant> {
+        let present = self.line.gateway().filter(|_| !self.stopping)?;
+        let both = |next: &&Next| next.stands_by() && next.is_served_by(&present);
+        let next = self.next.as_ref().filter(both)?;
+        let now = Moment::now();
+        let at = self.gateways.turns_between_rounds(next.epoch.epoch(), now.time)?;
+        Some(now.instant_of(at))
+    }
+
+    /// Takes a message of a gateway that stands by: with the first round of its epoch, it is turned to, if the one in use
+    /// has none.
     async fn heard_ahead(&mut self, message: ToClient) {
+        let present = self.line.gateway();
         let Some(next) = &mut self.next else { return };
+        let stays = present.is_some_and(|present| next.is_served_by(&present));
         match message {
-            ToClient::Opened { epoch, .. } if epoch >= next.epoch && !self.stopping => {
-                let said = std::mem::take(&mut next.said);
-                self.turned();
-                for message in said {
-                    self.message(message).await;
-                }
+            ToClient::Opened { epoch, .. }
+                if epoch >= next.epoch.epoch() && !stays && !self.stopping =>
+            {
+                self.turned().await;
                 self.message(message).await;
             }
             ToClient::Document { .. } | ToClient::Circuits { .. } | ToClient::Clock { .. } => {
@@ -149,11 +181,11 @@ impl Driver {
     }
 
     /// Hands rounds in at the next gateway from here on.
-    pub(super) fn turned(&mut self) {
-        let Some(Next { mut line, epoch, .. }) = self.next.take() else { return };
+    pub(super) async fn turned(&mut self) {
+        let Some(Next { mut line, epoch, said, .. }) = self.next.take() else { return };
         let Some(Target::Gateway { identity, .. }) = line.target().cloned() else { return };
         line.greet();
-        self.gateways.turned(epoch);
+        self.gateways.turned(epoch.epoch());
         // Onions that wait for their moment are for the one before.
         for onions in self.departures.take_onions() {
             self.line.send(onions);
@@ -161,12 +193,18 @@ impl Driver {
         self.part(line);
         self.gateway = Some(identity);
         self.greet(identity);
+        let now = SystemClock::now();
+        for (at, message) in said {
+            if round_of(&message).is_none_or(|round| Some(round) > self.since) {
+                self.handle(brought_up(message, at, now).into()).await;
+            }
+        }
     }
 
     /// Leaves the gateway before, for the next one if that stands by, and though none could be reached in time.
-    pub(super) fn turn_away(&mut self) {
-        if self.next.as_ref().is_some_and(|next| next.line.gateway().is_some()) {
-            return self.turned();
+    pub(super) async fn turn_away(&mut self) {
+        if self.next.as_ref().is_some_and(Next::stands_by) {
+            return self.turned().await;
         }
         (self.next, self.turn_by) = (None, None);
         if self.line.gateway().is_some() {
@@ -179,12 +217,10 @@ impl Driver {
 
     /// Turns to the next gateway if that stands by and its epoch has begun, since the one in use is gone. Returns
     /// whether it did.
-    pub(super) fn turned_at_once(&mut self) -> bool {
-        let now = SystemClock::now();
-        let stands_by = |next: &Next| next.line.gateway().is_some() && next.starts_at <= now;
-        let turns = self.next.as_ref().is_some_and(stands_by);
+    pub(super) async fn turned_at_once(&mut self) -> bool {
+        let turns = self.next.as_ref().is_some_and(|next| next.stands_by() && next.has_begun());
         if turns {
-            self.turned();
+            self.turned().await;
         }
         turns
     }
@@ -221,5 +257,17 @@ impl Driver {
     pub(super) fn let_go(&mut self) {
         let oldest = self.core().oldest_served();
         self.before.take_if(|before| oldest.is_none_or(|round| round > before.through));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_of_a_gateway_that_stood_by_has_gone_on_when_it_is_turned_to() {
+        let shown = ToClient::Clock { now: Timestamp(700) };
+        let now = brought_up(shown, Timestamp(1000), Timestamp(3500));
+        assert_eq!(now, ToClient::Clock { now: Timestamp(3200) });
     }
 }

@@ -5,6 +5,7 @@
 mod beats;
 mod relay;
 mod traffic;
+mod turns;
 mod world;
 
 use antiphon_client::{
@@ -13,9 +14,8 @@ use antiphon_client::{
     StateOrigin,
 };
 use antiphon_mock_mix::Mix;
-use antiphon_process::clock::SystemClock;
 use antiphon_wire::{Blob, ToClient};
-use world::{Served, World, event, mix, mix_from, within};
+use world::{Served, World, event, mix, within};
 
 fn options(role: Role) -> ConversationOptions {
     ConversationOptions::new(ConversationSecret([9; 32]), role, Start::Dense)
@@ -247,103 +247,6 @@ async fn a_restored_backup_waits_for_the_next_epoch_with_its_ledger_used_up() {
         _ => None,
     };
     assert_eq!(event(&mut events, refused).await, RoundRefusal::AfterRestore);
-}
-
-#[tokio::test]
-async fn a_client_turns_to_a_new_epochs_gateway_without_losing_a_round() {
-    let mut world = World::new();
-    let config = world.config(None, None);
-    let (client, shard, mut served) = world.connect(config).await;
-    let mut events = client.events();
-    served.open(1, 10).await;
-    let onions = served.onions(1, 10).await;
-    let mut addresses = world.addresses();
-    addresses[shard] = None;
-    let next = mix(2, 12, &addresses);
-    served.document(next.signed.clone()).await;
-    let (other, mut turned) = world.gateway().await;
-    assert_ne!(other, shard);
-    let up = |e: &Event| match e {
-        Event::Connected { gateway } => Some(*gateway),
-        _ => None,
-    };
-    assert_eq!(event(&mut events, up).await, World::identity(other));
-    // The new one has no say in rounds that the old one was given.
-    turned.reply(1, 10, vec![0; 512]).await;
-    turned.open(1, 10).await;
-    turned.open(1, 11).await;
-    let second = turned.onions(1, 11).await;
-    // The old one has none in those of the new one, and brings its own.
-    served.reply(1, 11, vec![0; 512]).await;
-    served.open(1, 12).await;
-    for (round, onions, by) in [(10, onions, &served), (11, second, &turned)] {
-        let replies = world.mix.exchange(Round(round), &[onions]).remove(0);
-        by.reply(1, round, replies).await;
-        assert_eq!(event(&mut events, ended).await, (Round(round), Outcome::Undisturbed));
-    }
-    turned.open(2, 12).await;
-    turned.onions(2, 12).await;
-    assert_eq!(client.status().epoch, Some(Epoch(2)));
-}
-
-/// The first gateway serves no round of the next epoch, which starts in a while.
-#[tokio::test]
-async fn a_client_is_linked_to_its_next_gateway_before_the_present_one_serves_no_more() {
-    let mut world = World::new();
-    let config = world.config(None, None);
-    let (client, shard, mut served) = world.connect(config).await;
-    let mut events = client.events();
-    let mut addresses = world.addresses();
-    addresses[shard] = None;
-    let next = mix_from(2, 12, SystemClock::now().plus_ms(5000), &addresses);
-    served.document(next.signed.clone()).await;
-    // Long before the epoch starts, and without a word: nobody is to wait for it in the rounds before.
-    let (other, mut ahead) = world.gateway_unasked().await;
-    assert_ne!(other, shard);
-    for round in [10, 11] {
-        ahead.open(1, round).await;
-        served.open(1, round).await;
-        let onions = served.onions(1, round).await;
-        served.reply(1, round, world.mix.exchange(Round(round), &[onions]).remove(0)).await;
-        assert_eq!(event(&mut events, ended).await, (Round(round), Outcome::Undisturbed));
-    }
-    // The one before may be gone by then.
-    served.hang_up();
-    ahead.open(2, 12).await;
-    ahead.hello().await;
-    let onions = ahead.onions(2, 12).await;
-    ahead.reply(2, 12, next.exchange(Round(12), &[onions]).remove(0)).await;
-    assert_eq!(event(&mut events, ended).await, (Round(12), Outcome::Undisturbed));
-    assert_eq!(client.status().gateway, Some(World::identity(other)));
-}
-
-/// The gateway of epoch 2 does not serve epoch 3, which was announced before that gateway was turned to. The one before
-/// serves epoch 3, so for whoever still used it there was no hurry.
-#[tokio::test]
-async fn a_client_that_has_turned_is_linked_to_the_gateway_after_before_its_own_serves_no_more() {
-    let mut world = World::new();
-    let config = world.config(None, None);
-    let (client, shard, served) = world.connect(config).await;
-    let mut events = client.events();
-    let mut addresses = world.addresses();
-    addresses[shard] = None;
-    let soon = SystemClock::now().plus_ms(1000);
-    served.document(mix_from(2, 12, soon, &addresses).signed).await;
-    let (other, mut ahead) = world.gateway_unasked().await;
-    let starts_at = SystemClock::now().plus_ms(6000);
-    let mut addresses = world.addresses();
-    addresses[other] = None;
-    served.document(mix_from(3, 14, starts_at, &addresses).signed).await;
-    let adopted = |event: &Event| match event {
-        Event::Core(CoreEvent::EpochAdopted { epoch, .. }) => (*epoch == Epoch(3)).then_some(()),
-        _ => None,
-    };
-    event(&mut events, adopted).await;
-    ahead.open(2, 12).await;
-    ahead.hello().await;
-    ahead.onions(2, 12).await;
-    let (third, _link) = world.gateway_unasked().await;
-    assert!(third != other && SystemClock::now() < starts_at);
 }
 
 #[tokio::test]

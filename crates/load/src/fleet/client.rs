@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use antiphon_client_core::{GatewayPolicy, hold_ms};
+use antiphon_client_core::{Epochs, GatewayPolicy, hold_ms};
 use antiphon_process::clock::SystemClock;
 use antiphon_process::until;
 use antiphon_routing::VerifiedEpoch;
@@ -38,9 +38,9 @@ pub(super) async fn live(shared: Arc<Shared>, client: u32) {
     let mut epochs = shared.epochs.subscribe();
     for number in 0.. {
         let mut rng = shared.population.gateway(client, number);
-        let epoch = shared.epoch_at(SystemClock::now());
+        let Some(epoch) = shared.epoch_at(SystemClock::now()) else { return };
         // One that has not begun is still to be turned to.
-        if epochs.borrow_and_update().last().is_some_and(|it| it.epoch() > epoch.epoch()) {
+        if epochs.borrow_and_update().newest().is_some_and(|it| it.epoch() > epoch.epoch()) {
             epochs.mark_changed();
         }
         // Nobody is pinned, so that there is one.
@@ -113,7 +113,7 @@ pub(super) struct Session<'a> {
     /// The epoch for which the gateway was drawn.
     pub(super) epoch: Arc<VerifiedEpoch>,
     /// Told of when there is a newer one.
-    epochs: &'a mut watch::Receiver<Vec<Arc<VerifiedEpoch>>>,
+    pub(super) epochs: &'a mut watch::Receiver<Epochs>,
     /// When to turn to the gateway of that.
     pub(super) turn_at: Option<Instant>,
     /// The link to that one, until it is turned to.
@@ -134,6 +134,7 @@ impl Session<'_> {
         loop {
             let due = self.due.front().map(|(at, _)| *at);
             let cells = self.cells.next_at();
+            let turns = self.turns_between_rounds();
             let left = tokio::select! {
                 biased;
                 // The fleet outlives its clients.
@@ -142,6 +143,7 @@ impl Session<'_> {
                     None
                 }
                 () = until(self.turn_at) => self.turn(),
+                () = until(turns) => self.turned().await,
                 () = until(cells) => self.send_cells().await,
                 () = until(due) => self.submit().await,
                 ahead = Next::event_of(self.next.as_mut()) => self.heard_ahead(ahead).await,
@@ -206,17 +208,18 @@ impl Session<'_> {
     pub(super) fn plan_turn(&mut self) {
         let epochs = self.epochs.borrow_and_update().clone();
         // It may have come in place of the one that is about to be turned to.
-        let is_known = |next: &Next| epochs.iter().any(|epoch| epoch.epoch() == next.epoch.epoch());
-        self.next.take_if(|next| !is_known(next));
+        self.next.take_if(|next| epochs.of_epoch(next.epoch.epoch()).is_none());
         let now = SystemClock::now();
-        let epoch = self.shared.epoch_to_plan_for(now, &self.gateway);
-        let at = GatewayPolicy::turns_at(&epoch, Some(self.gateway), now, &mut self.rng);
+        let Some(epoch) = epochs.to_plan_for(now, Some(&self.gateway)) else { return };
+        let at = GatewayPolicy::turns_at(epoch, Some(self.gateway), now, &mut self.rng);
         self.turn_at = Some(Instant::now() + Duration::from_millis(at.ms_since(now)));
     }
 
     fn opened(&mut self, epoch: Epoch, round: Round, closes_in_ms: u32) {
         let interval_ms = self.epoch.parameters().interval_ms;
-        self.policy.opened(SystemClock::now(), interval_ms);
+        if self.policy.opened(epoch, SystemClock::now(), interval_ms) {
+            self.plan_turn();
+        }
         let now = Instant::now();
         let open = Duration::from_millis(closes_in_ms.into());
         let held = Duration::from_millis(hold_ms(closes_in_ms).into());

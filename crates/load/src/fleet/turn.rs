@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use antiphon_process::clock::SystemClock;
 use antiphon_routing::VerifiedEpoch;
@@ -15,15 +16,13 @@ use super::client::{Left, Session, greet, heard};
 
 type Dialling = Pin<Box<dyn Future<Output = Option<Link>> + Send>>;
 
-/// The gateway of an epoch that is to be turned to. Where the one in use does not serve that epoch, it stands by until
-/// the first of its rounds opens there.
+/// The gateway of an epoch that is to be turned to: between two rounds where the one in use serves that epoch as well, and
+/// with the first of its rounds that opens there otherwise.
 pub(super) struct Next {
     pub(super) epoch: Arc<VerifiedEpoch>,
     gateway: IdentityKey,
-    /// `true` if the gateway in use serves the epoch as well.
-    stays: bool,
-    /// What its clock showed last.
-    clock: Option<Timestamp>,
+    /// What its clock showed last, and when.
+    clock: Option<(Timestamp, Timestamp)>,
     link: Ahead,
 }
 
@@ -67,6 +66,15 @@ impl Next {
     fn has_begun(&self) -> bool {
         self.epoch.document().starts_at <= SystemClock::now()
     }
+
+    fn stands_by(&self) -> bool {
+        matches!(self.link, Ahead::Up(..))
+    }
+
+    /// `true` if `gateway` serves the epoch as well.
+    fn is_served_by(&self, gateway: &IdentityKey) -> bool {
+        self.epoch.index_of(gateway).is_some()
+    }
 }
 
 impl Session<'_> {
@@ -74,8 +82,16 @@ impl Session<'_> {
     /// one in use.
     pub(super) fn turn(&mut self) -> Option<Left> {
         self.turn_at = None;
-        let epoch = self.shared.epoch_to_turn_to(SystemClock::now(), &self.gateway);
+        let now = SystemClock::now();
+        let epoch = self.epochs.borrow().to_turn_to(now, &self.gateway).map(Arc::clone)?;
+        // It is planned for anew with the first of its rounds.
+        if !self.policy.may_dial_for(&epoch, &self.gateway) {
+            return None;
+        }
         let gateway = self.policy.following(&epoch, &mut self.rng)?;
+        if gateway == self.gateway && epoch.document().starts_at <= now {
+            self.policy.turned(epoch.epoch());
+        }
         if gateway == self.gateway
             || self.next.as_ref().is_some_and(|it| it.epoch.epoch() == epoch.epoch())
         {
@@ -83,10 +99,18 @@ impl Session<'_> {
         }
         let (shared, of) = (Arc::clone(&self.shared), Arc::clone(&epoch));
         let dialling = Box::pin(async move { shared.open_link(&of, &gateway).await });
-        let stays = epoch.index_of(&self.gateway).is_some();
         let link = Ahead::Dialling(dialling);
-        self.next = Some(Next { epoch, gateway, stays, clock: None, link });
+        self.next = Some(Next { epoch, gateway, clock: None, link });
         None
+    }
+
+    /// When to turn to the next gateway, which stands by, if the one in use serves its epoch as well and rounds open there.
+    pub(super) fn turns_between_rounds(&self) -> Option<Instant> {
+        let both = |next: &&Next| next.stands_by() && next.is_served_by(&self.gateway);
+        let next = self.next.as_ref().filter(both)?;
+        let now = SystemClock::now();
+        let at = self.policy.turns_between_rounds(next.epoch.epoch(), now)?;
+        Some(Instant::now() + Duration::from_millis(at.ms_since(now)))
     }
 
     pub(super) async fn heard_ahead(&mut self, event: AheadEvent) -> Option<Left> {
@@ -94,11 +118,12 @@ impl Session<'_> {
         if let AheadEvent::Message(message) = &event
             && let ToClient::Clock { now } = **message
         {
-            next.clock = Some(now);
+            next.clock = Some((SystemClock::now(), now));
         }
         match event {
-            AheadEvent::Up if next.stays || next.has_begun() => self.turned().await,
-            AheadEvent::Message(message) if next.opens(&message) => {
+            AheadEvent::Message(message)
+                if next.opens(&message) && !next.is_served_by(&self.gateway) =>
+            {
                 let left = self.turned().await;
                 left.or_else(|| self.message(*message))
             }
@@ -113,7 +138,7 @@ impl Session<'_> {
     }
 
     /// Hands rounds in at the next gateway from here on.
-    async fn turned(&mut self) -> Option<Left> {
+    pub(super) async fn turned(&mut self) -> Option<Left> {
         // Onions that wait for their moment are for the one before.
         while self.has_due() {
             self.submit().await;
@@ -126,7 +151,10 @@ impl Session<'_> {
         self.before = (!self.is_free()).then_some(before);
         (self.gateway, self.epoch) = (gateway, epoch);
         self.cells.begin_anew();
-        clock.into_iter().for_each(|clock| self.cells.heed_clock(clock));
+        if let Some((at, clock)) = clock {
+            // It has gone on meanwhile.
+            self.cells.heed_clock(clock.plus_ms(SystemClock::now().ms_since(at)));
+        }
         self.policy.turned(self.epoch.epoch());
         self.policy.linked(gateway, SystemClock::now(), interval_ms);
         self.shared.turns.fetch_add(1, Ordering::Relaxed);
@@ -156,8 +184,7 @@ impl Session<'_> {
 
     /// The link in use is gone: the next gateway is turned to, if it stands by and its epoch has begun.
     pub(super) async fn lost(&mut self) -> Option<Left> {
-        let stands_by = |next: &Next| matches!(next.link, Ahead::Up(..)) && next.has_begun();
-        if self.next.as_ref().is_some_and(stands_by) {
+        if self.next.as_ref().is_some_and(|next| next.stands_by() && next.has_begun()) {
             return self.turned().await;
         }
         Some(Left::Lost)

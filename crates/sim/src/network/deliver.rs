@@ -281,10 +281,12 @@ impl Network {
     pub(super) fn tell_client(&mut self, i: usize, input: ClientInput) {
         let now = self.clock(Party::Client(i));
         let Some(client) = &mut self.clients[i].running else { return };
-        if matches!(&input, ClientInput::Message(it) if matches!(**it, ToClient::Opened { .. })) {
+        if let ClientInput::Message(message) = &input
+            && let ToClient::Opened { epoch, .. } = **message
+        {
             let interval_ms =
                 client.newest_epoch().map_or(0, |epoch| epoch.parameters().interval_ms);
-            self.policies[i].opened(now, interval_ms);
+            self.policies[i].opened(epoch, now, interval_ms);
         }
         client.handle(now, input);
         let mut outputs = Vec::new();
