@@ -1,5 +1,6 @@
 //! Measuring this machine: onions, filters, signatures and a link over loopback.
 
+mod cells;
 mod cores;
 mod fixture;
 mod hybrid;
@@ -71,7 +72,8 @@ pub(crate) fn measure(quick: bool) -> Result<SpeedReport, MeasurementError> {
     let onions = onions::costs(&stopwatch, &fixture)?;
     let hybrid = hybrid::costs(&stopwatch, &fixture)?;
     let small = small_costs::costs(&stopwatch, &fixture);
+    let cell_us = cells::cell_us(&stopwatch);
     let all = cores::all_at_once(&stopwatch, &fixture)?;
     let link = link::over_loopback(quick)?;
-    Ok(report::report(kernels, &onions, hybrid, &small, &all, link))
+    Ok(report::report(kernels, &onions, hybrid, cell_us, &small, &all, link))
 }

@@ -17,6 +17,9 @@ pub struct MachineFigures {
     pub kem_build_us_per_hop: f64,
     /// CPU microseconds to apply a reply stream to one reply.
     pub reply_us: f64,
+    /// CPU microseconds for a cell of 256 bytes at one hop, in a large batch: moved to its place, and the cipher taken
+    /// off or put on.
+    pub cell_us: f64,
     /// CPU microseconds to close a layer, for each onion: duplicates, permutation, gathering.
     pub close_us: f64,
     /// CPU nanoseconds to put an onion into a filter.
@@ -77,13 +80,14 @@ impl Overheads {
 
 impl MachineFigures {
     /// The reference machine: a core of an AMD EPYC of the Zen 4 generation at 2.6 GHz, with AVX-512. What
-    /// suite 2 adds was measured on a busy Xeon (Ice Lake) at 2.8 GHz instead.
+    /// suite 2 adds, and what a cell takes, was measured on a busy Xeon (Ice Lake) at 2.8 GHz instead.
     pub const REFERENCE: Self = Self {
         peel_us: 6.1,
         build_us_per_hop: 3.65,
         kem_peel_us: 134.0,
         kem_build_us_per_hop: 96.0,
         reply_us: 0.3,
+        cell_us: 0.15,
         close_us: 0.18,
         filter_insert_ns: 505.0,
         filter_test_ns: 505.0,
@@ -127,6 +131,7 @@ impl MachineFigures {
         let not_negative = [
             ("kem_peel_us", self.kem_peel_us),
             ("kem_build_us_per_hop", self.kem_build_us_per_hop),
+            ("cell_us", self.cell_us),
             ("close_us", self.close_us),
             ("filter_insert_ns", self.filter_insert_ns),
             ("filter_test_ns", self.filter_test_ns),

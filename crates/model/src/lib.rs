@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+mod beats;
+mod client_link;
 mod draws;
 mod figures;
 mod fluid;
@@ -15,6 +17,8 @@ mod volumes;
 #[cfg(test)]
 mod tests;
 
+pub use beats::{BeatPhases, BeatPrediction, predict_beat};
+pub use client_link::ClientLink;
 pub use figures::{MachineFigures, Overheads};
 pub use prediction::{Phases, Prediction};
 pub use scenario::{Placement, Scenario, ScenarioError, Spread};
@@ -31,9 +35,21 @@ pub fn predict(scenario: &Scenario, figures: &MachineFigures) -> Result<Predicti
     let volumes = volumes::Volumes::of(scenario)?;
     let figures = &figures.for_onions(volumes.geometry());
     let steps = step_costs::of_round(scenario, figures, &volumes);
-    let timeline = match scenario.placement {
-        Placement::Apart { .. } => separate_machines::run(scenario, figures, &steps),
-        Placement::Together { .. } => shared_machine::run(scenario, figures, &steps),
-    };
-    Ok(Prediction::new(scenario, figures, &volumes, &steps, timeline))
+    let noise = prediction::noise_cpu(scenario, figures) * f64::from(scenario.shards);
+    let times = run(scenario, figures, &steps, noise);
+    let phases = Phases::of(&steps, &times);
+    Ok(Prediction::new(scenario, figures, &volumes, &steps, phases))
+}
+
+/// The time of each step, while the machines have `noise` CPU seconds of other work to do in all.
+fn run(
+    scenario: &Scenario,
+    figures: &MachineFigures,
+    steps: &[step_costs::Step],
+    noise: f64,
+) -> Vec<prediction::StepTime> {
+    match scenario.placement {
+        Placement::Apart { .. } => separate_machines::run(scenario, figures, steps),
+        Placement::Together { .. } => shared_machine::run(scenario, figures, steps, noise),
+    }
 }

@@ -47,9 +47,17 @@ impl Phases {
         self.named().iter().map(|(_, ms)| ms).sum()
     }
 
-    /// Adds a step's time, in seconds, to the part that it counts to.
-    pub(super) fn add(&mut self, part: Part, parts: &StepTime) {
-        let all = parts.delay + parts.transfer + parts.take + parts.close;
+    /// The steps' times, each at the part that its step counts to.
+    pub(super) fn of(steps: &[Step], times: &[StepTime]) -> Self {
+        let mut phases = Self::default();
+        for (step, time) in steps.iter().zip(times) {
+            phases.add(step.part, time);
+        }
+        phases
+    }
+
+    fn add(&mut self, part: Part, parts: &StepTime) {
+        let all = parts.all();
         let place = match part {
             Part::Layer => {
                 self.delay += 1e3 * parts.delay;
@@ -65,19 +73,6 @@ impl Phases {
         };
         *place += 1e3 * all;
     }
-
-    pub(super) fn stretched(self, times: f64) -> Self {
-        Self {
-            submit: self.submit * times,
-            delay: self.delay * times,
-            transfer: self.transfer * times,
-            peel: self.peel * times,
-            shuffle: self.shuffle * times,
-            verification: self.verification * times,
-            exchange: self.exchange * times,
-            replies: self.replies * times,
-        }
-    }
 }
 
 /// Where a step's time went, in seconds.
@@ -87,6 +82,21 @@ pub(super) struct StepTime {
     pub(super) transfer: f64,
     pub(super) take: f64,
     pub(super) close: f64,
+}
+
+impl StepTime {
+    pub(super) fn all(&self) -> f64 {
+        self.delay + self.transfer + self.take + self.close
+    }
+
+    pub(super) fn stretched(self, times: f64) -> Self {
+        Self {
+            delay: self.delay * times,
+            transfer: self.transfer * times,
+            take: self.take * times,
+            close: self.close * times,
+        }
+    }
 }
 
 /// Figures that the model gives for one round.
@@ -146,8 +156,8 @@ impl Prediction {
             bytes_received_per_shard: receives,
             bandwidth_per_shard_gbps: sends.max(receives) * 8e-9 / (scenario.interval_ms * 1e-3),
             memory_per_shard_bytes: volumes.memory(figures.overheads.client_bytes),
-            bytes_per_client_up: volumes.client_up(),
-            bytes_per_client_down: volumes.client_down(),
+            bytes_per_client_up: volumes.client().up,
+            bytes_per_client_down: volumes.client().down,
         }
     }
 }

@@ -109,6 +109,11 @@ pub enum ScenarioError {
     /// Rounds that never start.
     #[error("an interval of {0} ms: give a number above 0")]
     Interval(f64),
+    /// Beats of a classic network, or without time or cells.
+    #[error(
+        "beats that carry nothing: a round has 1 at least, with cells of 1 byte and an interval of 1 ms at least"
+    )]
+    Beats,
     /// A spread of speeds that no machines have.
     #[error("a spread of {0}: give a number from 0 to 2")]
     Spread(f64),

@@ -2,16 +2,16 @@
 
 use super::draws::Draws;
 use super::fluid::{Arrivals, Flow};
-use super::prediction::{Phases, StepTime};
+use super::prediction::StepTime;
 use super::step_costs::Step;
 use super::{MachineFigures, Scenario};
 
 /// Onions that a core takes at once.
 const CHUNK: f64 = 64.0;
 
-/// Simulates the steps. The noise for rounds to come is built in idle moments, in pieces of about a
-/// millisecond that give way to the round: it costs no time as long as there are enough of those.
-pub(super) fn run(scenario: &Scenario, figures: &MachineFigures, steps: &[Step]) -> Phases {
+/// Simulates the steps, and returns the time of each. The noise for rounds to come is built in idle moments, in
+/// pieces of about a millisecond that give way to the round: it costs no time as long as there are enough of those.
+pub(super) fn run(scenario: &Scenario, figures: &MachineFigures, steps: &[Step]) -> Vec<StepTime> {
     let mut draws = Draws::new(scenario.seed);
     let shards = scenario.shards as usize;
     let mut round = Round {
@@ -23,11 +23,7 @@ pub(super) fn run(scenario: &Scenario, figures: &MachineFigures, steps: &[Step])
         busy: vec![0.0; shards],
         draws,
     };
-    let mut phases = Phases::default();
-    for step in steps {
-        phases.add(step.part, &round.step(step));
-    }
-    phases
+    steps.iter().map(|step| round.step(step)).collect()
 }
 
 struct Round<'a> {

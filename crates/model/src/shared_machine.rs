@@ -5,24 +5,29 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::iter;
 
 use super::draws::Draws;
-use super::prediction::{Phases, StepTime, noise_cpu};
+use super::prediction::StepTime;
 use super::step_costs::Step;
 use super::{MachineFigures, Scenario};
 
 /// Senders are simulated one by one up to so many; more are taken together in groups.
 const MOST_GROUPS: usize = 64;
 
-/// Simulates the steps, every batch as a piece of work. The noise for the next round is built
-/// meanwhile: in what the round leaves idle it costs nothing, and for the rest the round waits.
-pub(super) fn run(scenario: &Scenario, figures: &MachineFigures, steps: &[Step]) -> Phases {
+/// Simulates the steps, every batch as a piece of work, and returns the time of each. `noise`, CPU seconds of all
+/// shards for the next round's, is worked off meanwhile: in what the steps leave idle it costs nothing, and for the
+/// rest they wait.
+pub(super) fn run(
+    scenario: &Scenario,
+    figures: &MachineFigures,
+    steps: &[Step],
+    noise: f64,
+) -> Vec<StepTime> {
     let cores = f64::from(scenario.placement.cores());
     let mut machine = Machine::new(scenario, figures, steps);
-    let phases = machine.run();
-    let seconds = phases.total() * 1e-3;
+    let times = machine.run();
+    let seconds: f64 = times.iter().map(StepTime::all).sum();
     let idle = (1.0 - machine.busy / (cores * seconds)).clamp(0.0, 1.0);
-    let noise = noise_cpu(scenario, figures) * f64::from(scenario.shards);
     let waits = noise * (1.0 - idle) / (cores * figures.core_scaling);
-    phases.stretched(1.0 + waits / seconds)
+    times.into_iter().map(|time| time.stretched(1.0 + waits / seconds)).collect()
 }
 
 /// A piece of work that a core does at a stretch.
@@ -140,7 +145,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn run(&mut self) -> Phases {
+    fn run(&mut self) -> Vec<StepTime> {
         for shard in 0..self.scenario.shards as usize {
             self.start(shard, 0);
         }
@@ -162,7 +167,7 @@ impl<'a> Machine<'a> {
             }
             self.work();
         }
-        self.phases()
+        self.times()
     }
 
     /// Gives free cores what waits.
@@ -241,19 +246,17 @@ impl<'a> Machine<'a> {
     }
 
     /// Divides each step's time by what was worked on in it.
-    fn phases(&self) -> Phases {
-        let mut phases = Phases::default();
+    fn times(&self) -> Vec<StepTime> {
         let mut before = 0.0;
-        for (number, step) in self.steps.iter().enumerate() {
+        let time_of = |(number, step): (usize, &Step)| {
             let took = self.closed[number] - before;
             before = self.closed[number];
             let cpu = step.cpu();
             let of = |part: f64| if cpu > 0.0 { took * part / cpu } else { 0.0 };
             let close = of(step.closing + step.closing_alone);
             let take = of(step.taking);
-            let time = StepTime { delay: 0.0, transfer: took - take - close, take, close };
-            phases.add(step.part, &time);
-        }
-        phases
+            StepTime { delay: 0.0, transfer: took - take - close, take, close }
+        };
+        self.steps.iter().enumerate().map(time_of).collect()
     }
 }

@@ -33,6 +33,10 @@ pub struct SpeedReport {
     pub kem_build_us_per_hop: Option<f64>,
     /// For a reply and hop.
     pub reply_us: f64,
+    /// For a cell of 256 bytes and hop: moved to its place, and the cipher taken off. `None` in files of before it was
+    /// measured.
+    #[serde(default)]
+    pub cell_us: Option<f64>,
     /// For an onion: finding copies, gathering in random order.
     pub close_us: f64,
     /// Insertion of an onion into a filter.
@@ -102,6 +106,7 @@ impl SpeedReport {
                 .kem_build_us_per_hop
                 .unwrap_or(reference.kem_build_us_per_hop * times),
             reply_us: self.reply_us,
+            cell_us: self.cell_us.unwrap_or(reference.cell_us * times),
             close_us: self.close_us,
             filter_insert_ns: self.filter_insert_ns,
             filter_test_ns: self.filter_test_ns,

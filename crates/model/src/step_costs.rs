@@ -46,7 +46,7 @@ impl Step {
         self.moving + self.taking + self.alone + self.closing + self.closing_alone
     }
 
-    fn of(part: Part) -> Self {
+    pub(super) fn of(part: Part) -> Self {
         Self {
             part,
             crosses: false,
@@ -113,7 +113,7 @@ impl Costs<'_> {
         let users = self.volumes.users_per_shard;
         let step = Step {
             delays: 3.0,
-            bytes: users * self.volumes.client_up(),
+            bytes: users * self.volumes.client().up,
             taking: self.clients(),
             ..Step::of(Part::Submit)
         };
@@ -125,7 +125,7 @@ impl Costs<'_> {
         let users = self.volumes.users_per_shard;
         Step {
             delays: 1.0,
-            bytes: users * self.volumes.client_down(),
+            bytes: users * self.volumes.client().down,
             taking: self.clients(),
             ..Step::of(Part::Replies)
         }

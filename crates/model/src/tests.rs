@@ -5,6 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod beats;
+
 /// Below what any assertion looks at. Some figures must not be zero.
 const NOTHING: f64 = 1e-9;
 
@@ -16,6 +18,7 @@ fn free() -> MachineFigures {
         kem_peel_us: 0.0,
         kem_build_us_per_hop: 0.0,
         reply_us: NOTHING,
+        cell_us: 0.0,
         close_us: 0.0,
         filter_insert_ns: 0.0,
         filter_test_ns: 0.0,

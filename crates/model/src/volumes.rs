@@ -3,20 +3,12 @@
 use antiphon_verify::{FilterPrecision, filter_bytes};
 use antiphon_wire::{Geometry, Layer};
 
-use super::{Placement, Scenario, ScenarioError};
+use super::{ClientLink, Placement, Scenario, ScenarioError};
 
 /// Bytes of a batch on the wire for each byte of onions: headers of packets of 1,200 to 1,450 bytes.
 pub(super) const WIRE_PER_BYTE: f64 = 1.05;
 /// Bytes of a signed message between shards on the wire: header or statement, signature, packet.
 pub(super) const MESSAGE_BYTES: f64 = 280.0;
-/// Bytes that a client's QUIC packet carries.
-const PACKET_PAYLOAD: f64 = 1180.0;
-/// Bytes of the headers and tag of such a packet: IP, UDP, QUIC, stream frame.
-const PACKET_HEADERS: f64 = 64.0;
-/// Bytes of a packet that only acknowledges.
-const ACKNOWLEDGEMENT: f64 = 72.0;
-/// Bytes of a message beside the onions or replies in it: frame, tag, epoch, round, length.
-const CLIENT_HEADER: f64 = 25.0;
 /// Bytes of a slot of the way back: reply key, slot number, place in the sender's batch.
 const REPLY_SLOT_BYTES: f64 = 40.0;
 
@@ -90,28 +82,29 @@ impl Volumes {
         2.0 * self.pairs * self.geometry.entry_bytes() as f64
     }
 
-    fn client_replies(&self) -> f64 {
-        2.0 * self.pairs * self.geometry.body_bytes() as f64
+    /// What a client's link carries in a round.
+    pub(super) fn client(&self) -> ClientLink {
+        ClientLink::of_round(self.geometry, 2.0 * self.pairs)
     }
 
-    /// Bytes on the wire from a client in a round, acknowledgements included.
-    pub(super) fn client_up(&self) -> f64 {
-        on_wire(self.client_onions()) + ACKNOWLEDGEMENT * 2.0
+    /// What a client's link carries in a beat with cells of so many bytes.
+    pub(super) fn client_in_beat(&self, cell_bytes: u16) -> ClientLink {
+        ClientLink::of_beat(cell_bytes, 2.0 * self.pairs)
     }
 
-    /// Bytes on the wire to a client in a round: that it is open, the replies, acknowledgements.
-    pub(super) fn client_down(&self) -> f64 {
-        on_wire(0.0) + on_wire(self.client_replies()) + ACKNOWLEDGEMENT
+    /// Bytes of cells that a shard sends to others from any stop of a beat.
+    pub(super) fn cell_bytes(&self, cell_bytes: u16) -> f64 {
+        self.onions_per_shard * self.others_share() * f64::from(cell_bytes)
     }
 
     /// Bytes on the wire that a shard sends in a round, to shards and clients.
     pub(super) fn shard_sends(&self) -> f64 {
-        self.between_shards() + self.users_per_shard * self.client_down()
+        self.between_shards() + self.users_per_shard * self.client().down
     }
 
     /// Bytes on the wire that a shard receives in a round.
     pub(super) fn shard_receives(&self) -> f64 {
-        self.between_shards() + self.users_per_shard * self.client_up()
+        self.between_shards() + self.users_per_shard * self.client().up
     }
 
     fn between_shards(&self) -> f64 {
@@ -153,9 +146,4 @@ impl Volumes {
     pub(super) fn noise_per_shard(&self) -> f64 {
         self.noise_per_shard
     }
-}
-
-fn on_wire(payload: f64) -> f64 {
-    let message = payload + CLIENT_HEADER;
-    message + (message / PACKET_PAYLOAD).ceil() * PACKET_HEADERS
 }

@@ -41,6 +41,11 @@ fn one_core(report: &SpeedReport) -> String {
             "us more an onion and hop",
         ),
         ("suite 2, peel", report.kem_peel_us.unwrap_or(f64::NAN), "us more an onion"),
+        (
+            "cell",
+            report.cell_us.unwrap_or(f64::NAN),
+            "us a cell of 256 bytes and hop, moved to its place",
+        ),
         ("reply", report.reply_us, "us a reply and hop"),
         ("close a layer", report.close_us, "us an onion: finding copies, gathering at random"),
         ("filter, insert", report.filter_insert_ns, "ns an onion"),

@@ -30,6 +30,7 @@ fn the_json_has_the_names_that_others_read() {
         "kem_peel_us",
         "kem_build_us_per_hop",
         "reply_us",
+        "cell_us",
         "close_us",
         "filter_insert_ns",
         "filter_test_ns",
