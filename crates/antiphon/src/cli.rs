@@ -1,5 +1,6 @@
 //! The command line of the toolbox.
 
+pub(crate) mod beats;
 pub(crate) mod guarantee;
 pub(crate) mod json;
 pub(crate) mod network;

@@ -1,5 +1,8 @@
 //! `antiphon plan`: what a network costs and what it promises.
 
+mod beat_arguments;
+mod beats;
+mod beats_text;
 mod curve;
 mod error;
 mod figures;
@@ -25,12 +28,13 @@ use crate::cli::network_file;
 use crate::cli::values;
 use crate::exit::EXIT_CODES;
 
+use beats::{BeatFigures, Planned};
 use curve::Curve;
 pub(crate) use error::PlanError;
 pub(crate) use figures::Figures;
 use mailboxes::MailboxFigures;
 use outlook::Outlook;
-use scale::ScaleFigures;
+use scale::{Machines, ScaleFigures};
 use scale_arguments::{CurveOver, ScaleArguments};
 use solved::Solved;
 pub(crate) use text::short;
@@ -68,8 +72,10 @@ Examples:
       how long a round of two million users takes
   antiphon plan --users 10000 --shards 5 --this-machine
       the same for a test on this machine, as `antiphon load` makes it
+  antiphon plan --users 2000000 --shards 100 --beats --mailboxes --delay-ms 25
+      rounds five minutes apart and the beats that follow them: latency of both, bytes of a month, memory
   antiphon plan --shards 100 --curve users --plot users.svg
-      latency from 0.1 to 32 million users, beside Karaoke's"
+      latency from 0.1 to 100 million users, beside what others published"
 )]
 pub(crate) struct PlanArguments {
     #[command(flatten)]
@@ -111,6 +117,8 @@ struct Plan {
     mailboxes: Option<MailboxFigures>,
     #[serde(flatten)]
     scale: Option<ScaleFigures>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    beats: Option<BeatFigures>,
 }
 
 /// Makes the plan and prints it.
@@ -128,23 +136,45 @@ pub(crate) fn run(arguments: &PlanArguments) -> Result<(), PlanError> {
     let solved = Solved::of(&network, arguments.shards_per_operator)?;
     let figures = Figures::of_solved(&solved, &network, arguments.mix_target)?;
     let outlook = Outlook::of(&solved, figures.hops)?;
-    let scale = arguments
-        .scale
-        .is_wanted()
-        .then(|| ScaleFigures::of(&figures, network.policy.suite, &arguments.scale))
-        .transpose()?;
     let mailboxes = MailboxFigures::of(&solved, &network, figures.hops);
-    let mut text = text::render(&figures, &outlook);
-    if let Some(mailboxes) = &mailboxes {
-        text += "\n";
-        text += &mailboxes.render();
-    }
-    if let Some(scale) = &scale {
-        text += "\n";
-        text += &scale_text::render(scale);
-    }
-    arguments.json.deliver(&Plan { figures, outlook, mailboxes, scale }, &text)?;
+    let wanted = &arguments.scale;
+    let machines = wanted.is_wanted().then(|| Machines::of(wanted, &network)).transpose()?;
+    let scale = machines.as_ref();
+    let scale = scale.map(|machines| ScaleFigures::of(&figures, machines, wanted)).transpose()?;
+    let beats = match (&machines, wanted.users) {
+        (Some(machines), Some(users)) => {
+            let interval_ms = machines.assumptions.interval_s * 1e3;
+            let planned = Planned {
+                network: &network,
+                solved: &solved,
+                figures: &figures,
+                outlook: &outlook,
+                mailboxes: mailboxes.as_ref(),
+                machines,
+                users,
+            };
+            let beats = wanted.beats.of(&network, interval_ms)?;
+            beats.map(|beats| BeatFigures::of(&planned, &beats)).transpose()?
+        }
+        _ => None,
+    };
+    let plan = Plan { figures, outlook, mailboxes, scale, beats };
+    arguments.json.deliver(&plan, &plan.render())?;
     Ok(())
+}
+
+impl Plan {
+    fn render(&self) -> String {
+        let mut text = text::render(&self.figures, &self.outlook);
+        let mailboxes = self.mailboxes.as_ref().map(MailboxFigures::render);
+        let scale = self.scale.as_ref().map(scale_text::render);
+        let beats = self.beats.as_ref().map(beats_text::render);
+        for part in [mailboxes, scale, beats].into_iter().flatten() {
+            text += "\n";
+            text += &part;
+        }
+        text
+    }
 }
 
 /// The users that a machine serves as one of the shards of `network`, with rounds at the interval.
@@ -161,7 +191,7 @@ impl PlanArguments {
     fn check_curve(&self, over: CurveOver) -> Result<(), PlanError> {
         match over {
             CurveOver::Users if self.scale.users.is_some() => Err(PlanError::Arguments(
-                "--curve users goes from 0.1 to 32 million users by itself: leave --users out",
+                "--curve users goes from 0.1 to 100 million users by itself: leave --users out",
             )),
             CurveOver::Shards if self.network.is_some() => Err(PlanError::Arguments(
                 "--curve shards goes from 10 to 1000 equal operators by itself: leave --network out",
@@ -174,9 +204,11 @@ impl PlanArguments {
         match &self.network {
             Some(path) => Ok(network_file::read(path)?),
             None => {
-                let mut network = self.equals.file()?;
-                network.policy.suite = self.scale.suite.unwrap_or_default();
-                Ok(network)
+                let NetworkFile { operators, policy, .. } = self.equals.file()?;
+                let scale = &self.scale;
+                let mut policy = scale.beats.policy(scale.interval, policy);
+                policy.suite = scale.suite.unwrap_or(policy.suite);
+                Ok(NetworkFile::new(operators, policy)?)
             }
         }
     }

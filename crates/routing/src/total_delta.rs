@@ -41,13 +41,18 @@ impl Horizon {
     /// its time, and all early ones.
     pub fn of(policy: &Policy, pairs: u8) -> Self {
         let interval = Duration::from_millis(policy.least_round_interval_ms.into());
-        let early = u64::from(policy.early_rounds_a_day) * u64::from(policy.total_over_days);
+        let early = Self::early_rounds(policy);
         Self {
             disturbed: policy.disturbed_rounds,
             attempts: policy.attempts,
             rounds: Self::rounds_of(DAY * policy.total_over_days, interval).saturating_add(early),
             pairs,
         }
+    }
+
+    /// Rounds among them that may come sooner than the interval.
+    pub fn early_rounds(policy: &Policy) -> u64 {
+        u64::from(policy.early_rounds_a_day) * u64::from(policy.total_over_days)
     }
 
     /// The rounds of `time`, one every `interval`. An interval of zero has no end of them.

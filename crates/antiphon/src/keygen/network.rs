@@ -8,13 +8,11 @@ use antiphon_wire::{NetworkFile, Operator, Policy, Services, Suite};
 use clap::Args;
 
 use super::KeygenError;
+use crate::cli::beats;
 use crate::cli::guarantee::GuaranteeArguments;
 use crate::cli::values::OperatorArgument;
 use crate::output;
 use crate::plan::Figures;
-
-/// The least time between two rounds that are followed by beats, in milliseconds.
-const WITH_BEATS_MS: u32 = 300_000;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -113,16 +111,9 @@ pub(super) fn make(arguments: &NetworkArguments) -> Result<(), KeygenError> {
 impl NetworkArguments {
     fn policy(&self) -> Policy {
         let default = Policy::default();
-        // Where one round serves many messages, its onions may be long.
-        let (interval_ms, suite) =
-            if self.beats { (WITH_BEATS_MS, Suite::Hybrid) } else { (1000, default.suite) };
-        let services = self.services();
-        // As far apart as before are the rounds that beats follow.
-        let interval_ms = if self.beats {
-            interval_ms / u32::from(services.mailbox_rounds + 1)
-        } else {
-            interval_ms
-        };
+        let services = beats::services(self.mailboxes, self.beats);
+        let interval_ms = beats::least_interval_ms(self.beats, &services);
+        let suite = beats::usual_suite(self.beats);
         let by_rule = mixing_hops(self.guarantee.malicious, FEW_HONEST_TARGET).ok();
         self.guarantee.policy(Policy {
             least_mixing_hops: self.mixing_hops.or(by_rule).unwrap_or(default.least_mixing_hops),
@@ -137,19 +128,6 @@ impl NetworkArguments {
             services,
             ..default
         })
-    }
-
-    fn services(&self) -> Services {
-        match (self.mailboxes, self.beats) {
-            (false, _) => Services::NONE,
-            (true, false) => Services::USUAL,
-            (true, true) => Services {
-                dead_drop_rounds: 1,
-                mailbox_rounds: 2,
-                invitations_every: 12,
-                ..Services::USUAL
-            },
-        }
     }
 }
 

@@ -22,6 +22,16 @@ pub(crate) enum PlanError {
     /// Options that say nothing together.
     #[error("{0}")]
     Arguments(&'static str),
+    /// Beats that end before a lost round's successor has come.
+    #[error(
+        "a round takes from {least:.0} to {most} beats, so that they cover two intervals of rounds: see --beat-ms too"
+    )]
+    Beats {
+        /// The fewest.
+        least: f64,
+        /// The most.
+        most: u16,
+    },
     /// The network file cannot be used.
     #[error(transparent)]
     File(#[from] ReadNetworkError),
@@ -101,6 +111,7 @@ impl Exits for PlanError {
             | Self::SpeedFile { .. }
             | Self::LoneOperator
             | Self::Arguments(_)
+            | Self::Beats { .. }
             | Self::CannotForm(_)
             | Self::Shares(ShareError::Empty(_) | ShareError::TooMany(_)) => Exit::Usage,
             Self::Rules(_)

@@ -159,7 +159,7 @@ impl Figures {
         network: &NetworkFile,
         mix_target: Option<f64>,
     ) -> Result<Self, PlanError> {
-        let Solved { rules, shares, noise, honest, horizon } = solved;
+        let Solved { rules, shares, noise, honest, horizon, .. } = solved;
         let achieved = check(noise, shares, rules.malicious_weight, &rules.budget)?;
         let f = rules.effective_malicious;
         let (population, deviation) = (honest.population(f), honest.most_deviation);

@@ -62,6 +62,15 @@ impl MailboxFigures {
         })
     }
 
+    /// Bytes of the box of a mailbox round that has noise alone, on average over both kinds.
+    pub(super) fn mean_box_bytes(&self) -> f64 {
+        let invitations = 1.0 / f64::from(self.services.invitations_every);
+        let (call, invitation) = (self.call_box_bytes as f64, self.invitation_box_bytes as f64);
+        let boxes = |count: u16| f64::from(count);
+        (1.0 - invitations) * call * boxes(self.services.call_boxes)
+            + invitations * invitation * boxes(self.services.invitation_boxes)
+    }
+
     pub(super) fn render(&self) -> String {
         let mut table = Table::default();
         let k = self.mailbox_items_budget;

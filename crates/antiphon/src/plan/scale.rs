@@ -7,7 +7,7 @@ use antiphon_model::{
     largest_users, predict, users_of_machine,
 };
 use antiphon_process::config_file::read_bounded;
-use antiphon_wire::Suite;
+use antiphon_wire::{NetworkFile, Suite};
 use serde::Serialize;
 
 use super::scale_arguments::ScaleArguments;
@@ -44,9 +44,10 @@ pub(crate) struct Egress {
     pub(crate) egress_bytes_per_user_and_month: f64,
 }
 
-const MONTH_S: f64 = 30.0 * 86_400.0;
+pub(super) const MONTH_S: f64 = 30.0 * 86_400.0;
 
 impl Egress {
+    /// In a network with rounds of dead drops alone.
     fn of(round: &Prediction, shards: usize, users: u64, interval_s: f64) -> Self {
         let a_round = round.bytes_sent_per_shard * shards as f64 / users as f64;
         let rounds = MONTH_S / interval_s;
@@ -83,11 +84,14 @@ pub(super) struct Machines {
     pub(super) figures: MachineFigures,
     pub(super) assumptions: Assumptions,
     suite: Suite,
+    /// Canaries are made with the noise, as they are where beats follow rounds.
+    has_canaries: bool,
 }
 
 impl Machines {
-    /// Those that the arguments describe, for onions of `suite`; this one is measured if it is asked for.
-    pub(super) fn of(arguments: &ScaleArguments, suite: Suite) -> Result<Self, PlanError> {
+    /// Those that the arguments describe, for the rounds of `network`; this one is measured if it is asked for.
+    pub(super) fn of(arguments: &ScaleArguments, network: &NetworkFile) -> Result<Self, PlanError> {
+        let suite = network.policy.suite;
         let (figures, machine, cores) = if arguments.this_machine {
             let report = measurement::measure(true).map_err(Box::new)?;
             (report.figures(), format!("this machine: {}", report.processor), report.cores as u32)
@@ -110,20 +114,24 @@ impl Machines {
             cores,
             link_gbps: apart.then_some(arguments.link_gbps),
             delay_ms: apart.then_some(arguments.delay_ms),
-            interval_s: arguments.interval,
+            interval_s: arguments.interval_s(network),
             body_bytes: Scenario::BODY,
             suite: suite.number(),
             peel_us: figures.peel_us + peel,
             build_us_per_hop: figures.build_us_per_hop + build,
         };
-        Ok(Self { figures, assumptions, suite })
+        let has_canaries = arguments.beats.are_wanted();
+        Ok(Self { figures, assumptions, suite, has_canaries })
     }
 
     /// The network of `plan` on these machines.
     pub(super) fn scenario(&self, plan: &Figures, users: u64) -> Scenario {
         let Assumptions { cores, interval_s, .. } = self.assumptions;
         let interval_ms = interval_s * 1e3;
-        let network = Scenario { interval_ms, suite: self.suite, ..of_plan(plan, users) };
+        let canaries = if self.has_canaries { 2 * u32::from(plan.canaries) } else { 0 };
+        let usual = of_plan(plan, users);
+        let noise_per_shard = usual.noise_per_shard + canaries;
+        let network = Scenario { interval_ms, suite: self.suite, noise_per_shard, ..usual };
         match (self.assumptions.link_gbps, self.assumptions.delay_ms) {
             (Some(link_gbps), Some(delay_ms)) => {
                 Scenario { placement: Placement::Apart { cores }, link_gbps, delay_ms, ..network }
@@ -140,18 +148,19 @@ fn of_plan(plan: &Figures, users: u64) -> Scenario {
 }
 
 impl ScaleFigures {
-    /// Makes the predictions that the arguments ask for, of the network of `plan` with onions of `suite`.
+    /// Makes the predictions that the arguments ask for, of the network of `plan` on `machines`.
     pub(super) fn of(
         plan: &Figures,
-        suite: Suite,
+        machines: &Machines,
         arguments: &ScaleArguments,
     ) -> Result<Self, PlanError> {
-        let machines = Machines::of(arguments, suite)?;
         let round = arguments
             .users
             .map(|users| predict(&machines.scenario(plan, users), &machines.figures))
             .transpose()?;
-        let egress = round.as_ref().zip(arguments.users).map(|(round, users)| {
+        // With beats or mailbox rounds there is more than this, which is said with them.
+        let alone = round.as_ref().filter(|_| !arguments.beats.are_wanted());
+        let egress = alone.zip(arguments.users).map(|(round, users)| {
             Egress::of(round, plan.shards, users, machines.assumptions.interval_s)
         });
         let largest = arguments
@@ -164,7 +173,7 @@ impl ScaleFigures {
             egress,
             target_latency_s: arguments.target_latency_s,
             largest_users_for_target: largest,
-            assumptions: machines.assumptions,
+            assumptions: machines.assumptions.clone(),
         })
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Solved {
     pub(super) noise: NoiseAllocation,
     pub(super) honest: Honest,
     pub(super) horizon: Horizon,
+    /// Rounds of the horizon that may come early.
+    pub(super) early_rounds: u64,
 }
 
 impl Solved {
@@ -44,8 +46,10 @@ impl Solved {
             }
         };
         let honest = Honest::of(&shares, &noise.per_operator, rules.malicious_weight);
-        let horizon = Horizon::of(&network.policy, network.policy.most_pairs);
-        Ok(Self { rules, shares, noise, honest, horizon })
+        let policy = &network.policy;
+        let horizon = Horizon::of(policy, policy.most_pairs);
+        let early_rounds = Horizon::early_rounds(policy);
+        Ok(Self { rules, shares, noise, honest, horizon, early_rounds })
     }
 
     /// The least mixing hops, from `fewest` on, with a total of at most `target`.

@@ -123,7 +123,7 @@ fn a_curve_stands_beside_what_was_published() {
     .unwrap();
     let points = json["points"].as_array().unwrap();
     let users = |i: usize| points[i]["users"].as_u64().unwrap();
-    assert_eq!((users(0), users(points.len() - 1)), (100_000, 32_000_000));
+    assert_eq!((users(0), users(points.len() - 1)), (100_000, 100_000_000));
     let latencies: Vec<_> =
         points.iter().map(|point| point["predicted_latency_ms"].as_f64().unwrap()).collect();
     assert!(latencies.is_sorted());
@@ -135,6 +135,23 @@ fn a_curve_stands_beside_what_was_published() {
         serde_json::from_str(&done(here, "plan --shards 20 --curve users --json -")).unwrap();
     assert_eq!(json["karaoke"].as_array().unwrap().len(), 0);
 
+    // Beats are a line of their own, and delays as well as users can vary.
+    let json: Value = serde_json::from_str(&done(
+        here,
+        "plan --shards 100 --curve delay --users 2000000 --beats --plot delay.svg --json -",
+    ))
+    .unwrap();
+    let latency = |at: usize, name: &str| json["points"][at][name].as_f64().unwrap();
+    for at in 0..7 {
+        assert!(latency(at, "beat_latency_ms") < latency(at, "predicted_latency_ms"));
+        assert!(latency(at, "beat_latency_ms") < latency(at + 1, "beat_latency_ms"));
+    }
+    assert!(fs::read_to_string(here.join("delay.svg")).unwrap().contains("a beat, predicted"));
+    let table = done(here, "plan --shards 100 --curve users --beats");
+    for system in ["Yodel: 0.99 s for 5000000 users", "Groove: 32.00 s", "TEEMS: 1.00 s", "Trellis"]
+    {
+        assert!(table.contains(system), "{table}");
+    }
     let table = done(here, "plan --curve shards");
     assert!(table.contains("   1000 ") && table.contains(" 6.8 "), "{table}");
 }
@@ -169,4 +186,77 @@ fn nonsense_is_told_what_would_be_right() {
     fs::write(directory.path().join("speed.json"), "{\"cores\": 2}").unwrap();
     refused(directory.path(), "plan --users 1 --speed speed.json", 2, "antiphon speed --json");
     refused(directory.path(), "plan --users 1 --speed .", 2, "cannot read the speed file .");
+}
+
+#[test]
+fn rounds_and_beats_stand_apart_and_their_parts_add_up() {
+    let network = "--users 2000000 --shards 100 --delay-ms 25";
+    let text = format!("{network} --beats --beat-layer-ms 100 --mailboxes");
+    let plan = plan(&text);
+    let beats = &plan["beats"];
+    let figure = |of: &Value, name: &str| of[name].as_f64().unwrap_or_else(|| panic!("{name}"));
+    // What rounds with beats have unless something else is said.
+    assert_eq!((&plan["assumptions"]["suite"], &beats["per_round"]), (&2.into(), &150.into()));
+    assert_eq!(
+        (&plan["assumptions"]["interval_s"], &beats["interval_ms"]),
+        (&100.0.into(), &4000.into())
+    );
+    assert_eq!(plan["total_interval_ms"], 100_000);
+    let latency = figure(beats, "beat_latency_ms");
+    let layers = figure(&plan, "layers");
+    let links = figure(beats, "beat_link_delays");
+    assert_eq!(links, 2.0 * layers + 2.0);
+    assert!(
+        latency > 25.0 * links && latency < figure(&plan, "predicted_latency_ms") / 5.0,
+        "{latency}"
+    );
+    let phases = beats["beat_phases"].as_object().unwrap();
+    let sum: f64 = phases.values().map(|ms| ms.as_f64().unwrap()).sum();
+    assert!((sum / latency - 1.0).abs() < 1e-9);
+    // The same functions as rounds and machines have.
+    let delta = &beats["delta"];
+    let parts = ["noise", "disturbed", "undisturbed", "peek", "early"];
+    let sum: f64 = parts.iter().map(|name| figure(delta, name)).sum();
+    assert!((sum / figure(&plan, "delta_total") - 1.0).abs() < 1e-9, "{delta}");
+    assert!(figure(delta, "early") > 0.0);
+    let month = &beats["month"];
+    for kind in ["client", "egress"] {
+        let parts = ["rounds", "beats", "mailbox"];
+        let sum: f64 =
+            parts.iter().map(|part| figure(month, &format!("{kind}_{part}_bytes"))).sum();
+        assert!((sum / figure(month, &format!("{kind}_bytes")) - 1.0).abs() < 1e-9, "{month}");
+    }
+    assert_eq!((figure(month, "rounds"), figure(month, "mailbox_rounds")), (8640.0, 17_280.0));
+    assert_eq!(figure(month, "beats"), 648_000.0);
+    let suites = beats["by_suite"].as_array().unwrap();
+    assert!(
+        figure(&suites[1], "round_cpu_s_per_shard")
+            > 5.0 * figure(&suites[0], "round_cpu_s_per_shard")
+    );
+    let at_25 =
+        beats["by_delay"].as_array().unwrap().iter().find(|at| at["delay_ms"] == 25.0).unwrap();
+    assert_eq!(at_25["beat_latency_ms"], beats["beat_latency_ms"]);
+    assert_eq!(at_25["round_latency_ms"], plan["predicted_latency_ms"]);
+    // A hop more is two links more.
+    assert!(figure(beats, "beat_ms_per_hop") >= 50.0);
+}
+
+#[test]
+fn canaries_count_where_beats_follow_and_a_classic_network_says_nothing_of_beats() {
+    let network = "--users 20000 --shards 5";
+    let classic = plan(network);
+    assert!(classic.get("beats").is_none());
+    let same = plan(&format!("{network} --beats --suite 1 --interval 5"));
+    let onions = |of: &Value| of["onions"].as_f64().unwrap();
+    assert_eq!(onions(&same) - onions(&classic), 2.0 * 5.0);
+    assert_eq!(same["beats"]["circuits"], same["onions"]);
+    assert_eq!(same["beats"]["cell_operations"].as_f64(), Some(onions(&same) * 30.0));
+    let here = Path::new(".");
+    refused(here, &format!("plan {network} --beats 100"), 2, "from 150 to 65535 beats");
+    refused(here, &format!("plan {network} --beat-ms 100"), 2, "--beats");
+    refused(here, &format!("plan {network} --beats 40 --interval 100 --mailboxes"), 2, "from 150");
+    refused(here, "plan --beats", 2, "--users <N>");
+    let text = done(here, &format!("plan {network} --beats --delay-ms 300"));
+    assert!(text.contains("cells are lost, so --beat-layer-ms has to be longer"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 120), "{text}");
 }
