@@ -1,5 +1,6 @@
 //! `antiphon attack`: adversaries against simulated networks, and what they learn.
 
+mod beats;
 mod progress;
 mod report;
 mod table;
@@ -55,13 +56,14 @@ Examples:
   antiphon attack --strategy repeated --rounds 100 --trials 10000 --json -
   antiphon attack --strategy drop-one-each --shards 100 --users 2000 --hops 14
   antiphon attack --all
+  antiphon attack --beats
   antiphon attack --all --large --seed 1,2,3 --json attacks.json
   antiphon attack --table attacks.json"
 )]
 pub(crate) struct AttackArguments {
     /// What the adversary does; see --list
     #[arg(
-        long, value_name = "NAME", required_unless_present_any = ["list", "all", "table"],
+        long, value_name = "NAME", required_unless_present_any = ["list", "all", "table", "beats"],
         value_parser = strategy_parser(), hide_possible_values = true
     )]
     strategy: Option<&'static str>,
@@ -96,6 +98,14 @@ pub(crate) struct AttackArguments {
     /// Run every strategy on the intact network and on those it has to notice
     #[arg(long, conflicts_with_all = ["strategy", "list"])]
     all: bool,
+    /// Run every strategy on the beats of rounds: --trials is how many rounds each is played on
+    #[arg(
+        long,
+        conflicts_with_all = [
+            "strategy", "all", "list", "table", "broken", "against", "rounds", "shards", "users", "hops", "large"
+        ]
+    )]
+    beats: bool,
     /// With --all: on networks of 100 shards and 2000 users as well
     #[arg(long, conflicts_with_all = ["strategy", "list", "table"])]
     large: bool,
@@ -176,7 +186,10 @@ pub(crate) fn run(arguments: &AttackArguments) -> Result<(), AttackCommandError>
     let json = &arguments.json;
     if arguments.list {
         let strategies: Vec<Listed> = attack::all().into_iter().map(Listed::of).collect();
-        return Ok(json.deliver(&strategies, &text::list())?);
+        return Ok(json.deliver(&strategies, &(text::list() + &beats::list()))?);
+    }
+    if arguments.beats {
+        return beats::run(trials, seed.first().copied().unwrap_or_default(), json);
     }
     if let Some(path) = &arguments.table {
         let read = read_bounded(path).and_then(|text| Ok(serde_json::from_str(&text)?));

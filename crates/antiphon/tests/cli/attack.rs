@@ -120,3 +120,21 @@ fn unknown_names_list_what_there_is() {
     let list = done(here, "attack --list");
     assert!(list.contains("drop-noise") && list.contains("early-open"), "{list}");
 }
+
+#[test]
+fn strategies_on_beats_see_nothing_on_the_intact_network_and_notice_what_is_broken() {
+    let text = done(Path::new("."), "attack --beats --trials 8 --json -");
+    let reports: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let of = |network: &str| reports.iter().filter(move |one| one["network"] == network).count();
+    assert!(of("intact") > 15 && of("asks-early-on-loss") > 2 && of("no-fill") > 2, "{text}");
+    for report in &reports {
+        let told = report["told_apart"].as_u64().unwrap();
+        assert_eq!(told > 0, report["network"] != "intact", "{report}");
+    }
+    // One round shows too little of what is broken, and the command says so.
+    let few = run(Path::new("."), "attack --beats --trials 1");
+    assert_eq!(few.code, 1, "{}", few.err);
+    assert!(few.err.contains("NOT NOTICED"), "{}", few.err);
+    refused(Path::new("."), "attack --beats --strategy passive", 2, "cannot be used with");
+    assert!(done(Path::new("."), "attack --list").contains("drop-one "));
+}

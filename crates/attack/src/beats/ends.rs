@@ -128,6 +128,9 @@ impl Beats {
         {
             self.view.events.push(Event::Links(beat + 1, client));
         }
+        if self.has(Flaw::AsksEarlyOnLoss) && !whole {
+            self.view.events.push(Event::AsksEarly(beat + 1, client));
+        }
         self.ends.fallen[client] |= self.has(Flaw::FallsBackOnLoss) && !whole;
     }
 

@@ -17,6 +17,8 @@ pub enum Flaw {
     RelinksOnLoss,
     /// A client goes back to an older round's circuits when a reply was not what it had to be.
     FallsBackOnLoss,
+    /// A client asks for an early round when a reply was not what it had to be.
+    AsksEarlyOnLoss,
     /// A client that sleeps links when a message came for it.
     WakesOnMessage,
     /// A batch that came too late for the round has circuits all the same.
@@ -37,7 +39,7 @@ pub enum Flaw {
 
 impl Flaw {
     /// Every flaw, in the order of declaration.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::StreamTwice,
         Self::Twice,
         Self::RepeatsPart,
@@ -45,6 +47,7 @@ impl Flaw {
         Self::SizesFollowPresence,
         Self::RelinksOnLoss,
         Self::FallsBackOnLoss,
+        Self::AsksEarlyOnLoss,
         Self::WakesOnMessage,
         Self::LateCircuits,
         Self::LiveAndLeft,
@@ -54,4 +57,26 @@ impl Flaw {
         Self::NothingForSingles,
         Self::PartnerTells,
     ];
+
+    /// The name of a network with this flaw.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::StreamTwice => "stream-twice",
+            Self::Twice => "twice",
+            Self::RepeatsPart => "repeats-part",
+            Self::NoFill => "no-fill",
+            Self::SizesFollowPresence => "sizes-follow-presence",
+            Self::RelinksOnLoss => "relinks-on-loss",
+            Self::FallsBackOnLoss => "falls-back-on-loss",
+            Self::AsksEarlyOnLoss => "asks-early-on-loss",
+            Self::WakesOnMessage => "wakes-on-message",
+            Self::LateCircuits => "late-circuits",
+            Self::LiveAndLeft => "live-and-left",
+            Self::SameContentTwice => "same-content-twice",
+            Self::EchoesRefused => "echoes-refused",
+            Self::OpensNoise => "opens-noise",
+            Self::NothingForSingles => "nothing-for-singles",
+            Self::PartnerTells => "partner-tells",
+        }
+    }
 }
