@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_mix::{ClientId, Input, Output, Shard, SignerState, WorkDone};
+use antiphon_mix::{ClientId, Input, Shard, SignerState, WorkDone};
 use antiphon_process::clock::SystemClock;
 use antiphon_process::grace::HAND_OVER;
 use antiphon_process::kept_file::KeptFile;
@@ -34,6 +34,7 @@ use crate::phase::Phase;
 use crate::send_times::SendTimes;
 use crate::server::endpoints::Served;
 use crate::status::Drain;
+use crate::through::Through;
 use crate::traces::Traces;
 use crate::workers::Workers;
 use crate::{ShardNotice, StateFileError};
@@ -88,7 +89,7 @@ pub(crate) struct Hands {
     pub(crate) notices: broadcast::Sender<ShardNotice>,
 }
 
-/// The machine and everything it acts on. Its outputs pass through a `T` before they are carried out.
+/// The machine and everything it acts on. Its inputs and outputs pass through a `T`.
 pub(crate) struct EventLoop<T> {
     machine: Shard,
     through: T,
@@ -117,7 +118,7 @@ pub(crate) struct EventLoop<T> {
     told: Told,
 }
 
-impl<T: FnMut(Output) -> Output> EventLoop<T> {
+impl<T: Through> EventLoop<T> {
     pub(crate) fn new(
         machine: Shard,
         through: T,
@@ -254,8 +255,9 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
         // Whoever is found gone meanwhile is an input of its own, until nobody is.
         loop {
             while let Some(output) = self.machine.poll() {
-                let output = (self.through)(output);
-                self.carry_out(output).await?;
+                if let Some(output) = self.through.output(output) {
+                    self.carry_out(output).await?;
+                }
             }
             let Some(client) = self.gone.pop() else { return Ok(()) };
             self.tell_machine(Input::ClientLeft(client));
@@ -263,7 +265,9 @@ impl<T: FnMut(Output) -> Output> EventLoop<T> {
     }
 
     fn tell_machine(&mut self, input: Input) {
-        self.machine.handle_at(SystemClock::now(), self.started.elapsed(), input);
+        if let Some(input) = self.through.input(input) {
+            self.machine.handle_at(SystemClock::now(), self.started.elapsed(), input);
+        }
     }
 
     /// Time until the machine wants to be told the time. Never zero: a deadline that has passed while the

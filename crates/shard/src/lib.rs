@@ -20,6 +20,7 @@ mod state_file;
 mod status;
 #[cfg(test)]
 mod test_header;
+mod through;
 mod traces;
 mod workers;
 
@@ -31,4 +32,5 @@ pub use notice::ShardNotice;
 pub use server::{ShardServer, StartError};
 pub use state_file::StateFileError;
 pub use status::{Drain, ListStatus, Status};
+pub use through::Through;
 pub use workers::Workers;

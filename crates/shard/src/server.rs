@@ -2,7 +2,6 @@
 
 pub(crate) mod endpoints;
 
-use std::convert::identity;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -10,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use antiphon_mix::{EntropySource, ListError, Output, Shard, ShardConfig, SignerState};
+use antiphon_mix::{EntropySource, ListError, Shard, ShardConfig, SignerState};
 use antiphon_process::entropy::entropy;
 use antiphon_process::kept_file::KeptFile;
 use antiphon_process::metrics::network::guarantee;
@@ -29,6 +28,7 @@ use crate::coordinator;
 use crate::event_loop::{AbortOnDrop, EventLoop, Hands, Sources};
 use crate::peers::PeerLinks;
 use crate::phase::Phase;
+use crate::through::{Nothing, Through};
 use crate::workers::Workers;
 use crate::{
     CoordinatorAddress, RunError, ShardNotice, ShardServerConfig, StateFileError, state_file,
@@ -142,10 +142,10 @@ impl ShardServer {
     /// # Errors
     /// If what it is given does not fit together, or the system refuses something.
     pub fn start(config: ShardServerConfig) -> Result<Self, StartError> {
-        Self::start_through(config, identity)
+        Self::start_through(config, Nothing)
     }
 
-    /// Starts a shard whose machine's outputs pass through a function on their way to be carried out.
+    /// Starts a shard whose machine's inputs and outputs pass through something.
     /// Networks for tests watch or change there what a shard does; any other shard has no need of it.
     /// Must be called within a tokio runtime.
     ///
@@ -155,7 +155,7 @@ impl ShardServer {
     /// As [`start`](Self::start).
     pub fn start_through(
         config: ShardServerConfig,
-        through: impl FnMut(Output) -> Output + Send + 'static,
+        through: impl Through,
     ) -> Result<Self, StartError> {
         config.check_fit()?;
         if let Err(error) = config.check_listed() {

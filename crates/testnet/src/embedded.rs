@@ -28,7 +28,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-use crate::tamper::tampering;
+use crate::tamper::Tampering;
 use crate::{ShardLinks, Tamper};
 
 /// Beginning of the names of all threads of an embedded network. The threads of a shard that peel are called
@@ -328,14 +328,18 @@ fn start_shards(
     (0..options.shards).zip(operators).map(start).collect()
 }
 
-/// Starts a shard, with what makes it misbehave between its machine and its links.
-fn start_shard(
+/// Starts a shard, with what makes it misbehave between its machine and its links. Must be called within a tokio
+/// runtime.
+///
+/// # Errors
+/// As [`ShardServer::start`].
+pub fn start_shard(
     config: ShardServerConfig,
     tamper: Option<Box<dyn Tamper>>,
 ) -> Result<ShardServer, StartError> {
     let Some(tamper) = tamper else { return ShardServer::start(config) };
-    let through = tampering(config.identity.clone(), tamper);
-    ShardServer::start_through(config, through)
+    let identity = config.identity.clone();
+    ShardServer::start_through(config, Tampering { identity, tamper })
 }
 
 fn shard_config(

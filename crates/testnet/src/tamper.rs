@@ -1,7 +1,10 @@
 //! Shards that misbehave on purpose, for demonstrations and tests of what is done about them.
 
-use antiphon_mix::Output;
-use antiphon_wire::{BatchHeader, CellBatch, Digest, Direction, Layer, Round, SignedHeader};
+use antiphon_mix::{Input, Output};
+use antiphon_shard::Through;
+use antiphon_wire::{
+    BatchHeader, CellBatch, Digest, Direction, FromClient, Layer, Round, SignedHeader, ToClient,
+};
 use ed25519_dalek::SigningKey;
 use rand::{Rng, RngExt as _};
 
@@ -24,6 +27,16 @@ pub trait Tamper: Send {
 
     /// Changes the cells of a beat before they are sent. They stay as many as they are.
     fn cells(&mut self, _batch: &CellBatch, _cells: &mut [u8]) {}
+
+    /// Decides whether a client's message is taken.
+    fn takes(&mut self, _message: &FromClient) -> bool {
+        true
+    }
+
+    /// Decides whether a client gets a message.
+    fn gives(&mut self, _message: &ToClient) -> bool {
+        true
+    }
 }
 
 impl OutgoingBatch {
@@ -37,25 +50,37 @@ impl OutgoingBatch {
     }
 }
 
-/// Lets a shard of this identity send what `tamper` makes of its batches.
-pub(crate) fn tampering(
-    identity: SigningKey,
-    mut tamper: Box<dyn Tamper>,
-) -> impl FnMut(Output) -> Output + Send {
-    move |output| match output {
-        Output::Batch { to, header, bytes, item_bytes } => {
-            let header = *header.claimed();
-            let mut batch = OutgoingBatch { header, bytes: bytes.to_vec(), item_bytes };
-            tamper.outgoing(&mut batch);
-            let header = batch.sign(&identity);
-            Output::Batch { to, header, bytes: batch.bytes.into(), item_bytes }
+/// Lets a shard of this identity do what `tamper` makes of it.
+pub(crate) struct Tampering {
+    pub(crate) identity: SigningKey,
+    pub(crate) tamper: Box<dyn Tamper>,
+}
+
+impl Through for Tampering {
+    fn input(&mut self, input: Input) -> Option<Input> {
+        match &input {
+            Input::Client { message, .. } if !self.tamper.takes(message) => None,
+            _ => Some(input),
         }
-        Output::Cells { to, batch, bytes, item_bytes } => {
-            let mut cells = bytes.to_vec();
-            tamper.cells(&batch, &mut cells);
-            Output::Cells { to, batch, bytes: cells.into(), item_bytes }
-        }
-        other => other,
+    }
+
+    fn output(&mut self, output: Output) -> Option<Output> {
+        Some(match output {
+            Output::Batch { to, header, bytes, item_bytes } => {
+                let header = *header.claimed();
+                let mut batch = OutgoingBatch { header, bytes: bytes.to_vec(), item_bytes };
+                self.tamper.outgoing(&mut batch);
+                let header = batch.sign(&self.identity);
+                Output::Batch { to, header, bytes: batch.bytes.into(), item_bytes }
+            }
+            Output::Cells { to, batch, bytes, item_bytes } => {
+                let mut cells = bytes.to_vec();
+                self.tamper.cells(&batch, &mut cells);
+                Output::Cells { to, batch, bytes: cells.into(), item_bytes }
+            }
+            Output::Client { message, .. } if !self.tamper.gives(&message) => return None,
+            other => other,
+        })
     }
 }
 

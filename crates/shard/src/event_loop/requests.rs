@@ -1,13 +1,14 @@
 //! Requests of those who look after the shard: how it stands, to leave at the next hand-over, and to stay.
 
-use antiphon_mix::{Departure, Input, Membership, Output};
+use antiphon_mix::{Departure, Input, Membership};
 use antiphon_process::clock::SystemClock;
 use antiphon_process::requests::{Request, Wanted};
 
 use super::{EventLoop, RunError};
 use crate::status::{Drain, ListStatus, Status};
+use crate::through::Through;
 
-impl<T: FnMut(Output) -> Output> EventLoop<T> {
+impl<T: Through> EventLoop<T> {
     /// Does what is asked for, and answers how the shard stands then, or why not.
     pub(super) async fn answer(&mut self, request: Request) -> Result<(), RunError> {
         let done = match request.wanted {
