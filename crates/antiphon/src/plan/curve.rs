@@ -111,7 +111,7 @@ struct Published {
 }
 
 impl Curve {
-    /// The rounds that the arguments ask for.
+    /// The rounds that the arguments ask for. Long, as each curve varies something else of one network.
     pub(super) fn of(over: CurveOver, arguments: &PlanArguments) -> Result<Self, PlanError> {
         let network = arguments.network_file()?;
         let machines = Machines::of(&arguments.scale, &network)?;
