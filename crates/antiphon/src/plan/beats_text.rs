@@ -30,7 +30,7 @@ fn latency(figures: &BeatFigures, table: &mut Table) {
         table.row(&format!("  {name}"), &ms(part), about);
     }
     let late = if beat.beat_slowest_stop_ms > f64::from(figures.layer_ms) {
-        "more: cells are lost, so --beat-layer-ms has to be longer"
+        "more: cells are lost, see --beat-layer-ms"
     } else {
         "in time"
     };
