@@ -130,20 +130,20 @@ pub struct ConfigSource {
 
 impl ConfigSource {
     /// Reads the configuration file `file` as a `Raw`. Its texts may ask for variables of the environment,
-    /// as `${NAME}`.
+    /// as `${NAME}`, and so may numbers, as `"${NAME}"`.
     ///
     /// # Errors
     /// If the file cannot be read, asks for a variable that is not set, or is not the TOML of a `Raw`.
     pub fn read<Raw: DeserializeOwned>(file: &Path) -> Result<(Raw, Self), ConfigError> {
         let from_environment = |name: &str| std::env::var(name).ok();
-        let text = variables::fill_in(&read_text(file, None)?, from_environment).map_err(
+        let filled = variables::fill_in(&read_text(file, None)?, from_environment).map_err(
             |variables::Missing { key, problem }| ConfigError::Variable {
                 file: file.to_owned(),
                 key,
                 problem,
             },
         )?;
-        let raw = toml::from_str(&text).map_err(|error| ConfigError::Syntax {
+        let raw = filled.read().map_err(|error| ConfigError::Syntax {
             file: file.to_owned(),
             problem: error.to_string().trim_end().to_owned(),
         })?;
