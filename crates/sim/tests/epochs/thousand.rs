@@ -257,6 +257,8 @@ fn a_thousand_shards_sign_an_epoch_in_time() {
     assert_eq!((document.shards.len(), document.rounds()), (SHARDS, u64::from(ROUNDS)));
     assert_eq!(signed.signatures.len(), SHARDS);
     let seconds = world.now.ms_since(START) / 1000;
+    let held = world.held[1].values().next().unwrap().to_bytes().len();
+    sizes_are_as_calculated(&signed, held);
 
     // Each real shard asked nearly all others once, and the liars no more than that.
     for real in REAL {
@@ -282,6 +284,20 @@ fn a_thousand_shards_sign_an_epoch_in_time() {
          multiplications of a point",
         each >> 10
     );
+}
+
+/// A seal key is 32 bytes, and of a shard a document has an identity, an onion key and a signature besides its addresses and
+/// noise; of an operator, a list of its shards with a signature.
+fn sizes_are_as_calculated(signed: &SignedDocument, contribution: usize) {
+    let keys = 32 * ROUNDS as usize;
+    assert!((keys..keys + 512).contains(&contribution), "{contribution} bytes of a contribution");
+    let (shard, operator) = (32 + 32 + 64, 32 * SHARDS / OPERATORS + 64);
+    let least = keys + SHARDS * shard + OPERATORS * operator;
+    let bytes = signed.to_bytes().len();
+    let more = SHARDS * 48 + OPERATORS * 64 + 512;
+    assert!((least..least + more).contains(&bytes), "{bytes} bytes of a document, not {least}");
+    // A thirty-second of what a link to a client takes in one frame.
+    assert!(bytes < 1 << 18, "{bytes}");
 }
 
 /// Processor time of reading and checking a key, in multiplications of a point by a scalar.
