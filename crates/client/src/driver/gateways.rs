@@ -153,6 +153,10 @@ impl Driver {
     /// Goes on after a document of the coordinator.
     async fn asked(&mut self, refusal: Option<DocumentRefusal>) {
         match refusal {
+            // The coordinator sends the newest document last, which may be the one that has the gateway asked for.
+            None if self.lacks_pinned() => {
+                self.last_failure = "the epoch does not have the gateway asked for".to_owned();
+            }
             // On to a gateway.
             None => self.dial().await,
             // With several coordinators, another may have a better one.
@@ -210,6 +214,17 @@ impl Driver {
             self.lost(fault.to_string(), true).await;
             self.ask |= fault == GatewayFault::Quiet;
         }
+    }
+
+    /// `true` if the only gateway that may be used is in no epoch at the moment.
+    fn lacks_pinned(&self) -> bool {
+        let Some(pinned) = self.gateways.pin() else { return false };
+        let epoch = self.core().epoch_at(SystemClock::now()).map(Arc::clone);
+        let lacks = epoch.is_some_and(|epoch| epoch.index_of(&pinned).is_none());
+        if lacks {
+            self.emit(Event::GatewayMissing { gateway: pinned });
+        }
+        lacks
     }
 
     /// Interval from one round to the next, as far as is known.

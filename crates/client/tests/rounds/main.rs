@@ -260,6 +260,23 @@ async fn a_pinned_gateway_is_the_only_one_used() {
     drop(client);
 }
 
+/// A coordinator sends the newest document after the one before it.
+#[tokio::test]
+async fn a_pinned_gateway_that_only_the_newest_epoch_has_is_found() {
+    let mut world = World::new();
+    let mut before = world.addresses();
+    before[2] = None;
+    let (before, newest) = (mix(1, 10, &before), mix(2, 12, &world.addresses()));
+    let connecting = tokio::spawn(Client::connect(world.config(Some(2), None)));
+    let asked = Served::accept(&mut world.coordinator).await;
+    asked.document(before.signed).await;
+    // It may have come to a decision by then.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    asked.document(newest.signed).await;
+    assert_eq!(world.gateway().await.0, 2);
+    within(connecting).await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn a_refused_document_is_told_of_and_changes_nothing() {
     let mut world = World::new();
