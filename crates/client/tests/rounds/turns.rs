@@ -5,10 +5,10 @@ use std::time::Duration;
 use antiphon_client::{Client, CoreEvent, Epoch, Event, Outcome, Round};
 use antiphon_process::clock::SystemClock;
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::ended;
-use crate::world::{Served, World, event, mix, mix_from};
+use crate::world::{Served, World, event, mix, mix_every, mix_from};
 
 /// The first gateway does not serve the next epoch, whose rounds open later than its document says.
 #[tokio::test]
@@ -47,6 +47,16 @@ async fn a_client_turns_to_a_new_epochs_gateway_without_losing_a_round() {
     turned.onions(2, 13).await;
 }
 
+/// A round of epoch 2 that each client hands in for at the gateway that it has.
+async fn hand_in(clients: &mut [(Client, Served)], round: u64) {
+    for (_, served) in clients.iter() {
+        served.open(2, round).await;
+    }
+    for (_, served) in clients.iter_mut() {
+        served.onions(2, round).await;
+    }
+}
+
 /// Each client's gateway serves the next epoch as well, in which some have drawn another one. These are linked to it at a
 /// moment of their own after its first round, and the next one opens just then.
 #[tokio::test]
@@ -54,28 +64,29 @@ async fn clients_whose_gateways_go_on_hand_in_there_until_they_have_said_hello_e
     let mut world = World::new();
     let config = world.config(None, None);
     let mut clients: Vec<(Client, Served)> = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..10 {
         let (client, _, served) = world.connect(config.clone()).await;
         clients.push((client, served));
     }
-    let next = mix(2, 12, &world.addresses());
+    let next = mix_every(4000, 2, 12, &world.addresses());
     for (_, served) in &clients {
         served.document(next.signed.clone()).await;
     }
-    for (_, served) in &mut clients {
-        served.open(2, 12).await;
-        served.onions(2, 12).await;
-    }
-    let (other, mut ahead) = world.gateway_unasked().await;
+    let mut round = 12;
+    // Rounds open so fast that none has the time to turn.
+    let (other, mut ahead) = loop {
+        hand_in(&mut clients, round).await;
+        round += 1;
+        if let Ok(linked) = timeout(Duration::from_millis(50), world.gateway_unasked()).await {
+            break linked;
+        }
+    };
     // Whoever has linked up already has this round from the gateway in use alone.
-    for (_, served) in &mut clients {
-        served.open(2, 13).await;
-        served.onions(2, 13).await;
-    }
+    hand_in(&mut clients, round).await;
     ahead.hello().await;
-    ahead.open(2, 13).await;
-    ahead.open(2, 14).await;
-    ahead.onions(2, 14).await;
+    ahead.open(2, round).await;
+    ahead.open(2, round + 1).await;
+    ahead.onions(2, round + 1).await;
     let there = Some(World::identity(other));
     assert!(clients.iter().any(|(client, _)| client.status().gateway == there));
 }

@@ -47,6 +47,17 @@ pub(crate) fn mix_from(
     mix_of(Plan::new(epoch, first_round, starts_at), addresses)
 }
 
+/// The same from now on, with rounds that open `interval_ms` apart.
+pub(crate) fn mix_every(
+    interval_ms: u32,
+    epoch: u64,
+    first_round: u64,
+    addresses: &[Option<SocketAddr>; 3],
+) -> Mix {
+    let plan = Plan::new(epoch, first_round, SystemClock::now());
+    mix_of(Plan { interval_ms, ..plan }, addresses)
+}
+
 fn mix_of(mut plan: Plan, addresses: &[Option<SocketAddr>; 3]) -> Mix {
     // The test opens rounds as fast as they go.
     plan.policy.least_round_interval_ms = 0;
