@@ -32,6 +32,8 @@ class Controlled(Network):
         self.toolbox = arguments.toolbox and arguments.toolbox.resolve()
         self.handbook = Section("With the controller")
         self.killed = 0
+        # What other operators' resources say of the coordinators, and the cloud, once there is one.
+        self.join, self.cloud = None, None
 
     def prepare(self):
         super().prepare()
@@ -107,6 +109,19 @@ class Controlled(Network):
     def apply(self, mix):
         self.cluster.kubectl("apply", "--filename", "-", input=json.dumps(mix))
 
+    def other(self, name, **changes):
+        """The resource of another operator, with one shard."""
+        operator = OTHERS[name]
+        key = {"secret": f"{operator}-key"}
+        mix = self.documented(**{"operator": operator, "shards": 1, "operatorKey": key, "coordinator": {"join": self.join}, **changes})
+        mix["metadata"]["name"] = name
+        return mix
+
+    def without(self, name):
+        """Has another operator's shards leave, and its resource go."""
+        self.cluster.kubectl("delete", "mixnetwork", name, "--timeout=240s", timeout=260)
+        wait_for("its pods to go", 240, lambda: not [pod for pod in self.all_pods() if pod.startswith(f"{name}-")], every=1)
+
     def patch(self, name=RELEASE, **spec):
         self.cluster.kubectl("patch", "mixnetwork", name, "--type=merge", "--patch", json.dumps({"spec": spec}))
 
@@ -115,6 +130,9 @@ class Controlled(Network):
         maps = {each["metadata"]["name"]: each["data"] for each in self.cluster.get("configmaps", "-n", SPACE)}
         config = maps.get(f"{RELEASE}-shard", {}).get(f"{RELEASE}-shard-0.toml", "")
         return re.findall(r'identity = "([0-9a-f]{64})"', config)
+
+    def all_pods(self):
+        return super().pods()
 
     def pods(self):
         """The pods of the first operator, and the coordinators'."""
@@ -149,9 +167,11 @@ class Controlled(Network):
     def mix(self, name=RELEASE):
         return json.loads(self.cluster.kubectl("get", "mixnetwork", name, "-o", "json").stdout)
 
+    def conditions(self, name=RELEASE):
+        return self.mix(name).get("status", {}).get("conditions", [])
+
     def condition(self, kind, name=RELEASE):
-        conditions = self.mix(name).get("status", {}).get("conditions", [])
-        return next((each for each in conditions if each["type"] == kind), {"status": "", "message": "", "reason": ""})
+        return next((each for each in self.conditions(name) if each["type"] == kind), {"status": "", "message": "", "reason": ""})
 
     def serves(self, shards, name=RELEASE):
         mix = self.mix(name)
@@ -188,6 +208,12 @@ class Controlled(Network):
 
     def both_coordinators_are_ready(self):
         return [is_ready(pod) for name, pod in self.pods().items() if "-coordinator-" in name] == [True] * len(COORDINATORS)
+
+    def clients_of(self, shard):
+        """How many clients are linked to a shard."""
+        host = self.all_pods()[shard]["status"].get("podIP", "0.0.0.0")
+        counted = re.findall(r"^antiphon_shard_clients (\d+)", page(host, "/metrics"), re.M)
+        return sum(map(int, counted))
 
     def in_epoch(self, pod):
         """Whether a shard's pod takes part, as its node sees it."""

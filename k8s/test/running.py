@@ -52,11 +52,15 @@ def counts(coordinator):
 
 
 class Client:
-    """A client outside of pods, on their network."""
+    """A client outside of pods, on their network, at a gateway that it draws or at this one."""
 
-    def __init__(self, machine, antiphon, name, role):
+    def __init__(self, machine, antiphon, name, role, gateway=None):
         self.machine, self.antiphon, self.folder = machine, antiphon, machine.folder / name
         self.folder.mkdir()
+        secret = machine.folder / "friend.secret"
+        if not secret.exists():
+            machine.run(antiphon, "keygen", "conversation", "--out", secret)
+        pinned = f'gateway = "{gateway}"\n' if gateway else ""
         identities = re.search(r"identities: \[([0-9a-f, ]*)\]", (machine.folder / "net" / "values.yaml").read_text())[1].split(",")
         sections = "".join(f'[[coordinator]]\naddress = "{host}:7001"\nidentity = "{identity.strip()}"\n'
                            for host, identity in zip(coordinators(len(identities)), identities))
@@ -64,14 +68,14 @@ class Client:
 network = "{machine.folder}/net/network.toml"
 state = "client.state"
 inbox = "inbox"
-{sections}[conversation]
+{pinned}{sections}[conversation]
 secret = "friend.secret"
 role = "{role}"
 """)
-        shutil.copy(machine.folder / "friend.secret", self.folder / "friend.secret")
+        shutil.copy(secret, self.folder / "friend.secret")
 
     def start(self):
-        self.machine.start(self.folder.name, self.antiphon, "client", "--config", self.folder / "client.toml", "--for", "20m")
+        return self.machine.start(self.folder.name, self.antiphon, "client", "--config", self.folder / "client.toml", "--for", "20m")
 
     def send(self, file, within):
         self.machine.run(self.antiphon, "send", "--config", self.folder / "client.toml", file, timeout=within)
@@ -84,7 +88,6 @@ role = "{role}"
 
 
 def a_file_arrives(machine, antiphon):
-    machine.run(antiphon, "keygen", "conversation", "--out", machine.folder / "friend.secret")
     alice, bob = (Client(machine, antiphon, name, role) for name, role in (("alice", "first"), ("bob", "second")))
     letter = machine.folder / "letter.txt"
     letter.write_bytes(hashlib.shake_256(b"letter").digest(2000))

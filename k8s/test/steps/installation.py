@@ -15,12 +15,10 @@ def a_network_is_installed_by_one_resource(network):
     (network.folder / "mix.yaml").write_text(json.dumps(mix))
     network.follow("kubectl apply")
     identities = wait_for("the coordinators' keys", 60, network.identities)
-    join = [{"address": f"{RELEASE}-coordinator-{at}.{RELEASE}-coordinator:7000", "identity": identity, "status": f"http://{host}:9101"}
-            for (at, host), identity in zip(enumerate(COORDINATORS), identities)]
-    for name, operator in OTHERS.items():
-        other = network.documented(operator=operator, shards=1, operatorKey={"secret": f"{operator}-key"}, coordinator={"join": join})
-        other["metadata"]["name"] = name
-        network.apply(other)
+    network.join = [{"address": f"{RELEASE}-coordinator-{at}.{RELEASE}-coordinator:7000", "identity": identity, "status": f"http://{host}:9101"}
+                    for (at, host), identity in zip(enumerate(COORDINATORS), identities)]
+    for name in OTHERS:
+        network.apply(network.other(name))
     wait_for("a delivered round", 240, lambda: any(rounds(host).get("delivered") for host in COORDINATORS))
     told(f"FIGURE first delivered round {time.monotonic() - began:.1f} s after the first of three resources was applied")
     wait_for("three shards that serve", 120, lambda: network.serves(3), every=1)

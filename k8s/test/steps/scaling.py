@@ -38,7 +38,6 @@ class Killer:
 def it_is_scaled_under_a_client_by_controllers_that_are_killed(network):
     network.have(3)
     machine, antiphon = network.cluster.machine, network.antiphon
-    machine.run(antiphon, "keygen", "conversation", "--out", machine.folder / "friend.secret")
     alice, bob = (Client(machine, antiphon, name, role) for name, role in (("alice", "first"), ("bob", "second")))
     for client in (alice, bob):
         client.start()
