@@ -118,6 +118,11 @@ impl Coordinator {
             kept,
             outputs,
         };
+        // Those who talk over circuits that are cut wait for the epoch that follows: its shards link within moments.
+        let has_beats = coordinator.rules.config.beats > 0;
+        if has_beats && coordinator.clock.conduct() == Conduct::Resuming {
+            coordinator.planner.await_shards(now);
+        }
         coordinator.finish();
         coordinator
     }

@@ -48,7 +48,11 @@ pub(crate) enum Consequence {
     /// The document that was to follow is of no use: it lists a shard that is out.
     DropNext,
     /// The running epoch opens no more rounds.
-    Break { reason: String },
+    Break {
+        reason: String,
+        /// The shard that was lost, if it was one.
+        lost: Option<IdentityKey>,
+    },
     /// The links lost lately were lost because the coordinator was away, and nobody is to blame.
     Away {
         /// The epoch that ran before the first of them was lost, and the document that was to follow.
@@ -231,7 +235,7 @@ impl Faults {
         }
         if self.give_up(shard, lineup) {
             let reason = format!("shard {shard} is lost: {reason}");
-            self.consequences.push(Consequence::Break { reason });
+            self.consequences.push(Consequence::Break { reason, lost: Some(shard) });
         }
         self.leave_out(shard, reason);
     }

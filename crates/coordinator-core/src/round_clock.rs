@@ -4,17 +4,18 @@
 //! and what their clocks show. It opens rounds, and hands over those that are over. It knows nothing of
 //! members or of blame.
 
+mod circuits;
 mod epochs;
+mod hurry;
 mod offsets;
 mod open_round;
 mod pace;
 mod readiness;
 mod recent;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use antiphon_routing::EarlyRounds;
 use antiphon_wire::{
     Announcement, BeatParameters, Epoch, EpochDocument, IdentityKey, OperatorIndex, Round,
     RoundCounts, RoundOutcome, SignedDocument, Timestamp,
@@ -24,16 +25,16 @@ use super::course::{Conduct, Course, before_end, lists};
 use super::ended_round::{EndedRound, Weight};
 use super::notice::Notice;
 use super::rules::Rules;
+use circuits::{Carried, Circuits};
 use epochs::Ending;
+use hurry::Hurry;
 use offsets::{Offsets, ahead_ms};
 use open_round::OpenRound;
 use pace::{Pace, Pacing};
 use readiness::Readiness;
 use recent::Recent;
 
-/// Time that a round waits beyond the hour or the day that clients count early rounds in, in milliseconds: messages
-/// reach them sooner and later.
-const EARLY_SPARE_MS: u64 = 10_000;
+pub(crate) use hurry::Cause;
 
 /// Something that the clock does, in the order given.
 #[derive(Clone, Debug)]
@@ -57,8 +58,8 @@ pub(crate) struct Marks {
     pub(crate) last_round: Round,
     /// When a round was last opened, if ever.
     pub(crate) last_open: Option<Timestamp>,
-    /// When rounds were opened before their time that still count, the oldest first.
-    pub(crate) early: Vec<Timestamp>,
+    /// When rounds were opened before their time that still count, the oldest first, and for whose losses.
+    pub(crate) early: Vec<(Timestamp, Cause)>,
     /// The document of the epoch that runs.
     pub(crate) current: Option<Arc<SignedDocument>>,
     /// The document of the epoch after it.
@@ -81,12 +82,12 @@ pub(crate) struct RoundClock {
     idle_since: Timestamp,
     /// When the running epoch began.
     began: Timestamp,
-    /// Rounds that were opened before their time, of those that clients allow.
-    early: EarlyRounds,
-    /// The circuits of the last round are cut, as its epoch was broken: the next one does not wait for the interval.
-    hurried: bool,
-    /// The last round that did not, until it has been delivered.
-    rescue: Option<Round>,
+    /// Rounds that were opened before their time, of those that clients allow, and for whose losses the next one is to.
+    hurry: Hurry,
+    /// The last round that did not wait for the interval, until it has been delivered, and for whose losses.
+    rescue: Option<(Round, BTreeSet<Cause>)>,
+    /// Circuits of rounds that were delivered, over which beats run.
+    circuits: Circuits,
     offsets: Offsets,
     readiness: Readiness,
     ticks: Vec<Tick>,
@@ -100,7 +101,7 @@ impl RoundClock {
         Self {
             pace: Pace::new(rules.config.in_flight()),
             recent: Recent::default(),
-            early: EarlyRounds::resumed(&rules.network.policy, marks.early.iter().copied()),
+            hurry: Hurry::resumed(&rules.network.policy, &marks.early),
             rules,
             marks,
             conduct: if is_restored { Conduct::Resuming } else { Conduct::Going },
@@ -109,8 +110,8 @@ impl RoundClock {
             ending: Ending::default(),
             idle_since: now,
             began: now,
-            hurried: false,
             rescue: None,
+            circuits: Circuits::default(),
             offsets: Offsets::default(),
             readiness: Readiness::default(),
             ticks: Vec::new(),
@@ -163,11 +164,13 @@ impl RoundClock {
         self.open.keys().copied()
     }
 
-    /// Returns `true` if the shard is in an epoch that runs or is to follow, or in a round that is open.
+    /// Returns `true` if the shard is in an epoch that runs or is to follow, in a round that is open, or on circuits over
+    /// which beats run.
     pub(crate) fn needs(&self, shard: &IdentityKey) -> bool {
         let documents = [&self.marks.current, &self.marks.next];
         documents.into_iter().flatten().any(|signed| lists(signed, shard))
             || self.open.values().any(|open| open.has(shard))
+            || self.circuits.need(shard)
     }
 
     /// A shard registered over a link of its own, while its clock showed `theirs`.
@@ -229,6 +232,7 @@ impl RoundClock {
 
     /// Ends a round, begins an epoch or opens a round, if it is time. Returns whether it was.
     pub(crate) fn step(&mut self, now: Timestamp) -> bool {
+        self.circuits.expire(now);
         let was_full = self.is_full();
         let over = self.open.values().find(|open| open.is_over(now)).map(|open| open.round);
         if let Some(open) = over.and_then(|round| self.open.remove(&round)) {
@@ -253,7 +257,7 @@ impl RoundClock {
         let current = self.marks.current.as_ref();
         let current = current.map(|signed| self.too_late(&signed.document));
         let waits = current.filter(|_| !self.is_full()).map(|_| [self.due(), self.patience()]);
-        over.chain(current).chain(waits.into_iter().flatten())
+        over.chain(current).chain(waits.into_iter().flatten()).chain(self.circuits.deadline())
     }
 
     /// Returns `true` if as many rounds are open as may be. Those of an epoch that was broken only wait for
@@ -280,12 +284,9 @@ impl RoundClock {
         let due = self.in_its_time();
         let first = self.marks.current.as_ref().map(|signed| signed.document.first_round);
         let next = first.map_or(self.next_round(), |first| self.next_round().max(first));
-        if !self.hurried || self.is_mailbox(next) {
-            return due;
-        }
-        self.early
-            .free_at()
-            .map_or(due, |free| due.min(free.plus_ms(EARLY_SPARE_MS).max(self.idle_since)))
+        // Only a round with dead drops sets circuits up anew.
+        let free = self.hurry.free_at().filter(|_| !self.is_mailbox(next));
+        free.map_or(due, |free| due.min(free.max(self.idle_since)))
     }
 
     fn is_mailbox(&self, round: Round) -> bool {
@@ -342,13 +343,15 @@ impl RoundClock {
         debug_assert!((document.first_round..=document.last_round).contains(&round));
         let epoch = document.epoch;
         if now < self.in_its_time() {
-            let is_allowed = self.early.take(now);
+            let is_allowed = self.hurry.take(now);
             debug_assert!(is_allowed, "a round opens early only where one is left");
-            self.marks.early = self.early.lately().collect();
+            self.marks.early = self.hurry.lately();
         }
-        // Only a round with dead drops sets circuits up anew.
-        let hurried = !self.is_mailbox(round) && std::mem::take(&mut self.hurried);
-        self.rescue = self.rescue.filter(|_| self.is_mailbox(round)).or(hurried.then_some(round));
+        let hurried = !self.is_mailbox(round) && !self.hurry.wanted().is_empty();
+        if !self.is_mailbox(round) {
+            let causes = self.hurry.settle();
+            self.rescue = hurried.then_some((round, causes));
+        }
         self.marks.last_round = round;
         self.marks.last_open = Some(now);
         // Durable before any shard hears of it, so that no number is used twice after a crash.
@@ -361,6 +364,12 @@ impl RoundClock {
         let first_beat = self.first_beat(now, document, hurried);
         let kind = self.rules.network.policy.services.of(round);
         let announcement = document.parameters.announce(epoch, round, kind, first_beat);
+        open.carries = (!announcement.beats.is_classic()).then(|| Carried {
+            shards: open.shards().to_vec(),
+            begins: announcement.first_beat,
+            ends: announcement.ends(document.parameters.layers),
+            passage_ms: announcement.beats.passage_ms(document.parameters.layers),
+        });
         self.ticks.push(Tick::Open { announcement, shards: open.shards().to_vec() });
         self.ticks.push(Tick::Notice(Notice::RoundOpened { epoch, round, late }));
         self.readiness.forget_up_to(round);
@@ -374,23 +383,34 @@ impl RoundClock {
         let p = &document.parameters;
         let taken = (2 * self.pace.latency_ms()).min(p.longest_round_ms());
         let usual = u64::from(self.rules.config.first_beat_ms);
-        let wait = if hurried && taken > 0 { taken } else { usual.max(taken) };
+        let wait = match taken {
+            // No beats are there to be taken over from: what comes too early is lost, and nothing else.
+            0 if hurried => usual.min(u64::from(p.submit_ms) + 2 * u64::from(p.layer_ms)),
+            taken if hurried => taken,
+            taken => usual.max(taken),
+        };
         let span_ms = p.beats.span_ms();
         on_grid(&p.beats, now.plus_ms(wait.min(span_ms)), now.plus_ms(span_ms))
     }
 
     fn end_round(&mut self, open: OpenRound) {
         let (weight, alone) = (self.weight(&open), open.alone);
+        let mut open = open;
+        let carries = open.carries.take();
         let ended = open.into_ended(self.next_round(), weight);
         if weight == Weight::Counts {
             let (delivered, latency_ms) = (ended.is_delivered(), ended.latency_ms);
             self.pace.ended(Pacing { delivered, alone, latency_ms });
             self.recent.ended(latency_ms);
             // Nothing was cut by a round that fails while the beats of one before it go on.
-            if self.rescue == Some(ended.round) {
-                self.rescue = None;
-                self.hurried |= !delivered;
+            if let Some((_, causes)) = self.rescue.take_if(|(round, _)| *round == ended.round)
+                && !delivered
+            {
+                causes.into_iter().for_each(|cause| self.hurry.wants(cause));
             }
+        }
+        if let Some(carries) = carries.filter(|_| ended.is_delivered()) {
+            self.circuits.follow(carries);
         }
         self.ticks.push(Tick::Ended(ended));
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use antiphon_canaries::Marks as Garbled;
-use antiphon_wire::{Digest, Epoch, NetworkFile, Round, SignedDocument, Timestamp};
+use antiphon_wire::{Digest, Epoch, NetworkFile, OperatorIndex, Round, SignedDocument, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::faults::Suspensions;
@@ -31,6 +31,9 @@ pub struct Marks {
     /// When rounds were opened before their time, the oldest first; none in states of before they were kept.
     #[serde(default)]
     early_ms: Vec<u64>,
+    /// The operators whose losses brought them, in the same order.
+    #[serde(default)]
+    early_by: Vec<Option<u16>>,
     #[serde(with = "hex_serde::digest")]
     previous: Digest,
     suspensions: Suspensions,
@@ -94,6 +97,7 @@ impl State {
             last_round: last_round.0.max(self.marks.last_round),
             last_open_ms: last_open.map_or(self.marks.last_open_ms, |at| at.0),
             early_ms: self.marks.early_ms,
+            early_by: self.marks.early_by,
             previous,
             suspensions: self.marks.suspensions,
             garbled: self.marks.garbled,
@@ -112,7 +116,8 @@ impl State {
                 last_epoch: planned.last_epoch.0,
                 last_round: opened.last_round.0,
                 last_open_ms: opened.last_open.map_or(0, |at| at.0),
-                early_ms: opened.early.iter().map(|at| at.0).collect(),
+                early_ms: opened.early.iter().map(|(at, _)| at.0).collect(),
+                early_by: opened.early.iter().map(|(_, by)| by.map(|by| by.0)).collect(),
                 previous: planned.previous,
                 suspensions: judged.suspensions,
                 garbled: judged.garbled,
@@ -124,14 +129,18 @@ impl State {
 
     /// What each machine has to remember.
     pub(crate) fn parts(self) -> (planner::Marks, round_clock::Marks, faults::Marks) {
-        let Marks { last_epoch, last_round, last_open_ms, early_ms, previous, .. } = self.marks;
+        let Marks { last_epoch, last_round, last_open_ms, early_ms, early_by, previous, .. } =
+            self.marks;
         let judged =
             faults::Marks { suspensions: self.marks.suspensions, garbled: self.marks.garbled };
         let planned = planner::Marks { last_epoch: Epoch(last_epoch), previous };
+        // Of before they were kept, nobody knows them.
+        let causes = early_by.into_iter().map(|by| by.map(OperatorIndex));
+        let causes = causes.chain(std::iter::repeat(None));
         let opened = round_clock::Marks {
             last_round: Round(last_round),
             last_open: Some(Timestamp(last_open_ms)).filter(|at| at.0 != 0),
-            early: early_ms.into_iter().map(Timestamp).collect(),
+            early: early_ms.into_iter().map(Timestamp).zip(causes).collect(),
             current: self.current,
             next: self.next,
         };

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use antiphon_wire::{Epoch, SignedDocument, ToShard};
+use antiphon_wire::{Epoch, IdentityKey, SignedDocument, ToShard};
 
 use super::{Coordinator, Output};
 use crate::ended_round::EndedRound;
@@ -31,7 +31,7 @@ impl Coordinator {
                 Action::Resume(served) => self.clock.resume(self.now, served),
                 Action::Abandon { reason } => {
                     // If it is not the running epoch that cannot go on, it is the one that was to follow.
-                    if !self.clock.break_epoch(&reason) {
+                    if !self.clock.break_epoch(&reason, None) {
                         self.clock.drop_next();
                     }
                     self.follow_clock();
@@ -77,7 +77,7 @@ impl Coordinator {
                     self.follow_planner();
                 }
                 Consequence::DropNext => self.clock.drop_next(),
-                Consequence::Break { reason } => self.break_epoch(&reason),
+                Consequence::Break { reason, lost } => self.break_epoch(&reason, lost.as_ref()),
                 Consequence::Away { before } => self.was_away(before),
             }
         }
@@ -97,8 +97,8 @@ impl Coordinator {
     }
 
     /// The running epoch, if there is one, opens no more rounds; a successor is planned at once.
-    fn break_epoch(&mut self, reason: &str) {
-        let runs = self.clock.break_epoch(reason);
+    fn break_epoch(&mut self, reason: &str, lost: Option<&IdentityKey>) {
+        let runs = self.clock.break_epoch(reason, lost);
         self.follow_clock();
         if runs {
             self.planner.hurry(self.now);

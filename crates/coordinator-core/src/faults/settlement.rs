@@ -39,14 +39,18 @@ pub(super) fn settle(
     let operators = gone.iter().filter_map(|(shard, _)| operator_of(shard));
     if leave_no_quorum(&faults.rules.network, operators) {
         let reason = format!("round {} did not go through, and many are behind it", ended.round);
-        return faults.consequences.push(Consequence::Break { reason });
+        return faults.consequences.push(Consequence::Break { reason, lost: None });
     }
+    let lost = match gone[..] {
+        [(shard, _)] => Some(shard),
+        _ => None,
+    };
     for (shard, reason) in gone {
         over |= let_go(faults, ended, (shard, reason), lineup);
     }
     if over {
         let reason = format!("round {} did not go through", ended.round);
-        faults.consequences.push(Consequence::Break { reason });
+        faults.consequences.push(Consequence::Break { reason, lost });
     }
 }
 

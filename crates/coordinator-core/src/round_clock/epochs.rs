@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use antiphon_wire::{Epoch, IdentityKey, Round, SignedDocument, Timestamp};
+use antiphon_wire::{Epoch, IdentityKey, Round, ShardEntry, SignedDocument, Timestamp};
 
 use super::{RoundClock, Tick};
 use crate::course::Conduct;
@@ -23,19 +23,23 @@ impl RoundClock {
         self.conduct = Conduct::Going;
     }
 
-    /// The running epoch opens no more rounds, and what was to follow it is dropped. Returns whether
-    /// one runs.
-    pub(crate) fn break_epoch(&mut self, reason: &str) -> bool {
+    /// The running epoch opens no more rounds, since a shard is lost or for another reason, and what was to follow it is
+    /// dropped. Returns whether one runs.
+    pub(crate) fn break_epoch(&mut self, reason: &str, lost: Option<&IdentityKey>) -> bool {
         let Some(current) = &self.marks.current else { return false };
         let epoch = current.document.epoch;
+        let is_lost = |entry: &&ShardEntry| Some(&entry.identity) == lost;
+        let cause = current.document.shards.iter().find(is_lost).map(|entry| entry.operator);
+        // Without beats the next round is never far.
+        if !current.document.parameters.beats.is_classic() {
+            self.hurry.wants(cause);
+        }
         match self.conduct {
             // Broken already; only what was to follow it may be new.
             Conduct::Broken => {}
             Conduct::Going | Conduct::Resuming => {
                 self.conduct = Conduct::Broken;
                 self.broken_last = Some(epoch);
-                // Without beats the next round is never far.
-                self.hurried = !current.document.parameters.beats.is_classic();
                 let reason = reason.to_owned();
                 self.ticks.push(Tick::Notice(Notice::EpochBroken { epoch, reason }));
             }
@@ -53,6 +57,8 @@ impl RoundClock {
         }
         if self.conduct == Conduct::Broken {
             self.conduct = Conduct::Going;
+            // No circuit was cut.
+            self.hurry.settle();
         }
         self.broken_last = self.broken_last.filter(|broken| Some(*broken) != epoch);
         self.marks.next = self.marks.next.take().or(next);

@@ -6,6 +6,7 @@ use antiphon_wire::{
     Epoch, EpochDocument, IdentityKey, NetworkFile, Round, RoundCounts, RoundOutcome, Timestamp,
 };
 
+use super::circuits::Carried;
 use crate::ended_round::{EndedRound, Weight};
 use crate::notice::RoundTotals;
 use crate::voters::Voters;
@@ -27,6 +28,8 @@ pub(super) struct OpenRound {
     follow_ms: u64,
     /// True if no other round has been open beside it.
     pub(super) alone: bool,
+    /// The beats that follow it, if any do.
+    pub(super) carries: Option<Carried>,
     voters: Voters,
     reports: BTreeMap<IdentityKey, (RoundOutcome, RoundCounts)>,
     lost: BTreeSet<IdentityKey>,
@@ -55,6 +58,7 @@ impl OpenRound {
             expires_at,
             follow_ms,
             alone: true,
+            carries: None,
             voters: Voters::new(document, network),
             reports: BTreeMap::new(),
             lost: BTreeSet::new(),

@@ -118,7 +118,7 @@ fn a_broken_epoch_opens_no_round_and_its_successor_does() {
     let mut clock = with_epoch(config(), (1, 9));
     all_ready(&mut clock, 1, 1);
     run(&mut clock, at(0));
-    assert!(clock.break_epoch("a shard is lost"));
+    assert!(clock.break_epoch("a shard is lost", None));
     end(&mut clock, at(700), 1, 1);
     let ticks = run(&mut clock, at(5000));
     assert_eq!(opened(&ticks), []);
@@ -190,11 +190,11 @@ fn an_epoch_that_was_broken_by_mistake_goes_on() {
     let mut clock = with_epoch(config(), (1, 9));
     announce_next(&mut clock, 8);
     let next = clock.marks().next.clone();
-    clock.break_epoch("links were lost");
+    clock.break_epoch("links were lost", None);
     assert_eq!(clock.marks().next, None);
     clock.mend(Some(Epoch(1)), next.clone());
     assert_eq!((clock.conduct(), clock.marks().next.clone()), (Conduct::Going, next));
-    clock.break_epoch("links were lost");
+    clock.break_epoch("links were lost", None);
     clock.mend(Some(Epoch(7)), None);
     assert_eq!(clock.conduct(), Conduct::Broken, "it was another one");
 }
@@ -318,7 +318,7 @@ fn with_rare_rounds() -> CoordinatorConfig {
 
 /// Breaks the running epoch at `ms`, and has another follow at once, whose shards are all ready.
 fn break_at(clock: &mut RoundClock, ms: u64, epoch: u64, first: u64) {
-    clock.break_epoch("a shard is lost");
+    clock.break_epoch("a shard is lost", None);
     announce(clock, epoch, (first, first + 20));
     run(clock, at(ms));
     all_ready(clock, epoch, first);

@@ -17,6 +17,7 @@ mod proposals;
 mod rotation;
 mod suites;
 mod swarm;
+mod takeover;
 mod thousand;
 
 use antiphon_wire::{Announcement, Epoch, Round, ToShard};
