@@ -6,12 +6,14 @@
 
 mod child;
 mod links;
+mod misbehave;
 mod network;
 mod page;
 mod rounds;
 mod row;
 mod rows;
 mod setup;
+mod talkers;
 
 use std::env;
 use std::fs;
@@ -40,6 +42,12 @@ struct Arguments {
     /// Only the rows of the short form
     #[arg(long, conflicts_with = "rows")]
     short: bool,
+    /// Only the hour of beats, with the program as it is built for release
+    #[arg(long, conflicts_with_all = ["rows", "short"])]
+    hour: bool,
+    /// Run a shard that misbehaves, in place of any row
+    #[arg(long, value_name = "CONFIG", hide = true)]
+    misbehaving_shard: Option<PathBuf>,
     /// Print the rows' names and what they do, and run nothing
     #[arg(long)]
     list: bool,
@@ -76,6 +84,9 @@ fn main() -> ExitCode {
 
 /// Runs what is asked for. Returns whether all rows that ran ended as expected.
 fn run(arguments: &Arguments) -> Result<bool, String> {
+    if let Some(config) = &arguments.misbehaving_shard {
+        return misbehave::run(config).map(|()| true);
+    }
     let chosen = chosen(arguments)?;
     if arguments.list {
         for row in chosen {
@@ -134,6 +145,9 @@ fn cannot_write(path: &std::path::Path, why: &std::io::Error) -> String {
 
 fn chosen(arguments: &Arguments) -> Result<Vec<Row>, String> {
     let all = rows::all();
+    if arguments.hour {
+        return Ok(vec![rows::HOUR]);
+    }
     if arguments.short {
         return Ok(all.into_iter().filter(|row| row.short).collect());
     }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use crate::child::{Child, Surroundings, wait_for};
 use crate::links::get;
 use crate::rounds::{self, EndedRound};
-use crate::setup::{INTERVAL, Ports, Setup};
+use crate::setup::{Beats, INTERVAL, Ports, Setup};
 
 /// Shards, each with an operator of its own: with f = 0.2, the fewest of which one counts as malicious.
 pub(crate) const SHARDS: usize = 5;
@@ -95,6 +95,33 @@ impl Program {
         Ok(network)
     }
 
+    /// A network whose rounds are followed by beats. Those shards can be made to misbehave.
+    pub(crate) fn network_with_beats(
+        &self,
+        beats: &Beats,
+        misbehaving: &[usize],
+    ) -> Result<Network, BenchError> {
+        let folder = tempfile::Builder::new().prefix("antiphon-faults-").tempdir()?;
+        let setup = Setup { program: &self.path, folder: folder.path(), ports: self.ports };
+        setup.write(beats.policy)?;
+        setup.write_beats(beats)?;
+        let surroundings = Surroundings::default();
+        let coordinator = setup.start("coordinator", &surroundings)?;
+        let start = |(shard, name): (usize, &&str)| match misbehaving.contains(&shard) {
+            true => setup.start_misbehaving(name),
+            false => setup.start(name, &surroundings),
+        };
+        let shards = OPERATORS.iter().enumerate().map(start).collect::<Result<_, _>>()?;
+        let (program, ports) = (self.path.clone(), self.ports);
+        let mut network = Network { program, ports, folder, coordinator, shards };
+        if network.delivered(0, 1, 2 * START_WITHIN).is_none() {
+            let why = network.failure("no round was delivered after the start");
+            self.keep(network);
+            return Err(why);
+        }
+        Ok(network)
+    }
+
     /// A network with two coordinators. Its coordinator is the one that leads; the other is beside it.
     pub(crate) fn network_of_two(&self) -> Result<(Network, Child), BenchError> {
         let folder = tempfile::Builder::new().prefix("antiphon-faults-").tempdir()?;
@@ -136,6 +163,16 @@ impl Network {
     /// The folder with all files.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The program that the processes run.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// Writes what a daemon needs that goes through this shard.
+    pub(crate) fn write_daemon(&self, name: &str, gateway: usize) -> Result<(), BenchError> {
+        self.setup().write_daemon(name, gateway)
     }
 
     /// The coordinator's port for shards.

@@ -1,5 +1,6 @@
 //! The rows of the matrix, by kind.
 
+mod beats;
 mod clients;
 mod clocks;
 mod files;
@@ -15,6 +16,8 @@ use crate::child::Child;
 use crate::network::{BenchError, Network, Program};
 use crate::row::{Fault, Outcome, Row, expect, seconds};
 
+pub(crate) use beats::HOUR;
+
 /// Rounds whose median counts.
 const ROUNDS: usize = 6;
 
@@ -25,6 +28,7 @@ pub(crate) fn all() -> Vec<Row> {
         leaders::ROWS,
         files::ROWS,
         clients::ROWS,
+        beats::ROWS,
         strangers::ROWS,
         floods::ROWS,
         clocks::ROWS,

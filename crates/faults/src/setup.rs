@@ -1,6 +1,8 @@
 //! The making of a network: keys, lists and configurations, as the book says.
 
+use std::env;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -10,6 +12,23 @@ use crate::network::{BenchError, OPERATORS};
 
 /// The nominal time between two rounds.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(2);
+
+/// Rounds that beats follow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beats {
+    /// Options of `keygen network`.
+    pub(crate) policy: &'static str,
+    /// Rounds of an epoch.
+    pub(crate) rounds: u16,
+    /// Time from one round to the next.
+    pub(crate) interval_ms: u32,
+    pub(crate) per_round: u16,
+    /// Time from one beat to the next.
+    pub(crate) beat_ms: u32,
+    pub(crate) layer_ms: u32,
+    /// Least time from a round's opening to its first beat.
+    pub(crate) first_ms: u32,
+}
 
 /// The making of a network.
 pub(crate) struct Setup<'a> {
@@ -81,6 +100,38 @@ impl Setup<'_> {
         Ok(())
     }
 
+    /// Has the coordinator of a network that is written open rounds that beats follow.
+    pub(crate) fn write_beats(&self, beats: &Beats) -> Result<(), BenchError> {
+        let Beats { rounds, interval_ms, per_round, beat_ms, layer_ms, first_ms, .. } = *beats;
+        let usual = format!("interval_ms = {}\n", INTERVAL.as_millis());
+        let epoch = format!(
+            "interval_ms = {interval_ms}\n\
+             rounds = {rounds}\n\
+             prepare_ahead_rounds = 2\n\
+             [beats]\n\
+             per_round = {per_round}\n\
+             interval_ms = {beat_ms}\n\
+             layer_ms = {layer_ms}\n\
+             first_ms = {first_ms}\n"
+        );
+        let text = self.coordinator().replace(&usual, &epoch);
+        Ok(write(&self.folder.join("coordinator.toml"), &text)?)
+    }
+
+    /// Writes `{name}.toml` for a daemon that goes through this shard, and a passphrase for it.
+    pub(crate) fn write_daemon(&self, name: &str, gateway: usize) -> Result<(), BenchError> {
+        let client = fs::read_to_string(self.folder.join("client.toml"))?;
+        let shown = self.run(&format!("keygen show {}.key", OPERATORS[gateway]))?;
+        let is_key = |word: &&str| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
+        let key = shown.split_whitespace().find(is_key).unwrap_or_default();
+        let gateway = format!("gateway = \"{key}\"\n");
+        let text = client.replace("state = \"client.state\"\n", &gateway);
+        write(&self.folder.join(format!("{name}.toml")), &text)?;
+        let pass = self.folder.join(format!("{name}.pass"));
+        write(&pass, "words that nobody guesses")?;
+        Ok(fs::set_permissions(pass, fs::Permissions::from_mode(0o600))?)
+    }
+
     fn client(&self, coordinator: &str) -> String {
         let port = self.ports + 1;
         format!(
@@ -140,6 +191,14 @@ impl Setup<'_> {
         };
         let arguments = [role, "--config", &file];
         Ok(Child::start(self.program, self.folder, name, &arguments, surroundings)?)
+    }
+
+    /// Starts a shard that can be made to misbehave, by its operator's name.
+    pub(crate) fn start_misbehaving(&self, name: &str) -> Result<Child, BenchError> {
+        let file = format!("{name}.toml");
+        let arguments = ["--misbehaving-shard", &file];
+        let own = env::current_exe()?;
+        Ok(Child::start(&own, self.folder, name, &arguments, &Surroundings::default())?)
     }
 }
 
