@@ -93,6 +93,7 @@ impl Act {
                 Flaw::SameContentTwice,
                 Flaw::EchoesRefused,
                 Flaw::NothingForSingles,
+                Flaw::LeavesPart,
             ],
             Self::Garble => &[
                 Flaw::RelinksOnLoss,
@@ -101,6 +102,7 @@ impl Act {
                 Flaw::AsksEarlyOnLoss,
                 Flaw::OpensNoise,
                 Flaw::PartnerTells,
+                Flaw::FetchesPart,
             ],
             Self::Half | Self::Tag | Self::Swap | Self::Shift | Self::Replay => {
                 &[Flaw::AsksEarlyOnLoss, Flaw::RelinksOnLoss, Flaw::OpensNoise, Flaw::PartnerTells]
@@ -148,13 +150,15 @@ pub struct Player {
     draws: ChaCha8Rng,
     last: Vec<Option<Cell>>,
     back: Vec<Option<Cell>>,
+    /// Cells that clients which sleep left for beats to come.
+    ahead: Vec<Cell>,
 }
 
 impl Player {
     /// A player whose draws come from `seed`.
     pub fn new(act: Act, seed: u64) -> Self {
         let draws = ChaCha8Rng::seed_from_u64(seed);
-        Self { act, draws, last: Vec::new(), back: Vec::new() }
+        Self { act, draws, last: Vec::new(), back: Vec::new(), ahead: Vec::new() }
     }
 
     fn now(&mut self) -> Act {
@@ -186,7 +190,12 @@ impl Adversary for Player {
             Act::Tag if batch.beat.is_multiple_of(2) => cells[0] = Some(TAG),
             Act::Copy => cells.fill(sent[0]),
             Act::Swap => cells.reverse(),
-            Act::Replay if self.last.len() == cells.len() => cells.clone_from(&self.last),
+            Act::Replay if self.last.len() == cells.len() => {
+                cells.clone_from(&self.last);
+                // With a cell that was left for any beat in the first slot.
+                let left = self.ahead.get(usize::from(mark[0]) % self.ahead.len().max(1));
+                cells[0] = left.copied().or(cells[0]);
+            }
             Act::Reflect if self.back.len() == cells.len() => cells.clone_from(&self.back),
             Act::Shift => cells.rotate_left(1),
             Act::Drop => cells.clear(),
@@ -207,6 +216,10 @@ impl Adversary for Player {
     fn again(&mut self, _: Batch) -> Option<(usize, Cell)> {
         let mark = self.draws.random::<Cell>();
         (self.now() == Act::Again).then_some((0, mark))
+    }
+
+    fn looks(&mut self, _: u32, cell: Cell) {
+        self.ahead.push(cell);
     }
 
     fn cuts(&mut self, _: u32, client: usize) -> bool {

@@ -1,5 +1,7 @@
 //! The ends of circuits: clients, and shards that make noise and canaries.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::cipher::{Cell, Tweak, random_cell};
 use super::flaw::Flaw;
 use super::passage::{Adversary, Beats, Cells};
@@ -13,16 +15,75 @@ pub(super) struct Ends {
     fallen: Vec<bool>,
     /// Circuits of which a reply was not whole.
     broken: Vec<bool>,
+    /// Clients that sleep.
+    asleep: BTreeSet<usize>,
+    /// What they left for a beat and a circuit: what it says, and the cell.
+    left: BTreeMap<(u32, usize), (Cell, Cell)>,
+    /// For each beat and circuit of theirs, whether what came back was whole.
+    kept: Vec<(u32, usize, bool)>,
 }
 
 impl Ends {
     pub(super) fn of(tables: &Tables) -> Self {
         let circuits = tables.circuits.len();
-        Self { fallen: vec![false; circuits], broken: vec![false; circuits] }
+        Self {
+            fallen: vec![false; circuits],
+            broken: vec![false; circuits],
+            asleep: BTreeSet::new(),
+            left: BTreeMap::new(),
+            kept: Vec::new(),
+        }
     }
 }
 
 impl Beats {
+    /// Some clients leave their cells of all these beats to their gateways, and sleep.
+    pub fn sleep(&mut self, clients: &[usize], beats: u32, adversary: &mut impl Adversary) {
+        self.ends.asleep.extend(clients);
+        for number in 0..self.tables.circuits.len() {
+            if !self.sleeps(number) {
+                continue;
+            }
+            let slot = self.tables.circuits[number].slots[0];
+            let talks = self.tables.circuits[number].partner.is_some_and(|it| it / 2 != number / 2);
+            let beats = if self.has(Flaw::LeavesPart) && !talks { 1 } else { beats };
+            for beat in 0..beats {
+                let content = random_cell(&mut self.rng);
+                let cell = self.made(beat, number, content);
+                self.see(Place { beat, layer: 0, direction: Direction::Forward, slot }, cell);
+                if self.tables.malicious[slot.to] {
+                    adversary.looks(beat, cell);
+                }
+                self.ends.left.insert((beat, number), (content, cell));
+            }
+        }
+    }
+
+    /// They are back in this beat, and fetch all that came for them, or nothing.
+    pub fn wake(&mut self, beat: u32) {
+        let kept = std::mem::take(&mut self.ends.kept);
+        for client in std::mem::take(&mut self.ends.asleep) {
+            let of_it = |number: usize| self.tables.circuits[number].maker == Maker::Client(client);
+            let its: Vec<_> = kept.iter().filter(|(_, number, _)| of_it(*number)).collect();
+            let part = self.has(Flaw::FetchesPart);
+            let fetched = its.iter().filter(|(.., whole)| *whole || !part).count();
+            self.view.events.push(Event::Fetched(beat, client, fetched));
+            for &&(beat, number, whole) in &its {
+                if !self.is_simulated(number) {
+                    self.client_reads(beat, number, client, whole);
+                }
+            }
+        }
+    }
+
+    /// Whether a circuit's client sleeps.
+    fn sleeps(&self, number: usize) -> bool {
+        match self.tables.circuits[number].maker {
+            Maker::Client(client) => self.ends.asleep.contains(&client),
+            Maker::Noise | Maker::Canary => false,
+        }
+    }
+
     /// What makers say, and the cells that they start with.
     pub(super) fn clients_send(
         &mut self,
@@ -50,6 +111,12 @@ impl Beats {
     ) -> (Option<Cell>, Option<Cell>) {
         let slot = self.tables.circuits[number].slots[0];
         let mut content = random_cell(&mut self.rng);
+        if self.sleeps(number) {
+            return match self.ends.left.remove(&(beat, number)) {
+                Some((content, cell)) => (Some(content), Some(cell)),
+                None => (None, Some(content)),
+            };
+        }
         let client = match self.tables.circuits[number].maker {
             // The maker of noise keeps no keys, and fills the slot.
             Maker::Noise if !self.has(Flaw::OpensNoise) => return (None, Some(content)),
@@ -94,17 +161,36 @@ impl Beats {
         cells: &[Option<Cell>],
     ) {
         for (number, carried) in cells.iter().enumerate() {
-            if self.is_simulated(number) {
-                continue;
+            let mut whole = false;
+            if !self.is_simulated(number) {
+                let expected = contents[self.tables.circuits[number].partner.unwrap_or(number)];
+                let read = carried.map(|cell| self.read(beat, number, cell));
+                whole = read.is_some() && read == expected;
             }
-            let expected = contents[self.tables.circuits[number].partner.unwrap_or(number)];
-            let read = carried.map(|cell| self.read(beat, number, cell));
-            let whole = read.is_some() && read == expected;
-            match self.tables.circuits[number].maker {
-                Maker::Client(client) => self.client_reads(beat, number, client, whole),
-                Maker::Noise | Maker::Canary => self.shard_reads(beat, number, whole),
+            if self.sleeps(number) {
+                self.sleeper_is_sent(beat, number, whole);
+            } else if !self.is_simulated(number) {
+                self.maker_reads(beat, number, whole);
             }
         }
+    }
+
+    fn maker_reads(&mut self, beat: u32, number: usize, whole: bool) {
+        match self.tables.circuits[number].maker {
+            Maker::Client(client) => self.client_reads(beat, number, client, whole),
+            Maker::Noise | Maker::Canary => self.shard_reads(beat, number, whole),
+        }
+    }
+
+    /// What comes for a client that sleeps is kept for it.
+    fn sleeper_is_sent(&mut self, beat: u32, number: usize, whole: bool) {
+        if let Maker::Client(client) = self.tables.circuits[number].maker
+            && self.has(Flaw::WakesOnMessage)
+            && whole
+        {
+            self.view.events.push(Event::Links(beat + 1, client));
+        }
+        self.ends.kept.push((beat, number, whole));
     }
 
     fn read(&mut self, beat: u32, number: usize, cell: Cell) -> Cell {

@@ -21,6 +21,10 @@ pub enum Flaw {
     AsksEarlyOnLoss,
     /// A client that sleeps links when a message came for it.
     WakesOnMessage,
+    /// A client that sleeps leaves cells for as many beats as it has something to say in.
+    LeavesPart,
+    /// A client that sleeps fetches what came of the beats in which a message came for it.
+    FetchesPart,
     /// A batch that came too late for the round has circuits all the same.
     LateCircuits,
     /// A client that left a cell for a beat sends another one in it.
@@ -39,7 +43,7 @@ pub enum Flaw {
 
 impl Flaw {
     /// Every flaw, in the order of declaration.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::StreamTwice,
         Self::Twice,
         Self::RepeatsPart,
@@ -49,6 +53,8 @@ impl Flaw {
         Self::FallsBackOnLoss,
         Self::AsksEarlyOnLoss,
         Self::WakesOnMessage,
+        Self::LeavesPart,
+        Self::FetchesPart,
         Self::LateCircuits,
         Self::LiveAndLeft,
         Self::SameContentTwice,
@@ -70,6 +76,8 @@ impl Flaw {
             Self::FallsBackOnLoss => "falls-back-on-loss",
             Self::AsksEarlyOnLoss => "asks-early-on-loss",
             Self::WakesOnMessage => "wakes-on-message",
+            Self::LeavesPart => "leaves-part",
+            Self::FetchesPart => "fetches-part",
             Self::LateCircuits => "late-circuits",
             Self::LiveAndLeft => "live-and-left",
             Self::SameContentTwice => "same-content-twice",

@@ -53,6 +53,11 @@ pub trait Adversary {
         None
     }
 
+    /// Looks at a cell that a client leaves for a beat, before any beat, as its gateway is one of its shards.
+    fn looks(&mut self, beat: u32, cell: Cell) {
+        let _ = (beat, cell);
+    }
+
     /// Decides if a client's link is cut in a beat, as its gateway sees.
     fn cuts(&mut self, beat: u32, client: usize) -> bool {
         let _ = (beat, client);

@@ -88,13 +88,20 @@ pub fn without_late(tables: &Tables) -> Tables {
     tables.ended(LATE, 0)
 }
 
+/// Clients that sleep in two of three rounds: one of two that talk, and one that idles.
+const SLEEPERS: [usize; 2] = [1, 2];
+
 /// The view of who does `act` in the beats of these tables.
 pub fn played(tables: Tables, world: World, act: Act, seed: u64) -> View {
     // Honest draws have nothing in common in the two worlds.
     let own: u64 = if world == World::Ideal { 1000 } else { 2000 };
     let mut beats = Beats::new(tables, world, own.wrapping_add(seed));
     let mut player = Player::new(act, seed);
+    if !seed.is_multiple_of(3) {
+        beats.sleep(&SLEEPERS, BEATS, &mut player);
+    }
     (0..BEATS).for_each(|beat| beats.beat(beat, &mut player));
+    beats.wake(BEATS);
     beats.finish();
     beats.view().clone()
 }

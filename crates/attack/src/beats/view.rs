@@ -58,6 +58,8 @@ pub enum Event {
     Links(u32, usize),
     /// A client asks for an early round, in the beat.
     AsksEarly(u32, usize),
+    /// A client that slept fetches, in the beat, so many cells.
+    Fetched(u32, usize, usize),
     /// A client says if what arrived was whole: one of the adversary's, or with a flaw an honest partner.
     Told(u32, usize, bool),
     /// A shard asks that the lists of a beat be kept, in which a canary of its own was broken for the first time.
