@@ -8,6 +8,7 @@ mod inbound;
 mod lateness;
 mod passage;
 mod round_beats;
+mod sleepers;
 mod stop;
 mod watching;
 
@@ -29,6 +30,7 @@ use crate::io::{ClientId, Output};
 use crate::work::MovedCells;
 use lateness::Lateness;
 use round_beats::{Left, RoundBeats};
+pub(crate) use sleepers::{LeaveError, LeftOnions, Parcel, Sleepers};
 pub(crate) use stop::Stop;
 use watching::Watching;
 
@@ -66,16 +68,29 @@ struct Evidence {
 
 /// The beats of all rounds that have left circuits here, and the evidence of these and of those of which this shard
 /// has none: clients of its own take part in all of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Beats {
     rounds: BTreeMap<Round, RoundBeats>,
     /// The watches over rounds whose tables are erased.
     watching: BTreeMap<Round, Watching>,
     evidence: BTreeMap<Round, Evidence>,
     lateness: Lateness,
+    /// Rounds that clients of this gateway sleep in.
+    pub(crate) sleepers: Sleepers,
 }
 
 impl Beats {
+    /// No beats yet, and never more than `most_left_bytes` for clients that sleep.
+    pub(crate) fn new(most_left_bytes: usize) -> Self {
+        Self {
+            rounds: BTreeMap::new(),
+            watching: BTreeMap::new(),
+            evidence: BTreeMap::new(),
+            lateness: Lateness::default(),
+            sleepers: Sleepers::new(most_left_bytes),
+        }
+    }
+
     /// The keys of a round were all released, and its beats follow. It takes over from rounds before it, and from
     /// nobody that came after it. Returns the evidence for clients.
     pub(crate) fn begin(
@@ -91,7 +106,9 @@ impl Beats {
         let evidence = Evidence { announcement, message: Arc::clone(&message), ends };
         self.evidence.insert(round, evidence);
         let left = tables.map(|tables| Left { tables, clients, canaries });
-        let beats = left.and_then(|left| RoundBeats::new(announcement, left, place, pool, rng));
+        let sleepers = &self.sleepers;
+        let beats =
+            left.and_then(|left| RoundBeats::new(announcement, left, sleepers, place, pool, rng));
         self.rounds.extend(beats.map(|beats| (round, beats)));
         for (round, beats) in &mut self.rounds {
             let successors = self.evidence.range(round.next()..);
@@ -203,6 +220,7 @@ impl Beats {
     /// A client's link is gone.
     pub(crate) fn client_left(&mut self, client: ClientId) {
         self.rounds.values_mut().for_each(|beats| beats.client_left(client));
+        self.sleepers.client_left(client);
     }
 
     /// Cells have been moved at a stop, which took so much computing time.
@@ -213,15 +231,16 @@ impl Beats {
         out: &mut VecDeque<Output>,
     ) {
         let (epoch, round) = (moved.context.epoch, moved.context.round);
-        if let Some((beats, _)) = self.of(epoch, round) {
-            beats.on_moved(moved, took, out);
+        let beats = self.rounds.get_mut(&round);
+        if let Some(beats) = beats.filter(|beats| beats.announcement().epoch == epoch) {
+            beats.on_moved(moved, took, &mut self.sleepers, out);
         }
     }
 
     /// Closes what is due, and erases tables that are of no more use.
     pub(crate) fn on_time(&mut self, now: Timestamp, out: &mut VecDeque<Output>) {
         for beats in self.rounds.values_mut() {
-            beats.on_time(now, &mut self.lateness, out);
+            beats.on_time(now, &mut self.lateness, &mut self.sleepers, out);
         }
         let over: Vec<_> = self.rounds.extract_if(.., |_, beats| beats.is_over(now)).collect();
         over.into_iter().for_each(|(round, beats)| self.erase(round, beats));
@@ -234,6 +253,7 @@ impl Beats {
         if self.rounds.is_empty() {
             self.lateness.forget();
         }
+        self.sleepers.on_time(now);
     }
 
     /// The next moment at which time alone changes something.
@@ -241,6 +261,6 @@ impl Beats {
         let ends = self.evidence.values().map(|evidence| evidence.ends);
         let rounds = self.rounds.values().filter_map(RoundBeats::next_deadline);
         let watching = self.watching.values().map(Watching::next_deadline);
-        rounds.chain(ends).chain(watching).min()
+        rounds.chain(ends).chain(watching).chain(self.sleepers.next_deadline()).min()
     }
 }

@@ -18,6 +18,9 @@ pub struct Limits {
     pub kept_answer_bytes: usize,
     /// Bytes of published boxes kept for clients that come back. What was published first goes first.
     pub kept_box_bytes: usize,
+    /// Bytes of onions, cells and replies kept for clients that sleep. What there is no room for is refused before
+    /// the client sleeps, and nothing that was taken gives way.
+    pub kept_sleeper_bytes: usize,
 }
 
 impl Limits {
@@ -44,6 +47,7 @@ impl Default for Limits {
             client_messages_per_round: 8,
             kept_answer_bytes: 64 << 20,
             kept_box_bytes: 64 << 20,
+            kept_sleeper_bytes: 512 << 20,
         }
     }
 }

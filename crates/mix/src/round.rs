@@ -20,6 +20,7 @@ use antiphon_wire::{
     Announcement, Digest, Layer, PeerMessage, Round, RoundCounts, ShardIndex, Timestamp,
 };
 
+use crate::beats::LeftOnions;
 use crate::buffers::BufferPool;
 use crate::circuits::Making;
 use crate::epoch_context::EpochContext;
@@ -214,17 +215,17 @@ impl RoundMachine {
 /// The gateway's part.
 impl RoundMachine {
     /// The coordinator opens the round with `announcement`; clients of this gateway are being told. It waits for the
-    /// onions of those `awaited`, but for `wait_ms` at most.
+    /// onions of those awaited, but for so many milliseconds at most, and has those that were `left` for it.
     pub(crate) fn open(
         &mut self,
         now: Timestamp,
         announcement: Announcement,
-        awaited: Vec<ClientId>,
-        wait_ms: u64,
+        awaited: (Vec<ClientId>, u64),
+        left: Vec<LeftOnions>,
         outputs: &mut Outputs,
     ) {
         self.apply(now, outputs, |phase, cx| match phase {
-            Phase::Early(early) => early.open(cx, announcement, awaited, wait_ms),
+            Phase::Early(early) => early.open(cx, announcement, awaited, left),
             _ => unreachable!("a shard opens a round once"),
         });
     }

@@ -128,7 +128,7 @@ impl Shard {
             rounds: BTreeMap::new(),
             noise: BTreeMap::new(),
             building: BTreeMap::new(),
-            beats: Beats::default(),
+            beats: Beats::new(config.limits.kept_sleeper_bytes),
             clients: Clients::default(),
             kept: Kept::new(config.limits.kept_answer_bytes),
             boxes: Boxes::new(config.limits.kept_box_bytes),

@@ -77,8 +77,26 @@ choice! {
             /// The last round whose boxes the client has.
             after: Round,
         },
+        /// Leaves all that a client has for a round that has not opened, as it sleeps in it. The gateway hands in and
+        /// fills for it, keeps what comes back, and gives it to whoever [resumes](Self::Resume) with the ticket.
+        5 = Leave {
+            /// Epoch that the round belongs to.
+            epoch: Epoch,
+            /// Round that is left to the gateway, one with beats.
+            round: Round,
+            /// Hash of the round's [`Ticket`].
+            ticket: Digest,
+            /// As in [`Submit`](Self::Submit).
+            onions: Blob,
+            /// For every beat that the round can have, what [`Cells`](Self::Cells) has, the first beat first.
+            cells: Blob,
+        },
     }
 }
+
+/// Rounds that one client leaves to its gateway at most, so that what is kept for a client is bounded: with the default
+/// rounds, an hour.
+pub const MOST_ROUNDS_LEFT: usize = 12;
 
 choice! {
     /// From a gateway, or a coordinator, to a client.
@@ -153,6 +171,16 @@ choice! {
         8 = Box {
             /// Items of the box, signed by the host.
             published: Signed<BoxStatement>,
+        },
+        /// All that came back in the beats of a round that was [left](FromClient::Leave), so far.
+        9 = Backlog {
+            /// Epoch that the round belongs to.
+            epoch: Epoch,
+            /// Round whose circuits carried the cells.
+            round: Round,
+            /// For every beat that has come back, from the first on, what [`Cells`](Self::Cells) has; zeros for one in
+            /// between of which nothing has come. So its size follows from the time alone.
+            cells: Blob,
         },
     }
 }

@@ -28,7 +28,7 @@ pub use boxes::{
     MOST_BOXES, MOST_INVITATIONS, MOST_TOKENS, TOKEN_BITS, TOKEN_BYTES, Token, box_dead_drop,
     box_of_address,
 };
-pub use client::{FromClient, Ticket, ToClient};
+pub use client::{FromClient, MOST_ROUNDS_LEFT, Ticket, ToClient};
 pub use codec::{Blob, Decode, DecodeError, Encode, Reader};
 pub use control::{
     HeldEpoch, MOST_ROUNDS_IN_FLIGHT, Registration, RoundCounts, RoundOutcome, Standing,

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use crate::beats::Place;
 use crate::beats::lateness::Lateness;
 use crate::beats::passage::{ClosedStop, Passage};
+use crate::beats::sleepers::Sleepers;
 use crate::beats::stop::{Kind, Schedule, Stop};
 use crate::beats::watching::Watching;
 use crate::buffers::BufferPool;
@@ -30,6 +31,10 @@ pub(crate) struct RoundBeats {
     /// The first slot of each client at the gateway, then that of its noise, of each canary, and the end.
     gateway_slots: Vec<u32>,
     clients: Attached,
+    /// Places of the clients that sleep in this round, and their tickets.
+    asleep: BTreeMap<usize, Digest>,
+    /// The first beat that has not got what they left.
+    fed: u64,
     /// The watch over the cells, if the round's shards make canaries.
     watching: Option<Watching>,
     cell: CellBytes,
@@ -64,6 +69,7 @@ impl RoundBeats {
     pub(crate) fn new(
         announcement: Announcement,
         left: Left,
+        sleepers: &Sleepers,
         place: Place,
         pool: BufferPool,
         rng: ErasingRng,
@@ -73,6 +79,12 @@ impl RoundBeats {
         let onions = tables.below_last(Layer(0)).starts().last().copied().unwrap_or(0);
         let clients_end = (0..=clients.len() as u32).map(|client| client * place.cells_per_client);
         let canaries_left = (0..=canaries.len() as u32).rev();
+        let asleep: BTreeMap<usize, Digest> = clients
+            .iter()
+            .map(|(_, ticket)| *ticket)
+            .enumerate()
+            .filter(|(_, ticket)| sleepers.is_left(announcement.round, ticket))
+            .collect();
         let gateway_slots =
             clients_end.chain(canaries_left.map(|left| onions.saturating_sub(2 * left))).collect();
         Some(Self {
@@ -81,7 +93,12 @@ impl RoundBeats {
             place,
             tables,
             gateway_slots,
-            clients: Attached::new(clients),
+            clients: Attached::new(&clients, |position| match asleep.get(&position) {
+                Some(ticket) => sleepers.link(announcement.round, ticket),
+                None => Some(clients[position].0),
+            }),
+            asleep,
+            fed: 0,
             cell,
             passages: BTreeMap::new(),
             next: 0,
@@ -183,6 +200,10 @@ impl RoundBeats {
 
     pub(crate) fn on_client(&mut self, now: Timestamp, client: ClientId, beat: u64, cells: &[u8]) {
         let Some(&position) = self.clients.by_link.get(&client) else { return };
+        // A beat that has cells that were left gets no others, also of one that is awake again.
+        if self.asleep.contains_key(&position) {
+            return;
+        }
         let pool = self.pool.clone();
         let inbound = self.passage(now, beat).and_then(|passage| passage.open(Stop::GATEWAY));
         if let Some(inbound) = inbound {
@@ -202,9 +223,11 @@ impl RoundBeats {
         &mut self,
         now: Timestamp,
         lateness: &mut Lateness,
+        sleepers: &mut Sleepers,
         out: &mut VecDeque<Output>,
     ) {
         self.begin_beats(now);
+        self.feed(sleepers);
         let mut due = Vec::new();
         for (beat, passage) in &mut self.passages {
             let closed = passage.close_due(now, &self.schedule, &self.place, lateness, &self.pool);
@@ -213,6 +236,22 @@ impl RoundBeats {
         for (beat, closed) in due {
             let job = self.job(beat, closed);
             out.push_back(Output::Work(Work(Job::Cells(Box::new(job)))));
+        }
+    }
+
+    /// Puts what sleeping clients left into the beats that have begun.
+    fn feed(&mut self, sleepers: &mut Sleepers) {
+        let round = self.announcement().round;
+        for beat in std::mem::replace(&mut self.fed, self.next)..self.next {
+            let passage = self.passages.get_mut(&beat);
+            let Some(inbound) = passage.and_then(|passage| passage.open(Stop::GATEWAY)) else {
+                continue;
+            };
+            for (&position, ticket) in &self.asleep {
+                if let Some(cells) = sleepers.take(round, ticket, beat) {
+                    inbound.take_whole(position, &cells, &self.pool);
+                }
+            }
         }
     }
 
@@ -236,6 +275,7 @@ impl RoundBeats {
         &mut self,
         moved: MovedCells,
         took: Duration,
+        sleepers: &mut Sleepers,
         out: &mut VecDeque<Output>,
     ) {
         let MovedCells { context: BeatContext { beat, .. }, stop, batches, prints, ciphered } =
@@ -250,7 +290,7 @@ impl RoundBeats {
         }
         match self.schedule.after(stop) {
             Some(next) => self.send(beat, stop, next, batches, out),
-            None => self.bring_home(beat, &batches, out),
+            None => self.bring_home(beat, &batches, sleepers, out),
         }
         let (round, cell) = (self.announcement().round, self.cell.bytes());
         for (beat, passage) in self.passages.extract_if(.., |_, passage| passage.is_over()) {
@@ -292,11 +332,12 @@ impl RoundBeats {
         }
     }
 
-    /// Gives clients the cells that came back.
+    /// Gives clients the cells that came back, and keeps them for those that sleep.
     fn bring_home(
         &mut self,
         beat: u64,
         batches: &[(ShardIndex, Bytes)],
+        sleepers: &mut Sleepers,
         out: &mut VecDeque<Output>,
     ) {
         let Announcement { epoch, round, .. } = *self.announcement();
@@ -306,7 +347,10 @@ impl RoundBeats {
         }
         // Clients' slots come first; what follows came back to this shard's own noise and canaries.
         let cells = batches.iter().flat_map(|(_, bytes)| bytes.chunks_exact(each));
-        for (link, cells) in self.clients.links.iter().zip(cells) {
+        for ((position, link), cells) in self.clients.links.iter().enumerate().zip(cells) {
+            if let Some(ticket) = self.asleep.get(&position) {
+                sleepers.keep(round, ticket, beat, cells);
+            }
             let Some(to) = *link else { continue };
             let message = ToClient::Cells { epoch, round, beat, cells: Blob(cells.to_vec()) };
             out.push_back(Output::Client { to, message: Arc::new(message) });
@@ -346,14 +390,17 @@ impl RoundBeats {
 }
 
 impl Attached {
-    fn new(clients: Vec<(ClientId, Digest)>) -> Self {
+    /// Clients with their tickets, each at the `link` of its position, if it is at any.
+    fn new(clients: &[(ClientId, Digest)], link: impl Fn(usize) -> Option<ClientId>) -> Self {
         let mut attached = Self {
             links: vec![None; clients.len()],
             by_link: BTreeMap::new(),
             by_ticket: clients.iter().map(|(_, ticket)| *ticket).zip(0..).collect(),
         };
-        for (position, (client, _)) in clients.into_iter().enumerate() {
-            attached.attach(position, client);
+        for position in 0..clients.len() {
+            if let Some(client) = link(position) {
+                attached.attach(position, client);
+            }
         }
         attached
     }

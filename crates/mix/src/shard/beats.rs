@@ -2,11 +2,11 @@
 
 use antiphon_canaries::CanaryMessage;
 use antiphon_wire::{
-    Announcement, Blob, CellBatch, Decode as _, Encode as _, Epoch, IdentityKey, Round, Timestamp,
-    ToCoordinator,
+    Announcement, Blob, CellBatch, Decode as _, Digest, Encode as _, Epoch, IdentityKey, Round,
+    Timestamp, ToCoordinator,
 };
 
-use crate::beats::Place;
+use crate::beats::{LeaveError, Parcel, Place};
 use crate::circuits::Circuits;
 use crate::io::{ClientId, Output};
 use crate::shard::Shard;
@@ -65,6 +65,39 @@ impl Shard {
         cells: &[u8],
     ) {
         self.beats.on_client(now, from, beat, cells);
+    }
+
+    /// A client leaves a round, with ticket, onions and cells, as it will sleep in it.
+    pub(super) fn leave_round(
+        &mut self,
+        from: ClientId,
+        (epoch, round): (Epoch, Round),
+        (ticket, onions, cells): (Digest, Vec<u8>, Vec<u8>),
+    ) -> Result<(), LeaveError> {
+        let keys = self.epochs.get(&epoch).ok_or(LeaveError::Round)?;
+        let document = &keys.context.epoch;
+        let is_to_come = round > self.opened && self.epoch_of(round) == Some(epoch);
+        if !is_to_come || !document.has_beats(round) {
+            return Err(LeaveError::Round);
+        }
+        let (geometry, beats) = (document.geometry(), document.parameters().beats);
+        let each = document.onions_per_client(round);
+        let beat_bytes = each * usize::from(beats.cell_bytes);
+        if onions.len() != each * geometry.entry_bytes()
+            || cells.len() != usize::from(beats.beats) * beat_bytes
+        {
+            return Err(LeaveError::Size);
+        }
+        let reply_bytes = each * geometry.body_bytes();
+        let expires_at = document.document().expires_at;
+        let parcel =
+            Parcel { epoch, round, ticket, onions, cells, beat_bytes, reply_bytes, expires_at };
+        self.beats.sleepers.leave(from, parcel)
+    }
+
+    /// Bytes of all that is kept for clients that sleep.
+    pub fn sleeper_bytes(&self) -> usize {
+        self.beats.sleepers.bytes()
     }
 
     /// The coordinator hands on what a shard has said about cells. It is believed for nothing of it.

@@ -252,6 +252,13 @@ impl Shard {
             FromClient::Cells { epoch, round, beat, cells } => {
                 self.client_cells(now, from, (epoch, round, beat), &cells.0);
             }
+            FromClient::Leave { epoch, round, ticket, onions, cells } => {
+                let left = (ticket, onions.0, cells.0);
+                if let Err(error) = self.leave_round(from, (epoch, round), left) {
+                    let reason = Blob(error.to_string().into_bytes());
+                    self.tell(from, ToClient::Refused { epoch, round, reason });
+                }
+            }
             // Once for each round that opens, so that what goes out to those that come back is bounded.
             FromClient::AskBoxes { after } => {
                 if !std::mem::replace(&mut client.was_shown_boxes, true) {
@@ -270,8 +277,12 @@ impl Shard {
         ticket: &Digest,
     ) {
         let has_circuits = self.beats.resume(from, (epoch, round), ticket);
+        let slept = self.beats.sleepers.show(from, (epoch, round), ticket);
+        let was_left = slept.is_some();
+        let shown = slept.into_iter().flatten();
+        self.outputs.extend(shown.map(|message| Output::Client { to: from, message }));
         // The round may be over, and its answers kept.
-        if let Some(message) = self.kept.answer(now, round, ticket) {
+        if !was_left && let Some(message) = self.kept.answer(now, round, ticket) {
             return self.outputs.push_back(Output::Client { to: from, message });
         }
         let running = self
@@ -279,7 +290,7 @@ impl Shard {
             .get_mut(&round)
             .filter(|machine| machine.context().epoch.epoch() == epoch && !machine.has_ended());
         let waits = running.is_some_and(|machine| machine.resume(now, from, ticket));
-        if !waits && !has_circuits {
+        if !waits && !has_circuits && !was_left {
             let reason = Blob(b"no onions with this ticket are known here".to_vec());
             self.tell(from, ToClient::Refused { epoch, round, reason });
         }

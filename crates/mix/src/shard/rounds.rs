@@ -57,6 +57,7 @@ impl Shard {
             self.own_box(now, published);
         }
         if let Some((outcome, counts, took_ms)) = outputs.ended {
+            self.beats.sleepers.answered(round, &outputs.answers);
             self.kept.keep(now, round, outputs.answers);
             self.boxes_due(epoch, round, outcome);
             self.say(ToCoordinator::Ended { epoch, round, outcome, counts });
@@ -155,8 +156,9 @@ impl Shard {
             self.announce_to_clients(now, epoch, round, submit_ms);
         }
         let (awaited, wait_ms) = self.clients.expect(epoch, submit_ms.into());
+        let left = self.beats.sleepers.hand_in(epoch, round);
         self.with_round(now, round, |machine, outputs| {
-            machine.open(now, announcement, awaited, wait_ms, outputs);
+            machine.open(now, announcement, (awaited, wait_ms), left, outputs);
         });
         self.prepare_from(now, round.next());
         self.say(ToCoordinator::Clock { now });

@@ -41,7 +41,11 @@ impl Rosters {
         let peers = epoch.shards().iter().filter(|shard| shard.identity != *me);
         let peers = peers.map(|shard| (shard.identity, shard.peer_addresses.clone())).collect();
         let onions = 2 * usize::from(epoch.parameters().pairs_per_client);
-        let submission_bytes = SUBMISSION_HEAD_BYTES + onions * epoch.geometry().entry_bytes();
+        // One that sleeps leaves a round's cells with its onions.
+        let beats = epoch.parameters().beats;
+        let cells = usize::from(beats.beats) * onions * usize::from(beats.cell_bytes);
+        let submission_bytes =
+            SUBMISSION_HEAD_BYTES + onions * epoch.geometry().entry_bytes() + cells;
         let (first_round, expires_at) = (epoch.document().first_round, epoch.document().expires_at);
         let longest_round = Duration::from_millis(epoch.parameters().longest_round_ms());
         let roster = Roster { first_round, expires_at, peers, submission_bytes, longest_round };

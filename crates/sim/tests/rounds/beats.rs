@@ -1,5 +1,6 @@
 //! Beats: cells that follow the onions of a round, whoever is late, gone or lying.
 
+mod sleep;
 mod world;
 
 use antiphon_wire::{Direction, Round};

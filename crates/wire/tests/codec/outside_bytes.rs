@@ -47,7 +47,7 @@ proptest! {
     /// With a tag that exists, reading gets further.
     #[test]
     fn any_bytes_behind_a_tag_are_read_or_refused(
-        tag in 0u8..8,
+        tag in 0u8..10,
         mut bytes in vec(prop_oneof![Just(0u8), any::<u8>()], 1..400),
     ) {
         bytes[0] = tag;

@@ -3,6 +3,7 @@
 use antiphon_wire::{Announcement, Layer, Reason, Timestamp};
 
 use crate::ClientId;
+use crate::beats::LeftOnions;
 use crate::noise::NoiseBatch;
 use crate::round::arriving::Arriving;
 use crate::round::cx::{Cx, Shared};
@@ -35,19 +36,20 @@ impl Early {
     }
 
     /// The coordinator opens the round. It waits for the onions of those `awaited`, but for `wait_ms`
-    /// at most. What peers have said before counts from now on.
+    /// at most; those that sleep have `left` theirs. What peers have said before counts from now on.
     pub(in crate::round) fn open(
         self,
         cx: &mut Cx<'_>,
         announcement: Announcement,
-        awaited: Vec<ClientId>,
-        wait_ms: u64,
+        (awaited, wait_ms): (Vec<ClientId>, u64),
+        left: Vec<LeftOnions>,
     ) -> Phase {
         let epoch = &cx.context.epoch;
         let deadlines = Deadlines::new(cx.now, announcement, *epoch.parameters(), epoch.geometry());
         cx.shared.statements.open(&announcement);
         cx.shared.tracer.opened();
         cx.shared.submissions.expect(awaited, cx.now.plus_ms(wait_ms));
+        take_left(cx, left);
         let Self { first, undecided, noise } = self;
         Phase::Submitting(Submitting { deadlines, first, undecided, noise }).heed(cx)
     }
@@ -58,6 +60,17 @@ impl Early {
 
     pub(in crate::round) fn add_noise(&mut self, noise: NoiseBatch) {
         self.noise = Some(noise);
+    }
+}
+
+/// Hands in the onions of clients that sleep. What cannot be taken is lost to its client, as it would be over a link.
+fn take_left(cx: &mut Cx<'_>, left: Vec<LeftOnions>) {
+    let epoch = &cx.context.epoch;
+    let (geometry, each) = (epoch.geometry(), epoch.onions_per_client(cx.round));
+    let (shards, most) = (cx.context.shards(), cx.limits.submissions);
+    for LeftOnions { client, ticket, onions } in left {
+        let submissions = &mut cx.shared.submissions;
+        let _ = submissions.take((client, ticket), &onions, geometry, each, shards, most);
     }
 }
 

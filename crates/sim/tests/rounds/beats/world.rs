@@ -64,6 +64,10 @@ pub(crate) struct BareClient {
     pub(crate) is_silent: bool,
     /// Hands in its first onion twice, in place of the second one.
     pub(crate) copies_its_onion: bool,
+    /// Leaves its rounds to the gateway, with cells for all beats, and sends none itself.
+    pub(crate) sleeps: bool,
+    /// Messages that were refused.
+    pub(crate) refused: usize,
     /// What it was shown of whose beats run.
     pub(crate) evidence: Vec<(Announcement, Vec<Signed<SealStatement>>)>,
     circuits: BTreeMap<u64, CircuitKeys>,
@@ -252,18 +256,47 @@ impl World {
     ) {
         let announcement = self.announcement(round);
         self.announced.insert(round, announcement);
+        let messages: Vec<_> = (0..CLIENTS).map(|client| self.onions(client, round)).collect();
+        for client in 0..CLIENTS {
+            if self.clients[client].sleeps {
+                self.leave(client, &messages[client], announcement.beats.beats.into());
+            }
+        }
         for shard in 0..SHARDS {
             let mut announcement = announcement;
             otherwise(shard, &mut announcement);
             self.tell(shard, ToShard::Open { announcement });
         }
-        for client in 0..CLIENTS {
-            self.submit(client, round);
+        for (client, message) in messages.into_iter().enumerate() {
+            if !self.clients[client].sleeps {
+                let from = ClientId(self.clients[client].link);
+                let input = Input::Client { from, message };
+                self.after(LINK_MS, Event::Input(Self::gateway(client), input));
+            }
         }
     }
 
+    /// Leaves a round with the cells of `beats` beats.
+    pub(crate) fn leave(&mut self, client: usize, submit: &FromClient, beats: u64) {
+        let FromClient::Submit { epoch, round, ticket, onions } = submit.clone() else {
+            unreachable!("onions are handed in")
+        };
+        let cells = (0..beats).flat_map(|beat| self.wrapped(client, round.0, beat));
+        let cells = Blob(cells.collect());
+        let message = FromClient::Leave { epoch, round, ticket, onions, cells };
+        let from = ClientId(self.clients[client].link);
+        self.put(Self::gateway(client), Input::Client { from, message });
+    }
+
+    /// A client's link goes, and there is none in its place.
+    pub(crate) fn unlink(&mut self, client: usize) {
+        let before = ClientId(self.clients[client].link);
+        self.put(Self::gateway(client), Input::ClientLeft(before));
+        self.clients[client].link += 100 * CLIENTS as u64;
+    }
+
     /// Hands in two onions: the first for a dead drop in common with a partner, the second for one of its own.
-    fn submit(&mut self, client: usize, round: u64) {
+    pub(crate) fn onions(&mut self, client: usize, round: u64) -> FromClient {
         let geometry = self.epoch.geometry();
         let keys = self.epoch.round_keys(Round(round)).unwrap().unwrap();
         let mut deposits = vec![0; 2 * geometry.deposit_bytes()];
@@ -283,10 +316,7 @@ impl World {
         }
         self.clients[client].circuits.insert(round, circuits);
         let ticket = ticket(client, round).digest();
-        let message =
-            FromClient::Submit { epoch: EPOCH, round: Round(round), ticket, onions: Blob(entries) };
-        let from = ClientId(self.clients[client].link);
-        self.after(LINK_MS, Event::Input(Self::gateway(client), Input::Client { from, message }));
+        FromClient::Submit { epoch: EPOCH, round: Round(round), ticket, onions: Blob(entries) }
     }
 
     /// The cells of a client in a beat, wrapped.
@@ -467,7 +497,8 @@ impl World {
                 let round = announcement.round.0;
                 let is_new = self.clients[client].evidence.iter().all(|(a, _)| a.round.0 != round);
                 self.clients[client].evidence.push((announcement, statements));
-                if is_new && !self.clients[client].is_silent {
+                let speaks = !self.clients[client].is_silent && !self.clients[client].sleeps;
+                if is_new && speaks {
                     for beat in 0..announcement.beats.beats.into() {
                         let at = Timestamp(announcement.begins(beat).0 - 50);
                         self.at(at, Event::Speaks { client, round, beat });
@@ -475,16 +506,25 @@ impl World {
                 }
             }
             ToClient::Cells { round, beat, cells, .. } => {
-                let mut cells = cells.0;
-                assert_eq!(cells.len(), 2 * CELL);
-                self.clients[client].circuits[&round.0].unwrap(context(round.0, beat), &mut cells);
-                let cells = cells.chunks(CELL).map(<[u8]>::to_vec).collect();
-                let again = self.clients[client].back.insert((round.0, beat), cells);
-                assert!(again.is_none(), "cells come back once");
+                self.come_back(client, round.0, beat, cells.0);
                 self.home.insert((round.0, beat), self.now());
             }
+            ToClient::Backlog { round, cells, .. } => {
+                for (beat, cells) in (0..).zip(cells.0.chunks(2 * CELL)) {
+                    self.come_back(client, round.0, beat, cells.to_vec());
+                }
+            }
+            ToClient::Refused { .. } => self.clients[client].refused += 1,
             _ => {}
         }
+    }
+
+    fn come_back(&mut self, client: usize, round: u64, beat: u64, mut cells: Vec<u8>) {
+        assert_eq!(cells.len(), 2 * CELL);
+        self.clients[client].circuits[&round].unwrap(context(round, beat), &mut cells);
+        let cells = cells.chunks(CELL).map(<[u8]>::to_vec).collect();
+        let again = self.clients[client].back.insert((round, beat), cells);
+        assert!(again.is_none(), "cells come back once");
     }
 
     /// Milliseconds from a beat's beginning until its last cells were home.
@@ -541,6 +581,11 @@ impl World {
         self.run_until(self.now().plus_ms(LINK_MS));
         self.shown
     }
+}
+
+/// A moment `ms` milliseconds earlier.
+pub(crate) fn before(at: Timestamp, ms: u64) -> Timestamp {
+    Timestamp(at.0 - ms)
 }
 
 fn ticket(client: usize, round: u64) -> Ticket {

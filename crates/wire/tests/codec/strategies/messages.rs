@@ -133,6 +133,15 @@ pub(crate) fn from_client() -> impl Strategy<Value = FromClient> {
             FromClient::Cells { epoch, round, beat, cells }
         }),
         round().prop_map(|after| FromClient::AskBoxes { after }),
+        (epoch(), round(), digest(), blob(), blob()).prop_map(
+            |(epoch, round, ticket, onions, cells)| FromClient::Leave {
+                epoch,
+                round,
+                ticket,
+                onions,
+                cells
+            }
+        ),
     ]
 }
 
@@ -161,6 +170,11 @@ pub(crate) fn to_client() -> impl Strategy<Value = ToClient> {
         }),
         any::<u64>().prop_map(|now| ToClient::Clock { now: Timestamp(now) }),
         signed(box_statement()).prop_map(|published| ToClient::Box { published }),
+        (epoch(), round(), blob()).prop_map(|(epoch, round, cells)| ToClient::Backlog {
+            epoch,
+            round,
+            cells
+        }),
     ]
 }
 
