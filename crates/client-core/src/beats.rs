@@ -15,7 +15,8 @@ use std::sync::Arc;
 use antiphon_onion::{CellBytes, ErasingRng};
 use antiphon_routing::VerifiedEpoch;
 use antiphon_wire::{
-    Announcement, Decode, DecodeError, Encode, Epoch, Reader, Round, Ticket, Timestamp,
+    Announcement, Decode, DecodeError, Encode, Epoch, MOST_ROUNDS_LEFT, Reader, Round, Ticket,
+    Timestamp,
 };
 
 use crate::round::Conversations;
@@ -30,7 +31,7 @@ pub use timetable::{Departure, departure_after, departure_of, due_at};
 
 /// Rounds held at most: those whose beats run or ran last, and those of which it is not known yet whether theirs
 /// will.
-const MOST_HELD: usize = 20;
+const MOST_HELD: usize = 20 + MOST_ROUNDS_LEFT;
 
 /// A round that may have beats.
 struct Held {
@@ -40,6 +41,8 @@ struct Held {
     announced: Option<Announcement>,
     /// None if this client has no part in the round.
     circuits: Option<Circuits>,
+    /// Cells of all its beats were left to the gateway, and none are made: `Some(true)` once what came back is fetched.
+    left: Option<bool>,
 }
 
 /// The rounds whose beats run, ran last or may run next.
@@ -91,7 +94,29 @@ impl Beats {
         conversations: &mut Conversations,
     ) {
         let circuits = Some(circuits);
-        self.insert(Held { epoch, round, announced: None, circuits }, conversations);
+        let held = Held { epoch, round, announced: None, circuits, left: None };
+        self.insert(held, conversations);
+    }
+
+    /// Takes note of the circuits of a round that is newer than all before, and that was left to the gateway with cells
+    /// for all of its beats.
+    pub(crate) fn leave(
+        &mut self,
+        epoch: Arc<VerifiedEpoch>,
+        round: Round,
+        circuits: Circuits,
+        conversations: &mut Conversations,
+    ) {
+        let circuits = Some(circuits);
+        let held = Held { epoch, round, announced: None, circuits, left: Some(false) };
+        self.insert(held, conversations);
+    }
+
+    /// The moment at which beats of a round begin that was left, and is `first` or a later one, by this client's clock.
+    pub(crate) fn asleep_from(&self, first: Round) -> Option<Timestamp> {
+        let left = self.held.iter().filter(|held| held.left.is_some() && held.round >= first);
+        let begins = left.filter_map(|held| held.announced).map(|announced| announced.first_beat);
+        begins.min().map(|begins| self.clock.own(begins))
     }
 
     fn insert(&mut self, held: Held, conversations: &mut Conversations) {
@@ -137,7 +162,8 @@ impl Beats {
             None => {
                 let circuits = self.take_kept(&epoch, round);
                 let announced = Some(announced);
-                self.insert(Held { epoch, round, announced, circuits }, conversations);
+                let held = Held { epoch, round, announced, circuits, left: None };
+                self.insert(held, conversations);
             }
         }
     }
@@ -193,7 +219,8 @@ impl Beats {
     /// begins before the first of every newer one.
     fn next(&self) -> Option<(usize, Announcement, Departure)> {
         let announced = |held: &Held| held.announced;
-        self.held.iter().enumerate().find_map(|(at, held)| {
+        let live = self.held.iter().enumerate().filter(|(_, held)| held.left.is_none());
+        live.into_iter().find_map(|(at, held)| {
             let (announced_here, circuits) = (held.announced?, held.circuits.as_ref()?);
             let departure = departure_after(&announced_here, self.after());
             let first = departure_of(&announced_here, circuits.unused_from());
@@ -272,6 +299,31 @@ impl Beats {
         }
     }
 
+    /// Takes the cells that came back in the first beats of a round that was left. What it had more of is still to come
+    /// if the round's beats run, and lost otherwise.
+    pub(crate) fn fetch(
+        &mut self,
+        (epoch, round): (Epoch, Round),
+        cells: &[u8],
+        conversations: &mut Conversations,
+        events: &mut Vec<Event>,
+    ) {
+        let Some(at) = self.find(epoch, round) else { return };
+        let Held { circuits: Some(circuits), left: Some(fetched), .. } = &mut self.held[at] else {
+            return;
+        };
+        *fetched = true;
+        let before = events.len();
+        for (beat, cells) in (0..).zip(cells.chunks(circuits.beat_bytes())) {
+            if let Some(tally) = circuits.collect(beat, cells.to_vec(), conversations, events) {
+                events.push(ended(round, beat, tally, None));
+            }
+        }
+        let beats = events[before..].iter().filter(|it| matches!(it, Event::BeatEnded { .. }));
+        let beats = beats.count() as u64;
+        events.push(Event::Fetched { round, beats });
+    }
+
     /// Takes note of what did not come back in time, and lets rounds go whose beats are over.
     pub(crate) fn settle_overdue(
         &mut self,
@@ -286,6 +338,8 @@ impl Beats {
             let round = held.round;
             let Some(circuits) = &mut held.circuits else { continue };
             let lost = circuits.settle_overdue(now, conversations);
+            // Of those that were left, nobody knows how many the round had.
+            let lost = if held.left.is_some() { Vec::new() } else { lost };
             events.extend(lost.into_iter().map(|(beat, tally)| ended(round, beat, tally, None)));
             let over = held.announced.is_some_and(|announced| {
                 departure_after(&announced, after).beat >= announced.beats.beats.into()
@@ -294,11 +348,11 @@ impl Beats {
                 circuits.erase_keys();
             }
         }
-        self.let_go();
+        self.let_go(conversations);
     }
 
     /// Drops the rounds that a newer one has taken over from, once nothing of theirs is under way.
-    fn let_go(&mut self) {
+    fn let_go(&mut self, conversations: &mut Conversations) {
         let taken_over = self.held.iter().filter_map(|held| {
             let first = departure_after(&held.announced?, Timestamp(0));
             (first.at <= self.after()).then_some(held.round)
@@ -306,6 +360,12 @@ impl Beats {
         let Some(runs) = taken_over.max() else { return };
         self.kept.retain(|kept| kept.round >= runs);
         self.secrets.retain(|((_, round), _)| *round >= runs);
+        // What was fetched of a round that is over was all.
+        for held in self.held.iter_mut().filter(|held| held.round < runs) {
+            if let Some(circuits) = held.circuits.take_if(|_| held.left == Some(true)) {
+                circuits.abandon(conversations);
+            }
+        }
         let is_under_way =
             |held: &Held| held.circuits.as_ref().is_some_and(Circuits::has_beats_under_way);
         self.held.retain(|held| held.round >= runs || is_under_way(held));

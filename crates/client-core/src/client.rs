@@ -4,6 +4,7 @@ mod beats;
 mod kept;
 mod mailboxes;
 mod rounds;
+mod sleep;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -27,6 +28,8 @@ use crate::{
     Output, RoundMark, SendError,
 };
 use rounds::InFlight;
+pub use sleep::SleepError;
+use sleep::Sleeping;
 
 /// Configuration of a client.
 #[derive(Clone, Debug)]
@@ -57,10 +60,11 @@ pub struct Client {
     documents: Documents,
     clock: RoundClock,
     mark: Option<RoundMark>,
-    /// Time at which the marked round opened, unless that was before a restart.
+    /// Time at which the marked round opened, or is to open if it was left to a gateway, unless that was before a restart.
     opened_at: Option<Timestamp>,
     /// Milliseconds that the gateway's clock was ahead of this one when it was shown last.
     clock_ahead_ms: Option<i64>,
+    sleeping: Sleeping,
     /// No epoch is served that starts by then.
     epochs_after: Timestamp,
     ledger: Ledger,
@@ -88,6 +92,7 @@ impl Client {
             mark: restored.map(|kept| kept.mark),
             opened_at: None,
             clock_ahead_ms: None,
+            sleeping: Sleeping::default(),
             epochs_after: kept.epochs_after,
             ledger: Ledger::new(policy.disturbed_rounds, kept.charged, kept.extended),
             attempts: Ledger::new(policy.attempts, kept.attempts, kept.attempts_extended),
@@ -112,6 +117,7 @@ impl Client {
             Input::Tick => {}
         }
         self.make_cells(now);
+        self.fall_asleep(now);
     }
 
     fn message(&mut self, now: Timestamp, message: ToClient) {
@@ -135,6 +141,7 @@ impl Client {
             ToClient::Cells { epoch, round, beat, cells } => {
                 self.cells(now, (epoch, round, beat), cells.0);
             }
+            ToClient::Backlog { epoch, round, cells } => self.backlog((epoch, round), &cells.0),
             ToClient::Box { published } => self.published(&published),
             ToClient::Clock { now: theirs } => {
                 self.clock_ahead_ms = Some(ahead_ms(now, theirs));
@@ -166,7 +173,8 @@ impl Client {
     /// Time of the next [`Input::Tick`], unless something else happens before.
     pub fn next_deadline(&self) -> Option<Timestamp> {
         let rounds = self.in_flight.iter().map(|round| round.due);
-        rounds.chain(self.beats.next_deadline()).chain(self.mailboxes.next_deadline()).min()
+        let others = [self.mailboxes.next_deadline(), self.sleep_deadline()];
+        rounds.chain(self.beats.next_deadline()).chain(others.into_iter().flatten()).min()
     }
 
     /// Opens a conversation. It takes part from the next round on. One of before a restart that had the same secret
@@ -332,9 +340,9 @@ impl Client {
         self.documents.epochs().of_epoch(epoch).is_some()
     }
 
-    /// The oldest round whose outcome is not known.
+    /// The oldest round whose outcome is not known, those apart that the gateway was left.
     pub fn oldest_in_flight(&self) -> Option<Round> {
-        self.in_flight.iter().map(InFlight::round).min()
+        self.in_flight.iter().filter(|flight| !flight.is_left()).map(InFlight::round).min()
     }
 
     /// The oldest round whose gateway is still needed: its outcome is not known, or its circuits carry cells or may

@@ -127,6 +127,10 @@ pub(crate) struct Conversation {
     spread: Spread,
     /// The first round in which it meets.
     first: Round,
+    /// What it writes is left to a gateway, for a sleep.
+    is_ahead: bool,
+    /// The partner's part in the meeting that is being settled was made ahead.
+    heard_ahead: bool,
     /// The first round without this conversation.
     closing: Option<Round>,
     /// `true` once the application knows that there is no room for it.
@@ -156,6 +160,8 @@ impl Conversation {
             beats: UnderWay::default(),
             spread: Spread::default(),
             first: opening.first,
+            is_ahead: false,
+            heard_ahead: false,
             closing: None,
             told_no_room: false,
         }
@@ -247,7 +253,8 @@ impl Conversation {
             };
             let (dead_drop, body) = deposit.split_at_mut(DEAD_DROP_BYTES);
             dead_drop.copy_from_slice(&keys.dead_drop[..]);
-            Content { instances: self.instances, acknowledgement, item }.seal(&keys.mine, body);
+            let (instances, is_ahead) = (self.instances, self.is_ahead);
+            Content { instances, acknowledgement, is_ahead, item }.seal(&keys.mine, body);
             bodies.push(BodyKeys { partners: keys.partners, own: keys.mine });
             circuits.extend(keys.cells);
         }
@@ -282,7 +289,8 @@ impl Conversation {
                         next.map_or(Item::Nothing, Item::Fragment)
                     }
                 };
-                let content = Content { instances: self.instances, acknowledgement, item };
+                let (instances, is_ahead) = (self.instances, self.is_ahead);
+                let content = Content { instances, acknowledgement, is_ahead, item };
                 cells::write(&content, cell);
             };
             write(pair == 0, one);
@@ -303,12 +311,18 @@ impl Conversation {
     pub(crate) fn finish_beat(&mut self, meeting: u64, came: &[bool]) {
         came.iter().for_each(|came| self.spread.heed(*came));
         let settled = self.beats.end(meeting);
-        if came.contains(&true) {
+        let heard_ahead = std::mem::take(&mut self.heard_ahead);
+        if !came.contains(&true) {
+            self.sender.lost(Carrier::Beats, meeting);
+        } else if !heard_ahead {
             // As for rounds: the other end may hear of a beat just after it makes the next one's cells.
             self.sender.heard(Carrier::Beats, settled.saturating_sub(1));
-        } else {
-            self.sender.lost(Carrier::Beats, meeting);
         }
+    }
+
+    /// Writes ahead from here on, or no longer: partners do not take what is not acknowledged for lost.
+    pub(crate) fn set_ahead(&mut self, is_ahead: bool) {
+        self.is_ahead = is_ahead;
     }
 
     /// Lets cells carry content from here on, or not.
@@ -340,6 +354,7 @@ impl Conversation {
     }
 
     fn take(&mut self, round: Round, content: Content<'_>, news: &mut News) {
+        self.heard_ahead |= content.is_ahead;
         match self.instances.hear(content.instances) {
             Speaker::Another if !self.restarted => {
                 self.restarted = true;
@@ -384,12 +399,13 @@ impl Conversation {
     /// `charged`, its round may have revealed something, whether or not the meeting went well.
     pub(crate) fn finish(&mut self, meeting: u64, went_well: Option<bool>, charged: bool) {
         let settled = self.rounds.end(meeting);
-        if went_well == Some(true) {
+        let heard_ahead = std::mem::take(&mut self.heard_ahead);
+        if went_well != Some(true) {
+            self.sender.lost(Carrier::Rounds, meeting);
+        } else if !heard_ahead {
             // One end may hear of a round just before the next opens and the other just after: the
             // partner is taken to have known of one meeting less.
             self.sender.heard(Carrier::Rounds, settled.saturating_sub(1));
-        } else {
-            self.sender.lost(Carrier::Rounds, meeting);
         }
         if charged {
             self.schedule.charged();

@@ -70,6 +70,21 @@ pub enum Output {
         /// `2 * pairs` cells, in the order of the round's onions.
         cells: Vec<u8>,
     },
+    /// Leave a round that has not opened to the gateway, with cells for all of its beats: the client sleeps in it.
+    Leave {
+        /// Time to send it: not sooner, and not later if that can be helped.
+        at: Timestamp,
+        /// Epoch that the round belongs to.
+        epoch: Epoch,
+        /// Round that is left.
+        round: Round,
+        /// Hash of the round's ticket.
+        ticket: Digest,
+        /// `2 * pairs` onions, each behind the two bytes of its first shard's index.
+        onions: Vec<u8>,
+        /// `2 * pairs` cells for each beat that the round can have, the first beat's first.
+        cells: Vec<u8>,
+    },
     /// Ask the gateway for what became of a round that it was given over another link.
     Resume {
         /// Epoch that the round belongs to.
@@ -226,6 +241,19 @@ pub enum Event {
         /// Time at which the first of them begins.
         from: Timestamp,
     },
+    /// The client's gateway acts for it from now on. Its link may go, and has to be there again by then, whatever comes
+    /// and goes meanwhile.
+    Asleep {
+        /// Time to link again, to the same gateway.
+        until: Timestamp,
+    },
+    /// What came back in a round that was left to the gateway has been fetched. What it held came as events before.
+    Fetched {
+        /// Round that was slept through.
+        round: Round,
+        /// Beats of which cells were there.
+        beats: u64,
+    },
     /// Evidence that a round's beats run does not hold.
     EvidenceRefused {
         /// Round that it was for.
@@ -243,7 +271,8 @@ pub enum Event {
         arrived: u16,
         /// Cells that did not. Where a conversation keeps to the rounds' bodies, nothing is counted.
         spoilt: u16,
-        /// Milliseconds from when the cells left by the schedule until theirs were back; `None` if none came.
+        /// Milliseconds from when the cells left by the schedule until theirs were back; `None` if none came, or if they
+        /// were fetched after a sleep.
         after_ms: Option<u64>,
     },
     /// The ledger is used up: conversations rest and idle traffic goes on. See

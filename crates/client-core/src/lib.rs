@@ -21,7 +21,7 @@ mod schedule;
 pub use antiphon_onion::EntropySource;
 pub use beats::{Departure, EvidenceError, departure_after, departure_of, due_at};
 pub use checkpoint::{Checkpoint, CircuitMark, RoundMark};
-pub use client::{Client, ClientConfig};
+pub use client::{Client, ClientConfig, SleepError};
 pub use clock::{CLOCK_SLACK_MS, RoundPace};
 pub use conversation::{BareMeeting, CLOSING_ROUNDS, ConversationSecret, PartnerError, Role};
 pub use documents::DocumentRefusal;

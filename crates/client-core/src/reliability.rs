@@ -30,3 +30,6 @@ pub(crate) enum Carrier {
 ///
 /// [`Acknowledgement`]: crate::conversation::Acknowledgement
 const WINDOW: u32 = 33;
+
+/// Fragments of one end at most: a conversation that has sent them sends no more. At two a second, after 34 years.
+pub(crate) const MOST_FRAGMENTS: u32 = 1 << 31;

@@ -106,7 +106,9 @@ impl Plan {
             if conversation.level() != before {
                 events.push(Event::Rhythm { conversation: id, level: conversation.level() });
             }
-            if !(may_meet && fits && conversation.meets(turn)) {
+            // It may be over by then, and is still open now, if the round is left to a gateway.
+            let meets = !conversation.is_over(round) && conversation.meets(turn);
+            if !(may_meet && fits && meets) {
                 conversation.skip(epoch, round);
                 continue;
             }

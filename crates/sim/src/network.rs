@@ -3,6 +3,7 @@
 mod deliver;
 mod gateways;
 mod outages;
+mod sleep;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -61,6 +62,8 @@ pub struct Network {
     choices: ChaCha20Rng,
     /// Counts the links that each client has had: what was to leave over an earlier one does not.
     client_links: Vec<u64>,
+    /// Clients that have no link, as they sleep.
+    asleep: BTreeSet<usize>,
     /// Everything that happened so far.
     pub record: Record,
 }
@@ -88,6 +91,8 @@ enum Happening {
         link: u64,
         message: FromClient,
     },
+    /// A client that sleeps links again.
+    WakesUp(usize),
 }
 
 impl Network {
@@ -148,6 +153,7 @@ impl Network {
             policies: vec![GatewayPolicy::default(); setup.clients],
             choices: ChaCha20Rng::seed_from_u64(setup.seed ^ CHOICES),
             client_links: vec![0; setup.clients],
+            asleep: BTreeSet::new(),
             record: Record::new(setup.shards, setup.clients),
             rng: ChaCha20Rng::seed_from_u64(setup.seed),
             file,
@@ -216,6 +222,7 @@ impl Network {
                 self.deliver(*sent, life);
             }
             Happening::Wake(party) => self.wake(party),
+            Happening::WakesUp(client) => self.wake_up(client),
             Happening::Leaving { client, link, message } => {
                 if self.client_links[client] == link && self.clients[client].running.is_some() {
                     self.send_to_gateway(client, message);
@@ -245,7 +252,7 @@ impl Network {
             self.tell_coordinator(coordinator, CoordinatorInput::Disconnected { identity });
         }
         for client in 0..self.setup.clients {
-            if self.gateways[client] == i {
+            if self.gateways[client] == i && !self.asleep.contains(&client) {
                 self.leave(client);
                 self.policies[client].lost();
                 self.follow_gateway_policy(client);
@@ -286,7 +293,8 @@ impl Network {
         self.shards[i].wake = None;
         self.link_to_coordinators(i);
         for client in 0..self.setup.clients {
-            if self.gateways[client] == i && self.clients[client].running.is_some() {
+            let is_there = self.clients[client].running.is_some() && !self.asleep.contains(&client);
+            if self.gateways[client] == i && is_there {
                 self.join(client, i);
             }
         }

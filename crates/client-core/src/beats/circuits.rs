@@ -81,6 +81,8 @@ pub(crate) struct Circuits {
     /// Erased once the round's last beat is back. Cells are random then.
     secrets: Option<Secrets>,
     under_way: BTreeMap<u64, UnderWay>,
+    /// Cells of all beats were made at once: the round may have fewer.
+    is_left: bool,
 }
 
 impl Circuits {
@@ -94,8 +96,8 @@ impl Circuits {
         debug_assert_eq!(keys.len(), carries.len(), "a use for each circuit");
         let count = carries.len();
         let secrets = Some(Secrets { keys, carries });
-        let (unused_from, under_way) = (0, BTreeMap::new());
-        Self { epoch, round, cell, ticket, count, unused_from, secrets, under_way }
+        let (unused_from, under_way, is_left) = (0, BTreeMap::new(), false);
+        Self { epoch, round, cell, ticket, count, unused_from, secrets, under_way, is_left }
     }
 
     /// `count` circuits of before a restart, with the secrets that were kept. Without any, their cells carry nothing.
@@ -107,7 +109,8 @@ impl Circuits {
     ) -> Self {
         let CircuitMark { epoch, round, ticket, unused_from } = *mark;
         let secrets = secrets.filter(|secrets| secrets.carries.len() == count);
-        Self { epoch, round, cell, ticket, count, unused_from, secrets, under_way: BTreeMap::new() }
+        let (under_way, is_left) = (BTreeMap::new(), false);
+        Self { epoch, round, cell, ticket, count, unused_from, secrets, under_way, is_left }
     }
 
     /// Epoch and round that the circuits are of, and the secrets, unless these are erased.
@@ -168,9 +171,32 @@ impl Circuits {
         cells
     }
 
+    /// Makes the cells of the first `beats` beats at once, for whoever hands them on, one beat's behind the other's. They
+    /// are expected back by `due`.
+    pub(crate) fn make_all(
+        &mut self,
+        beats: u64,
+        due: Timestamp,
+        conversations: &mut Conversations,
+        rng: &mut impl CryptoRng,
+    ) -> Vec<u8> {
+        self.is_left = true;
+        let mut all = Vec::with_capacity(beats as usize * self.beat_bytes());
+        for beat in 0..beats {
+            all.extend(self.make(beat, due, conversations, rng));
+            self.reserve(beat);
+        }
+        all
+    }
+
+    /// Bytes of the cells of one beat.
+    pub(super) fn beat_bytes(&self) -> usize {
+        self.count * self.cell.bytes()
+    }
+
     /// Cells that carry nothing: for every hop they look like any others.
     pub(crate) fn random(&self, rng: &mut impl CryptoRng) -> Vec<u8> {
-        let mut cells = vec![0; self.count * self.cell.bytes()];
+        let mut cells = vec![0; self.beat_bytes()];
         rng.fill_bytes(&mut cells);
         cells
     }
@@ -237,7 +263,8 @@ impl Circuits {
         let idle = carries.filter(|carries| matches!(carries, Carries::Idle)).count();
         (0..idle).for_each(|_| tally.count(false));
         for meeting in under_way.meetings {
-            let came = vec![false; meeting.partners.len()];
+            // That a beat did not come about says nothing of what is lost on the way.
+            let came = vec![false; if self.is_left { 0 } else { meeting.partners.len() }];
             came.iter().for_each(|came| tally.count(*came));
             if let Some(conversation) = conversations.get_mut(&meeting.conversation) {
                 conversation.finish_beat(meeting.number, &came);

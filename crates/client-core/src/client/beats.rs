@@ -48,6 +48,13 @@ impl Client {
         self.outputs.push_back(cells);
     }
 
+    /// Takes all that came back in the beats of a round that was left to the gateway.
+    pub(super) fn backlog(&mut self, of: (Epoch, Round), cells: &[u8]) {
+        let mut events = Vec::new();
+        self.beats.fetch(of, cells, &mut self.conversations, &mut events);
+        self.outputs.extend(events.into_iter().map(Output::Event));
+    }
+
     /// Takes the cells that came back in a beat.
     pub(super) fn cells(&mut self, now: Timestamp, beat: (Epoch, Round, u64), cells: Vec<u8>) {
         let mut events = Vec::new();

@@ -7,7 +7,8 @@ use antiphon_onion::{CellBytes, Keep, ReplyKeys};
 use antiphon_routing::{RoundKeys, VerifiedEpoch};
 use antiphon_verify::{AbortKind, judge_abort};
 use antiphon_wire::{
-    Epoch, MOST_ROUNDS_IN_FLIGHT, Round, RoundKind, SealStatement, Signed, Ticket, Timestamp,
+    Epoch, MOST_ROUNDS_IN_FLIGHT, MOST_ROUNDS_LEFT, Round, RoundKind, SealStatement, Signed,
+    Ticket, Timestamp,
 };
 use rand::{CryptoRng, Rng as _};
 use zeroize::Zeroizing;
@@ -19,9 +20,9 @@ use crate::hold::leaves_at;
 use crate::round::{Place, Plan, Result as RoundResult, Returned};
 use crate::{Event, Outcome, Output, RoundMark, RoundRefusal};
 
-/// Rounds of unknown outcome at a time: as many as can be open, and those that were open when the
-/// coordinator was restarted. The oldest of more counts as disturbed.
-const MOST_IN_FLIGHT: usize = 2 * MOST_ROUNDS_IN_FLIGHT;
+/// Rounds of unknown outcome at a time: as many as can be open, those that were open when the
+/// coordinator was restarted, and those of a sleep. The oldest of more counts as disturbed.
+const MOST_IN_FLIGHT: usize = 2 * MOST_ROUNDS_IN_FLIGHT + MOST_ROUNDS_LEFT;
 
 /// Time that links and clocks add to a round's deadlines, in milliseconds.
 const GRACE_MS: u64 = 10_000;
@@ -30,7 +31,8 @@ const GRACE_MS: u64 = 10_000;
 pub(super) struct InFlight {
     document: Arc<VerifiedEpoch>,
     round: Round,
-    onions: Vec<u8>,
+    /// `None` of a round that the gateway has been left.
+    onions: Option<Vec<u8>>,
     /// Secret that fetches the replies over another link.
     ticket: Ticket,
     reply_keys: ReplyKeys,
@@ -43,15 +45,43 @@ pub(super) struct InFlight {
     pub(super) due: Timestamp,
 }
 
+/// A round's onions, and all that a client keeps of it.
+pub(super) struct Prepared {
+    pub(super) onions: Vec<u8>,
+    pub(super) ticket: Ticket,
+    pub(super) reply_keys: ReplyKeys,
+    pub(super) plan: Plan,
+    /// `None` if the round has no beats.
+    pub(super) circuits: Option<Circuits>,
+}
+
 impl InFlight {
+    /// A round that the gateway has been left.
+    pub(super) fn left(
+        document: Arc<VerifiedEpoch>,
+        round: Round,
+        ticket: Ticket,
+        reply_keys: ReplyKeys,
+        plan: Plan,
+        due: Timestamp,
+    ) -> Self {
+        let (onions, leaves, after_ms) = (None, due, None);
+        Self { document, round, onions, ticket, reply_keys, plan, leaves, after_ms, due }
+    }
+
+    /// Returns `true` if the gateway has been left all of it, and its end is fetched.
+    pub(super) fn is_left(&self) -> bool {
+        self.onions.is_none()
+    }
+
     pub(super) fn round(&self) -> Round {
         self.round
     }
 
-    fn submission(&self, at: Timestamp) -> Output {
+    fn submission(&self, at: Timestamp) -> Option<Output> {
         let (epoch, round) = (self.document.epoch(), self.round);
-        let (ticket, onions) = (self.ticket.digest(), self.onions.clone());
-        Output::Submit { at, epoch, round, ticket, onions }
+        let (ticket, onions) = (self.ticket.digest(), self.onions.clone()?);
+        Some(Output::Submit { at, epoch, round, ticket, onions })
     }
 
     /// Returns `true` if the round deposits for a conversation. Nothing else looks different for whom its
@@ -74,7 +104,7 @@ impl Client {
     ) -> Result<(), RoundRefusal> {
         if let Some(at) = self.position(epoch, round) {
             let again = self.in_flight[at].submission(leaves_at(now, closes_in_ms));
-            self.outputs.push_back(again);
+            self.outputs.extend(again);
             return Ok(());
         }
         if self.mark.is_some_and(|mark| round <= mark.round) {
@@ -88,7 +118,9 @@ impl Client {
         self.end_closed(round);
         // From here on the round's keys are used up, whatever follows.
         (self.mark, self.opened_at) = (Some(RoundMark { epoch, round }), Some(now));
-        self.submit(now, document, keys, closes_in_ms)
+        let submitted = self.submit(now, document, keys, closes_in_ms);
+        self.leave_rounds(now);
+        submitted
     }
 
     /// Checks that a round may be served now. `None` if it came too late to take part, in a burst.
@@ -117,7 +149,7 @@ impl Client {
     }
 
     /// Plans a round, builds its onions and hands them out, after the checkpoint that has to be on disk
-    /// first. Long, as that order is one idea.
+    /// first.
     fn submit(
         &mut self,
         now: Timestamp,
@@ -126,9 +158,37 @@ impl Client {
         closes_in_ms: u32,
     ) -> Result<(), RoundRefusal> {
         let (epoch, round) = (document.epoch(), keys.context().round);
-        let reserved = self.reserved();
-        let may_meet = self.may_meet(reserved);
-        let place = place_of(&document, round);
+        let (reserved, before) = (self.reserved(), self.outputs.len());
+        let Prepared { onions, ticket, reply_keys, plan, circuits } =
+            self.prepare(&document, keys)?;
+        if let Some(circuits) = circuits {
+            self.set_up(&document, round, circuits);
+        }
+        let may_cost = reserved + u32::from(plan.meets());
+        let checkpoint = self.checkpoint_at(RoundMark { epoch, round }, may_cost);
+        let due = now.plus_ms(longest_ms(&document, closes_in_ms));
+        self.expect_boxes(round, due);
+        let (onions, leaves, after_ms) = (Some(onions), leaves_at(now, closes_in_ms), None);
+        let flight =
+            InFlight { document, round, onions, ticket, reply_keys, plan, leaves, after_ms, due };
+        // In this order: the charge is on disk before the onions leave, or a crash would not pay for it.
+        let events = self.outputs.split_off(before);
+        self.outputs.push_back(Output::Persist(checkpoint));
+        self.outputs.extend(flight.submission(leaves));
+        self.outputs.extend(events);
+        self.follow(flight);
+        Ok(())
+    }
+
+    /// Plans a round and builds its onions. Tells of what comes of planning.
+    pub(super) fn prepare(
+        &mut self,
+        document: &Arc<VerifiedEpoch>,
+        keys: RoundKeys<Arc<VerifiedEpoch>>,
+    ) -> Result<Prepared, RoundRefusal> {
+        let (epoch, round) = (document.epoch(), keys.context().round);
+        let may_meet = self.may_meet(self.reserved());
+        let place = place_of(document, round);
         let (mut events, mut rng) = (Vec::new(), self.entropy.generator());
         let mut plan = self.plan(place, document.kind_of(round), may_meet, &mut rng, &mut events);
         let keep = if place.cell.is_some() { Keep::CIRCUITS } else { Keep::NOTHING };
@@ -144,23 +204,11 @@ impl Client {
                 return Err(error.into());
             }
         };
-        if let (Some(cell), Some(keys)) = (place.cell, built.circuits) {
-            let circuits = Circuits::new((epoch, round), cell, ticket, keys, plan.take_circuits());
-            self.set_up(&document, round, circuits);
-        }
-        let may_cost = reserved + u32::from(plan.meets());
-        let checkpoint = self.checkpoint_at(RoundMark { epoch, round }, may_cost);
-        let due = now.plus_ms(longest_ms(&document, closes_in_ms));
-        self.expect_boxes(round, due);
-        let (leaves, reply_keys, after_ms) = (leaves_at(now, closes_in_ms), built.replies, None);
-        let flight =
-            InFlight { document, round, onions, ticket, reply_keys, plan, leaves, after_ms, due };
-        // In this order: the charge is on disk before the onions leave, or a crash would not pay for it.
-        self.outputs.push_back(Output::Persist(checkpoint));
-        self.outputs.push_back(flight.submission(leaves));
         self.outputs.extend(events.into_iter().map(Output::Event));
-        self.follow(flight);
-        Ok(())
+        let circuits = place.cell.zip(built.circuits).map(|(cell, keys)| {
+            Circuits::new((epoch, round), cell, ticket, keys, plan.take_circuits())
+        });
+        Ok(Prepared { onions, ticket, reply_keys: built.replies, plan, circuits })
     }
 
     /// Plans a round of this kind.
@@ -193,7 +241,7 @@ impl Client {
         self.beats.set_up(document, round, circuits, &mut self.conversations);
     }
 
-    fn follow(&mut self, flight: InFlight) {
+    pub(super) fn follow(&mut self, flight: InFlight) {
         self.in_flight.push_back(flight);
         debug_assert!(self.in_flight.len() <= MOST_IN_FLIGHT, "more rounds in flight than settled");
         debug_assert!(
@@ -211,7 +259,7 @@ impl Client {
             for (onion, body) in replies.chunks_exact_mut(body_bytes).enumerate() {
                 flight.reply_keys.open(onion, body);
             }
-            flight.after_ms = Some(now.ms_since(flight.leaves));
+            flight.after_ms = (!flight.is_left()).then(|| now.ms_since(flight.leaves));
         } else {
             self.event(Event::Unanswered { round });
         }
@@ -244,6 +292,7 @@ impl Client {
     /// Asks the gateway about the rounds under way, and about those whose circuits it has: always about all of
     /// them, whatever they are for.
     pub(super) fn linked(&mut self) {
+        self.wake_up();
         let in_flight = self.in_flight.iter().map(|flight| {
             let epoch = flight.document.epoch();
             (epoch, flight.round, flight.ticket)
@@ -258,6 +307,7 @@ impl Client {
     }
 
     pub(super) fn link_lost(&mut self) {
+        self.wake_up();
         self.beats.forget(&mut self.conversations);
         while !self.in_flight.is_empty() {
             self.settle(0, RoundResult::Nothing, Outcome::Disturbed);

@@ -46,7 +46,8 @@ impl BareMeeting {
             dead_drop.copy_from_slice(&keys.dead_drop[..]);
             let item = Item::Fragment(Fragment { sequence, last: true, payload });
             let (instances, acknowledgement) = Default::default();
-            Content { instances, acknowledgement, item }.seal(&keys.mine, body);
+            let is_ahead = false;
+            Content { instances, acknowledgement, is_ahead, item }.seal(&keys.mine, body);
             partners.push(keys.partners);
         }
         let Ok(partners) = partners.try_into() else { unreachable!("a pair has two deposits") };

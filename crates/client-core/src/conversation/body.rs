@@ -7,9 +7,13 @@ use subtle::ConstantTimeEq;
 
 use super::instances::Instances;
 use super::kdf::Key;
+use crate::reliability::MOST_FRAGMENTS;
 
 /// Bytes of a body's header: instances 4, acknowledgement 8, sequence number 4, kind and length 2.
 pub(crate) const HEADER_BYTES: usize = 18;
+
+/// Set in a body's `next` if it was made ahead.
+const AHEAD: u32 = MOST_FRAGMENTS;
 
 const KIND_SHIFT: u32 = 14;
 const LENGTH_MASK: u16 = (1 << KIND_SHIFT) - 1;
@@ -65,6 +69,8 @@ pub(crate) enum Item<'a> {
 pub(crate) struct Content<'a> {
     pub(crate) instances: Instances,
     pub(crate) acknowledgement: Acknowledgement,
+    /// It was made long before it is heard, for a sleep: that it does not acknowledge a fragment says nothing.
+    pub(crate) is_ahead: bool,
     pub(crate) item: Item<'a>,
 }
 
@@ -104,7 +110,8 @@ impl Content<'_> {
         let (head, rest) = plaintext.split_at_mut(HEADER_BYTES);
         head[..2].copy_from_slice(&self.instances.own.to_be_bytes());
         head[2..4].copy_from_slice(&self.instances.partners.to_be_bytes());
-        head[4..8].copy_from_slice(&self.acknowledgement.next.to_be_bytes());
+        let ahead = if self.is_ahead { AHEAD } else { 0 };
+        head[4..8].copy_from_slice(&(self.acknowledgement.next | ahead).to_be_bytes());
         head[8..12].copy_from_slice(&self.acknowledgement.later.to_be_bytes());
         head[12..16].copy_from_slice(&sequence.to_be_bytes());
         head[16..].copy_from_slice(&shape.to_be_bytes());
@@ -136,8 +143,9 @@ pub(crate) fn read(plaintext: &[u8]) -> Result<Content<'_>, DecodeError> {
     let mut input = Reader::new(plaintext);
     let instances =
         Instances { own: Decode::decode(&mut input)?, partners: Decode::decode(&mut input)? };
-    let acknowledgement =
-        Acknowledgement { next: Decode::decode(&mut input)?, later: Decode::decode(&mut input)? };
+    let next = u32::decode(&mut input)?;
+    let (next, is_ahead) = (next & !AHEAD, next & AHEAD != 0);
+    let acknowledgement = Acknowledgement { next, later: Decode::decode(&mut input)? };
     let sequence = u32::decode(&mut input)?;
     let shape = u16::decode(&mut input)?;
     let payload = input.take(usize::from(shape & LENGTH_MASK))?;
@@ -146,7 +154,7 @@ pub(crate) fn read(plaintext: &[u8]) -> Result<Content<'_>, DecodeError> {
         3 => Item::Closing(Round::from_bytes(payload)?),
         kind => Item::Fragment(Fragment { sequence, last: kind == 2, payload }),
     };
-    Ok(Content { instances, acknowledgement, item })
+    Ok(Content { instances, acknowledgement, is_ahead, item })
 }
 
 #[cfg(test)]
@@ -160,6 +168,7 @@ mod tests {
         Content {
             instances,
             acknowledgement: Acknowledgement { next: 7, later: 0x8000_0001 },
+            is_ahead: matches!(item, Item::Closing(_)),
             item,
         }
     }

@@ -114,6 +114,8 @@ impl Conversation {
             // Whoever opens it again says so.
             first: Round(0),
             closing: Decode::decode(input)?,
+            is_ahead: false,
+            heard_ahead: false,
             told_no_room: false,
         };
         for _ in 0..u8::decode(input)? {

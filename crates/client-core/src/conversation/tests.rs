@@ -39,7 +39,7 @@ fn a_partner_cannot_close_in_the_far_future() {
         let item = Item::Closing(Round(at));
         let mut news = News::default();
         let (instances, acknowledgement) = Default::default();
-        let content = Content { instances, acknowledgement, item };
+        let content = Content { instances, acknowledgement, is_ahead: false, item };
         conversation.take(Round(10), content, &mut news);
         errors.extend(news.errors);
     }

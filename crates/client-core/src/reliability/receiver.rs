@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use antiphon_wire::{Blob, Decode, DecodeError, Encode, Reader};
 
-use super::WINDOW;
 use super::sender::append;
+use super::{MOST_FRAGMENTS, WINDOW};
 use crate::conversation::{Acknowledgement, Fragment};
 
 /// Faults of a partner that no honest partner has.
@@ -103,7 +103,7 @@ impl Receiver {
     pub(crate) fn accept(&mut self, fragment: Fragment<'_>) -> Delivered {
         let mut delivered = Delivered::default();
         let Some(ahead) = fragment.sequence.checked_sub(self.next) else { return delivered };
-        if ahead >= WINDOW || fragment.sequence == u32::MAX {
+        if ahead >= WINDOW || fragment.sequence >= MOST_FRAGMENTS - 1 {
             delivered.error = Some(ReceiveError::OutsideWindow);
             return delivered;
         }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use antiphon_wire::{Blob, Decode, DecodeError, Encode, Reader};
 
-use super::{Carrier, WINDOW};
+use super::{Carrier, MOST_FRAGMENTS, WINDOW};
 use crate::conversation::{Acknowledgement, Fragment};
 
 /// A message's number among those sent in its conversation, from 0.
@@ -145,7 +145,7 @@ impl Sender {
         let flight = &mut self.flight[position];
         *flight.way(carrier) = Way { due: false, sent: meeting };
         Some(Fragment {
-            // `split_off` keeps all of the flight below 2^32.
+            // `split_off` keeps all of the flight below 2^31.
             sequence: self.base + position as u32,
             last: flight.ends.is_some(),
             payload: &flight.payload,
@@ -155,9 +155,8 @@ impl Sender {
     /// Puts the next fragment of the queue in flight, and returns its position there.
     fn split_off(&mut self, capacity: usize) -> Option<usize> {
         let position = self.flight.len();
-        // WINDOW is 33, so the flight's length is far below 2^32. A conversation that has sent
-        // 2^32 fragments sends no more: at two a second, after 68 years.
-        if position >= WINDOW as usize || self.base > u32::MAX - WINDOW {
+        // WINDOW is 33, so the flight's length is far below 2^32.
+        if position >= WINDOW as usize || self.base > MOST_FRAGMENTS - WINDOW {
             return None;
         }
         let message = self.waiting.front_mut()?;
@@ -282,7 +281,7 @@ impl Sender {
         sender.base = Decode::decode(input)?;
         sender.next_id = Decode::decode(input)?;
         let flight = u8::decode(input)?;
-        if u32::from(flight) > WINDOW || sender.base > u32::MAX - WINDOW {
+        if u32::from(flight) > WINDOW || sender.base > MOST_FRAGMENTS - WINDOW {
             return Err(DecodeError::OutOfRange("number of fragments under way"));
         }
         for _ in 0..flight {

@@ -165,7 +165,7 @@ impl Session<'_> {
     pub(super) fn message(&mut self, message: ToClient) -> Option<Left> {
         match message {
             // One of all clients has documents from the coordinator.
-            ToClient::Document { .. } | ToClient::Box { .. } => None,
+            ToClient::Document { .. } | ToClient::Box { .. } | ToClient::Backlog { .. } => None,
             ToClient::Circuits { announcement, .. } => {
                 self.cells.announced(announcement);
                 None

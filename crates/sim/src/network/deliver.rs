@@ -14,7 +14,7 @@ use crate::party::{Party, Payload, Sent};
 const CHUNK_ITEMS: usize = 16;
 
 impl Network {
-    fn schedule(&mut self, at: Timestamp, happening: Happening) {
+    pub(super) fn schedule(&mut self, at: Timestamp, happening: Happening) {
         self.sequence += 1;
         self.queue.insert((at, self.sequence), happening);
     }
@@ -95,13 +95,14 @@ impl Network {
             (Party::Shard(i), Payload::FromClient(message)) => {
                 if let Party::Client(client) = sent.from
                     && self.gateways[client] == i
+                    && !self.asleep.contains(&client)
                 {
                     let from = ClientId(client as u64);
                     self.tell_shard(i, ShardInput::Client { from, message });
                 }
             }
             (Party::Client(i), Payload::ToClient(message))
-                if sent.from == Party::Shard(self.gateways[i]) =>
+                if sent.from == Party::Shard(self.gateways[i]) && !self.asleep.contains(&i) =>
             {
                 self.tell_client(i, ClientInput::from(message));
                 self.follow_gateway_policy(i);
@@ -314,6 +315,13 @@ impl Network {
                     let at = self.by_true_time(Party::Client(i), at).max(self.now);
                     self.schedule(at, Happening::Leaving { client: i, link, message });
                 }
+                ClientOutput::Leave { at, epoch, round, ticket, onions, cells } => {
+                    let (onions, cells) = (antiphon_wire::Blob(onions), antiphon_wire::Blob(cells));
+                    let message = FromClient::Leave { epoch, round, ticket, onions, cells };
+                    let link = self.client_links[i];
+                    let at = self.by_true_time(Party::Client(i), at).max(self.now);
+                    self.schedule(at, Happening::Leaving { client: i, link, message });
+                }
                 ClientOutput::Resume { epoch, round, ticket } => {
                     self.send_to_gateway(i, FromClient::Resume { epoch, round, ticket });
                 }
@@ -321,6 +329,9 @@ impl Network {
                     self.send_to_gateway(i, FromClient::AskBoxes { after });
                 }
                 ClientOutput::Event(event) => {
+                    if let antiphon_client_core::Event::Asleep { until } = event {
+                        self.fall_asleep(i, until);
+                    }
                     self.policies[i].heed(&event);
                     self.record.events[i].push((self.now, event));
                 }

@@ -56,6 +56,10 @@ impl Network {
     /// between rounds at the beginning of an epoch, since a client has one link here and would lose
     /// the rounds under way.
     pub(super) fn follow_gateway_policy(&mut self, client: usize) {
+        // One that sleeps looks for no other.
+        if self.asleep.contains(&client) {
+            return;
+        }
         let Some(machine) = &self.clients[client].running else { return };
         let now = self.clock(Party::Client(client));
         let Some(epoch) = machine.epoch_at(now).map(Arc::clone) else { return };

@@ -2,5 +2,6 @@
 
 mod ledger;
 mod real;
+mod sleep;
 mod statistics;
 mod traffic;

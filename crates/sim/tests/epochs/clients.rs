@@ -44,6 +44,7 @@ impl Alone {
                     assert_eq!((mark.epoch, mark.round), (*epoch, *round));
                 }
                 Output::Cells { .. }
+                | Output::Leave { .. }
                 | Output::Resume { .. }
                 | Output::AskBoxes { .. }
                 | Output::Event(_) => {}

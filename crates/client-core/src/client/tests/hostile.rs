@@ -60,6 +60,7 @@ proptest! {
                         }
                     }
                     Output::Cells { .. }
+                    | Output::Leave { .. }
                     | Output::Resume { .. }
                     | Output::AskBoxes { .. }
                     | Output::Event(_) => {}
