@@ -1,8 +1,9 @@
 //! The client, as applications hold it: it starts the driver's task and talks to it.
 
 use std::fmt;
+use std::time::Duration;
 
-use antiphon_client_core::{OpenError, Opening, PostError, Posting};
+use antiphon_client_core::{OpenError, Opening, PostError, Posting, SleepError as SleepRefusal};
 use antiphon_process::clock::SystemClock;
 use antiphon_process::entropy::entropy;
 use antiphon_wire::{Round, RoundKind};
@@ -49,6 +50,17 @@ pub enum PostingError {
     /// The round or the item does not fit.
     #[error(transparent)]
     Refused(#[from] PostError),
+    /// The client is shut down.
+    #[error(transparent)]
+    Gone(#[from] ClientGone),
+}
+
+/// Reason why a client does not sleep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SleepError {
+    /// It cannot, or does so already.
+    #[error(transparent)]
+    Refused(#[from] SleepRefusal),
     /// The client is shut down.
     #[error(transparent)]
     Gone(#[from] ClientGone),
@@ -219,6 +231,36 @@ impl Client {
     /// If the client is gone.
     pub async fn ask_boxes(&self, after: Round) -> Result<(), ClientGone> {
         self.commands.send(Command::AskBoxes { after }).await.map_err(|_| ClientGone)
+    }
+
+    /// Sleeps for `time`, about: leaves the rounds that open meanwhile to the gateway, which hands in onions and cells that
+    /// are made now, and keeps what comes back. The client goes on until the beats of the first of these rounds begin, which can
+    /// take as long as a round's interval. Then its link goes, and [`CoreEvent::Asleep`](crate::CoreEvent::Asleep) says
+    /// until when: the program may stand still that long. At that time it links again and fetches what came.
+    ///
+    /// It sleeps for whole rounds, for twelve and to the last but one of its epoch at most. Messages that are sent meanwhile wait
+    /// until it is back; those queued before travel. For that time partners get through no more than can be under way
+    /// without an acknowledgement: some seven kilobytes.
+    ///
+    /// Everybody sees that it sleeps: do it when a person says so or at a fixed time, and never because of what a conversation
+    /// does.
+    ///
+    /// # Errors
+    /// If the network has no beats, no round has opened yet, it sleeps already, or the client is gone.
+    pub async fn sleep(&self, time: Duration) -> Result<(), SleepError> {
+        let (answer, sleeps) = oneshot::channel();
+        let command = Command::Sleep { time, answer };
+        self.commands.send(command).await.map_err(|_| ClientGone)?;
+        Ok(sleeps.await.map_err(|_| ClientGone)??)
+    }
+
+    /// Links again before the time, and fetches what has come: because a person says so. The rounds that were left stay left, so
+    /// that nothing new is sent before the time.
+    ///
+    /// # Errors
+    /// If the client is gone.
+    pub async fn wake_up(&self) -> Result<(), ClientGone> {
+        self.commands.send(Command::WakeUp).await.map_err(|_| ClientGone)
     }
 
     /// Leaves the network, which everybody sees: do it when a person says so, or at a time that was

@@ -4,6 +4,7 @@ mod conversations;
 mod departures;
 mod gateways;
 mod line;
+mod sleep;
 mod turn;
 
 use std::collections::BTreeMap;
@@ -74,6 +75,8 @@ pub(crate) struct Driver {
     departures: Departures,
     /// The round whose checkpoint could not be written.
     unsaved: Option<Round>,
+    /// The link is gone until then, as the client sleeps.
+    asleep_until: Option<Timestamp>,
     /// `true` once no further round is taken part in.
     stopping: bool,
     /// `true` once connecting has failed for good.
@@ -94,6 +97,7 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
+    /// A driver that has just begun, and its status. Long, as it is one list of all that there is.
     pub(crate) fn new(
         config: ClientConfig,
         (state, used_secrets): (Option<StateFile>, UsedSecrets),
@@ -125,6 +129,7 @@ impl Driver {
             turn_by: None,
             departures: Departures::default(),
             unsaved: None,
+            asleep_until: None,
             stopping: false,
             over: false,
             ready: handles.ready,
@@ -234,7 +239,8 @@ impl Driver {
         self.drain(arrived).await
     }
 
-    /// Carries out all outputs of the state machine after an event that came at `arrived`.
+    /// Carries out all outputs of the state machine after an event that came at `arrived`. Long, as it is one table of
+    /// outputs.
     async fn drain(&mut self, arrived: Moment) -> Option<DocumentRefusal> {
         let mut refusal = None;
         loop {
@@ -256,6 +262,14 @@ impl Driver {
                     let cells = Blob(cells);
                     let frame = FromClient::Cells { epoch, round, beat, cells }.to_bytes();
                     let departure = Departure::Cells(round, frame.into());
+                    self.departures.add(arrived.instant_of(at), departure);
+                }
+                // What it may cost is not on disk.
+                Some(Output::Leave { .. }) if self.unsaved.is_some() => {}
+                Some(Output::Leave { at, epoch, round, ticket, onions, cells }) => {
+                    let (onions, cells) = (Blob(onions), Blob(cells));
+                    let leave = FromClient::Leave { epoch, round, ticket, onions, cells };
+                    let departure = Departure::Onions(leave.to_bytes().into());
                     self.departures.add(arrived.instant_of(at), departure);
                 }
                 Some(Output::Resume { epoch, round, ticket }) => {

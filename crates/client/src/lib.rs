@@ -21,12 +21,13 @@ pub use antiphon_client_core::file_message;
 pub use antiphon_client_core::{
     BoxRefusal, Budget, ConversationId, ConversationSecret, DocumentRefusal, Item, Ledger, Level,
     MessageId, OpenError, Opening as ConversationOptions, Outcome, PartnerError, PostError,
-    Posting, Role, RoundRefusal, Start,
+    Posting, Role, RoundRefusal, SleepError as SleepRefusal, Start,
 };
 pub use antiphon_wire::{
-    BoxContent, CallBox, Epoch, IdentityKey, InvitationBox, NetworkFile, Round, RoundKind, Token,
+    BoxContent, CallBox, Epoch, IdentityKey, InvitationBox, NetworkFile, Round, RoundKind,
+    Timestamp, Token,
 };
-pub use client::{Client, ClientGone, OpenConversationError, PostingError};
+pub use client::{Client, ClientGone, OpenConversationError, PostingError, SleepError};
 pub use connect_error::ConnectError;
 pub use conversation::{
     Arrival, Conversation, ConversationReceiver, ConversationSender, Delivery, ReceiveError,

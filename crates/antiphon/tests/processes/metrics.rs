@@ -23,6 +23,7 @@ const QUIET: &[&str] = &[
     "antiphon_shard_cells_filled_total",
     "antiphon_shard_cell_batches_late_total",
     "antiphon_shard_circuit_bytes",
+    "antiphon_shard_sleeper_bytes",
     "antiphon_shard_clients_dropped_total",
     "antiphon_shard_endpoint_half_open",
     "antiphon_shard_endpoint_refused_total",

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::mem::discriminant;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use antiphon_client_core::{
     ConversationId, DocumentRefusal, Event as CoreEvent, MessageId, Opening, PostError, Posting,
-    RoundRefusal, SendError,
+    RoundRefusal, SendError, SleepError,
 };
 use antiphon_wire::{Epoch, Round, RoundKind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     ContinueAfterAborts { rounds: u32 },
     Post { kind: RoundKind, make: MakePosting, answer: oneshot::Sender<Result<Round, PostError>> },
     AskBoxes { after: Round },
+    Sleep { time: Duration, answer: oneshot::Sender<Result<(), SleepError>> },
+    WakeUp,
     ShutDown { noted: oneshot::Sender<()> },
 }
 
@@ -67,6 +70,7 @@ impl Drop for Open {
 }
 
 impl Driver {
+    /// Carries out a command. Long, as it is one table of commands.
     pub(super) async fn command(&mut self, command: Command) {
         match command {
             Command::Open { options, answer } => {
@@ -102,6 +106,12 @@ impl Driver {
             Command::AskBoxes { after } => {
                 self.change(|core| core.ask_boxes(after)).await;
             }
+            Command::Sleep { time, answer } => {
+                let sleeps = self.sleep(time).await;
+                // Fails only if the application does not want to know.
+                let _ = answer.send(sleeps);
+            }
+            Command::WakeUp => self.wake_up(),
             Command::ShutDown { noted } => {
                 self.stopping = true;
                 // Fails only if nobody waits any more.
@@ -223,6 +233,11 @@ impl Driver {
                 tracing::info!(%epoch, %first_round, %last_round, "new epoch");
                 self.emit(Event::Core(event));
                 self.plan_turn();
+            }
+            CoreEvent::Asleep { until } => {
+                tracing::info!(until = until.0, "asleep: the gateway acts for this client");
+                self.fall_asleep(until);
+                self.emit(Event::Core(event));
             }
             _ => self.emit(Event::Core(event)),
         }

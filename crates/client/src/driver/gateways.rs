@@ -36,6 +36,9 @@ impl Driver {
 
     /// Dials the next target: the gateway that the policy names, or the coordinator for newer documents.
     async fn dial(&mut self) {
+        if self.rest() {
+            return;
+        }
         let now = SystemClock::now();
         let epoch = self.core().epoch_at(now).map(Arc::clone);
         let usable = epoch.filter(|epoch| now < epoch.document().expires_at);
@@ -260,7 +263,8 @@ pub(super) fn round_of(message: &ToClient) -> Option<Round> {
         | ToClient::Replies { round, .. }
         | ToClient::Aborted { round, .. }
         | ToClient::Refused { round, .. }
-        | ToClient::Cells { round, .. } => Some(*round),
+        | ToClient::Cells { round, .. }
+        | ToClient::Backlog { round, .. } => Some(*round),
         ToClient::Circuits { announcement, .. } => Some(announcement.round),
         ToClient::Box { published } => Some(published.claimed().round),
     }

@@ -104,6 +104,10 @@ impl Driver {
     pub(super) fn turn(&mut self) {
         self.turn_at = None;
         let now = Moment::now();
+        // Once it is back, the turn is planned anew.
+        if self.core().sleeps() {
+            return;
+        }
         // Without a link, the next one is dialled as is due.
         let Some(present) = self.line.gateway() else { return };
         let epoch = self.core().epoch_to_turn_to(now.time, &present).map(Arc::clone);

@@ -40,6 +40,9 @@ catalogue! {
         "Batches of other shards' cells that did not come whole in time", ON_THE_WIRE;
     CIRCUIT_BYTES: Gauge<()> = "antiphon_shard_circuit_bytes", "bytes",
         "Memory of the tables that rounds left for their beats", FROM_ONIONS;
+    SLEEPER_BYTES: Gauge<()> = "antiphon_shard_sleeper_bytes", "bytes",
+        "Memory of what clients that sleep left, and of what came for them",
+        "Links show which clients sleep and for how many rounds, and each round takes the same.";
     PHASE_TIME: Histogram<Phase> = "antiphon_shard_phase_seconds", "seconds" in PHASE_BUCKETS,
         "Time of a round in one phase; once a layer where it has layers", ON_THE_WIRE;
     CPU_TIME: Histogram<Work> = "antiphon_shard_cpu_seconds", "seconds" in PHASE_BUCKETS,

@@ -3,7 +3,7 @@
 use antiphon_process::metrics::labels::{Queue, ShardEndpoint, Urgency};
 use antiphon_process::metrics::shard::{
     CIRCUIT_BYTES, CLIENTS, COORDINATORS, EPOCH, EPOCH_END, LIST_END, LIST_NUMBER, LISTED,
-    PEER_LINKS, PEER_QUEUED, READY, ROUND, WORK_QUEUED,
+    PEER_LINKS, PEER_QUEUED, READY, ROUND, SLEEPER_BYTES, WORK_QUEUED,
 };
 
 use super::EventLoop;
@@ -23,6 +23,7 @@ impl<T> EventLoop<T> {
         READY.set_whether((), self.part.readiness().is_ready());
         ROUND.set((), self.served.0 as f64);
         CIRCUIT_BYTES.set_count((), self.machine.circuit_bytes());
+        SLEEPER_BYTES.set_count((), self.machine.sleeper_bytes());
         let newest = self.rosters.newest();
         EPOCH.set((), newest.map_or(0.0, |(epoch, _)| epoch.0 as f64));
         EPOCH_END.set((), newest.map_or(0.0, |(_, expires_at)| expires_at.0 as f64 / 1000.0));
