@@ -20,9 +20,9 @@ use crate::hold::leaves_at;
 use crate::round::{Place, Plan, Result as RoundResult, Returned};
 use crate::{Event, Outcome, Output, RoundMark, RoundRefusal};
 
-/// Rounds of unknown outcome at a time: as many as can be open, those that were open when the
-/// coordinator was restarted, and those of a sleep. The oldest of more counts as disturbed.
-const MOST_IN_FLIGHT: usize = 2 * MOST_ROUNDS_IN_FLIGHT + MOST_ROUNDS_LEFT;
+/// Rounds of unknown outcome at a time, those of a sleep apart: as many as can be open, and those that were open when
+/// the coordinator was restarted. The oldest of more counts as disturbed.
+const MOST_IN_FLIGHT: usize = 2 * MOST_ROUNDS_IN_FLIGHT;
 
 /// Time that links and clocks add to a round's deadlines, in milliseconds.
 const GRACE_MS: u64 = 10_000;
@@ -112,9 +112,7 @@ impl Client {
         }
         let Some((document, keys)) = self.admit(now, epoch, round)? else { return Ok(()) };
         self.documents.enter(epoch);
-        if self.in_flight.len() >= MOST_IN_FLIGHT {
-            self.settle(0, RoundResult::Nothing, Outcome::Disturbed);
-        }
+        self.make_way(false, MOST_IN_FLIGHT);
         self.end_closed(round);
         // From here on the round's keys are used up, whatever follows.
         (self.mark, self.opened_at) = (Some(RoundMark { epoch, round }), Some(now));
@@ -241,9 +239,22 @@ impl Client {
         self.beats.set_up(document, round, circuits, &mut self.conversations);
     }
 
+    /// Takes the oldest rounds in flight for disturbed, of those that were left to a gateway or of the others, so that one
+    /// more makes no more than `most`.
+    pub(super) fn make_way(&mut self, left: bool, most: usize) {
+        let is_of_them = |flight: &InFlight| flight.is_left() == left;
+        while self.in_flight.iter().filter(|flight| is_of_them(flight)).count() >= most {
+            let Some(oldest) = self.in_flight.iter().position(is_of_them) else { return };
+            self.settle(oldest, RoundResult::Nothing, Outcome::Disturbed);
+        }
+    }
+
     pub(super) fn follow(&mut self, flight: InFlight) {
         self.in_flight.push_back(flight);
-        debug_assert!(self.in_flight.len() <= MOST_IN_FLIGHT, "more rounds in flight than settled");
+        debug_assert!(
+            self.in_flight.len() <= MOST_IN_FLIGHT + MOST_ROUNDS_LEFT,
+            "more rounds in flight than settled"
+        );
         debug_assert!(
             self.in_flight.iter().is_sorted_by_key(|flight| flight.round),
             "a round was served after a later one"

@@ -156,6 +156,7 @@ impl Client {
     ) -> Option<Output> {
         let epoch = document.epoch();
         let keys = RoundKeys::new(Arc::clone(document), round)?.ok()?;
+        self.make_way(true, MOST_ROUNDS_LEFT);
         let Prepared { onions, ticket, reply_keys, plan, circuits } =
             self.prepare(document, keys).ok()?;
         let mut circuits = circuits?;
