@@ -257,9 +257,9 @@ impl World {
         let announcement = self.announcement(round);
         self.announced.insert(round, announcement);
         let messages: Vec<_> = (0..CLIENTS).map(|client| self.onions(client, round)).collect();
-        for client in 0..CLIENTS {
+        for (client, message) in messages.iter().enumerate() {
             if self.clients[client].sleeps {
-                self.leave(client, &messages[client], announcement.beats.beats.into());
+                self.leave(client, message, announcement.beats.beats.into());
             }
         }
         for shard in 0..SHARDS {
