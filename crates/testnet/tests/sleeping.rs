@@ -92,8 +92,9 @@ async fn what_was_sent_to_a_sleeper_is_there_when_its_link_is() {
         assert_eq!(timeout(PATIENCE, delivery).await.expect("and is acknowledged"), Ok(()));
     }
     assert_eq!(timeout(PATIENCE, left).await.expect("and is acknowledged"), Ok(()));
-    partner.send("good morning").await.unwrap();
+    let greeted = partner.send("good morning").await.unwrap();
     let received = timeout(PATIENCE, mine.receive()).await.expect("it arrives");
     assert_eq!(received, Ok(b"good morning".to_vec()), "and nothing came twice before");
+    assert_eq!(timeout(PATIENCE, greeted).await.expect("and is acknowledged"), Ok(()));
     assert_eq!(sleeper.status().ledger.charged(), 0, "no round was disturbed");
 }
