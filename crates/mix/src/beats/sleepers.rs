@@ -246,10 +246,10 @@ mod tests {
     fn backlog(sleepers: &mut Sleepers, to: u64, round: u64, ticket: u8) -> Option<Vec<u8>> {
         let of = (Epoch(1), Round(round));
         let shown = sleepers.show(ClientId(to), of, &Digest([ticket; 32]))?;
-        Some(shown.iter().find_map(|message| match &**message {
+        shown.iter().find_map(|message| match &**message {
             ToClient::Backlog { cells, .. } => Some(cells.0.clone()),
             _ => None,
-        })?)
+        })
     }
 
     #[test]
@@ -285,7 +285,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded_for_a_client_in_all_and_in_time() {
-        let each = { parcel(1, 1).onions.len() } + BEATS * BEAT_BYTES + 20 + OVERHEAD_BYTES;
+        let each = parcel(1, 1).onions.len() + BEATS * BEAT_BYTES + 20 + OVERHEAD_BYTES;
         let mut sleepers = Sleepers::new(20 * each);
         for round in 0..MOST_ROUNDS_LEFT as u64 {
             sleepers.leave(ClientId(1), parcel(round, 1)).unwrap();
