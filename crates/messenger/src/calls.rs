@@ -3,6 +3,7 @@
 //! What is decided is in [`line`], [`switchboard`] and [`rhythm`], without clock or network; [`caller`] does it.
 
 pub(crate) mod caller;
+pub(crate) mod greeting;
 pub(crate) mod line;
 pub(crate) mod rhythm;
 mod switchboard;

@@ -3,7 +3,7 @@
 use antiphon_client::{ConversationOptions, ConversationSecret, Role, Start};
 use antiphon_contacts::{
     CODE_BYTES, CallRoot, CallRound, ContactCode, Identity, KEPT_MS, OwnCode, Roots, SafetyNumber,
-    SameCodeError, SessionBinding, Side,
+    SameCodeError, SessionBinding, SessionSecret, Side,
 };
 use antiphon_profile::{ContactId, Keepsake, KeepsakeKind};
 use antiphon_wire::{Timestamp, box_of_address};
@@ -18,14 +18,20 @@ const MOST_NAME_BYTES: usize = 64;
 const VERSION: u16 = 2;
 /// The version without calls.
 const WITHOUT_CALLS: u16 = 1;
-/// Id, side, flags, number of the session, the two codes, calls that have left, time until which naps are made good.
-const FIXED_BYTES: usize = 16 + 1 + 1 + 8 + 2 * CODE_BYTES + 4 + 8;
+/// Id, side, flags, number of the session, the two codes, calls that have left, time until which naps are made good, secret of
+/// the session that stands.
+const FIXED_BYTES: usize = CALLS_AT + 4 + 8 + SECRET_BYTES;
+/// Bytes before what the version before does not have.
+const CALLS_AT: usize = 16 + 1 + 1 + 8 + 2 * CODE_BYTES;
+const SECRET_BYTES: usize = 32;
 const VERIFIED: u8 = 1;
 const BLOCKED: u8 = 2;
 /// The session stands that a call opened.
 const STANDS: u8 = 4;
 /// The contact is to be called.
 const TELL: u8 = 8;
+/// The call root was replaced in a session.
+const REFRESHED: u8 = 16;
 /// Call rounds for which old roots are kept: there is one a minute.
 const KEPT_ROUNDS: u64 = KEPT_MS / 60_000;
 
@@ -57,6 +63,9 @@ pub struct Contact {
     /// Number of the session: the call round that opened it, or without calls a number that each end raises when one is over.
     session: u64,
     calls: CallMarks,
+    /// Secret of the session that stands: its call root may have been replaced since.
+    secret: Option<SessionSecret>,
+    refreshed: bool,
     own: ContactCode,
     partner: ContactCode,
     roots: Roots,
@@ -81,6 +90,8 @@ impl Contact {
             blocked: false,
             session: 0,
             calls: CallMarks { tell: true, ..CallMarks::default() },
+            secret: None,
+            refreshed: false,
             own,
             partner,
             roots,
@@ -137,13 +148,46 @@ impl Contact {
 
     /// The terms of the session that is due. `None` if its keys are gone, which this program never lets happen.
     pub(crate) fn terms(&self) -> Option<ConversationOptions> {
-        let secret = self.roots.session(CallRound(self.session))?;
+        let secret = self.session_secret()?;
         let role = match self.side {
             Side::First => Role::First,
             Side::Second => Role::Second,
         };
         let terms = ConversationOptions::new(ConversationSecret(secret.0), role, Start::Dense);
         Some(ConversationOptions { verified: self.verified, ..terms })
+    }
+
+    /// The secret of the session that is due.
+    pub(crate) fn session_secret(&self) -> Option<SessionSecret> {
+        let standing = self.secret.clone();
+        standing.or_else(|| self.roots.session(CallRound(self.session)))
+    }
+
+    /// The user's end.
+    pub(crate) const fn side(&self) -> Side {
+        self.side
+    }
+
+    /// `true` once the call root was replaced, in a session, by one that follows from fresh hybrid keys: whoever has
+    /// a code's secret key cannot tell the contact's calls any more.
+    pub const fn is_refreshed(&self) -> bool {
+        self.refreshed
+    }
+
+    /// Takes a fresh call root, which the partner may not have yet.
+    pub(crate) fn take_root(&mut self, root: &CallRoot) {
+        self.roots.refreshed(root);
+    }
+
+    /// The partner has the fresh call root, from this round on.
+    pub(crate) fn confirm_root(&mut self, round: CallRound) {
+        self.roots.confirmed(round);
+        self.refreshed = true;
+    }
+
+    /// The call roots.
+    pub(crate) fn into_roots(self) -> Roots {
+        self.roots
     }
 
     /// The number of the session that is due.
@@ -169,8 +213,13 @@ impl Contact {
 
     /// Takes note of what calls leave behind, and erases the keys of all rounds before `needed`.
     pub(crate) fn set_calls(&mut self, calls: CallMarks, needed: CallRound) {
+        if let Some(session) = calls.session.filter(|session| self.calls.session != Some(*session))
+        {
+            self.session = session.0;
+            self.secret = self.roots.session(session);
+        }
+        self.secret = self.secret.take().filter(|_| calls.session.is_some());
         self.calls = calls;
-        self.session = calls.session.map_or(self.session, |session| session.0);
         self.roots.forget_before(needed);
     }
 
@@ -189,13 +238,15 @@ impl Contact {
             flag(self.verified, VERIFIED)
                 | flag(self.blocked, BLOCKED)
                 | flag(calls.session.is_some(), STANDS)
-                | flag(calls.tell, TELL),
+                | flag(calls.tell, TELL)
+                | flag(self.refreshed, REFRESHED),
         );
         bytes.extend(self.session.to_be_bytes());
         bytes.extend(self.own.to_bytes());
         bytes.extend(self.partner.to_bytes());
         bytes.extend(calls.calls.to_be_bytes());
         bytes.extend(calls.naps_until.0.to_be_bytes());
+        bytes.extend(self.secret.as_ref().map_or([0; SECRET_BYTES], |secret| secret.0));
         bytes.extend(&roots[..]);
         Keepsake { kind: KeepsakeKind::Contact, name: self.name.clone(), version: VERSION, bytes }
     }
@@ -212,7 +263,6 @@ impl Contact {
 
     /// Reads a record of the version before: as one of a contact who was not called yet.
     fn read_without_calls(name: &str, bytes: &[u8]) -> Option<Self> {
-        const CALLS_AT: usize = FIXED_BYTES - 4 - 8;
         let (fixed, roots) = bytes.split_at_checked(CALLS_AT)?;
         let mut bytes = [fixed, &[0; FIXED_BYTES - CALLS_AT], roots].concat();
         let flags = bytes.get_mut(17)?;
@@ -232,18 +282,20 @@ impl Contact {
         let (own, rest) = rest.split_first_chunk::<CODE_BYTES>()?;
         let (partner, rest) = rest.split_first_chunk::<CODE_BYTES>()?;
         let (calls, rest) = rest.split_first_chunk::<4>()?;
-        let (naps_until, roots) = rest.split_first_chunk::<8>()?;
+        let (naps_until, rest) = rest.split_first_chunk::<8>()?;
+        let (secret, roots) = rest.split_first_chunk::<SECRET_BYTES>()?;
         let side = match side {
             0 => Side::First,
             1 => Side::Second,
             _ => return None,
         };
-        if flags & !(VERIFIED | BLOCKED | STANDS | TELL) != 0 {
+        let (session, stands) = (u64::from_be_bytes(*session), flags & STANDS != 0);
+        let is_known = flags & !(VERIFIED | BLOCKED | STANDS | TELL | REFRESHED) == 0;
+        if !is_known || !stands && *secret != [0; SECRET_BYTES] {
             return None;
         }
-        let session = u64::from_be_bytes(*session);
         let calls = CallMarks {
-            session: (flags & STANDS != 0).then_some(CallRound(session)),
+            session: stands.then_some(CallRound(session)),
             tell: flags & TELL != 0,
             calls: u32::from_be_bytes(*calls),
             naps_until: Timestamp(u64::from_be_bytes(*naps_until)),
@@ -256,6 +308,8 @@ impl Contact {
             blocked: flags & BLOCKED != 0,
             session,
             calls,
+            secret: stands.then_some(SessionSecret(*secret)),
+            refreshed: flags & REFRESHED != 0,
             own: ContactCode::from_bytes(own).ok()?,
             partner: ContactCode::from_bytes(partner).ok()?,
             roots: Roots::from_bytes(roots).ok()?,
@@ -305,6 +359,13 @@ mod tests {
         ]
     }
 
+    fn introduction() -> antiphon_contacts::Introduction {
+        let address = BoxAddress(0);
+        let mut rng = ChaCha20Rng::seed_from_u64(9);
+        let [first, _] = antiphon_contacts::Introduction::draw(address, address, &mut rng);
+        first
+    }
+
     #[test]
     fn both_ends_find_the_same_secrets_of_each_session_and_different_roles() {
         let [mut alice, mut bob] = pair();
@@ -344,7 +405,15 @@ mod tests {
         assert_eq!(read.keepsake(), kept);
         assert_eq!((read.session(), read.is_verified(), read.is_blocked()), (11, true, false));
         assert_eq!(read.calls(), calls);
-        assert_eq!(read.terms().unwrap().secret.0, alice.terms().unwrap().secret.0);
+        // Whatever becomes of the root, the session has its secret.
+        let terms = alice.terms().unwrap().secret.0;
+        alice.take_root(&CallRoot::of_introduction(&introduction()));
+        alice.confirm_root(CallRound(12));
+        let again = Contact::parse(&alice.keepsake()).unwrap();
+        assert!(again.is_refreshed() && again.terms().unwrap().secret.0 == terms);
+        alice.set_calls(CallMarks::default(), CallRound(12));
+        assert!(alice.terms().is_none());
+        assert_eq!(read.terms().unwrap().secret.0, terms);
         kept.version = 3;
         assert!(Contact::parse(&kept).unwrap_err().to_string().contains("newer"));
     }
@@ -365,7 +434,7 @@ mod tests {
         let [mut alice, _] = pair();
         alice.end_session();
         let mut kept = alice.keepsake();
-        kept.bytes.drain(FIXED_BYTES - 12..FIXED_BYTES);
+        kept.bytes.drain(CALLS_AT..FIXED_BYTES);
         kept.bytes[17] = VERIFIED;
         kept.version = WITHOUT_CALLS;
         let read = Contact::parse(&kept).unwrap();

@@ -172,6 +172,7 @@ impl Messenger {
             client: Arc::clone(&self.client),
             contact,
             signals,
+            changes: None,
         };
         self.talks.run(contact, tokio::spawn(talk.run()));
     }

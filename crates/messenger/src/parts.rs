@@ -7,6 +7,8 @@
 const FIRST: u8 = 1;
 /// Bit of the first byte of a piece's last part.
 const LAST: u8 = 2;
+/// Bit of the first byte of the first part of a greeting, which is no piece of the exchange.
+const GREETING: u8 = 4;
 /// Bytes of the longest piece: a message, its kind and its id.
 const MOST_PIECE_BYTES: usize = (64 << 10) + 17;
 /// The least that a part carries beside its first byte.
@@ -25,6 +27,15 @@ pub(crate) fn cut(piece: &[u8], body_bytes: usize) -> Vec<Vec<u8>> {
     (0..count).map(part).collect()
 }
 
+/// The parts of a greeting.
+pub(crate) fn cut_greeting(said: &[u8], body_bytes: usize) -> Vec<Vec<u8>> {
+    let mut parts = cut(said, body_bytes);
+    if let Some(marks) = parts.first_mut().and_then(|part| part.first_mut()) {
+        *marks |= GREETING;
+    }
+    parts
+}
+
 /// Outcome of a part.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Joined {
@@ -32,29 +43,33 @@ pub(crate) enum Joined {
     More,
     /// A piece.
     Whole(Vec<u8>),
+    /// A greeting.
+    Greeting(Vec<u8>),
     /// Nothing: it is of no piece whose beginning came.
     Spoilt,
 }
 
-/// Parts of a piece that is not whole yet.
+/// Parts of a piece that is not whole yet, and whether it is a greeting.
 #[derive(Debug, Default)]
-pub(crate) struct Joiner(Option<Vec<u8>>);
+pub(crate) struct Joiner(Option<(Vec<u8>, bool)>);
 
 impl Joiner {
     /// Takes the next part. What cannot be read is left out: it is the contact's fault.
     pub(crate) fn take(&mut self, part: &[u8]) -> Joined {
         let Some((marks, bytes)) = part.split_first() else { return Joined::Spoilt };
         let before = self.0.take();
-        let begun = if marks & FIRST != 0 { Some(Vec::new()) } else { before };
-        let fits = |begun: &Vec<u8>| begun.len() + bytes.len() <= MOST_PIECE_BYTES;
-        let Some(mut piece) = begun.filter(fits).filter(|_| *marks <= FIRST | LAST) else {
+        let (is_first, greets) = (marks & FIRST != 0, marks & GREETING != 0);
+        let begun = if is_first { Some((Vec::new(), greets)) } else { before };
+        let is_known = *marks <= FIRST | LAST | GREETING && (is_first || !greets);
+        let fits = |begun: &(Vec<u8>, bool)| begun.0.len() + bytes.len() <= MOST_PIECE_BYTES;
+        let Some((mut piece, greets)) = begun.filter(fits).filter(|_| is_known) else {
             return Joined::Spoilt;
         };
         piece.extend_from_slice(bytes);
         if marks & LAST != 0 {
-            return Joined::Whole(piece);
+            return if greets { Joined::Greeting(piece) } else { Joined::Whole(piece) };
         }
-        self.0 = Some(piece);
+        self.0 = Some((piece, greets));
         Joined::More
     }
 }
@@ -96,6 +111,15 @@ mod tests {
     }
 
     #[test]
+    fn a_greeting_is_told_from_a_piece() {
+        let mut joiner = Joiner::default();
+        let parts = cut_greeting(&[7; 100], 50);
+        let joined: Vec<_> = parts.iter().map(|part| joiner.take(part)).collect();
+        assert_eq!(joined.last(), Some(&Joined::Greeting(vec![7; 100])));
+        assert_eq!(joiner.take(b"\x03hello"), Joined::Whole(b"hello".to_vec()));
+    }
+
+    #[test]
     fn the_longest_message_is_no_longer_than_the_longest_piece() {
         assert_eq!(MOST_PIECE_BYTES, antiphon_profile::MOST_MESSAGE_BYTES + 17);
     }
@@ -105,7 +129,8 @@ mod tests {
         let mut joiner = Joiner::default();
         assert_eq!(joiner.take(&[LAST, 7]), Joined::Spoilt);
         assert_eq!(joiner.take(&[]), Joined::Spoilt);
-        assert_eq!(joiner.take(&[FIRST | 4]), Joined::Spoilt);
+        assert_eq!(joiner.take(&[FIRST | 8]), Joined::Spoilt);
+        assert_eq!(joiner.take(&[GREETING | LAST]), Joined::Spoilt);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use antiphon_client::{
 };
 use antiphon_contacts::CallRound;
 use antiphon_process::clock::SystemClock;
+use antiphon_process::entropy::entropy;
 use antiphon_process::until;
 use antiphon_profile::{ArrivalError, ContactId, Exchange, MessageId, Progress};
 use antiphon_wire::Timestamp;
@@ -22,8 +23,11 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::book;
+use crate::calls::caller::Changes;
+use crate::calls::greeting::{Greeting, Reply};
 use crate::calls::rhythm::{Rhythm, Step};
-use crate::parts::{Joined, Joiner, cut};
+use crate::contact::Contact;
+use crate::parts::{Joined, Joiner, cut, cut_greeting};
 use crate::shared::Shared;
 use crate::status::TalkState;
 
@@ -94,6 +98,8 @@ pub(crate) struct Talk {
     pub(crate) client: Arc<Client>,
     pub(crate) contact: ContactId,
     pub(crate) signals: Arc<Signals>,
+    /// In a network with calls, whom to tell that a session has brought a fresh call root.
+    pub(crate) changes: Option<Arc<Changes>>,
 }
 
 impl Talk {
@@ -105,8 +111,8 @@ impl Talk {
         first: Round,
         wanted: Arc<AtomicBool>,
     ) -> Over {
-        let Some((number, terms)) = self.terms().await else { return Over::Closed };
-        if number != session.0 {
+        let Some((contact, terms)) = self.terms().await else { return Over::Closed };
+        if contact.session() != session.0 {
             return Over::Ended;
         }
         let events = self.client.events();
@@ -118,6 +124,9 @@ impl Talk {
                 let rhythm = Rhythm::new(SystemClock::now(), first == Round(0));
                 let mut session = Session::new(&self, conversation, events);
                 session.rhythm = Some((rhythm, wanted));
+                if first != Round(0) {
+                    session.greet(&contact);
+                }
                 session.run().await
             }
             // It was over when the process before ended, or there is no room: the partner finds nobody.
@@ -131,7 +140,8 @@ impl Talk {
     /// Talks until the contact is blocked or gone, or the client is, in a network without calls.
     pub(crate) async fn run(self) {
         loop {
-            let Some((session, terms)) = self.terms().await else { break };
+            let Some((contact, terms)) = self.terms().await else { break };
+            let session = contact.session();
             let events = self.client.events();
             match self.client.open(terms).await {
                 Ok(conversation) => {
@@ -158,13 +168,16 @@ impl Talk {
         self.signals.show(TalkState::Closed);
     }
 
-    /// The number and the terms of the session that is due; `None` if there is to be none.
-    async fn terms(&self) -> Option<(u64, ConversationOptions)> {
+    /// The contact, and the terms of the session that is due; `None` if there is to be none.
+    async fn terms(&self) -> Option<(Contact, ConversationOptions)> {
         loop {
             let id = self.contact;
             match self.shared.store(move |store, _| book::contact(store, id)).await {
                 Ok(contact) if contact.is_blocked() => return None,
-                Ok(contact) => return Some((contact.session(), contact.terms()?)),
+                Ok(contact) => {
+                    let terms = contact.terms()?;
+                    return Some((contact, terms));
+                }
                 Err(error) if error.kind() == crate::ErrorKind::NotFound => return None,
                 Err(error) => {
                     // Without its words, which may name the contact.
@@ -233,6 +246,9 @@ struct Session<'a> {
     again: Option<Instant>,
     /// In a network with calls, how long the session stands, and whether another contact waits for its place.
     rhythm: Option<(Rhythm, Arc<AtomicBool>)>,
+    /// The greeting, and what of it is to be said once nothing else is.
+    greeting: Option<Greeting>,
+    says: VecDeque<Vec<u8>>,
 }
 
 impl<'a> Session<'a> {
@@ -255,6 +271,8 @@ impl<'a> Session<'a> {
             closing: false,
             again: None,
             rhythm: None,
+            greeting: None,
+            says: VecDeque::new(),
         }
     }
 
@@ -410,7 +428,7 @@ impl<'a> Session<'a> {
         match next.await {
             Ok((exchange, next)) => {
                 self.exchange = exchange;
-                let Some(next) = next else { return false };
+                let Some(next) = next else { return self.next_of_greeting() };
                 self.note(|rhythm| rhythm.said(SystemClock::now()));
                 let parts = cut(&next.bytes, self.body_bytes());
                 let count = parts.len() as u32;
@@ -428,6 +446,71 @@ impl<'a> Session<'a> {
                 false
             }
         }
+    }
+
+    /// Begins to greet. What it brings is for the next session, so it waits until messages have left.
+    fn greet(&mut self, contact: &Contact) {
+        let Some(secret) = contact.session_secret() else { return };
+        let own = *contact.own_code();
+        let (greeting, say) = Greeting::begin(contact.side(), secret, own, &mut entropy());
+        self.greeting = Some(greeting);
+        self.says.push_back(say);
+    }
+
+    fn next_of_greeting(&mut self) -> bool {
+        let Some(say) = self.says.pop_front() else { return false };
+        let parts = cut_greeting(&say, self.body_bytes());
+        self.parts.extend(parts.into_iter().map(|part| (part, None)));
+        true
+    }
+
+    /// Takes the partner's part of the greeting. One that is of before a restart comes to nothing.
+    async fn greeted(&mut self, said: &[u8]) {
+        let Some(greeting) = &mut self.greeting else { return };
+        let kept = match greeting.heard(said, &mut entropy()) {
+            Ok(Reply::Say(say)) => {
+                self.says.push_back(say);
+                return;
+            }
+            Ok(Reply::Keep { root, say }) => {
+                let kept = self.keep(move |contact| contact.take_root(&root)).await;
+                // Without the root on disk the partner must not give up the one before.
+                self.says.extend(kept.then_some(say));
+                kept
+            }
+            Ok(Reply::Known { code }) => {
+                self.keep(move |contact| {
+                    if *contact.code() == code {
+                        contact.confirm_root(CallRound(contact.session()));
+                    }
+                })
+                .await
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a contact greets as no honest one does");
+                false
+            }
+        };
+        if !kept {
+            self.greeting = None;
+        }
+    }
+
+    /// Changes what is kept of the contact, and has the caller look at it. Returns `false` if it cannot be kept.
+    async fn keep(&self, what: impl FnOnce(&mut Contact) + Send + 'static) -> bool {
+        let id = self.talk.contact;
+        let kept = self.talk.shared.store(move |store, rng| {
+            let mut contact = book::contact(store, id)?;
+            what(&mut contact);
+            book::keep(store, &contact, rng)
+        });
+        let kept = kept.await.inspect_err(|error| {
+            tracing::error!(kind = ?error.kind(), "a fresh call root cannot be kept");
+        });
+        if let Some(changes) = &self.talk.changes {
+            changes.of(id);
+        }
+        kept.is_ok()
     }
 
     fn body_bytes(&self) -> usize {
@@ -475,6 +558,10 @@ impl<'a> Session<'a> {
             Joined::Whole(piece) => {
                 self.arrived = Some((arrival, piece));
                 self.store_arrived().await;
+            }
+            Joined::Greeting(said) => {
+                drop(arrival.take());
+                self.greeted(&said).await;
             }
             // Not taken before the piece is in the store: if this process ends, all of it comes again.
             Joined::More => {}

@@ -11,8 +11,8 @@ use crate::Mix;
 /// A deposit at the end of its path.
 pub(crate) struct Opened {
     pub(crate) client: usize,
-    dead_drop: [u8; DEAD_DROP_BYTES],
-    body: Vec<u8>,
+    pub(crate) dead_drop: [u8; DEAD_DROP_BYTES],
+    pub(crate) body: Vec<u8>,
     /// Of the layers, in their order.
     reply_keys: Vec<ReplyKey>,
     /// Of the layers, in their order.

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "made for tests, which may fail")]
 
+mod boxes;
 mod circuits;
 mod exchange;
 mod plan;

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, mpsc};
 use super::line::{CallMarks, Line};
 use super::switchboard::{Act, Switchboard};
 use crate::book::{self, ReadMark};
+use crate::contact::Contact;
 use crate::shared::Shared;
 use crate::talk::{Over, Talk};
 use crate::talks::Talks;
@@ -144,10 +145,13 @@ impl Caller {
         });
         match look.await {
             Ok((found, waits)) if !found.is_blocked() => {
-                if self.board.line(contact).is_none() {
-                    let mut line = found.into_line(self.boxes);
-                    line.begin(self.goes_on);
-                    self.board.add(contact, line);
+                match self.board.line(contact) {
+                    Some(_) => self.board.reload(contact, found.into_roots()),
+                    None => {
+                        let mut line = found.into_line(self.boxes);
+                        line.begin(self.goes_on);
+                        self.board.add(contact, line);
+                    }
                 }
                 self.board.wants(contact, waits);
             }
@@ -177,6 +181,9 @@ impl Caller {
     async fn carry_out(&mut self, act: Act) {
         match act {
             Act::Keep(contact) => self.keep(contact).await,
+            Act::Confirm(contact, round) => {
+                self.change(contact, move |found| found.confirm_root(round)).await;
+            }
             Act::Open { contact, first } => self.open(contact, first),
             Act::End(contact) => {
                 if let Some(signals) = self.talks.known(contact) {
@@ -189,10 +196,15 @@ impl Caller {
 
     async fn keep(&self, contact: ContactId) {
         let marks: Option<CallMarks> = self.board.line(contact).map(Line::marks);
-        let (Some(marks), Some(needed)) = (marks, self.board.first_needed(contact)) else { return };
+        let (Some(marks), needed) = (marks, self.board.first_needed()) else { return };
+        self.change(contact, move |found| found.set_calls(marks, needed)).await;
+    }
+
+    /// Changes what is kept of a contact.
+    async fn change(&self, contact: ContactId, what: impl FnOnce(&mut Contact) + Send + 'static) {
         let kept = self.shared.store(move |store, rng| {
             let mut found = book::contact(store, contact)?;
-            found.set_calls(marks, needed);
+            what(&mut found);
             book::keep(store, &found, rng)
         });
         if let Err(error) = kept.await {
@@ -218,6 +230,7 @@ impl Caller {
             client: Arc::clone(&self.client),
             contact,
             signals: self.talks.signals(contact),
+            changes: Some(Arc::clone(&self.changes)),
         };
         let (wanted, reports) = (Arc::clone(&self.wanted), self.reports.0.clone());
         let task = tokio::spawn(async move {

@@ -9,7 +9,7 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use antiphon_client::{CallBox, Item, Posting, Round, RoundKind, Token};
-use antiphon_contacts::{CallRound, Heard, Intent, Which};
+use antiphon_contacts::{CallRound, Heard, Intent, Roots, Which};
 use antiphon_profile::ContactId;
 use antiphon_wire::{Services, Timestamp};
 
@@ -34,6 +34,8 @@ const ERASED_EVERY: u64 = 32;
 pub(super) enum Act {
     /// Keep what the contact's record has to hold, before anything that follows.
     Keep(ContactId),
+    /// Keep that the partner has the fresh call root, since this round.
+    Confirm(ContactId, CallRound),
     /// Open the session of a call round. It meets from `first` on.
     Open {
         /// Contact to talk to.
@@ -135,11 +137,18 @@ impl Switchboard {
         self.lines.keys().copied()
     }
 
-    /// The first round whose keys are still needed: of a session that stands, or of the boxes that are read.
-    pub(super) fn first_needed(&self, contact: ContactId) -> Option<CallRound> {
-        let read = CallRound(self.read.map_or(0, |read| read.0));
-        let session = self.lines.get(&contact)?.marks.session;
-        Some(session.unwrap_or(read).min(read))
+    /// The first round whose keys are still needed: that of the boxes that are read.
+    pub(super) fn first_needed(&self) -> CallRound {
+        CallRound(self.read.map_or(0, |read| read.0))
+    }
+
+    /// Takes the call roots of a contact as they are kept: a session may have brought a fresh one.
+    pub(super) fn reload(&mut self, contact: ContactId, roots: Roots) {
+        let needed = self.first_needed();
+        if let Some(line) = self.lines.get_mut(&contact) {
+            line.roots = roots;
+            line.roots.forget_before(needed);
+        }
     }
 
     /// State of a contact's conversation; `None` while its session stands, which knows better.
@@ -265,8 +274,7 @@ impl Switchboard {
         for (contact, line) in &mut self.lines {
             line.pass(turn);
             // Of this round there may be other boxes. The token that is on its way has its own copy.
-            let session = line.marks.session.unwrap_or(CallRound(round.0));
-            line.roots.forget_before(session.min(CallRound(round.0)));
+            line.roots.forget_before(CallRound(round.0));
             if turn.is_multiple_of(ERASED_EVERY) {
                 self.acts.push_back(Act::Keep(*contact));
             }
@@ -305,6 +313,10 @@ impl Switchboard {
         let turn = self.turn;
         let Some(line) = self.lines.get_mut(&contact) else { return };
         line.heard();
+        if heard.root == Which::Pending {
+            line.roots.confirmed(heard.round);
+            self.acts.push_back(Act::Confirm(contact, heard.round));
+        }
         match (heard.root, heard.intent, line.marks.session) {
             // One calls back, under the root that replaced it.
             (Which::Old, ..) => line.marks.tell = true,

@@ -23,6 +23,16 @@ async fn acquainted(
     ([alice, bob], [bobs, alices])
 }
 
+/// Waits until a contact's call root was replaced.
+async fn refreshed(messenger: &Messenger, contact: &Contact) {
+    let waited = timeout(PATIENCE, async {
+        while !messenger.contact(contact.id()).await.unwrap().is_refreshed() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    waited.await.expect("a session brings a fresh call root");
+}
+
 /// Waits until a contact's conversation stands like this.
 async fn stands(messenger: &Messenger, contact: &Contact, state: TalkState) {
     let waited = timeout(PATIENCE, async {
@@ -47,6 +57,9 @@ async fn a_profile_that_was_restored_calls_and_the_partner_is_told_once() {
     alice.send(bobs.id(), b"before".to_vec(), None).await.unwrap();
     assert_eq!(received(&bob, 1).await, ["before"]);
     delivered(&alice).await;
+    // The next session opens under the fresh root.
+    refreshed(&alice, &bobs).await;
+    refreshed(&bob, &alices).await;
     alice.shut_down().await;
     drop(alice);
 

@@ -2,7 +2,7 @@
 
 mod away;
 
-use antiphon_contacts::{BoxAddress, CallRoot, Introduction, Roots};
+use antiphon_contacts::{BoxAddress, CallRoot, Introduction};
 use proptest::prelude::*;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
@@ -19,6 +19,8 @@ pub(super) struct End {
     pub(super) opened: Vec<(ContactId, CallRound, Round)>,
     pub(super) ended: usize,
     pub(super) calls: usize,
+    /// Secrets of the sessions, by contact and call round.
+    pub(super) secrets: BTreeMap<(ContactId, u64), [u8; 32]>,
 }
 
 pub(super) fn contact(number: usize) -> ContactId {
@@ -38,7 +40,7 @@ impl End {
     pub(super) fn new(places: usize) -> Self {
         let mut board = Switchboard::new(SERVICES, 500, None);
         board.set_places(places);
-        Self { board, opened: Vec::new(), ended: 0, calls: 0 }
+        Self { board, opened: Vec::new(), ended: 0, calls: 0, secrets: BTreeMap::new() }
     }
 
     /// The session that stands with a contact.
@@ -51,11 +53,15 @@ impl End {
         while let Some(act) = self.board.poll() {
             match act {
                 Act::Open { contact, first } => {
-                    let session = self.board.line(contact).unwrap().marks.session.unwrap();
+                    let line = self.board.line(contact).unwrap();
+                    let session = line.marks.session.unwrap();
+                    if let Some(secret) = line.roots.session(session) {
+                        self.secrets.insert((contact, session.0), secret.0);
+                    }
                     self.opened.push((contact, session, first));
                 }
                 Act::End(_) => self.ended += 1,
-                Act::Keep(_) | Act::Read(_) => {}
+                Act::Keep(_) | Act::Confirm(..) | Act::Read(_) => {}
             }
         }
     }
@@ -131,6 +137,41 @@ fn a_call_and_its_answer_open_one_session_at_both_ends_in_the_same_round() {
     // Nothing more is said in call rounds while it stands.
     (2..100).for_each(|number| both(&mut ends, number, false));
     assert!(ends.iter().all(|end| end.calls == 1 && end.opened.len() == 1));
+}
+
+/// A session may break off after either message of a greeting.
+#[test]
+fn wherever_a_fresh_root_was_left_the_next_call_opens_a_session_under_it() {
+    for (i, confirmed) in [(0, false), (0, true), (1, false), (1, true)] {
+        for caller in 0..2 {
+            let mut ends = pair();
+            both(&mut ends, 0, false);
+            let [fresh, _] = Introduction::draw(
+                BoxAddress(0),
+                BoxAddress(0),
+                &mut ChaCha20Rng::seed_from_u64(5),
+            );
+            let fresh = CallRoot::of_introduction(&fresh);
+            for (end, other) in [(0, 1), (1, 0)] {
+                let line = ends[end].board.lines.get_mut(&contact(other)).unwrap();
+                line.roots.refreshed(&fresh);
+                if confirmed && end == i {
+                    line.roots.confirmed(CallRound(12));
+                }
+            }
+            ends[caller].board.wants(contact(1 - caller), true);
+            (1..12).for_each(|number| both(&mut ends, number, false));
+            assert!(ends[0].session(1).is_some(), "{i} {confirmed} {caller}");
+            assert_eq!(ends[0].session(1), ends[1].session(0));
+            let secret = |end: usize| {
+                let call = ends[end].session(1 - end).unwrap();
+                let (contact, opened, _) = *ends[end].opened.last().unwrap();
+                assert_eq!(opened, call);
+                ends[end].secrets[&(contact, call.0)]
+            };
+            assert_eq!(secret(0), secret(1), "{i} {confirmed} {caller}");
+        }
+    }
 }
 
 #[test]
