@@ -21,7 +21,7 @@ fn greet(mut bytes: &[u8]) {
     let made = codes.make("other", NetworkMark([1; 4]), BoxAddress(3), Expiry::NEVER, &mut rng);
     let own = *made.expect("a first code can be made").code();
     let session = SessionSecret([5; 32]);
-    let (mut greeting, _) = greeting::Greeting::begin(Side::First, session, own, &mut rng);
+    let (mut greeting, _) = greeting::Greeting::begin(Side::First, session, (own, None), &mut rng);
     while let Some((length, rest)) = bytes.split_first_chunk() {
         let length = rest.len().min(u16::from_be_bytes(*length).into());
         let (said, rest) = rest.split_at(length);

@@ -1,11 +1,15 @@
 //! The secret of a contact from which the two call each other, and the four ways to one.
 
 use crate::kdf::{Key, expand};
-use crate::{ContactCode, Introduction, OwnCode};
+use crate::{
+    AgreementKey, BoxAddress, ContactCode, Expiry, Introduction, KNOCK_TAG_BYTES, NetworkMark,
+    OwnCode,
+};
 
 const PHRASE_CONTEXT: &str = "Antiphon 2026 call root of a phrase";
 const CODES_CONTEXT: &str = "Antiphon 2026 call root of two codes";
 const INVITATION_CONTEXT: &str = "Antiphon 2026 call root of an invitation";
+const ENDS_CONTEXT: &str = "Antiphon 2026 codes of a call root's ends";
 const INTRODUCTION_CONTEXT: &str = "Antiphon 2026 call root of an introduction";
 
 /// End of a contact. The two have different ones, from the beginning to the end.
@@ -80,6 +84,23 @@ impl CallRoot {
     /// From what HPKE exports for one invitation, and all that the invitation says.
     pub(crate) fn of_invitation(exported: &Key, payload: &[u8]) -> Self {
         Self(Key::derive(INVITATION_CONTEXT, &[&exported.0, payload]))
+    }
+
+    /// The codes by which two ends know each other that have nothing but this root in common, the first's and the second's.
+    /// They are to be called at box address 0. Nobody can be invited by them, and the ends are not who the codes say until a
+    /// session has bound them.
+    ///
+    /// # Panics
+    /// For one root of 2^250, whose keys are among the twelve that protect nothing.
+    #[must_use]
+    pub fn codes(&self, network: NetworkMark) -> [ContactCode; 2] {
+        [Side::First, Side::Second].map(|side| {
+            let (mut key, mut knock_tag) = ([0; 32], [0; KNOCK_TAG_BYTES]);
+            let outputs: &mut [&mut [u8]] = &mut [&mut key, &mut knock_tag];
+            expand(ENDS_CONTEXT, &[&self.0.0, &[side.byte()]], outputs);
+            let key = AgreementKey::from_bytes(key).expect("twelve keys of 2^255 protect nothing");
+            ContactCode { network, address: BoxAddress(0), key, knock_tag, expiry: Expiry::NEVER }
+        })
     }
 
     /// The confirmation that the end at `side` holds this root.

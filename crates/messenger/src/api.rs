@@ -23,6 +23,6 @@ pub use server::{ApiError, Server};
 pub use token::Token;
 pub use views::{
     Allowance, BudgetView, CodeView, CodesView, ContactView, ContactsView, DataView, DayView,
-    EventView, EventsView, MessageView, MessagesView, NewCode, NewContact, NewText, PathView,
-    PlaceView, StatusView, SubmittedView, UnderWayView, Verification,
+    EventView, EventsView, MessageView, MessagesView, NewCode, NewContact, NewPhrase, NewText,
+    PathView, PhraseView, PlaceView, StatusView, SubmittedView, UnderWayView, Verification,
 };

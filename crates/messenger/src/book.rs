@@ -1,6 +1,8 @@
 //! The book of contacts and of the codes that were given out, in the store.
 
-use antiphon_contacts::{BoxAddress, ContactCode, Expiry, NetworkMark, OwnCode, OwnCodes};
+use antiphon_contacts::{
+    BoxAddress, CallRoot, ContactCode, Expiry, NetworkMark, OwnCode, OwnCodes, Side,
+};
 use antiphon_profile::{ContactId, Folder, Keepsake, KeepsakeKind, Store};
 use antiphon_wire::{Round, Timestamp};
 use rand::CryptoRng;
@@ -94,6 +96,30 @@ pub(crate) fn add(
         (None, None) => make_code(store, network, label, Expiry::NEVER, rng)?,
     };
     let contact = Contact::of_codes(name.to_owned(), &own, partner, rng)?;
+    store.keep_keepsake(contact.keepsake(), rng)?;
+    Ok(contact)
+}
+
+/// Makes a contact of a phrase's call root, for the end at `side`.
+pub(crate) fn add_by_phrase(
+    store: &mut Store<Folder>,
+    network: NetworkMark,
+    now: Timestamp,
+    name: &str,
+    root: (&CallRoot, Side),
+    rng: &mut impl CryptoRng,
+) -> Result<Contact, MessengerError> {
+    check_name(name)?;
+    let known = contacts(store)?;
+    if known.iter().any(|contact| contact.name() == name) {
+        return Err(NameError::Taken(name.to_owned()).into());
+    }
+    let contact = Contact::of_phrase(name.to_owned(), root, network, now, rng);
+    let same =
+        |other: &&Contact| other.code() == contact.code() || other.code() == contact.own_code();
+    if let Some(other) = known.iter().find(same) {
+        return Err(MessengerError::KnownPhrase(other.name().to_owned()));
+    }
     store.keep_keepsake(contact.keepsake(), rng)?;
     Ok(contact)
 }

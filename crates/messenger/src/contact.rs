@@ -2,8 +2,8 @@
 
 use antiphon_client::{ConversationOptions, ConversationSecret, Role, Start};
 use antiphon_contacts::{
-    CODE_BYTES, CallRoot, CallRound, ContactCode, Identity, KEPT_MS, OwnCode, Roots, SafetyNumber,
-    SameCodeError, SessionBinding, SessionSecret, Side,
+    CODE_BYTES, CallRoot, CallRound, ContactCode, Identity, KEPT_MS, NetworkMark, OwnCode, Roots,
+    SafetyNumber, SameCodeError, SessionBinding, SessionSecret, Side,
 };
 use antiphon_profile::{ContactId, Keepsake, KeepsakeKind};
 use antiphon_wire::{Timestamp, box_of_address};
@@ -19,8 +19,9 @@ const VERSION: u16 = 2;
 /// The version without calls.
 const WITHOUT_CALLS: u16 = 1;
 /// Id, side, flags, number of the session, the two codes, calls that have left, time until which naps are made good, secret of
-/// the session that stands.
-const FIXED_BYTES: usize = CALLS_AT + 4 + 8 + SECRET_BYTES;
+/// the session that stands, binding, time until which a phrase is good.
+const FIXED_BYTES: usize = CALLS_AT + 4 + 8 + SECRET_BYTES + BINDING_BYTES + 8;
+const BINDING_BYTES: usize = 32;
 /// Bytes before what the version before does not have.
 const CALLS_AT: usize = 16 + 1 + 1 + 8 + 2 * CODE_BYTES;
 const SECRET_BYTES: usize = 32;
@@ -32,6 +33,10 @@ const STANDS: u8 = 4;
 const TELL: u8 = 8;
 /// The call root was replaced in a session.
 const REFRESHED: u8 = 16;
+/// The two are known by a session's binding and not by what their codes follow from: they have met by a phrase.
+const BY_PHRASE: u8 = 32;
+/// Time for which a phrase is good that has led to no session: two days.
+const PHRASE_MS: u64 = 48 * 3_600_000;
 /// Call rounds for which old roots are kept: there is one a minute.
 const KEPT_ROUNDS: u64 = KEPT_MS / 60_000;
 
@@ -66,12 +71,52 @@ pub struct Contact {
     /// Secret of the session that stands: its call root may have been replaced since.
     secret: Option<SessionSecret>,
     refreshed: bool,
+    phrase: Option<ByPhrase>,
     own: ContactCode,
     partner: ContactCode,
     roots: Roots,
 }
 
+/// What a contact by a phrase has besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ByPhrase {
+    /// What binds the identities, once both were told.
+    binding: Option<SessionBinding>,
+    /// Time until which the phrase is good.
+    until: Timestamp,
+}
+
 impl Contact {
+    /// The contact that follows from a phrase's call root, for the end at `side`.
+    pub(crate) fn of_phrase(
+        name: String,
+        (root, side): (&CallRoot, Side),
+        network: NetworkMark,
+        now: Timestamp,
+        rng: &mut impl CryptoRng,
+    ) -> Self {
+        let [first, second] = root.codes(network);
+        let (own, partner) = match side {
+            Side::First => (first, second),
+            Side::Second => (second, first),
+        };
+        Self {
+            id: ContactId::draw(rng),
+            name,
+            side,
+            verified: false,
+            blocked: false,
+            session: 0,
+            calls: CallMarks { tell: true, ..CallMarks::default() },
+            secret: None,
+            refreshed: false,
+            phrase: Some(ByPhrase { binding: None, until: now.plus_ms(PHRASE_MS) }),
+            own,
+            partner,
+            roots: Roots::new(side, root, KEPT_ROUNDS),
+        }
+    }
+
     /// The contact that follows from both ends' codes.
     pub(crate) fn of_codes(
         name: String,
@@ -92,10 +137,41 @@ impl Contact {
             calls: CallMarks { tell: true, ..CallMarks::default() },
             secret: None,
             refreshed: false,
+            phrase: None,
             own,
             partner,
             roots,
         })
+    }
+
+    /// Time until which the phrase is good that the two have not met by yet.
+    pub(crate) fn lapses(&self) -> Option<Timestamp> {
+        self.phrase.filter(|phrase| phrase.binding.is_none()).map(|phrase| phrase.until)
+    }
+
+    /// `true` if the two have met by a phrase.
+    pub const fn is_by_phrase(&self) -> bool {
+        self.phrase.is_some()
+    }
+
+    /// What binds the identities of a contact by a phrase, if both were told.
+    pub(crate) fn binding(&self) -> Option<SessionBinding> {
+        self.phrase?.binding
+    }
+
+    /// Takes note of who the partner is, and that it has the fresh call root, from this round on. Another binding than before is
+    /// not verified.
+    pub(crate) fn know(&mut self, code: &ContactCode, binding: SessionBinding, round: CallRound) {
+        if *code != self.partner {
+            return;
+        }
+        self.confirm_root(round);
+        if let Some(phrase) = &mut self.phrase
+            && phrase.binding != Some(binding)
+        {
+            phrase.binding = Some(binding);
+            self.verified = false;
+        }
     }
 
     /// The name of the contact in the store.
@@ -137,13 +213,19 @@ impl Contact {
     }
 
     /// The number to compare with the contact, on a way on which nobody can change it: the same at both ends if both have
-    /// the codes that the other gave. Where a contact comes of two codes, their keys are the two identities.
-    pub fn safety_number(&self) -> SafetyNumber {
+    /// the codes that the other gave. Where a contact comes of two codes, their keys are the two identities. Of a contact
+    /// by a phrase there is none before the first session has told them.
+    pub fn safety_number(&self) -> Option<SafetyNumber> {
         let [own, partner] = [&self.own, &self.partner].map(identity);
-        let mut codes = [self.own.to_bytes(), self.partner.to_bytes()];
-        codes.sort_unstable();
-        let binding = blake3::derive_key(BINDING_CONTEXT, &codes.concat());
-        SafetyNumber::new(&own, &partner, &SessionBinding(binding))
+        let binding = match self.phrase {
+            Some(phrase) => phrase.binding?,
+            None => {
+                let mut codes = [self.own.to_bytes(), self.partner.to_bytes()];
+                codes.sort_unstable();
+                SessionBinding(blake3::derive_key(BINDING_CONTEXT, &codes.concat()))
+            }
+        };
+        Some(SafetyNumber::new(&own, &partner, &binding))
     }
 
     /// The terms of the session that is due. `None` if its keys are gone, which this program never lets happen.
@@ -203,7 +285,9 @@ impl Contact {
 
     /// The contact as far as calls go, in a network with so many boxes of them.
     pub(crate) fn into_line(self, boxes: u16) -> Line {
-        Line::new(self.roots, box_of_address(self.partner.address.0, boxes), self.calls)
+        let lapses = self.lapses();
+        let number = box_of_address(self.partner.address.0, boxes);
+        Line::new(self.roots, number, self.calls).until(lapses)
     }
 
     /// What calls have left behind.
@@ -239,7 +323,8 @@ impl Contact {
                 | flag(self.blocked, BLOCKED)
                 | flag(calls.session.is_some(), STANDS)
                 | flag(calls.tell, TELL)
-                | flag(self.refreshed, REFRESHED),
+                | flag(self.refreshed, REFRESHED)
+                | flag(self.phrase.is_some(), BY_PHRASE),
         );
         bytes.extend(self.session.to_be_bytes());
         bytes.extend(self.own.to_bytes());
@@ -247,6 +332,8 @@ impl Contact {
         bytes.extend(calls.calls.to_be_bytes());
         bytes.extend(calls.naps_until.0.to_be_bytes());
         bytes.extend(self.secret.as_ref().map_or([0; SECRET_BYTES], |secret| secret.0));
+        bytes.extend(self.binding().map_or([0; BINDING_BYTES], |binding| binding.0));
+        bytes.extend(self.phrase.map_or(0, |phrase| phrase.until.0).to_be_bytes());
         bytes.extend(&roots[..]);
         Keepsake { kind: KeepsakeKind::Contact, name: self.name.clone(), version: VERSION, bytes }
     }
@@ -283,17 +370,16 @@ impl Contact {
         let (partner, rest) = rest.split_first_chunk::<CODE_BYTES>()?;
         let (calls, rest) = rest.split_first_chunk::<4>()?;
         let (naps_until, rest) = rest.split_first_chunk::<8>()?;
-        let (secret, roots) = rest.split_first_chunk::<SECRET_BYTES>()?;
-        let side = match side {
-            0 => Side::First,
-            1 => Side::Second,
-            _ => return None,
-        };
+        let (secret, rest) = rest.split_first_chunk::<SECRET_BYTES>()?;
+        let (binding, rest) = rest.split_first_chunk::<BINDING_BYTES>()?;
+        let (until, roots) = rest.split_first_chunk::<8>()?;
+        let side = read_side(*side)?;
         let (session, stands) = (u64::from_be_bytes(*session), flags & STANDS != 0);
-        let is_known = flags & !(VERIFIED | BLOCKED | STANDS | TELL | REFRESHED) == 0;
+        let is_known = flags & !(VERIFIED | BLOCKED | STANDS | TELL | REFRESHED | BY_PHRASE) == 0;
         if !is_known || !stands && *secret != [0; SECRET_BYTES] {
             return None;
         }
+        let phrase = read_phrase(flags & BY_PHRASE != 0, *binding, u64::from_be_bytes(*until))?;
         let calls = CallMarks {
             session: stands.then_some(CallRound(session)),
             tell: flags & TELL != 0,
@@ -310,10 +396,31 @@ impl Contact {
             calls,
             secret: stands.then_some(SessionSecret(*secret)),
             refreshed: flags & REFRESHED != 0,
+            phrase,
             own: ContactCode::from_bytes(own).ok()?,
             partner: ContactCode::from_bytes(partner).ok()?,
             roots: Roots::from_bytes(roots).ok()?,
         })
+    }
+}
+
+fn read_side(byte: u8) -> Option<Side> {
+    match byte {
+        0 => Some(Side::First),
+        1 => Some(Side::Second),
+        _ => None,
+    }
+}
+
+/// What a record says of a phrase. `None` if it says it of a contact by codes.
+fn read_phrase(is_by_phrase: bool, binding: [u8; 32], until: u64) -> Option<Option<ByPhrase>> {
+    let bound = binding != [0; BINDING_BYTES];
+    match is_by_phrase {
+        true => Some(Some(ByPhrase {
+            binding: bound.then_some(SessionBinding(binding)),
+            until: Timestamp(until),
+        })),
+        false => (!bound && until == 0).then_some(None),
     }
 }
 
@@ -334,7 +441,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), NameError> {
 
 #[cfg(test)]
 mod tests {
-    use antiphon_contacts::{BoxAddress, Expiry, NetworkMark, OwnCodes};
+    use antiphon_contacts::{BoxAddress, Expiry, OwnCodes};
     use proptest::prelude::*;
     use rand::SeedableRng as _;
     use rand_chacha::ChaCha20Rng;
@@ -442,6 +549,31 @@ mod tests {
         assert!(read.is_verified() && read.calls().tell && read.calls().session.is_none());
         kept.bytes[17] = STANDS;
         assert!(Contact::parse(&kept).is_err());
+    }
+
+    #[test]
+    fn contacts_by_a_phrase_have_a_number_once_both_were_told_and_the_same_one() {
+        let mut rng = ChaCha20Rng::seed_from_u64(8);
+        let root = CallRoot::of_introduction(&introduction());
+        let (network, now) = (NetworkMark([1; 4]), Timestamp(9));
+        let mut ends = [Side::First, Side::Second]
+            .map(|side| Contact::of_phrase("other".into(), (&root, side), network, now, &mut rng));
+        assert!(ends.iter().all(|end| end.safety_number().is_none()));
+        assert_eq!(ends[0].lapses(), Some(now.plus_ms(PHRASE_MS)));
+        let codes = [*ends[0].own_code(), *ends[1].own_code()];
+        let told = |end: &mut Contact, code, binding| {
+            end.know(code, SessionBinding([binding; 32]), CallRound(5));
+            end.safety_number().unwrap()
+        };
+        // A session that broke off before the second was told, and one that did not.
+        let alone = told(&mut ends[0], &codes[1], 1);
+        ends[0].set_verified();
+        let first = told(&mut ends[0], &codes[1], 2);
+        assert_eq!(first, told(&mut ends[1], &codes[0], 2));
+        assert!(alone != first && !ends[0].is_verified() && ends[0].lapses().is_none());
+        let read = Contact::parse(&ends[0].keepsake()).unwrap();
+        assert_eq!(read.keepsake(), ends[0].keepsake());
+        assert_eq!(read.safety_number(), Some(first));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Reasons why a messenger does not do what it is asked for, and their kinds.
 
-use antiphon_contacts::{CodeError, CodeRefusal, MakeError, RecordError, SameCodeError};
+use antiphon_contacts::{
+    CodeError, CodeRefusal, MakeError, PhraseError, RecordError, SameCodeError,
+};
 use antiphon_profile::{EventsGone, KeepsakeError, StoreError, SubmitError};
 
 use crate::contact::NameError;
@@ -69,6 +71,26 @@ pub enum MessengerError {
         "this contact code is that of \"{0}\" already: go on with that contact, or ask for a new code"
     )]
     KnownCode(String),
+    /// The words are no phrase.
+    #[error(transparent)]
+    Phrase(#[from] PhraseError),
+    /// The phrase has made a contact already.
+    #[error(
+        "\"{0}\" is a contact by this phrase already: a phrase is good for one contact, so make another one"
+    )]
+    KnownPhrase(String),
+    /// The network has no rounds for calls.
+    #[error(
+        "this network has no rounds for calls, which two who meet by a phrase need: give each other contact codes \
+         (`antiphon contact code`, `antiphon contact add`), or use a network whose file has [services]"
+    )]
+    NoCalls,
+    /// The daemon is being stopped.
+    #[error("this was interrupted, as the daemon stops: do it again once it runs")]
+    Interrupted,
+    /// There is no number to compare yet.
+    #[error("\"{0}\" was not met by the phrase yet: there is a safety number once you have")]
+    NoNumber(String),
     /// The code serves a contact and cannot be taken back.
     #[error(
         "the code \"{0}\" was given to a contact, who is known by it: block the contact instead"
@@ -124,15 +146,21 @@ impl MessengerError {
             | Self::Make(MakeError::Label(_))
             | Self::SameCode(_)
             | Self::Name(NameError::Length | NameError::Control)
+            | Self::Phrase(_)
             | Self::OtherNumber(_) => ErrorKind::Wrong,
             Self::NoCode(_) | Self::NoContact(_) | Self::NoMessage(_) => ErrorKind::NotFound,
             Self::Make(_)
             | Self::Name(NameError::Taken(_))
             | Self::KnownCode(_)
+            | Self::KnownPhrase(_)
+            | Self::NoCalls
+            | Self::NoNumber(_)
             | Self::CodeInUse(_)
             | Self::Blocked(_)
             | Self::TooLate => ErrorKind::Conflict,
-            Self::Record(_) | Self::Newer(_) | Self::Damaged(_) => ErrorKind::Failed,
+            Self::Record(_) | Self::Newer(_) | Self::Damaged(_) | Self::Interrupted => {
+                ErrorKind::Failed
+            }
         }
     }
 }

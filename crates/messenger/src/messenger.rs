@@ -7,7 +7,7 @@ use std::time::Duration;
 use antiphon_client::{
     Client, ClientConfig, ClientGone, FileWitness, Pace, StateError, StateOrigin, Status,
 };
-use antiphon_contacts::{CallRound, Expiry, NetworkMark, OwnCode};
+use antiphon_contacts::{CallRound, Expiry, OwnCode, Phrase, Side};
 use antiphon_process::clock::SystemClock;
 use antiphon_process::entropy::entropy;
 use antiphon_profile::{
@@ -117,7 +117,7 @@ impl Messenger {
         let path = profile.witness_file();
         let witness = FileWitness::open_sealed(&path, &key)
             .map_err(|source| StartError::Witness { path, source })?;
-        let network = NetworkMark::of(&config.network.id());
+        let network = config.network.id();
         let policy = config.network.policy.clone();
         let is_kept = profile.state_file().exists();
         let config = ClientConfig {
@@ -237,6 +237,47 @@ impl Messenger {
         Ok(contact)
     }
 
+    /// Makes a phrase for one person, and a contact of it: tell the person the five words, who puts them in. Returns both.
+    ///
+    /// # Errors
+    /// If the name is refused or taken, or the network has no calls.
+    pub async fn make_phrase(&self, name: &str) -> Result<(Contact, String), MessengerError> {
+        let phrase = Phrase::generate(&mut entropy());
+        let text = phrase.to_text().to_string();
+        Ok((self.meet_by(name, phrase, Side::First).await?, text))
+    }
+
+    /// Makes a contact of the five words that a person told, whose program made them.
+    ///
+    /// # Errors
+    /// If they are no phrase, the name is refused or taken, or the network has no calls.
+    pub async fn add_phrase(&self, name: &str, words: &str) -> Result<Contact, MessengerError> {
+        self.meet_by(name, Phrase::parse(words)?, Side::Second).await
+    }
+
+    async fn meet_by(
+        &self,
+        name: &str,
+        phrase: Phrase,
+        side: Side,
+    ) -> Result<Contact, MessengerError> {
+        if self.calls.is_none() {
+            return Err(MessengerError::NoCalls);
+        }
+        let (network, network_id) = (self.shared.network, self.shared.network_id);
+        // Most of a second, and 64 MiB: not while others wait for the store.
+        let root = tokio::task::spawn_blocking(move || phrase.call_root(&network_id)).await;
+        let root = root.map_err(|_| MessengerError::Interrupted)?;
+        let name = name.to_owned();
+        let added = self.shared.store(move |store, rng| {
+            let now = SystemClock::now();
+            book::add_by_phrase(store, network, now, &name, (&root, side), rng)
+        });
+        let contact = added.await?;
+        self.talk(contact.id());
+        Ok(contact)
+    }
+
     /// The contacts, by name.
     ///
     /// # Errors
@@ -263,7 +304,10 @@ impl Messenger {
         let given = digits(number);
         let verified = self.shared.store(move |store, rng| {
             let mut contact = book::contact(store, id)?;
-            if digits(&contact.safety_number().to_string()) != given {
+            let Some(number) = contact.safety_number() else {
+                return Err(MessengerError::NoNumber(contact.name().to_owned()));
+            };
+            if digits(&number.to_string()) != given {
                 return Err(MessengerError::OtherNumber(contact.name().to_owned()));
             }
             contact.set_verified();

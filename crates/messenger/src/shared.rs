@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use antiphon_contacts::NetworkMark;
 use antiphon_process::entropy::{SystemRng, entropy};
 use antiphon_profile::{EventId, Folder, Profile, Store};
+use antiphon_wire::Digest;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
@@ -13,13 +14,16 @@ use tokio::task::spawn_blocking;
 pub(crate) struct Shared {
     profile: Mutex<Profile>,
     pub(crate) network: NetworkMark,
+    /// The network file's id.
+    pub(crate) network_id: Digest,
     newest: watch::Sender<EventId>,
 }
 
 impl Shared {
-    pub(crate) fn new(profile: Profile, network: NetworkMark) -> Self {
+    pub(crate) fn new(profile: Profile, network_id: Digest) -> Self {
+        let network = NetworkMark::of(&network_id);
         let newest = watch::Sender::new(profile.store().last_event());
-        Self { profile: Mutex::new(profile), network, newest }
+        Self { profile: Mutex::new(profile), network, network_id, newest }
     }
 
     /// Does something with the store, on a thread that may wait for the disk.

@@ -27,6 +27,8 @@ pub enum TalkState {
     Calling,
     /// As many calls and answers have left as the network's guarantee covers for one contact.
     CallsUsedUp,
+    /// The phrase was good for two days, and nobody else has put it in.
+    Lapsed,
     /// It is open, and the partner was not heard of since this process began.
     Waiting,
     /// The partner was heard of.
@@ -42,6 +44,7 @@ impl TalkState {
             Self::Asleep => "asleep",
             Self::Calling => "calling",
             Self::CallsUsedUp => "calls_used_up",
+            Self::Lapsed => "lapsed",
             Self::Waiting => "waiting",
             Self::Met => "met",
         }

@@ -249,6 +249,8 @@ struct Session<'a> {
     /// The greeting, and what of it is to be said once nothing else is.
     greeting: Option<Greeting>,
     says: VecDeque<Vec<u8>>,
+    /// Nothing is said to the partner but the greeting: it has told no identity yet.
+    is_stranger: bool,
 }
 
 impl<'a> Session<'a> {
@@ -273,6 +275,7 @@ impl<'a> Session<'a> {
             rhythm: None,
             greeting: None,
             says: VecDeque::new(),
+            is_stranger: false,
         }
     }
 
@@ -420,6 +423,9 @@ impl<'a> Session<'a> {
         if self.again.is_some() {
             return false;
         }
+        if self.is_stranger {
+            return self.next_of_greeting();
+        }
         let mut exchange = self.exchange.clone();
         let next = self.talk.shared.store(move |store, rng| {
             let next = exchange.next(SystemClock::now(), store, rng);
@@ -451,10 +457,11 @@ impl<'a> Session<'a> {
     /// Begins to greet. What it brings is for the next session, so it waits until messages have left.
     fn greet(&mut self, contact: &Contact) {
         let Some(secret) = contact.session_secret() else { return };
-        let own = *contact.own_code();
+        let own = (*contact.own_code(), contact.binding());
         let (greeting, say) = Greeting::begin(contact.side(), secret, own, &mut entropy());
         self.greeting = Some(greeting);
         self.says.push_back(say);
+        self.is_stranger = contact.lapses().is_some();
     }
 
     fn next_of_greeting(&mut self) -> bool {
@@ -478,11 +485,10 @@ impl<'a> Session<'a> {
                 self.says.extend(kept.then_some(say));
                 kept
             }
-            Ok(Reply::Known { code }) => {
+            Ok(Reply::Known { code, binding }) => {
+                self.is_stranger = false;
                 self.keep(move |contact| {
-                    if *contact.code() == code {
-                        contact.confirm_root(CallRound(contact.session()));
-                    }
+                    contact.know(&code, binding, CallRound(contact.session()));
                 })
                 .await
             }

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use antiphon_contacts::Qr;
 use antiphon_messenger::api::{
-    CodeView, CodesView, ContactView, ContactsView, NewCode, NewContact, Verification,
+    CodeView, CodesView, ContactView, ContactsView, NewCode, NewContact, NewPhrase, PhraseView,
+    Verification,
 };
 use clap::{Args, Subcommand};
 
@@ -29,6 +30,12 @@ else:
   antiphon contact code bob
   antiphon contact add bob antiphon1...
   antiphon contact verify bob
+
+In a network with rounds for calls a phrase of five words does it as well. One makes it and tells it to the other, \
+who puts it in:
+
+  antiphon contact add bob --phrase
+  antiphon contact add alice --phrase word word word word word
 
 Nothing is sent by making a code or by verifying, and nobody sees that it was done."
 )]
@@ -81,7 +88,11 @@ struct AddArguments {
     /// Name of the contact: only you see it
     name: String,
     /// The code that the person gave
-    code: String,
+    #[arg(required_unless_present = "phrase")]
+    code: Option<String>,
+    /// Meet by the five words that the person told; without words, make a phrase and show it
+    #[arg(long, value_name = "WORD", num_args = 0..=5, conflicts_with_all = ["code", "own_code"])]
+    phrase: Option<Vec<String>>,
     /// Label of the code that the person was given [default: the name; where there is none, one is made]
     #[arg(long, value_name = "LABEL")]
     own_code: Option<String>,
@@ -186,10 +197,11 @@ fn revoke(arguments: &NameArguments) -> Result<(), DaemonError> {
 fn add(arguments: &AddArguments) -> Result<(), DaemonError> {
     arguments.json.check()?;
     let daemon = Daemon::of(&arguments.place)?;
+    let Some(code) = &arguments.code else { return add_by_phrase(&daemon, arguments) };
     let CodesView { codes } = daemon.get("/v1/codes")?;
     let new = NewContact {
         name: arguments.name.clone(),
-        code: arguments.code.clone(),
+        code: code.clone(),
         own_code: arguments.own_code.clone(),
     };
     let added: ContactView = daemon.post("/v1/contacts", &new, &[])?;
@@ -201,6 +213,22 @@ fn add(arguments: &AddArguments) -> Result<(), DaemonError> {
             "{name} is a contact, once {name} has added this code of yours:\n{}\n",
             added.own_code
         )
+    };
+    Ok(arguments.json.deliver(&added, &text)?)
+}
+
+fn add_by_phrase(daemon: &Daemon, arguments: &AddArguments) -> Result<(), DaemonError> {
+    let words = arguments.phrase.iter().flatten().map(String::as_str).collect::<Vec<_>>();
+    let phrase = (!words.is_empty()).then(|| words.join(" "));
+    let new = NewPhrase { name: arguments.name.clone(), phrase };
+    let added: PhraseView = daemon.post("/v1/phrases", &new, &[])?;
+    let name = &added.contact.name;
+    let text = match &added.phrase {
+        Some(phrase) => format!(
+            "{phrase}\n{name} is a contact, once {name} has put in these five words, within two days. Tell them to \
+             nobody else; they are not shown again.\n"
+        ),
+        None => format!("{name} is a contact, once {name}'s daemon and this one have met\n"),
     };
     Ok(arguments.json.deliver(&added, &text)?)
 }
@@ -225,6 +253,9 @@ pub(super) fn state(contact: &ContactView) -> &'static str {
         "met" => "in conversation",
         "waiting" => "waiting for the other end",
         "asleep" => "quiet: a message or a call begins a conversation",
+        "lapsed" => {
+            "not met: the phrase was good for two days; make another one under another name"
+        }
         "calling" => "being called",
         "calls_used_up" => {
             "not called any more: as many calls were made as the network covers for one contact"
@@ -240,7 +271,11 @@ fn verify(arguments: &VerifyArguments) -> Result<(), DaemonError> {
     let contact = daemon.contact(&arguments.name)?;
     if arguments.number.is_empty() {
         let words = "the same digits have to stand at the other end; then: antiphon contact verify";
-        let text = format!("{}\n{words} {} DIGITS\n", contact.safety_number, contact.name);
+        let Some(number) = &contact.safety_number else {
+            let text = format!("{} was not met by the phrase yet\n", contact.name);
+            return Ok(arguments.json.deliver(&contact, &text)?);
+        };
+        let text = format!("{number}\n{words} {} DIGITS\n", contact.name);
         return Ok(arguments.json.deliver(&contact, &text)?);
     }
     let verification = Verification { safety_number: arguments.number.concat() };

@@ -10,7 +10,8 @@ use super::answer;
 use super::problem::Problem;
 use super::views::{
     Allowance, CodeView, CodesView, ContactView, ContactsView, EventsView, MessageView,
-    MessagesView, NewCode, NewContact, NewText, PathView, StatusView, SubmittedView, Verification,
+    MessagesView, NewCode, NewContact, NewPhrase, NewText, PathView, PhraseView, StatusView,
+    SubmittedView, Verification,
 };
 
 /// One thing that can be asked for.
@@ -175,6 +176,15 @@ fn operations(schemas: &mut SchemaGenerator) -> Vec<Operation> {
                 "/v1/contacts",
                 "Make a contact of the code that a person gave",
                 vec![(JSON, of::<NewContact>(schemas))],
+                Value::Null,
+            )
+        },
+        Operation {
+            answer: made(of::<PhraseView>(schemas)),
+            ..post(
+                "/v1/phrases",
+                "Make a contact by a phrase: of the five words that a person told, or with new ones for a person",
+                vec![(JSON, of::<NewPhrase>(schemas))],
                 Value::Null,
             )
         },

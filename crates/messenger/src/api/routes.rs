@@ -21,7 +21,7 @@ use super::problem::Problem;
 use super::token::Token;
 use super::views::{
     Allowance, CodeView, CodesView, ContactView, ContactsView, MessageView, MessagesView, NewCode,
-    NewContact, NewText, PathView, StatusView, SubmittedView, Verification,
+    NewContact, NewPhrase, NewText, PathView, PhraseView, StatusView, SubmittedView, Verification,
 };
 use super::{describe, events};
 use crate::contact::Contact;
@@ -77,6 +77,7 @@ pub(super) fn router(messenger: Arc<Messenger>, token: Token) -> Router {
         .route("/v1/codes", get(codes).post(make_code))
         .route("/v1/codes/{label}", axum::routing::delete(revoke_code))
         .route("/v1/contacts", get(contacts).post(add_contact))
+        .route("/v1/phrases", post(add_phrase))
         .route("/v1/contacts/{contact}", get(contact))
         .route("/v1/contacts/{contact}/verify", post(verify))
         .route("/v1/contacts/{contact}/block", post(block))
@@ -195,6 +196,20 @@ async fn add_contact(
     let added = app.messenger.add_contact(&name, &code, own_code.as_deref()).await;
     let added = added.map_err(|error| app.problem(&error))?;
     Ok(json(StatusCode::CREATED, &app.view(&added)))
+}
+
+async fn add_phrase(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let NewPhrase { name, phrase } = read(&headers, body, MOST_BYTES).await?;
+    let added = match &phrase {
+        Some(words) => app.messenger.add_phrase(&name, words).await.map(|added| (added, None)),
+        None => app.messenger.make_phrase(&name).await.map(|(added, made)| (added, Some(made))),
+    };
+    let (added, phrase) = added.map_err(|error| app.problem(&error))?;
+    Ok(json(StatusCode::CREATED, &PhraseView { contact: app.view(&added), phrase }))
 }
 
 async fn contact(State(app): State<App>, Named(contact): Named) -> Result<Response, Problem> {

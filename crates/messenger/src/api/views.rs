@@ -51,12 +51,17 @@ pub struct ContactView {
     pub verified: bool,
     /// `true` if the user wants nothing of it.
     pub blocked: bool,
-    /// State of the conversation: `closed`, `no_place`, `asleep`, `calling`, `calls_used_up`, `waiting` or `met`.
+    /// State of the conversation: `closed`, `no_place`, `asleep`, `calling`, `calls_used_up`, `lapsed`, `waiting` or `met`.
     pub state: String,
     /// The code that this user gave to the contact.
     pub own_code: String,
-    /// Sixty digits, to be compared with the contact's.
-    pub safety_number: String,
+    /// Sixty digits, to be compared with the contact's; missing until the first session of a contact by a phrase.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub safety_number: Option<String>,
+    /// `true` once the call root was replaced, in a session, by one of fresh hybrid keys.
+    pub refreshed: bool,
+    /// `true` if the two have met by a phrase.
+    pub by_phrase: bool,
 }
 
 /// The contacts.
@@ -64,6 +69,27 @@ pub struct ContactView {
 pub struct ContactsView {
     /// Contacts, by name.
     pub contacts: Vec<ContactView>,
+}
+
+/// A phrase to be made, for a contact to be.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPhrase {
+    /// Name that the user gives to the contact.
+    pub name: String,
+    /// The five words that the contact told; without them, they are made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phrase: Option<String>,
+}
+
+/// A contact by a phrase.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct PhraseView {
+    /// The contact.
+    pub contact: ContactView,
+    /// The five words, to be told to the person, if they were made. They are shown once, and good for two days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phrase: Option<String>,
 }
 
 /// A contact to be made.
@@ -196,7 +222,7 @@ pub struct BudgetView {
 pub struct PlaceView {
     /// Id of the contact.
     pub contact: String,
-    /// State of it: `closed`, `no_place`, `asleep`, `calling`, `calls_used_up`, `waiting` or `met`.
+    /// State of it: `closed`, `no_place`, `asleep`, `calling`, `calls_used_up`, `lapsed`, `waiting` or `met`.
     pub state: String,
 }
 
@@ -335,7 +361,7 @@ impl CodeView {
 
 impl ContactView {
     pub(super) fn of(contact: &Contact, state: TalkState) -> Self {
-        let safety_number = contact.safety_number().to_string();
+        let number = contact.safety_number();
         Self {
             id: contact.id().to_string(),
             name: contact.name().to_owned(),
@@ -343,7 +369,9 @@ impl ContactView {
             blocked: contact.is_blocked(),
             state: state.name().to_owned(),
             own_code: contact.own_code().to_text(),
-            safety_number: safety_number.replace('\n', " "),
+            safety_number: number.map(|number| number.to_string().replace('\n', " ")),
+            refreshed: contact.is_refreshed(),
+            by_phrase: contact.is_by_phrase(),
         }
     }
 }

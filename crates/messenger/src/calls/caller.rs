@@ -146,10 +146,15 @@ impl Caller {
         match look.await {
             Ok((found, waits)) if !found.is_blocked() => {
                 match self.board.line(contact) {
-                    Some(_) => self.board.reload(contact, found.into_roots()),
+                    Some(_) => {
+                        let lapses = found.lapses();
+                        self.board.reload(contact, found.into_roots(), lapses);
+                    }
                     None => {
+                        // Whoever was not met yet has to be greeted from the beginning.
+                        let goes_on = self.goes_on && found.lapses().is_none();
                         let mut line = found.into_line(self.boxes);
-                        line.begin(self.goes_on);
+                        line.begin(goes_on);
                         self.board.add(contact, line);
                     }
                 }
@@ -248,7 +253,7 @@ impl Caller {
     fn show(&self) {
         self.wanted.store(self.board.wants_place(), Ordering::Relaxed);
         for contact in self.board.contacts() {
-            if let Some(state) = self.board.state(contact) {
+            if let Some(state) = self.board.state(SystemClock::now(), contact) {
                 self.talks.signals(contact).show(state);
             }
         }

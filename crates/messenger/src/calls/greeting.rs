@@ -4,14 +4,15 @@
 //! of sessions that it only recorded. A session may break off anywhere in it; the next one greets anew.
 
 use antiphon_contacts::{
-    CIPHERTEXT_BYTES, CODE_BYTES, CONFIRMATION_BYTES, CallRoot, ContactCode, Mixed, OFFER_BYTES,
-    Offered, Refresh, RefreshError, SessionSecret, Side,
+    CIPHERTEXT_BYTES, CallRoot, ContactCode, Mixed, OFFER_BYTES, Offered, Refresh, RefreshError,
+    SessionBinding, SessionSecret, Side,
 };
 use rand::CryptoRng;
 
 const OFFER: u8 = 1;
 const ANSWER: u8 = 2;
 const IDENTITY: u8 = 3;
+const BINDING_BYTES: usize = 32;
 
 /// Fault of a partner that no honest one has. The session goes on without a fresh root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +40,8 @@ pub(crate) enum Reply {
     Known {
         /// The code by which the partner is known.
         code: ContactCode,
+        /// What binds both identities to what was said: the binding that both ends had before, or a new one.
+        binding: SessionBinding,
     },
 }
 
@@ -53,20 +56,24 @@ enum State {
 /// One end's part.
 pub(crate) struct Greeting {
     own: ContactCode,
+    /// The binding of an earlier session, zeros if there is none. What one end alone has counts for nothing: that session
+    /// broke off before the other end was told.
+    held: [u8; BINDING_BYTES],
     state: State,
 }
 
 impl Greeting {
-    /// Begins, with the code by which this end is known. Returns what is said first.
+    /// Begins, with the code by which this end is known, and the binding that it holds. Returns what is said first.
     pub(crate) fn begin(
         side: Side,
         session: SessionSecret,
-        own: ContactCode,
+        (own, held): (ContactCode, Option<SessionBinding>),
         rng: &mut impl CryptoRng,
     ) -> (Self, Vec<u8>) {
         let begun = Refresh::begin(side, session, rng);
         let say = [&[OFFER][..], begun.offer()].concat();
-        (Self { own, state: State::Begun(begun) }, say)
+        let held = held.map_or([0; BINDING_BYTES], |held| held.0);
+        (Self { own, held, state: State::Begun(begun) }, say)
     }
 
     /// Takes what the partner said.
@@ -89,17 +96,22 @@ impl Greeting {
             (ANSWER, State::Offered(offered)) => {
                 let mixed = offered.answered(&exactly::<CIPHERTEXT_BYTES>(said)?)?;
                 let root = Box::new(mixed.root().clone());
-                let say = [&[IDENTITY][..], &mixed.confirmation(), &self.own.to_bytes()].concat();
+                let say =
+                    [&[IDENTITY][..], &mixed.confirmation(), &self.own.to_bytes(), &self.held]
+                        .concat();
                 self.state = State::Mixed(mixed);
                 Ok(Reply::Keep { root, say })
             }
             (IDENTITY, State::Mixed(mixed)) => {
-                let said = exactly::<{ CONFIRMATION_BYTES + CODE_BYTES }>(said)?;
-                let (confirmation, code) = said.split_at(CONFIRMATION_BYTES);
-                mixed.confirmed(&exactly::<CONFIRMATION_BYTES>(confirmation)?)?;
-                let code = ContactCode::from_bytes(&exactly::<CODE_BYTES>(code)?)
-                    .map_err(|_| GreetingError::Unreadable)?;
-                Ok(Reply::Known { code })
+                let (confirmation, said) =
+                    said.split_first_chunk().ok_or(GreetingError::Unreadable)?;
+                let (code, held) = said.split_first_chunk().ok_or(GreetingError::Unreadable)?;
+                mixed.confirmed(confirmation)?;
+                let code = ContactCode::from_bytes(code).map_err(|_| GreetingError::Unreadable)?;
+                let both = exactly::<BINDING_BYTES>(held)? == self.held;
+                let holds = both && self.held != [0; BINDING_BYTES];
+                let binding = if holds { SessionBinding(self.held) } else { mixed.binding() };
+                Ok(Reply::Known { code, binding })
             }
             _ => Err(GreetingError::Unreadable),
         }
@@ -125,7 +137,8 @@ mod tests {
         let network = NetworkMark([1; 4]);
         let own = codes.make("other", network, BoxAddress(3), Expiry::NEVER, &mut rng).unwrap();
         let own = *own.code();
-        let (greeting, say) = Greeting::begin(side, SessionSecret([session; 32]), own, &mut rng);
+        let session = SessionSecret([session; 32]);
+        let (greeting, say) = Greeting::begin(side, session, (own, None), &mut rng);
         (greeting, say, own)
     }
 
@@ -148,12 +161,13 @@ mod tests {
         let wheel = |root: &CallRoot| antiphon_contacts::Keywheel::new(root).to_bytes();
         assert_eq!(wheel(&a_root), wheel(&b_root));
         let known = |reply| match reply {
-            Ok(Reply::Known { code }) => code,
+            Ok(Reply::Known { code, binding }) => (code, binding),
             _ => panic!("the partner is known"),
         };
-        let of_b = known(a.heard(&b_says, &mut rng));
-        let of_a = known(b.heard(&a_says, &mut rng));
+        let (of_b, at_a) = known(a.heard(&b_says, &mut rng));
+        let (of_a, at_b) = known(b.heard(&a_says, &mut rng));
         assert_eq!((of_a, of_b), (a_code, b_code));
+        assert_eq!(at_a, at_b);
         assert_eq!(a.heard(&b_says, &mut rng).err(), Some(GreetingError::Unreadable));
     }
 

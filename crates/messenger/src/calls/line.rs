@@ -46,6 +46,8 @@ pub(crate) struct Line {
     /// The first turn in which it may be called again.
     next_turn: u64,
     doublings: u32,
+    /// Time from which on it is called no more: a phrase that nobody else has put in.
+    lapses: Option<Timestamp>,
     /// The turn of the last token, so that each contact has its turn.
     pub(super) last_turn: u64,
 }
@@ -62,8 +64,25 @@ impl Line {
             expects_until: None,
             next_turn: 0,
             doublings: 0,
+            lapses: None,
             last_turn: 0,
         }
+    }
+
+    /// The same, which is called until a time.
+    pub(crate) fn until(self, lapses: Option<Timestamp>) -> Self {
+        Self { lapses, ..self }
+    }
+
+    /// Takes the call roots as they are kept, and until when it is called.
+    pub(super) fn reload(&mut self, roots: Roots, lapses: Option<Timestamp>) {
+        self.roots = roots;
+        self.lapses = lapses;
+    }
+
+    /// `true` if it is called no more.
+    pub(super) fn has_lapsed(&self, now: Timestamp) -> bool {
+        self.lapses.is_some_and(|lapses| lapses <= now)
     }
 
     /// What the contact's record has to keep.

@@ -143,19 +143,20 @@ impl Switchboard {
     }
 
     /// Takes the call roots of a contact as they are kept: a session may have brought a fresh one.
-    pub(super) fn reload(&mut self, contact: ContactId, roots: Roots) {
+    pub(super) fn reload(&mut self, contact: ContactId, roots: Roots, lapses: Option<Timestamp>) {
         let needed = self.first_needed();
         if let Some(line) = self.lines.get_mut(&contact) {
-            line.roots = roots;
+            line.reload(roots, lapses);
             line.roots.forget_before(needed);
         }
     }
 
     /// State of a contact's conversation; `None` while its session stands, which knows better.
-    pub(super) fn state(&self, contact: ContactId) -> Option<TalkState> {
+    pub(super) fn state(&self, now: Timestamp, contact: ContactId) -> Option<TalkState> {
         let line = self.lines.get(&contact)?;
         Some(match line {
             _ if line.marks.session.is_some() => return None,
+            _ if line.has_lapsed(now) => TalkState::Lapsed,
             _ if line.marks.calls >= self.most_calls => TalkState::CallsUsedUp,
             _ if line.expects_until.is_some() => TalkState::Calling,
             _ if !line.has_reason() && line.owes_until.is_none() => TalkState::Asleep,
@@ -195,6 +196,7 @@ impl Switchboard {
                 None => return None,
             };
             let may = has_place && line.marks.calls < most && line.may_open(now);
+            let may = may && !line.has_lapsed(now);
             let order = (intent == Intent::Call, !line.wants, line.last_turn, *contact);
             may.then_some((order, intent))
         });

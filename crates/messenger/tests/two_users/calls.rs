@@ -89,6 +89,47 @@ async fn a_profile_that_was_restored_calls_and_the_partner_is_told_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_a_phrase_two_meet_and_have_one_safety_number_once_they_have() {
+    let network = network(CALLS);
+    let folder = tempfile::tempdir().unwrap();
+    let paths = ["alice", "bob"].map(|name| folder.path().join(name));
+    paths.iter().for_each(|path| make(path));
+    let [alice, bob] = [0, 1].map(|i| start(&paths[i], &network));
+    let (bobs, phrase) = alice.make_phrase("bob").await.unwrap();
+    alice.send(bobs.id(), b"by a phrase".to_vec(), None).await.unwrap();
+    assert!(bobs.safety_number().is_none());
+    let refused = bob.add_phrase("alice", "correct horse battery staple again").await;
+    assert_eq!(refused.unwrap_err().kind(), antiphon_messenger::ErrorKind::Wrong);
+    let alices = bob.add_phrase("alice", &phrase.to_uppercase()).await.unwrap();
+    let again = bob.add_phrase("alice again", &phrase).await;
+    assert_eq!(again.unwrap_err().kind(), antiphon_messenger::ErrorKind::Conflict);
+    assert_eq!(received(&bob, 1).await, ["by a phrase"]);
+    refreshed(&alice, &bobs).await;
+    refreshed(&bob, &alices).await;
+    let number = |contact: Contact| contact.safety_number().expect("they have met");
+    let numbers = [
+        number(alice.contact(bobs.id()).await.unwrap()),
+        number(bob.contact(alices.id()).await.unwrap()),
+    ];
+    assert_eq!(numbers[0], numbers[1]);
+    alice.verify(bobs.id(), &numbers[1].to_string()).await.unwrap();
+    alice.shut_down().await;
+    bob.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_rounds_for_calls_a_phrase_is_refused_in_words() {
+    let network = network(Services::NONE);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("alice");
+    make(&path);
+    let alice = start(&path, &network);
+    let refused = alice.make_phrase("bob").await.unwrap_err();
+    assert!(refused.to_string().contains("antiphon contact code"), "{refused}");
+    alice.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_one_place_two_contacts_get_their_messages_one_after_the_other() {
     let network = network(CALLS);
     let folder = tempfile::tempdir().unwrap();

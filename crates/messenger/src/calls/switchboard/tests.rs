@@ -124,15 +124,15 @@ fn both(ends: &mut [End; 2], number: u64, aborted: bool) {
 fn a_call_and_its_answer_open_one_session_at_both_ends_in_the_same_round() {
     let mut ends = pair();
     ends[0].board.wants(contact(1), true);
-    assert_eq!(ends[0].board.state(contact(1)), Some(TalkState::Calling));
-    assert_eq!(ends[1].board.state(contact(0)), Some(TalkState::Asleep));
+    assert_eq!(ends[0].board.state(Timestamp(0), contact(1)), Some(TalkState::Calling));
+    assert_eq!(ends[1].board.state(Timestamp(0), contact(0)), Some(TalkState::Asleep));
     both(&mut ends, 0, false);
     assert!(ends.iter().all(|end| end.opened.is_empty()));
     both(&mut ends, 1, false);
     let session = CallRound(turn(1).1.0);
     for (i, end) in ends.iter().enumerate() {
         assert_eq!(end.opened, [(contact(1 - i), session, Round(session.0 + LEAD))]);
-        assert_eq!((end.calls, end.board.state(contact(1 - i))), (1, None));
+        assert_eq!((end.calls, end.board.state(Timestamp(0), contact(1 - i))), (1, None));
     }
     // Nothing more is said in call rounds while it stands.
     (2..100).for_each(|number| both(&mut ends, number, false));
@@ -263,7 +263,7 @@ fn a_place_that_somebody_waits_for_is_asked_for() {
     assert!(!ends[0].board.wants_place());
     ends[0].board.wants(contact(5), true);
     assert!(ends[0].board.wants_place());
-    assert_eq!(ends[0].board.state(contact(5)), Some(TalkState::NoPlace));
+    assert_eq!(ends[0].board.state(Timestamp(0), contact(5)), Some(TalkState::NoPlace));
 }
 
 #[test]
@@ -306,6 +306,24 @@ fn whoever_has_sessions_fall_asleep_gets_three_at_once_and_then_one_in_three_hou
 }
 
 #[test]
+fn a_phrase_that_nobody_puts_in_is_called_for_two_days_and_no_more() {
+    let [mine, _] = lines(3);
+    let mut end = End::new(1);
+    let (until, _) = turn(100);
+    end.board.add(contact(1), mine.until(Some(until)));
+    end.board.wants(contact(1), true);
+    let calls: Vec<_> = (0..400)
+        .map(|number| {
+            let (now, round) = turn(number);
+            play(&mut [&mut end], now, round, false);
+            end.calls
+        })
+        .collect();
+    assert!(calls[99] > 3 && calls[99] == calls[399], "{calls:?}");
+    assert_eq!(end.board.state(until, contact(1)), Some(TalkState::Lapsed));
+}
+
+#[test]
 fn calls_are_counted_and_rest_when_as_many_have_left_as_are_covered() {
     let [mine, _] = lines(3);
     let mut end = End::new(1);
@@ -318,7 +336,7 @@ fn calls_are_counted_and_rest_when_as_many_have_left_as_are_covered() {
     }
     assert_eq!(end.calls, 5);
     assert_eq!(end.board.line(contact(1)).unwrap().marks.calls, 5);
-    assert_eq!(end.board.state(contact(1)), Some(TalkState::CallsUsedUp));
+    assert_eq!(end.board.state(Timestamp(0), contact(1)), Some(TalkState::CallsUsedUp));
 }
 
 proptest! {
