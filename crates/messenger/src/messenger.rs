@@ -72,7 +72,7 @@ pub struct Messenger {
     client: Arc<Client>,
     observed: Arc<Observed>,
     /// Ends with this.
-    _observer: Observer,
+    observer: Observer,
     talks: Arc<Talks>,
     /// In a network with calls, what the caller is to look at.
     calls: Option<Calls>,
@@ -137,8 +137,8 @@ impl Messenger {
         let events = client.events();
         let (watched, by) = (Arc::clone(&client), Arc::clone(&observed));
         let observer = tokio::spawn(observe(Arc::clone(&shared), watched, events, by));
-        let _observer = Observer(observer);
-        let messenger = Self { shared, client, observed, _observer, talks, calls };
+        let observer = Observer(observer);
+        let messenger = Self { shared, client, observed, observer, talks, calls };
         for contact in contacts {
             if !contact.is_blocked() {
                 messenger.talk(contact.id());
@@ -158,6 +158,19 @@ impl Messenger {
         self.talks.clear();
         self.client.shut_down().await;
         keep(&self.shared, &self.client, &self.observed).await;
+        self.observer.0.abort();
+        self.profile_is_let_go_of().await;
+    }
+
+    /// Waits for tasks that were stopped, which hold the profile until their next turn: whoever opens it again
+    /// once this messenger has gone is not to be told that it is in use.
+    async fn profile_is_let_go_of(&self) {
+        for _ in 0..500 {
+            if Arc::strong_count(&self.shared) == 1 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Begins to talk to a contact: at once, or once a call has opened a session.

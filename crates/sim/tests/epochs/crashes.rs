@@ -162,6 +162,10 @@ fn before_the_seal_a_crash_aborts_the_round_and_costs_nobody_anything() {
             // The number was not used yet: the next epoch took it.
             continue;
         }
+        if at == Step::Verdicts && matches!(verdict.report.result, RoundResult::Partial { .. }) {
+            // Its own verdict had left before the first of another shard, so that only its key is missing.
+            continue;
+        }
         assert!(matches!(verdict.report.result, RoundResult::Aborted { .. }), "{at:?} {verdict:?}");
         assert!(verdict.report.silent.contains(&crash.network.identity(VICTIM)), "{at:?}");
         for client in [0, 1, 3] {

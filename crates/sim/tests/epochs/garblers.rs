@@ -96,7 +96,7 @@ fn who_garbles_one_cell_in_a_hundred_is_named_within_two_epochs_and_left_out() {
 /// One judgement alone names nobody here: marks of several do, which outlive the coordinator that made them.
 #[test]
 fn a_garbler_is_named_by_a_coordinator_that_is_started_again_after_every_judgement() {
-    let mut network = Network::with_adversary(setup(), garbles(10));
+    let mut network = Network::with_adversary(setup(), garbles(4));
     let mut restarts = 0;
     while named(&network).is_empty() {
         let (before, _) = judged(&network);
