@@ -4,7 +4,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use antiphon_coordinator_core::{Coordinator, CoordinatorConfig, Input as CoordinatorInput, Marks, State};
+use antiphon_coordinator_core::{
+    Coordinator, CoordinatorConfig, Input as CoordinatorInput, Marks, State,
+};
 use antiphon_wire::{
     Decode as _, IdentityKey, NetworkFile, Operator, Policy, SignedDocument, Timestamp,
 };
