@@ -96,25 +96,12 @@ impl Contact {
         rng: &mut impl CryptoRng,
     ) -> Self {
         let [first, second] = root.codes(network);
-        let (own, partner) = match side {
+        let codes = match side {
             Side::First => (first, second),
             Side::Second => (second, first),
         };
-        Self {
-            id: ContactId::draw(rng),
-            name,
-            side,
-            verified: false,
-            blocked: false,
-            session: 0,
-            calls: CallMarks { tell: true, ..CallMarks::default() },
-            secret: None,
-            refreshed: false,
-            phrase: Some(ByPhrase { binding: None, until: now.plus_ms(PHRASE_MS) }),
-            own,
-            partner,
-            roots: Roots::new(side, root, KEPT_ROUNDS),
-        }
+        let phrase = ByPhrase { binding: None, until: now.plus_ms(PHRASE_MS) };
+        Self::added(name, (root, side), codes, Some(phrase), rng)
     }
 
     /// The contact that follows from both ends' codes.
@@ -125,10 +112,19 @@ impl Contact {
         rng: &mut impl CryptoRng,
     ) -> Result<Self, SameCodeError> {
         let (root, side) = CallRoot::of_codes(own, &partner)?;
-        let roots = Roots::new(side, &root, KEPT_ROUNDS);
-        let (id, own) = (ContactId::draw(rng), *own.code());
-        Ok(Self {
-            id,
+        Ok(Self::added(name, (&root, side), (*own.code(), partner), None, rng))
+    }
+
+    /// A contact with whom there was no session yet, by the codes by which the two ends, this one first, know each other.
+    fn added(
+        name: String,
+        (root, side): (&CallRoot, Side),
+        (own, partner): (ContactCode, ContactCode),
+        phrase: Option<ByPhrase>,
+        rng: &mut impl CryptoRng,
+    ) -> Self {
+        Self {
+            id: ContactId::draw(rng),
             name,
             side,
             verified: false,
@@ -137,11 +133,11 @@ impl Contact {
             calls: CallMarks { tell: true, ..CallMarks::default() },
             secret: None,
             refreshed: false,
-            phrase: None,
+            phrase,
             own,
             partner,
-            roots,
-        })
+            roots: Roots::new(side, root, KEPT_ROUNDS),
+        }
     }
 
     /// Time until which the phrase is good that the two have not met by yet.
