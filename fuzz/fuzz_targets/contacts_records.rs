@@ -2,7 +2,7 @@
 #![no_main]
 
 use antiphon_contacts::{
-    BoxAddress, Expiry, Introduction, Keywheel, NetworkMark, OwnCode, OwnCodes, Roots,
+    BoxAddress, Expiry, Introduction, Keywheel, Knock, NetworkMark, OwnCode, OwnCodes, Roots,
     SessionSecret, Side,
 };
 use libfuzzer_sys::fuzz_target;
@@ -44,6 +44,9 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Ok(read) = Introduction::from_bytes(bytes) {
         assert_eq!(read.to_bytes(), bytes);
+    }
+    if let Ok(read) = Knock::from_bytes(bytes) {
+        assert_eq!(&read.to_bytes()[..], bytes);
     }
     greet(bytes);
 });

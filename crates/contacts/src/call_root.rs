@@ -81,9 +81,10 @@ impl CallRoot {
         Self(Key::derive(INTRODUCTION_CONTEXT, &[&introduction.secret.0]))
     }
 
-    /// From what HPKE exports for one invitation, and all that the invitation says.
-    pub(crate) fn of_invitation(exported: &Key, payload: &[u8]) -> Self {
-        Self(Key::derive(INVITATION_CONTEXT, &[&exported.0, payload]))
+    /// From an invitation's secret, the code that it is for, and where the inviter listens.
+    pub(crate) fn of_invitation(secret: &Key, code: &ContactCode, inviter: BoxAddress) -> Self {
+        let said: [&[u8]; 3] = [&secret.0, &code.to_bytes(), &[inviter.0]];
+        Self(Key::derive(INVITATION_CONTEXT, &said))
     }
 
     /// The codes by which two ends know each other that have nothing but this root in common, the first's and the second's.

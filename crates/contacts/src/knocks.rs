@@ -1,18 +1,27 @@
 //! Invitations that have come, until the user decides on them.
 
 use antiphon_wire::Timestamp;
+use zeroize::Zeroizing;
 
-use crate::{BoxAddress, CallRoot, Invitation, InvitationBox, InvitationRound, OwnCodes, Side};
+use crate::{
+    BoxAddress, CODE_BYTES, CallRoot, ContactCode, INVITATION_SECRET_BYTES, Invitation,
+    InvitationBox, InvitationRound, InvitationSecret, OwnCodes, Side,
+};
 
 /// Invitations under one code and in one box that are looked at; whoever sends more loses the rest.
 pub const MOST_KNOCKS: usize = 8;
+
+const VERSION: u8 = 1;
+/// Version, secret, the inviter's box address, code, and the length of the label.
+const FIXED_BYTES: usize = 1 + INVITATION_SECRET_BYTES + 1 + CODE_BYTES + 1;
 
 /// An invitation that has been opened. Nobody sees that it was, nor what the user does about it: only accepting it
 /// leads to a call.
 pub struct Knock {
     label: String,
-    root: CallRoot,
+    code: ContactCode,
     inviter: BoxAddress,
+    secret: InvitationSecret,
 }
 
 impl std::fmt::Debug for Knock {
@@ -30,11 +39,23 @@ pub struct Accepted {
     pub side: Side,
     /// Where the inviter listens.
     pub partner: BoxAddress,
+    /// Where the inviter expects the user to listen.
+    pub own: BoxAddress,
 }
 
+/// Reason why a kept invitation cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this record of an invitation is damaged, or a newer program wrote it")]
+pub struct KnockError;
+
 impl Knock {
-    pub(crate) fn new(label: String, root: CallRoot, inviter: BoxAddress) -> Self {
-        Self { label, root, inviter }
+    pub(crate) fn new(
+        label: String,
+        code: ContactCode,
+        inviter: BoxAddress,
+        secret: InvitationSecret,
+    ) -> Self {
+        Self { label, code, inviter, secret }
     }
 
     /// The label of the code under which it came, which is all that is known of the inviter.
@@ -43,14 +64,55 @@ impl Knock {
         &self.label
     }
 
+    /// The mark that it has in common with the same invitation of other rounds.
+    #[must_use]
+    pub fn mark(&self) -> [u8; 16] {
+        self.secret.mark()
+    }
+
     /// Takes the invitation. The next call at the inviter's box tells the inviter.
     #[must_use]
     pub fn accept(self) -> Accepted {
-        Accepted { root: self.root, side: Side::Second, partner: self.inviter }
+        Accepted {
+            root: self.secret.root(&self.code, self.inviter),
+            side: Side::Second,
+            partner: self.inviter,
+            own: self.code.address,
+        }
     }
 
-    /// Refuses the invitation by erasing it: for the inviter it is as if nobody had looked.
-    pub fn decline(self) {}
+    /// The record to keep until the user decides: version, secret, the inviter's box address, code, and the label behind its
+    /// length.
+    #[must_use]
+    pub fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(FIXED_BYTES + self.label.len()));
+        bytes.push(VERSION);
+        bytes.extend_from_slice(self.secret.bytes());
+        bytes.push(self.inviter.0);
+        bytes.extend_from_slice(&self.code.to_bytes());
+        bytes.push(u8::try_from(self.label.len()).expect("a code's label has at most 64 bytes"));
+        bytes.extend_from_slice(self.label.as_bytes());
+        bytes
+    }
+
+    /// The invitation that a record holds.
+    ///
+    /// # Errors
+    /// [`KnockError`] if nobody can have written it.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, KnockError> {
+        let (version, rest) = bytes.split_first().ok_or(KnockError)?;
+        let (secret, rest) = rest.split_first_chunk().ok_or(KnockError)?;
+        let (inviter, rest) = rest.split_first().ok_or(KnockError)?;
+        let (code, rest) = rest.split_first_chunk::<CODE_BYTES>().ok_or(KnockError)?;
+        let (length, label) = rest.split_first().ok_or(KnockError)?;
+        if *version != VERSION || usize::from(*length) != label.len() {
+            return Err(KnockError);
+        }
+        let label = std::str::from_utf8(label).map_err(|_| KnockError)?;
+        let code = ContactCode::from_bytes(code).map_err(|_| KnockError)?;
+        let secret = InvitationSecret::from_bytes(*secret);
+        Ok(Self::new(label.to_owned(), code, BoxAddress(*inviter), secret))
+    }
 }
 
 /// Invitations that a box held for a user.

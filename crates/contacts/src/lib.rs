@@ -31,9 +31,9 @@ pub use code::{
     RecordError, Slip,
 };
 pub use introduction::{INTRODUCTION_BYTES, Introduction, IntroductionError};
-pub use invitation::{Invitation, InvitationRound};
+pub use invitation::{INVITATION_SECRET_BYTES, Invitation, InvitationRound, InvitationSecret};
 pub use keywheel::{CallKeys, CallRound, Intent, Keywheel, SessionSecret, WheelError};
-pub use knocks::{Accepted, Knock, Knocks, MOST_KNOCKS};
+pub use knocks::{Accepted, Knock, KnockError, Knocks, MOST_KNOCKS};
 pub use phrase::{PHRASE_BITS, PHRASE_WORDS, Phrase, PhraseError, Suggestion, UnknownWord};
 pub use qr::{Qr, QrError};
 pub use refresh::{

@@ -51,6 +51,16 @@ fn call_roots() {
         let (root, _) = CallRoot::of_codes(mine, others.code()).unwrap();
         assert_eq!(root.0.0, array(&vector["root"]));
     }
+    let vector = &all["invitation"];
+    let round = InvitationRound(vector["round"].as_u64().unwrap());
+    let item = Invitation::from_bytes(array(&vector["item"]));
+    let knock = item.open(&one, round, Timestamp(0)).unwrap();
+    assert_eq!(knock.mark(), array(&vector["mark"]));
+    let accepted = knock.accept();
+    assert_eq!(accepted.partner.0, vector["inviter"].as_u64().unwrap() as u8);
+    assert_eq!(accepted.root.0.0, array(&vector["root"]));
+    let secret = InvitationSecret::from_bytes(array(&vector["secret"]));
+    assert_eq!(secret.root(one.code(), accepted.partner).0.0, accepted.root.0.0);
     let vector = &all["introduction"];
     let secret = Key(array(&vector["secret"]));
     let half = Introduction { side: Side::First, partner: BoxAddress(0), secret };

@@ -3,8 +3,8 @@
 
 use antiphon_contacts::{
     Acquaintance, BoxAddress, CallBox, CallRoot, CallRound, Comparison, ContactCode, Expiry,
-    Identity, Intent, Introduction, Invitation, InvitationBox, InvitationRound, NetworkMark,
-    OwnCodes, Phrase, Refresh, Roots, SafetyNumber, SessionSecret, Side, Token, Which,
+    Identity, Intent, Introduction, Invitation, InvitationBox, InvitationRound, InvitationSecret,
+    NetworkMark, OwnCodes, Phrase, Refresh, Roots, SafetyNumber, SessionSecret, Side, Token, Which,
 };
 use antiphon_wire::{Digest, Timestamp};
 use rand_chacha::ChaCha20Rng;
@@ -42,15 +42,16 @@ fn by_invitation() -> Ends {
     let code = admitted(&text, &OwnCodes::default());
     let round = InvitationRound(9);
     let mut rng = rng(40);
-    let (invitation, root) = Invitation::seal(&code, ADDRESSES[0], round, &mut rng);
+    let secret = InvitationSecret::draw(&mut rng);
+    let invitation = Invitation::seal(&code, (ADDRESSES[0], &secret), round, &mut rng);
     let items = (0..30).map(|_| Invitation::noise(&mut rng)).chain([invitation]).collect();
     let published = InvitationBox::new(items).unwrap().to_bytes();
     let published = InvitationBox::from_bytes(&published).unwrap();
     let knock = theirs.knocks(&published, round, NOW).knocks.pop().unwrap();
     assert_eq!(knock.label(), "for my friend");
     let accepted = knock.accept();
-    assert_eq!(accepted.partner, ADDRESSES[0]);
-    [(root, Side::First), (accepted.root, accepted.side)]
+    assert_eq!((accepted.partner, accepted.own), (ADDRESSES[0], ADDRESSES[1]));
+    [(secret.root(&code, ADDRESSES[0]), Side::First), (accepted.root, accepted.side)]
 }
 
 fn by_both_codes() -> Ends {

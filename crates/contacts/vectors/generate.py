@@ -4,12 +4,15 @@
     pip install blake3 argon2-cffi cryptography
     vectors/generate.py > vectors/contacts.json
 """
+import hmac
 import json
+from hashlib import sha256
 from pathlib import Path
 
 from argon2.low_level import Type, hash_secret_raw
 from blake3 import blake3
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 WORDS = (Path(__file__).resolve().parent.parent / "words/english.txt").read_text().split()
 ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
@@ -45,6 +48,31 @@ def codes_root(secret, mine, others):
     key = X25519PublicKey.from_public_bytes(others[6:38])
     shared = X25519PrivateKey.from_private_bytes(secret).exchange(key)
     return derive("call root of two codes", shared + min(mine, others) + max(mine, others))
+
+
+def labelled(suite, salt, label, material):
+    return hmac.new(salt or bytes(32), b"HPKE-v1" + suite + label + material, sha256).digest()
+
+
+def expanded(suite, key, label, info, length):
+    """HKDF-Expand of at most 32 bytes, as in RFC 9180."""
+    info = length.to_bytes(2, "big") + b"HPKE-v1" + suite + label + info
+    return hmac.new(key, info + b"\1", sha256).digest()[:length]
+
+
+def invitation(code, ephemeral, payload, number):
+    """HPKE, base mode: DHKEM of X25519 and HKDF-SHA256, HKDF-SHA256, AES-256-GCM."""
+    kem, suite = b"KEM\0\x20", b"HPKE\0\x20\0\1\0\2"
+    ephemeral = X25519PrivateKey.from_private_bytes(ephemeral)
+    encapped = ephemeral.public_key().public_bytes_raw()
+    agreed = ephemeral.exchange(X25519PublicKey.from_public_bytes(code[6:38]))
+    key = labelled(kem, b"", b"eae_prk", agreed)
+    shared = expanded(kem, key, b"shared_secret", encapped + code[6:38], 32)
+    info = b"Antiphon 2026 invitation" + code[1:5] + number.to_bytes(8, "big")
+    context = b"\0" + labelled(suite, b"", b"psk_id_hash", b"") + labelled(suite, b"", b"info_hash", info)
+    secret = labelled(suite, shared, b"secret", b"")
+    key, nonce = expanded(suite, secret, b"key", context, 32), expanded(suite, secret, b"base_nonce", context, 12)
+    return encapped + AESGCM(key).encrypt(nonce, payload, b"")
 
 
 def safety_number(one, other, session):
@@ -92,6 +120,9 @@ def main():
     identities = [bytes([i + 1]) * 32 + bytes([i + 9]) * 32 for i in range(2)]
     number, qr = safety_number(*identities, bytes([5]) * 32)
     root = derive("call root of an introduction", bytes([6]) * 32)
+    inviting = bytes([7]) * 32
+    payload = bytes([2]) + tag + bytes([200]) + inviting + bytes(46)
+    item = invitation(codes[0], bytes([8]) * 32, payload, 17)
     places = [(0, 0, 0), (1, 0, 1), (29_833_000, 1, 0), (2**64 - 1, 1, 1)]
     tokens = [(number * 0x9E3779B97F4A7C15) % 2**40 for number in range(40)] + [7, 7]
     print(json.dumps({
@@ -105,6 +136,9 @@ def main():
         "phrases": [{"bits": bits, "text": phrase(bits)} for bits in (0, 1, 2**50 - 1, 0x2_3456_789A_BCDE)],
         "phrase_root": phrase_root(phrase(0x2_3456_789A_BCDE), network).hex(),
         "introduction": {"secret": (bytes([6]) * 32).hex(), "root": root.hex()},
+        "invitation": {"secret": inviting.hex(), "inviter": 200, "round": 17, "item": item.hex(),
+                       "root": derive("call root of an invitation", inviting + codes[0] + bytes([200])).hex(),
+                       "mark": derive("mark of an invitation", inviting, 16).hex()},
         "tokens": [{"round": r, "side": s, "intent": i,
                     "token": derive("call token", leaf(root, r) + bytes([s, i]), 5).hex(),
                     "session": derive("session of a call round", leaf(root, r)).hex()}

@@ -56,10 +56,11 @@ fn one_secret_gives_another_root_by_each_way() {
     let key = Key([5; 32]);
     let introduction =
         Introduction { side: Side::First, partner: BoxAddress(0), secret: key.clone() };
+    let [code, _] = CallRoot::of_introduction(&introduction).codes(NetworkMark([1; 4]));
     let roots = [
         CallRoot::of_phrase(&key).0.0,
         CallRoot::of_introduction(&introduction).0.0,
-        CallRoot::of_invitation(&key, &[]).0.0,
+        CallRoot::of_invitation(&key, &code, BoxAddress(0)).0.0,
     ];
     assert!(roots[0] != roots[1] && roots[1] != roots[2] && roots[0] != roots[2]);
 }

@@ -22,7 +22,10 @@ fn codes(labels: &[&str]) -> OwnCodes {
 }
 
 fn invite(code: &ContactCode, seed: u64) -> (Invitation, CallRoot) {
-    Invitation::seal(code, BoxAddress(200), ROUND, &mut rng(seed))
+    let secret = InvitationSecret::draw(&mut rng(seed + 1000));
+    let inviter = BoxAddress(200);
+    let item = Invitation::seal(code, (inviter, &secret), ROUND, &mut rng(seed));
+    (item, secret.root(code, inviter))
 }
 
 proptest! {
@@ -56,6 +59,41 @@ fn an_invitation_is_known_by_its_codes_label_and_both_ends_find_one_root() {
     let accepted = knock.accept();
     assert_eq!((accepted.side, accepted.partner), (Side::Second, BoxAddress(200)));
     assert_eq!(accepted.root.0.0, root.0.0);
+}
+
+#[test]
+fn an_invitation_that_is_sealed_again_is_known_again_and_leads_to_the_same_root() {
+    let codes = codes(&["for Carol", "for Dave"]);
+    let own = &codes.all()[0];
+    let secret = InvitationSecret::draw(&mut rng(1));
+    let mut found = Vec::new();
+    for number in [17, 18, 400] {
+        let round = InvitationRound(number);
+        let (inviter, rng) = ((BoxAddress(200), &secret), &mut rng(number));
+        let item = Invitation::seal(own.code(), inviter, round, rng);
+        let knock = item.open(own, round, NOW).unwrap();
+        found.push((knock.mark(), knock.accept().root.0.0));
+    }
+    assert!(found.iter().all(|one| *one == found[0]));
+    // Neither for another code nor by another inviter.
+    let [other, _] = [1, 0].map(|at| *codes.all()[at].code());
+    assert_ne!(secret.root(&other, BoxAddress(200)).0.0, found[0].1);
+    assert_ne!(secret.root(own.code(), BoxAddress(201)).0.0, found[0].1);
+    let another = InvitationSecret::draw(&mut rng(2));
+    assert_ne!(another.mark(), found[0].0);
+}
+
+#[test]
+fn an_invitation_is_kept_until_the_user_decides() {
+    let codes = codes(&["for Carol"]);
+    let (item, root) = invite(codes.all()[0].code(), 5);
+    let kept = item.open(&codes.all()[0], ROUND, NOW).unwrap().to_bytes();
+    let read = Knock::from_bytes(&kept).unwrap();
+    assert_eq!((read.to_bytes(), read.label()), (kept.clone(), "for Carol"));
+    assert_eq!(read.accept().root.0.0, root.0.0);
+    for length in 0..kept.len() {
+        assert_eq!(Knock::from_bytes(&kept[..length]).err(), Some(crate::KnockError));
+    }
 }
 
 #[test]

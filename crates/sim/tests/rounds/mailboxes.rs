@@ -4,7 +4,7 @@
 use antiphon_client_core::{BoxRefusal, Event, Item, Outcome, Posting};
 use antiphon_contacts::{
     BoxAddress, CallRoot, CallRound, Expiry, Intent, Introduction, Invitation, InvitationRound,
-    NetworkMark, OwnCodes, Roots, Side,
+    InvitationSecret, NetworkMark, OwnCodes, Roots, Side,
 };
 use antiphon_sim::adversary::Keys;
 use antiphon_sim::scenario::{converse, log};
@@ -126,7 +126,9 @@ fn calls_and_invitations_reach_whom_they_are_for_and_no_link_shows_who_made_them
     let invited = network.client(2).next_mailbox_round(RoundKind::Invitations);
     let invited = invited.expect("there are some");
     let round = InvitationRound(invited.0);
-    let (invitation, root) = Invitation::seal(&code, BoxAddress(77), round, &mut rng);
+    let secret = InvitationSecret::draw(&mut rng);
+    let root = secret.root(&code, BoxAddress(77));
+    let invitation = Invitation::seal(&code, (BoxAddress(77), &secret), round, &mut rng);
     let item = Item::Invitation(*invitation.bytes());
     let posting = Posting { round: invited, number: 0, item };
     network.client(2).post(posting).expect("the round is to come");
