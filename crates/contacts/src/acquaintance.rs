@@ -28,6 +28,11 @@ pub enum Change {
         /// The user had compared the old one.
         was_verified: bool,
     },
+    /// The same identities, and the partner does not know the session in which they were told.
+    Session {
+        /// The user had compared the old one.
+        was_verified: bool,
+    },
     /// The user's own identity towards this contact is another one.
     Own {
         /// The user had compared the old one.
@@ -94,6 +99,17 @@ impl fmt::Display for Explanation<'_> {
                 verified(
                     was_verified,
                     "You had verified the old identity; the new one is not verified."
+                ),
+            ),
+            Change::Session { was_verified } => write!(
+                f,
+                "{name} does not know the safety number that the two of you had. That happens when {name} \
+                 goes on from an old copy of the profile; an update or a new gateway do not cause it. It also happens if somebody else has taken {name}'s \
+                 place.{} Ask {name} on another way what happened, and compare the new safety number before you \
+                 write what only {name} may read.",
+                verified(
+                    was_verified,
+                    "You had verified the old number; the new one is not verified."
                 ),
             ),
             Change::Own { was_verified } => write!(

@@ -3,7 +3,7 @@
 use antiphon_contacts::{
     BoxAddress, CallRoot, ContactCode, Expiry, NetworkMark, OwnCode, OwnCodes, Side,
 };
-use antiphon_profile::{ContactId, Folder, Keepsake, KeepsakeKind, Store};
+use antiphon_profile::{ContactId, EventKind, Folder, Keepsake, KeepsakeKind, Store};
 use antiphon_wire::{Round, Timestamp};
 use rand::CryptoRng;
 
@@ -131,6 +131,17 @@ pub(crate) fn keep(
     rng: &mut impl CryptoRng,
 ) -> Result<(), MessengerError> {
     Ok(store.replace_keepsake(contact.keepsake(), rng)?)
+}
+
+/// Keeps a contact that is not who it was, and tells the user of it.
+pub(crate) fn keep_changed(
+    store: &mut Store<Folder>,
+    now: Timestamp,
+    contact: &Contact,
+    rng: &mut impl CryptoRng,
+) -> Result<(), MessengerError> {
+    let told = (contact.keepsake(), EventKind::ContactChanged(contact.id()));
+    Ok(store.replace_keepsake_and_tell(now, told, rng)?)
 }
 
 fn code(store: &Store<Folder>, label: &str) -> Result<Option<OwnCode>, MessengerError> {

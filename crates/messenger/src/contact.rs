@@ -2,8 +2,8 @@
 
 use antiphon_client::{ConversationOptions, ConversationSecret, Role, Start};
 use antiphon_contacts::{
-    CODE_BYTES, CallRoot, CallRound, ContactCode, Identity, KEPT_MS, NetworkMark, OwnCode, Roots,
-    SafetyNumber, SameCodeError, SessionBinding, SessionSecret, Side,
+    CODE_BYTES, CallRoot, CallRound, Change, ContactCode, Identity, KEPT_MS, NetworkMark, OwnCode,
+    Roots, SafetyNumber, SameCodeError, SessionBinding, SessionSecret, Side,
 };
 use antiphon_profile::{ContactId, Keepsake, KeepsakeKind};
 use antiphon_wire::{Timestamp, box_of_address};
@@ -15,14 +15,19 @@ use crate::error::MessengerError;
 
 /// Most bytes of a contact's name.
 const MOST_NAME_BYTES: usize = 64;
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 /// The version without calls.
 const WITHOUT_CALLS: u16 = 1;
+/// The version in which no other code than the one that was given could be told.
+const WITHOUT_CHANGE: u16 = 2;
 /// Id, side, flags, number of the session, the two codes, calls that have left, time until which naps are made good, secret of
-/// the session that stands, binding, time until which a phrase is good.
-const FIXED_BYTES: usize = CALLS_AT + 4 + 8 + SECRET_BYTES + BINDING_BYTES + 8;
+/// the session that stands, binding, time until which a phrase is good, more flags, another code that was told.
+const FIXED_BYTES: usize = CHANGE_AT + 1 + CODE_BYTES;
+/// Bytes before what the version without a change does not have.
+const CHANGE_AT: usize = CALLS_AT + 4 + 8 + SECRET_BYTES + BINDING_BYTES + 8;
 const BINDING_BYTES: usize = 32;
 /// Bytes before what the version before does not have.
+const FLAGS_AT: usize = 17;
 const CALLS_AT: usize = 16 + 1 + 1 + 8 + 2 * CODE_BYTES;
 const SECRET_BYTES: usize = 32;
 const VERIFIED: u8 = 1;
@@ -35,6 +40,12 @@ const TELL: u8 = 8;
 const REFRESHED: u8 = 16;
 /// The two are known by a session's binding and not by what their codes follow from: they have met by a phrase.
 const BY_PHRASE: u8 = 32;
+/// The contact is not who it was, and the user has not compared the number since.
+const CHANGED: u8 = 64;
+/// The user had compared the number of before.
+const WAS_VERIFIED: u8 = 128;
+/// In the second byte of flags: both ends have the binding.
+const SHARED: u8 = 1;
 /// Time for which a phrase is good that has led to no session: two days.
 const PHRASE_MS: u64 = 48 * 3_600_000;
 /// Call rounds for which old roots are kept: there is one a minute.
@@ -72,6 +83,7 @@ pub struct Contact {
     secret: Option<SessionSecret>,
     refreshed: bool,
     phrase: Option<ByPhrase>,
+    changed: Option<Changed>,
     own: ContactCode,
     partner: ContactCode,
     roots: Roots,
@@ -82,8 +94,18 @@ pub struct Contact {
 struct ByPhrase {
     /// What binds the identities, once both were told.
     binding: Option<SessionBinding>,
+    /// The partner has said that it has the same.
+    shared: bool,
     /// Time until which the phrase is good.
     until: Timestamp,
+}
+
+/// Who a contact says it is, where that is not what it was, until the user has compared the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Changed {
+    /// The code by which it says it is known: the one of before if it does not know the session that bound the two.
+    told: ContactCode,
+    was_verified: bool,
 }
 
 impl Contact {
@@ -100,7 +122,7 @@ impl Contact {
             Side::First => (first, second),
             Side::Second => (second, first),
         };
-        let phrase = ByPhrase { binding: None, until: now.plus_ms(PHRASE_MS) };
+        let phrase = ByPhrase { binding: None, shared: false, until: now.plus_ms(PHRASE_MS) };
         Self::added(name, (root, side), codes, Some(phrase), rng)
     }
 
@@ -134,6 +156,7 @@ impl Contact {
             secret: None,
             refreshed: false,
             phrase,
+            changed: None,
             own,
             partner,
             roots: Roots::new(side, root, KEPT_ROUNDS),
@@ -155,19 +178,54 @@ impl Contact {
         self.phrase?.binding
     }
 
-    /// Takes note of who the partner is, and that it has the fresh call root, from this round on. Another binding than before is
-    /// not verified.
-    pub(crate) fn know(&mut self, code: &ContactCode, binding: SessionBinding, round: CallRound) {
-        if *code != self.partner {
-            return;
+    /// Takes note of who the partner says it is, and, if it is the one of before, that it has the fresh call root from this
+    /// round on. Another identity or binding than before is not verified. Returns what has changed.
+    pub(crate) fn know(
+        &mut self,
+        code: &ContactCode,
+        binding: SessionBinding,
+        round: CallRound,
+    ) -> Change {
+        let before = self.changed;
+        let was_verified = before.map_or(self.verified, |before| before.was_verified);
+        let is_partner = *code == self.partner;
+        let mut is_bound_anew = false;
+        if let Some(phrase) = self.phrase.as_mut().filter(|_| is_partner) {
+            let has_it = phrase.binding == Some(binding);
+            // What a session that broke off left at one end alone is nobody's number yet.
+            is_bound_anew = !has_it && (phrase.shared || was_verified);
+            (phrase.binding, phrase.shared) = (Some(binding), has_it);
+            self.verified &= has_it;
         }
-        self.confirm_root(round);
-        if let Some(phrase) = &mut self.phrase
-            && phrase.binding != Some(binding)
-        {
-            phrase.binding = Some(binding);
+        if is_partner {
+            self.confirm_root(round);
+            // Who was told to be another one and is the one of before is explained no more, and is not verified.
+            self.changed = before.filter(|before| before.told == self.partner);
+        }
+        if !is_partner || is_bound_anew {
+            self.changed = Some(Changed { told: *code, was_verified });
             self.verified = false;
         }
+        match self.changed {
+            changed if changed == before && !is_bound_anew => Change::None,
+            _ => self.change(),
+        }
+    }
+
+    /// What the user has to be told of the contact's identity.
+    pub fn change(&self) -> Change {
+        match self.changed {
+            None => Change::None,
+            Some(Changed { told, was_verified }) if told == self.partner => {
+                Change::Session { was_verified }
+            }
+            Some(Changed { was_verified, .. }) => Change::Partner { was_verified },
+        }
+    }
+
+    /// The same in words; `None` if nothing has changed.
+    pub fn changed(&self) -> Option<String> {
+        self.change().explained(&self.name).map(|words| words.to_string())
     }
 
     /// The name of the contact in the store.
@@ -200,7 +258,9 @@ impl Contact {
         &self.partner
     }
 
+    /// The user has compared the number: whoever the contact says it is, it is.
     pub(crate) fn set_verified(&mut self) {
+        self.partner = self.changed.take().map_or(self.partner, |changed| changed.told);
         self.verified = true;
     }
 
@@ -210,13 +270,15 @@ impl Contact {
 
     /// The number to compare with the contact, on a way on which nobody can change it: the same at both ends if both have
     /// the codes that the other gave. Where a contact comes of two codes, their keys are the two identities. Of a contact
-    /// by a phrase there is none before the first session has told them.
+    /// by a phrase there is none before the first session has told them. Of a contact that has told another code since,
+    /// it is that code's.
     pub fn safety_number(&self) -> Option<SafetyNumber> {
-        let [own, partner] = [&self.own, &self.partner].map(identity);
+        let told = self.changed.map_or(self.partner, |changed| changed.told);
+        let [own, partner] = [&self.own, &told].map(identity);
         let binding = match self.phrase {
             Some(phrase) => phrase.binding?,
             None => {
-                let mut codes = [self.own.to_bytes(), self.partner.to_bytes()];
+                let mut codes = [self.own.to_bytes(), told.to_bytes()];
                 codes.sort_unstable();
                 SessionBinding(blake3::derive_key(BINDING_CONTEXT, &codes.concat()))
             }
@@ -320,7 +382,9 @@ impl Contact {
                 | flag(calls.session.is_some(), STANDS)
                 | flag(calls.tell, TELL)
                 | flag(self.refreshed, REFRESHED)
-                | flag(self.phrase.is_some(), BY_PHRASE),
+                | flag(self.phrase.is_some(), BY_PHRASE)
+                | flag(self.changed.is_some(), CHANGED)
+                | flag(self.changed.is_some_and(|changed| changed.was_verified), WAS_VERIFIED),
         );
         bytes.extend(self.session.to_be_bytes());
         bytes.extend(self.own.to_bytes());
@@ -330,6 +394,8 @@ impl Contact {
         bytes.extend(self.secret.as_ref().map_or([0; SECRET_BYTES], |secret| secret.0));
         bytes.extend(self.binding().map_or([0; BINDING_BYTES], |binding| binding.0));
         bytes.extend(self.phrase.map_or(0, |phrase| phrase.until.0).to_be_bytes());
+        bytes.push(flag(self.phrase.is_some_and(|phrase| phrase.shared), SHARED));
+        bytes.extend(self.changed.map_or([0; CODE_BYTES], |changed| changed.told.to_bytes()));
         bytes.extend(&roots[..]);
         Keepsake { kind: KeepsakeKind::Contact, name: self.name.clone(), version: VERSION, bytes }
     }
@@ -338,6 +404,7 @@ impl Contact {
     pub(crate) fn parse(keepsake: &Keepsake) -> Result<Self, MessengerError> {
         let read = match keepsake.version {
             VERSION => Self::read(&keepsake.name, &keepsake.bytes),
+            WITHOUT_CHANGE => Self::read_older(&keepsake.name, &keepsake.bytes, CHANGE_AT),
             WITHOUT_CALLS => Self::read_without_calls(&keepsake.name, &keepsake.bytes),
             _ => return Err(MessengerError::Newer(keepsake.name.clone())),
         };
@@ -346,16 +413,22 @@ impl Contact {
 
     /// Reads a record of the version before: as one of a contact who was not called yet.
     fn read_without_calls(name: &str, bytes: &[u8]) -> Option<Self> {
-        let (fixed, roots) = bytes.split_at_checked(CALLS_AT)?;
-        let mut bytes = [fixed, &[0; FIXED_BYTES - CALLS_AT], roots].concat();
-        let flags = bytes.get_mut(17)?;
-        if *flags & !(VERIFIED | BLOCKED) != 0 {
+        if bytes.get(FLAGS_AT)? & !(VERIFIED | BLOCKED) != 0 {
             return None;
         }
-        *flags |= TELL;
-        let read = Self::read(name, &bytes);
+        let mut read = Self::read_older(name, bytes, CALLS_AT)?;
+        read.calls.tell = true;
+        Some(read)
+    }
+
+    /// Reads a record that has nothing from byte `at` up to the call roots.
+    fn read_older(name: &str, bytes: &[u8], at: usize) -> Option<Self> {
+        let (fixed, roots) = bytes.split_at_checked(at)?;
+        let lacks = vec![0; FIXED_BYTES - at];
+        let mut bytes = [fixed, &lacks, roots].concat();
+        let read = (fixed.get(FLAGS_AT)? & CHANGED == 0).then(|| Self::read(name, &bytes));
         bytes.zeroize();
-        read
+        read.flatten()
     }
 
     fn read(name: &str, bytes: &[u8]) -> Option<Self> {
@@ -368,14 +441,15 @@ impl Contact {
         let (naps_until, rest) = rest.split_first_chunk::<8>()?;
         let (secret, rest) = rest.split_first_chunk::<SECRET_BYTES>()?;
         let (binding, rest) = rest.split_first_chunk::<BINDING_BYTES>()?;
-        let (until, roots) = rest.split_first_chunk::<8>()?;
-        let side = read_side(*side)?;
+        let (until, rest) = rest.split_first_chunk::<8>()?;
+        let ([more], rest) = rest.split_first_chunk::<1>()?;
+        let (told, roots) = rest.split_first_chunk::<CODE_BYTES>()?;
         let (session, stands) = (u64::from_be_bytes(*session), flags & STANDS != 0);
-        let is_known = flags & !(VERIFIED | BLOCKED | STANDS | TELL | REFRESHED | BY_PHRASE) == 0;
-        if !is_known || !stands && *secret != [0; SECRET_BYTES] {
+        if !stands && *secret != [0; SECRET_BYTES] {
             return None;
         }
-        let phrase = read_phrase(flags & BY_PHRASE != 0, *binding, u64::from_be_bytes(*until))?;
+        let until = u64::from_be_bytes(*until);
+        let phrase = read_phrase((flags & BY_PHRASE != 0, *more), *binding, until)?;
         let calls = CallMarks {
             session: stands.then_some(CallRound(session)),
             tell: flags & TELL != 0,
@@ -385,7 +459,7 @@ impl Contact {
         Some(Self {
             id: ContactId(*id),
             name: name.to_owned(),
-            side,
+            side: read_side(*side)?,
             verified: flags & VERIFIED != 0,
             blocked: flags & BLOCKED != 0,
             session,
@@ -393,6 +467,7 @@ impl Contact {
             secret: stands.then_some(SessionSecret(*secret)),
             refreshed: flags & REFRESHED != 0,
             phrase,
+            changed: read_changed(*flags, told)?,
             own: ContactCode::from_bytes(own).ok()?,
             partner: ContactCode::from_bytes(partner).ok()?,
             roots: Roots::from_bytes(roots).ok()?,
@@ -409,15 +484,34 @@ fn read_side(byte: u8) -> Option<Side> {
 }
 
 /// What a record says of a phrase. `None` if it says it of a contact by codes.
-fn read_phrase(is_by_phrase: bool, binding: [u8; 32], until: u64) -> Option<Option<ByPhrase>> {
+fn read_phrase(
+    (is_by_phrase, more): (bool, u8),
+    binding: [u8; 32],
+    until: u64,
+) -> Option<Option<ByPhrase>> {
     let bound = binding != [0; BINDING_BYTES];
+    let shared = more == SHARED;
+    if more & !SHARED != 0 || shared && !bound {
+        return None;
+    }
     match is_by_phrase {
         true => Some(Some(ByPhrase {
             binding: bound.then_some(SessionBinding(binding)),
+            shared,
             until: Timestamp(until),
         })),
         false => (!bound && until == 0).then_some(None),
     }
+}
+
+/// What a record says of a change. `None` if it says what no change leaves behind.
+fn read_changed(flags: u8, told: &[u8; CODE_BYTES]) -> Option<Option<Changed>> {
+    let was_verified = flags & WAS_VERIFIED != 0;
+    if flags & CHANGED == 0 {
+        return (!was_verified && *told == [0; CODE_BYTES]).then_some(None);
+    }
+    let told = ContactCode::from_bytes(told).ok().filter(|_| flags & VERIFIED == 0)?;
+    Some(Some(Changed { told, was_verified }))
 }
 
 /// The keys by which a code's owner is known: the code's own, and a mark of all that the code says.
@@ -517,7 +611,7 @@ mod tests {
         alice.set_calls(CallMarks::default(), CallRound(12));
         assert!(alice.terms().is_none());
         assert_eq!(read.terms().unwrap().secret.0, terms);
-        kept.version = 3;
+        kept.version = 4;
         assert!(Contact::parse(&kept).unwrap_err().to_string().contains("newer"));
     }
 
@@ -538,12 +632,12 @@ mod tests {
         alice.end_session();
         let mut kept = alice.keepsake();
         kept.bytes.drain(CALLS_AT..FIXED_BYTES);
-        kept.bytes[17] = VERIFIED;
+        kept.bytes[FLAGS_AT] = VERIFIED;
         kept.version = WITHOUT_CALLS;
         let read = Contact::parse(&kept).unwrap();
         assert_eq!(read.terms().unwrap().secret.0, alice.terms().unwrap().secret.0);
         assert!(read.is_verified() && read.calls().tell && read.calls().session.is_none());
-        kept.bytes[17] = STANDS;
+        kept.bytes[FLAGS_AT] = STANDS;
         assert!(Contact::parse(&kept).is_err());
     }
 
@@ -558,18 +652,77 @@ mod tests {
         assert_eq!(ends[0].lapses(), Some(now.plus_ms(PHRASE_MS)));
         let codes = [*ends[0].own_code(), *ends[1].own_code()];
         let told = |end: &mut Contact, code, binding| {
-            end.know(code, SessionBinding([binding; 32]), CallRound(5));
-            end.safety_number().unwrap()
+            let change = end.know(code, SessionBinding([binding; 32]), CallRound(5));
+            (end.safety_number().unwrap(), change)
         };
         // A session that broke off before the second was told, and one that did not.
-        let alone = told(&mut ends[0], &codes[1], 1);
+        let (alone, _) = told(&mut ends[0], &codes[1], 1);
+        let (first, change) = told(&mut ends[0], &codes[1], 2);
+        assert_eq!(change, Change::None, "nobody else ever had that number");
+        assert_eq!(told(&mut ends[1], &codes[0], 2), (first.clone(), Change::None));
+        // Both have it from then on, and whoever does not any more is explained.
         ends[0].set_verified();
-        let first = told(&mut ends[0], &codes[1], 2);
-        assert_eq!(first, told(&mut ends[1], &codes[0], 2));
-        assert!(alone != first && !ends[0].is_verified() && ends[0].lapses().is_none());
+        assert_eq!(told(&mut ends[0], &codes[1], 2), (first.clone(), Change::None));
+        assert!(ends[0].is_verified());
+        let mut other = Contact::parse(&ends[0].keepsake()).unwrap();
+        let (second, change) = told(&mut other, &codes[1], 3);
+        assert_eq!(change, Change::Session { was_verified: true });
+        assert!(second != first && !other.is_verified());
+        assert!(other.changed().unwrap().contains("does not know the safety number"));
+        assert_eq!(Contact::parse(&other.keepsake()).unwrap().keepsake(), other.keepsake());
+        assert_eq!(told(&mut other, &codes[1], 3), (second, Change::None), "once");
+        assert!(alone != first && ends[0].lapses().is_none());
         let read = Contact::parse(&ends[0].keepsake()).unwrap();
         assert_eq!(read.keepsake(), ends[0].keepsake());
         assert_eq!(read.safety_number(), Some(first));
+    }
+
+    #[test]
+    fn another_code_is_explained_and_is_the_contacts_once_its_number_was_compared() {
+        let [mut alice, mut bob] = pair();
+        let (binding, round) = (SessionBinding([1; 32]), CallRound(5));
+        let first = *alice.code();
+        assert_eq!(alice.know(&first, binding, round), Change::None);
+        assert!(alice.is_refreshed() && alice.changed().is_none());
+        alice.set_verified();
+        let number = alice.safety_number().unwrap();
+        // Bob has begun anew, and keeps his contact by another code of his own.
+        bob.own.knock_tag[0] ^= 1;
+        let other = bob.own;
+        let change = Change::Partner { was_verified: true };
+        assert_eq!(alice.know(&other, binding, round), change);
+        assert!(!alice.is_verified());
+        assert!(alice.changed().unwrap().starts_with("bob has another identity"));
+        assert_eq!(alice.know(&other, binding, round), Change::None, "it is told once");
+        let again = Contact::parse(&alice.keepsake()).unwrap();
+        assert_eq!((again.change(), again.keepsake()), (change, alice.keepsake()));
+        assert!(alice.safety_number().unwrap() != number);
+        assert_eq!(alice.safety_number(), bob.safety_number());
+        // The one of before again: no longer to be explained, and not verified.
+        let mut back = again;
+        assert_eq!(back.know(&first, binding, round), Change::None);
+        assert!(back.changed().is_none() && !back.is_verified());
+        alice.set_verified();
+        assert!(alice.is_verified() && alice.changed().is_none());
+        assert_eq!((alice.code(), alice.safety_number()), (&other, bob.safety_number()));
+        assert_eq!(alice.know(&other, binding, round), Change::None);
+    }
+
+    #[test]
+    fn a_record_of_before_changes_is_read_and_one_that_contradicts_itself_is_not() {
+        let [mut alice, _] = pair();
+        alice.set_verified();
+        let mut kept = alice.keepsake();
+        kept.bytes.drain(CHANGE_AT..FIXED_BYTES);
+        kept.version = WITHOUT_CHANGE;
+        assert_eq!(Contact::parse(&kept).unwrap().keepsake(), alice.keepsake());
+        kept.bytes[FLAGS_AT] |= CHANGED;
+        assert!(Contact::parse(&kept).is_err(), "there were no changes then");
+        let other = ContactCode { knock_tag: [9; 16], ..*alice.code() };
+        let _ = alice.know(&other, SessionBinding([1; 32]), CallRound(5));
+        let mut kept = alice.keepsake();
+        kept.bytes[FLAGS_AT] |= VERIFIED;
+        assert!(Contact::parse(&kept).is_err(), "what has changed is not verified");
     }
 
     #[test]

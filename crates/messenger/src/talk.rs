@@ -13,7 +13,7 @@ use antiphon_client::{
     ConversationSender, CoreEvent, Delivery, Event, Events, Level, OpenConversationError, Pace,
     ReceiveError, Round, SendError,
 };
-use antiphon_contacts::CallRound;
+use antiphon_contacts::{CallRound, Change, ContactCode, SessionBinding};
 use antiphon_process::clock::SystemClock;
 use antiphon_process::entropy::entropy;
 use antiphon_process::until;
@@ -27,6 +27,7 @@ use crate::calls::caller::Changes;
 use crate::calls::greeting::{Greeting, Reply};
 use crate::calls::rhythm::{Rhythm, Step};
 use crate::contact::Contact;
+use crate::error::MessengerError;
 use crate::parts::{Joined, Joiner, cut, cut_greeting};
 use crate::shared::Shared;
 use crate::status::TalkState;
@@ -199,7 +200,7 @@ impl Talk {
                     contact.end_session();
                     book::keep(store, &contact, rng)?;
                 }
-                Ok::<_, crate::MessengerError>(())
+                Ok::<_, MessengerError>(())
             });
             match kept.await {
                 Ok(()) => return true,
@@ -333,7 +334,10 @@ impl<'a> Session<'a> {
     async fn is_ended(&self) -> bool {
         let signals = &self.talk.signals;
         if signals.verified.swap(false, Ordering::AcqRel) {
-            self.sender.set_verified(true).await;
+            // The contact may have told another identity since.
+            let id = self.talk.contact;
+            let found = self.talk.shared.store(move |store, _| book::contact(store, id)).await;
+            self.sender.set_verified(found.is_ok_and(|contact| contact.is_verified())).await;
         }
         let ends = signals.ended.swap(false, Ordering::AcqRel);
         if ends {
@@ -485,13 +489,7 @@ impl<'a> Session<'a> {
                 self.says.extend(kept.then_some(say));
                 kept
             }
-            Ok(Reply::Known { code, binding }) => {
-                self.is_stranger = false;
-                self.keep(move |contact| {
-                    contact.know(&code, binding, CallRound(contact.session()));
-                })
-                .await
-            }
+            Ok(Reply::Known { code, binding }) => self.known(code, binding).await,
             Err(error) => {
                 tracing::warn!(%error, "a contact greets as no honest one does");
                 false
@@ -500,6 +498,34 @@ impl<'a> Session<'a> {
         if !kept {
             self.greeting = None;
         }
+    }
+
+    /// Takes note of who the partner says it is. What has changed is told with it, or not at all. Returns `false` if it cannot
+    /// be kept.
+    async fn known(&mut self, code: ContactCode, binding: SessionBinding) -> bool {
+        let id = self.talk.contact;
+        let kept = self.talk.shared.store(move |store, rng| {
+            let mut contact = book::contact(store, id)?;
+            let change = contact.know(&code, binding, CallRound(contact.session()));
+            match change {
+                Change::None => book::keep(store, &contact, rng)?,
+                _ => book::keep_changed(store, SystemClock::now(), &contact, rng)?,
+            }
+            Ok::<_, MessengerError>(contact)
+        });
+        let kept = kept.await.inspect_err(|error| {
+            tracing::error!(kind = ?error.kind(), "who a contact is cannot be kept");
+        });
+        if let Some(changes) = &self.talk.changes {
+            changes.of(id);
+        }
+        let Ok(contact) = kept else { return false };
+        // Whoever was to be met by a phrase and is somebody else stays a stranger.
+        self.is_stranger &= contact.lapses().is_some();
+        if contact.changed().is_some() {
+            self.sender.set_verified(false).await;
+        }
+        true
     }
 
     /// Changes what is kept of the contact, and has the caller look at it. Returns `false` if it cannot be kept.

@@ -43,6 +43,8 @@ pub enum EventKind {
     },
     /// The contact begins to number its messages anew: its profile was restored from a backup.
     ContactRestored(ContactId),
+    /// The contact has told another identity than before, or does not know the session that bound the two.
+    ContactChanged(ContactId),
     /// This profile was restored from a backup.
     Restored {
         /// Time at which the backup was made.
@@ -60,7 +62,10 @@ impl EventKind {
             | Self::Failed(id)
             | Self::Recalled(id)
             | Self::Received(id) => Some(*id),
-            Self::Missing { .. } | Self::ContactRestored(_) | Self::Restored { .. } => None,
+            Self::Missing { .. }
+            | Self::ContactRestored(_)
+            | Self::ContactChanged(_)
+            | Self::Restored { .. } => None,
         }
     }
 
@@ -75,6 +80,7 @@ impl EventKind {
             Self::Received(_) => "received",
             Self::Missing { .. } => "missing",
             Self::ContactRestored(_) => "contact_restored",
+            Self::ContactChanged(_) => "contact_changed",
             Self::Restored { .. } => "restored",
         }
     }
@@ -106,6 +112,10 @@ impl Encode for EventKind {
                 out.push(9);
                 made_at.encode(out);
             }
+            Self::ContactChanged(contact) => {
+                out.push(10);
+                contact.encode(out);
+            }
         }
     }
 }
@@ -124,6 +134,7 @@ impl Decode for EventKind {
             }
             8 => Self::ContactRestored(Decode::decode(input)?),
             9 => Self::Restored { made_at: Decode::decode(input)? },
+            10 => Self::ContactChanged(Decode::decode(input)?),
             tag => return Err(DecodeError::UnknownTag { what: "event", tag }),
         })
     }

@@ -243,7 +243,18 @@ fn list(arguments: &ListArguments) -> Result<(), DaemonError> {
         let _ = writeln!(text, "{:width$}  {verified}, {}", contact.name, state(contact));
         text
     });
+    let changed = contacts.contacts.iter().filter_map(warning);
+    let text = changed.fold(text, |text, warning| text + "WARNING: " + &warning + "\n");
     Ok(arguments.json.deliver(&contacts, &text)?)
+}
+
+/// What a person should know and do if a contact is not who it was.
+pub(super) fn warning(contact: &ContactView) -> Option<String> {
+    let words = contact.changed.as_ref()?;
+    Some(format!(
+        "{words} `antiphon contact verify` shows it, and takes it once compared; `antiphon contact block` ends the \
+         conversation."
+    ))
 }
 
 /// How a contact's conversation stands, in words.
@@ -275,7 +286,10 @@ fn verify(arguments: &VerifyArguments) -> Result<(), DaemonError> {
             let text = format!("{} was not met by the phrase yet\n", contact.name);
             return Ok(arguments.json.deliver(&contact, &text)?);
         };
-        let text = format!("{number}\n{words} {} DIGITS\n", contact.name);
+        let mut text = format!("{number}\n{words} {} DIGITS\n", contact.name);
+        if let Some(changed) = &contact.changed {
+            let _ = writeln!(text, "WARNING: {changed}");
+        }
         return Ok(arguments.json.deliver(&contact, &text)?);
     }
     let verification = Verification { safety_number: arguments.number.concat() };

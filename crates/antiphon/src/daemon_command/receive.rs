@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::DaemonError;
 use super::ask::Daemon;
+use super::contact::warning;
 use super::place::PlaceArguments;
 use crate::cli::json::JsonArguments;
 use crate::output;
@@ -91,6 +92,13 @@ impl<'a> Printer<'a> {
                 // Deleted since.
                 Err(DaemonError::Refused(problem)) if problem.kind == "not_found" => {}
                 Err(error) => return Err(error),
+            }
+        }
+        if let Some(id) = event.contact.as_ref().filter(|_| event.kind == "contact_changed") {
+            let ContactsView { contacts } = self.daemon.get("/v1/contacts")?;
+            let about = contacts.iter().find(|contact| contact.id == *id);
+            if let Some(warning) = about.and_then(warning) {
+                output::say(&format!("WARNING: {warning}"));
             }
         }
         self.last = event.id;

@@ -9,8 +9,10 @@ use antiphon_wire::Timestamp;
 
 use super::DaemonError;
 use super::ask::Daemon;
+use super::contact::warning;
 use super::place::PlaceArguments;
 use crate::cli::json::JsonArguments;
+use crate::output;
 
 /// Most bytes of a text that are read from standard input; the daemon takes fewer.
 const MOST_BYTES: u64 = 1 << 20;
@@ -32,6 +34,9 @@ pub(crate) fn run(sending: &Sending<'_>) -> Result<(), DaemonError> {
     sending.json.check()?;
     let daemon = Daemon::of(sending.place)?;
     let contact = daemon.contact(sending.contact)?;
+    if let Some(warning) = warning(&contact) {
+        output::say(&format!("WARNING: {warning}"));
+    }
     let text = match sending.text {
         Some(text) if text != "-" => text.to_owned(),
         _ => standard_input()?,

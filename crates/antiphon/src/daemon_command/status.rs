@@ -9,7 +9,7 @@ use antiphon_messenger::api::{
 
 use super::DaemonError;
 use super::ask::Daemon;
-use super::contact::state;
+use super::contact::{state, warning};
 use super::place::PlaceArguments;
 use crate::cli::json::JsonArguments;
 use crate::client_command::durations;
@@ -78,11 +78,13 @@ fn expected(now_ms: u64, at_ms: u64) -> String {
 
 fn text(status: &StatusView, contacts: &ContactsView) -> String {
     let mut text = String::new();
+    let changed = contacts.contacts.iter().filter_map(warning);
     let contacts = contacts.contacts.iter();
     let contacts = contacts.map(|contact| format!("{}: {}", contact.name, state(contact)));
     let lines = of_network(status).into_iter().chain(of_user(status));
     let lines = lines.chain(contacts.map(|contact| ("contact", contact)));
-    let warnings = status.warnings.iter().map(|warning| ("WARNING", warning.clone()));
+    let warnings = status.warnings.iter().cloned().chain(changed);
+    let warnings = warnings.map(|warning| ("WARNING", warning));
     for (head, rest) in lines.chain(warnings) {
         // Writing to a string does not fail.
         let _ = writeln!(text, "{head:<10}{rest}");

@@ -38,6 +38,16 @@ fn another_identity_is_explained_and_has_to_be_compared_again() {
 }
 
 #[test]
+fn a_session_that_the_partner_does_not_know_is_explained_without_blaming_its_identity() {
+    let change = Change::Session { was_verified: true };
+    let words = change.explained("Carol").unwrap().to_string();
+    for part in ["does not know the safety number", "had verified", "an old copy", "compare"] {
+        assert!(words.contains(part), "{words}");
+    }
+    assert!(!words.contains("another identity"), "{words}");
+}
+
+#[test]
 fn a_new_contact_is_not_verified() {
     assert!(!Acquaintance::new(identity(1), identity(2), SessionBinding([3; 32])).verified);
 }

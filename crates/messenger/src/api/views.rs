@@ -62,6 +62,10 @@ pub struct ContactView {
     pub refreshed: bool,
     /// `true` if the two have met by a phrase.
     pub by_phrase: bool,
+    /// What a person should know and do, in words, if the contact is not who it was and the new safety number was not
+    /// compared yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<String>,
 }
 
 /// The contacts.
@@ -182,8 +186,8 @@ pub struct EventView {
     pub id: u64,
     /// Time at which it was kept.
     pub at_ms: u64,
-    /// `queued`, `under_way`, `delivered`, `failed`, `recalled`, `received`, `missing`, `contact_restored` or
-    /// `restored`.
+    /// `queued`, `under_way`, `delivered`, `failed`, `recalled`, `received`, `missing`, `contact_restored`,
+    /// `contact_changed` or `restored`.
     pub kind: String,
     /// Id of the message that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -372,6 +376,7 @@ impl ContactView {
             safety_number: number.map(|number| number.to_string().replace('\n', " ")),
             refreshed: contact.is_refreshed(),
             by_phrase: contact.is_by_phrase(),
+            changed: contact.changed(),
         }
     }
 }
@@ -415,7 +420,9 @@ impl EventView {
             EventKind::Missing { contact: from, messages: missing } => {
                 (contact, messages) = (Some(from.to_string()), Some(missing));
             }
-            EventKind::ContactRestored(restored) => contact = Some(restored.to_string()),
+            EventKind::ContactRestored(about) | EventKind::ContactChanged(about) => {
+                contact = Some(about.to_string());
+            }
             EventKind::Restored { made_at } => made_ms = Some(made_at.0),
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! The same where the network has rounds for calls: sessions are opened by calls.
 
 use antiphon_messenger::Contact;
-use antiphon_profile::Backup;
+use antiphon_profile::{Backup, KeepsakeKind};
 
 use super::*;
 
@@ -113,6 +113,56 @@ async fn by_a_phrase_two_meet_and_have_one_safety_number_once_they_have() {
     ];
     assert_eq!(numbers[0], numbers[1]);
     alice.verify(bobs.id(), &numbers[1].to_string()).await.unwrap();
+    alice.shut_down().await;
+    bob.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_contact_that_tells_another_code_is_explained_once_and_taken_once_compared() {
+    let network = network(CALLS);
+    let folder = tempfile::tempdir().unwrap();
+    let paths = ["alice", "bob"].map(|name| folder.path().join(name));
+    let ([alice, bob], [bobs, alices]) = acquainted(&network, &paths).await;
+    alice.send(bobs.id(), b"before".to_vec(), None).await.unwrap();
+    assert_eq!(received(&bob, 1).await, ["before"]);
+    refreshed(&alice, &bobs).await;
+    refreshed(&bob, &alices).await;
+    let number = |contact: &Contact| contact.safety_number().unwrap().to_string();
+    alice.verify(bobs.id(), &number(&alices)).await.unwrap();
+    bob.shut_down().await;
+    drop(bob);
+
+    // Bob's program comes to know him by another code: its knock tag is another one.
+    let mut profile =
+        Profile::open(&paths[1], &unlock(), SystemClock::now(), &mut entropy()).unwrap();
+    let store = profile.store_mut();
+    let mut kept = store.keepsake(KeepsakeKind::Contact, "alice").unwrap().unwrap();
+    kept.bytes[26 + 38] ^= 1;
+    store.replace_keepsake(kept, &mut entropy()).unwrap();
+    drop(profile);
+    let bob = start(&paths[1], &network);
+    // Who a contact is, it says at the beginning of a session.
+    bob.block(alices.id(), true).await.unwrap();
+    bob.block(alices.id(), false).await.unwrap();
+    let told = async {
+        while alice.contact(bobs.id()).await.unwrap().changed().is_none() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(PATIENCE, told).await.expect("another code is noticed");
+    let changed = alice.contact(bobs.id()).await.unwrap();
+    assert!(!changed.is_verified() && number(&changed) != number(&bobs));
+    let at_bob = number(&bob.contact(alices.id()).await.unwrap());
+    let stale = alice.verify(bobs.id(), &number(&bobs)).await.unwrap_err();
+    assert!(stale.to_string().contains("somebody may stand between you"), "{stale}");
+    let taken = alice.verify(bobs.id(), &at_bob).await.unwrap();
+    assert!(taken.is_verified() && taken.changed().is_none());
+    // Nothing that was said is lost over it.
+    bob.send(alices.id(), b"after".to_vec(), None).await.unwrap();
+    assert_eq!(received(&alice, 1).await, ["after"]);
+    let events = alice.events_after(EventId(0), 1000).await.unwrap();
+    let told = events.iter().filter(|event| event.kind == EventKind::ContactChanged(bobs.id()));
+    assert_eq!(told.count(), 1);
     alice.shut_down().await;
     bob.shut_down().await;
 }

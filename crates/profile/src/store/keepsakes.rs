@@ -1,9 +1,11 @@
 //! Keepsakes, the states of sessions, and the key for what lies beside the store.
 
+use antiphon_wire::Timestamp;
 use rand::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::{Batch, Store};
+use crate::event::EventKind;
 use crate::keepsake::{Keepsake, KeepsakeKind, MOST_KEEPSAKE_BYTES, MOST_NAME_BYTES, SessionState};
 use crate::message::ContactId;
 use crate::place::Place;
@@ -52,6 +54,21 @@ impl<P: Place> Store<P> {
         rng: &mut impl CryptoRng,
     ) -> Result<(), KeepsakeError> {
         let batch = self.batch_of(keepsake, rng)?;
+        Ok(self.erase(&batch, rng)?)
+    }
+
+    /// Likewise, and tells an event that nobody sees without it.
+    ///
+    /// # Errors
+    /// If neither is kept.
+    pub fn replace_keepsake_and_tell(
+        &mut self,
+        now: Timestamp,
+        (keepsake, event): (Keepsake, EventKind),
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), KeepsakeError> {
+        let mut batch = self.batch_of(keepsake, rng)?;
+        self.tell(&mut batch, now, event);
         Ok(self.erase(&batch, rng)?)
     }
 
