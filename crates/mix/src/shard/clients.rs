@@ -160,12 +160,6 @@ impl Shard {
         }
         self.show_clock(now, [client]);
         self.show_evidence(client);
-        // A client that joins while a round is open can still take part.
-        for round in self.running() {
-            if let Some(opened) = self.opened_message(now, round) {
-                self.tell(client, opened);
-            }
-        }
     }
 
     fn opened_message(&self, now: Timestamp, round: Round) -> Option<ToClient> {
@@ -237,7 +231,7 @@ impl Shard {
                 if version != PROTOCOL_VERSION {
                     self.drop_client(now, from, Misconduct::OtherVersion);
                 } else if !std::mem::replace(&mut client.greeted, true) {
-                    self.await_newcomer(from);
+                    self.await_newcomer(now, from);
                 }
             }
             FromClient::Submit { epoch, round, ticket, onions } => {
@@ -296,14 +290,19 @@ impl Shard {
         }
     }
 
-    /// Waits once for a client that has said hello.
-    fn await_newcomer(&mut self, client: ClientId) {
-        if let Some(linked) = self.clients.linked.get_mut(&client) {
-            linked.awaited = true;
-        }
+    /// Waits once for a client that has said hello. Of rounds that are open it is told at the same time, unless it was
+    /// at their opening: whoever is told of a round that does not wait for it builds its onions in vain.
+    fn await_newcomer(&mut self, now: Timestamp, client: ClientId) {
+        let Some(linked) = self.clients.linked.get_mut(&client) else { return };
+        linked.awaited = true;
+        let first_told = linked.first_told;
         for round in self.running() {
+            let Some(opened) = self.opened_message(now, round) else { continue };
             if let Some(machine) = self.rounds.get_mut(&round) {
                 machine.await_client(client);
+            }
+            if first_told.is_none_or(|first| round < first) {
+                self.tell(client, opened);
             }
         }
     }

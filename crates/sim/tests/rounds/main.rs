@@ -9,6 +9,7 @@ mod gateways;
 mod honest;
 mod links;
 mod mailboxes;
+mod newcomers;
 mod onions;
 mod overlap;
 mod replies;
