@@ -1,16 +1,16 @@
-//! What is wrong with a network, by its coordinator, in words that say what to do.
+//! The faults of a network, as its coordinator sees them, in words that say what to do.
 
 use std::time::Duration;
 
 use antiphon_coordinator_core::Status;
 use antiphon_process::verdict::{Advice, Verdict};
 
-/// How far a clock may be off before somebody has to set it.
+/// Offset of a clock from which on somebody has to set it.
 const CLOCK_MS: u64 = 2000;
-/// How long no round may be opened, beyond the time that lies between two, before somebody has to look.
+/// Time without a round, beyond the time that lies between two, from which on somebody has to look.
 const STILL: Duration = Duration::from_secs(60);
 
-/// How the network stands, all in all. No round was opened for `still`.
+/// The state of the network, all in all. No round was opened for `still`.
 pub(crate) fn verdict(status: &Status, could_lead: bool, still: Duration) -> Verdict {
     if status.rounds.conduct == "standby" {
         let advice = if could_lead { Vec::new() } else { vec![on_links()] };
@@ -163,7 +163,7 @@ mod tests {
         serde_json::from_value(status).unwrap()
     }
 
-    /// What is said of a network that is well but for one change.
+    /// The verdict on a network that is well but for one change.
     fn said(change: impl FnOnce(&mut Status)) -> (Urgency, String) {
         let mut status = well();
         change(&mut status);

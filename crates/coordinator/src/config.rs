@@ -14,15 +14,15 @@ use serde::Deserialize;
 /// Settings of a coordinator's process.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
-    /// Where shards connect, UDP.
+    /// Address at which shards connect, UDP.
     pub listen_shards: SocketAddr,
-    /// Where clients connect, UDP.
+    /// Address at which clients connect, UDP.
     pub listen_clients: SocketAddr,
     /// The coordinator's key, which shards and clients know it by.
     pub identity: Identity,
     /// The network file that its shards and clients have too.
     pub network: NetworkFile,
-    /// Where the state is kept. Made when it is missing; its folder has to be there.
+    /// The file in which the state is kept. Made when it is missing; its folder has to be there.
     pub state: PathBuf,
     /// Addresses from which any number of links may come.
     pub trusted: Vec<Prefix>,
@@ -35,7 +35,7 @@ pub struct ServerConfig {
 pub struct ConfigFile {
     /// Everything for [`CoordinatorServer::start`](crate::CoordinatorServer::start).
     pub coordinator: ServerConfig,
-    /// Where to answer those who look after the process, and others.
+    /// Addresses at which to answer those who look after the process, and others.
     pub admin: Option<AdminSection>,
     /// The collector that is told of rounds.
     pub telemetry: Option<TelemetrySection>,

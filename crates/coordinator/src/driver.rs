@@ -24,12 +24,12 @@ use crate::metrics::{self, Doors};
 use crate::store::Store;
 use crate::{ServerError, StoreError, traces};
 
-/// How long to wait before trying again to keep the state.
+/// Pause before another try to keep the state.
 const RETRY: Duration = Duration::from_secs(1);
 /// Of failures in a row, how many go by for each that is told.
 const SAID_EVERY: u32 = 30;
 
-/// What a shard's link brings. `link` tells a shard's links apart, newer ones being higher.
+/// An event on a shard's link. `link` tells a shard's links apart, newer ones being higher.
 #[expect(clippy::large_enum_variant, reason = "nearly all of them are messages")]
 pub(crate) enum LinkEvent {
     /// It is up; frames for the shard go to `frames`, and dropping that closes the link.
@@ -85,7 +85,7 @@ impl Telling {
     }
 }
 
-/// What is answered to whoever asks how the coordinator stands.
+/// The answer to whoever asks how the coordinator stands.
 #[derive(Serialize)]
 struct Page {
     version: &'static str,
@@ -94,7 +94,7 @@ struct Page {
     status: Status,
 }
 
-/// Why one of several coordinators is not ready.
+/// The reason for which one of several coordinators is not ready.
 pub(crate) const CANNOT_LEAD: &str = "too few shards are linked for it to be elected";
 
 pub(crate) struct Driver {
@@ -104,15 +104,15 @@ pub(crate) struct Driver {
     documents: watch::Sender<Documents>,
     doors: Doors,
     tell: Telling,
-    /// When the last round was opened, or the process began.
+    /// Time at which the last round was opened, or the process began.
     opened: Instant,
     /// The message encoded last: most go to many shards in a row.
     encoded: Option<(Arc<ToShard>, Bytes)>,
-    /// What is computed meanwhile, on a thread of its own.
+    /// The work that is computed meanwhile, on a thread of its own.
     work: Option<JoinHandle<WorkDone>>,
-    /// Whether to give up what does not succeed.
+    /// Told `true` to give up what does not succeed.
     stop: watch::Receiver<bool>,
-    /// Whether shards could elect it, as was told last.
+    /// The last word on whether shards could elect it.
     could_lead: bool,
 }
 
@@ -251,7 +251,7 @@ impl Driver {
         }
     }
 
-    /// How the coordinator stands, as JSON.
+    /// The coordinator's status, as JSON.
     fn status(&self) -> String {
         let status = self.coordinator.status();
         let verdict = advice::verdict(&status, self.could_lead, self.opened.elapsed());
@@ -334,7 +334,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Whether the coordinator is told to stop meanwhile. On a thread that may wait.
+    /// Returns `true` if the coordinator is told to stop meanwhile. On a thread that may wait.
     fn stops_within(&self, wait: Duration) -> bool {
         let mut stop = self.stop.clone();
         Handle::current()
@@ -355,7 +355,7 @@ impl Driver {
     }
 }
 
-/// What came of the work, if there is any; otherwise this waits for ever.
+/// The outcome of the work, if there is any; otherwise this waits for ever.
 async fn finished(work: &mut Option<JoinHandle<WorkDone>>) -> Result<WorkDone, JoinError> {
     match work {
         Some(work) => work.await,

@@ -42,10 +42,10 @@ pub use store::StoreError;
 const NOTICES: usize = 1024;
 /// Inputs on their way to the decisions; links wait when there are more.
 const INPUTS: usize = 256;
-/// How long the other sides of links have to be told that the coordinator leaves.
+/// Time for telling the other sides of links that the coordinator leaves.
 const FAREWELL_WITHIN: Duration = Duration::from_secs(8);
 
-/// Why a coordinator's process cannot start or go on.
+/// The reason for which a coordinator's process cannot start or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// An address cannot be listened on.
@@ -123,17 +123,17 @@ impl CoordinatorServer {
         })
     }
 
-    /// Where shards connect.
+    /// The address at which shards connect.
     pub const fn shard_addr(&self) -> SocketAddr {
         self.shard_addr
     }
 
-    /// Where clients connect.
+    /// The address at which clients connect.
     pub const fn client_addr(&self) -> SocketAddr {
         self.client_addr
     }
 
-    /// Whether the coordinator can plan and open rounds, and what keeps it from that otherwise. The only
+    /// Tells whether the coordinator can plan and open rounds, and what keeps it from that otherwise. The only
     /// one is ready without shards; one of several is ready if it leads, or shards enough are linked to elect it.
     pub fn readiness(&self) -> watch::Receiver<Readiness> {
         self.readiness.clone()
@@ -153,7 +153,7 @@ impl CoordinatorServer {
     /// Waits until the coordinator fails; for ever if it does not.
     ///
     /// # Errors
-    /// Why it failed.
+    /// The reason for which it failed.
     pub async fn failed(&mut self) -> Result<(), ServerError> {
         match &mut self.driver {
             Some(driver) => {

@@ -152,7 +152,7 @@ impl Links {
         due.map(|(identity, _)| *identity).collect()
     }
 
-    /// When [`mute`](Self::mute) has something to say at the latest.
+    /// Latest time at which [`mute`](Self::mute) has something to say.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.rivals.values().map(|rival| rival.until).min()
     }

@@ -36,7 +36,7 @@ struct Door {
     network: Arc<NetworkFile>,
     events: mpsc::Sender<LinkEvent>,
     endpoint: Endpoint,
-    /// Where registered shards dialled from: there is always a place for them.
+    /// The addresses that registered shards dialled from: there is always a place for them.
     sources: Mutex<HashSet<IpAddr>>,
     refusals: Refusals,
 }

@@ -17,7 +17,7 @@ use antiphon_process::kept_file::{Disk, FileSystem, KeptFile, LockError};
 use antiphon_wire::{Decode as _, Digest, Encode as _, SignedDocument};
 use serde::{Deserialize, Serialize};
 
-/// Why the state cannot be read or kept.
+/// The reason for which the state cannot be read or kept.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process uses the file, or it cannot be locked.
@@ -28,7 +28,7 @@ pub enum StoreError {
     Read {
         /// The file.
         file: PathBuf,
-        /// What the system said.
+        /// The system's words.
         source: io::Error,
     },
     /// The file holds something else.
@@ -39,7 +39,7 @@ pub enum StoreError {
     Content {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// Its fault, in words.
         source: serde_json::Error,
     },
     /// The file cannot be written.
@@ -47,7 +47,7 @@ pub enum StoreError {
     Write {
         /// The file.
         file: PathBuf,
-        /// What the system said.
+        /// The system's words.
         source: io::Error,
     },
 }
@@ -55,7 +55,7 @@ pub enum StoreError {
 /// The longest file that is read, in bytes: the document of a thousand shards is half a megabyte, and
 /// the form that coordinators wrote before had two of them in hexadecimal.
 const MOST_BYTES: u64 = 256 << 20;
-/// What the names of documents' files begin with, after the name of the state.
+/// Beginning of the names of documents' files, after the name of the state.
 const EPOCH: &str = ".epoch-";
 /// Digits of a document's hash that are in its file's name.
 const SHOWN: usize = 16;
@@ -77,7 +77,7 @@ struct Content {
     next: Option<Place>,
 }
 
-/// Where a document is.
+/// The place of a document.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Place {
@@ -91,7 +91,7 @@ impl Place {
         Self { epoch: signed.document.epoch.0, digest: hex::encode(Digest::of(bytes).0) }
     }
 
-    /// What the file's name ends in.
+    /// The end of the file's name.
     fn suffix(&self) -> String {
         let shown = self.digest.get(..SHOWN).unwrap_or(&self.digest);
         format!("{EPOCH}{}-{shown}", self.epoch)
@@ -151,7 +151,7 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// Where a document is kept, once it is on disk.
+    /// The place where a document is kept, once it is on disk.
     fn place(&mut self, document: Option<&Arc<SignedDocument>>) -> io::Result<Option<Place>> {
         let Some(document) = document else { return Ok(None) };
         if let Some((_, place)) = self.kept.iter().find(|(kept, _)| Arc::ptr_eq(kept, document)) {

@@ -16,7 +16,7 @@ pub(crate) fn note(notice: &Notice) {
     }
 }
 
-/// How many onions were clients' is on no trace: what is told round by round is kept round by round.
+/// The number of clients' onions is on no trace: what is told round by round is kept round by round.
 fn spans(report: &RoundReport, now: Timestamp) -> RoundSpans {
     let whole = Span::new("round", Duration::from_millis(report.latency_ms))
         .with("antiphon.epoch", report.epoch.0)

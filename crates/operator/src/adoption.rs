@@ -15,7 +15,7 @@ const REPLACES: &str = "antiphon.dev/adopt";
 /// Differences that are told; there may be many.
 const TOLD: usize = 6;
 
-/// Why sets that somebody else installed are not taken over.
+/// The reason for which sets that somebody else installed are not taken over.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Hindrance {
     #[error(
@@ -44,7 +44,7 @@ pub(crate) fn may_replace(resource: &impl kube::ResourceExt) -> bool {
     resource.annotations().get(REPLACES).is_some_and(|value| value == "replace-pods")
 }
 
-/// What hinders a take-over, as far as it is seen without asking the API server.
+/// The hindrances to a take-over, as far as they are seen without asking the API server.
 pub(crate) fn check(
     spec: &MixNetworkSpec,
     network: &NetworkFile,
@@ -66,7 +66,7 @@ pub(crate) fn check(
     }
 }
 
-/// What the template of a set would become, by what the API server says, and what that changes.
+/// The template of a set as it would become by what the API server says, and what that changes.
 pub(crate) fn compare(now: &StatefulSet, then: &StatefulSet) -> Result<(), Hindrance> {
     let template = |set: &StatefulSet| {
         let template = set.spec.as_ref().map(|spec| &spec.template);

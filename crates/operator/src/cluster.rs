@@ -1,4 +1,4 @@
-//! What is read of the cluster, and what is written to it.
+//! Everything that is read of the cluster or written to it.
 //!
 //! Keys and lists are written over what was read and nothing else, so that of two controllers one fails. Everything
 //! else is applied, with one field manager for objects and one for status: older API servers take the specification
@@ -32,18 +32,18 @@ use crate::objects::{self, MONITORING};
 use crate::observed::{List, Ordinal, Permille};
 use crate::resource::{ExposureType, JoinedCoordinator, MixNetwork, MixNetworkStatus};
 
-/// Who applies objects.
+/// The field manager of objects.
 pub(crate) const MANAGER: &str = "antiphon-operator";
-/// Who applies statuses.
+/// The field manager of statuses.
 const STATUS_MANAGER: &str = "antiphon-operator-status";
 /// Holds a resource until its shards have left.
 const FINALIZER: &str = "antiphon.dev/shards";
-/// Who writes how many shards there are, where that follows the load: an apply that leaves the number out leaves it alone.
+/// The field manager of the number of shards, where that follows the load: an apply that leaves the number out leaves it alone.
 const SCALE_MANAGER: &str = "antiphon-operator-autoscale";
 const LIST_NUMBER: &str = "antiphon_shard_list_number";
 const ROUND_SHARE: &str = "antiphon_shard_round_share";
 
-/// Why the cluster cannot be read or written.
+/// The reason for which the cluster cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClusterError {
     #[error("the API server: {0}")]
@@ -289,7 +289,7 @@ impl<'a> Cluster<'a> {
         Ok(generation.map(|generation| (name, generation)))
     }
 
-    /// What a set would become if it was applied. Nothing is written.
+    /// The set as it would become if it was applied. Nothing is written.
     pub(crate) async fn would_be(&self, object: &Value) -> Result<StatefulSet, ClusterError> {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         let params = PatchParams::apply(MANAGER).force().dry_run();

@@ -1,4 +1,4 @@
-//! How a resource stands, in words for people.
+//! The conditions of a resource, in words for people.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::step::{Step, named, named_coordinators};
 /// Epochs before a list's end at which people are told.
 const ENDS_SOON: u64 = 100;
 
-/// What is known of the network beside what decisions go by.
+/// Facts about the network beside those that decisions go by.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Told<'a> {
     /// Weight of operators present beyond the least that an epoch takes.
@@ -23,7 +23,7 @@ pub(crate) struct Told<'a> {
     pub(crate) weight_here: u64,
 }
 
-/// What holds and what does not.
+/// The conditions, those that hold and those that do not.
 pub(crate) fn conditions(
     seen: &Observed,
     decision: &Decision,
@@ -43,13 +43,13 @@ pub(crate) fn conditions(
     conditions.into_iter().chain(autoscaling(decision)).collect()
 }
 
-/// Whether the number of shards follows the load, and what it makes of it.
+/// The condition that the number of shards follows the load, and the number that it asks for.
 fn autoscaling(decision: &Decision) -> Option<Condition> {
     let outlook = decision.scaling.as_ref()?;
     Some(condition("Autoscaling", outlook.follows, outlook.reason, &outlook.words))
 }
 
-/// What is told of a specification that is refused: nothing was touched for it.
+/// The conditions of a specification that is refused: nothing was touched for it.
 pub(crate) fn refused(words: &str) -> Vec<Condition> {
     vec![
         condition("Progressing", false, "Refused", words),
@@ -164,7 +164,7 @@ fn list(seen: &Observed) -> Condition {
     )
 }
 
-/// Who administers the cluster is all the operators in it.
+/// Whoever administers the cluster is all the operators in it.
 fn any_trust(network: &NetworkFile, told: &Told<'_>) -> Condition {
     let (here, most) = (told.weight_here, network.malicious_weight());
     if here <= most {

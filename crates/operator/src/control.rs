@@ -37,7 +37,7 @@ const APPLIED_AGAIN_MS: u64 = 30_000;
 /// Rounds beside those of the preparation of an epoch that have to be left for shards to change.
 const SPARE_ROUNDS: u32 = 20;
 
-/// Why nothing is done for a resource.
+/// The reason for which nothing is done for a resource.
 #[derive(Debug, thiserror::Error)]
 enum Hindrance {
     #[error(transparent)]
@@ -55,7 +55,7 @@ enum Hindrance {
 }
 
 impl Hindrance {
-    /// How it is counted. What people have to mend is no failure of the controller's.
+    /// The label under which it is counted. What people have to mend is no failure of the controller's.
     fn failure(&self) -> Failure {
         match self {
             Self::Cluster(error) => look::failure(error),
@@ -73,7 +73,7 @@ pub(crate) struct Control {
     namespace: Option<String>,
     claim: Claim,
     desk: Desk,
-    /// What was applied last for each resource: saves requests, and is gone with the process.
+    /// The objects that were applied last for each resource: saves requests, and is gone with the process.
     applied: HashMap<String, Applied>,
 }
 
@@ -82,12 +82,12 @@ pub(crate) struct Control {
 struct Applied {
     hash: u64,
     at: Timestamp,
-    /// What both sets' specifications became by it: whoever edits one makes another generation of it.
+    /// The generations that both sets' specifications had after it: whoever edits one makes another generation of it.
     sets: Generations,
 }
 
 impl Applied {
-    /// Whether the same objects need not be applied again, by what is seen of the sets.
+    /// Returns `true` if the same objects need not be applied again, by what is seen of the sets.
     fn holds(&self, hash: u64, seen: &Generations, now: Timestamp) -> bool {
         self.hash == hash && self.sets == *seen && now < self.at.plus_ms(APPLIED_AGAIN_MS)
     }
@@ -100,7 +100,7 @@ impl Control {
         Self { client, namespace, claim, desk: Desk::new(me), applied: HashMap::new() }
     }
 
-    /// Where it is seen how this controller does.
+    /// The place where this controller's health is seen.
     pub(crate) const fn desk(&self) -> &Desk {
         &self.desk
     }
@@ -395,7 +395,7 @@ fn accept_and_see(mix: &MixNetwork, found: &Found) -> Result<(Accepted, Observed
     Ok((accepted, seen))
 }
 
-/// Whether sets that somebody else installed can be taken over as they are. Once they are, they are this controller's own.
+/// Sees whether sets that somebody else installed can be taken over as they are. Once they are, they are this controller's own.
 async fn may_adopt(
     cluster: &Cluster<'_>,
     mix: &MixNetwork,

@@ -14,7 +14,7 @@ use crate::step::{
     Departed, Dispensable, Drained, Replaceable, Replicas, Step, named, named_coordinators,
 };
 
-/// What is to be done now, and what is waited for.
+/// The actions to take now, and what is waited for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Decision {
     /// Things to do, in this order. Each may be the last one before the controller is killed.
@@ -23,7 +23,7 @@ pub(crate) struct Decision {
     pub(crate) waits: Option<String>,
     /// Reason for which nothing goes on before somebody does something, in words.
     pub(crate) blocked: Option<String>,
-    /// What was made of the load, where the number of shards follows it.
+    /// The judgement of the load, where the number of shards follows it.
     pub(crate) scaling: Option<Outlook>,
 }
 
@@ -53,7 +53,7 @@ impl Decision {
     }
 }
 
-/// What is to be done by what is seen.
+/// The decision that follows from what is seen.
 pub(crate) fn decide(seen: &Observed) -> Decision {
     if seen.deleted {
         return depart(seen);
@@ -215,7 +215,7 @@ fn replace(seen: &Observed) -> Decision {
     ))
 }
 
-/// Why no pod that serves is replaced for now, though some are of an older template.
+/// The reason for which no pod that serves is replaced for now, though some are of an older template.
 fn held_up(seen: &Observed) -> Option<String> {
     let outdated = outdated(seen);
     let which = outdated.join(" and ");

@@ -39,12 +39,12 @@ pub(crate) struct Found {
     pub(crate) services: Vec<Service>,
     /// The kinds of a Prometheus operator that the cluster knows.
     pub(crate) kinds: BTreeSet<String>,
-    /// What the coordinator answered that leads, and which it is.
+    /// The answer of the coordinator that leads, and its position.
     pub(crate) status: Option<Status>,
     pub(crate) leader: Option<Ordinal>,
     /// The numbers of the lists that shards have taken.
     pub(crate) took_lists: BTreeMap<Ordinal, u32>,
-    /// How busy shards are, of those that say so.
+    /// Load of the shards that tell it.
     pub(crate) computing: BTreeMap<Ordinal, Permille>,
 }
 
@@ -223,7 +223,7 @@ pub(crate) fn admin_address(pod: &Pod) -> Option<String> {
     Some(if ip.contains(':') { format!("[{ip}]:9100") } else { format!("{ip}:9100") })
 }
 
-/// What a coordinator's status says to a decision.
+/// The part of a coordinator's status that decisions go by.
 pub(crate) fn network(status: &Status) -> Network {
     let number = |epoch: &EpochStatus| epoch.epoch;
     let running = status.epoch.as_ref();

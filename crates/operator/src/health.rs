@@ -1,4 +1,4 @@
-//! How the controller itself does, in words for those who look after it: whether it may act, whether the API server
+//! The health of the controller itself, in words for those who look after it: whether it may act, whether the API server
 //! answers, and what came of the last look at each resource.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::cluster::written;
 use crate::look::Look;
 
-/// How the controller does.
+/// The health of the controller.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Health {
     /// The name by which it holds the Lease.
@@ -24,14 +24,14 @@ pub(crate) struct Health {
     pub(crate) acts_until: Option<Timestamp>,
     /// Since when the API server cannot be asked, and what it failed with first.
     pub(crate) away: Option<(Timestamp, String)>,
-    /// When all resources were last looked at without a failure.
+    /// Time at which all resources were last looked at without a failure.
     pub(crate) last_look: Option<Timestamp>,
     /// The last look at each resource, by namespace and name; none while another controller acts.
     pub(crate) looks: BTreeMap<String, Look>,
 }
 
 impl Health {
-    /// Whether the controller does its work, which is waiting while another one acts; and if not, why.
+    /// Ready if the controller does its work, which is waiting while another one acts; the reason otherwise.
     pub(crate) fn readiness(&self) -> Readiness {
         if let Some((since, error)) = &self.away {
             let since = written(*since);
@@ -62,7 +62,7 @@ impl Health {
         }
     }
 
-    /// How it does, as JSON.
+    /// Its health, as JSON.
     pub(crate) fn page(&self, now: Timestamp) -> Value {
         let readiness = self.readiness();
         let resources = self.looks.iter().map(|(name, look)| {

@@ -11,7 +11,7 @@ use crate::observed::{List, Lists};
 /// Key in the ConfigMap under which the list is kept that the newest one ends. No shard reads it.
 const ENDED: &str = "ended.list";
 
-/// Why a ConfigMap's lists cannot be gone on from.
+/// The reason for which a ConfigMap's lists cannot be gone on from.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ListsError {
     #[error(
@@ -30,7 +30,7 @@ pub(crate) fn file_name(operator: &str) -> String {
     format!("{operator}.list")
 }
 
-/// Who signs, and for which network.
+/// The operator that signs, and the network that it signs for.
 #[derive(Debug)]
 pub(crate) struct Signer<'a> {
     pub(crate) network: &'a NetworkFile,

@@ -39,7 +39,7 @@ use crate::control::Control;
 use crate::objects::{Outer, Plan};
 use crate::resource::{MixNetwork, MixNetworkSpec};
 
-/// How long the API server may take to link, and to answer.
+/// Time that the API server may take to link, and to answer.
 const LINK_WITHIN: Duration = Duration::from_secs(5);
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 

@@ -20,7 +20,7 @@ pub(crate) use outer::{Outer, outer_service};
 
 use crate::resource::{Exposure, ExposureType, Family, MixNetworkSpec};
 
-/// What the objects are made of.
+/// The input from which the objects are made.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan<'a> {
     /// The resource's name, with which every object's name begins.

@@ -1,4 +1,4 @@
-//! What a decision goes by. All of it is read anew every time: nothing is remembered from one decision to the next.
+//! The observations that a decision goes by. All of it is read anew every time: nothing is remembered from one decision to the next.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -20,7 +20,7 @@ pub(crate) struct Observed {
     pub(crate) paused: bool,
     /// The part of the day in which pods that serve are replaced, if this is another part.
     pub(crate) closed: Option<Window>,
-    /// How many shards may be replaced at one hand-over.
+    /// Number of shards that may be replaced at one hand-over.
     pub(crate) at_once: u16,
     /// `true` if the resource is being deleted.
     pub(crate) deleted: bool,
@@ -205,7 +205,7 @@ impl Observed {
         (0..self.wanted).map(Ordinal)
     }
 
-    /// What the coordinator says of a shard; `None` if it does not know it, or cannot be asked.
+    /// The coordinator's word on a shard; `None` if it does not know it, or cannot be asked.
     pub(crate) fn standing(&self, shard: Ordinal) -> Option<Standing> {
         let identity = self.keys.get(&shard)?;
         self.network.as_ref()?.shards.get(identity).copied()

@@ -12,7 +12,7 @@ use crate::resource::{
 };
 use crate::window::Window;
 
-/// Why nothing is done for a specification.
+/// The reason for which nothing is done for a specification.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error("coordinator needs either run, to have it here, or join, to name it")]
@@ -79,7 +79,7 @@ pub(crate) enum Refusal {
     Ports { ports: u16, one: u16, other: u16 },
 }
 
-/// What the cluster has beside the specification.
+/// The part of the cluster that a specification is held against.
 #[derive(Debug, Default)]
 pub(crate) struct Given<'a> {
     /// The network file's text.

@@ -1,4 +1,4 @@
-//! How many shards the load asks for.
+//! The number of shards that the load asks for.
 //!
 //! An operator's part of all paths goes by its weight, so that a shard's computing is the operator's, divided by its shards:
 //! the number that brings it to the target follows from what is measured. More shards come at once, and fewer one at a time.
@@ -23,7 +23,7 @@ const FEWER_BELOW: u64 = 80;
 /// Share of the target from which on computing is part of what makes rounds long, in percent.
 const COUNTS_FROM: u64 = 50;
 
-/// What is made of the load, in words.
+/// The judgement of the load, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Outlook {
     /// `true` if the load decides: it is known, and nothing else has to be waited for.
@@ -49,7 +49,7 @@ pub(super) fn follow(seen: &Observed, changes: &Decision) -> Decision {
     Decision { steps, scaling: Some(verdict.outlook), ..Decision::default() }
 }
 
-/// What the load asks for, and why.
+/// The number that the load asks for, with the reason.
 struct Verdict {
     /// Another number of shards.
     to: Option<u16>,

@@ -1,4 +1,4 @@
-//! How long pods may take to stop.
+//! The time that pods may take to stop.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::resource::OwnCoordinator;
 
 /// The most layers that an epoch is planned with.
 pub(crate) const MOST_LAYERS: u8 = 20;
-/// What it takes a coordinator to say goodbye.
+/// Time that a coordinator takes to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(15);
 
 /// A shard serves until an epoch without it takes over, and ends its round. Coordinators elsewhere are taken to have

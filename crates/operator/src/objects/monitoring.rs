@@ -1,4 +1,4 @@
-//! What a Prometheus operator goes by, where the cluster knows its kinds.
+//! The objects that a Prometheus operator goes by, where the cluster knows their kinds.
 
 use std::sync::LazyLock;
 

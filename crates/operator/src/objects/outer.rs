@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Plan, selector};
 use crate::resource::ExposureType;
 
-/// Where a shard is reached through its load balancers: addresses or names. None while there is no load balancer yet.
+/// Addresses or names at which a shard is reached through its load balancers. None while there is no load balancer yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outer {
     pub(crate) peers: Vec<String>,

@@ -1,4 +1,4 @@
-//! What all pods have in common.
+//! The parts that all pods have in common.
 
 use std::sync::LazyLock;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{Plan, selector};
 use crate::resource::{Family, Resources, State};
 
-/// What the chart's pods have as well: ports, probes, mounts, and what every pod is forbidden.
+/// The parts that the chart's pods have as well: ports, probes, mounts, and what every pod is forbidden.
 static PODS: LazyLock<Value> = LazyLock::new(|| {
     let text = include_str!("../../../../k8s/chart/antiphon/files/pods.json");
     serde_json::from_str(text).expect("the file is JSON: it is compiled in, and read in the tests")
@@ -90,7 +90,7 @@ pub(super) fn spread(plan: &Plan<'_>, component: &str, pod: &mut Value) {
     }
 }
 
-/// How many pods of one component a drain takes at once.
+/// Number of pods of one component that a drain takes at once.
 pub(super) fn budget(plan: &Plan<'_>, component: &str) -> Value {
     json!({
         "apiVersion": "policy/v1",

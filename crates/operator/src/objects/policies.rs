@@ -1,4 +1,4 @@
-//! Who may dial whom.
+//! The rules of who may dial whom.
 
 use std::collections::BTreeSet;
 

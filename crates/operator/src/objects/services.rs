@@ -1,4 +1,4 @@
-//! How pods are found.
+//! The Services by which pods are found.
 
 use serde_json::{Value, json};
 

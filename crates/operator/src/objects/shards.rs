@@ -47,7 +47,7 @@ fn configuration(plan: &Plan<'_>, at: u16) -> String {
         + &plan.telemetry()
 }
 
-/// Where others dial the shard, as TOML: other shards, and clients. Those of the same cluster need no load balancer.
+/// Addresses at which others dial the shard, as TOML: other shards, and clients. Those of the same cluster need no load balancer.
 fn advertised(plan: &Plan<'_>, at: u16) -> [Value; 2] {
     let exposure = plan.exposure();
     let by = |variable: &str, peers: u16, clients: u16| {

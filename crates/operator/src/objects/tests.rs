@@ -1,4 +1,4 @@
-//! What earlier versions of the controller made is what this one makes.
+//! Objects are the ones that earlier versions of the controller made.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,9 +1,9 @@
-//! What is told of it.
+//! The status of the resource.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How the operator's part of the network stands.
+/// The state of the operator's part of the network.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct MixNetworkStatus {
@@ -27,7 +27,7 @@ pub(crate) struct MixNetworkStatus {
     pub(crate) list: Option<ListTold>,
     /// The shards, one by one.
     pub(crate) shard_states: Vec<ShardTold>,
-    /// What holds, in words.
+    /// Conditions, in words.
     pub(crate) conditions: Vec<Condition>,
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct ShardTold {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Condition {
-    /// What it is about.
+    /// The subject of the condition.
     #[serde(rename = "type")]
     pub(crate) kind: String,
     /// True, False or Unknown.

@@ -20,7 +20,7 @@ struct Constant {
 }
 
 impl Constant {
-    /// What is seen of it with `wanted` shards that have settled, measured `noise` percent too high.
+    /// The observation of it with `wanted` shards that have settled, measured `noise` percent too high.
     fn seen(self, wanted: u16, scaling: Scaling, noise: i32) -> Observed {
         let in_network = wanted + self.others;
         let measured = |(fixed, shared): (u32, u32), shards: u16| {

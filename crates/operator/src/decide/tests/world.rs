@@ -12,7 +12,7 @@ use crate::observed::{
 };
 use crate::step::Step;
 
-/// What passes when an epoch ends by itself.
+/// Time that passes when an epoch ends by itself.
 pub(super) const EPOCH_ENDS: u8 = 7;
 
 pub(super) const SCALING: Scaling = Scaling { least: 2, most: 6, target: Permille(600) };
@@ -49,7 +49,7 @@ struct Running {
     told: Option<u32>,
 }
 
-/// What a shard keeps on its claim.
+/// The content of a shard's claim.
 #[derive(Clone, Copy, Debug, Default)]
 struct Signer {
     signed: u64,
@@ -69,7 +69,7 @@ pub(super) struct Kept {
 pub(super) struct World {
     wanted: u16,
     paused: bool,
-    /// What the user keeps of a resource that is deleted; `None` if it is not.
+    /// The parts that the user keeps of a resource that is deleted; `None` if it is not.
     deleted: Option<Kept>,
     /// The resource is let go, and the cluster has deleted what it owned.
     gone: bool,
@@ -78,7 +78,7 @@ pub(super) struct World {
     away: bool,
     made: u8,
     keys: BTreeMap<Ordinal, IdentityKey>,
-    /// How many there are, and those that have keys and pods.
+    /// Their number, and those that have keys and pods.
     coordinators: u16,
     coordinator_keys: BTreeSet<Ordinal>,
     coordinator_pods: BTreeMap<Ordinal, Running>,
@@ -159,7 +159,7 @@ impl World {
         }
     }
 
-    /// What a deletion leaves.
+    /// Everything that a deletion leaves.
     fn kept(&self) -> Kept {
         Kept {
             keys: self.keys.clone(),
@@ -359,13 +359,13 @@ impl World {
         done
     }
 
-    /// What is there in the end, whatever the way to it: shards with keys and claims, and the list.
+    /// The end state, whatever the way to it: shards with keys and claims, and the list.
     pub(super) fn end(&self) -> (Kept, BTreeSet<IdentityKey>, u32) {
         let listed = self.lists.as_ref().map(|lists| lists.newest.shards.clone());
         (Kept { list: None, ..self.kept() }, listed.unwrap_or_default(), self.revision)
     }
 
-    /// What must not be done, by what is true and not by what was seen.
+    /// Sees that nothing was done that must not be, by what is true and not by what was seen.
     fn hold_to_account(&self, step: &Step) {
         let is_of_deletion = matches!(step, Step::Stop | Step::LetGo);
         assert_eq!(is_of_deletion, self.deleted.is_some(), "{step:?} of {self:?}");
