@@ -25,6 +25,8 @@ pub(crate) struct Course<'a> {
     pub(crate) current: Option<&'a Arc<SignedDocument>>,
     /// The document of the epoch that is to follow.
     pub(crate) next: Option<&'a Arc<SignedDocument>>,
+    /// From which round on the running epoch serves none, if an epoch for them was published and given up.
+    pub(crate) gap_from: Option<Round>,
     /// The highest round number that was opened or skipped.
     pub(crate) last_round: Round,
     /// The earliest time for the next round.

@@ -64,6 +64,9 @@ pub(crate) struct Marks {
     pub(crate) current: Option<Arc<SignedDocument>>,
     /// The document of the epoch after it.
     pub(crate) next: Option<Arc<SignedDocument>>,
+    /// The first round of an epoch that was published and given up before it began. Shards that have its document serve
+    /// no round from there on under the one before it, and nobody knows which of them have it.
+    pub(crate) gap_from: Option<Round>,
 }
 
 /// The machine that opens rounds.
@@ -150,6 +153,7 @@ impl RoundClock {
             conduct: self.conduct,
             current: self.marks.current.as_ref(),
             next: self.marks.next.as_ref(),
+            gap_from: self.marks.gap_from,
             last_round: self.marks.last_round,
             due: self.due(),
             apart_ms: self.rules.interval_ms().max(latency_ms),
@@ -319,7 +323,7 @@ impl RoundClock {
         let round = self.next_round().max(document.first_round);
         // The last number there is may have been used.
         let is_new = round > self.marks.last_round;
-        if !is_new || round > document.last_round || now < self.due() {
+        if !is_new || !self.serves(document, round) || now < self.due() {
             return false;
         }
         let shards = document.shards.iter().map(|shard| shard.identity);

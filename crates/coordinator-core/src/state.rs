@@ -34,6 +34,9 @@ pub struct Marks {
     /// The operators whose losses brought them, in the same order.
     #[serde(default)]
     early_by: Vec<Option<u16>>,
+    /// From which round on the running epoch serves none, if an epoch for them was given up before it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gap_from: Option<u64>,
     #[serde(with = "hex_serde::digest")]
     previous: Digest,
     suspensions: Suspensions,
@@ -98,6 +101,8 @@ impl State {
             last_open_ms: last_open.map_or(self.marks.last_open_ms, |at| at.0),
             early_ms: self.marks.early_ms,
             early_by: self.marks.early_by,
+            // Shards say which documents they have, and it is found anew.
+            gap_from: None,
             previous,
             suspensions: self.marks.suspensions,
             garbled: self.marks.garbled,
@@ -118,6 +123,7 @@ impl State {
                 last_open_ms: opened.last_open.map_or(0, |at| at.0),
                 early_ms: opened.early.iter().map(|(at, _)| at.0).collect(),
                 early_by: opened.early.iter().map(|(_, by)| by.map(|by| by.0)).collect(),
+                gap_from: opened.gap_from.map(|round| round.0),
                 previous: planned.previous,
                 suspensions: judged.suspensions,
                 garbled: judged.garbled,
@@ -129,8 +135,8 @@ impl State {
 
     /// What each machine has to remember.
     pub(crate) fn parts(self) -> (planner::Marks, round_clock::Marks, faults::Marks) {
-        let Marks { last_epoch, last_round, last_open_ms, early_ms, early_by, previous, .. } =
-            self.marks;
+        let Marks { last_epoch, last_round, last_open_ms, early_ms, early_by, .. } = self.marks;
+        let (gap_from, previous) = (self.marks.gap_from.map(Round), self.marks.previous);
         let judged =
             faults::Marks { suspensions: self.marks.suspensions, garbled: self.marks.garbled };
         let planned = planner::Marks { last_epoch: Epoch(last_epoch), previous };
@@ -141,6 +147,7 @@ impl State {
             last_round: Round(last_round),
             last_open: Some(Timestamp(last_open_ms)).filter(|at| at.0 != 0),
             early: early_ms.into_iter().map(Timestamp).zip(causes).collect(),
+            gap_from: gap_from.filter(|_| self.current.is_some()),
             current: self.current,
             next: self.next,
         };

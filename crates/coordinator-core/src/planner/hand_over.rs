@@ -68,8 +68,9 @@ impl Planner {
         let mut first = next.0.saturating_add(ahead);
         first = first.min(running.document.last_round.0.saturating_add(1));
         // Shards that have a newer document serve none of its rounds under the one before it.
-        let follows = course.next.map(|signed| signed.document.first_round.0);
-        Round(first.min(follows.unwrap_or(first))).max(next)
+        let follows = course.next.map(|signed| signed.document.first_round);
+        let taken = follows.into_iter().chain(course.gap_from).min();
+        Round(first.min(taken.map_or(first, |round| round.0))).max(next)
     }
 }
 

@@ -17,6 +17,8 @@ pub(super) enum Need {
     Ahead,
     /// The one that runs has a shard that leaves, or lacks one that is back.
     HandOver,
+    /// The one that was to follow was given up, and its rounds are nobody's.
+    Gap,
 }
 
 impl Need {
@@ -41,6 +43,10 @@ impl Planner {
             // Without a running epoch one may still be on its way: it was published and has not begun.
             return course.next.is_none().then_some(Need::First);
         };
+        // Of those that are here, whoever is back is in it, and who leaves is not.
+        if course.next.is_none() && course.gap_from.is_some() {
+            return Some(Need::Gap);
+        }
         let left = signed.document.last_round.0.saturating_sub(course.last_round.0);
         let soon = left <= u64::from(self.rules.config.prepare_ahead_rounds)
             || now >= self.ahead_at(course, &signed.document);
@@ -65,8 +71,8 @@ impl Planner {
                 let after = signed.document.last_round.0.saturating_add(1);
                 Round(after.min(next.0.saturating_add(ahead))).max(next)
             }
-            (Need::HandOver, Some(signed)) => self.hand_over_round(course, signed),
-            (Need::Ahead | Need::HandOver, None) => {
+            (Need::HandOver | Need::Gap, Some(signed)) => self.hand_over_round(course, signed),
+            (Need::Ahead | Need::HandOver | Need::Gap, None) => {
                 unreachable!("only an epoch that runs ends soon or is handed over")
             }
             // With a round that sets circuits up: there are none.

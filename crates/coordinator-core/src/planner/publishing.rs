@@ -22,7 +22,7 @@ impl Planner {
         self.roster.note_held(&signed);
         self.planning_ms = now.ms_since(call.called_at);
         self.handed_over = match call.need {
-            Need::HandOver => self.handed_over.saturating_add(1),
+            Need::HandOver | Need::Gap => self.handed_over.saturating_add(1),
             Need::First | Need::Successor | Need::Ahead => 0,
         };
         self.numbers = Numbers::Settled;

@@ -136,6 +136,7 @@ fn course(
         conduct,
         current,
         next: None,
+        gap_from: None,
         last_round,
         due,
         apart_ms: 1000,
@@ -386,4 +387,22 @@ fn a_restored_epoch_goes_on_when_its_shards_have_its_keys_and_is_abandoned_other
     assert!(world.planner.step(world.now, &course, &world.suspensions));
     let abandoned = |action: &Action| matches!(action, Action::Abandon { .. });
     assert!(world.planner.drain().iter().any(abandoned));
+}
+
+#[test]
+fn an_epoch_follows_one_that_was_given_up_no_later_than_with_the_first_of_its_rounds() {
+    let called = |gap_from| {
+        let mut world = World::new(5, 0..5);
+        let current = announced(&world.planner.rules, 1, (1, 100), &shards(5));
+        world.planner.marks.last_epoch = Epoch(2);
+        let course =
+            Course { gap_from, ..course(Some(&current), Conduct::Going, Round(4), world.now) };
+        while world.planner.step(world.now, &course, &world.suspensions) {}
+        world.planner.attempt().map(|attempt| attempt.call.first_round)
+    };
+    assert_eq!(called(None), None);
+    assert_eq!(called(Some(Round(6))), Some(Round(6)));
+    // There is time enough before, and then there is none.
+    assert!(called(Some(Round(90))) < Some(Round(20)));
+    assert_eq!(called(Some(Round(3))), Some(Round(5)));
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use antiphon_wire::{Epoch, IdentityKey, Round, ShardEntry, SignedDocument, Timestamp};
+use antiphon_wire::{
+    Epoch, EpochDocument, IdentityKey, Round, ShardEntry, SignedDocument, Timestamp,
+};
 
 use super::{RoundClock, Tick};
 use crate::course::Conduct;
@@ -82,9 +84,11 @@ impl RoundClock {
         self.raise(now, served);
     }
 
-    /// Gives up the epoch that was to follow.
+    /// Gives up the epoch that was to follow. Another has to begin no later than it would have.
     pub(crate) fn drop_next(&mut self) {
-        self.marks.next = None;
+        let dropped = self.marks.next.take().map(|signed| signed.document.first_round);
+        let gaps = self.marks.gap_from.into_iter().chain(dropped);
+        self.marks.gap_from = gaps.min().filter(|_| self.marks.current.is_some());
         // Nobody is waited for if there is nothing to go on with.
         if self.conduct == Conduct::Resuming && self.marks.current.is_none() {
             self.conduct = Conduct::Going;
@@ -106,7 +110,7 @@ impl RoundClock {
         let round = self.next_round();
         let goes_on = self.marks.current.as_ref().is_some_and(|signed| {
             let document = &signed.document;
-            round <= document.last_round && now < self.too_late(document)
+            self.serves(document, round) && now < self.too_late(document)
         });
         // The next epoch begins early if the running one cannot open a round any more.
         if goes_on && round < next.document.first_round {
@@ -120,9 +124,18 @@ impl RoundClock {
             self.ending.0.insert(ended.document.epoch, shards);
             self.complete_epochs();
         }
+        self.marks.gap_from = None;
         self.idle_since = now;
         self.began = now;
         true
+    }
+
+    /// Returns `true` if the epoch that runs by `document` can open `round`, or an earlier one.
+    pub(super) fn serves(&self, document: &EpochDocument, round: Round) -> bool {
+        // A successor may begin with a later number than the next, if that is no round that sets circuits up.
+        let is_broken = self.broken_last == Some(document.epoch);
+        let is_given_away = self.marks.gap_from.is_some_and(|gap| round >= gap);
+        !is_broken && !is_given_away && round <= document.last_round
     }
 
     /// Notes the epochs of which all rounds are over.
@@ -142,6 +155,7 @@ impl RoundClock {
         }
         let (epoch, reason) = (current.document.epoch, "it has expired".to_owned());
         self.marks.current = None;
+        self.marks.gap_from = None;
         self.ticks.push(Tick::Notice(Notice::EpochBroken { epoch, reason }));
         true
     }

@@ -200,6 +200,47 @@ fn an_epoch_that_was_broken_by_mistake_goes_on() {
 }
 
 #[test]
+fn rounds_of_an_epoch_that_was_given_up_wait_for_another_and_open_in_no_other() {
+    let mut clock = with_epoch(config(), (1, 9));
+    announce_next(&mut clock, 3);
+    clock.drop_next();
+    let mut rounds = Vec::new();
+    for ms in (0..6000).step_by(500) {
+        (1..9).for_each(|round| all_ready(&mut clock, 1, round));
+        rounds.extend(opened(&run(&mut clock, at(ms))));
+        let open: Vec<_> = clock.open_rounds().collect();
+        open.into_iter().for_each(|round| end(&mut clock, at(ms), 1, round.0));
+    }
+    assert_eq!(rounds, [(1, 1), (1, 2)]);
+    assert_eq!(clock.course().gap_from, Some(Round(3)));
+    // A coordinator that starts again knows of it.
+    let (_, marks, _) = State::of(Default::default(), clock.marks(), Default::default()).parts();
+    let again = RoundClock::new(rules(SHARDS, config()), marks, at(6000));
+    assert_eq!(again.course().gap_from, Some(Round(3)));
+    announce(&mut clock, 3, (3, 9));
+    all_ready(&mut clock, 3, 3);
+    assert_eq!(opened(&run(&mut clock, at(6000))), [(3, 3)]);
+    assert_eq!(clock.course().gap_from, None);
+}
+
+/// The next number is of a mailbox round, and a successor begins with one that sets circuits up.
+#[test]
+fn a_successor_that_passes_over_a_number_has_the_broken_epoch_open_no_round_of_it() {
+    let mut clock = with_epoch(with_rare_rounds(), (1, 20));
+    all_ready(&mut clock, 1, 1);
+    run(&mut clock, at(0));
+    end(&mut clock, at(1000), 1, 1);
+    run(&mut clock, at(1000));
+    clock.break_epoch("a shard is lost", None);
+    announce(&mut clock, 2, (3, 20));
+    all_ready(&mut clock, 1, 2);
+    all_ready(&mut clock, 2, 3);
+    run(&mut clock, at(20_000));
+    all_ready(&mut clock, 2, 3);
+    assert_eq!(clock.marks().last_round, Round(3));
+}
+
+#[test]
 fn documents_expire_by_the_clocks_of_most_shards() {
     let expired_at = |behind_ms: u64| {
         let mut clock = with_epoch(config(), (1, 9));

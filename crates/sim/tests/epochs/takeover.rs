@@ -1,7 +1,7 @@
 //! How soon those who talk do so again after shards are lost, with the parameters that a network with beats has by default.
 
 use antiphon_client_core::{ConversationId, ConversationSecret, Event, Opening, Role, Start};
-use antiphon_coordinator_core::{CoordinatorConfig, Notice};
+use antiphon_coordinator_core::{CoordinatorConfig, Notice, RoundReport, RoundResult};
 use antiphon_sim::adversary::{Honest, Keys};
 use antiphon_sim::scenario::log;
 use antiphon_sim::{LinkModel, Network, Party, Sent, Setup};
@@ -204,6 +204,40 @@ fn a_pair_that_is_parted_spends_no_early_round() {
     assert!(silence.is_some_and(|ms| ms <= AGAIN_MS), "{silence:?}\n{}", log(&talk.network));
     let broken = |notice: &Notice| matches!(notice, Notice::EpochBroken { .. });
     assert_eq!((talk.count(broken), early(&talk.network)), (0, 0), "{}", log(&talk.network));
+}
+
+/// A shard is back, an epoch with it is published, and it is lost before that begins: those that have its document serve no
+/// round of it under the one that runs.
+#[test]
+fn an_epoch_that_is_given_up_before_it_begins_is_followed_by_another_and_no_round_fails() {
+    let mut talk = Talk::start(setup(5, 1));
+    silence_in(&mut talk, |network| notice(network, 4));
+    talk.network.restart(4);
+    let epochs = talk.epochs();
+    let with_it = move |network: &Network| network.record.epochs().count() > epochs;
+    assert!(talk.network.run_until(2 * u64::from(INTERVAL_MS), with_it), "{}", log(&talk.network));
+    let (_, begins, _, shards) = talk.network.record.epochs().last().expect("it is published");
+    assert_eq!(shards, 5);
+    let (rounds, early_rounds) = (talk.network.record.rounds().count(), early(&talk.network));
+    talk.network.run_ms(5000);
+    notice(&mut talk.network, 4);
+    talk.network.run_ms(10_000);
+    let (_, first, _, shards) = talk.network.record.epochs().last().expect("another is");
+    assert!(shards == 4 && first <= begins, "{first} {begins}\n{}", log(&talk.network));
+    // For as long as the one given up would have run, and longer.
+    for _ in 0..4 {
+        let silence = talk.silence_ms();
+        assert!(silence.is_some_and(|ms| ms <= AGAIN_MS), "{silence:?}\n{}", log(&talk.network));
+        talk.network.run_ms(u64::from(INTERVAL_MS) - AGAIN_MS);
+    }
+    let failed: Vec<_> = talk.network.record.rounds().skip(rounds).filter(fails).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+    assert!(talk.network.record.rounds().count() >= rounds + 3, "{}", log(&talk.network));
+    assert_eq!(early(&talk.network), early_rounds, "none is needed for it");
+}
+
+fn fails(report: &&RoundReport) -> bool {
+    report.result != RoundResult::Delivered
 }
 
 /// Rounds that opened sooner after the one before them than the interval says.
