@@ -65,6 +65,8 @@ pub(crate) enum Action {
     Resume(Round),
     /// The restored epoch cannot go on.
     Abandon { reason: String },
+    /// The epoch that was to follow it cannot begin.
+    DropNext,
     /// All shards of an epoch have signed it.
     Announce(Arc<SignedDocument>),
     /// Clients are handed this document.
@@ -112,6 +114,8 @@ pub(crate) struct Planner {
     /// Presence in the last notice about a missing quorum.
     waiting: Option<Presence>,
     numbers: Numbers,
+    /// True until all shards of the epoch that is to follow a restored one are back as well.
+    awaits_next: bool,
     /// Epochs in a row that took over from one before its end.
     handed_over: u32,
     /// Time that planning an epoch takes, in milliseconds.
@@ -132,6 +136,7 @@ impl Planner {
             retry: Retry::new(now),
             waiting: None,
             numbers: Numbers::Restored,
+            awaits_next: false,
             handed_over: 0,
             planning_ms: PLANNING_MS,
             actions: Vec::new(),
@@ -215,6 +220,9 @@ impl Planner {
         // A restored epoch goes on or is given up before any other is planned.
         if course.conduct == Conduct::Resuming {
             return self.resume(now, course);
+        }
+        if self.doubts_next(now, course) {
+            return true;
         }
         if self.attempt().is_some() || now < self.retry.at() {
             return false;

@@ -17,8 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use antiphon_wire::{
-    Announcement, BeatParameters, Epoch, EpochDocument, IdentityKey, OperatorIndex, Round,
-    RoundCounts, RoundOutcome, SignedDocument, Timestamp,
+    Announcement, BeatParameters, Epoch, EpochDocument, IdentityKey, OperatorIndex, Parameters,
+    Round, RoundCounts, RoundOutcome, SignedDocument, Timestamp,
 };
 
 use super::course::{Conduct, Course, before_end, lists};
@@ -67,6 +67,8 @@ pub(crate) struct Marks {
     /// The first round of an epoch that was published and given up before it began. Shards that have its document serve
     /// no round from there on under the one before it, and nobody knows which of them have it.
     pub(crate) gap_from: Option<Round>,
+    /// For whose losses the circuits in use are cut: the next round, or the one that is open, comes early to make new ones.
+    pub(crate) hurried: BTreeSet<Cause>,
 }
 
 /// The machine that opens rounds.
@@ -104,7 +106,8 @@ impl RoundClock {
         Self {
             pace: Pace::new(rules.config.in_flight()),
             recent: Recent::default(),
-            hurry: Hurry::resumed(&rules.network.policy, &marks.early),
+            hurry: Hurry::resumed(&rules.network.policy, &marks.early, &marks.hurried),
+            circuits: Circuits::unseen(beats_end(&rules, &marks)),
             rules,
             marks,
             conduct: if is_restored { Conduct::Resuming } else { Conduct::Going },
@@ -114,7 +117,6 @@ impl RoundClock {
             idle_since: now,
             began: now,
             rescue: None,
-            circuits: Circuits::default(),
             offsets: Offsets::default(),
             readiness: Readiness::default(),
             ticks: Vec::new(),
@@ -273,6 +275,24 @@ impl RoundClock {
         running >= self.pace.allowed() || self.open.len() >= most + of_broken
     }
 
+    /// A round opens. Returns `true` if it is one that makes new circuits in the place of those that were cut.
+    fn settle_hurry(&mut self, round: Round) -> bool {
+        if self.is_mailbox(round) {
+            return false;
+        }
+        let causes = self.hurry.settle();
+        let hurried = !causes.is_empty();
+        self.rescue = hurried.then_some((round, causes));
+        self.note_hurry();
+        hurried
+    }
+
+    /// Notes for which losses the circuits in use are cut.
+    fn note_hurry(&mut self) {
+        let open = self.rescue.iter().flat_map(|(_, causes)| causes);
+        self.marks.hurried = open.chain(self.hurry.wanted()).copied().collect();
+    }
+
     /// Bearing of the round's end: none on anything once its epoch was broken.
     fn weight(&self, open: &OpenRound) -> Weight {
         if self.broken_last >= Some(open.epoch) { Weight::Decided } else { Weight::Counts }
@@ -351,11 +371,7 @@ impl RoundClock {
             debug_assert!(is_allowed, "a round opens early only where one is left");
             self.marks.early = self.hurry.lately();
         }
-        let hurried = !self.is_mailbox(round) && !self.hurry.wanted().is_empty();
-        if !self.is_mailbox(round) {
-            let causes = self.hurry.settle();
-            self.rescue = hurried.then_some((round, causes));
-        }
+        let hurried = self.settle_hurry(round);
         self.marks.last_round = round;
         self.marks.last_open = Some(now);
         // Durable before any shard hears of it, so that no number is used twice after a crash.
@@ -412,12 +428,25 @@ impl RoundClock {
             {
                 causes.into_iter().for_each(|cause| self.hurry.wants(cause));
             }
+            self.note_hurry();
         }
         if let Some(carries) = carries.filter(|_| ended.is_delivered()) {
             self.circuits.follow(carries);
         }
         self.ticks.push(Tick::Ended(ended));
     }
+}
+
+/// When the beats of rounds that were opened before this process are over at the latest; `None` if there are none.
+fn beats_end(rules: &Rules, marks: &Marks) -> Option<Timestamp> {
+    let documents = [&marks.current, &marks.next].into_iter().flatten();
+    let layers = documents.map(|signed| signed.document.parameters.layers).max();
+    let parameters =
+        Parameters { layers: layers.unwrap_or(u8::MAX), ..rules.config.parameters(&rules.network) };
+    let beats = parameters.beats;
+    let first = u64::from(rules.config.first_beat_ms).max(parameters.longest_round_ms());
+    let in_all = first.min(beats.span_ms()) + beats.span_ms() + beats.passage_ms(parameters.layers);
+    marks.last_open.filter(|_| !beats.is_classic()).map(|opened| opened.plus_ms(in_all))
 }
 
 /// The first moment from `earliest` on at which a beat may begin, or the one before it if that is after `latest`, when

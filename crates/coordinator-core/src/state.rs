@@ -37,6 +37,9 @@ pub struct Marks {
     /// From which round on the running epoch serves none, if an epoch for them was given up before it began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gap_from: Option<u64>,
+    /// The operators for whose losses the circuits in use are cut, until a round has made new ones; `None` for disputes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    hurried_by: Vec<Option<u16>>,
     #[serde(with = "hex_serde::digest")]
     previous: Digest,
     suspensions: Suspensions,
@@ -86,12 +89,13 @@ impl State {
     }
 
     /// The state of a coordinator that leads above these numbers, which shards say, with these documents.
-    /// Of what it knew before, it keeps who sits out and who may have garbled cells, and what is above what it hears.
+    /// Circuits in use are cut if a shard of the operator `lost` is gone from them. Of what it knew before, it keeps who sits out and who may have garbled cells, and what is above what it hears.
     pub(crate) fn taken_over(
         self,
         (last_epoch, last_round): (Epoch, Round),
         last_open: Option<Timestamp>,
         (current, next): (Option<Arc<SignedDocument>>, Option<Arc<SignedDocument>>),
+        lost: Option<OperatorIndex>,
     ) -> Self {
         let newest = next.as_ref().or(current.as_ref());
         let previous = newest.map_or(self.marks.previous, |signed| signed.document.digest());
@@ -103,6 +107,7 @@ impl State {
             early_by: self.marks.early_by,
             // Shards say which documents they have, and it is found anew.
             gap_from: None,
+            hurried_by: lost.map(|by| Some(by.0)).into_iter().collect(),
             previous,
             suspensions: self.marks.suspensions,
             garbled: self.marks.garbled,
@@ -124,6 +129,7 @@ impl State {
                 early_ms: opened.early.iter().map(|(at, _)| at.0).collect(),
                 early_by: opened.early.iter().map(|(_, by)| by.map(|by| by.0)).collect(),
                 gap_from: opened.gap_from.map(|round| round.0),
+                hurried_by: opened.hurried.iter().map(|by| by.map(|by| by.0)).collect(),
                 previous: planned.previous,
                 suspensions: judged.suspensions,
                 garbled: judged.garbled,
@@ -136,6 +142,7 @@ impl State {
     /// What each machine has to remember.
     pub(crate) fn parts(self) -> (planner::Marks, round_clock::Marks, faults::Marks) {
         let Marks { last_epoch, last_round, last_open_ms, early_ms, early_by, .. } = self.marks;
+        let hurried = self.marks.hurried_by.into_iter().map(|by| by.map(OperatorIndex)).collect();
         let (gap_from, previous) = (self.marks.gap_from.map(Round), self.marks.previous);
         let judged =
             faults::Marks { suspensions: self.marks.suspensions, garbled: self.marks.garbled };
@@ -147,6 +154,7 @@ impl State {
             last_round: Round(last_round),
             last_open: Some(Timestamp(last_open_ms)).filter(|at| at.0 != 0),
             early: early_ms.into_iter().map(Timestamp).zip(causes).collect(),
+            hurried,
             gap_from: gap_from.filter(|_| self.current.is_some()),
             current: self.current,
             next: self.next,

@@ -36,6 +36,7 @@ impl Coordinator {
                     }
                     self.follow_clock();
                 }
+                Action::DropNext => self.clock.drop_next(),
                 Action::Announce(signed) => {
                     let shards: Vec<_> =
                         signed.document.shards.iter().map(|shard| shard.identity).collect();

@@ -44,13 +44,36 @@ impl Planner {
             if served > course.last_round {
                 self.tell(Notice::Behind { epoch: self.marks.last_epoch, round: served });
             }
-            self.gathering = Gathering::Done;
+            // The shards of the epoch after it have as long as those of this one had.
+            self.awaits_next = course.next.is_some();
+            if !self.awaits_next {
+                self.gathering = Gathering::Done;
+            }
         } else if self.gathering.is_over(now) {
             self.start_over(now, course, "not all its shards came back");
         } else {
             return false;
         }
         true
+    }
+
+    /// Gives up the epoch that is to follow a restored one if its shards do not come back, or not with its keys. Returns
+    /// whether it did.
+    pub(super) fn doubts_next(&mut self, now: Timestamp, course: &Course<'_>) -> bool {
+        let Some(next) = course.next.filter(|_| self.awaits_next) else { return false };
+        let member = |shard: &ShardEntry| self.roster.member(&shard.identity);
+        let shards = &next.document.shards;
+        let is_missing = shards.iter().any(|shard| member(shard).is_none());
+        let lacks_keys = shards.iter().any(|s| member(s).is_some_and(|member| !member.holds(next)));
+        let is_dropped = lacks_keys || (is_missing && self.gathering.is_over(now));
+        if is_dropped {
+            self.actions.push(Action::DropNext);
+        }
+        if is_dropped || !is_missing {
+            self.awaits_next = false;
+            self.gathering = Gathering::Done;
+        }
+        is_dropped
     }
 
     /// Gives up a restored epoch. It is nobody's fault.

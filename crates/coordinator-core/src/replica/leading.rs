@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use antiphon_wire::{IdentityKey, Round, Term, Timestamp, ToCoordinator, ToShard};
+use antiphon_wire::{
+    EpochDocument, IdentityKey, OperatorIndex, Round, Term, Timestamp, ToCoordinator, ToShard,
+};
 
 use super::beats::Beats;
 use super::campaign::Standby;
@@ -164,7 +166,19 @@ impl Elected {
         let opened = opened.filter_map(|(_, word)| word.opened).max();
         // Clients take no two rounds too close to each other.
         let last_open = opened.or((round > Round(0)).then_some(self.now));
-        self.kept.clone().taken_over((epoch, round), last_open, documents)
+        let current = documents.0.as_deref();
+        let lost = current.and_then(|current| self.lost_before(&current.document, round));
+        self.kept.clone().taken_over((epoch, round), last_open, documents, lost)
+    }
+
+    /// Whose shard is gone from the epoch of the last round, if none of the one after it has been opened: the circuits in
+    /// use are cut then.
+    fn lost_before(&self, current: &EpochDocument, last: Round) -> Option<OperatorIndex> {
+        let is_cut = current.first_round > last && !current.parameters.beats.is_classic();
+        let before = self.library.before(current.epoch, last).filter(|_| is_cut)?;
+        let mut shards = before.document.shards.iter();
+        let gone = shards.find(|shard| self.electorate.word(&shard.identity).is_none());
+        gone.map(|shard| shard.operator)
     }
 
     /// Stops leading unless a quorum has answered lately.

@@ -124,6 +124,14 @@ impl Library {
             .find(|signed| signed.document.first_round > round && signed.document.epoch > after);
         (current, next.cloned())
     }
+
+    /// The document by which `round` was opened before `epoch` began, if it is here.
+    pub(super) fn before(&self, epoch: Epoch, round: Round) -> Option<&Arc<SignedDocument>> {
+        let mut older = self.documents.range(..epoch).map(|(_, signed)| signed);
+        older.rfind(|signed| {
+            (signed.document.first_round..=signed.document.last_round).contains(&round)
+        })
+    }
 }
 
 /// The newest of the epochs that a shard says it holds.

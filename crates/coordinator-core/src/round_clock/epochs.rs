@@ -35,6 +35,7 @@ impl RoundClock {
         // Without beats the next round is never far.
         if !current.document.parameters.beats.is_classic() {
             self.hurry.wants(cause);
+            self.note_hurry();
         }
         match self.conduct {
             // Broken already; only what was to follow it may be new.
@@ -61,6 +62,7 @@ impl RoundClock {
             self.conduct = Conduct::Going;
             // No circuit was cut.
             self.hurry.settle();
+            self.note_hurry();
         }
         self.broken_last = self.broken_last.filter(|broken| Some(*broken) != epoch);
         self.marks.next = self.marks.next.take().or(next);

@@ -28,15 +28,19 @@ pub(super) struct Hurry {
 }
 
 impl Hurry {
-    /// Nothing is in a hurry, and rounds opened early at these times, the oldest first.
-    pub(super) fn resumed(policy: &Policy, early: &[(Timestamp, Cause)]) -> Self {
+    /// Rounds opened early at these times, the oldest first, and the next one is in a hurry for these causes.
+    pub(super) fn resumed(
+        policy: &Policy,
+        early: &[(Timestamp, Cause)],
+        wanted: &BTreeSet<Cause>,
+    ) -> Self {
         let counted = EarlyRounds::resumed(policy, early.iter().map(|(at, _)| *at));
         let skipped = early.len() - counted.lately().count();
         Self {
             early: counted,
             causes: early.iter().skip(skipped).map(|(_, cause)| *cause).collect(),
             a_day: policy.early_rounds_a_day.into(),
-            wanted: BTreeSet::new(),
+            wanted: wanted.clone(),
         }
     }
 
@@ -103,7 +107,7 @@ mod tests {
     const MINUTE: u64 = 60_000;
 
     fn hurry() -> Hurry {
-        Hurry::resumed(&Policy { early_rounds_a_day: 24, ..Policy::DEFAULT }, &[])
+        Hurry::resumed(&Policy { early_rounds_a_day: 24, ..Policy::DEFAULT }, &[], &BTreeSet::new())
     }
 
     /// A shard of this operator is lost. Returns whether a round opens early for it.
@@ -140,14 +144,14 @@ mod tests {
         assert_eq!(causes, [LIAR, LIAR, LIAR, LIAR, LIAR, LIAR, OTHER]);
         // It is known over a restart.
         let policy = Policy { early_rounds_a_day: 24, ..Policy::DEFAULT };
-        let mut again = Hurry::resumed(&policy, &hurry.lately());
+        let mut again = Hurry::resumed(&policy, &hurry.lately(), &BTreeSet::new());
         assert!(!is_early(&mut again, 500, LIAR) && is_early(&mut again, 500, OTHER));
     }
 
     #[test]
     fn a_file_that_allows_few_leaves_each_operator_one() {
         let policy = Policy { early_rounds_an_hour: 2, early_rounds_a_day: 2, ..Policy::DEFAULT };
-        let mut hurry = Hurry::resumed(&policy, &[]);
+        let mut hurry = Hurry::resumed(&policy, &[], &BTreeSet::new());
         assert!(is_early(&mut hurry, 60, LIAR) && !is_early(&mut hurry, 70, LIAR));
         assert!(
             is_early(&mut hurry, 80, OTHER) && !is_early(&mut hurry, 90, Some(OperatorIndex(2)))

@@ -1,5 +1,7 @@
 //! How soon those who talk do so again after shards are lost, with the parameters that a network with beats has by default.
 
+mod restarts;
+
 use antiphon_client_core::{ConversationId, ConversationSecret, Event, Opening, Role, Start};
 use antiphon_coordinator_core::{CoordinatorConfig, Notice, RoundReport, RoundResult};
 use antiphon_sim::adversary::{Honest, Keys};
