@@ -21,6 +21,7 @@ use crate::client_command::ClientArguments;
 use crate::client_command::commands::{ReceiveArguments, SendArguments, StatusArguments};
 use crate::daemon_command::contact::ContactArguments;
 use crate::daemon_command::serve::ServeArguments;
+use crate::daemon_command::sleep::SleepArguments;
 use crate::demo::DemoArguments;
 use crate::drain::DrainArguments;
 use crate::exit::EXIT_CODES;
@@ -76,6 +77,7 @@ pub(crate) enum Command {
     Send(SendArguments),
     Receive(ReceiveArguments),
     Status(StatusArguments),
+    Sleep(SleepArguments),
     Profile(ProfileArguments),
     Drain(DrainArguments),
     Metrics(CatalogueArguments),

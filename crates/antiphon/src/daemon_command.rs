@@ -1,4 +1,4 @@
-//! `antiphon serve`, and the commands that a person uses through it: `contact`, `send`, `receive`, `status`.
+//! `antiphon serve`, and the commands that a person uses through it: `contact`, `send`, `receive`, `sleep`, `status`.
 
 pub(crate) mod ask;
 pub(crate) mod contact;
@@ -6,6 +6,7 @@ pub(crate) mod place;
 pub(crate) mod receive;
 pub(crate) mod send;
 pub(crate) mod serve;
+pub(crate) mod sleep;
 pub(crate) mod status;
 
 use std::io;

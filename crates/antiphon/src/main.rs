@@ -63,6 +63,7 @@ fn run(command: Command, log_level: LogLevel) -> Result<(), Failure> {
             },
             (None, None) => Ok(commands::status(&arguments)?),
         },
+        Command::Sleep(arguments) => Ok(daemon_command::sleep::run(&arguments)?),
         Command::Profile(arguments) => Ok(profile_command::run(&arguments)?),
         Command::Drain(arguments) => Ok(drain::run(&arguments)?),
         Command::Metrics(arguments) => Ok(catalogue::run(&arguments)?),

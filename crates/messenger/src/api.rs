@@ -24,5 +24,5 @@ pub use token::Token;
 pub use views::{
     Allowance, BudgetView, CodeView, CodesView, ContactView, ContactsView, DataView, DayView,
     EventView, EventsView, MessageView, MessagesView, NewCode, NewContact, NewPhrase, NewText,
-    PathView, PhraseView, PlaceView, StatusView, SubmittedView, UnderWayView, Verification,
+    PathView, PhraseView, PlaceView, Sleep, StatusView, SubmittedView, UnderWayView, Verification,
 };

@@ -1,5 +1,6 @@
 //! Reasons why a messenger does not do what it is asked for, and their kinds.
 
+use antiphon_client::SleepRefusal;
 use antiphon_contacts::{
     CodeError, CodeRefusal, MakeError, PhraseError, RecordError, SameCodeError,
 };
@@ -108,6 +109,9 @@ pub enum MessengerError {
     /// The message left before.
     #[error("it is too late to recall this message: it has left, or its end is known")]
     TooLate,
+    /// The client does not sleep.
+    #[error(transparent)]
+    NoSleep(SleepRefusal),
     /// The safety number is another one.
     #[error(
         "this is not the safety number of \"{0}\": somebody may stand between you. Compare both numbers again; if \
@@ -157,6 +161,7 @@ impl MessengerError {
             | Self::NoNumber(_)
             | Self::CodeInUse(_)
             | Self::Blocked(_)
+            | Self::NoSleep(_)
             | Self::TooLate => ErrorKind::Conflict,
             Self::Record(_) | Self::Newer(_) | Self::Damaged(_) | Self::Interrupted => {
                 ErrorKind::Failed

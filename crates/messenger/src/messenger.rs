@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_client::{
-    Client, ClientConfig, ClientGone, FileWitness, Pace, StateError, StateOrigin, Status,
+    Client, ClientConfig, ClientGone, FileWitness, Pace, SleepError, StateError, StateOrigin,
+    Status,
 };
 use antiphon_contacts::{CallRound, Expiry, OwnCode, Phrase, Side};
 use antiphon_process::clock::SystemClock;
@@ -490,6 +491,7 @@ impl Messenger {
             path: self.observed.path(),
             data: self.observed.data(SystemClock::now(), self.client.traffic()),
             trouble: self.observed.trouble(),
+            asleep_until: self.observed.asleep_until(SystemClock::now()),
         }
     }
 
@@ -502,6 +504,29 @@ impl Messenger {
         let interval_ms = u64::from(pace.interval_ms);
         let within = Duration::from_millis(2 * rounds.saturating_mul(interval_ms)) + A_ROUND;
         self.observed.test(rounds, within).await
+    }
+
+    /// Sleeps for `time`, about, as [`Client::sleep`] says: the gateway takes part in the rounds that open meanwhile, and this
+    /// device may stand still. [`Standing::asleep_until`] says from when, and until when.
+    ///
+    /// Everybody sees that it sleeps: because a person says so or at a fixed time, and never because of what a
+    /// conversation does.
+    ///
+    /// # Errors
+    /// If the network has no beats, no round has opened yet, it sleeps already, or the client is gone.
+    pub async fn sleep(&self, time: Duration) -> Result<(), MessengerError> {
+        self.client.sleep(time).await.map_err(|error| match error {
+            SleepError::Refused(why) => MessengerError::NoSleep(why),
+            SleepError::Gone(_) => MessengerError::Interrupted,
+        })
+    }
+
+    /// Links again before the time, and fetches what has come: because a person says so.
+    ///
+    /// # Errors
+    /// If the client is gone.
+    pub async fn wake_up(&self) -> Result<(), MessengerError> {
+        self.client.wake_up().await.map_err(|_| MessengerError::Interrupted)
     }
 
     /// Allows disturbed and aborted rounds beyond what the network's guarantee covers. A decision for a person.

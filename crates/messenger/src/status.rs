@@ -95,6 +95,8 @@ pub struct Standing {
     pub data: DataUse,
     /// What stands in the way of taking part at the moment, in words.
     pub trouble: Option<String>,
+    /// Until when the gateway acts for the client, if it sleeps.
+    pub asleep_until: Option<Timestamp>,
 }
 
 impl Standing {

@@ -96,8 +96,14 @@ type Line = (&'static str, String);
 
 /// The network as it is seen from here.
 fn of_network(status: &StatusView) -> Vec<Line> {
-    let linked = if status.online { "linked to a gateway" } else { "no link to a gateway" };
-    let mut lines = vec![("network", linked.to_owned())];
+    let linked = match status.asleep_until_ms {
+        _ if status.online => "linked to a gateway".to_owned(),
+        None => "no link to a gateway".to_owned(),
+        Some(until) => {
+            format!("asleep, to be back {}: the gateway takes part", expected(status.now_ms, until))
+        }
+    };
+    let mut lines = vec![("network", linked)];
     if let (Some(epoch), Some(round)) = (status.epoch, status.round) {
         lines.push(("round", format!("{round} of epoch {epoch}")));
     }

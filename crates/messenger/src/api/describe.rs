@@ -10,7 +10,7 @@ use super::answer;
 use super::problem::Problem;
 use super::views::{
     Allowance, CodeView, CodesView, ContactView, ContactsView, EventsView, MessageView,
-    MessagesView, NewCode, NewContact, NewPhrase, NewText, PathView, PhraseView, StatusView,
+    MessagesView, NewCode, NewContact, NewPhrase, NewText, PathView, PhraseView, Sleep, StatusView,
     SubmittedView, Verification,
 };
 
@@ -147,6 +147,18 @@ fn operations(schemas: &mut SchemaGenerator) -> Vec<Operation> {
             "/v1/allowance",
             "Allow rounds beyond what the guarantee covers: a decision for a person",
             vec![(JSON, of::<Allowance>(schemas))],
+            of::<StatusView>(schemas),
+        ),
+        post(
+            "/v1/sleep",
+            "Leave rounds to the gateway for a while, which everybody sees: because a person says so",
+            vec![(JSON, of::<Sleep>(schemas))],
+            of::<StatusView>(schemas),
+        ),
+        post(
+            "/v1/wake",
+            "Link again before the time, and fetch what has come: because a person says so",
+            nothing(),
             of::<StatusView>(schemas),
         ),
         get("/v1/codes", "The codes that were made", of::<CodesView>(schemas)),

@@ -1,6 +1,7 @@
 //! The paths of the API, and the work behind each.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use antiphon_contacts::Expiry;
 use antiphon_process::clock::SystemClock;
@@ -21,7 +22,8 @@ use super::problem::Problem;
 use super::token::Token;
 use super::views::{
     Allowance, CodeView, CodesView, ContactView, ContactsView, MessageView, MessagesView, NewCode,
-    NewContact, NewPhrase, NewText, PathView, PhraseView, StatusView, SubmittedView, Verification,
+    NewContact, NewPhrase, NewText, PathView, PhraseView, Sleep, StatusView, SubmittedView,
+    Verification,
 };
 use super::{describe, events};
 use crate::contact::Contact;
@@ -74,6 +76,8 @@ pub(super) fn router(messenger: Arc<Messenger>, token: Token) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/self-test", get(self_test))
         .route("/v1/allowance", post(allow))
+        .route("/v1/sleep", post(sleep))
+        .route("/v1/wake", post(wake))
         .route("/v1/codes", get(codes).post(make_code))
         .route("/v1/codes/{label}", axum::routing::delete(revoke_code))
         .route("/v1/contacts", get(contacts).post(add_contact))
@@ -154,6 +158,22 @@ async fn allow(
     let allowed = app.messenger.allow(allowance.units, allowance.aborts).await;
     let gone = |error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "failed", format!("{error}"));
     allowed.map_err(gone)?;
+    Ok(status(State(app)).await)
+}
+
+async fn sleep(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let Sleep { seconds } = read(&headers, body, MOST_BYTES).await?;
+    let sleeps = app.messenger.sleep(Duration::from_secs(seconds.into())).await;
+    sleeps.map_err(|error| app.problem(&error))?;
+    Ok(status(State(app)).await)
+}
+
+async fn wake(State(app): State<App>) -> Result<Response, Problem> {
+    app.messenger.wake_up().await.map_err(|error| app.problem(&error))?;
     Ok(status(State(app)).await)
 }
 

@@ -439,6 +439,18 @@ async fn without_a_link_the_status_says_why_in_words_and_a_self_test_finds_nothi
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_that_cannot_sleep_says_why_and_nothing_follows_from_being_woken() {
+    let daemon = Daemon::start().await;
+    let Answer(status, _, problem) = daemon.post("/v1/sleep", &json!({ "seconds": 600 })).await;
+    assert_eq!((status, &problem["kind"]), (409, &json!("conflict")));
+    let words = problem["message"].as_str().unwrap();
+    assert!(words.contains("no round has opened yet"), "{words}");
+    assert_eq!(daemon.post("/v1/sleep", &json!({ "seconds": -1 })).await.0, 400);
+    let Answer(status, _, standing) = daemon.post("/v1/wake", &json!({})).await;
+    assert_eq!((status, &standing["asleep_until_ms"]), (200, &Value::Null));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_that_others_reach_is_refused() {
     let daemon = Daemon::start().await;
     let everywhere = "0.0.0.0:0".parse().unwrap();

@@ -280,6 +280,9 @@ pub struct StatusView {
     pub next_call_ms: Option<u64>,
     /// The self-test over the last 64 rounds at most.
     pub path: PathView,
+    /// Time until which the gateway takes part for the client, while it sleeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asleep_until_ms: Option<u64>,
     /// Bytes that the links took today, in universal time.
     pub data_today: DataView,
     /// Bytes that they took in this calendar month.
@@ -354,6 +357,14 @@ pub struct Allowance {
     /// Aborted rounds.
     #[serde(default)]
     pub aborts: u32,
+}
+
+/// Sleep that a person wants.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sleep {
+    /// Seconds, which whole rounds are left for: twelve at most, to the last but one of their epoch.
+    pub seconds: u32,
 }
 
 impl CodeView {
@@ -471,6 +482,7 @@ impl StatusView {
             next_call_round: standing.next_call.map(|(round, _)| round.0),
             next_call_ms: standing.next_call.map(|(_, at)| at.0),
             path: PathView::of(&standing.path),
+            asleep_until_ms: standing.asleep_until.map(|until| until.0),
             data_today: standing.data.today(now).into(),
             data_month: standing.data.month(now).into(),
             data_days: standing.data.days().map(DayView::of).collect(),

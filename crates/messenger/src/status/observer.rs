@@ -27,6 +27,7 @@ pub(crate) struct Observed {
     path: Mutex<PathTest>,
     data: Mutex<DataUse>,
     trouble: Mutex<Option<String>>,
+    asleep_until: Mutex<Option<Timestamp>>,
     ended: watch::Sender<u64>,
 }
 
@@ -38,7 +39,8 @@ impl Observed {
             DataUse::default()
         });
         let (path, ended) = (Mutex::default(), watch::Sender::new(0));
-        Self { path, data: Mutex::new(data), trouble: Mutex::default(), ended }
+        let (trouble, asleep_until) = Default::default();
+        Self { path, data: Mutex::new(data), trouble, asleep_until, ended }
     }
 
     /// What the links of all processes on this profile have carried.
@@ -58,6 +60,11 @@ impl Observed {
         lock(&self.trouble).clone()
     }
 
+    /// Until when the gateway acts for the client; `None` from then on, or if it does not sleep.
+    pub(crate) fn asleep_until(&self, now: Timestamp) -> Option<Timestamp> {
+        lock(&self.asleep_until).filter(|until| *until > now)
+    }
+
     /// Waits until so many more rounds have ended, `within` at most, and says what came back in them.
     pub(crate) async fn test(&self, rounds: u64, within: Duration) -> PathReport {
         let before = lock(&self.path).ended();
@@ -73,9 +80,15 @@ impl Observed {
 
     fn heed(&self, now: Timestamp, event: &Event) {
         match event {
-            Event::Connected { .. } => *lock(&self.trouble) = None,
-            Event::Disconnected { reason, .. } | Event::AttemptFailed { reason } => {
+            Event::Connected { .. } => {
+                *lock(&self.trouble) = None;
+                *lock(&self.asleep_until) = None;
+            }
+            Event::Disconnected { reason, .. } => *lock(&self.trouble) = Some(reason.clone()),
+            Event::AttemptFailed { reason } => {
                 *lock(&self.trouble) = Some(reason.clone());
+                // It dials, so it sleeps no more.
+                *lock(&self.asleep_until) = None;
             }
             Event::GatewayMissing { .. } => {
                 let words =
@@ -99,6 +112,7 @@ impl Observed {
             CoreEvent::RoundRefused { error, .. } => {
                 *lock(&self.trouble) = Some(error.to_string());
             }
+            CoreEvent::Asleep { until } => *lock(&self.asleep_until) = Some(*until),
             CoreEvent::Returned { round, sent, whole, after_ms } => {
                 let (round, sent, whole, after_ms) = (*round, *sent, *whole, *after_ms);
                 if whole > 0 {
@@ -165,4 +179,33 @@ fn data_use(store: &Store<Folder>) -> Option<DataUse> {
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing panics while holding it.
     shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use antiphon_client::IdentityKey;
+
+    use super::*;
+
+    fn observed() -> Observed {
+        let (path, data, trouble, asleep_until) = Default::default();
+        Observed { path, data, trouble, asleep_until, ended: watch::Sender::new(0) }
+    }
+
+    #[test]
+    fn a_client_is_asleep_from_when_it_says_so_until_the_time_or_a_link_and_no_longer() {
+        let (now, until) = (Timestamp(1000), Timestamp(5000));
+        let asleep = Event::Core(CoreEvent::Asleep { until });
+        let dials = Event::AttemptFailed { reason: "nobody answers".to_owned() };
+        let linked = Event::Connected { gateway: IdentityKey([1; 32]) };
+        for back in [dials, linked] {
+            let seen = observed();
+            assert_eq!(seen.asleep_until(now), None);
+            seen.heed(now, &asleep);
+            assert_eq!(seen.asleep_until(Timestamp(4999)), Some(until));
+            assert_eq!(seen.asleep_until(until), None, "it is due");
+            seen.heed(now, &back);
+            assert_eq!(seen.asleep_until(now), None);
+        }
+    }
 }

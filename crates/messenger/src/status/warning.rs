@@ -23,7 +23,7 @@ pub(super) fn warnings(standing: &Standing) -> Vec<String> {
     let used_up = if standing.is_restored { restored } else { used_up };
     [
         standing.clock_ahead_ms.and_then(clock),
-        (!standing.is_online).then(offline),
+        (!standing.is_online && standing.asleep_until.is_none()).then(offline),
         trouble,
         (standing.budget.left == 0).then(|| used_up.to_owned()),
         (standing.attempts.left == 0 && !standing.is_restored).then(|| aborts.to_owned()),
