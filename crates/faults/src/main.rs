@@ -45,6 +45,9 @@ struct Arguments {
     /// Only the hour of beats, with the program as it is built for release
     #[arg(long, conflicts_with_all = ["rows", "short"])]
     hour: bool,
+    /// With --hour: for so many minutes, with less calm between the faults
+    #[arg(long, value_name = "MINUTES", requires = "hour")]
+    minutes: Option<u64>,
     /// Run a shard that misbehaves, in place of any row
     #[arg(long, value_name = "CONFIG", hide = true)]
     misbehaving_shard: Option<PathBuf>,
@@ -94,7 +97,8 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         }
         return Ok(true);
     }
-    let program = Program::new(program(arguments)?, arguments.ports, arguments.keep);
+    let program = Program::new(program(arguments)?, arguments.ports, arguments.keep)
+        .for_minutes(arguments.minutes);
     let mut seen = Vec::new();
     for (number, row) in (1..).zip(&chosen) {
         println!("[{number}/{}] {}: {}", chosen.len(), row.name, row.done);
@@ -122,7 +126,7 @@ fn write(arguments: &Arguments, seen: &[Seen]) -> Result<(), String> {
     all.retain(|earlier| seen.iter().all(|seen| seen.row != earlier.row));
     all.extend_from_slice(seen);
     if let Some(path) = &arguments.page {
-        fs::write(path, page::render(&rows::all(), &all))
+        fs::write(path, page::render(&[rows::all(), vec![rows::HOUR]].concat(), &all))
             .map_err(|why| cannot_write(path, &why))?;
     }
     if let Some(path) = &arguments.json {

@@ -27,6 +27,8 @@ pub(crate) struct Program {
     path: PathBuf,
     ports: u16,
     keep: bool,
+    /// Minutes that a long row has, if not as many as usual.
+    minutes: Option<u64>,
     /// Options of `keygen network`.
     policy: &'static str,
 }
@@ -59,7 +61,18 @@ pub(crate) enum BenchError {
 
 impl Program {
     pub(crate) fn new(path: PathBuf, ports: u16, keep: bool) -> Self {
-        Self { path, ports, keep, policy: "" }
+        Self { path, ports, keep, minutes: None, policy: "" }
+    }
+
+    /// The same with so many minutes for the long row.
+    pub(crate) const fn for_minutes(mut self, minutes: Option<u64>) -> Self {
+        self.minutes = minutes;
+        self
+    }
+
+    /// Minutes that a long row has, if not as many as usual.
+    pub(crate) const fn minutes(&self) -> Option<u64> {
+        self.minutes
     }
 
     /// The same with options for `keygen network`.

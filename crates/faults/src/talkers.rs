@@ -65,6 +65,23 @@ impl Place {
     }
 }
 
+/// A time for which a daemon slept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Nap {
+    pub(crate) from_ms: u64,
+    pub(crate) until_ms: u64,
+}
+
+impl Nap {
+    pub(crate) const fn length(&self) -> Duration {
+        Duration::from_millis(self.until_ms - self.from_ms)
+    }
+
+    pub(crate) const fn covers(&self, at_ms: u64) -> bool {
+        self.from_ms <= at_ms && at_ms < self.until_ms
+    }
+}
+
 impl Talkers {
     /// Starts both daemons on new profiles, and has them know each other. Nobody says anything yet.
     pub(crate) fn start(network: &Network) -> Result<Self, BenchError> {
@@ -139,10 +156,38 @@ impl Talkers {
         Ok(lines.lines().filter_map(message).collect())
     }
 
+    /// What an end's daemon says of itself.
+    fn status(&self, end: usize) -> Result<Value, BenchError> {
+        let status = self.place.run(&["status", "--profile", ENDS[end], "--json", "-"])?;
+        Ok(serde_json::from_str(&status).unwrap_or_default())
+    }
+
+    /// Has an end's daemon sleep for so long, if the epoch has as much, and waits until it is back. It falls asleep `within`
+    /// that time.
+    pub(crate) fn nap(
+        &self,
+        end: usize,
+        time: Duration,
+        within: Duration,
+    ) -> Result<Nap, BenchError> {
+        let time = format!("{}s", time.as_secs());
+        self.place.run(&["sleep", &time, "--profile", ENDS[end]])?;
+        let never = |what: &str| BenchError::NotSeen(format!("{} {what}", ENDS[end]));
+        let look = || {
+            thread::sleep(Duration::from_millis(300));
+            self.status(end).ok()
+        };
+        let until_ms = wait_for(within, || look()?["asleep_until_ms"].as_u64());
+        let until_ms = until_ms.ok_or_else(|| never("does not fall asleep"))?;
+        let nap = Nap { from_ms: now_ms().min(until_ms), until_ms };
+        let is_back = || (look()?["online"] == Value::Bool(true)).then_some(());
+        let back = wait_for(nap.length() + within, is_back);
+        back.map(|()| nap).ok_or_else(|| never("does not come back from its sleep"))
+    }
+
     /// Units that an end has spent.
     pub(crate) fn spent(&self, end: usize) -> Result<u64, BenchError> {
-        let status = self.place.run(&["status", "--profile", ENDS[end], "--json", "-"])?;
-        let status: Value = serde_json::from_str(&status).unwrap_or_default();
+        let status = self.status(end)?;
         let unreadable = || BenchError::NotSeen("the status says nothing of a budget".to_owned());
         status["budget"]["spent"].as_u64().ok_or_else(unreadable)
     }

@@ -1,6 +1,6 @@
 //! Two people who talk over beats while their network breaks around them, one way after the other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -10,25 +10,29 @@ use crate::misbehave::Act;
 use crate::network::{BenchError, Network, OPERATORS, Program};
 use crate::row::{Fault, Outcome, Row, expect, seconds};
 use crate::setup::Beats;
-use crate::talkers::{ENDS, Messages, Talkers, now_ms};
+use crate::talkers::{ENDS, Messages, Nap, Number, Talkers, now_ms};
 
 pub(crate) const ROWS: &[Row] = &[Row {
     name: "talk-over-beats",
     done: "two people talk over beats while a gateway drops every cell of one, a shard is killed and comes back, another \
-           garbles cells, the coordinator is killed and away for 20 s, and one of them starts again ten times",
+           garbles cells, the coordinator is killed and away for 20 s, and one of them sleeps for a minute and starts again \
+           ten times",
     expected: "nothing is lost or doubled, two units are spent at most, and who garbles is named",
     short: false,
     lacking: nothing_lacking,
     fault: Fault::Starting(|program| talk_through(program, &MINUTES)),
 }];
 
-/// The same for an hour.
+/// The same for an hour, or for as many minutes as there are.
 pub(crate) const HOUR: Row = Row {
     name: "hour-of-beats",
-    done: "two people talk over an hour of beats while a gateway drops every cell of one, a shard is killed and comes \
-           back, another garbles cells, the coordinator is killed and away for two minutes, and one of them starts again \
-           ten times",
-    fault: Fault::Starting(|program| talk_through(program, &LONG)),
+    done: "two people talk for an hour under the usual guarantee while a gateway drops every cell of one, a shard is killed \
+           and comes back, another garbles cells, the coordinator is killed and away for two minutes, and one of them sleeps \
+           for ten minutes and starts again ten times",
+    fault: Fault::Starting(|program| match program.minutes() {
+        Some(minutes) => talk_through(program, &LONG.shortened(minutes)),
+        None => talk_through(program, &LONG),
+    }),
     ..ROWS[0]
 };
 
@@ -52,6 +56,8 @@ struct Lengths {
     drops: Duration,
     /// For which the coordinator is away.
     away: Duration,
+    /// For which one end sleeps, at least.
+    sleeps: Duration,
     /// Between two restarts.
     between_restarts: Duration,
     /// From a killed shard to new messages at both ends, at most.
@@ -82,18 +88,19 @@ const MINUTES: Lengths = Lengths {
     calm: s(15),
     drops: s(30),
     away: s(20),
+    sleeps: s(50),
     between_restarts: s(3),
     again_within: s(60),
     named_within: s(300),
     in_all: s(0),
 };
 
-/// The guarantee that networks with beats have unless they say otherwise, but for rounds every minute: epochs of twelve
-/// of them are named in within the hour.
+/// The guarantee that networks with beats have unless they say otherwise, but for rounds every minute: epochs of fifteen
+/// of them have room for a sleep of ten minutes, and two of them for a garbler to be named in within the hour.
 const LONG: Lengths = Lengths {
     beats: Beats {
         policy: "--beats --round-interval 60000",
-        rounds: 12,
+        rounds: 15,
         interval_ms: 60_000,
         per_round: 60,
         beat_ms: 2000,
@@ -104,11 +111,19 @@ const LONG: Lengths = Lengths {
     calm: s(120),
     drops: s(300),
     away: s(120),
+    sleeps: s(600),
     between_restarts: s(20),
     again_within: s(15),
-    named_within: s(24 * 60),
+    named_within: s(30 * 60),
     in_all: s(3600),
 };
+
+impl Lengths {
+    /// The same with less calm between the faults, and for so many minutes at least.
+    const fn shortened(self, minutes: u64) -> Self {
+        Self { calm: s(15), drops: s(120), in_all: s(60 * minutes), ..self }
+    }
+}
 
 /// A network that breaks, and two people in it.
 struct Trouble<'a> {
@@ -121,8 +136,8 @@ struct Trouble<'a> {
 type Step = fn(&mut Trouble<'_>) -> Outcome;
 
 /// In this order. What else may happen to two people who talk is one more.
-const STEPS: [Step; 5] =
-    [gateway_drops, shard_killed, coordinator_away, starts_again, shard_garbles];
+const STEPS: [Step; 6] =
+    [gateway_drops, shard_killed, sleeps, coordinator_away, starts_again, shard_garbles];
 
 fn talk_through(program: &Program, lengths: &Lengths) -> Outcome {
     let began = Instant::now();
@@ -140,6 +155,7 @@ fn talk_through(program: &Program, lengths: &Lengths) -> Outcome {
 }
 
 impl Trouble<'_> {
+    /// All steps, one after the other, with calm between them.
     fn all(&mut self, began: Instant) -> Outcome {
         self.talkers.talk(self.lengths.says_every);
         self.talkers.talking_since(0, s(300))?;
@@ -156,8 +172,9 @@ impl Trouble<'_> {
         }
         sleep(self.lengths.in_all.saturating_sub(began.elapsed()));
         self.talkers.fall_silent();
+        let talked = seconds(began.elapsed());
         seen.push(self.everything_came()?);
-        Ok(seen.join("; "))
+        Ok(format!("in {talked}: {}", seen.join("; ")))
     }
 
     /// Waits for everything that was said to come, and looks whether it came once and in order.
@@ -229,6 +246,51 @@ fn shard_killed(trouble: &mut Trouble<'_>) -> Outcome {
         "a shard killed, new messages after {}, and in the epoch again {} after its start",
         seconds(took),
         seconds(whole)
+    ))
+}
+
+/// The end whose daemon sleeps. Its gateway does nothing wrong.
+const SLEEPER: usize = 1;
+
+/// One end sleeps, and gets what was said meanwhile. Where an epoch ends too early for all of it, it sleeps again.
+fn sleeps(trouble: &mut Trouble<'_>) -> Outcome {
+    let Trouble { talkers, lengths, .. } = trouble;
+    let interval = Duration::from_millis(lengths.beats.interval_ms.into());
+    let mut naps = Vec::new();
+    let slept = |naps: &[Nap]| naps.iter().map(Nap::length).sum::<Duration>();
+    while slept(&naps) < lengths.sleeps {
+        // A round more: it is still there until the beats of the first one begin.
+        let left = lengths.sleeps - slept(&naps) + interval;
+        naps.push(talkers.nap(SLEEPER, left, 4 * interval)?);
+    }
+    let back = now_ms();
+    let again = talkers.talking_since(back, 3 * interval + lengths.again_within)?;
+    let (said, came) = (talkers.said(), talkers.came_to(SLEEPER)?);
+    let came: BTreeMap<_, _> = came.into_iter().collect();
+    // Nothing that is sent again gets through before the beats of the next round.
+    let before_beats = u64::from(lengths.beats.interval_ms / 4 + lengths.beats.first_ms);
+    let (mut meanwhile, mut fetched) = (0, 0);
+    for nap in &naps {
+        let meant = |((end, _), at): &(&Number, &u64)| *end != SLEEPER && nap.covers(**at);
+        for number in said.iter().filter(meant).map(|(number, _)| number) {
+            meanwhile += 1;
+            let at = came.get(number).copied();
+            fetched += usize::from(at.is_some_and(|at| at < nap.until_ms + before_beats));
+        }
+    }
+    expect(fetched >= naps.len(), || {
+        format!(
+            "of {meanwhile} messages to a sleeper, {fetched} were fetched in {} times",
+            naps.len()
+        )
+    })?;
+    Ok(format!(
+        "{} slept for {} in {} times, and {fetched} of {meanwhile} messages of that time were there with its link; new \
+         messages {} after",
+        ENDS[SLEEPER],
+        seconds(slept(&naps)),
+        naps.len(),
+        seconds(again)
     ))
 }
 
