@@ -22,6 +22,8 @@ pub(crate) struct Beats {
     pub(crate) rounds: u16,
     /// Time from one round to the next.
     pub(crate) interval_ms: u32,
+    /// For which the coordinator waits for shards that have not built their noise.
+    pub(crate) ready_ms: u32,
     pub(crate) per_round: u16,
     /// Time from one beat to the next.
     pub(crate) beat_ms: u32,
@@ -102,11 +104,13 @@ impl Setup<'_> {
 
     /// Has the coordinator of a network that is written open rounds that beats follow.
     pub(crate) fn write_beats(&self, beats: &Beats) -> Result<(), BenchError> {
-        let Beats { rounds, interval_ms, per_round, beat_ms, layer_ms, first_ms, .. } = *beats;
+        let Beats { rounds, interval_ms, ready_ms, per_round, beat_ms, layer_ms, first_ms, .. } =
+            *beats;
         let usual = format!("interval_ms = {}\n", INTERVAL.as_millis());
         let epoch = format!(
             "interval_ms = {interval_ms}\n\
              rounds = {rounds}\n\
+             ready_ms = {ready_ms}\n\
              prepare_ahead_rounds = 2\n\
              [beats]\n\
              per_round = {per_round}\n\

@@ -79,6 +79,7 @@ const MINUTES: Lengths = Lengths {
                  --mixing-hops 5 --early-an-hour 60 --early-a-day 600",
         rounds: 6,
         interval_ms: 20_000,
+        ready_ms: 10_000,
         per_round: 60,
         beat_ms: 2000,
         layer_ms: 250,
@@ -102,6 +103,8 @@ const LONG: Lengths = Lengths {
         policy: "--beats --round-interval 60000",
         rounds: 15,
         interval_ms: 60_000,
+        // All five shards build their noise on the same few cores.
+        ready_ms: 50_000,
         per_round: 60,
         beat_ms: 2000,
         layer_ms: 100,

@@ -192,9 +192,12 @@ impl<'a> Talk<'a> {
         self.network.recovered(Duration::from_secs(90)).map(drop)
     }
 
-    /// A shard stands still until a round is given up for it.
+    /// A shard stands still in the middle of a round, until that is given up for it. Between two rounds, none would open.
     fn abort_a_round(&mut self) -> Result<(), BenchError> {
         let mark = self.network.mark();
+        let opens = || self.network.coordinator.said_since(mark).contains(" opened").then_some(());
+        let opened = wait_for(Duration::from_secs(60), opens);
+        expect(opened.is_some(), || "no round opened".to_owned())?;
         self.network.shards[SHARDS - 1].signal(Signal::STOP);
         let aborted = wait_for(Duration::from_secs(60), || {
             self.network.rounds_since(mark).iter().any(|round| !round.delivered).then_some(())
