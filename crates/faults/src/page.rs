@@ -10,8 +10,9 @@ const HEAD: &str = "\
 A network of five shards, each a process of its own, and a coordinator, on loopback with rounds every two \
 seconds and the default guarantee. Each row breaks a fresh network in one way. `cargo build --release -p \
 antiphon && cargo run --release -p antiphon-faults -- --page docs/src/results/faults.md` writes this page \
-anew. Times are of release builds on two cores on which other work was going on; rows that were run again \
-have what they saw last.
+anew. Times are of release builds on two cores on which other work was going on; those of rows in which two \
+people talk are of development builds, which are optimised less, beside up to twenty other processes that \
+wanted the same cores. Rows that were run again have what they saw last.
 
 | row | what is done | what a person expects | what was seen |
 |---|---|---|---|
