@@ -4,6 +4,7 @@ mod deliver;
 mod gateways;
 mod outages;
 mod sleep;
+mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use rand_chacha::ChaCha20Rng;
 use crate::adversary::{Adversary, Honest, Keys};
 use crate::party::{Party, Sent};
 use crate::record::Record;
+use turn::Turn;
 
 /// Tells the seeds of hosts' entropy from that of the links' delays.
 const ENTROPY: u64 = 1 << 63;
@@ -35,6 +37,8 @@ pub struct Network {
     queue: BTreeMap<(Timestamp, u64), Happening>,
     rng: ChaCha20Rng,
     adversary: Box<dyn Adversary>,
+    /// Errors in the code of honest processes, in tests of those who look on.
+    flaw: Box<dyn Adversary>,
     keys: Keys,
     /// When the last message of each link arrives: links keep their order.
     arrivals: BTreeMap<(Party, Party), Timestamp>,
@@ -62,6 +66,8 @@ pub struct Network {
     choices: ChaCha20Rng,
     /// Counts the links that each client has had: what was to leave over an earlier one does not.
     client_links: Vec<u64>,
+    /// Links of each client beside the one to its gateway.
+    turns: Vec<Turn>,
     /// Clients that have no link, as they sleep.
     asleep: BTreeSet<usize>,
     /// Everything that happened so far.
@@ -93,6 +99,8 @@ enum Happening {
     },
     /// A client that sleeps links again.
     WakesUp(usize),
+    /// A client may have to turn to another gateway.
+    Turns(usize),
 }
 
 impl Network {
@@ -132,6 +140,7 @@ impl Network {
             sequence: 0,
             queue: BTreeMap::new(),
             adversary: Box::new(adversary),
+            flaw: Box::new(Honest),
             keys: Keys {
                 shards: (0..setup.shards).map(Setup::shard_key).collect(),
                 network: file.id(),
@@ -153,6 +162,7 @@ impl Network {
             policies: vec![GatewayPolicy::default(); setup.clients],
             choices: ChaCha20Rng::seed_from_u64(setup.seed ^ CHOICES),
             client_links: vec![0; setup.clients],
+            turns: (0..setup.clients).map(|_| Turn::default()).collect(),
             asleep: BTreeSet::new(),
             record: Record::new(setup.shards, setup.clients),
             rng: ChaCha20Rng::seed_from_u64(setup.seed),
@@ -184,6 +194,12 @@ impl Network {
     /// Replaces the adversary.
     pub fn set_adversary(&mut self, adversary: impl Adversary + 'static) {
         self.adversary = Box::new(adversary);
+    }
+
+    /// Has honest processes send what `flaw` makes of their messages, as if their code had an error: for tests of those who
+    /// look on. Delays mean nothing here.
+    pub fn set_flaw(&mut self, flaw: impl Adversary + 'static) {
+        self.flaw = Box::new(flaw);
     }
 
     /// Runs for `ms` milliseconds of virtual time.
@@ -223,6 +239,7 @@ impl Network {
             }
             Happening::Wake(party) => self.wake(party),
             Happening::WakesUp(client) => self.wake_up(client),
+            Happening::Turns(client) => self.wake_for_turn(client),
             Happening::Leaving { client, link, message } => {
                 if self.client_links[client] == link && self.clients[client].running.is_some() {
                     self.send_to_gateway(client, message);
@@ -252,7 +269,9 @@ impl Network {
             self.tell_coordinator(coordinator, CoordinatorInput::Disconnected { identity });
         }
         for client in 0..self.setup.clients {
-            if self.gateways[client] == i && !self.asleep.contains(&client) {
+            self.line_lost(client, i);
+            let is_in_use = self.gateways[client] == i && !self.asleep.contains(&client);
+            if is_in_use && !self.turned_at_once(client) {
                 self.leave(client);
                 self.policies[client].lost();
                 self.follow_gateway_policy(client);
@@ -322,6 +341,7 @@ impl Network {
             shard.running = None;
             shard.life += 1;
         }
+        (0..self.setup.clients).for_each(|client| self.hang_up_others(client));
         (0..self.setup.coordinators).for_each(|i| self.restart_coordinator(i));
         (0..self.setup.shards).for_each(|i| self.restart(i));
     }
@@ -333,6 +353,7 @@ impl Network {
         let client = new_client(&self.file, self.saved_clients[i], entropy(&mut self.rng));
         let life = self.clients[i].life + 1;
         self.clients[i] = Process { running: Some(client), wake: None, life };
+        self.turns[i] = Turn::default();
         self.join(i, self.gateways[i]);
     }
 
@@ -345,6 +366,9 @@ impl Network {
     /// A client loses its link and has another one to the same gateway at once. What was under way
     /// over the old one is lost.
     pub fn relink_client(&mut self, i: usize) {
+        if self.turned_at_once(i) {
+            return;
+        }
         let gateway = self.gateways[i];
         self.tell_shard(gateway, ShardInput::ClientLeft(ClientId(i as u64)));
         self.join(i, gateway);
@@ -377,6 +401,9 @@ impl Network {
     }
 
     fn join(&mut self, client: usize, gateway: usize) {
+        if self.gateways[client] != gateway {
+            self.hang_up_others(client);
+        }
         self.gateways[client] = gateway;
         if self.policies[client].pin().is_some() {
             self.policies[client] = GatewayPolicy::pinned(self.identity(gateway));
@@ -387,11 +414,14 @@ impl Network {
         self.tell_shard(gateway, ShardInput::ClientJoined(from));
         let message = FromClient::Hello { version: PROTOCOL_VERSION };
         self.tell_shard(gateway, ShardInput::Client { from, message });
+        self.plan_turn(client);
     }
 
     fn leave(&mut self, client: usize) {
         let gateway = self.gateways[client];
         self.tell_shard(gateway, ShardInput::ClientLeft(ClientId(client as u64)));
+        self.hang_up_others(client);
+        self.has_its_rounds_elsewhere(client);
         self.tell_client(client, ClientInput::LinkLost);
     }
 }

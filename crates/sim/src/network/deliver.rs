@@ -7,6 +7,7 @@ use antiphon_coordinator_core::{Input as CoordinatorInput, Output as Coordinator
 use antiphon_mix::{BatchKey, ClientId, Input as ShardInput, Notice, Output as ShardOutput};
 use antiphon_wire::{FromClient, IdentityKey, PeerMessage, Timestamp, ToClient, ToShard};
 
+use super::turn::{Line, round_of};
 use super::{Happening, Network, Setup};
 use crate::party::{Party, Payload, Sent};
 
@@ -26,6 +27,12 @@ impl Network {
         {
             return;
         }
+        for (_, sent) in self.flaw.on_message(self.now, sent, &self.keys) {
+            self.put_on_link(sent);
+        }
+    }
+
+    fn put_on_link(&mut self, sent: Sent) {
         self.record.observe(self.now, &sent);
         for (extra, sent) in self.adversary.on_message(self.now, sent, &self.keys) {
             let link = (sent.from, sent.to);
@@ -94,25 +101,51 @@ impl Network {
             }
             (Party::Shard(i), Payload::FromClient(message)) => {
                 if let Party::Client(client) = sent.from
-                    && self.gateways[client] == i
-                    && !self.asleep.contains(&client)
+                    && matches!(self.line_to(client, i), Some(Line::InUse | Line::Before(_)))
                 {
                     let from = ClientId(client as u64);
                     self.tell_shard(i, ShardInput::Client { from, message });
                 }
             }
-            (Party::Client(i), Payload::ToClient(message))
-                if sent.from == Party::Shard(self.gateways[i]) && !self.asleep.contains(&i) =>
-            {
-                // The gateway shows its clock just before it opens a round, which a client that left then would lose.
-                let is_clock = matches!(message, ToClient::Clock { .. });
-                self.tell_client(i, ClientInput::from(message));
-                if !is_clock {
-                    self.follow_gateway_policy(i);
-                }
+            (Party::Client(i), Payload::ToClient(message)) => {
+                let Party::Shard(gateway) = sent.from else { return };
+                self.gateway_says(gateway, i, message);
             }
             // Nobody takes a message of another kind.
             _ => {}
+        }
+    }
+
+    /// Tells a client what one of its gateways says.
+    fn gateway_says(&mut self, gateway: usize, client: usize, message: ToClient) {
+        match self.line_to(client, gateway) {
+            Some(Line::InUse) if self.is_of_another(client, &message) => {}
+            Some(Line::InUse) => {
+                // The gateway shows its clock just before it opens a round, which a client that left then would lose.
+                let is_clock = matches!(message, ToClient::Clock { .. });
+                self.tell_client(client, ClientInput::from(message));
+                if !is_clock {
+                    self.follow_gateway_policy(client);
+                }
+            }
+            Some(Line::Before(through)) => {
+                let is_its = round_of(&message).is_some_and(|round| round <= through);
+                if is_its && !matches!(message, ToClient::Opened { .. }) {
+                    self.tell_client(client, ClientInput::from(message));
+                    self.turn_if_due(client);
+                }
+            }
+            Some(Line::Next) => self.heard_ahead(client, message),
+            None => {}
+        }
+    }
+
+    /// A gateway ends its link to a client.
+    fn gateway_drops(&mut self, gateway: usize, client: usize) {
+        match self.line_to(client, gateway) {
+            Some(Line::InUse) => self.tell_client(client, ClientInput::LinkLost),
+            Some(Line::Before(_) | Line::Next) => self.line_lost(client, gateway),
+            None => {}
         }
     }
 
@@ -266,7 +299,7 @@ impl Network {
                     ShardOutput::DropClient { client, reason } => {
                         let note = format!("client dropped: {reason:?}");
                         self.record.shards[i].push((self.now, note));
-                        self.tell_client(client.0 as usize, ClientInput::LinkLost);
+                        self.gateway_drops(i, client.0 as usize);
                     }
                     ShardOutput::Roster(_) | ShardOutput::Proposed { .. } => {}
                     ShardOutput::Notice(notice) => {
@@ -286,12 +319,13 @@ impl Network {
     pub(super) fn tell_client(&mut self, i: usize, input: ClientInput) {
         let now = self.clock(Party::Client(i));
         let Some(client) = &mut self.clients[i].running else { return };
+        let mut plans_turn = false;
         if let ClientInput::Message(message) = &input
             && let ToClient::Opened { epoch, .. } = **message
         {
             let interval_ms =
                 client.newest_epoch().map_or(0, |epoch| epoch.parameters().interval_ms);
-            self.policies[i].opened(epoch, now, interval_ms);
+            plans_turn = self.policies[i].opened(epoch, now, interval_ms);
         }
         client.handle(now, input);
         let mut outputs = Vec::new();
@@ -336,16 +370,21 @@ impl Network {
                     if let antiphon_client_core::Event::Asleep { until } = event {
                         self.fall_asleep(i, until);
                     }
+                    plans_turn |= matches!(event, antiphon_client_core::Event::EpochAdopted { .. });
                     self.policies[i].heed(&event);
                     self.record.events[i].push((self.now, event));
                 }
             }
         }
         self.wake_at(Party::Client(i), deadline);
+        if plans_turn {
+            self.plan_turn(i);
+        }
     }
 
     pub(super) fn send_to_gateway(&mut self, i: usize, message: FromClient) {
-        let to = Party::Shard(self.gateways[i]);
+        let Some(gateway) = self.gateway_for(i, &message) else { return };
+        let to = Party::Shard(gateway);
         self.send(Sent { from: Party::Client(i), to, payload: Payload::FromClient(message) });
     }
 }

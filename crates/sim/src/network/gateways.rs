@@ -67,9 +67,12 @@ impl Network {
         let policy = &mut self.policies[client];
         let at_fault = policy.fault(now).is_some();
         if at_fault {
-            policy.lost();
+            if self.turned_at_once(client) {
+                return;
+            }
+            self.policies[client].lost();
         } else if rounds_under_way {
-            return;
+            return self.turn_if_due(client);
         }
         // Of the two draws of an epoch, one that runs; of none, neither.
         for _ in 0..2 {

@@ -5,7 +5,7 @@ use antiphon_coordinator_core::{Input as CoordinatorInput, Replica};
 use antiphon_mix::Input as ShardInput;
 use antiphon_wire::{Term, Timestamp};
 
-use super::{Network, Process, entropy, new_client};
+use super::{Network, Process, Turn, entropy, new_client};
 use crate::party::Party;
 use crate::{LinkModel, Setup};
 
@@ -78,6 +78,7 @@ impl Network {
     pub fn stop_client(&mut self, i: usize) {
         let gateway = self.gateways[i];
         self.tell_shard(gateway, ShardInput::ClientLeft(antiphon_mix::ClientId(i as u64)));
+        self.hang_up_others(i);
         self.clients[i].running = None;
         self.clients[i].life += 1;
     }
@@ -88,6 +89,7 @@ impl Network {
         let client = new_client(&self.file, self.saved_clients[i], entropy(&mut self.rng));
         let life = self.clients[i].life;
         self.clients[i] = Process { running: Some(client), wake: None, life };
+        self.turns[i] = Turn::default();
         if self.policies[i].pin().is_none() {
             self.policies[i] = GatewayPolicy::default();
         }

@@ -18,6 +18,8 @@ impl Network {
     pub fn sleep(&mut self, client: usize, ms: u64) -> Result<(), SleepError> {
         let now = self.clock(Party::Client(client));
         self.client(client).sleep(now, ms)?;
+        // A turn to another gateway waits until it is back: what is left stays where it was left.
+        self.hang_up_next(client);
         // What it asks for is carried out with the next event.
         self.tell_client(client, ClientInput::Tick);
         Ok(())
@@ -30,6 +32,7 @@ impl Network {
 
     /// A client's link goes until its time comes. What is under way over it is lost.
     pub(super) fn fall_asleep(&mut self, client: usize, until: Timestamp) {
+        self.hang_up_others(client);
         self.asleep.insert(client);
         self.client_links[client] += 1;
         let gateway = self.gateways[client];
