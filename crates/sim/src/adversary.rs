@@ -1,5 +1,6 @@
 //! Whoever sits on the links, and inside the shards that are not honest.
 
+mod cells;
 mod clients;
 mod coordinator;
 mod corrupt;
@@ -22,6 +23,7 @@ use ed25519_dalek::SigningKey;
 
 use crate::party::{Payload, Sent};
 
+pub use cells::{CellPlay, SpoiltCells};
 pub use clients::{ClientPlay, MaliciousClient};
 pub use coordinator::{CoordinatorLie, LyingCoordinator};
 pub use corrupt::{Corrupt, Part};

@@ -1,6 +1,8 @@
 //! Rules that no honest process breaks, held over a whole run: what it signs once only, what it does not do
 //! both ways, and what it must not do too early.
 
+mod beats;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use antiphon_wire::{
@@ -9,6 +11,7 @@ use antiphon_wire::{
 };
 
 use crate::party::{Party, Payload, Sent};
+use beats::BeatPromises;
 
 /// Record of messages that may be sent once only, and of those that have to come before them.
 #[derive(Debug, Default)]
@@ -30,6 +33,8 @@ pub struct Promises {
     /// The coordinator by whose word each round was opened, and the last one opened at each shard.
     openers: BTreeMap<Round, usize>,
     last_opened: BTreeMap<usize, Round>,
+    /// The cells of beats.
+    beats: BeatPromises,
     /// The first promise that was broken, in words.
     broken: Option<String>,
 }
@@ -48,6 +53,15 @@ impl Promises {
                 sets.insert(Digest::of(&onions.0));
                 let one = sets.len() == 1;
                 self.see(one, || format!("client {client} sent two onion sets for round {round}"));
+            }
+            (Party::Client(client), Payload::FromClient(message)) => {
+                let broken = self.beats.of_client(client, message);
+                self.see(broken.is_none(), || broken.unwrap_or_default());
+            }
+            (Party::Shard(from), Payload::Cells { batch, bytes }) => {
+                let Party::Shard(to) = sent.to else { return };
+                let broken = self.beats.of_shard((from, to), batch, bytes);
+                self.see(broken.is_none(), || broken.unwrap_or_default());
             }
             (
                 Party::Shard(shard),
@@ -172,6 +186,11 @@ impl Promises {
     /// The onion sets that `client` sent for `round`: one or none, if all is well.
     pub fn onion_sets(&self, client: usize, round: Round) -> usize {
         self.onion_sets.get(&(client, round)).map_or(0, BTreeSet::len)
+    }
+
+    /// Beats in which `client` sent cells, with their rounds.
+    pub fn beats_of(&self, client: usize) -> BTreeSet<(Round, u64)> {
+        self.beats.sent_by(client)
     }
 
     /// The epochs for which `shard` signed documents, in order.

@@ -7,8 +7,10 @@
 //! wrong any more. The same seed gives the same run, bit for bit: [`Run::digest`] is over everything
 //! that was sent.
 
+mod calm;
 mod draw;
 mod fault;
+mod flaw;
 mod ledgers;
 mod plan;
 mod play;
@@ -24,6 +26,7 @@ use antiphon_wire::Digest;
 use serde::Serialize;
 
 pub use fault::{Fault, Kept};
+pub use flaw::Flaw;
 pub use plan::Plan;
 pub use play::{Play, Span};
 pub use watch::Broken;
@@ -91,6 +94,13 @@ impl<'a> Swarm<'a> {
     /// The network of a plan, just started.
     pub fn new(plan: &'a Plan) -> Self {
         Self(World::new(plan))
+    }
+
+    /// The same with an error in the code of one shard and one client: it has to be noticed.
+    #[must_use]
+    pub fn with_flaw(mut self, flaw: Flaw) -> Self {
+        self.0.set_flaw(flaw);
+        self
     }
 
     /// Plays the plan to its end.

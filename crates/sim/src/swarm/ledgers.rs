@@ -10,6 +10,8 @@ use antiphon_wire::Round;
 pub(super) struct LedgerModel {
     charged: u32,
     attempts: u32,
+    /// The newest round that onions were made for.
+    last: Option<Round>,
     /// Rounds in flight, and whether a conversation meets in them.
     open: BTreeMap<Round, bool>,
     /// Meetings that were under way when the client last made something durable.
@@ -22,18 +24,23 @@ impl LedgerModel {
         self.charged
     }
 
-    /// A client makes something durable: before the onions of a round leave. Returns whether a
-    /// conversation meets in the round, and sees that all in flight counts as charged.
+    /// A client makes something durable: before the onions of a round leave, or before cells do of beats that were not
+    /// reserved. Returns whether a conversation meets in the round for the first time, and sees that all in flight counts
+    /// as charged.
     pub(super) fn persisted(&mut self, kept: &Checkpoint) -> Result<bool, String> {
         let in_flight = self.meetings();
+        let is_of_beats = Some(kept.mark.round) <= self.last;
+        self.last = self.last.max(Some(kept.mark.round));
         // All in flight counts as charged, so what is on disk is above the sum by this meeting or by nothing.
         let meets = kept.charged.checked_sub(self.charged + in_flight);
         let counted = kept.attempts.checked_sub(self.attempts + in_flight);
-        self.open.insert(kept.mark.round, meets == Some(1));
+        if !is_of_beats {
+            self.open.insert(kept.mark.round, meets == Some(1));
+        }
         self.last_open = self.meetings();
         match (meets, counted) {
             (Some(0), Some(0)) => Ok(false),
-            (Some(1), Some(1)) => Ok(true),
+            (Some(1), Some(1)) if !is_of_beats => Ok(true),
             _ => Err(format!(
                 "{} units and {} attempts on disk, and {} and {} charged with {in_flight} in flight",
                 kept.charged, kept.attempts, self.charged, self.attempts
@@ -57,6 +64,7 @@ impl LedgerModel {
     pub(super) fn restarted(&mut self, kept: Option<Checkpoint>) -> Result<(), String> {
         let kept = kept.unwrap_or_default();
         let before = (self.charged, self.attempts);
+        self.last = (kept.mark.round > Round(0)).then_some(kept.mark.round);
         self.open.clear();
         (self.charged, self.attempts) = (kept.charged, kept.attempts);
         let fits = |kept: u32, before: u32| (before..=before + self.last_open).contains(&kept);
@@ -115,6 +123,18 @@ mod tests {
         assert_eq!(ledger.compare(budget(1, 0), budget(1, 0)), Ok(()));
         assert!(ledger.compare(budget(0, 0), budget(1, 0)).is_err());
         assert!(ledger.compare(budget(2, 0), budget(1, 0)).is_err());
+    }
+
+    #[test]
+    fn beats_are_reserved_on_disk_at_no_charge() {
+        let mut ledger = LedgerModel::default();
+        assert_eq!(ledger.persisted(&kept(1, 1, 1)), Ok(true));
+        assert_eq!(ledger.persisted(&kept(1, 1, 1)), Ok(false));
+        assert!(ledger.clone().persisted(&kept(1, 2, 2)).is_err());
+        assert_eq!(ledger.compare(budget(0, 1), budget(0, 1)), Ok(()));
+        ledger.told(&ended(1, Outcome::Undisturbed));
+        assert_eq!(ledger.persisted(&kept(1, 0, 0)), Ok(false));
+        assert_eq!(ledger.compare(budget(0, 0), budget(0, 0)), Ok(()));
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! A network and its trouble, drawn from a seed.
 
+mod beats;
+
 use std::fmt;
+
+use antiphon_coordinator_core::CoordinatorConfig;
 
 use super::draw::Draw;
 use super::fault::{Fault, Kept};
@@ -39,14 +43,18 @@ impl Plan {
     pub fn new(seed: u64) -> Self {
         let mut draw = Draw::new(seed);
         let mut setup = setup(&mut draw, seed);
+        // Streams of their own, so that what seeds stood for before there were several coordinators, and before there
+        // were beats, stays as it was.
+        let mut coordinators = Draw::new(seed.wrapping_add(2));
+        let mut of_beats = Draw::new(seed.wrapping_add(3));
+        beats::draw_beats(&mut of_beats, &mut setup);
         let talks = talks(&mut draw, &setup);
         let trouble_ms = draw.between(8, 40) * 1000;
-        // A stream of their own, so that what seeds stood for before there were several stays as it was.
-        let mut coordinators = Draw::new(seed.wrapping_add(2));
         setup.coordinators = coordinators.one(&[1, 1, 2, 3]);
         let faults = faults(&mut draw, &mut coordinators, &setup, trouble_ms);
         let malicious = draw.chance(50).then(|| draw.below(setup.shards));
-        let plays = plays(&mut draw, &setup, trouble_ms, malicious);
+        let mut plays = plays(&mut draw, &setup, trouble_ms, malicious);
+        plays.extend(beats::plays(&mut of_beats, &setup, trouble_ms, malicious));
         let leaves = draw.chance(25).then(|| draw.below(setup.shards));
         Self { seed, setup, talks, trouble_ms, faults, malicious, plays, leaves }
     }
@@ -227,6 +235,14 @@ impl fmt::Display for Plan {
             "links of {} ms and up to {} ms more, {} messages in a million lost",
             link.delay_ms, link.jitter_ms, link.loss_ppm
         )?;
+        if coordinator.beats > 0 {
+            let CoordinatorConfig { beats, beat_ms, beat_layer_ms, first_beat_ms, .. } =
+                coordinator;
+            writeln!(
+                f,
+                "{beats} beats after each round, every {beat_ms} ms from {first_beat_ms} ms on, {beat_layer_ms} ms a layer"
+            )?;
+        }
         for (a, b, messages) in &self.talks {
             writeln!(f, "clients {a} and {b} send each other {messages} messages")?;
         }

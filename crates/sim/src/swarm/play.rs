@@ -8,10 +8,10 @@ use rand_chacha::ChaCha20Rng;
 
 use super::draw::Draw;
 use crate::adversary::{
-    Adversary, ClientPlay, CoordinatorLie, Corrupt, Delay, DropOnions, Duplicate, FalseComplaint,
-    FalseFilter, FilterLie, FilterStuffer, GatewayLie, HeaderLie, Keys, Kind, LeftOut,
-    LyingCoordinator, LyingGateway, LyingHeader, MaliciousClient, Part, Place, SealPlay,
-    SealSpoiler, Target, Which,
+    Adversary, CellPlay, ClientPlay, CoordinatorLie, Corrupt, Delay, DropOnions, Duplicate,
+    FalseComplaint, FalseFilter, FilterLie, FilterStuffer, GatewayLie, HeaderLie, Keys, Kind,
+    LeftOut, LyingCoordinator, LyingGateway, LyingHeader, MaliciousClient, Part, Place, SealPlay,
+    SealSpoiler, SpoiltCells, Target, Which,
 };
 use crate::party::{Party, Sent};
 
@@ -51,6 +51,8 @@ pub enum Play {
     Header(LyingHeader),
     /// A shard plays with its seal key.
     Seal(usize, SealPlay),
+    /// The cells that a shard sends, of so many bytes, are spoilt.
+    Cells(usize, CellPlay, usize),
 }
 
 impl Play {
@@ -132,6 +134,27 @@ impl Play {
         }
     }
 
+    /// Something that is done to the cells of one shard: by itself if it is the malicious one, and else on its links.
+    pub(super) fn of_cells(
+        draw: &mut Draw,
+        shards: usize,
+        malicious: Option<usize>,
+        cell_bytes: usize,
+    ) -> Self {
+        let one_in = draw.one(&[1, 3, 10, 50]);
+        let on_links = [
+            CellPlay::Drop(one_in),
+            CellPlay::Late(one_in, draw.between(20, 3000)),
+            CellPlay::Hold,
+            CellPlay::Fill,
+        ];
+        let inside = [CellPlay::Garble(one_in), CellPlay::Replay, CellPlay::Again, CellPlay::Short];
+        match malicious {
+            Some(shard) if draw.chance(60) => Self::Cells(shard, draw.one(&inside), cell_bytes),
+            _ => Self::Cells(draw.below(shards), draw.one(&on_links), cell_bytes),
+        }
+    }
+
     fn adversary(&self, seed: u64) -> Box<dyn Adversary> {
         match self.clone() {
             Self::HoldBack(one_in, ms) => Box::new(hold_back(seed, one_in, ms)),
@@ -152,6 +175,9 @@ impl Play {
             Self::Gateway(attack) => Box::new(attack),
             Self::Header(attack) => Box::new(attack),
             Self::Seal(shard, play) => Box::new(SealSpoiler { shard, play }),
+            Self::Cells(shard, play, cell_bytes) => {
+                Box::new(SpoiltCells::new(shard, play, cell_bytes, seed))
+            }
         }
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use antiphon_client_core::{Checkpoint, Event, Outcome};
-use antiphon_wire::{Round, RoundOutcome, Timestamp};
+use antiphon_coordinator_core::Notice;
+use antiphon_wire::{IdentityKey, Round, RoundOutcome, Timestamp};
 
 use super::ledgers::LedgerModel;
 use super::talk::Talk;
@@ -51,6 +52,8 @@ pub(super) struct Watch {
     events: Vec<usize>,
     persisted: Vec<usize>,
     ended: usize,
+    /// Reports of the coordinator that were looked at.
+    reported: usize,
     /// The second that is being looked at, and the steps before it.
     second: (u64, u64),
     pub(super) messages: u64,
@@ -73,6 +76,7 @@ impl Watch {
             events: vec![0; clients],
             persisted: vec![0; clients],
             ended: 0,
+            reported: 0,
             second: (0, 0),
             messages: 0,
             restarts: 0,
@@ -93,6 +97,7 @@ impl Watch {
             self.look_at_client(client, network, talks)?;
         }
         self.look_at_shards(network)?;
+        self.look_at_coordinator(network)?;
         self.look_at_queues(network)
     }
 
@@ -168,6 +173,21 @@ impl Watch {
         }
         self.ended = ended.len();
         Ok(())
+    }
+
+    /// Who is named for garbled cells may be the shard that is not honest, and nobody else.
+    fn look_at_coordinator(&mut self, network: &Network) -> Result<(), String> {
+        let reports = &network.record.coordinator;
+        let honest = |identity: &IdentityKey| {
+            let malicious = self.malicious.map(|shard| network.identity(shard));
+            malicious.as_ref() != Some(identity)
+        };
+        let named = reports[self.reported..].iter().find_map(|(_, notice)| match notice {
+            Notice::ShardNamed { shard, .. } if honest(shard) => Some(notice),
+            _ => None,
+        });
+        self.reported = reports.len();
+        named.map_or(Ok(()), |notice| Err(format!("an honest shard is named: {notice}")))
     }
 
     fn look_at_queues(&mut self, network: &Network) -> Result<(), String> {

@@ -8,8 +8,10 @@ use antiphon_client_core::{Event, Outcome, hold_ms};
 use antiphon_coordinator_core::{Notice, RoundReport, RoundResult, State};
 use antiphon_wire::{Digest, Round, Timestamp};
 
+use super::calm;
 use super::draw::Draw;
 use super::fault::{Fault, Kept};
+use super::flaw::Flaw;
 use super::plan::Plan;
 use super::play::Plays;
 use super::talk::Talk;
@@ -78,6 +80,10 @@ impl<'a> World<'a> {
             charged: 0,
             plan,
         }
+    }
+
+    pub(super) fn set_flaw(&mut self, flaw: Flaw) {
+        self.network.set_flaw(flaw);
     }
 
     /// Everything that the plan has in store.
@@ -221,7 +227,22 @@ impl<'a> World<'a> {
                 return Err(self.broken(format!("with nothing amiss: client {client}, {round}")));
             }
         }
+        self.beats_of(first, client).map_err(|what| self.broken(what))?;
         self.charged = self.watch.compare_ledgers(&mut self.network)?;
+        Ok(())
+    }
+
+    /// Sees that beats of rounds from `first` on were as they are when nothing is amiss, but for the client that `relinked`.
+    fn beats_of(&self, first: Option<Round>, relinked: usize) -> Result<(), String> {
+        let Some(first) = first else { return Ok(()) };
+        let setup = &self.plan.setup;
+        let clients: Vec<_> = (0..setup.clients).filter(|client| *client != relinked).collect();
+        calm::all_send_the_same(&self.network, first, &clients)?;
+        let talks = |client| self.plan.talks.iter().any(|(a, b, _)| [*a, *b].contains(&client));
+        let mut idle = clients.into_iter().filter(|client| !talks(*client));
+        if calm::is_in_time(setup) {
+            idle.try_for_each(|client| calm::all_come_back(&self.network, first, client))?;
+        }
         Ok(())
     }
 
