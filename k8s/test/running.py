@@ -107,7 +107,7 @@ class Watch:
     nothing."""
 
     def __init__(self, hosts):
-        self.began, self.ended, self.delivered = time.monotonic(), False, []
+        self.began, self.ended, self.delivered, self.load = time.monotonic(), False, [], 0
         self.harm = {"aborted": 0, "partial": 0, "unheard": 0, "broken": 0, "suspended": 0}
         before = [(host, counts(host)) for host in hosts]
         self.threads = [threading.Thread(target=self.follow, args=each, daemon=True) for each in before]
@@ -124,7 +124,7 @@ class Watch:
                     self.delivered += [time.monotonic()] * new
                 else:
                     self.harm[what] += new
-            before = {**before, **found}
+            before, self.load = {**before, **found}, max(self.load, os.getloadavg()[0])
             time.sleep(0.2)
 
     def longest(self):
@@ -141,7 +141,7 @@ class Watch:
         took, longest, harm = time.monotonic() - self.began, self.longest(), self.harm
         told(f"FIGURE {what} in {took:.0f} s: {len(self.delivered)} rounds meanwhile, {harm['aborted'] + harm['partial']} aborted, {harm['unheard']} of "
              f"which a deposed leader heard no end, {harm['broken']} epochs broken, {harm['suspended']} suspensions, {longest:.1f} s without a round at most "
-             f"(machine's load {os.getloadavg()[0]:.0f})")
+             f"(machine's load {self.load:.0f} at most)")
         assert self.delivered, f"{what}: no round was delivered meanwhile"
         for name, most in (("aborted", aborted), ("partial", 0), ("broken", broken), ("suspended", suspended)):
             assert harm[name] <= most, f"{what}: {name} {harm[name]} times"

@@ -126,8 +126,17 @@ impl Plan<'_> {
         if self.exposure().family == Family::Ipv4 { "0.0.0.0" } else { "[::]" }
     }
 
-    /// A variable's address or addresses, as configurations write them before a port.
-    fn own(&self, variable: &str) -> String {
+    /// The variable with the address at which a pod is dialled: its own or its node's.
+    fn own_variable(&self) -> &'static str {
+        match self.exposure().kind {
+            ExposureType::Cluster | ExposureType::LoadBalancer => "POD_IP",
+            ExposureType::HostPort | ExposureType::NodePort => "HOST_IP",
+        }
+    }
+
+    /// That variable's address or addresses, as configurations write them before a port.
+    fn own(&self) -> String {
+        let variable = self.own_variable();
         match self.exposure().family {
             Family::Ipv4 => format!("${{{variable}}}"),
             Family::Ipv6 => format!("[${{{variable}}}]"),

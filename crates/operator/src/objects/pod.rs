@@ -31,14 +31,13 @@ pub(super) fn container(plan: &Plan<'_>, component: &str, resources: &Resources)
     if let (Some(all), Some(own)) = (args.as_array_mut(), own["args"].as_array()) {
         all.extend(own.iter().cloned());
     }
-    let mut env = own["env"].clone();
-    for (asked, more) in [
-        (plan.exposure().family == Family::Dual, "envOfBothFamilies"),
-        (plan.spec.telemetry.is_some(), "envToTell"),
-    ] {
-        if let (true, Some(env), Some(more)) = (asked, env.as_array_mut(), own[more].as_array()) {
-            env.extend(more.iter().cloned());
-        }
+    let mut env = own["env"].as_array().cloned().unwrap_or_default();
+    if plan.exposure().family == Family::Dual {
+        // Older API servers know nothing of a node's other address, and refuse pods that ask for it.
+        env.extend(own["envOfBothFamilies"].get(plan.own_variable()).cloned());
+    }
+    if plan.spec.telemetry.is_some() {
+        env.extend(own["envToTell"].as_array().into_iter().flatten().cloned());
     }
     let on_node = own["onNode"].as_array().filter(|_| plan.has_host_ports());
     let ports = own["ports"].as_array().into_iter().flatten().map(|port| {

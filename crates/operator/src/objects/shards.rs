@@ -50,17 +50,16 @@ fn configuration(plan: &Plan<'_>, at: u16) -> String {
 /// Addresses at which others dial the shard, as TOML: other shards, and clients. Those of the same cluster need no load balancer.
 fn advertised(plan: &Plan<'_>, at: u16) -> [Value; 2] {
     let exposure = plan.exposure();
-    let by = |variable: &str, peers: u16, clients: u16| {
-        let ip = plan.own(variable);
+    let ip = plan.own();
+    let by = |peers: u16, clients: u16| {
         [json!(format!("{ip}:{peers}")), json!(format!("{ip}:{clients}"))]
     };
     match exposure.kind {
-        ExposureType::Cluster => by("POD_IP", 7100, 7101),
-        ExposureType::HostPort => by("HOST_IP", 7100, 7101),
-        ExposureType::NodePort => by("HOST_IP", exposure.peers + at, exposure.clients + at),
+        ExposureType::Cluster | ExposureType::HostPort => by(7100, 7101),
+        ExposureType::NodePort => by(exposure.peers + at, exposure.clients + at),
         ExposureType::LoadBalancer => {
             let file = |whom: &str| format!("file:{}-{at}.{whom}", plan.set());
-            let inside = format!("{}:7100", plan.own("POD_IP"));
+            let inside = format!("{ip}:7100");
             [json!([inside, file("peers")]), json!(file("clients"))]
         }
     }

@@ -87,3 +87,23 @@ fn the_objects_of_this_version_are_those_that_were_agreed_on() {
         assert!(same, "{}: if this is meant, `k8s/check --update`", path.display());
     }
 }
+
+#[test]
+fn a_shard_asks_for_addresses_of_both_families_where_it_is_dialled_and_nowhere_else() {
+    let version = folder().join(env!("CARGO_PKG_VERSION"));
+    for (kind, asked, other) in [
+        ("cluster", "POD_IPS", "HOST_IPS"),
+        ("loadBalancer", "POD_IPS", "HOST_IPS"),
+        // Kubernetes before 1.29 refuses pods that ask for these.
+        ("hostPort", "HOST_IPS", "POD_IPS"),
+        ("nodePort", "HOST_IPS", "POD_IPS"),
+    ] {
+        let mut golden = files_of(&version).into_values().next().unwrap();
+        let exposure = json!({ "type": kind, "family": "dual" });
+        golden.specification.exposure = serde_json::from_value(exposure).unwrap();
+        let made: String = golden.made_now().iter().map(ToString::to_string).collect();
+        assert!(made.contains(&format!("\"name\":\"{asked}\"")), "{kind}");
+        assert!(made.contains(&format!("${{{asked}}}:")), "{kind}");
+        assert!(!made.contains(other), "{kind}");
+    }
+}

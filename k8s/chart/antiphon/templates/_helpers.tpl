@@ -51,7 +51,9 @@ image: {{ include "antiphon.image" .root | quote }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 args: {{ concat (list "--log" .root.Values.log) $own.args | toJson }}
 {{- $env := $own.env -}}
-{{- if eq .root.Values.exposure.family "dual" -}}{{- $env = concat $env (default list $own.envOfBothFamilies) -}}{{- end -}}
+{{- if and (eq .root.Values.exposure.family "dual") $own.envOfBothFamilies -}}
+{{- $env = append $env (index $own.envOfBothFamilies (include "antiphon.ownVariable" .root)) -}}
+{{- end -}}
 {{- if .root.Values.telemetry.endpoint -}}{{- $env = concat $env (default list $own.envToTell) -}}{{- end }}
 env: {{- toYaml $env | nindent 2 }}
 ports:
@@ -68,9 +70,14 @@ volumeMounts: {{- toYaml $own.volumeMounts | nindent 2 }}
 {{ if eq .Values.exposure.family "IPv4" }}0.0.0.0{{ else }}[::]{{ end }}
 {{- end }}
 
+{{- /* The variable with the address at which a pod is dialled: its own or its node's. */ -}}
+{{- define "antiphon.ownVariable" -}}
+{{ ternary "POD_IP" "HOST_IP" (has .Values.exposure.type (list "cluster" "loadBalancer")) }}
+{{- end }}
+
 {{- define "antiphon.own" -}}
 {{- $exposure := .root.Values.exposure -}}
-{{- $ip := ternary "POD_IP" "HOST_IP" (has $exposure.type (list "cluster" "loadBalancer")) -}}
+{{- $ip := include "antiphon.ownVariable" .root -}}
 {{- if eq $exposure.family "dual" }}{{ $ip = printf "%sS" $ip }}{{ end -}}
 {{ if eq $exposure.family "IPv6" }}[${{ "{" }}{{ $ip }}}]{{ else }}${{ "{" }}{{ $ip }}}{{ end }}
 {{- end }}
