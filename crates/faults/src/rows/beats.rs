@@ -15,8 +15,8 @@ use crate::talkers::{ENDS, Messages, Nap, Number, Talkers, now_ms};
 pub(crate) const ROWS: &[Row] = &[Row {
     name: "talk-over-beats",
     done: "two people talk over beats, with rounds every 20 s and a weak guarantee, while a gateway drops every cell of \
-           one, a shard is killed and comes back, another garbles cells, the coordinator is killed and away for 20 s, and one of them sleeps for a minute and starts again \
-           ten times",
+           one, a shard is killed and comes back, another garbles cells, the coordinator is killed and away for 20 s, and \
+           one of them sleeps for a minute and starts again ten times",
     expected: "nothing is lost or doubled, either end spends two units at most, and who garbles is named",
     short: false,
     lacking: nothing_lacking,
