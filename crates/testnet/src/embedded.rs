@@ -247,6 +247,18 @@ impl EmbeddedNetwork {
         Some(self.shards.remove(position).shut_down())
     }
 
+    /// Ends the shard with this identity at once, in the middle of whatever it does, and for good. Returns `false` if the
+    /// network does not have it.
+    pub fn kill(&mut self, shard: &IdentityKey) -> bool {
+        let position = self.shards.iter().position(|server| server.identity() == *shard);
+        position.map(|position| self.shards.remove(position)).is_some()
+    }
+
+    /// The identities of its shards.
+    pub fn identities(&self) -> impl Iterator<Item = IdentityKey> {
+        self.shards.iter().map(ShardServer::identity)
+    }
+
     /// Reports of the coordinator from here on.
     pub fn subscribe(&self) -> broadcast::Receiver<Notice> {
         self.coordinator.subscribe()
