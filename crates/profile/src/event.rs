@@ -50,6 +50,8 @@ pub enum EventKind {
         /// Time at which the backup was made.
         made_at: Timestamp,
     },
+    /// Somebody who has one of the user's codes asks to talk. Who accepts makes a contact of this id.
+    Requested(ContactId),
 }
 
 impl EventKind {
@@ -65,7 +67,8 @@ impl EventKind {
             Self::Missing { .. }
             | Self::ContactRestored(_)
             | Self::ContactChanged(_)
-            | Self::Restored { .. } => None,
+            | Self::Restored { .. }
+            | Self::Requested(_) => None,
         }
     }
 
@@ -82,6 +85,7 @@ impl EventKind {
             Self::ContactRestored(_) => "contact_restored",
             Self::ContactChanged(_) => "contact_changed",
             Self::Restored { .. } => "restored",
+            Self::Requested(_) => "requested",
         }
     }
 }
@@ -116,6 +120,10 @@ impl Encode for EventKind {
                 out.push(10);
                 contact.encode(out);
             }
+            Self::Requested(contact) => {
+                out.push(11);
+                contact.encode(out);
+            }
         }
     }
 }
@@ -135,6 +143,7 @@ impl Decode for EventKind {
             8 => Self::ContactRestored(Decode::decode(input)?),
             9 => Self::Restored { made_at: Decode::decode(input)? },
             10 => Self::ContactChanged(Decode::decode(input)?),
+            11 => Self::Requested(Decode::decode(input)?),
             tag => return Err(DecodeError::UnknownTag { what: "event", tag }),
         })
     }

@@ -44,7 +44,22 @@ impl<P: Place> Store<P> {
         Ok(self.keep(&batch, rng)?)
     }
 
-    /// Likewise, and makes unreadable for good what was there before.
+    /// Keeps something new, and an event that tells of it: both or neither.
+    ///
+    /// # Errors
+    /// If it is not kept.
+    pub fn keep_and_tell(
+        &mut self,
+        keepsake: Keepsake,
+        (now, kind): (Timestamp, EventKind),
+        rng: &mut impl CryptoRng,
+    ) -> Result<(), KeepsakeError> {
+        let mut batch = self.batch_of(keepsake, rng)?;
+        self.tell(&mut batch, now, kind);
+        Ok(self.keep(&batch, rng)?)
+    }
+
+    /// Keeps something as [`keep_keepsake`](Self::keep_keepsake) does, and makes unreadable for good what was there before.
     ///
     /// # Errors
     /// If it is not kept.
