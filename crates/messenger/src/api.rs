@@ -22,7 +22,8 @@ pub use problem::Problem;
 pub use server::{ApiError, Server};
 pub use token::Token;
 pub use views::{
-    Allowance, BudgetView, CodeView, CodesView, ContactView, ContactsView, DataView, DayView,
-    EventView, EventsView, MessageView, MessagesView, NewCode, NewContact, NewPhrase, NewText,
-    PathView, PhraseView, PlaceView, Sleep, StatusView, SubmittedView, UnderWayView, Verification,
+    Acceptance, Allowance, BudgetView, CodeView, CodesView, ContactView, ContactsView, DataView,
+    DayView, EventView, EventsView, MessageView, MessagesView, NewCode, NewContact, NewPhrase,
+    NewText, PathView, PhraseView, PlaceView, RequestView, RequestsView, Sleep, StatusView,
+    SubmittedView, UnderWayView, Verification,
 };

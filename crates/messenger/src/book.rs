@@ -79,11 +79,8 @@ pub(crate) fn add(
     own: Option<&str>,
     rng: &mut impl CryptoRng,
 ) -> Result<Contact, MessengerError> {
-    check_name(name)?;
+    check_free(store, name)?;
     let known = contacts(store)?;
-    if known.iter().any(|contact| contact.name() == name) {
-        return Err(NameError::Taken(name.to_owned()).into());
-    }
     let partner = ContactCode::parse(text)?;
     let partner = partner.admit(network, now, &OwnCodes::new(codes(store)?))?;
     if let Some(contact) = known.iter().find(|contact| contact.code().key == partner.key) {
@@ -109,11 +106,8 @@ pub(crate) fn add_by_phrase(
     root: (&CallRoot, Side),
     rng: &mut impl CryptoRng,
 ) -> Result<Contact, MessengerError> {
-    check_name(name)?;
+    check_free(store, name)?;
     let known = contacts(store)?;
-    if known.iter().any(|contact| contact.name() == name) {
-        return Err(NameError::Taken(name.to_owned()).into());
-    }
     let contact = Contact::of_phrase(name.to_owned(), root, network, now, rng);
     let same =
         |other: &&Contact| other.code() == contact.code() || other.code() == contact.own_code();
@@ -188,8 +182,17 @@ pub(crate) fn keep_read(
     Ok(store.keep_keepsake(Keepsake { kind, name, version, bytes }, rng)?)
 }
 
+/// Sees that a contact may have this name.
+pub(crate) fn check_free(store: &Store<Folder>, name: &str) -> Result<(), MessengerError> {
+    check_name(name)?;
+    match contacts(store)?.iter().any(|contact| contact.name() == name) {
+        true => Err(NameError::Taken(name.to_owned()).into()),
+        false => Ok(()),
+    }
+}
+
 /// Where this user listens, drawn once: all that the codes of a user have in common.
-fn address(
+pub(crate) fn address(
     store: &mut Store<Folder>,
     rng: &mut impl CryptoRng,
 ) -> Result<BoxAddress, MessengerError> {

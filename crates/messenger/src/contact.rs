@@ -2,8 +2,8 @@
 
 use antiphon_client::{ConversationOptions, ConversationSecret, Role, Start};
 use antiphon_contacts::{
-    CODE_BYTES, CallRoot, CallRound, Change, ContactCode, Identity, KEPT_MS, NetworkMark, OwnCode,
-    Roots, SafetyNumber, SameCodeError, SessionBinding, SessionSecret, Side,
+    BoxAddress, CODE_BYTES, CallRoot, CallRound, Change, ContactCode, Identity, KEPT_MS,
+    NetworkMark, OwnCode, Roots, SafetyNumber, SameCodeError, SessionBinding, SessionSecret, Side,
 };
 use antiphon_profile::{ContactId, Keepsake, KeepsakeKind};
 use antiphon_wire::{Timestamp, box_of_address};
@@ -15,7 +15,9 @@ use crate::error::MessengerError;
 
 /// Most bytes of a contact's name.
 const MOST_NAME_BYTES: usize = 64;
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
+/// The version without invitations, of the same form.
+const WITHOUT_INVITATIONS: u16 = 3;
 /// The version without calls.
 const WITHOUT_CALLS: u16 = 1;
 /// The version in which no other code than the one that was given could be told.
@@ -46,6 +48,12 @@ const CHANGED: u8 = 64;
 const WAS_VERIFIED: u8 = 128;
 /// In the second byte of flags: both ends have the binding.
 const SHARED: u8 = 1;
+/// There: as by a phrase, by an invitation.
+const BY_INVITATION: u8 = 2;
+/// There: this end has invited, and is not called yet. It calls nobody who may never have accepted.
+const AWAITS: u8 = 4;
+/// Time for which an invitation is good that has led to no session, as long as boxes are kept.
+const INVITATION_MS: u64 = KEPT_MS;
 /// Time for which a phrase is good that has led to no session: two days.
 const PHRASE_MS: u64 = 48 * 3_600_000;
 /// Call rounds for which old roots are kept: there is one a minute.
@@ -82,21 +90,29 @@ pub struct Contact {
     /// Secret of the session that stands: its call root may have been replaced since.
     secret: Option<SessionSecret>,
     refreshed: bool,
-    phrase: Option<ByPhrase>,
+    meeting: Option<Meeting>,
     changed: Option<Changed>,
     own: ContactCode,
     partner: ContactCode,
     roots: Roots,
 }
 
-/// What a contact by a phrase has besides.
+/// Way to a contact with whom nothing but a call root was in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct ByPhrase {
+enum Way {
+    Phrase,
+    Invitation,
+}
+
+/// What a contact by a phrase or by an invitation has besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Meeting {
+    way: Way,
     /// What binds the identities, once both were told.
     binding: Option<SessionBinding>,
     /// The partner has said that it has the same.
     shared: bool,
-    /// Time until which the phrase is good.
+    /// Time until which the phrase or the invitation is good.
     until: Timestamp,
 }
 
@@ -122,8 +138,37 @@ impl Contact {
             Side::First => (first, second),
             Side::Second => (second, first),
         };
-        let phrase = ByPhrase { binding: None, shared: false, until: now.plus_ms(PHRASE_MS) };
+        let until = now.plus_ms(PHRASE_MS);
+        let phrase = Meeting { way: Way::Phrase, binding: None, shared: false, until };
         Self::added(name, (root, side), codes, Some(phrase), rng)
+    }
+
+    /// The contact that follows from an invitation's call root, for the end at `side`. The inviter listens at the first
+    /// address, and the owner of the code at the second.
+    pub(crate) fn of_invitation(
+        name: String,
+        (root, side): (&CallRoot, Side),
+        addresses: [BoxAddress; 2],
+        network: NetworkMark,
+        now: Timestamp,
+        rng: &mut impl CryptoRng,
+    ) -> Self {
+        let [mut first, mut second] = root.codes(network);
+        [first.address, second.address] = addresses;
+        let codes = match side {
+            Side::First => (first, second),
+            Side::Second => (second, first),
+        };
+        let until = now.plus_ms(INVITATION_MS);
+        let invitation = Meeting { way: Way::Invitation, binding: None, shared: false, until };
+        let mut added = Self::added(name, (root, side), codes, Some(invitation), rng);
+        added.calls.awaits = side == Side::First;
+        added
+    }
+
+    /// The same under another id.
+    pub(crate) fn with_id(self, id: ContactId) -> Self {
+        Self { id, ..self }
     }
 
     /// The contact that follows from both ends' codes.
@@ -142,7 +187,7 @@ impl Contact {
         name: String,
         (root, side): (&CallRoot, Side),
         (own, partner): (ContactCode, ContactCode),
-        phrase: Option<ByPhrase>,
+        meeting: Option<Meeting>,
         rng: &mut impl CryptoRng,
     ) -> Self {
         Self {
@@ -155,7 +200,7 @@ impl Contact {
             calls: CallMarks { tell: true, ..CallMarks::default() },
             secret: None,
             refreshed: false,
-            phrase,
+            meeting,
             changed: None,
             own,
             partner,
@@ -163,19 +208,24 @@ impl Contact {
         }
     }
 
-    /// Time until which the phrase is good that the two have not met by yet.
+    /// Time until which the phrase or the invitation is good that the two have not met by yet.
     pub(crate) fn lapses(&self) -> Option<Timestamp> {
-        self.phrase.filter(|phrase| phrase.binding.is_none()).map(|phrase| phrase.until)
+        self.meeting.filter(|meeting| meeting.binding.is_none()).map(|meeting| meeting.until)
     }
 
     /// `true` if the two have met by a phrase.
     pub const fn is_by_phrase(&self) -> bool {
-        self.phrase.is_some()
+        matches!(self.meeting, Some(Meeting { way: Way::Phrase, .. }))
     }
 
-    /// What binds the identities of a contact by a phrase, if both were told.
+    /// `true` if one of the two has invited the other.
+    pub const fn is_by_invitation(&self) -> bool {
+        matches!(self.meeting, Some(Meeting { way: Way::Invitation, .. }))
+    }
+
+    /// What binds the identities of a contact by a phrase or an invitation, if both were told.
     pub(crate) fn binding(&self) -> Option<SessionBinding> {
-        self.phrase?.binding
+        self.meeting?.binding
     }
 
     /// Takes note of who the partner says it is, and, if it is the one of before, that it has the fresh call root from this
@@ -190,11 +240,11 @@ impl Contact {
         let was_verified = before.map_or(self.verified, |before| before.was_verified);
         let is_partner = *code == self.partner;
         let mut is_bound_anew = false;
-        if let Some(phrase) = self.phrase.as_mut().filter(|_| is_partner) {
-            let has_it = phrase.binding == Some(binding);
+        if let Some(meeting) = self.meeting.as_mut().filter(|_| is_partner) {
+            let has_it = meeting.binding == Some(binding);
             // What a session that broke off left at one end alone is nobody's number yet.
-            is_bound_anew = !has_it && (phrase.shared || was_verified);
-            (phrase.binding, phrase.shared) = (Some(binding), has_it);
+            is_bound_anew = !has_it && (meeting.shared || was_verified);
+            (meeting.binding, meeting.shared) = (Some(binding), has_it);
             self.verified &= has_it;
         }
         if is_partner {
@@ -270,13 +320,13 @@ impl Contact {
 
     /// The number to compare with the contact, on a way on which nobody can change it: the same at both ends if both have
     /// the codes that the other gave. Where a contact comes of two codes, their keys are the two identities. Of a contact
-    /// by a phrase there is none before the first session has told them. Of a contact that has told another code since,
-    /// it is that code's.
+    /// by a phrase or an invitation there is none before the first session has told them. Of a contact that has told
+    /// another code since, it is that code's.
     pub fn safety_number(&self) -> Option<SafetyNumber> {
         let told = self.changed.map_or(self.partner, |changed| changed.told);
         let [own, partner] = [&self.own, &told].map(identity);
-        let binding = match self.phrase {
-            Some(phrase) => phrase.binding?,
+        let binding = match self.meeting {
+            Some(meeting) => meeting.binding?,
             None => {
                 let mut codes = [self.own.to_bytes(), told.to_bytes()];
                 codes.sort_unstable();
@@ -382,7 +432,7 @@ impl Contact {
                 | flag(calls.session.is_some(), STANDS)
                 | flag(calls.tell, TELL)
                 | flag(self.refreshed, REFRESHED)
-                | flag(self.phrase.is_some(), BY_PHRASE)
+                | flag(self.is_by_phrase(), BY_PHRASE)
                 | flag(self.changed.is_some(), CHANGED)
                 | flag(self.changed.is_some_and(|changed| changed.was_verified), WAS_VERIFIED),
         );
@@ -393,8 +443,12 @@ impl Contact {
         bytes.extend(calls.naps_until.0.to_be_bytes());
         bytes.extend(self.secret.as_ref().map_or([0; SECRET_BYTES], |secret| secret.0));
         bytes.extend(self.binding().map_or([0; BINDING_BYTES], |binding| binding.0));
-        bytes.extend(self.phrase.map_or(0, |phrase| phrase.until.0).to_be_bytes());
-        bytes.push(flag(self.phrase.is_some_and(|phrase| phrase.shared), SHARED));
+        bytes.extend(self.meeting.map_or(0, |meeting| meeting.until.0).to_be_bytes());
+        bytes.push(
+            flag(self.meeting.is_some_and(|meeting| meeting.shared), SHARED)
+                | flag(self.is_by_invitation(), BY_INVITATION)
+                | flag(calls.awaits, AWAITS),
+        );
         bytes.extend(self.changed.map_or([0; CODE_BYTES], |changed| changed.told.to_bytes()));
         bytes.extend(&roots[..]);
         Keepsake { kind: KeepsakeKind::Contact, name: self.name.clone(), version: VERSION, bytes }
@@ -403,7 +457,7 @@ impl Contact {
     /// The contact that a record holds.
     pub(crate) fn parse(keepsake: &Keepsake) -> Result<Self, MessengerError> {
         let read = match keepsake.version {
-            VERSION => Self::read(&keepsake.name, &keepsake.bytes),
+            VERSION | WITHOUT_INVITATIONS => Self::read(&keepsake.name, &keepsake.bytes),
             WITHOUT_CHANGE => Self::read_older(&keepsake.name, &keepsake.bytes, CHANGE_AT),
             WITHOUT_CALLS => Self::read_without_calls(&keepsake.name, &keepsake.bytes),
             _ => return Err(MessengerError::Newer(keepsake.name.clone())),
@@ -448,11 +502,12 @@ impl Contact {
         if !stands && *secret != [0; SECRET_BYTES] {
             return None;
         }
-        let until = u64::from_be_bytes(*until);
-        let phrase = read_phrase((flags & BY_PHRASE != 0, *more), *binding, until)?;
+        let until = Timestamp(u64::from_be_bytes(*until));
+        let meeting = read_meeting((flags & BY_PHRASE != 0, *more), *binding, until)?;
         let calls = CallMarks {
             session: stands.then_some(CallRound(session)),
             tell: flags & TELL != 0,
+            awaits: more & AWAITS != 0,
             calls: u32::from_be_bytes(*calls),
             naps_until: Timestamp(u64::from_be_bytes(*naps_until)),
         };
@@ -466,7 +521,7 @@ impl Contact {
             calls,
             secret: stands.then_some(SessionSecret(*secret)),
             refreshed: flags & REFRESHED != 0,
-            phrase,
+            meeting,
             changed: read_changed(*flags, told)?,
             own: ContactCode::from_bytes(own).ok()?,
             partner: ContactCode::from_bytes(partner).ok()?,
@@ -483,25 +538,25 @@ fn read_side(byte: u8) -> Option<Side> {
     }
 }
 
-/// What a record says of a phrase. `None` if it says it of a contact by codes.
-fn read_phrase(
+/// What a record says of a phrase or an invitation. `None` if it says it of a contact by codes, or of one by both.
+fn read_meeting(
     (is_by_phrase, more): (bool, u8),
     binding: [u8; 32],
-    until: u64,
-) -> Option<Option<ByPhrase>> {
+    until: Timestamp,
+) -> Option<Option<Meeting>> {
     let bound = binding != [0; BINDING_BYTES];
-    let shared = more == SHARED;
-    if more & !SHARED != 0 || shared && !bound {
+    let shared = more & SHARED != 0;
+    if more & !(SHARED | BY_INVITATION | AWAITS) != 0 || shared && !bound {
         return None;
     }
-    match is_by_phrase {
-        true => Some(Some(ByPhrase {
-            binding: bound.then_some(SessionBinding(binding)),
-            shared,
-            until: Timestamp(until),
-        })),
-        false => (!bound && until == 0).then_some(None),
-    }
+    let way = match (is_by_phrase, more & (BY_INVITATION | AWAITS)) {
+        (true, 0) => Way::Phrase,
+        (false, kind) if kind & BY_INVITATION != 0 => Way::Invitation,
+        (false, 0) if !bound && until == Timestamp(0) => return Some(None),
+        _ => return None,
+    };
+    let binding = bound.then_some(SessionBinding(binding));
+    Some(Some(Meeting { way, binding, shared, until }))
 }
 
 /// What a record says of a change. `None` if it says what no change leaves behind.
@@ -531,7 +586,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), NameError> {
 
 #[cfg(test)]
 mod tests {
-    use antiphon_contacts::{BoxAddress, Expiry, OwnCodes};
+    use antiphon_contacts::{Expiry, OwnCodes};
     use proptest::prelude::*;
     use rand::SeedableRng as _;
     use rand_chacha::ChaCha20Rng;
@@ -595,7 +650,7 @@ mod tests {
         alice.set_verified();
         let naps_until = Timestamp(5);
         let session = Some(CallRound(11));
-        let calls = CallMarks { session, tell: true, calls: 3, naps_until };
+        let calls = CallMarks { session, tell: true, calls: 3, naps_until, awaits: false };
         alice.set_calls(calls, CallRound(11));
         let mut kept = alice.keepsake();
         let read = Contact::parse(&kept).unwrap();
@@ -611,7 +666,7 @@ mod tests {
         alice.set_calls(CallMarks::default(), CallRound(12));
         assert!(alice.terms().is_none());
         assert_eq!(read.terms().unwrap().secret.0, terms);
-        kept.version = 4;
+        kept.version = 5;
         assert!(Contact::parse(&kept).unwrap_err().to_string().contains("newer"));
     }
 

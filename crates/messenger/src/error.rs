@@ -82,15 +82,21 @@ pub enum MessengerError {
     KnownPhrase(String),
     /// The network has no rounds for calls.
     #[error(
-        "this network has no rounds for calls, which two who meet by a phrase need: give each other contact codes \
+        "this network has no rounds for calls, which two who meet by a phrase or an invitation need: give each other contact codes \
          (`antiphon contact code`, `antiphon contact add`), or use a network whose file has [services]"
     )]
     NoCalls,
+    /// There is no such request.
+    #[error("nobody asks to talk as \"{0}\": `antiphon contact requests` shows who does")]
+    NoRequest(String),
+    /// A request that was kept cannot be read.
+    #[error("a request that came is damaged: have the other person invite you again")]
+    DamagedRequest,
     /// The daemon is being stopped.
     #[error("this was interrupted, as the daemon stops: do it again once it runs")]
     Interrupted,
     /// There is no number to compare yet.
-    #[error("\"{0}\" was not met by the phrase yet: there is a safety number once you have")]
+    #[error("\"{0}\" was not met yet: there is a safety number once you have")]
     NoNumber(String),
     /// The code serves a contact and cannot be taken back.
     #[error(
@@ -152,7 +158,9 @@ impl MessengerError {
             | Self::Name(NameError::Length | NameError::Control)
             | Self::Phrase(_)
             | Self::OtherNumber(_) => ErrorKind::Wrong,
-            Self::NoCode(_) | Self::NoContact(_) | Self::NoMessage(_) => ErrorKind::NotFound,
+            Self::NoCode(_) | Self::NoContact(_) | Self::NoMessage(_) | Self::NoRequest(_) => {
+                ErrorKind::NotFound
+            }
             Self::Make(_)
             | Self::Name(NameError::Taken(_))
             | Self::KnownCode(_)
@@ -163,9 +171,11 @@ impl MessengerError {
             | Self::Blocked(_)
             | Self::NoSleep(_)
             | Self::TooLate => ErrorKind::Conflict,
-            Self::Record(_) | Self::Newer(_) | Self::Damaged(_) | Self::Interrupted => {
-                ErrorKind::Failed
-            }
+            Self::Record(_)
+            | Self::Newer(_)
+            | Self::Damaged(_)
+            | Self::DamagedRequest
+            | Self::Interrupted => ErrorKind::Failed,
         }
     }
 }

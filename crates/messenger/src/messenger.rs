@@ -16,7 +16,7 @@ use antiphon_profile::{
     Submitted,
 };
 use antiphon_wire::Policy;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::book;
@@ -24,6 +24,8 @@ use crate::calls::caller::{Caller, Changes};
 use crate::calls::line::CallMarks;
 use crate::contact::Contact;
 use crate::error::MessengerError;
+use crate::invitations::inviter::Inviter;
+use crate::invitations::{Request, requests, sent};
 use crate::shared::Shared;
 use crate::status::{Observed, PathReport, Standing, TalkState, keep, observe};
 use crate::talk::Talk;
@@ -94,11 +96,15 @@ impl Drop for Observer {
 struct Calls {
     changes: Arc<Changes>,
     task: JoinHandle<()>,
+    /// Somebody is to be invited.
+    invites: Arc<Notify>,
+    inviter: JoinHandle<()>,
 }
 
 impl Drop for Calls {
     fn drop(&mut self) {
         self.task.abort();
+        self.inviter.abort();
     }
 }
 
@@ -155,6 +161,7 @@ impl Messenger {
         self.client.stop().await;
         if let Some(calls) = &self.calls {
             calls.task.abort();
+            calls.inviter.abort();
         }
         self.talks.clear();
         self.client.shut_down().await;
@@ -290,6 +297,57 @@ impl Messenger {
         let contact = added.await?;
         self.talk(contact.id());
         Ok(contact)
+    }
+
+    /// Makes a contact of the code that a person gave who has none of this user's, and invites the person. Nothing says who
+    /// invites, until the person has accepted and both have told in a session.
+    ///
+    /// # Errors
+    /// If the code is none or of no use, the name is refused or taken, or the network has no calls.
+    pub async fn invite(&self, name: &str, code: &str) -> Result<Contact, MessengerError> {
+        let Some(calls) = &self.calls else { return Err(MessengerError::NoCalls) };
+        let (name, code, network) = (name.to_owned(), code.to_owned(), self.shared.network);
+        let invited = self.shared.store(move |store, rng| {
+            sent::invite(store, network, SystemClock::now(), &name, &code, rng)
+        });
+        let contact = invited.await?;
+        calls.invites.notify_one();
+        self.talk(contact.id());
+        Ok(contact)
+    }
+
+    /// Those who ask to talk, by a code of this user, and wait for an answer.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub async fn requests(&self) -> Result<Vec<Request>, MessengerError> {
+        self.shared.store(|store, _| requests::waiting(store)).await
+    }
+
+    /// Makes a contact of a request, and begins to call it: only this tells the person that the request was seen.
+    ///
+    /// # Errors
+    /// If there is none of that id, or the name is refused or taken.
+    pub async fn accept(&self, id: ContactId, name: &str) -> Result<Contact, MessengerError> {
+        let (name, network) = (name.to_owned(), self.shared.network);
+        let accepted = self.shared.store(move |store, rng| {
+            requests::accept(store, (network, SystemClock::now()), id, &name, rng)
+        });
+        let contact = accepted.await?;
+        self.talk(contact.id());
+        Ok(contact)
+    }
+
+    /// Refuses a request for good. With `revoke`, the code by which it came is taken back as well, so that nobody asks by it
+    /// again. Local: the person does not learn of it.
+    ///
+    /// # Errors
+    /// If there is none of that id, or the store cannot be written.
+    pub async fn decline(&self, id: ContactId, revoke: bool) -> Result<(), MessengerError> {
+        let declined = self.shared.store(move |store, rng| {
+            requests::decline(store, SystemClock::now(), (id, revoke), rng)
+        });
+        declined.await
     }
 
     /// The contacts, by name.
@@ -548,11 +606,15 @@ fn call(
     is_kept: bool,
 ) -> Calls {
     let changes = Arc::new(Changes::default());
+    let invites = Arc::new(Notify::new());
+    let (its, by) = (Arc::clone(&shared), Arc::clone(&client));
+    let inviter = Inviter::new(its, by, policy.services, Arc::clone(&invites));
+    let inviter = tokio::spawn(inviter.run());
     let with = (talks, Arc::clone(&changes));
     let task = tokio::spawn(async move {
         if let Ok(caller) = Caller::new(shared, client, with, &policy, is_kept).await {
             caller.run().await;
         }
     });
-    Calls { changes, task }
+    Calls { changes, task, invites, inviter }
 }

@@ -27,8 +27,10 @@ pub enum TalkState {
     Calling,
     /// As many calls and answers have left as the network's guarantee covers for one contact.
     CallsUsedUp,
-    /// The phrase was good for two days, and nobody else has put it in.
+    /// The phrase was good for two days, and nobody else has put it in; or the invitation for 14 days, and was not accepted.
     Lapsed,
+    /// The contact was invited, and has not accepted yet, as far as is known.
+    Invited,
     /// It is open, and the partner was not heard of since this process began.
     Waiting,
     /// The partner was heard of.
@@ -45,6 +47,7 @@ impl TalkState {
             Self::Calling => "calling",
             Self::CallsUsedUp => "calls_used_up",
             Self::Lapsed => "lapsed",
+            Self::Invited => "invited",
             Self::Waiting => "waiting",
             Self::Met => "met",
         }

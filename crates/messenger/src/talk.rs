@@ -28,6 +28,7 @@ use crate::calls::greeting::{Greeting, Reply};
 use crate::calls::rhythm::{Rhythm, Step};
 use crate::contact::Contact;
 use crate::error::MessengerError;
+use crate::invitations::sent;
 use crate::parts::{Joined, Joiner, cut, cut_greeting};
 use crate::shared::Shared;
 use crate::status::TalkState;
@@ -525,7 +526,19 @@ impl<'a> Session<'a> {
         if contact.changed().is_some() {
             self.sender.set_verified(false).await;
         }
+        if !self.is_stranger {
+            self.forget_invitation().await;
+        }
         true
+    }
+
+    /// Erases what the contact was invited by, which it has accepted.
+    async fn forget_invitation(&self) {
+        let id = self.talk.contact;
+        let forgotten = self.talk.shared.store(move |store, rng| sent::forget(store, id, rng));
+        if let Err(error) = forgotten.await {
+            tracing::error!(kind = ?error.kind(), "an invitation that was accepted cannot be erased");
+        }
     }
 
     /// Changes what is kept of the contact, and has the caller look at it. Returns `false` if it cannot be kept.

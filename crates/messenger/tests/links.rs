@@ -1,5 +1,5 @@
-//! What a daemon says on its link to the gateway: the same whether its user has nobody, calls in vain, calls, answers or
-//! talks.
+//! What a daemon says on its link to the gateway: the same whether its user has nobody, calls in vain, calls, answers,
+//! invites, accepts or talks.
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::net::SocketAddr;
@@ -141,19 +141,25 @@ async fn contact(messenger: &Messenger, name: &str, code: &str) -> Contact {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_link_is_the_same_idle_calling_in_vain_calling_answering_and_talking() {
+async fn a_link_is_the_same_idle_calling_in_vain_calling_answering_inviting_accepting_and_talking()
+{
     let (mut coordinator, mut gateway) =
         (listen(COORDINATOR, Limits::documents()), listen(0, Limits::clients()));
     let mix = mix(gateway.local_addr().unwrap());
     let folder = tempfile::tempdir().unwrap();
     let (mut messengers, mut served) = (Vec::new(), Vec::new());
-    for name in ["idle", "in vain", "calls", "answers"] {
+    for name in ["idle", "in vain", "calls", "answers", "invites", "invited"] {
         let path = folder.path().join(name);
         let (messenger, link) = start(&path, &mix, &mut coordinator, &mut gateway).await;
         messengers.push(messenger);
         served.push(link);
     }
-    let [_, in_vain, calls, answers] = &messengers[..] else { panic!("there are four") };
+    let [_, in_vain, calls, answers, invites, invited] = &messengers[..] else {
+        panic!("there are six")
+    };
+    let code = invited.make_code("inviter", Expiry::NEVER).await.unwrap().code().to_text();
+    let to_invited = invites.invite("invited", &code).await.unwrap();
+    invites.send(to_invited.id(), vec![7; 5000], None).await.unwrap();
     // Who answers does not know the one that calls in vain.
     let code = answers.make_code("somebody", Expiry::NEVER).await.unwrap().code().to_text();
     let nobody = contact(in_vain, "nobody", &code).await;
@@ -164,10 +170,14 @@ async fn a_link_is_the_same_idle_calling_in_vain_calling_answering_and_talking()
     calls.send(answering.id(), vec![7; 5000], None).await.unwrap();
     for round in FIRST_ROUND..FIRST_ROUND + ROUNDS {
         play(&mix, &mut served, Round(round)).await;
+        if let Some(request) = invited.requests().await.unwrap().pop() {
+            invited.accept(request.id(), "inviter").await.unwrap();
+        }
     }
     assert_eq!(in_vain.talk_state(nobody.id()), TalkState::Calling);
     assert_eq!(answers.talk_state(calling.id()), TalkState::Met);
     assert!(!answers.messages(calling.id(), 0, 10).await.unwrap().is_empty(), "they talk");
+    assert_eq!(invites.talk_state(to_invited.id()), TalkState::Met);
     assert_eq!(served[0].came.len() as u64, 1 + ROUNDS);
     for link in &served[1..] {
         assert_eq!(link.came, served[0].came);

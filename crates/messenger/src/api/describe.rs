@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 use super::answer;
 use super::problem::Problem;
 use super::views::{
-    Allowance, CodeView, CodesView, ContactView, ContactsView, EventsView, MessageView,
-    MessagesView, NewCode, NewContact, NewPhrase, NewText, PathView, PhraseView, Sleep, StatusView,
-    SubmittedView, Verification,
+    Acceptance, Allowance, CodeView, CodesView, ContactView, ContactsView, EventsView, MessageView,
+    MessagesView, NewCode, NewContact, NewPhrase, NewText, PathView, PhraseView, RequestsView,
+    Sleep, StatusView, SubmittedView, Verification,
 };
 
 /// One thing that can be asked for.
@@ -186,7 +186,7 @@ fn operations(schemas: &mut SchemaGenerator) -> Vec<Operation> {
             answer: made(of::<ContactView>(schemas)),
             ..post(
                 "/v1/contacts",
-                "Make a contact of the code that a person gave",
+                "Make a contact of the code that a person gave, or invite the person by it",
                 vec![(JSON, of::<NewContact>(schemas))],
                 Value::Null,
             )
@@ -197,6 +197,29 @@ fn operations(schemas: &mut SchemaGenerator) -> Vec<Operation> {
                 "/v1/phrases",
                 "Make a contact by a phrase: of the five words that a person told, or with new ones for a person",
                 vec![(JSON, of::<NewPhrase>(schemas))],
+                Value::Null,
+            )
+        },
+        get("/v1/requests", "Those who have a code, and ask to talk", of::<RequestsView>(schemas)),
+        Operation {
+            answer: made(of::<ContactView>(schemas)),
+            ..post(
+                "/v1/requests/{request}/accept",
+                "Make a contact of a request, and call it",
+                vec![(JSON, of::<Acceptance>(schemas))],
+                Value::Null,
+            )
+        },
+        Operation {
+            answer: (204, "Refused: nobody learns of it", None),
+            ..post("/v1/requests/{request}/decline", "Refuse a request", nothing(), Value::Null)
+        },
+        Operation {
+            answer: (204, "Refused, and nobody can ask by this code again", None),
+            ..post(
+                "/v1/requests/{request}/block",
+                "Refuse a request, and take the code back by which it came",
+                nothing(),
                 Value::Null,
             )
         },

@@ -21,9 +21,9 @@ use super::guard::guard;
 use super::problem::Problem;
 use super::token::Token;
 use super::views::{
-    Allowance, CodeView, CodesView, ContactView, ContactsView, MessageView, MessagesView, NewCode,
-    NewContact, NewPhrase, NewText, PathView, PhraseView, Sleep, StatusView, SubmittedView,
-    Verification,
+    Acceptance, Allowance, CodeView, CodesView, ContactView, ContactsView, MessageView,
+    MessagesView, NewCode, NewContact, NewPhrase, NewText, PathView, PhraseView, RequestView,
+    RequestsView, Sleep, StatusView, SubmittedView, Verification,
 };
 use super::{describe, events};
 use crate::contact::Contact;
@@ -82,6 +82,10 @@ pub(super) fn router(messenger: Arc<Messenger>, token: Token) -> Router {
         .route("/v1/codes/{label}", axum::routing::delete(revoke_code))
         .route("/v1/contacts", get(contacts).post(add_contact))
         .route("/v1/phrases", post(add_phrase))
+        .route("/v1/requests", get(requests))
+        .route("/v1/requests/{request}/accept", post(accept))
+        .route("/v1/requests/{request}/decline", post(decline))
+        .route("/v1/requests/{request}/block", post(block_request))
         .route("/v1/contacts/{contact}", get(contact))
         .route("/v1/contacts/{contact}/verify", post(verify))
         .route("/v1/contacts/{contact}/block", post(block))
@@ -124,6 +128,14 @@ pub(super) fn number(query: &str, name: &str) -> Result<Option<u64>, Problem> {
 fn contact_id(text: &str) -> Result<ContactId, Problem> {
     let none = |_| {
         let words = "a contact is named by its id, 32 hexadecimal digits: /v1/contacts has them";
+        Problem::new(StatusCode::NOT_FOUND, "not_found", words)
+    };
+    text.parse().map_err(none)
+}
+
+fn request_id(text: &str) -> Result<ContactId, Problem> {
+    let none = |_| {
+        let words = "a request is named by its id, 32 hexadecimal digits: /v1/requests has them";
         Problem::new(StatusCode::NOT_FOUND, "not_found", words)
     };
     text.parse().map_err(none)
@@ -212,8 +224,16 @@ async fn add_contact(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let NewContact { name, code, own_code } = read(&headers, body, MOST_BYTES).await?;
-    let added = app.messenger.add_contact(&name, &code, own_code.as_deref()).await;
+    let NewContact { name, code, own_code, invite } = read(&headers, body, MOST_BYTES).await?;
+    let added = match (invite, own_code) {
+        (true, Some(_)) => {
+            return Err(Problem::wrong(
+                "who is invited has no code of yours: leave out `own_code`",
+            ));
+        }
+        (true, None) => app.messenger.invite(&name, &code).await,
+        (false, own_code) => app.messenger.add_contact(&name, &code, own_code.as_deref()).await,
+    };
     let added = added.map_err(|error| app.problem(&error))?;
     Ok(json(StatusCode::CREATED, &app.view(&added)))
 }
@@ -230,6 +250,39 @@ async fn add_phrase(
     };
     let (added, phrase) = added.map_err(|error| app.problem(&error))?;
     Ok(json(StatusCode::CREATED, &PhraseView { contact: app.view(&added), phrase }))
+}
+
+async fn requests(State(app): State<App>) -> Result<Response, Problem> {
+    let found = app.messenger.requests().await.map_err(|error| app.problem(&error))?;
+    let requests = found.iter().map(RequestView::of).collect();
+    Ok(json(StatusCode::OK, &RequestsView { requests }))
+}
+
+async fn accept(
+    State(app): State<App>,
+    Named(request): Named,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let request = request_id(&request)?;
+    let Acceptance { name } = read(&headers, body, MOST_BYTES).await?;
+    let accepted = app.messenger.accept(request, &name).await;
+    let accepted = accepted.map_err(|error| app.problem(&error))?;
+    Ok(json(StatusCode::CREATED, &app.view(&accepted)))
+}
+
+async fn decline(State(app): State<App>, Named(request): Named) -> Result<Response, Problem> {
+    refuse(&app, &request, false).await
+}
+
+async fn block_request(State(app): State<App>, Named(request): Named) -> Result<Response, Problem> {
+    refuse(&app, &request, true).await
+}
+
+async fn refuse(app: &App, request: &str, revoke: bool) -> Result<Response, Problem> {
+    let declined = app.messenger.decline(request_id(request)?, revoke).await;
+    declined.map_err(|error| app.problem(&error))?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 async fn contact(State(app): State<App>, Named(contact): Named) -> Result<Response, Problem> {

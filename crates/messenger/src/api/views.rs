@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::contact::Contact;
+use crate::invitations::Request;
 use crate::status::{Day, PathReport, Standing, TalkState};
 
 /// A contact code that the user made.
@@ -51,17 +52,19 @@ pub struct ContactView {
     pub verified: bool,
     /// `true` if the user wants nothing of it.
     pub blocked: bool,
-    /// State of the conversation: `closed`, `no_place`, `asleep`, `calling`, `calls_used_up`, `lapsed`, `waiting` or `met`.
+    /// State of the conversation: `closed`, `no_place`, `asleep`, `calling`, `calls_used_up`, `lapsed`, `invited`, `waiting` or `met`.
     pub state: String,
     /// The code that this user gave to the contact.
     pub own_code: String,
-    /// Sixty digits, to be compared with the contact's; missing until the first session of a contact by a phrase.
+    /// Sixty digits, to be compared with the contact's; missing until the first session of a contact by a phrase or an invitation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub safety_number: Option<String>,
     /// `true` once the call root was replaced, in a session, by one of fresh hybrid keys.
     pub refreshed: bool,
     /// `true` if the two have met by a phrase.
     pub by_phrase: bool,
+    /// `true` if one of the two has invited the other.
+    pub by_invitation: bool,
     /// What a person should know and do, in words, if the contact is not who it was and the new safety number was not
     /// compared yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -108,6 +111,36 @@ pub struct NewContact {
     /// one is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_code: Option<String>,
+    /// `true` if the person has no code of this user, and is to be invited: it sees that somebody who has this code asks to
+    /// talk, and not who. An own code has no part in it.
+    #[serde(default)]
+    pub invite: bool,
+}
+
+/// Somebody who has a code of this user, and asks to talk.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct RequestView {
+    /// Id of the request, 32 hexadecimal digits: that of the contact which accepting makes.
+    pub id: String,
+    /// Label of the code that the person has: all that is known.
+    pub label: String,
+    /// Time at which it came.
+    pub came_ms: u64,
+}
+
+/// Those who ask to talk.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct RequestsView {
+    /// Requests that wait for the user.
+    pub requests: Vec<RequestView>,
+}
+
+/// A request that is accepted.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Acceptance {
+    /// Name that the user gives to the contact.
+    pub name: String,
 }
 
 /// Safety number that the user read of the contact's screen, or heard.
@@ -187,12 +220,12 @@ pub struct EventView {
     /// Time at which it was kept.
     pub at_ms: u64,
     /// `queued`, `under_way`, `delivered`, `failed`, `recalled`, `received`, `missing`, `contact_restored`,
-    /// `contact_changed` or `restored`.
+    /// `contact_changed`, `restored` or `requested`.
     pub kind: String,
     /// Id of the message that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Id of the contact that it is about.
+    /// Id of the contact that it is about, or of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contact: Option<String>,
     /// Number of messages that are missing.
@@ -226,7 +259,7 @@ pub struct BudgetView {
 pub struct PlaceView {
     /// Id of the contact.
     pub contact: String,
-    /// State of it: `closed`, `no_place`, `asleep`, `calling`, `calls_used_up`, `lapsed`, `waiting` or `met`.
+    /// State of it: `closed`, `no_place`, `asleep`, `calling`, `calls_used_up`, `lapsed`, `invited`, `waiting` or `met`.
     pub state: String,
 }
 
@@ -387,8 +420,16 @@ impl ContactView {
             safety_number: number.map(|number| number.to_string().replace('\n', " ")),
             refreshed: contact.is_refreshed(),
             by_phrase: contact.is_by_phrase(),
+            by_invitation: contact.is_by_invitation(),
             changed: contact.changed(),
         }
+    }
+}
+
+impl RequestView {
+    pub(super) fn of(request: &Request) -> Self {
+        let label = request.label().to_owned();
+        Self { id: request.id().to_string(), label, came_ms: request.came().0 }
     }
 }
 
@@ -431,7 +472,9 @@ impl EventView {
             EventKind::Missing { contact: from, messages: missing } => {
                 (contact, messages) = (Some(from.to_string()), Some(missing));
             }
-            EventKind::ContactRestored(about) | EventKind::ContactChanged(about) => {
+            EventKind::ContactRestored(about)
+            | EventKind::ContactChanged(about)
+            | EventKind::Requested(about) => {
                 contact = Some(about.to_string());
             }
             EventKind::Restored { made_at } => made_ms = Some(made_at.0),

@@ -24,6 +24,8 @@ pub(crate) struct CallMarks {
     pub(crate) session: Option<CallRound>,
     /// The contact is to be called though nothing waits for it: it does not know yet that this end is there.
     pub(crate) tell: bool,
+    /// The contact was invited, and has not called yet: it is not called, as it may never have accepted.
+    pub(crate) awaits: bool,
     /// Calls and answers that have left.
     pub(crate) calls: u32,
     /// Time until which sessions that fell asleep are made good.
@@ -101,7 +103,7 @@ impl Line {
 
     /// `true` if the contact is to be called.
     pub(super) fn has_reason(&self) -> bool {
-        self.marks.session.is_none() && (self.wants || self.marks.tell)
+        self.marks.session.is_none() && !self.marks.awaits && (self.wants || self.marks.tell)
     }
 
     /// `true` if a call may leave in this turn.
@@ -128,8 +130,9 @@ impl Line {
         self.doublings = (self.doublings + 1).min(MOST_DOUBLINGS);
     }
 
-    /// The partner is there: what it did not answer before does not count.
+    /// The partner is there: what it did not answer before does not count. If it was invited, it has accepted.
     pub(super) fn heard(&mut self) {
+        self.marks.awaits = false;
         self.doublings = 0;
         self.next_turn = 0;
     }

@@ -157,6 +157,7 @@ impl Switchboard {
         Some(match line {
             _ if line.marks.session.is_some() => return None,
             _ if line.has_lapsed(now) => TalkState::Lapsed,
+            _ if line.marks.awaits => TalkState::Invited,
             _ if line.marks.calls >= self.most_calls => TalkState::CallsUsedUp,
             _ if line.expects_until.is_some() => TalkState::Calling,
             _ if !line.has_reason() && line.owes_until.is_none() => TalkState::Asleep,
@@ -314,7 +315,11 @@ impl Switchboard {
     fn heard(&mut self, contact: ContactId, heard: Heard) {
         let turn = self.turn;
         let Some(line) = self.lines.get_mut(&contact) else { return };
+        let awaited = line.marks.awaits;
         line.heard();
+        if awaited {
+            self.acts.push_back(Act::Keep(contact));
+        }
         if heard.root == Which::Pending {
             line.roots.confirmed(heard.round);
             self.acts.push_back(Act::Confirm(contact, heard.round));

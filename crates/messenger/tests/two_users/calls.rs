@@ -203,3 +203,84 @@ async fn with_one_place_two_contacts_get_their_messages_one_after_the_other() {
         messenger.shut_down().await;
     }
 }
+
+/// Mailbox rounds every third round, of which every second is for invitations.
+const INVITATIONS: Services =
+    Services { dead_drop_rounds: 2, mailbox_rounds: 1, invitations_every: 2, ..Services::USUAL };
+
+/// The one request that waits.
+async fn requested(messenger: &Messenger) -> antiphon_messenger::Request {
+    let waited = timeout(PATIENCE, async {
+        loop {
+            if let Some(request) = messenger.requests().await.unwrap().pop() {
+                break request;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    waited.await.expect("it comes")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_one_code_asks_and_once_accepted_both_talk_and_have_one_safety_number() {
+    let network = network(INVITATIONS);
+    let folder = tempfile::tempdir().unwrap();
+    let paths = ["alice", "bob"].map(|name| folder.path().join(name));
+    paths.iter().for_each(|path| make(path));
+    let [alice, bob] = [0, 1].map(|i| start(&paths[i], &network));
+    let code = bob.make_code("for alice", Expiry::NEVER).await.unwrap().code().to_text();
+    let bobs = alice.invite("bob", &code).await.unwrap();
+    let again = alice.invite("bob again", &code).await;
+    assert_eq!(again.unwrap_err().kind(), antiphon_messenger::ErrorKind::Conflict);
+    alice.send(bobs.id(), b"may I".to_vec(), None).await.unwrap();
+    let request = requested(&bob).await;
+    assert_eq!(request.label(), "for alice");
+    // Nobody is called before that is accepted, not after a restart either.
+    assert_eq!(alice.talk_state(bobs.id()), TalkState::Invited);
+    alice.shut_down().await;
+    bob.shut_down().await;
+    drop((alice, bob));
+    let [alice, bob] = [0, 1].map(|i| start(&paths[i], &network));
+    stands(&alice, &bobs, TalkState::Invited).await;
+    assert_eq!(requested(&bob).await.id(), request.id());
+    let alices = bob.accept(request.id(), "alice").await.unwrap();
+    assert_eq!(alices.id(), request.id());
+    assert!(bob.requests().await.unwrap().is_empty() && alices.is_by_invitation());
+    assert_eq!(received(&bob, 1).await, ["may I"]);
+    bob.send(alices.id(), b"you may".to_vec(), None).await.unwrap();
+    assert_eq!(received(&alice, 1).await, ["you may"]);
+    refreshed(&alice, &bobs).await;
+    refreshed(&bob, &alices).await;
+    let number = |contact: Contact| contact.safety_number().expect("they have met");
+    let numbers = [
+        number(alice.contact(bobs.id()).await.unwrap()),
+        number(bob.contact(alices.id()).await.unwrap()),
+    ];
+    assert_eq!(numbers[0], numbers[1]);
+    let events = bob.events_after(EventId(0), 1000).await.unwrap();
+    let told = events.iter().filter(|event| event.kind == EventKind::Requested(request.id()));
+    assert_eq!(told.count(), 1);
+    alice.shut_down().await;
+    bob.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_refused_hears_nothing_and_a_code_that_was_taken_back_opens_no_door() {
+    let network = network(INVITATIONS);
+    let folder = tempfile::tempdir().unwrap();
+    let paths = ["alice", "bob"].map(|name| folder.path().join(name));
+    paths.iter().for_each(|path| make(path));
+    let [alice, bob] = [0, 1].map(|i| start(&paths[i], &network));
+    let code = bob.make_code("given away", Expiry::NEVER).await.unwrap().code().to_text();
+    let bobs = alice.invite("bob", &code).await.unwrap();
+    let request = requested(&bob).await;
+    bob.decline(request.id(), true).await.unwrap();
+    let gone = bob.accept(request.id(), "alice").await.unwrap_err();
+    assert_eq!(gone.kind(), antiphon_messenger::ErrorKind::NotFound);
+    assert!(bob.requests().await.unwrap().is_empty() && bob.codes().await.unwrap().is_empty());
+    // Ten rounds later nothing has changed.
+    let report = alice.self_test(10).await;
+    assert!(report.rounds >= 10 && alice.talk_state(bobs.id()) == TalkState::Invited);
+    alice.shut_down().await;
+    bob.shut_down().await;
+}
