@@ -41,6 +41,12 @@ pub(crate) enum DaemonError {
     Nonsense,
     #[error("there is no contact \"{0}\": `antiphon contact list` shows who there is")]
     NoContact(String),
+    #[error("nobody asks to talk as \"{0}\": `antiphon contact requests` shows who does")]
+    NoRequest(String),
+    #[error(
+        "several people ask to talk by the code \"{0}\": say the request's id, which `antiphon contact requests` shows"
+    )]
+    SeveralRequests(String),
     #[error("the message is no text: send it as a file, through `antiphon client`")]
     NoText,
     #[error(
@@ -60,7 +66,12 @@ pub(crate) enum DaemonError {
 impl Exits for DaemonError {
     fn exit(&self) -> Exit {
         match self {
-            Self::NoHome | Self::NoContact(_) | Self::NoText | Self::LinesToFile => Exit::Usage,
+            Self::NoHome
+            | Self::NoContact(_)
+            | Self::NoRequest(_)
+            | Self::SeveralRequests(_)
+            | Self::NoText
+            | Self::LinesToFile => Exit::Usage,
             Self::Refused(problem) => match &problem.kind[..] {
                 "wrong" | "not_found" | "conflict" | "too_long" => Exit::Usage,
                 _ => Exit::Failed,

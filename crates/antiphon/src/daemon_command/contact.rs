@@ -1,5 +1,7 @@
 //! `antiphon contact`.
 
+mod requests;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
@@ -37,6 +39,13 @@ who puts it in:
   antiphon contact add bob --phrase
   antiphon contact add alice --phrase word word word word word
 
+Whoever has your code can ask to talk without giving one back. Nothing says who asks but the label of the code \
+that the person has, and only accepting tells the person that you saw it:
+
+  antiphon contact add bob antiphon1... --invite
+  antiphon contact requests
+  antiphon contact accept LABEL alice
+
 Nothing is sent by making a code or by verifying, and nobody sees that it was done."
 )]
 pub(crate) struct ContactArguments {
@@ -54,6 +63,12 @@ enum Action {
     Revoke(NameArguments),
     /// Make a contact of the code that a person gave
     Add(AddArguments),
+    /// Show who has a code of yours, and asks to talk
+    Requests(ListArguments),
+    /// Make a contact of somebody who asks to talk
+    Accept(AcceptArguments),
+    /// Refuse a request; nobody learns of it
+    Decline(DeclineArguments),
     /// Show the contacts
     List(ListArguments),
     /// Show a contact's safety number, or note that it was compared with the contact
@@ -96,6 +111,34 @@ struct AddArguments {
     /// Label of the code that the person was given [default: the name; where there is none, one is made]
     #[arg(long, value_name = "LABEL")]
     own_code: Option<String>,
+    /// Invite the person, who has no code of yours
+    #[arg(long, requires = "code", conflicts_with = "own_code")]
+    invite: bool,
+    #[command(flatten)]
+    place: PlaceArguments,
+    #[command(flatten)]
+    json: JsonArguments,
+}
+
+#[derive(Debug, Args)]
+struct AcceptArguments {
+    /// Label of the code that the person has, or the request's id where several came by one code
+    request: String,
+    /// Name that you give to the contact: only you see it
+    name: String,
+    #[command(flatten)]
+    place: PlaceArguments,
+    #[command(flatten)]
+    json: JsonArguments,
+}
+
+#[derive(Debug, Args)]
+struct DeclineArguments {
+    /// Label of the code that the person has, or the request's id where several came by one code
+    request: String,
+    /// Take the code back as well, so that nobody asks by it again
+    #[arg(long)]
+    block: bool,
     #[command(flatten)]
     place: PlaceArguments,
     #[command(flatten)]
@@ -139,6 +182,9 @@ pub(crate) fn run(arguments: &ContactArguments) -> Result<(), DaemonError> {
         Action::Codes(arguments) => codes(arguments),
         Action::Revoke(arguments) => revoke(arguments),
         Action::Add(arguments) => add(arguments),
+        Action::Requests(arguments) => requests::list(arguments),
+        Action::Accept(arguments) => requests::accept(arguments),
+        Action::Decline(arguments) => requests::decline(arguments),
         Action::List(arguments) => list(arguments),
         Action::Verify(arguments) => verify(arguments),
         Action::Block(arguments) => block(arguments, "block"),
@@ -203,10 +249,13 @@ fn add(arguments: &AddArguments) -> Result<(), DaemonError> {
         name: arguments.name.clone(),
         code: code.clone(),
         own_code: arguments.own_code.clone(),
+        invite: arguments.invite,
     };
     let added: ContactView = daemon.post("/v1/contacts", &new, &[])?;
     let name = &added.name;
-    let text = if codes.iter().any(|code| code.code == added.own_code) {
+    let text = if arguments.invite {
+        format!("{name} is invited, and a contact once {name} accepts, within 14 days\n")
+    } else if codes.iter().any(|code| code.code == added.own_code) {
         format!("{name} is a contact, once {name} has added your code as well\n")
     } else {
         format!(
@@ -264,9 +313,13 @@ pub(super) fn state(contact: &ContactView) -> &'static str {
         "met" => "in conversation",
         "waiting" => "waiting for the other end",
         "asleep" => "quiet: a message or a call begins a conversation",
+        "lapsed" if contact.by_invitation => {
+            "not met: the invitation was good for 14 days; invite again under another name"
+        }
         "lapsed" => {
             "not met: the phrase was good for two days; make another one under another name"
         }
+        "invited" => "invited: messages wait until the request is accepted",
         "calling" => "being called",
         "calls_used_up" => {
             "not called any more: as many calls were made as the network covers for one contact"
@@ -283,7 +336,7 @@ fn verify(arguments: &VerifyArguments) -> Result<(), DaemonError> {
     if arguments.number.is_empty() {
         let words = "the same digits have to stand at the other end; then: antiphon contact verify";
         let Some(number) = &contact.safety_number else {
-            let text = format!("{} was not met by the phrase yet\n", contact.name);
+            let text = format!("{} was not met yet\n", contact.name);
             return Ok(arguments.json.deliver(&contact, &text)?);
         };
         let mut text = format!("{number}\n{words} {} DIGITS\n", contact.name);
