@@ -170,11 +170,15 @@ impl RoundBeats {
             return;
         };
         if now < self.schedule.closes(batch.beat, stop) && batch.beat < self.end {
-            let Some(passage) = self.passage(now, batch.beat) else { return };
-            match passage.open(stop) {
+            self.begin_beats(now);
+            let has_begun = batch.beat < self.next;
+            let passage = self.passages.get_mut(&batch.beat);
+            match passage.and_then(|passage| passage.open(stop)) {
                 Some(inbound) => inbound.begin(sender.position(), bytes),
-                // The stop did not wait for it, and yet it is in time.
-                None => lateness.in_time(from),
+                // The stop did not wait for it, and yet it is in time. Where nobody was waited for, the whole beat is over
+                // by then.
+                None if has_begun => lateness.in_time(from),
+                None => {}
             }
         }
     }

@@ -213,6 +213,19 @@ fn a_late_batch_is_filled_and_a_slow_peer_is_waited_for_no_longer_than_the_sched
     }
 }
 
+/// As where a shard stands still for a moment: it is behind with everybody, and everybody is with it.
+#[test]
+fn shards_that_missed_everybody_wait_again_once_batches_are_in_time() {
+    let mut world = World::with_beats(20);
+    world.drop_cells(|batch, _| (1..6).contains(&batch.beat));
+    world.open_round(1);
+    world.run_to_end(1);
+    for (client, beat) in (0..CLIENTS).flat_map(|client| [(client, 12), (client, 19)]) {
+        let back = world.clients[client].back(1, beat).expect("cells come back");
+        assert_eq!(back[0], world::content(client ^ 1, 0, 1, beat), "{client} in {beat}");
+    }
+}
+
 #[test]
 fn a_client_has_one_message_a_beat_and_none_for_another() {
     let mut world = World::new();
