@@ -130,12 +130,25 @@ pub(crate) fn store<D: Disk>(file: &KeptFile<D>, state: SignerState) -> Result<(
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::time::Duration;
+    use std::{fs, thread};
 
     use antiphon_process::kept_file::FailingDisk;
     use antiphon_wire::IdentityKey;
 
     use super::*;
+
+    /// Takes a file that was let go of. A process that another test starts has a share in its lock for the moment until
+    /// it is another program.
+    fn take(path: &Path) -> Result<(KeptFile, SignerState), StateFileError> {
+        for _ in 0..100 {
+            match super::take(path) {
+                Err(StateFileError::Lock(_)) => thread::park_timeout(Duration::from_millis(10)),
+                taken => return taken,
+            }
+        }
+        super::take(path)
+    }
 
     #[test]
     fn what_was_stored_is_loaded() {
